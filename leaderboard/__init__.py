@@ -1,0 +1,1 @@
+"""The leaderboard: submissions that anyone can verify by replay."""

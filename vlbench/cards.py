@@ -1,0 +1,30 @@
+"""Playing cards: ranks, what they count, and cards drawn from a hash instead of a generator."""
+
+import hashlib
+
+RANKS = "A23456789TJQK"
+"""One character a rank, in order; rank number 1 is the ace, 13 the king."""
+SUITS = "CDHS"
+"""Clubs, diamonds, hearts, spades."""
+
+
+def rank_text(rank: int) -> str:
+    """Return what a card of rank 1..13 shows: "A", "2", …, "10", "J", "Q", "K"."""
+    return "10" if rank == 10 else RANKS[rank - 1]
+
+
+def count_faces(rank: int, faces: int) -> int:
+    """Return the number that a rank (1..13) counts.
+
+    J, Q, K count 10 each when `faces` is 10, and 11, 12, 13 when it is 11.
+    """
+    return rank if faces == 11 else min(rank, 10)
+
+
+def hashed_rank(key: str) -> int:
+    """Return the rank 1..13 that a text stands for, the same on every machine for ever.
+
+    The first eight bytes of the sha256 are taken modulo 13; the bias is below 1e-18.
+    """
+    digest = hashlib.sha256(key.encode()).digest()
+    return int.from_bytes(digest[:8], "big") % 13 + 1

@@ -1,0 +1,235 @@
+"""The contract of an environment, as checks that anyone can run on an id of their own.
+
+    for check in vlbench.contract.CHECKS:
+        check("my_package:my/Task-v0")
+
+Each check takes an environment's id and raises AssertionError with a sentence of the contract.
+"""
+
+import copy
+import json
+import pickle
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.utils.env_checker import check_env
+
+import vlbench
+from vlbench.env import VLEnv
+from vlbench.instances import split_of
+
+SEEDS = range(8)
+
+INFO_TYPES: dict[str, type] = {
+    "instance": str,
+    "presentation": int,
+    "legal_actions": tuple,
+    "facts": dict,
+    "status": str,
+    "recovered": bool,
+    "illegal": bool,
+    "hint": str,
+    "action": str,
+    "success": bool,
+}
+
+
+def _make(env_id: str, **kwargs: Any) -> VLEnv[Any, Any]:
+    env = gymnasium.make(env_id, **kwargs).unwrapped
+    assert isinstance(env, VLEnv), f"{env_id} must be a VLEnv"
+    return env
+
+
+def _walk(env_id: str, seed: int, **kwargs: Any) -> list[Any]:
+    """Return all that a seeded random episode gives."""
+    env = gymnasium.make(env_id, **kwargs)
+    env.action_space.seed(seed)
+    observation, info = env.reset(seed=seed)
+    seen: list[Any] = [observation["image"].tobytes(), observation["text"], info]
+    over = False
+    while not over:
+        observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        over = terminated or truncated
+        seen += [observation["image"].tobytes(), observation["text"], reward, over, info]
+    return seen
+
+
+def passes_gymnasiums_checker(env_id: str) -> None:
+    """`check_env` is silent with warnings as errors (rendering is checked apart)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(_make(env_id), skip_render_check=True)
+
+
+def same_seed_gives_the_same_episode(env_id: str) -> None:
+    """Same seed and texts give the same frames, prompts, rewards and infos."""
+    for seed in SEEDS:
+        assert _walk(env_id, seed) == _walk(env_id, seed), f"seed {seed} differs from itself"
+
+
+def other_seeds_give_other_episodes(env_id: str) -> None:
+    """The seed has an effect."""
+    starts = {_walk(env_id, seed)[0] for seed in range(32)}
+    assert len(starts) > 3, f"32 seeds gave {len(starts)} first frames"
+
+
+def another_process_gives_the_same_episode(env_id: str) -> None:
+    """Nothing depends on the process."""
+    program = (
+        "import sys, hashlib, importlib;"
+        "module, _, name = sys.argv[1].rpartition(':');"
+        "importlib.import_module(module or 'vlbench');"
+        "from vlbench.contract import _walk;"
+        "print(hashlib.sha256(repr(_walk(sys.argv[1], 3)).encode()).hexdigest())"
+    )
+    command = [sys.executable, "-c", program, env_id]
+    digests = {
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)
+    }
+    assert len(digests) == 1, "two processes play the same seed differently"
+
+
+def old_observations_stay_as_they_were(env_id: str) -> None:
+    """An observation and an info kept from one turn are unchanged after the next."""
+    env = _make(env_id)
+    kept = env.reset(seed=0)
+    before = copy.deepcopy(kept)
+    env.action_space.seed(0)
+    for _ in range(min(3, env.game.max_turns)):
+        if env.step(env.action_space.sample())[2]:
+            break
+    assert np.array_equal(kept[0]["image"], before[0]["image"]), "the frame changed"
+    assert kept[0]["text"] == before[0]["text"] and kept[1] == before[1], "text or info changed"
+
+
+def info_is_plain_data_of_constant_form(env_id: str) -> None:
+    """Info has the same keys and types on reset and on every step, and is JSON."""
+    env = _make(env_id)
+    _, first = env.reset(seed=1)
+    infos = [first, env.step("not a reply")[4]]
+    if env.turns_left:
+        infos.append(env.step(vlbench.reply(env.expert()))[4])
+    for info in infos:
+        assert {key: type(value) for key, value in info.items()} == INFO_TYPES, "keys or types"
+        facts = {key: type(value) for key, value in info["facts"].items()}
+        assert facts == {key: type(value) for key, value in first["facts"].items()}, "facts"
+        json.dumps(info)
+
+
+def an_unreadable_reply_moves_nothing(env_id: str) -> None:
+    """A malformed, unknown or empty reply spends the turn, costs −1 and changes nothing."""
+    env = _make(env_id)
+    for reply, status in (
+        ("", "empty"),
+        ("I would rather not say.", "malformed"),
+        ('{"thoughts": "hm', "truncated"),
+        ('{"action": "dance"}', "unknown"),
+    ):
+        observation, info = env.reset(seed=2)
+        state = env.state_hash()
+        after, reward, _, _, told = env.step(reply)
+        assert (reward, told["status"], told["action"]) == (-1.0, status, ""), reply
+        assert env.state_hash() == state, "the state moved"
+        assert np.array_equal(after["image"], observation["image"]), "the picture moved"
+        assert told["hint"] and not info["hint"], "the hint says what was wanted"
+
+
+def a_non_text_action_is_a_type_error(env_id: str) -> None:
+    """An action is a text."""
+    env = _make(env_id)
+    env.reset(seed=0)
+    try:
+        env.step(3)  # type: ignore[arg-type]
+    except TypeError:
+        return
+    raise AssertionError("an integer was taken as a reply")
+
+
+def the_episode_ends_in_time(env_id: str) -> None:
+    """Bad replies alone truncate the episode after exactly max_turns turns, and then it is over."""
+    env = _make(env_id)
+    env.reset(seed=0)
+    for turn in range(1, env.game.max_turns + 1):
+        _, _, terminated, truncated, _ = env.step("")
+        assert not terminated and truncated == (turn == env.game.max_turns), f"turn {turn}"
+    try:
+        env.step("")
+    except gymnasium.error.ResetNeeded:
+        return
+    raise AssertionError("a step after the end was played")
+
+
+def the_expert_takes_what_values_promise(env_id: str) -> None:
+    """Values cover the legal actions, and the expert's action has the largest."""
+    env = _make(env_id)
+    for seed in SEEDS:
+        env.reset(seed=seed)
+        over = False
+        while not over:
+            values, action = env.values(), env.expert()
+            assert set(values) == set(env.legal), "values cover the legal actions"
+            assert values[action] == max(values.values()), f"{action} of {values}"
+            _, _, terminated, truncated, _ = env.step(vlbench.reply(action))
+            over = terminated or truncated
+
+
+def instance_and_presentation_name_the_episode(env_id: str) -> None:
+    """An episode can be had again from its instance and presentation, without its seed."""
+    env = _make(env_id)
+    observation, info = env.reset(seed=5)
+    options = {"instance": info["instance"], "presentation": info["presentation"]}
+    again, info_again = env.reset(options=options)
+    assert np.array_equal(observation["image"], again["image"]) and info == info_again
+
+
+def splits_hold_what_they_say(env_id: str) -> None:
+    """`train` and `test` deal instances of their split only, where instances are held out."""
+    for split in ("train", "test"):
+        env = _make(env_id, split=split)
+        if env.game.held_out:
+            for seed in range(50):
+                instance = env.reset(seed=seed)[1]["instance"]
+                assert split_of(instance, env.game.test_share) == split, instance
+
+
+def pickles_in_the_middle_of_an_episode(env_id: str) -> None:
+    """A pickled environment goes on where it was."""
+    env = _make(env_id)
+    env.reset(seed=4)
+    twin = pickle.loads(pickle.dumps(env))
+    reply = vlbench.reply(env.expert())
+    (ours, *rest), (theirs, *rest_again) = env.step(reply), twin.step(reply)
+    assert np.array_equal(ours["image"], theirs["image"]) and rest == rest_again
+    assert twin.action_space == env.action_space
+
+
+def renders_what_it_observes(env_id: str) -> None:
+    """`render()` under rgb_array is the observation's picture."""
+    env = _make(env_id, render_mode="rgb_array")
+    observation, _ = env.reset(seed=0)
+    frame = env.render()
+    assert frame is not None and np.array_equal(frame, observation["image"])
+
+
+CHECKS: tuple[Callable[[str], None], ...] = (
+    passes_gymnasiums_checker,
+    same_seed_gives_the_same_episode,
+    other_seeds_give_other_episodes,
+    another_process_gives_the_same_episode,
+    old_observations_stay_as_they_were,
+    info_is_plain_data_of_constant_form,
+    an_unreadable_reply_moves_nothing,
+    a_non_text_action_is_a_type_error,
+    the_episode_ends_in_time,
+    the_expert_takes_what_values_promise,
+    instance_and_presentation_name_the_episode,
+    splits_hold_what_they_say,
+    pickles_in_the_middle_of_an_episode,
+    renders_what_it_observes,
+)
+"""Every check, in the order in which a new task best meets them."""

@@ -1,0 +1,328 @@
+"""VLEnv: a game, its picture, its prompt and the parser, as one Gymnasium environment."""
+
+import dataclasses
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypedDict, TypeVar
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+from vlbench.game import Game
+from vlbench.instances import MAX_PRESENTATION, Presentation, hashed, split_of
+from vlbench.nearest import unknown
+from vlbench.parsing import Json, Parsed, parse
+from vlbench.picture import SIZE, Fact, Frame, Picture
+from vlbench.prompting import Prompt
+from vlbench.spaces import ReplySpace, observation_space
+
+S = TypeVar("S")
+L = TypeVar("L")
+
+SPLITS = ("all", "train", "test")
+MOVES_NOTHING = -1.0
+"""Reward of a turn whose reply is malformed, unknown or illegal."""
+
+
+class Observation(TypedDict):
+    """What the agent is shown."""
+
+    image: npt.NDArray[np.uint8]
+    """(300, 300, 3) uint8, RGB; a fresh array every time."""
+    text: str
+    """The whole prompt for this state."""
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments that every environment takes besides those of its task."""
+
+    split: str
+    render_mode: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one reply did."""
+
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a reply's own fields say, held against what is true and against its action."""
+
+    perception: bool | None = None
+    """Whether all that the reply says of the picture is true; None if it says nothing."""
+    plan: str | None = None
+    """The action that the reply's plan leads to; None if it states no readable plan."""
+
+
+class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
+    """A vision-language environment: the action is the model's whole reply.
+
+    A reply that is malformed, unknown or illegal moves nothing: the turn is spent and the reward is
+    −1. The last allowed turn is played normally; the episode is truncated only if it didn't end by
+    itself. `info` is plain data with the same keys and types on reset and step: `instance`,
+    `presentation`, `legal_actions`, `facts`, `status`, `recovered`, `illegal`, `hint`, `action`,
+    `success`. All randomness is `self.np_random`, drawn only in `reset`.
+
+    Args:
+        game: The rules.
+        picture: How a state is drawn.
+        prompt: The text of an observation.
+        split: Which instances `reset` draws: "all", "train" or "test". Where a task's instances
+            are too few to hold any out (`game.held_out` is False), every split has all of them.
+        render_mode: "rgb_array", "human" (needs the extra `play`) or None.
+        **unknown_options: Refused, with the nearest name that exists.
+
+    Raises:
+        ValueError: An argument isn't known; the message names the nearest.
+    """
+
+    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 4}
+
+    def __init__(
+        self,
+        game: Game[S],
+        picture: Picture[S, L],
+        prompt: Prompt,
+        *,
+        split: str = "all",
+        render_mode: str | None = None,
+        **unknown_options: object,
+    ) -> None:
+        if unknown_options:
+            name = next(iter(unknown_options))
+            raise ValueError(unknown("keyword argument", name, accepted_options(type(self))))
+        if split not in SPLITS:
+            raise ValueError(unknown("split", split, SPLITS))
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            modes = self.metadata["render_modes"]
+            raise ValueError(unknown("render mode", str(render_mode), modes))
+        self.game = game
+        self.picture = picture
+        self.prompt = prompt
+        self.split = split
+        self.render_mode = render_mode
+        self.observation_space = observation_space()
+        self.action_space = ReplySpace(game.vocabulary)
+        self.frame: Frame | None = None
+        """The frame of the current state, painted in place; the vector env puts its slab here."""
+        self._window: Any = None
+        self._turn = 0
+        self._over = True
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode.
+
+        Args:
+            seed: Seeds `self.np_random`, which draws what the options leave open.
+            options: `instance` (e.g. "points24/3-3-8-8") and `presentation` (an integer). With an
+                instance and no seed, a presentation that isn't given is the instance's own hash.
+
+        Raises:
+            ValueError: An option is unknown, or not an instance or presentation of this task.
+        """
+        info = self.begin(seed, options)
+        return self.observe(), info
+
+    def step(self, reply: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Play one reply.
+
+        Raises:
+            TypeError: The reply isn't a `str`.
+            gymnasium.error.ResetNeeded: The episode is over.
+        """
+        outcome = self.advance(reply)
+        observation = self.observe()
+        return observation, outcome.reward, outcome.terminated, outcome.truncated, outcome.info
+
+    def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Do what `reset` does, without copying the frame; return the info."""
+        super().reset(seed=seed)
+        given = dict(options or {})
+        instance = given.pop("instance", None)
+        number = given.pop("presentation", None)
+        if given:
+            name = next(iter(given))
+            raise ValueError(unknown("reset option", name, ("instance", "presentation")))
+        if number is not None and not (
+            isinstance(number, (int, np.integer)) and 0 <= number < MAX_PRESENTATION
+        ):
+            raise ValueError(
+                f"presentation must be an integer from 0 to {MAX_PRESENTATION - 1}, got {number!r}"
+            )
+        if number is None and instance is not None and seed is None:
+            number = hashed(f"{instance}|presentation") % MAX_PRESENTATION
+        if instance is None:
+            instance = self._deal()
+        if number is None:
+            number = self.np_random.integers(MAX_PRESENTATION)
+        self._state = self.game.start(instance)
+        self.presentation = Presentation(instance, int(number))
+        self._look = self.picture.look(self._state, self.presentation)
+        if self.frame is None:
+            self.frame = np.empty((SIZE, SIZE, 3), np.uint8)
+        self.picture.paint(self.frame, self._state, self._look, None)
+        self._turn = 0
+        self._over = False
+        self._facts = self.picture.facts(self._state, self._look)
+        if self.render_mode == "human":
+            self._show()
+        return self._info(Parsed(None, "ok", False, None, {}), False, "", False)
+
+    def advance(self, reply: str) -> Outcome:
+        """Do what `step` does, without copying the frame."""
+        if not isinstance(reply, str):
+            raise TypeError(
+                f"an action is the model's whole reply, a str; got {type(reply).__name__}. "
+                'vlbench.reply("hit") writes one; DiscreteActions(env) takes integers'
+            )
+        if self._over:
+            raise gymnasium.error.ResetNeeded("the episode is over; call reset() first")
+        parsed = parse(reply, self.vocabulary)
+        action = parsed.action
+        illegal = action is not None and action not in self.legal
+        self._turn += 1
+        reward, terminated, success, hint = MOVES_NOTHING, False, False, ""
+        if action is None or illegal:
+            hint = self._hint(parsed, illegal)
+        else:
+            before = self._state
+            move = self.game.step(before, action)
+            reward, terminated, success = move.reward, move.terminated, move.success
+            if move.state is not before:
+                assert self.frame is not None
+                self._state = move.state
+                self.picture.paint(self.frame, move.state, self._look, before)
+                self._facts = self.picture.facts(move.state, self._look)
+        truncated = not terminated and self._turn >= self.game.max_turns
+        self._over = terminated or truncated
+        if self.render_mode == "human":
+            self._show()
+        info = self._info(parsed, illegal, hint, success)
+        return Outcome(reward, terminated, truncated, info)
+
+    def observe(self) -> Observation:
+        """Return the current observation, with a copy of the frame."""
+        assert self.frame is not None, "reset() first"
+        return {"image": self.frame.copy(), "text": self.text}
+
+    @property
+    def text(self) -> str:
+        """The prompt of the current state."""
+        return self.prompt.render(self._facts)
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The action texts that a reply may name in this state; whether they are legal is apart."""
+        return self.game.vocabulary
+
+    @property
+    def legal(self) -> tuple[str, ...]:
+        """The actions that the current state allows."""
+        return self.game.legal(self._state)
+
+    @property
+    def turns_left(self) -> int:
+        """Turns that may still be played."""
+        return self.game.max_turns - self._turn
+
+    def expert(self) -> str:
+        """Return the action of a return-optimal player, who sees the state but no hidden card."""
+        return self.game.expert(self._state, self.turns_left)
+
+    def values(self) -> dict[str, float]:
+        """Return the optimal undiscounted return after each legal action."""
+        return dict(self.game.values(self._state, self.turns_left))
+
+    def heuristic(self) -> str:
+        """Return what a person would try first; the expert's action unless the task says so."""
+        return self.expert()
+
+    def claims(self, fields: Mapping[str, Json]) -> Claims:
+        """Read what a reply's fields say of the current picture and of its plan."""
+        return Claims()
+
+    def state_hash(self) -> str:
+        """Return the sha256 of the canonical state and the presentation."""
+        state = dataclasses.asdict(self._state)  # type: ignore[call-overload]
+        text = json.dumps([state, self.presentation.number], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def frame_hash(self) -> str:
+        """Return the sha256 of the current frame's bytes."""
+        assert self.frame is not None, "reset() first"
+        return hashlib.sha256(self.frame.data).hexdigest()
+
+    def render(self) -> Frame | None:
+        """Return the current frame under "rgb_array"; "human" shows it at reset and step."""
+        if self.render_mode != "rgb_array":
+            return None
+        return self.observe()["image"]
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+    def _deal(self) -> str:
+        while True:
+            instance = self.game.deal(self.np_random)
+            if self.split == "all" or not self.game.held_out:
+                return instance
+            if split_of(instance, self.game.test_share) == self.split:
+                return instance
+
+    def _info(self, parsed: Parsed, illegal: bool, hint: str, success: bool) -> dict[str, Any]:
+        facts: dict[str, Fact] = dict(self._facts)
+        return {
+            "instance": self.presentation.instance,
+            "presentation": self.presentation.number,
+            "legal_actions": self.legal,
+            "facts": facts,
+            "status": parsed.status,
+            "recovered": parsed.recovered,
+            "illegal": illegal,
+            "hint": hint,
+            "action": parsed.action or "",
+            "success": success,
+        }
+
+    def _hint(self, parsed: Parsed, illegal: bool) -> str:
+        if illegal:
+            return f'"{parsed.action}" is not allowed here; allowed: {_listed(self.legal)}'
+        wanted = f'wanted a JSON object with "action", one of {_listed(self.vocabulary)}'
+        return f"{wanted}; the reply is {parsed.status}"
+
+    def _show(self) -> None:
+        if self._window is None:
+            from vlbench.window import Window  # needs pygame
+
+            self._window = Window(type(self).__name__)
+        self._window.show(self.frame)
+
+
+def _listed(actions: tuple[str, ...]) -> str:
+    return ", ".join(f'"{action}"' for action in actions)
+
+
+def accepted_options(env_class: type) -> list[str]:
+    """Return the keyword arguments that an environment class takes."""
+    names: dict[str, None] = {}
+    for owner in env_class.__mro__:
+        if "__init__" in vars(owner) and issubclass(owner, gymnasium.Env):
+            for name, parameter in inspect.signature(owner.__init__).parameters.items():
+                if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+                    names[name] = None
+    return list(names)

@@ -1,0 +1,102 @@
+"""Freezing: which starts make a task's sets, and what their success rates mean.
+
+`python -m vlbench.freeze` writes each task's `test.jsonl`, `ood.jsonl` and `bounds.json` anew. It
+is run once for a version of a task: a set that changes is another set. A task's part stands in its
+own `freeze.py`: `starts(suite)`, and `limits(suite, rows)`.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+
+import vlbench
+from vlbench.env import VLEnv
+from vlbench.game import Game
+from vlbench.instances import MAX_PRESENTATION, SUITES, Bounds, hashed, task_folder
+
+RANDOM_EPISODES = 100_000
+"""Random episodes behind a floor that isn't computed exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A row before its first frame is hashed."""
+
+    kwargs: dict[str, Any]
+    instance: str
+    presentation: int
+
+
+class TaskFreeze(Protocol):
+    """What a task's `freeze` module offers."""
+
+    def starts(self, suite: str) -> list[Start]:
+        """Return the starts of a suite, unordered."""
+
+    def limits(self, suite: str, starts: Sequence[Start]) -> Bounds:
+        """Return the success rates of random and best play."""
+
+
+def presentation(suite: str, number: int) -> int:
+    """Return the presentation of a suite's row where the task doesn't choose one."""
+    return hashed(f"{suite}|{number}") % MAX_PRESENTATION
+
+
+def random_success(games: Sequence[tuple[Game[Any], str]], episodes: int) -> float:
+    """Return the success rate of uniformly random actions of the vocabulary.
+
+    Args:
+        games: (game, instance) pairs, played in turn.
+        episodes: How many episodes.
+    """
+    rng = np.random.default_rng(0)
+    successes = 0
+    for episode in range(episodes):
+        game, instance = games[episode % len(games)]
+        state = game.start(instance)
+        for choice in rng.integers(len(game.vocabulary), size=game.max_turns).tolist():
+            action = game.vocabulary[choice]
+            if action not in game.legal(state):
+                continue
+            move = game.step(state, action)
+            state = move.state
+            if move.terminated:
+                successes += move.success
+                break
+    return successes / episodes
+
+
+def freeze(env_id: str) -> None:
+    """Write a task's sets and bounds."""
+    folder = Path(str(task_folder(env_id)))
+    task: TaskFreeze = import_module(f"vlbench.tasks.{folder.name}.freeze")
+    bounds: dict[str, Any] = {}
+    for suite in SUITES:
+        starts = sorted(task.starts(suite), key=lambda s: hashed(json.dumps(asdict(s))))
+        lines = [json.dumps({**asdict(start), "frame": _frame(env_id, start)}) for start in starts]
+        (folder / f"{suite}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+        bounds[suite] = asdict(task.limits(suite, starts))
+        print(f"{env_id} {suite}: {len(lines)} rows, {bounds[suite]}", file=sys.stderr)
+    game = gymnasium.make(env_id).unwrapped
+    assert isinstance(game, VLEnv)
+    bounds["held_out"] = game.game.held_out
+    (folder / "bounds.json").write_text(json.dumps(bounds, indent=2) + "\n", "utf-8")
+
+
+def _frame(env_id: str, start: Start) -> str:
+    env = gymnasium.make(env_id, **start.kwargs).unwrapped
+    assert isinstance(env, VLEnv)
+    env.reset(options={"instance": start.instance, "presentation": start.presentation})
+    return env.frame_hash()
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or vlbench.ENV_IDS:
+        freeze(name)

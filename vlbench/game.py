@@ -1,0 +1,87 @@
+"""The contract of a task's rules.
+
+A game is pure: immutable states in, immutable states out. It knows no pixels (see
+`vlbench.picture`), no language (`vlbench.prompting`, `vlbench.parsing`), no turn counting and no
+randomness but the generator that `deal` is handed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Move(Generic[S]):
+    """What a legal action does to a state."""
+
+    state: S
+    """The state after the action."""
+    reward: float
+    """Reward of this turn, as RL4VLM pays it."""
+    terminated: bool = False
+    """The task has ended by its own rules."""
+    success: bool = False
+    """The task's goal was reached; False until the end."""
+
+
+class Game(Protocol[S]):
+    """Rules of a task, for states of type `S` (a frozen, hashable dataclass)."""
+
+    name: str
+    """Folder name and prefix of the instances, e.g. "points24"."""
+    vocabulary: tuple[str, ...]
+    """Every action text of the task, in a fixed order."""
+    max_turns: int
+    """Turns after which an episode that hasn't terminated is truncated."""
+    held_out: bool
+    """Whether instances are enough for some to be held out from training."""
+    test_share: float
+    """Share of the instances in the `test` split (0 where none are held out)."""
+
+    def deal(self, rng: np.random.Generator) -> str:
+        """Draw an instance, e.g. "points24/3-3-8-8", from the task's law."""
+
+    def start(self, instance: str) -> S:
+        """Return the first state of an instance.
+
+        Raises:
+            ValueError: The instance isn't one of this game; says what was wanted.
+        """
+
+    def legal(self, state: S) -> tuple[str, ...]:
+        """Return the actions that the state allows, in the order of the vocabulary."""
+
+    def step(self, state: S, action: str) -> Move[S]:
+        """Play a legal action. Whether the turns are used up is the environment's to say."""
+
+    def values(self, state: S, turns: int) -> Mapping[str, float]:
+        """Return the best undiscounted return that can follow each legal action.
+
+        Args:
+            state: A state that hasn't terminated.
+            turns: Turns left, this one included; at least 1.
+        """
+
+    def expert(self, state: S, turns: int) -> str:
+        """Return the action of a return-optimal player; ties go to the shortest way."""
+
+
+def instance_body(instance: str, name: str, form: str) -> str:
+    """Return what stands after "name/" in an instance.
+
+    Args:
+        instance: The instance as the user wrote it.
+        name: The game's name.
+        form: An example of a right instance, for the message.
+
+    Raises:
+        ValueError: The instance belongs to another game or has no body.
+    """
+    prefix, _, body = instance.partition("/")
+    if prefix != name or not body:
+        raise ValueError(f'unknown instance "{instance}"; wanted one like "{form}"')
+    return body

@@ -1,0 +1,149 @@
+"""Instances, presentations, splits and frozen sets: what an episode starts from.
+
+An instance is the canonical latent start ("points24/3-3-8-8"); a presentation is an integer that
+fixes all that doesn't change the game. Everything here is sha256 of texts, never a generator, so
+that it is the same on every machine and under every version of numpy.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from importlib.util import find_spec
+from typing import Any
+
+import gymnasium
+
+import vlbench
+from vlbench.nearest import unknown
+
+SUITES = ("test", "ood")
+"""Frozen sets a task may bring: held-out rows under the usual rules, and changed rules in pictures
+that no training shows."""
+
+MAX_PRESENTATION = 2**31
+"""Presentations are integers 0..MAX_PRESENTATION−1."""
+
+
+def hashed(text: str) -> int:
+    """Return a text's first eight sha256 bytes as an integer below 2**64."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """How an instance is shown: a source of small choices that don't change the game."""
+
+    instance: str
+    number: int
+    """The presentation, 0 <= number < MAX_PRESENTATION."""
+
+    def pick(self, label: str, count: int) -> int:
+        """Return a choice 0..count−1.
+
+        Choices are evenly spread over presentations, and independent of those of other labels.
+        """
+        return hashed(f"{self.instance}|{self.number}|{label}") % count
+
+
+SPLIT_KEY = "vlbench-v0"
+"""Key of the split; chosen once, before anything was scored."""
+
+
+def split_of(instance: str, test_share: float) -> str:
+    """Return "test" or "train", by a keyed hash of the instance.
+
+    Args:
+        instance: The canonical instance.
+        test_share: Share of the instances that are test instances.
+    """
+    return "test" if hashed(f"{SPLIT_KEY}|{instance}") < test_share * 2**64 else "train"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where an episode starts."""
+
+    env_id: str
+    kwargs: dict[str, Any]
+    """Keyword arguments of the environment that aren't its defaults."""
+    instance: str
+    """"" where the episode starts from a seed instead."""
+    presentation: int
+    frame: str = ""
+    """sha256 of the first frame; "" where the row isn't frozen."""
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What success rates mean on a suite: 0 and 1 of the normalised success."""
+
+    floor: float
+    """Success rate of uniformly random actions."""
+    ceiling: float
+    """Best success rate that any player can expect."""
+
+
+def task_folder(env_id: str) -> Traversable | None:
+    """Return the folder of a task's package, which may hold frozen sets and bounds.
+
+    Returns:
+        None for an environment that is registered by a callable or stands in a plain module.
+
+    Raises:
+        ValueError: No such id is registered.
+    """
+    if env_id not in gymnasium.registry:
+        raise ValueError(unknown("env id", env_id, vlbench.ENV_IDS))
+    entry_point = gymnasium.registry[env_id].entry_point
+    if not isinstance(entry_point, str):
+        return None
+    module = entry_point.partition(":")[0]
+    spec = find_spec(module)
+    return files(module) if spec and spec.submodule_search_locations else None
+
+
+def _stated(env_id: str, name: str) -> str | None:
+    """Return the text of a file in a task's folder, None where there is none."""
+    folder = task_folder(env_id)
+    if folder is None or not folder.joinpath(name).is_file():
+        return None
+    return folder.joinpath(name).read_text("utf-8")
+
+
+def suites(env_id: str) -> tuple[str, ...]:
+    """Return the names of an environment's frozen sets; none for one that brings no sets."""
+    return tuple(suite for suite in SUITES if _stated(env_id, f"{suite}.jsonl") is not None)
+
+
+def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
+    """Return a frozen set, in the order in which any prefix of it is a fair small set.
+
+    Raises:
+        ValueError: The environment has no such set.
+    """
+    text = _stated(env_id, f"{suite}.jsonl") if suite in SUITES else None
+    if text is None:
+        raise ValueError(unknown(f"suite of {env_id}", suite, suites(env_id)))
+    return tuple(Row(env_id, **json.loads(line)) for line in text.splitlines())
+
+
+def frozen_hash(env_id: str, suite: str) -> str:
+    """Return the sha256 of a frozen set's text; "" where the environment has no such set."""
+    text = _stated(env_id, f"{suite}.jsonl")
+    return "" if text is None else hashlib.sha256(text.encode()).hexdigest()
+
+
+def bounds(env_id: str, suite: str) -> Bounds | None:
+    """Return the floor and ceiling of a suite; None where the task states none."""
+    text = _stated(env_id, "bounds.json")
+    stated = json.loads(text) if text else {}
+    return Bounds(**stated[suite]) if suite in stated else None
+
+
+def held_out(env_id: str) -> bool:
+    """Whether a task holds instances out; True where it states nothing of them."""
+    text = _stated(env_id, "bounds.json")
+    return bool(json.loads(text).get("held_out", True)) if text else True

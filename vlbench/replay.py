@@ -1,0 +1,119 @@
+"""Replay: an episode played again from its texts, and the first thing that differs.
+
+`python -m vlbench.replay RUN` replays every episode of a run's folder.
+"""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from vlbench.episodes import Episode, Recording
+from vlbench.instances import Row
+from vlbench.runs import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first field in which a record differs from its replay."""
+
+    key: str
+    turn: int | None
+    """Number of the turn, from 0; None for a field of the episode."""
+    field: str
+    wanted: Any
+    """What replay gives."""
+    found: Any
+    """What the record says."""
+
+    def __str__(self) -> str:
+        """Return one line that names the place and both values."""
+        place = self.key if self.turn is None else f"{self.key} turn {self.turn}"
+        return f"{place}: {self.field} is {self.found!r:.80}, replay gives {self.wanted!r:.80}"
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What playing an episode again gave."""
+
+    episode: Episode
+    divergence: Divergence | None
+
+
+class Replayer:
+    """Replays episodes, keeping one environment for each (id, keyword arguments)."""
+
+    def __init__(self) -> None:
+        self._envs: dict[str, gymnasium.Env[Any, str]] = {}
+
+    def replay(self, episode: Episode) -> Replay:
+        """Play the texts of an episode again.
+
+        Raises:
+            ValueError: The environment refuses the episode's id, arguments or instance.
+        """
+        row = Row(
+            episode.env_id, episode.kwargs, episode.instance, episode.presentation,
+            seed=episode.seed,
+        )  # fmt: skip
+        recording = Recording(self._env(row), row, episode.row, episode.repeat)
+        for turn in episode.turns:
+            if recording.end:
+                break
+            recording.play(turn.reply)
+        again = recording.episode(episode.error)
+        return Replay(again, _first_difference(episode, again))
+
+    def _env(self, row: Row) -> gymnasium.Env[Any, str]:
+        key = f"{row.env_id} {sorted(row.kwargs.items())}"
+        if key not in self._envs:
+            self._envs[key] = gymnasium.make(row.env_id, **row.kwargs)
+        return self._envs[key]
+
+
+def _first_difference(found: Episode, wanted: Episode) -> Divergence | None:
+    for number, (ours, theirs) in enumerate(zip(wanted.turns, found.turns, strict=False)):
+        for field in dataclasses.fields(ours):
+            again, recorded = getattr(ours, field.name), getattr(theirs, field.name)
+            if again != recorded:
+                return Divergence(found.key, number, field.name, again, recorded)
+    if len(found.turns) != len(wanted.turns):
+        return Divergence(found.key, None, "turns", len(wanted.turns), len(found.turns))
+    for field in dataclasses.fields(found):
+        again, recorded = getattr(wanted, field.name), getattr(found, field.name)
+        if field.name != "turns" and again != recorded:
+            return Divergence(found.key, None, field.name, again, recorded)
+    return None
+
+
+def divergences(episodes: Iterable[Episode]) -> list[Divergence]:
+    """Replay episodes and return the first difference of each that has one."""
+    replayer = Replayer()
+    found = (replayer.replay(episode).divergence for episode in episodes)
+    return [divergence for divergence in found if divergence is not None]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Replay a run; exit 0 if nothing differs, 1 if something does, 2 on a wrong call."""
+    parser = argparse.ArgumentParser(prog="python -m vlbench.replay", description=__doc__)
+    parser.add_argument("run", type=Path, help="a run's folder")
+    arguments = parser.parse_args(argv)
+    try:
+        episodes = RunFolder.open(arguments.run).episodes()
+        found = divergences(episodes)
+    except ValueError as error:
+        print(f"replay: {error}", file=sys.stderr)
+        return 2
+    for divergence in found:
+        print(divergence)
+    print(f"{len(episodes)} episodes replayed, {len(found)} differ")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,274 @@
+"""Episodes → scorecards: every metric lives here."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vlbench.episodes import CAUSES, Episode, Turn
+from vlbench.instances import bounds, held_out
+from vlbench.runs import RunHeader
+from vlbench.statistics import RESAMPLES, Interval, mean, rate, resampled_means
+
+CARD_TASKS = tuple(f"vlbench/{t}-v0" for t in ("NumberLine", "EZPoints", "Points24", "Blackjack"))
+HEADLINES = {"vlbench": (*CARD_TASKS, "vlbench/ALFWorld-v0"), "cards": CARD_TASKS}
+"""Tables, and the environments whose normalised successes each averages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """How often one cause made a turn worse than the best one, and what that cost."""
+
+    turns: int
+    regret: float
+    """Sum over those turns; 0 where the environment states no values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """One agent on one environment. Rates are 0..1; None where a number can't be had."""
+
+    env: str
+    agent: str
+    suite: str
+    prompt: str
+    theme: str
+    episodes: int
+    """Played to their end; the errored ones are apart."""
+    distinct: int
+    """Different instances among them."""
+    errored: int
+    success: float
+    success_low: float
+    success_high: float
+    """95 % interval: Wilson's, or bootstrapped over instances where they repeat."""
+    paper_success: float
+    """Share of episodes with a return above 0, RL4VLM's rule."""
+    mean_return: float
+    normalized: float | None
+    """(success − floor) / (ceiling − floor)."""
+    floor: float | None
+    ceiling: float | None
+    regret: float | None
+    """A turn's mean loss against the optimal return."""
+    illegal_rate: float
+    unknown_rate: float
+    malformed_rate: float
+    truncated_rate: float
+    """Shares of turns; `malformed_rate` counts empty replies too."""
+    refused_rate: float
+    recovered_rate: float
+    strict_rate: float
+    """Share of turns that the strict level reads differently."""
+    strict_success: tuple[float, float] | None
+    """What the success rate would be under the strict level: exact where no turn is read
+    differently, else the range that the episodes with such turns leave open."""
+    attribution: dict[str, Attribution]
+    turns: int
+    tokens: int | None
+    usd: float | None
+    usd_per_success: float | None
+    seconds: float
+    """Mean latency of a reply."""
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The mean normalised success of a table whose environments all ran."""
+
+    table: str
+    normalized: float
+    low: float
+    high: float
+
+
+def score(header: RunHeader, episodes: Sequence[Episode]) -> list[Scorecard]:
+    """Score a run, one card an environment, in the order of its header."""
+    cards = []
+    for env_id in header.env_ids:
+        of_env = [episode for episode in episodes if episode.env_id == env_id]
+        if of_env:
+            cards.append(_scorecard(header, env_id, of_env))
+    return cards
+
+
+def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Episode]) -> Scorecard:
+    played = [episode for episode in episodes if episode.end != "errored"]
+    turns = [turn for episode in played for turn in episode.turns]
+    success = success_interval(played)
+    limits = bounds(env_id, header.suite)
+    regrets = [turn.regret for turn in turns if turn.regret is not None]
+    successes = sum(episode.success for episode in played)
+    usd = _sum([turn.reply.usd for turn in turns])
+    normalized = None
+    if limits and played:
+        normalized = (success.value - limits.floor) / (limits.ceiling - limits.floor)
+    return Scorecard(
+        env=env_id,
+        agent=header.agent,
+        suite=header.suite,
+        prompt=header.prompt,
+        theme=header.theme or header.suite,
+        episodes=len(played),
+        distinct=len({episode.instance for episode in played}),
+        errored=len(episodes) - len(played),
+        success=success.value,
+        success_low=success.low,
+        success_high=success.high,
+        paper_success=_share([episode.total > 0 for episode in played]),
+        mean_return=_mean([episode.total for episode in played]),
+        normalized=normalized,
+        floor=limits.floor if limits else None,
+        ceiling=limits.ceiling if limits else None,
+        regret=_mean(regrets) if regrets else None,
+        illegal_rate=_share([turn.illegal for turn in turns]),
+        unknown_rate=_share([turn.status == "unknown" for turn in turns]),
+        malformed_rate=_share([turn.status in ("malformed", "empty") for turn in turns]),
+        truncated_rate=_share([turn.status == "truncated" for turn in turns]),
+        refused_rate=_share([turn.reply.stop_reason == "refused" for turn in turns]),
+        recovered_rate=_share([turn.recovered for turn in turns]),
+        strict_rate=_share([not turn.strict for turn in turns]),
+        strict_success=_strict_success(played),
+        attribution=attribute(turns),
+        turns=len(turns),
+        tokens=_tokens(turns),
+        usd=usd,
+        usd_per_success=usd / successes if usd is not None and successes else None,
+        seconds=_mean([turn.reply.seconds for turn in turns]),
+        notes=() if held_out(env_id) else ("instances not held out",),
+    )
+
+
+def success_interval(episodes: Sequence[Episode]) -> Interval:
+    """Return the success rate with its interval; 0..1 where nothing was played."""
+    if not episodes:
+        return Interval(0.0, 0.0, 1.0)
+    return rate([episode.success for episode in episodes], [e.instance for e in episodes])
+
+
+def attribute(turns: Sequence[Turn]) -> dict[str, Attribution]:
+    """Count, for each cause, the turns that it made worse and what they cost."""
+    counts = Counter(turn.cause for turn in turns)
+    lost = {cause: 0.0 for cause in CAUSES}
+    for turn in turns:
+        if turn.cause and turn.regret is not None:
+            lost[turn.cause] += turn.regret
+    return {cause: Attribution(counts[cause], lost[cause]) for cause in CAUSES}
+
+
+def headlines(episodes: Sequence[Episode], suite: str) -> list[Headline]:
+    """Return the headline of each table whose environments all have played episodes."""
+    played: dict[str, list[Episode]] = {}
+    for episode in episodes:
+        if episode.end != "errored":
+            played.setdefault(episode.env_id, []).append(episode)
+    found = []
+    for table, env_ids in HEADLINES.items():
+        if all(env_id in played and bounds(env_id, suite) for env_id in env_ids):
+            found.append(_headline(table, {env_id: played[env_id] for env_id in env_ids}, suite))
+    return found
+
+
+def _headline(table: str, episodes: dict[str, list[Episode]], suite: str) -> Headline:
+    value = 0.0
+    resampled = np.zeros(RESAMPLES)
+    for seed, (env_id, played) in enumerate(episodes.items()):
+        limits = bounds(env_id, suite)
+        assert limits is not None
+        outcomes = [float(episode.success) for episode in played]
+        span = (limits.ceiling - limits.floor) * len(episodes)
+        value += (sum(outcomes) / len(outcomes) - limits.floor) / span
+        means = resampled_means(outcomes, [e.instance for e in played], seed)
+        resampled = resampled + (means - limits.floor) / span
+    ordered = np.sort(resampled)
+    low, high = ordered[int(0.025 * len(ordered))], ordered[int(0.975 * len(ordered)) - 1]
+    return Headline(table, value, float(low), float(high))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The difference between two runs on the rows that both played."""
+
+    env: str
+    rows: int
+    success: Interval
+    """Difference of success rates, second less first, with its paired 95 % interval."""
+    mean_return: Interval
+    only_first: int
+    """Rows that only the first run solved."""
+    only_second: int
+
+    @property
+    def separated(self) -> bool:
+        """Whether the interval of the success difference leaves out 0."""
+        return self.success.low > 0 or self.success.high < 0
+
+
+def compare(first: Sequence[Episode], second: Sequence[Episode]) -> list[Comparison]:
+    """Compare two runs in pairs, environment by environment, on the starts that both played.
+
+    Raises:
+        ValueError: They have no start in common.
+    """
+    theirs = {_start(episode): episode for episode in second if episode.end != "errored"}
+    pairs: dict[str, list[tuple[Episode, Episode]]] = {}
+    for episode in first:
+        if episode.end != "errored" and _start(episode) in theirs:
+            pairs.setdefault(episode.env_id, []).append((episode, theirs[_start(episode)]))
+    if not pairs:
+        raise ValueError("the two runs have no row in common; play the same suite with both")
+    return [_comparison(env_id, matched) for env_id, matched in pairs.items()]
+
+
+def _comparison(env_id: str, pairs: Sequence[tuple[Episode, Episode]]) -> Comparison:
+    clusters = [ours.instance for ours, _ in pairs]
+    gains = [float(theirs.success) - float(ours.success) for ours, theirs in pairs]
+    returns = [theirs.total - ours.total for ours, theirs in pairs]
+    return Comparison(
+        env_id,
+        len(pairs),
+        mean(gains, clusters),
+        mean(returns, clusters),
+        only_first=sum(gain < 0 for gain in gains),
+        only_second=sum(gain > 0 for gain in gains),
+    )
+
+
+def _start(episode: Episode) -> tuple[Any, ...]:
+    arguments = tuple(sorted((name, str(value)) for name, value in episode.kwargs.items()))
+    start = (episode.env_id, arguments, episode.instance, episode.presentation)
+    return (*start, episode.seed, episode.repeat)
+
+
+def _strict_success(episodes: Sequence[Episode]) -> tuple[float, float] | None:
+    if not episodes:
+        return None
+    same = [e for e in episodes if all(turn.strict for turn in e.turns)]
+    sure = sum(episode.success for episode in same)
+    open_ended = len(episodes) - len(same)
+    return sure / len(episodes), (sure + open_ended) / len(episodes)
+
+
+def _tokens(turns: Sequence[Turn]) -> int | None:
+    counts = [
+        (turn.reply.prompt_tokens or 0) + (turn.reply.completion_tokens or 0)
+        for turn in turns
+        if turn.reply.prompt_tokens is not None or turn.reply.completion_tokens is not None
+    ]
+    return sum(counts) if counts else None
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known and len(known) == len(values) else None
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _share(flags: Sequence[bool]) -> float:
+    return sum(flags) / len(flags) if flags else 0.0

@@ -1,0 +1,1 @@
+"""The tasks, a folder each: rules, picture, prompts, what replies claim, frozen sets."""

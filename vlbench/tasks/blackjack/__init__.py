@@ -1,0 +1,88 @@
+"""The Blackjack task."""
+
+from collections.abc import Mapping
+from typing import Unpack
+
+from vlbench.env import Claims, Options, VLEnv
+from vlbench.parsing import Json
+from vlbench.prompting import Prompt
+from vlbench.tasks.blackjack.game import BlackjackGame, BlackjackState
+from vlbench.tasks.blackjack.picture import BlackjackLook, BlackjackPicture
+from vlbench.vector import VLVectorEnv
+
+
+class Blackjack(VLEnv[BlackjackState, BlackjackLook]):
+    """Play a hand of blackjack against a dealer, from an infinite deck.
+
+    Picture:
+        The dealer's open card and a card back, and all the player's cards; the dealer's whole hand
+        once the player stands.
+    Text:
+        The prompt; it names no card (but `cot_facts` does).
+    Actions:
+        "stand" and "hit". Hitting at 21 is legal, and unwise.
+    Rewards:
+        +1 win, 0 draw, −1 loss, at the end. A reply that can't be read moves nothing and costs −1.
+    Episode end:
+        Terminated when the player stands or goes over 21; truncated after 20 turns.
+    Success:
+        The hand is won; a draw is no success.
+    Instances:
+        `blackjack/<id>`: a shoe of two streams, the dealer's and the player's. Card i of a stream
+        is a rank from sha256("blackjack/<id>/<stream>/<i>"), so all agents meet the same dealer
+        however often they hit. 20 % of the shoes are test shoes, by a keyed hash.
+    Differences from RL4VLM:
+        Every card is visible (there the fifth is off the picture); a 10 may be 10, J, Q or K;
+        `info` never holds the hole card; the two workers of a run don't share their deals; an
+        unreadable reply is no random move. Naturals earn nothing extra in either.
+    Version history:
+        v0: first version.
+
+    Args:
+        dealer_hits_soft_17: The dealer takes a card at a soft 17; by default it stands on all.
+        theme: A theme or a group of themes; see `vlbench.atlas`.
+        jitter: Largest shift of an element, in pixels, 0..5.
+        prompt: "cot", "action_only" or "cot_facts".
+        **options: See `vlbench.env.VLEnv`.
+    """
+
+    def __init__(
+        self,
+        *,
+        dealer_hits_soft_17: bool = False,
+        theme: str = "classic",
+        jitter: int = 0,
+        prompt: str = "cot",
+        **options: Unpack[Options],
+    ) -> None:
+        rule = "hits a soft 17" if dealer_hits_soft_17 else "stands on every 17"
+        words = Prompt.load(__name__, prompt, {"dealer_rule": rule})
+        game = BlackjackGame(dealer_hits_soft_17)
+        super().__init__(game, BlackjackPicture(theme, jitter), words, **options)
+
+    def heuristic(self) -> str:
+        """Hit below 17."""
+        total = self._facts["player_total"]
+        assert isinstance(total, int)
+        return "hit" if total < 17 else "stand"
+
+    def claims(self, fields: Mapping[str, Json]) -> Claims:
+        """Hold `player total` and `dealer card` against the picture.
+
+        The dealer's card may be named by its rank or by what it counts.
+        """
+        seen: list[bool] = []
+        if "player total" in fields:
+            stated = str(fields["player total"]).strip()
+            seen.append(stated == str(self._facts["player_total"]))
+        if "dealer card" in fields:
+            card = str(self._facts["dealer_card"])
+            counts = {"A": ("1", "11"), "J": ("10",), "Q": ("10",), "K": ("10",)}
+            seen.append(str(fields["dealer card"]).strip().upper() in (card, *counts.get(card, ())))
+        return Claims(all(seen) if seen else None)
+
+
+class BlackjackVector(VLVectorEnv):
+    """Many hands of Blackjack in one process."""
+
+    env_class = Blackjack

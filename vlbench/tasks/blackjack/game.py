@@ -1,0 +1,114 @@
+"""Blackjack against a dealer, from an infinite deck whose cards the instance fixes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from vlbench.cards import hashed_rank
+from vlbench.game import Move, instance_body
+from vlbench.tasks.blackjack import odds
+
+MAX_SHOE = 10**9
+"""Shoes are numbered 0..MAX_SHOE−1."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlackjackState:
+    """Both hands, as ranks 1 (ace) to 13 (king)."""
+
+    shoe: str
+    """The instance; it fixes every card that will be dealt."""
+    player: tuple[int, ...]
+    dealer: tuple[int, ...]
+    """The open card, then the hole card, then what was drawn after the player stood."""
+    over: bool = False
+    """The dealer has shown the whole hand, or the player is bust."""
+
+
+@lru_cache(maxsize=4096)
+def hand(ranks: tuple[int, ...]) -> odds.Hand:
+    """Return the hand that these cards make."""
+    values = [min(rank, 10) for rank in ranks]
+    return odds.Hand(sum(values), 1 in values)
+
+
+class BlackjackGame:
+    """The rules of Blackjack: no naturals, no splits, no doubling, an infinite deck.
+
+    Args:
+        dealer_hits_soft_17: The dealer takes a card at a soft 17; by default it stands on all.
+    """
+
+    name = "blackjack"
+    vocabulary: tuple[str, ...] = ("stand", "hit")
+    max_turns = 20
+    held_out = True
+    test_share = 0.2
+
+    def __init__(self, dealer_hits_soft_17: bool = False) -> None:
+        self.dealer_hits_soft_17 = dealer_hits_soft_17
+
+    def deal(self, rng: np.random.Generator) -> str:
+        """Draw a shoe uniformly."""
+        return f"{self.name}/{int(rng.integers(MAX_SHOE))}"
+
+    def start(self, instance: str) -> BlackjackState:
+        """Deal two cards each from the shoe's two streams, the dealer's and the player's.
+
+        Card i of a stream is fixed by sha256("blackjack/<id>/<stream>/<i>"), so every agent meets
+        the same dealer however often it hits.
+
+        Raises:
+            ValueError: The shoe's number isn't canonical or out of range.
+        """
+        body = instance_body(instance, self.name, "blackjack/1234")
+        if not body.isdecimal() or len(body) > 9 or str(int(body)) != body:
+            raise ValueError(
+                f'unknown instance "{instance}"; wanted "blackjack/<id>" with an id from 0 to '
+                f'{MAX_SHOE - 1}, like "blackjack/1234"'
+            )
+        return BlackjackState(
+            instance,
+            player=(self._card(instance, "player", 0), self._card(instance, "player", 1)),
+            dealer=(self._card(instance, "dealer", 0), self._card(instance, "dealer", 1)),
+        )
+
+    def legal(self, state: BlackjackState) -> tuple[str, ...]:
+        """Return both actions; hitting at 21 is legal, and unwise."""
+        return self.vocabulary
+
+    def step(self, state: BlackjackState, action: str) -> Move[BlackjackState]:
+        """Hit: one more card, −1 when bust. Stand: the dealer plays, +1, 0 or −1."""
+        if action == "hit":
+            card = self._card(state.shoe, "player", len(state.player))
+            after = replace(state, player=(*state.player, card))
+            if hand(after.player).total > 21:
+                return Move(replace(after, over=True), -1.0, terminated=True)
+            return Move(after, 0.0)
+        dealer = state.dealer
+        while odds.dealer_draws(hand(dealer), self.dealer_hits_soft_17):
+            dealer = (*dealer, self._card(state.shoe, "dealer", len(dealer)))
+        ours, theirs = hand(state.player).total, hand(dealer).total
+        reward = 1.0 if theirs > 21 or theirs < ours else 0.0 if theirs == ours else -1.0
+        after = replace(state, dealer=dealer, over=True)
+        return Move(after, reward, terminated=True, success=reward > 0)
+
+    def values(self, state: BlackjackState, turns: int) -> Mapping[str, float]:
+        """Return the expected return of both actions, given what the player can see."""
+        ours, open_card = hand(state.player), min(state.dealer[0], 10)
+        rule = self.dealer_hits_soft_17
+        return {
+            "stand": odds.stand(ours.total, open_card, odds.RETURN, rule),
+            "hit": odds.hit(ours, open_card, turns, odds.RETURN, rule),
+        }
+
+    def expert(self, state: BlackjackState, turns: int) -> str:
+        """Return the action of the larger expected return; a tie stands."""
+        values = self.values(state, turns)
+        return "hit" if values["hit"] > values["stand"] else "stand"
+
+    @staticmethod
+    def _card(shoe: str, stream: str, index: int) -> int:
+        return hashed_rank(f"{shoe}/{stream}/{index}")

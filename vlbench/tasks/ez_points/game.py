@@ -1,0 +1,33 @@
+"""EZPoints: two cards, one operator, twelve."""
+
+import numpy as np
+
+from vlbench.formula import Grammar, hands
+from vlbench.tasks.formula_game import FormulaGame
+
+
+class EZPointsGame(FormulaGame):
+    """The rules of EZPoints.
+
+    Args:
+        target: What the formula must equal.
+        faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
+    """
+
+    example = "ez_points/2-10"
+    held_out = False
+    test_share = 0.0
+
+    def __init__(self, target: int = 12, faces: int = 10) -> None:
+        super().__init__("ez_points", 2, target, faces, Grammar("+*", False), max_turns=7)
+        self.hands = tuple(filter(self.solvable, hands(2, self.numbers)))
+        if not self.hands:
+            raise ValueError(
+                f"target {target} can't be had from two cards; the largest possible target is "
+                f"{self.numbers[-1] ** 2} and it must be a sum or a product of two cards"
+            )
+
+    def deal(self, rng: np.random.Generator) -> str:
+        """Draw a hand uniformly from those that can reach the target (7 for target 12)."""
+        hand = self.hands[int(rng.integers(len(self.hands)))]
+        return f"{self.name}/{hand[0]}-{hand[1]}"

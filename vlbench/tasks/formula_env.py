@@ -1,0 +1,74 @@
+"""What EZPoints and Points24 share as environments: reading claims, and a person's first try."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import TypeVar
+
+from vlbench.env import Claims, VLEnv
+from vlbench.formula import evaluate
+from vlbench.parsing import Json
+from vlbench.tasks.formula_game import END, FormulaGame, FormulaState
+
+L = TypeVar("L")
+
+_TOKEN = re.compile(r"\d+|\S")
+_NOT_A_CARD = 0
+
+
+class FormulaEnv(VLEnv[FormulaState, L]):
+    """A formula written one token a turn; see the tasks for the rules."""
+
+    game: FormulaGame  # type: ignore[assignment]
+
+    def claims(self, fields: Mapping[str, Json]) -> Claims:
+        """Hold `cards` and `current formula` against the picture; read `plan`'s next token.
+
+        Cards may be named by rank or by what they count, in any order.
+        """
+        seen: list[bool] = []
+        numbers, formula = self._facts["numbers"], self._state.tokens
+        assert isinstance(numbers, tuple)
+        cards = fields.get("cards")
+        if isinstance(cards, list):
+            seen.append(Counter(map(self._count, cards)) == Counter(numbers))
+        stated = fields.get("current formula")
+        if isinstance(stated, str):
+            seen.append(_TOKEN.findall(stated) == list(formula))
+        plan = fields.get("plan")
+        next_token = _next_token(plan, formula) if isinstance(plan, str) else None
+        return Claims(all(seen) if seen else None, next_token)
+
+    def heuristic(self) -> str:
+        """Try the cards as they lie, with the first operators that make the target, else sums."""
+        numbers = self._facts["numbers"]
+        assert isinstance(numbers, tuple)
+        cards = [str(number) for number in numbers]
+        tries = list(product(self.game.grammar.operators, repeat=len(cards) - 1))
+        formulas = [_interleave(cards, operators) for operators in tries]
+        right = (tokens for tokens in formulas if evaluate(tokens) == self.game.target)
+        return [*next(right, formulas[0]), END][len(self._state.tokens)]
+
+    def _count(self, card: Json) -> int:
+        """Return what a card named in a reply counts."""
+        name = str(card).strip().upper()
+        faces = {"A": 1, "T": 10}
+        faces |= {
+            face: min(self.game.faces + i, self.game.numbers[-1]) for i, face in enumerate("JQK")
+        }
+        if name in faces:
+            return faces[name]
+        return int(name) if name.isdecimal() and len(name) < 4 else _NOT_A_CARD
+
+
+def _next_token(plan: str, formula: Sequence[str]) -> str | None:
+    """Return the token that continues a formula as planned; None if the plan leaves it."""
+    tokens = [*_TOKEN.findall(plan.partition(END)[0]), END]
+    if tokens[: len(formula)] != list(formula):
+        return None
+    return tokens[len(formula)] if len(tokens) > len(formula) else None
+
+
+def _interleave(cards: Sequence[str], operators: Sequence[str]) -> list[str]:
+    return [cards[0], *(t for pair in zip(operators, cards[1:], strict=True) for t in pair)]

@@ -1,0 +1,71 @@
+"""The NumberLine task."""
+
+from collections.abc import Mapping
+from typing import Unpack
+
+from vlbench.env import Claims, Options, VLEnv
+from vlbench.parsing import Json
+from vlbench.prompting import Prompt
+from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
+from vlbench.tasks.number_line.picture import NumberLineLook, NumberLinePicture
+from vlbench.vector import VLVectorEnv
+
+
+class NumberLine(VLEnv[NumberLineState, NumberLineLook]):
+    """Walk the current number onto the target.
+
+    Picture:
+        `Target: t` above `Current: c`.
+    Text:
+        The prompt; it never names the two numbers (but `cot_facts` does).
+    Actions:
+        "+" and "-": one up, one down. A step off the line leaves the number where it is.
+    Rewards:
+        +1 at the target; −1 when the move comes no closer (at a wall too: legal and wrong); 0 when
+        it comes closer. A reply that can't be read moves nothing and costs −1.
+    Episode end:
+        Terminated at the target; truncated after 2 · max_position turns.
+    Success:
+        The target is reached.
+    Instances:
+        `number_line/<start>-<target>`: the 30 ordered pairs of different numbers 0..5, dealt
+        uniformly. Too few to hold any out; pictures are held out instead (themes).
+    Differences from RL4VLM:
+        Starts are uniform (there, equal numbers shift the goal modulo max_position, not + 1); the
+        seed has an effect; success is the target, not a return above 0 (`paper_success` is that);
+        an unreadable reply is no random move.
+    Version history:
+        v0: first version.
+
+    Args:
+        max_position: Right end of the line.
+        theme: A theme or a group of themes; see `vlbench.atlas`.
+        jitter: Largest shift of an element, in pixels, 0..5.
+        prompt: "cot", "action_only" or "cot_facts".
+        **options: See `vlbench.env.VLEnv`.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_position: int = 5,
+        theme: str = "classic",
+        jitter: int = 0,
+        prompt: str = "cot",
+        **options: Unpack[Options],
+    ) -> None:
+        game = NumberLineGame(max_position)
+        words = Prompt.load(__name__, prompt, {"max_position": max_position})
+        super().__init__(game, NumberLinePicture(theme, jitter), words, **options)
+
+    def claims(self, fields: Mapping[str, Json]) -> Claims:
+        """Hold `current number` and `target number` against the picture."""
+        stated = ("current number", self._state.current), ("target number", self._state.target)
+        seen = [str(fields[name]).strip() == str(true) for name, true in stated if name in fields]
+        return Claims(all(seen) if seen else None)
+
+
+class NumberLineVector(VLVectorEnv):
+    """Many NumberLines in one process."""
+
+    env_class = NumberLine

@@ -1,0 +1,85 @@
+"""NumberLine: walk the current number onto the target, one unit a turn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vlbench.game import Move, instance_body
+
+
+@dataclass(frozen=True, slots=True)
+class NumberLineState:
+    """Two numbers on the line 0..max_position."""
+
+    current: int
+    target: int
+
+
+class NumberLineGame:
+    """The rules of NumberLine.
+
+    Args:
+        max_position: Right end of the line, at least 1.
+    """
+
+    name = "number_line"
+    vocabulary: tuple[str, ...] = ("+", "-")
+    held_out = False
+    test_share = 0.0
+
+    def __init__(self, max_position: int = 5) -> None:
+        if max_position < 1:
+            raise ValueError(f"max_position must be at least 1, got {max_position}")
+        self.max_position = max_position
+        self.max_turns = 2 * max_position
+
+    def deal(self, rng: np.random.Generator) -> str:
+        """Draw start and target uniformly among the ordered pairs of different numbers."""
+        start = int(rng.integers(self.max_position + 1))
+        target = int(rng.integers(self.max_position))
+        return f"{self.name}/{start}-{target + (target >= start)}"
+
+    def start(self, instance: str) -> NumberLineState:
+        """Read "number_line/<start>-<target>".
+
+        Raises:
+            ValueError: The numbers are equal or off the line.
+        """
+        body = instance_body(instance, self.name, "number_line/2-5")
+        numbers = [int(part) for part in body.split("-") if part.isdecimal() and len(part) < 10]
+        on_line = all(0 <= number <= self.max_position for number in numbers)
+        canonical = "-".join(map(str, numbers)) == body
+        if len(numbers) != 2 or not on_line or not canonical or numbers[0] == numbers[1]:
+            raise ValueError(
+                f'unknown instance "{instance}"; wanted "number_line/<start>-<target>" with two '
+                f'different numbers from 0 to {self.max_position}, like "number_line/2-5"'
+            )
+        return NumberLineState(*numbers)
+
+    def legal(self, state: NumberLineState) -> tuple[str, ...]:
+        """Both moves are always legal; at a wall the number stays where it is."""
+        return self.vocabulary
+
+    def step(self, state: NumberLineState, action: str) -> Move[NumberLineState]:
+        """Move by one: +1 at the target, −1 when the move comes no closer, else 0."""
+        moved = state.current + (1 if action == "+" else -1)
+        after = replace(state, current=min(max(moved, 0), self.max_position))
+        if after.current == after.target:
+            return Move(after, 1.0, terminated=True, success=True)
+        closer = abs(after.current - after.target) < abs(state.current - state.target)
+        return Move(after, 0.0 if closer else -1.0)
+
+    def values(self, state: NumberLineState, turns: int) -> Mapping[str, float]:
+        """Return +1 for a way that still arrives in time, less 1 for a wrong move."""
+        values = {}
+        for action in self.vocabulary:
+            move = self.step(state, action)
+            distance = abs(move.state.current - move.state.target)
+            arrives = not move.terminated and distance <= turns - 1
+            values[action] = move.reward + (1.0 if arrives else 0.0)
+        return values
+
+    def expert(self, state: NumberLineState, turns: int) -> str:
+        """Step towards the target."""
+        return "+" if state.current < state.target else "-"

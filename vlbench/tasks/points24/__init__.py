@@ -1,0 +1,72 @@
+"""The Points24 task."""
+
+from typing import Unpack
+
+from vlbench.env import Options
+from vlbench.prompting import Prompt
+from vlbench.tasks.formula_env import FormulaEnv
+from vlbench.tasks.formula_picture import FormulaLook
+from vlbench.tasks.points24.game import Points24Game
+from vlbench.tasks.points24.picture import Points24Picture
+from vlbench.vector import VLVectorEnv
+
+
+class Points24(FormulaEnv[FormulaLook]):
+    """Write a formula with four cards that equals 24, one token a turn.
+
+    Picture:
+        Four cards and the formula so far, wrapped where it is long.
+    Text:
+        The prompt, with the formula so far as in RL4VLM; the cards stand in the picture alone (but
+        `cot_facts` names them).
+    Actions:
+        "1".."10", "+", "-", "*", "/", "(", ")", "=". A number that stands on no unused card is
+        illegal, and nothing else is: an ill-formed formula is judged at "=". An ace counts 1; J, Q,
+        K count 10. Operators are binary, arithmetic is exact: `8/(3-8/3)` is 24.
+    Rewards:
+        "=": +10 if the formula uses each card once and equals the target, else −1. Other tokens 0.
+        A reply that can't be read or is illegal moves nothing and costs −1.
+    Episode end:
+        Terminated at "="; truncated after 22 turns.
+    Success:
+        "=" after a right formula.
+    Instances:
+        `points24/<a>-<b>-<c>-<d>`, sorted: the 566 of 715 hands that reach 24, as dealt from 13
+        ranks given that the hand is solvable. 40 % are test hands, by a keyed hash.
+    Differences from RL4VLM:
+        Every hand is solvable (there 73.1 %); formulas are exact (there floats, which refuse
+        `8/(3-8/3)`), never join digits, know neither `**` nor `//` nor signs, and are never
+        `eval`uated; an illegal number appends nothing (there, a space); long formulas stay visible;
+        the prompt's formula is never stale; the seed has an effect; an unreadable reply is no
+        random token.
+    Version history:
+        v0: first version.
+
+    Args:
+        target: What the formula must equal.
+        faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
+        theme: A theme or a group of themes; see `vlbench.atlas`.
+        jitter: Largest shift of an element, in pixels, 0..5.
+        prompt: "cot", "action_only" or "cot_facts".
+        **options: See `vlbench.env.VLEnv`.
+    """
+
+    def __init__(
+        self,
+        *,
+        target: int = 24,
+        faces: int = 10,
+        theme: str = "classic",
+        jitter: int = 0,
+        prompt: str = "cot",
+        **options: Unpack[Options],
+    ) -> None:
+        game = Points24Game(target, faces)
+        words = Prompt.load(__name__, prompt, game.rules())
+        super().__init__(game, Points24Picture(theme, jitter, target, faces), words, **options)
+
+
+class Points24Vector(VLVectorEnv):
+    """Many Points24 in one process."""
+
+    env_class = Points24

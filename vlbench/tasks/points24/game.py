@@ -1,0 +1,56 @@
+"""Points24: four cards, four operators, parentheses, twenty-four."""
+
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+
+from vlbench.cards import count_faces
+from vlbench.formula import Cards, Grammar, fewest_tokens
+from vlbench.tasks.formula_game import FormulaGame
+
+GRAMMAR = Grammar("+-*/", True)
+
+
+@lru_cache(maxsize=1)
+def standard_hands() -> frozenset[Cards]:
+    """Return the 566 of 715 hands of values 1..10 that make 24, as frozen with the package."""
+    lines = files(__package__).joinpath("solvable.txt").read_text().split()
+    return frozenset(tuple(map(int, line.split("-"))) for line in lines)
+
+
+@lru_cache(maxsize=8192)
+def _reaches(hand: Cards, target: int) -> bool:
+    if target == 24 and hand[-1] <= 10:
+        return hand in standard_hands()
+    return fewest_tokens((), hand, target, GRAMMAR) is not None
+
+
+class Points24Game(FormulaGame):
+    """The rules of Points24.
+
+    Args:
+        target: What the formula must equal.
+        faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
+    """
+
+    example = "points24/3-3-8-8"
+    held_out = True
+    test_share = 0.4
+
+    def __init__(self, target: int = 24, faces: int = 10) -> None:
+        super().__init__("points24", 4, target, faces, GRAMMAR, max_turns=22)
+        if target > self.numbers[-1] ** 4:
+            raise ValueError(f"target {target} can't be had from four cards")
+
+    def solvable(self, hand: Cards) -> bool:
+        """Whether some formula with each card once equals the target."""
+        return _reaches(hand, self.target)
+
+    def deal(self, rng: np.random.Generator) -> str:
+        """Draw four ranks uniformly from 13 until they can reach the target."""
+        while True:
+            ranks = rng.integers(1, 14, size=self.cards).tolist()
+            hand = tuple(sorted(count_faces(rank, self.faces) for rank in ranks))
+            if self.solvable(hand):
+                return f"{self.name}/{'-'.join(map(str, hand))}"

@@ -1,0 +1,141 @@
+"""VLVectorEnv: many environments of one task in one process, their frames in one slab."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from vlbench.env import VLEnv
+from vlbench.picture import SIZE
+
+
+class Observations(TypedDict):
+    """What N agents are shown."""
+
+    image: npt.NDArray[np.uint8]
+    """(N, 300, 300, 3) uint8, RGB."""
+    text: tuple[str, ...]
+    """N prompts."""
+
+
+Steps = tuple[
+    Observations,
+    npt.NDArray[np.float64],
+    npt.NDArray[np.bool_],
+    npt.NDArray[np.bool_],
+    dict[str, Any],
+]
+
+
+class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
+    """N environments stepped in turn, each painting into its part of one slab.
+
+    What it returns equals `SyncVectorEnv(..., autoreset_mode="SameStep")` over the same
+    environments: an episode that ends is reset in the same step, its last observation and info
+    stand under `final_obs` and `final_info` as copies.
+
+    Args:
+        num_envs: Number of environments N.
+        copy: Hand out a copy of the slab, as Gymnasium does by default. With False the slab itself
+            is handed out, and the next step overwrites it.
+        **kwargs: Arguments of the environments.
+    """
+
+    env_class: ClassVar[type[VLEnv[Any, Any]]]
+    metadata = {**VLEnv.metadata, "autoreset_mode": AutoresetMode.SAME_STEP}
+
+    def __init__(self, num_envs: int, copy: bool = True, **kwargs: Any) -> None:
+        if num_envs < 1:
+            raise ValueError(f"num_envs must be at least 1, got {num_envs}")
+        self.num_envs = num_envs
+        self.copy = copy
+        self.envs = [self.env_class(**kwargs) for _ in range(num_envs)]
+        self.slab = np.empty((num_envs, SIZE, SIZE, 3), np.uint8)
+        for env, frame in zip(self.envs, self.slab, strict=True):
+            env.frame = frame
+        self.render_mode = self.envs[0].render_mode
+        self.single_observation_space = self.envs[0].observation_space
+        self.single_action_space = self.envs[0].action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._everyone = np.ones(num_envs, np.bool_)
+        self._everyone.flags.writeable = False
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Observations, dict[str, Any]]:
+        """Start an episode in every environment.
+
+        Args:
+            seed: One seed s for s, s + 1, …, or one seed an environment.
+            options: As in `VLEnv.reset`, for every environment.
+        """
+        if seed is None:
+            seeds: Sequence[int | None] = [None] * self.num_envs
+        elif isinstance(seed, int):
+            seeds = range(seed, seed + self.num_envs)
+        else:
+            seeds = seed
+        if len(seeds) != self.num_envs:
+            raise ValueError(f"wanted {self.num_envs} seeds, one an environment, got {len(seeds)}")
+        infos = [env.begin(s, options) for env, s in zip(self.envs, seeds, strict=True)]
+        return self._observe(), self._batch(infos)
+
+    def step(self, actions: Sequence[str]) -> Steps:
+        """Play one reply in every environment.
+
+        Raises:
+            ValueError: The number of replies isn't N.
+        """
+        if len(actions) != self.num_envs:
+            raise ValueError(f"wanted {self.num_envs} replies, one an environment, got "
+                             f"{len(actions)}")  # fmt: skip
+        rewards = np.empty(self.num_envs)
+        terminated = np.zeros(self.num_envs, np.bool_)
+        truncated = np.zeros(self.num_envs, np.bool_)
+        infos: list[dict[str, Any]] = []
+        final: dict[str, Any] = {}
+        for i, (env, reply) in enumerate(zip(self.envs, actions, strict=True)):
+            outcome = env.advance(reply)
+            info = outcome.info
+            rewards[i] = outcome.reward
+            if outcome.terminated or outcome.truncated:
+                terminated[i], truncated[i] = outcome.terminated, outcome.truncated
+                ended = {"final_obs": env.observe(), "final_info": info}
+                final = self._add_info(final, ended, i)
+                info = env.begin(None, None)
+            infos.append(info)
+        return self._observe(), rewards, terminated, truncated, {**final, **self._batch(infos)}
+
+    def render(self) -> tuple[npt.NDArray[np.uint8] | None, ...]:  # type: ignore[override]
+        """Return each environment's frame under "rgb_array"."""
+        return tuple(env.render() for env in self.envs)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the environments."""
+        for env in self.envs:
+            env.close()
+
+    def _observe(self) -> Observations:
+        image = self.slab.copy() if self.copy else self.slab
+        return {"image": image, "text": tuple([env.text for env in self.envs])}
+
+    def _batch(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Turn N infos into Gymnasium's form: arrays by key, and under `_key` who has it."""
+        batch: dict[str, Any] = {}
+        for key, first in infos[0].items():
+            column = [info[key] for info in infos]
+            if isinstance(first, dict):
+                batch[key] = self._batch(column)
+            elif isinstance(first, (bool, int, float)):
+                batch[key] = np.array(column, type(first))
+            else:
+                batch[key] = np.fromiter(column, object, self.num_envs)
+            batch[f"_{key}"] = self._everyone
+        return batch

@@ -1,0 +1,43 @@
+"""Wrappers: the same tasks for learners that don't write texts."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Dict, Discrete
+
+import vlbench
+from vlbench.env import Observation, VLEnv
+
+
+class DiscreteActions(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """The picture alone as observation, and the vocabulary's index as action, for CNN policies.
+
+    Observation: `Box(0, 255, (300, 300, 3), uint8)`. Action: `Discrete(n)`; `i` writes a
+    well-formed reply with the vocabulary's action `i`, so that illegal actions stay possible.
+
+    Args:
+        env: A vlbench environment whose vocabulary is the same in every state.
+    """
+
+    def __init__(self, env: gymnasium.Env[Observation, str]) -> None:
+        super().__init__(env)
+        inner = env.unwrapped
+        assert isinstance(inner, VLEnv) and isinstance(env.observation_space, Dict)
+        self.actions = inner.vocabulary
+        self.observation_space = env.observation_space["image"]
+        self.action_space = Discrete(len(self.actions))
+        self._replies = tuple(vlbench.reply(action) for action in self.actions)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
+        """Start an episode; see `VLEnv.reset`."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return observation["image"], info
+
+    def step(self, action: int) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        """Play the action with this index of the vocabulary."""
+        observation, reward, terminated, truncated, info = self.env.step(self._replies[int(action)])
+        return observation["image"], float(reward), terminated, truncated, info
