@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from vlbench.env import VLEnv
+from vlbench.env import Observation, VLEnv
 from vlbench.picture import SIZE
 
 
@@ -94,24 +94,25 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
             ValueError: The number of replies isn't N.
         """
         if len(actions) != self.num_envs:
-            raise ValueError(f"wanted {self.num_envs} replies, one an environment, got "
-                             f"{len(actions)}")  # fmt: skip
+            raise ValueError(
+                f"wanted {self.num_envs} replies, one an environment, got {len(actions)}"
+            )
         rewards = np.empty(self.num_envs)
         terminated = np.zeros(self.num_envs, np.bool_)
         truncated = np.zeros(self.num_envs, np.bool_)
         infos: list[dict[str, Any]] = []
-        final: dict[str, Any] = {}
+        last: dict[int, tuple[Observation, dict[str, Any]]] = {}
         for i, (env, reply) in enumerate(zip(self.envs, actions, strict=True)):
             outcome = env.advance(reply)
             info = outcome.info
             rewards[i] = outcome.reward
             if outcome.terminated or outcome.truncated:
                 terminated[i], truncated[i] = outcome.terminated, outcome.truncated
-                ended = {"final_obs": env.observe(), "final_info": info}
-                final = self._add_info(final, ended, i)
+                last[i] = env.observe(), info
                 info = env.begin(None, None)
             infos.append(info)
-        return self._observe(), rewards, terminated, truncated, {**final, **self._batch(infos)}
+        batch = {**self._final(last), **self._batch(infos)}
+        return self._observe(), rewards, terminated, truncated, batch
 
     def render(self) -> tuple[npt.NDArray[np.uint8] | None, ...]:  # type: ignore[override]
         """Return each environment's frame under "rgb_array"."""
@@ -126,16 +127,44 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         image = self.slab.copy() if self.copy else self.slab
         return {"image": image, "text": tuple([env.text for env in self.envs])}
 
+    def _final(self, last: Mapping[int, tuple[Observation, dict[str, Any]]]) -> dict[str, Any]:
+        """Return what the episodes that ended showed last."""
+        if not last:
+            return {}
+        who = np.zeros(self.num_envs, np.bool_)
+        who[list(last)] = True
+        shown = np.full(self.num_envs, None, object)
+        for i, (observation, _) in last.items():
+            shown[i] = observation
+        infos = _batch([info for _, info in last.values()], self.num_envs, who)
+        return {"final_obs": shown, "_final_obs": who, "final_info": infos, "_final_info": who}
+
     def _batch(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Turn N infos into Gymnasium's form: arrays by key, and under `_key` who has it."""
-        batch: dict[str, Any] = {}
-        for key, first in infos[0].items():
-            column = [info[key] for info in infos]
-            if isinstance(first, dict):
-                batch[key] = self._batch(column)
-            elif isinstance(first, (bool, int, float)):
-                batch[key] = np.array(column, type(first))
-            else:
-                batch[key] = np.fromiter(column, object, self.num_envs)
-            batch[f"_{key}"] = self._everyone
-        return batch
+        return _batch(infos, self.num_envs, self._everyone)
+
+
+def _batch(
+    infos: Sequence[Mapping[str, Any]], size: int, who: npt.NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Turn infos into Gymnasium's form: arrays by key, and under `_key` who has it.
+
+    Args:
+        infos: The infos of those environments that have one, in order.
+        size: Number of environments.
+        who: Which environments those are; shape (size,).
+    """
+    batch: dict[str, Any] = {}
+    for key, first in infos[0].items():
+        column = [info[key] for info in infos]
+        if isinstance(first, dict):
+            batch[key] = _batch(column, size, who)
+        else:
+            plain = isinstance(first, (bool, int, float))
+            values = np.fromiter(column, type(first) if plain else object, len(column))
+            if len(column) < size:
+                everyone = np.zeros(size, values.dtype) if plain else np.full(size, None, object)
+                everyone[who] = values
+                values = everyone
+            batch[key] = values
+        batch[f"_{key}"] = who
+    return batch

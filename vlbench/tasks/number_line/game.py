@@ -1,7 +1,7 @@
 """NumberLine: walk the current number onto the target, one unit a turn."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,8 +36,8 @@ class NumberLineGame:
 
     def deal(self, rng: np.random.Generator) -> str:
         """Draw start and target uniformly among the ordered pairs of different numbers."""
-        start = int(rng.integers(self.max_position + 1))
-        target = int(rng.integers(self.max_position))
+        pairs = (self.max_position + 1) * self.max_position
+        start, target = divmod(int(rng.integers(pairs)), self.max_position)
         return f"{self.name}/{start}-{target + (target >= start)}"
 
     def start(self, instance: str) -> NumberLineState:
@@ -63,12 +63,12 @@ class NumberLineGame:
 
     def step(self, state: NumberLineState, action: str) -> Move[NumberLineState]:
         """Move by one: +1 at the target, −1 when the move comes no closer, else 0."""
-        moved = state.current + (1 if action == "+" else -1)
-        after = replace(state, current=min(max(moved, 0), self.max_position))
-        if after.current == after.target:
+        current, target = state.current, state.target
+        moved = min(max(current + (1 if action == "+" else -1), 0), self.max_position)
+        after = NumberLineState(moved, target)
+        if moved == target:
             return Move(after, 1.0, terminated=True, success=True)
-        closer = abs(after.current - after.target) < abs(state.current - state.target)
-        return Move(after, 0.0 if closer else -1.0)
+        return Move(after, 0.0 if abs(moved - target) < abs(current - target) else -1.0)
 
     def values(self, state: NumberLineState, turns: int) -> Mapping[str, float]:
         """Return +1 for a way that still arrives in time, less 1 for a wrong move."""

@@ -1,0 +1,215 @@
+"""What a step costs, in copies of its own frame, against what a user would use instead.
+
+    python benchmarks/envs.py [--json] [--rounds 5]
+
+Every environment is driven by random actions with auto-reset through `gymnasium.make`, in
+interleaved rounds; figures are medians of CPU time. The yardstick is `np.copyto` of one frame of
+the environment's own size, taken in the same round. Set `RL4VLM_PATH` to a checkout of the original
+to add its environments (its `gym-cards` folder, and its fonts, must be found there).
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+import vlbench
+
+STEPS = 400
+
+
+def copy_cost(frame: np.ndarray) -> float:
+    """Return the seconds that one copy of a frame takes."""
+    target = np.empty_like(frame)
+    start = time.process_time()
+    for _ in range(2000):
+        np.copyto(target, frame)
+    return (time.process_time() - start) / 2000
+
+
+def frame_of(env: gymnasium.Env[Any, Any], observation: Any) -> np.ndarray:
+    if isinstance(observation, dict):
+        return observation["image"]
+    if isinstance(observation, np.ndarray) and observation.ndim == 3:
+        return observation
+    return env.render()
+
+
+def driver(make: Callable[[], gymnasium.Env[Any, Any]], rendered: bool) -> Callable[[], dict]:
+    """Return a function that times one round of an environment."""
+    env = make()
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    actions = [env.action_space.sample() for _ in range(STEPS)]
+
+    def measure() -> dict[str, float]:
+        observation, _ = env.reset()
+        yardstick = copy_cost(frame_of(env, observation))
+        stepping, resetting, resets = 0.0, 0.0, 0
+        for action in actions:
+            start = time.process_time()
+            _, _, terminated, truncated, _ = env.step(action)
+            if rendered:
+                env.render()
+            stepping += time.process_time() - start
+            if terminated or truncated:
+                start = time.process_time()
+                env.reset()
+                if rendered:
+                    env.render()
+                resetting += time.process_time() - start
+                resets += 1
+        for _ in range(20):
+            start = time.process_time()
+            env.reset()
+            if rendered:
+                env.render()
+            resetting += time.process_time() - start
+        step, reset = stepping / STEPS, resetting / (resets + 20)
+        return {
+            "step_us": step * 1e6,
+            "step_copies": step / yardstick,
+            "reset_copies": reset / yardstick,
+        }
+
+    return measure
+
+
+def candidates() -> dict[str, tuple[Callable[[], gymnasium.Env[Any, Any]], bool]]:
+    """Return name → (maker, whether the picture has to be asked for)."""
+    found: dict[str, tuple[Callable[[], gymnasium.Env[Any, Any]], bool]] = {}
+    for env_id in vlbench.ENV_IDS:
+        found[env_id] = (lambda env_id=env_id: gymnasium.make(env_id), False)
+    if importlib.util.find_spec("pygame"):
+        for name in ("Blackjack-v1", "FrozenLake-v1", "CartPole-v1"):
+            found[f"gymnasium {name}"] = (
+                lambda name=name: gymnasium.make(name, render_mode="rgb_array"),
+                True,
+            )
+    if importlib.util.find_spec("minigrid"):
+        found["minigrid Empty-8x8 (tile 32)"] = (minigrid, False)
+    original = os.environ.get("RL4VLM_PATH")
+    if original:
+        sys.path.insert(0, str(Path(original) / "gym-cards"))
+        import gym_cards  # noqa: F401
+
+        for name in ("NumberLine", "EZPoints", "Points24", "Blackjack"):
+            found[f"gym_cards {name}"] = (
+                lambda name=name: gymnasium.make(f"gym_cards/{name}-v0"),
+                False,
+            )
+    return found
+
+
+def minigrid() -> gymnasium.Env[Any, Any]:
+    import minigrid  # noqa: F401
+    from minigrid.wrappers import ImgObsWrapper, RGBImgObsWrapper
+
+    env = gymnasium.make("MiniGrid-Empty-8x8-v0")
+    return ImgObsWrapper(RGBImgObsWrapper(env, tile_size=32))
+
+
+def vectors(rounds: int, n: int = 64) -> dict[str, dict[str, float]]:
+    """Return, for each id, how many times faster the native vector env is than Gymnasium's."""
+    ratios: dict[str, dict[str, float]] = {}
+    for env_id in vlbench.ENV_IDS:
+        mode = {"vectorization_mode": "vector_entry_point"}
+        envs = {
+            "sync": gymnasium.make_vec(env_id, num_envs=n, vectorization_mode="sync"),
+            "copying": gymnasium.make_vec(env_id, num_envs=n, **mode),
+            "shared": gymnasium.make_vec(env_id, num_envs=n, copy=False, **mode),
+        }
+        space = envs["sync"].single_action_space
+        space.seed(0)
+        batches = [tuple(space.sample() for _ in range(n)) for _ in range(20)]
+        times: dict[str, list[float]] = {name: [] for name in envs}
+        for env in envs.values():
+            env.reset(seed=0)
+        for _ in range(rounds):
+            for name, env in envs.items():
+                start = time.process_time()
+                for batch in batches:
+                    env.step(batch)
+                times[name].append((time.process_time() - start) / (len(batches) * n))
+        sync = median(times["sync"])
+        ratios[env_id] = {
+            "sync_us": sync * 1e6,
+            "copying_times_faster": sync / median(times["copying"]),
+            "shared_times_faster": sync / median(times["shared"]),
+            "shared_us": median(times["shared"]) * 1e6,
+        }
+    return ratios
+
+
+PROGRAM = """
+import time, resource, sys
+import gymnasium
+before = time.process_time()
+import vlbench
+env = gymnasium.make(sys.argv[1]); env.reset(seed=0)
+print(time.process_time() - before)
+rss = lambda: int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize()
+start = rss(); more = [gymnasium.make(sys.argv[1]) for _ in range(64)]
+for e in more:
+    e.reset(seed=0); e.step(""); e.step("")  # Gymnasium's checker keeps the first observations
+print((rss() - start) / 64 / 1024)
+"""
+
+
+def cold_starts(rounds: int) -> dict[str, dict[str, float]]:
+    """Return CPU seconds of import + make + first reset, and KiB an instance, by id."""
+    found = {}
+    for env_id in vlbench.ENV_IDS:
+        runs = []
+        for _ in range(rounds):
+            command = [sys.executable, "-c", PROGRAM, env_id]
+            output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            runs.append([float(line) for line in output.split()])
+        found[env_id] = {
+            "first_reset_s": median(run[0] for run in runs),
+            "kib_per_env": median(run[1] for run in runs),
+        }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    arguments = parser.parse_args()
+    drivers = {name: driver(make, rendered) for name, (make, rendered) in candidates().items()}
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in drivers}
+    for _ in range(arguments.rounds):
+        for name, measure in drivers.items():
+            rounds[name].append(measure())
+    single = {
+        name: {key: median(r[key] for r in runs) for key in runs[0]}
+        for name, runs in rounds.items()
+    }
+    result = {
+        "single": single,
+        "vector": vectors(arguments.rounds),
+        "cold": cold_starts(min(arguments.rounds, 3)),
+    }
+    if arguments.json:
+        print(json.dumps(result, indent=2))
+        return
+    for title, table in result.items():
+        columns = list(next(iter(table.values())))
+        print(f"\n{title:32}" + "".join(f"{column:>22}" for column in columns))
+        for name, row in table.items():
+            print(f"{name:32}" + "".join(f"{row[column]:22.2f}" for column in columns))
+
+
+if __name__ == "__main__":
+    main()

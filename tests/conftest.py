@@ -1,0 +1,41 @@
+"""Options of the test run."""
+
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rewrite-goldens", action="store_true", help="write the pictures in tests/goldens anew"
+    )
+    parser.addoption(
+        "--required",
+        type=Path,
+        help="a file of test ids, one a line, that must pass: a skip or an absence fails the run",
+    )
+
+
+class Required:
+    """Fails the run if a required test didn't pass."""
+
+    def __init__(self, path: Path) -> None:
+        lines = path.read_text("utf-8").splitlines()
+        self.missing = {line.strip() for line in lines if line.strip() and line[0] != "#"}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.passed:
+            self.missing.discard(report.nodeid)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.missing:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for test in sorted(self.missing):
+            terminalreporter.write_line(f"REQUIRED but not passed: {test}", red=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--required"):
+        config.pluginmanager.register(Required(config.getoption("--required")))

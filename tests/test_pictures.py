@@ -1,0 +1,427 @@
+"""The pictures: what they show, that nothing is hidden, and that short cuts change no pixel.
+
+`python -m pytest tests/test_pictures.py --rewrite-goldens` writes the goldens anew; look at each of
+them before committing: a change of pixels is a change of the benchmark.
+"""
+
+import itertools
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vlbench.atlas import (
+    ASSETS,
+    CARD_SIZES,
+    MAX_JITTER,
+    THEME_GROUPS,
+    THEMES,
+    choices,
+    deck,
+    offsets,
+)
+from vlbench.cards import count_faces, rank_text
+from vlbench.instances import Presentation
+from vlbench.picture import SIZE, Frame
+from vlbench.tasks.blackjack.game import BlackjackGame, BlackjackState
+from vlbench.tasks.blackjack.picture import MAX_DEALER, MAX_PLAYER, BlackjackPicture
+from vlbench.tasks.ez_points.game import EZPointsGame
+from vlbench.tasks.ez_points.picture import EZPointsPicture
+from vlbench.tasks.formula_game import FormulaState
+from vlbench.tasks.formula_picture import FormulaPicture
+from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
+from vlbench.tasks.number_line.picture import NumberLinePicture
+from vlbench.tasks.points24.game import Points24Game
+from vlbench.tasks.points24.picture import Points24Picture
+
+GOLDENS = Path(__file__).parent / "goldens"
+
+
+@dataclass(frozen=True)
+class Task:
+    game: Any
+    picture: Callable[..., Any]
+    instance: str
+    actions: tuple[str, ...]
+    """What the golden shows having been played."""
+
+
+TASKS = {
+    "number_line": Task(NumberLineGame(), NumberLinePicture, "number_line/2-5", ("+",)),
+    "number_line_50": Task(NumberLineGame(50), NumberLinePicture, "number_line/9-50", ("+",)),
+    "ez_points": Task(EZPointsGame(), EZPointsPicture, "ez_points/2-10", ("10", "+")),
+    "points24": Task(Points24Game(), Points24Picture, "points24/3-3-8-8", tuple("8/(3-8/3)")),
+    "points24_36": Task(
+        Points24Game(36, 11),
+        lambda theme, jitter: Points24Picture(theme, jitter, 36, 11),
+        "points24/1-11-12-13",
+        (*"(((1+", "11", *")+"),
+    ),
+    "blackjack": Task(BlackjackGame(), BlackjackPicture, "blackjack/17", ("hit",)),
+}
+every_task = pytest.mark.parametrize("name", TASKS)
+every_theme = pytest.mark.parametrize("theme", THEMES)
+
+
+def empty_frame() -> Frame:
+    """A part of a larger slab, full of rubbish."""
+    return np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)[1]
+
+
+def painted(picture: Any, state: Any, look: Any) -> Frame:
+    frame = empty_frame()
+    picture.paint(frame, state, look, None)
+    return frame
+
+
+def walk(game: Any, instance: str, seed: int) -> Iterator[Any]:
+    """The states of an episode: half of the actions are the expert's, half are any legal one."""
+    choose = random.Random(seed)
+    state = game.start(instance)
+    yield state
+    for turn in range(game.max_turns):
+        legal = game.legal(state)
+        action = choose.choice(legal)
+        if choose.random() < 0.5:
+            action = game.expert(state, game.max_turns - turn)
+        if action == "=" and choose.random() < 0.8:
+            action = choose.choice([token for token in legal if token != "="])
+        move = game.step(state, action)
+        yield move.state
+        if move.terminated:
+            return
+        state = move.state
+
+
+@every_theme
+@every_task
+def test_pictures_are_those_of_the_goldens(
+    name: str, theme: str, request: pytest.FixtureRequest
+) -> None:
+    task = TASKS[name]
+    picture = task.picture(theme, 0)
+    state = start = task.game.start(task.instance)
+    for action in task.actions:
+        state = task.game.step(state, action).state
+    frame = painted(picture, state, picture.look(start, Presentation(task.instance, 7)))
+    path = GOLDENS / f"{name}-{theme}.png"
+    if request.config.getoption("--rewrite-goldens"):
+        GOLDENS.mkdir(exist_ok=True)
+        Image.fromarray(frame).quantize(256).convert("RGB")
+        Image.fromarray(frame).save(path, optimize=True)
+    with Image.open(path) as golden:
+        assert np.array_equal(np.asarray(golden), frame), f"{path} differs from what is drawn"
+
+
+@pytest.mark.parametrize("jitter", [0, 2, 5])
+@every_theme
+@every_task
+def test_painting_only_what_changed_gives_the_same_pixels(
+    name: str, theme: str, jitter: int
+) -> None:
+    task = TASKS[name]
+    picture = task.picture(theme, jitter)
+    rng = np.random.default_rng(3)
+    for seed in range(4):
+        instance = task.game.deal(rng)
+        states = list(walk(task.game, instance, seed))
+        look = picture.look(states[0], Presentation(instance, seed))
+        frame = painted(picture, states[0], look)
+        for before, state in itertools.pairwise(states):
+            picture.paint(frame, state, look, before)
+            assert np.array_equal(frame, painted(picture, state, look)), (before, state)
+
+
+@pytest.mark.parametrize("jitter", [0, 5])
+@every_theme
+def test_large_hands_are_extended_to_the_same_pixels(theme: str, jitter: int) -> None:
+    picture = BlackjackPicture(theme, jitter)
+    ranks = tuple(i % 13 + 1 for i in range(MAX_PLAYER))
+    states = [BlackjackState("blackjack/1", ranks[:n], (13, 5)) for n in range(2, MAX_PLAYER + 1)]
+    look = picture.look(states[0], Presentation("blackjack/1", 5))
+    frame = painted(picture, states[0], look)
+    for before, state in itertools.pairwise(states):
+        picture.paint(frame, state, look, before)
+        assert np.array_equal(frame, painted(picture, state, look))
+    for n in range(2, MAX_DEALER + 1):
+        over = BlackjackState("blackjack/1", ranks[:3], (13, *ranks[: n - 1]), over=True)
+        before = BlackjackState("blackjack/1", ranks[:3], (13, ranks[0]))
+        frame = painted(picture, before, look)
+        picture.paint(frame, over, look, before)
+        assert np.array_equal(frame, painted(picture, over, look))
+
+
+@pytest.mark.parametrize("current", [0, 9, 10, 99, 999, 9_999, 99_999, 999_999_998])
+@every_theme
+def test_long_numbers_replace_each_other(theme: str, current: int) -> None:
+    picture = NumberLinePicture(theme, 5)
+    look = picture.look(NumberLineState(current, 999_999_999), Presentation("number_line/x", 1))
+    for other in (1, 5_000, 123_456_789):
+        before, state = NumberLineState(other, 999_999_999), NumberLineState(current, 999_999_999)
+        frame = painted(picture, before, look)
+        picture.paint(frame, state, look, before)
+        assert np.array_equal(frame, painted(picture, state, look))
+        assert not np.array_equal(frame, painted(picture, before, look))
+
+
+def boxes(places: list[tuple[slice, slice]]) -> None:
+    """Check that rectangles lie in the frame and apart from each other."""
+    for rows, columns in places:
+        assert 0 <= rows.start < rows.stop <= SIZE and 0 <= columns.start < columns.stop <= SIZE
+    for (rows, columns), (other_rows, other_columns) in itertools.combinations(places, 2):
+        assert (
+            rows.stop <= other_rows.start
+            or other_rows.stop <= rows.start
+            or columns.stop <= other_columns.start
+            or other_columns.stop <= columns.start
+        ), (rows, columns, other_rows, other_columns)
+
+
+LONGEST = {
+    2: [("10", "+", "+", "+", "+", "10"), ("13", "*", "+", "+", "+", "12")],
+    4: [
+        ("13", "+", "13", "+", "12", "+", "11", *"++++++++++++++"),
+        ("+",) * 17 + ("10", "10", "10", "10"),
+        (*"((", "10", "+", "10", *")*((", "13", "-", "12", *")/(+((+")[:21],
+    ],
+}
+
+
+@pytest.mark.parametrize("jitter", [0, 5])
+@pytest.mark.parametrize("cards", [2, 4])
+@every_theme
+def test_cards_and_the_longest_formulas_lie_apart_and_in_the_frame(
+    theme: str, cards: int, jitter: int
+) -> None:
+    for kind, number in itertools.product((0, 1), range(12)):
+        target, faces = (36, 11) if kind else ((12, 24)[cards == 4], 10)
+        make = EZPointsPicture if cards == 2 else Points24Picture
+        picture: FormulaPicture = make(theme, jitter, target, faces)
+        hand = (1, 10, 10, 10)[-cards:]
+        for tokens in LONGEST[cards]:
+            state = FormulaState(hand, (), hand)
+            look = picture.look(state, Presentation("x/1", number))
+            places = [blit.place for blit in look.still]
+            frame = painted(picture, state, look)
+            boxes(places)
+            for i, token in enumerate(tokens):
+                earlier, before = frame.copy(), state
+                state = FormulaState(hand, tokens[: i + 1], ())
+                picture.paint(frame, state, look, before)
+                rows, columns = np.nonzero((frame != earlier).any(axis=2))
+                height, width = look.scene.tokens[token].shape[:2]
+                assert rows.size, f"{token} can't be seen"
+                box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+                assert box[0].stop - box[0].start <= height
+                assert box[1].stop - box[1].start <= width
+                ink = (look.scene.tokens[token] != look.scene.empty[0, 0]).any(axis=2).sum()
+                assert rows.size == ink, f"{token} covers something or leaves the frame"
+                places.append(box)
+            boxes(places)
+
+
+@pytest.mark.parametrize("jitter", [0, 5])
+@every_theme
+def test_blackjack_labels_lie_apart_from_all_hands(theme: str, jitter: int) -> None:
+    picture = BlackjackPicture(theme, jitter)
+    for number in range(20):
+        bare = BlackjackState("blackjack/1", (1, 2), (3, 4))
+        look = picture.look(bare, Presentation("blackjack/1", number))
+        boxes([blit.place for blit in look.still])
+        ranks = tuple(i % 13 + 1 for i in range(MAX_PLAYER))
+        for n in (4, 5, 7, 8, 22):
+            state = BlackjackState("blackjack/1", ranks[:n], ranks[:MAX_DEALER], over=True)
+            frame = painted(picture, state, look)
+            for place, sprite in look.still:
+                assert np.array_equal(frame[place], sprite)
+
+
+@pytest.mark.parametrize("jitter", [0, 5])
+@every_theme
+def test_every_card_of_a_large_hand_can_be_told_from_any_other(theme: str, jitter: int) -> None:
+    picture = BlackjackPicture(theme, jitter)
+    for n in range(2, MAX_PLAYER + 1):
+        ranks = tuple((5 * i) % 13 + 1 for i in range(n))
+        state = BlackjackState("blackjack/1", ranks, (7, 8))
+        look = picture.look(state, Presentation("blackjack/1", n))
+        frame = painted(picture, state, look)
+        for i in range(n):
+            for other in (5, 6, 8, 9):
+                changed = (*ranks[:i], other, *ranks[i + 1 :])
+                picture_of_other = painted(picture, BlackjackState("x", changed, (7, 8)), look)
+                pixels = (frame != picture_of_other).any(axis=2).sum()
+                assert other == ranks[i] or pixels > 15, (n, i, other, pixels)
+
+
+@pytest.mark.parametrize("size", CARD_SIZES)
+@every_theme
+def test_the_52_cards_and_the_back_differ(theme: str, size: str) -> None:
+    cards = deck(THEMES[theme], size)
+    faces = [cards.card(rank, suit) for rank in range(1, 14) for suit in range(4)]
+    assert len({face.tobytes() for face in (*faces, cards.back)}) == 53
+    assert not any(face.flags.writeable for face in faces)
+
+
+def test_the_hole_card_is_hidden_until_the_end() -> None:
+    picture = BlackjackPicture("train", 5)
+    for number, hole in itertools.product(range(4), range(1, 14)):
+        hidden = [BlackjackState("blackjack/1", (5, 9), (10, card)) for card in (hole, 1)]
+        shown = [BlackjackState("blackjack/1", (5, 9), (10, card), over=True) for card in (hole, 1)]
+        look = picture.look(hidden[0], Presentation("blackjack/1", number))
+        assert np.array_equal(*(painted(picture, state, look) for state in hidden))
+        assert picture.facts(hidden[0], look) == picture.facts(hidden[1], look)
+        same = np.array_equal(*(painted(picture, state, look) for state in shown))
+        assert same == (hole == 1)
+
+
+@every_task
+def test_facts_are_plain_and_new_in_every_state(name: str) -> None:
+    task = TASKS[name]
+    picture = task.picture("train", 0)
+    states = list(walk(task.game, task.instance, 1))
+    look = picture.look(states[0], Presentation(task.instance, 1))
+    facts = [picture.facts(state, look) for state in states]
+    for fact in facts:
+        assert {key: type(value) for key, value in fact.items()} == {
+            key: type(value) for key, value in facts[0].items()
+        }
+    assert picture.facts(states[0], look) is not picture.facts(states[0], look)
+
+
+def test_facts_of_number_line() -> None:
+    picture = NumberLinePicture()
+    state = NumberLineState(2, 5)
+    look = picture.look(state, Presentation("number_line/2-5", 0))
+    assert picture.facts(state, look) == {"target": 5, "current": 2}
+
+
+def test_facts_of_blackjack() -> None:
+    picture = BlackjackPicture()
+    state = BlackjackState("blackjack/1", (1, 10, 12), (13, 1))
+    look = picture.look(state, Presentation("blackjack/1", 0))
+    assert picture.facts(state, look) == {
+        "dealer_card": "K",
+        "player_cards": ("A", "10", "Q"),
+        "player_total": 21,
+        "usable_ace": False,
+    }
+
+
+@pytest.mark.parametrize("faces", [10, 11])
+def test_cards_shown_are_those_of_the_hand(faces: int) -> None:
+    rank_of = {rank_text(rank): rank for rank in range(1, 14)}
+    hand = (1, 7, 10, 10) if faces == 10 else (1, 10, 11, 13)
+    state = FormulaState(hand, ("7", "+"), ())
+    picture = Points24Picture("classic", 0, 36, faces)
+    seen: set[tuple[str, ...]] = set()
+    for number in range(400):
+        look = picture.look(state, Presentation("points24/x", number))
+        facts = picture.facts(state, look)
+        cards, numbers = facts["cards"], facts["numbers"]
+        assert isinstance(cards, tuple) and isinstance(numbers, tuple)
+        assert tuple(sorted(numbers)) == hand
+        assert numbers == tuple(count_faces(rank_of[str(card)], faces) for card in cards)
+        assert (facts["formula"], facts["target"]) == ("7 +", 36)
+        seen.add(look.cards)
+    assert len({tuple(sorted(cards)) for cards in seen}) == (10 if faces == 10 else 1)
+    assert len({cards.index("A") for cards in seen}) == 4
+
+
+def test_no_card_lies_on_the_table_twice() -> None:
+    hand = (10, 10, 10, 10)
+    picture = Points24Picture("classic", 0)
+    for number in range(200):
+        look = picture.look(FormulaState(hand, (), hand), Presentation("points24/x", number))
+        assert len({id(blit.sprite) for blit in look.still}) == 5
+
+
+def test_a_group_shows_its_themes_in_turn() -> None:
+    state = NumberLineState(2, 5)
+    for group, members in THEME_GROUPS.items():
+        picture = NumberLinePicture(group)
+        for number in range(2 * len(members)):
+            one = NumberLinePicture(members[number % len(members)])
+            at = Presentation("number_line/2-5", number)
+            frames = [painted(p, state, p.look(state, at)) for p in (picture, one)]
+            assert np.array_equal(*frames)
+
+
+def test_themes_are_in_one_group_each_and_held_out_ones_lie_otherwise() -> None:
+    train, heldout = THEME_GROUPS["train"], THEME_GROUPS["heldout"]
+    assert sorted(train + heldout) == sorted(THEMES) and train[0] == "classic"
+    assert len(train) >= 3 and len(heldout) >= 3
+    layouts = [{THEMES[name].layout for name in group} for group in (train, heldout)]
+    assert not layouts[0] & layouts[1]
+
+
+@every_task
+def test_unknown_themes_and_jitters_are_refused_in_one_line(name: str) -> None:
+    make = TASKS[name].picture
+    with pytest.raises(ValueError) as error:
+        make("clasic", 0)
+    assert str(error.value) == (
+        'unknown theme "clasic"; did you mean "classic"? '
+        f"(themes: {', '.join(THEMES)}; groups: train, heldout)"
+    )
+    for jitter in (-1, 6, 1.5, True, "2"):
+        with pytest.raises(ValueError, match="jitter must be a whole number of pixels, 0 to 5"):
+            make("classic", jitter)
+
+
+def test_shifts_and_choices_take_every_value() -> None:
+    shifts = {
+        shift
+        for number in range(300)
+        for shift in offsets(Presentation("x/1", number), "shift", 5, MAX_JITTER)
+    }
+    assert shifts == set(itertools.product(range(6), repeat=2))
+    assert offsets(Presentation("x/1", 1), "shift", 2, 0) == ((0, 0), (0, 0))
+    drawn = [choices(Presentation("x/1", number), "suits", 22, 4) for number in range(2000)]
+    for position in range(22):
+        counts = np.bincount([row[position] for row in drawn], minlength=4)
+        assert counts.min() > 400
+    firsts = np.bincount([row[0] * 4 + row[1] for row in drawn], minlength=16)
+    assert firsts.min() > 80
+
+
+PROGRAM = """
+import hashlib, sys
+import numpy as np
+from vlbench.instances import Presentation
+from vlbench.tasks.blackjack.game import BlackjackGame
+from vlbench.tasks.blackjack.picture import BlackjackPicture
+picture, state = BlackjackPicture("heldout", 5), BlackjackGame().start("blackjack/3")
+digest = hashlib.sha256()
+for number in range(9):
+    frame = np.empty((300, 300, 3), np.uint8)
+    picture.paint(frame, state, picture.look(state, Presentation("blackjack/3", number)), None)
+    digest.update(frame)
+assert "PIL.ImageFont" not in sys.modules and "PIL.ImageDraw" not in sys.modules
+print(digest.hexdigest())
+"""
+
+
+def test_two_processes_draw_the_same_and_open_no_font() -> None:
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(GOLDENS.parent.parent)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "12"
+    }
+    assert len(digests) == 1
+
+
+def test_the_atlases_are_small() -> None:
+    files = [path for path in Path(str(ASSETS)).rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 400_000
