@@ -42,7 +42,7 @@ def test_corpus_case_reads_as_written_down(case, monkeypatch):
     assert parsed.recovered == case["recovered"]
     assert parsed.span == (tuple(case["span"]) if case["span"] else None)
     assert parsed.fields == case.get("fields", {})
-    monkeypatch.setattr(parsing, "_read_sole", parsing._read)
+    monkeypatch.setattr(parsing, "_read_flat", parsing._read)
     assert repr(parse(text, case["actions"])) == repr(parsed)
 
 
@@ -208,7 +208,7 @@ def test_strict_is_json_loads_where_no_key_is_repeated(text):
 def test_the_fast_path_and_the_general_path_agree(text):
     fast = parse(text, ACTIONS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parsing, "_read_sole", parsing._read)
+        patch.setattr(parsing, "_read_flat", parsing._read)
         assert repr(parse(text, ACTIONS)) == repr(fast)
 
 
