@@ -1,7 +1,7 @@
 """Blackjack against a dealer, from an infinite deck whose cards the instance fixes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -82,17 +82,16 @@ class BlackjackGame:
     def step(self, state: BlackjackState, action: str) -> Move[BlackjackState]:
         """Hit: one more card, −1 when bust. Stand: the dealer plays, +1, 0 or −1."""
         if action == "hit":
-            card = self._card(state.shoe, "player", len(state.player))
-            after = replace(state, player=(*state.player, card))
-            if hand(after.player).total > 21:
-                return Move(replace(after, over=True), -1.0, terminated=True)
-            return Move(after, 0.0)
+            player = (*state.player, self._card(state.shoe, "player", len(state.player)))
+            bust = hand(player).total > 21
+            after = BlackjackState(state.shoe, player, state.dealer, over=bust)
+            return Move(after, -1.0 if bust else 0.0, terminated=bust)
         dealer = state.dealer
         while odds.dealer_draws(hand(dealer), self.dealer_hits_soft_17):
             dealer = (*dealer, self._card(state.shoe, "dealer", len(dealer)))
         ours, theirs = hand(state.player).total, hand(dealer).total
         reward = 1.0 if theirs > 21 or theirs < ours else 0.0 if theirs == ours else -1.0
-        after = replace(state, dealer=dealer, over=True)
+        after = BlackjackState(state.shoe, state.player, dealer, over=True)
         return Move(after, reward, terminated=True, success=reward > 0)
 
     def values(self, state: BlackjackState, turns: int) -> Mapping[str, float]:

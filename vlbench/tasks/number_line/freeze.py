@@ -6,7 +6,7 @@ from vlbench.freeze import Start, presentation
 from vlbench.instances import Bounds, hashed
 from vlbench.tasks.number_line.game import NumberLineGame
 
-PICTURES = 3
+PICTURES = 4
 """Pictures of each start in the test set, one a theme."""
 
 

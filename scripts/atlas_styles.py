@@ -1,0 +1,120 @@
+"""The shapes of each theme, for `make_atlas.py`: fonts, sizes, and how a card is laid out."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Style:
+    """A theme's shapes. Lengths on a card are shares of its width, positions of its sides."""
+
+    regular: str
+    """Font of formulas."""
+    bold: str
+    """Font of NumberLine and of Blackjack's labels."""
+    sizes: tuple[int, int, int, int]
+    """Pixels of the roles, in their order."""
+    card_font: str
+    rank: tuple[float, float, float, float]
+    """Centre x, centre y, width and height of the large rank; its height a share of the card's."""
+    suits: tuple[tuple[float, float, float], ...]
+    """Centre x, centre y and size of each large suit."""
+    radius: float
+    border: float
+    """Width of the border, as a share of the card's width."""
+    face: str
+    """What marks J, Q, K besides the letter: "crown" or "bars"."""
+    back: str
+    """Pattern of the back: "lattice", "stripes", "rings"."""
+    turned_index: bool = False
+    """Whether the lower right corner has an index too, upside down."""
+    inner_frame: bool = False
+
+
+STYLES = {
+    "classic": Style(
+        regular="DejaVuSans.ttf",
+        bold="DejaVuSans-Bold.ttf",
+        sizes=(36, 20, 16, 16),
+        card_font="DejaVuSans-Bold.ttf",
+        rank=(0.58, 0.36, 0.60, 0.48),
+        suits=((0.50, 0.79, 0.36),),
+        turned_index=True,
+        radius=0.08,
+        border=0.016,
+        face="crown",
+        back="lattice",
+    ),
+    "midnight": Style(
+        regular="Lato-Bold.ttf",
+        bold="Lato-Black.ttf",
+        sizes=(40, 24, 22, 18),
+        card_font="Lato-Black.ttf",
+        rank=(0.58, 0.68, 0.66, 0.50),
+        suits=((0.60, 0.22, 0.40),),
+        radius=0.12,
+        border=0.012,
+        face="bars",
+        back="stripes",
+    ),
+    "parchment": Style(
+        regular="RobotoSlab-Bold.otf",
+        bold="RobotoSlab-Bold.otf",
+        sizes=(38, 22, 20, 17),
+        card_font="RobotoSlab-Bold.otf",
+        rank=(0.61, 0.36, 0.60, 0.48),
+        suits=((0.36, 0.80, 0.30), (0.72, 0.80, 0.30)),
+        radius=0.04,
+        border=0.03,
+        face="crown",
+        back="rings",
+    ),
+    "slate": Style(
+        regular="Cantarell-Bold.otf",
+        bold="Cantarell-ExtraBold.otf",
+        sizes=(40, 23, 21, 18),
+        card_font="Cantarell-ExtraBold.otf",
+        rank=(0.61, 0.38, 0.60, 0.56),
+        suits=((0.72, 0.84, 0.28),),
+        radius=0.15,
+        border=0.03,
+        face="bars",
+        back="lattice",
+    ),
+    "typewriter": Style(
+        regular="Courier Prime Bold.otf",
+        bold="Courier Prime Bold.otf",
+        sizes=(38, 20, 20, 18),
+        card_font="Courier Prime Bold.otf",
+        rank=(0.61, 0.34, 0.60, 0.50),
+        suits=((0.61, 0.80, 0.46),),
+        radius=0.0,
+        border=0.035,
+        face="bars",
+        back="stripes",
+    ),
+    "storybook": Style(
+        regular="Caladea-Bold.ttf",
+        bold="Caladea-Bold.ttf",
+        sizes=(42, 24, 22, 19),
+        card_font="Caladea-Bold.ttf",
+        rank=(0.60, 0.66, 0.60, 0.54),
+        suits=((0.61, 0.20, 0.38),),
+        radius=0.10,
+        border=0.014,
+        inner_frame=True,
+        face="crown",
+        back="rings",
+    ),
+    "comic": Style(
+        regular="ComicNeue-Bold.otf",
+        bold="ComicNeue-Bold.otf",
+        sizes=(42, 25, 23, 20),
+        card_font="ComicNeue-Bold.otf",
+        rank=(0.62, 0.35, 0.56, 0.50),
+        suits=((0.30, 0.80, 0.38), (0.72, 0.80, 0.38)),
+        radius=0.14,
+        border=0.045,
+        face="crown",
+        back="stripes",
+    ),
+}

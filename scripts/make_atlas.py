@@ -1,0 +1,273 @@
+"""Draw the atlases under `vlbench/assets/`: every text and card a theme needs, once and for all.
+
+An atlas holds coverage (how much of a pixel is ink, 0..255), no colours: those are in
+`vlbench/themes.py`. A theme has a folder with `text.png` (all texts, indexed by `index.json`) and a
+sheet of card layers for each card size. To run it needs Pillow and these Debian packages:
+fonts-dejavu-core, fonts-lato, fonts-roboto-slab, fonts-cantarell, fonts-courier-prime,
+fonts-crosextra-caladea, fonts-comic-neue.
+
+    python scripts/make_atlas.py            # all themes
+    python scripts/make_atlas.py classic    # one
+
+FreeType may draw a glyph differently in another version: after a run, look at the pictures and
+rewrite the goldens. A change of pixels is a change of the benchmark.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from atlas_styles import STYLES, Style
+from PIL import Image, ImageDraw, ImageFont
+
+from vlbench.atlas import ASSETS, CARD_LAYERS, CARD_SIZES
+from vlbench.cards import SUITS, rank_text
+
+OVERSAMPLING = 8
+"""Card layers are drawn this much larger and then reduced."""
+NUMBERS = tuple(str(number) for number in range(14))
+OPERATORS = tuple("+-*/()")
+ROLES: dict[str, tuple[str, ...]] = {
+    "display": ("Target:", "Current:", *NUMBERS[:10]),
+    "large": ("Target:", "Formula:", *NUMBERS, *OPERATORS),
+    "small": ("Target:", "Formula:", *NUMBERS, *OPERATORS),
+    "label": ("Dealer", "Player"),
+}
+"""The roles of text in the pictures, and what is written in each."""
+
+Point = tuple[float, float]
+
+
+def open_font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """Open an installed font; the basic layout is the one that all builds of Pillow have."""
+    return ImageFont.truetype(name, size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def draw_texts(style: Style) -> tuple[Image.Image, dict[str, object]]:
+    """Draw each role's texts on one strip, cut to the rows that any of them has ink in."""
+    index: dict[str, object] = {}
+    strips = []
+    top_of_strip = 0
+    for (role, words), size in zip(ROLES.items(), style.sizes, strict=True):
+        font = open_font(style.regular if role in ("large", "small") else style.bold, size)
+        widths = [math.ceil(font.getlength(word)) for word in words]
+        strip = Image.new("L", (sum(widths), 2 * size))
+        glyphs, left = {}, 0
+        for word, width in zip(words, widths, strict=True):
+            glyph = Image.new("L", (width, 2 * size))
+            ImageDraw.Draw(glyph).text((0, 0), word, fill=255, font=font)
+            strip.paste(glyph, (left, 0))
+            glyphs[word] = [left, width]
+            left += width
+        box = strip.getbbox()
+        assert box is not None and box[3] < 2 * size
+        strips.append(strip.crop((0, box[1], strip.width, box[3])))
+        index[role] = {
+            "row": top_of_strip,
+            "height": box[3] - box[1],
+            "top": box[1],
+            "space": round(font.getlength(" ")),
+            "glyphs": glyphs,
+        }
+        top_of_strip += box[3] - box[1]
+    sheet = Image.new("L", (max(strip.width for strip in strips), top_of_strip))
+    row = 0
+    for strip in strips:
+        sheet.paste(strip, (0, row))
+        row += strip.height
+    return sheet, index
+
+
+def suit_polygons(suit: str) -> list[list[Point]]:
+    """Return a suit's outline in the unit square, y downwards."""
+    if suit == "D":
+        side = [(math.cos(a), math.sin(a)) for a in (k * math.pi / 2 for k in range(4))]
+        return [[(0.5 + 0.42 * x, 0.5 + 0.5 * y) for x, y in side]]
+    turns = [k * math.pi / 60 for k in range(120)]
+    stem = [(0.46, 0.55), (0.54, 0.55), (0.56, 0.8), (0.70, 1.0), (0.30, 1.0), (0.44, 0.8)]
+    if suit == "C":
+        centres = ((0.5, 0.25), (0.25, 0.58), (0.75, 0.58))
+        leaf = [(0.245 * math.cos(a), 0.245 * math.sin(a)) for a in turns]
+        return [[(x + dx, y + dy) for dx, dy in leaf] for x, y in centres] + [stem]
+    heart = [
+        (
+            math.sin(a) ** 3,
+            13 * math.cos(a) - 5 * math.cos(2 * a) - 2 * math.cos(3 * a) - math.cos(4 * a),
+        )
+        for a in turns
+    ]
+    if suit == "H":
+        return [[(0.5 + 0.5 * x, 0.42 - y / 29) for x, y in heart]]
+    return [[(0.5 + 0.48 * x, 0.49 + y / 33) for x, y in heart], stem]
+
+
+class CardCanvas:
+    """One layer of a card, drawn large."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.size = (width, height)
+        self.width = width * OVERSAMPLING
+        self.height = height * OVERSAMPLING
+        self.image = Image.new("L", (self.width, self.height))
+        self.draw = ImageDraw.Draw(self.image)
+
+    def reduced(self) -> Image.Image:
+        """Return the layer at its true size, in 16 grades of coverage: that halves the files."""
+        layer = self.image.resize(self.size, Image.Resampling.BOX)
+        return layer.point(lambda value: round(value / 17) * 17)
+
+    def suit(self, suit: str, x: float, y: float, size: float) -> None:
+        """Draw a suit around (x, y)."""
+        side = size * self.width
+        left, top = x * self.width - side / 2, y * self.height - side / 2
+        for outline in suit_polygons(suit):
+            self.draw.polygon([(left + side * u, top + side * v) for u, v in outline], fill=255)
+
+    def word(self, text: str, font: str, x: float, y: float, width: float, height: float) -> None:
+        """Draw a rank around (x, y), `height` tall, narrowed if wider than `width`."""
+        tall, wide = height * self.height, width * self.width
+        trial = open_font(font, 1000)
+        scale = tall / (trial.getbbox("8")[3] - trial.getbbox("8")[1])
+        face = open_font(font, round(1000 * scale))
+        left, top, right, bottom = face.getbbox(text, anchor="ls")
+        glyph = Image.new("L", (math.ceil(right - left), math.ceil(bottom - top)))
+        ImageDraw.Draw(glyph).text((-left, -top), text, fill=255, font=face, anchor="ls")
+        glyph = glyph.resize((round(min(glyph.width, wide)), round(tall)))
+        corner = (round(x * self.width - glyph.width / 2), round(y * self.height - tall / 2))
+        self.image.paste(255, corner, glyph)
+
+    def rounded(self, inset: float, radius: float, width: float | None = None) -> None:
+        """Fill a rounded card `inset` (share of the width) from the edge, or only its outline."""
+        gap = inset * self.width
+        box = (gap, gap, self.width - 1 - gap, self.height - 1 - gap)
+        if width is None:
+            self.draw.rounded_rectangle(box, max(radius - inset, 0) * self.width, fill=255)
+        else:
+            line = max(round(width * self.width), OVERSAMPLING)
+            self.draw.rounded_rectangle(
+                box, max(radius - inset, 0) * self.width, outline=255, width=line
+            )
+
+    def polygon(self, points: Sequence[Point], box: tuple[float, float, float, float]) -> None:
+        """Fill an outline of the unit square stretched to a box (left, top, width, height)."""
+        left, top, width, height = box
+        left, width = left * self.width, width * self.width
+        top, height = top * self.height, height * self.height
+        self.draw.polygon([(left + u * width, top + v * height) for u, v in points], fill=255)
+
+
+CROWNS: dict[str, list[list[Point]]] = {
+    "J": [
+        [(0, 1), (0, 0.55), (0.8, 0.55), (0.8, 1)],
+        [(0.55, 0.55), (0.8, 0), (1, 0), (0.85, 0.55)],
+    ],
+    "Q": [[(0, 1), (0, 0.45), (0.2, 0.7), (0.5, 0), (0.8, 0.7), (1, 0.45), (1, 1)]],
+    "K": [[(0, 1), (0, 0), (0.25, 0.55), (0.5, 0), (0.75, 0.55), (1, 0), (1, 1)]],
+}
+"""Headgear in the unit square: a cap with a feather, a coronet, a crown."""
+INDEX_WIDTH, INDEX_HEIGHT = 0.20, 0.165
+
+
+def draw_index(canvas: CardCanvas, style: Style, layer: str) -> None:
+    """Draw the rank or the suit of the upper left corner, narrow enough for fanned hands."""
+    edge = 0.035 + style.border + (0.03 if style.inner_frame else 0)
+    x = edge + INDEX_WIDTH / 2
+    top = edge * canvas.width / canvas.height + 0.01
+    if layer in SUITS:
+        half = INDEX_WIDTH * 0.9 * canvas.width / canvas.height / 2
+        canvas.suit(layer, x, top + INDEX_HEIGHT + 0.025 + half, INDEX_WIDTH * 0.9)
+    else:
+        canvas.word(layer, style.card_font, x, top + INDEX_HEIGHT / 2, INDEX_WIDTH, INDEX_HEIGHT)
+
+
+def draw_mark(canvas: CardCanvas, style: Style, layer: str) -> None:
+    """Draw what a rank or a suit puts on a card."""
+    draw_index(canvas, style, layer)
+    if style.turned_index:
+        canvas.image.paste(255, (0, 0), canvas.image.rotate(180))
+    if layer in SUITS:
+        for x, y, size in style.suits:
+            canvas.suit(layer, x, y, size)
+        return
+    x, y, width, height = style.rank
+    if layer not in CROWNS:
+        canvas.word(layer, style.card_font, x, y, width, height)
+        return
+    canvas.word(layer, style.card_font, x, y + height * 0.12, width, height * 0.76)
+    top = y - height / 2
+    if style.face == "crown":
+        for outline in CROWNS[layer]:
+            canvas.polygon(outline, (x - 0.18, top, 0.36, height * 0.19))
+    else:
+        # Bars across the card: a dot over the J would make another letter of it.
+        for i in range("JQK".index(layer) + 1):
+            bar = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+            canvas.polygon(bar, (x - 0.28, top + i * height * 0.07, 0.56, height * 0.035))
+
+
+def draw_back(canvas: CardCanvas, style: Style) -> None:
+    """Draw the pattern of a card's back inside a margin."""
+    step = canvas.width / 7
+    line = max(round(canvas.width / 40), 1)
+    reach = canvas.width + canvas.height
+    if style.back == "rings":
+        for k in range(1, 12):
+            centre, radius = (canvas.width / 2, canvas.height / 2), k * step * 0.7
+            canvas.draw.circle(centre, radius, outline=255, width=line * 2)
+    else:
+        offset: float = -reach
+        while offset < reach:
+            canvas.draw.line((offset, 0, offset + reach, reach), fill=255, width=line * 2)
+            if style.back == "lattice":
+                canvas.draw.line((offset + reach, 0, offset, reach), fill=255, width=line * 2)
+            offset += step if style.back == "lattice" else step * 0.8
+    window = CardCanvas(*canvas.size)
+    window.rounded(0.08, max(style.radius, 0.08))
+    canvas.image.paste(0, (0, 0), window.image.point(lambda value: 255 - value))
+    window = CardCanvas(*canvas.size)
+    window.rounded(0.07, max(style.radius, 0.07), 0.02)
+    canvas.image.paste(255, (0, 0), window.image)
+
+
+def draw_layer(style: Style, layer: str, size: tuple[int, int]) -> Image.Image:
+    """Draw one layer of a card: its body, a face's panel, the border, a back, a rank or a suit."""
+    canvas = CardCanvas(*size)
+    shapes: dict[str, Callable[[], None]] = {
+        "body": lambda: canvas.rounded(0, style.radius),
+        "panel": lambda: canvas.rounded(0.05, max(style.radius, 0.05)),
+        "border": lambda: canvas.rounded(0, style.radius, style.border),
+        "back": lambda: draw_back(canvas, style),
+    }
+    shapes.get(layer, lambda: draw_mark(canvas, style, layer))()
+    if layer == "border" and style.inner_frame:
+        canvas.rounded(0.035, style.radius, style.border)
+    return canvas.reduced()
+
+
+def draw_cards(style: Style, size: tuple[int, int]) -> Image.Image:
+    """Draw all layers of a card size under each other, in the order of `CARD_LAYERS`."""
+    width, height = size
+    sheet = Image.new("L", (width, height * len(CARD_LAYERS)))
+    for i, layer in enumerate(CARD_LAYERS):
+        sheet.paste(draw_layer(style, layer, size), (0, i * height))
+    return sheet
+
+
+def main(names: Sequence[str]) -> None:
+    """Draw the atlases of the named themes, or of all."""
+    assert {rank_text(rank) for rank in range(1, 14)} | set(SUITS) < set(CARD_LAYERS)
+    for name in names or STYLES:
+        style = STYLES[name]
+        folder = Path(str(ASSETS)) / name
+        folder.mkdir(parents=True, exist_ok=True)
+        texts, index = draw_texts(style)
+        texts.save(folder / "text.png", optimize=True)
+        (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+        for size_name, size in CARD_SIZES.items():
+            draw_cards(style, size).save(folder / f"{size_name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,262 @@
+"""The picture of Blackjack: the dealer's open card and a card back, and the player's hand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from vlbench.atlas import (
+    MAX_JITTER,
+    Blit,
+    Deck,
+    Sprite,
+    background,
+    blit,
+    checked_jitter,
+    choices,
+    deck,
+    lettering,
+    offsets,
+    word,
+)
+from vlbench.cards import rank_text
+from vlbench.instances import Presentation
+from vlbench.picture import SIZE, Fact, Frame
+from vlbench.tasks.blackjack.game import BlackjackState
+from vlbench.tasks.blackjack.game import hand as counted
+from vlbench.themes import THEMES, themes_named
+
+MAX_PLAYER, MAX_DEALER = 22, 13
+"""Cards that a hand can hold: 21 aces and one more; six or seven aces, a six, five aces more."""
+SIDE_BY_SIDE, ONE_ROW = 4, 7
+"""Largest hands that need not be fanned, and that need no second row."""
+RIGHT = 297
+"""No card without jitter reaches further."""
+STEP = 74
+"""From card to card where there is room."""
+INDEX = 22
+"""Width of a card's corner with rank and suit: what must stay visible of a covered card."""
+RANKS = ("", *map(rank_text, range(1, 14)))
+Point = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Fan:
+    """Where a hand lies, in pixels."""
+
+    x: int
+    y: int
+    """Upper left corner of the first card."""
+    second_row: int | None = None
+    """From the first row down to the second, for hands that would be fanned too narrowly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Upper left corners, in pixels, without jitter."""
+
+    dealer_label: Point
+    player_label: Point
+    dealer: Fan
+    player: Fan
+    label_room: int
+    """Pixels by which jitter may lower a label before it meets a card."""
+
+
+LAYOUTS = {
+    "classic": Layout((5, 5), (5, 130), Fan(5, 25), Fan(5, 150, second_row=47), label_room=2),
+    "roomy": Layout((5, 2), (5, 127), Fan(5, 25), Fan(5, 150, second_row=47), label_room=1),
+    "inverted": Layout((8, 175), (8, 2), Fan(5, 197), Fan(5, 25, second_row=47), label_room=0),
+    "columns": Layout((220, 0), (220, 125), Fan(5, 23), Fan(5, 148, second_row=47), label_room=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How a hand of some size lies."""
+
+    corners: tuple[Point, ...]
+    """Upper left corners without jitter."""
+    room: int
+    """Pixels by which jitter may push a card to the right."""
+    rows: slice
+    """Rows of the frame that this hand may ever cover, whatever its size."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """What all pictures in a theme share."""
+
+    empty: Frame
+    deck: Deck
+    layout: Layout
+    labels: tuple[Sprite, Sprite]
+    """"Dealer" and "Player"."""
+    label_top: int
+    dealer: Sequence[Spread]
+    player: Sequence[Spread]
+    """How hands lie, by the number of cards."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hand:
+    """How one hand will look, however many cards it comes to hold."""
+
+    spreads: Sequence[Spread]
+    """By the number of cards."""
+    suits: tuple[int, ...]
+    shifts: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlackjackLook:
+    """An episode's theme, its labels, and the suits and shifts of all cards that can come."""
+
+    scene: Scene
+    still: tuple[Blit, ...]
+    dealer: Hand
+    player: Hand
+
+
+@lru_cache
+def scene(theme: str) -> Scene:
+    """Return a theme's scene, loaded once a process."""
+    colours = THEMES[theme]
+    layout, cards = LAYOUTS[colours.layout], deck(colours, "medium")
+    font = lettering(colours, "label")
+    dealer, player = (
+        [spread(fan, count, cards.width, cards.height) for count in range(most + 1)]
+        for fan, most in ((layout.dealer, MAX_DEALER), (layout.player, MAX_PLAYER))
+    )
+    return Scene(
+        empty=background(colours.table),
+        deck=cards,
+        layout=layout,
+        labels=(word(font, "Dealer"), word(font, "Player")),
+        label_top=font.top,
+        dealer=dealer,
+        player=player,
+    )
+
+
+def spread(fan: Fan, count: int, width: int, height: int) -> Spread:
+    """Return how `count` cards of a size lie.
+
+    Small hands lie side by side, larger ones are fanned, and the largest lie in two rows if the
+    fan has two, so that every corner index is visible.
+    """
+    second_row = fan.second_row or 0
+    rows = 2 if second_row and count > ONE_ROW else 1
+    columns = -(-count // rows)
+    step = min(STEP, (RIGHT - width - fan.x) // max(columns - 1, 1))
+    return Spread(
+        corners=tuple(
+            (fan.x + step * (i % columns), fan.y + second_row * (i // columns))
+            for i in range(count)
+        ),
+        # A narrow fan leaves less room between the corner indexes, so less for the shifts.
+        room=max(step - INDEX, 0),
+        rows=slice(fan.y, fan.y + second_row + height + MAX_JITTER),
+    )
+
+
+class BlackjackPicture:
+    """Draws Blackjack.
+
+    Args:
+        theme: A theme, or a group whose themes take turns by presentation.
+        jitter: Largest shift of a card or label, in pixels.
+    """
+
+    def __init__(self, theme: str = "classic", jitter: int = 0) -> None:
+        self._themes = themes_named(theme)
+        self._jitter = checked_jitter(jitter)
+
+    def look(self, start: BlackjackState, presentation: Presentation) -> BlackjackLook:
+        """Choose the theme, and suit and shift of every card that may come."""
+        view = scene(self._themes[presentation.number % len(self._themes)].name)
+        layout = view.layout
+        corners = (layout.dealer_label, layout.player_label)
+        shifts = offsets(presentation, "labels", 2, self._jitter)
+        still = tuple(
+            blit(label, x + dx, y + min(dy, layout.label_room) + view.label_top)
+            for label, (x, y), (dx, dy) in zip(view.labels, corners, shifts, strict=True)
+        )
+        dealer, player = (
+            Hand(
+                spreads,
+                choices(presentation, f"{who}/suits", most, 4),
+                offsets(presentation, f"{who}/shifts", most, self._jitter),
+            )
+            for who, spreads, most in (
+                ("dealer", view.dealer, MAX_DEALER),
+                ("player", view.player, MAX_PLAYER),
+            )
+        )
+        return BlackjackLook(view, still, dealer, player)
+
+    def paint(
+        self,
+        frame: Frame,
+        state: BlackjackState,
+        look: BlackjackLook,
+        before: BlackjackState | None,
+    ) -> None:
+        """Draw the cards that the frame doesn't show yet, or everything."""
+        view = look.scene
+        if before is None:
+            frame[:] = view.empty
+            for place, sprite in look.still:
+                frame[place] = sprite
+            old_dealer: tuple[int, ...] = ()
+            old_player: tuple[int, ...] = ()
+        else:
+            old_dealer, old_player = _shown(before), before.player
+        dealer = _shown(state)
+        if dealer != old_dealer:
+            _draw(frame, view, look.dealer, dealer, old_dealer)
+        if state.player != old_player:
+            _draw(frame, view, look.player, state.player, old_player)
+
+    def facts(self, state: BlackjackState, look: BlackjackLook) -> dict[str, Fact]:
+        """Return the dealer's open card, the player's cards and what they make."""
+        ours = counted(state.player)
+        return {
+            "dealer_card": RANKS[state.dealer[0]],
+            "player_cards": tuple([RANKS[rank] for rank in state.player]),
+            "player_total": ours.total,
+            "usable_ace": ours.usable_ace,
+        }
+
+
+def _shown(state: BlackjackState) -> tuple[int, ...]:
+    """Return the dealer's hand as shown; 0 is a card back."""
+    return state.dealer if state.over else (state.dealer[0], 0)
+
+
+def _draw(
+    frame: Frame, view: Scene, hand: Hand, ranks: tuple[int, ...], shown: tuple[int, ...]
+) -> None:
+    """Draw a hand where the frame shows another, over it where cards stay where they are."""
+    cards, lie = view.deck, hand.spreads[len(ranks)]
+    height, width = cards.height, cards.width
+    first = 0
+    if shown:
+        if hand.spreads[len(shown)].corners == lie.corners[: len(shown)]:
+            while first < len(shown) and shown[first] == ranks[first]:
+                first += 1
+        else:
+            frame[lie.rows] = view.empty[lie.rows]
+    for i in range(first, len(ranks)):
+        (x, y), (dx, dy) = lie.corners[i], hand.shifts[i]
+        x = min(x + min(dx, lie.room), SIZE - width)
+        y += dy
+        rank = ranks[i]
+        sprite = cards.card(rank, hand.suits[i]) if rank else cards.back
+        ground = frame[y : y + height, x : x + width]
+        if len(ranks) > SIDE_BY_SIDE:
+            # Whole pixels are copied many times faster than their bytes one by one.
+            np.copyto(ground.view("V3"), sprite.view("V3"), where=cards.opaque)
+        else:
+            ground[:] = sprite

@@ -1,0 +1,49 @@
+"""The picture of EZPoints: two large cards and the formula on one line."""
+
+from vlbench.tasks.formula_picture import FormulaLayout, FormulaPicture
+
+CLASSIC = FormulaLayout(
+    card_size="large",
+    role="large",
+    cards=((5, 55), (153, 55)),
+    label=(10, 258),
+    tokens=None,
+    right=292,
+    pitch=0,
+    target=(10, 15),
+)
+
+
+class EZPointsPicture(FormulaPicture):
+    """Draws EZPoints; see `FormulaPicture`."""
+
+    usual_target = 12
+    layouts = {
+        "classic": CLASSIC,
+        "roomy": CLASSIC,
+        "inverted": FormulaLayout(
+            card_size="large",
+            role="large",
+            cards=((8, 102), (154, 102)),
+            label=(12, 12),
+            tokens=None,
+            right=292,
+            pitch=0,
+            target=(12, 52),
+        ),
+        "columns": FormulaLayout(
+            card_size="large",
+            role="large",
+            cards=((5, 5), (155, 105)),
+            label=(154, 8),
+            tokens=(154, 38),
+            right=294,
+            pitch=28,
+            target=(12, 220),
+        ),
+    }
+
+    def __init__(
+        self, theme: str = "classic", jitter: int = 0, target: int = 12, faces: int = 10
+    ) -> None:
+        super().__init__(theme, jitter, target, faces)

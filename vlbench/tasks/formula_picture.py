@@ -1,0 +1,208 @@
+"""The picture that EZPoints and Points24 share: a hand of cards and the formula so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import permutations
+
+from vlbench.atlas import (
+    Blit,
+    Deck,
+    Lettering,
+    Sprite,
+    background,
+    blit,
+    checked_jitter,
+    choices,
+    deck,
+    lettering,
+    offsets,
+    word,
+)
+from vlbench.cards import rank_text
+from vlbench.formula import OPERATORS
+from vlbench.instances import Presentation
+from vlbench.picture import Fact, Frame
+from vlbench.tasks.formula_game import FormulaState
+from vlbench.themes import THEMES, themes_named
+
+TOKENS = (*map(str, range(1, 14)), *OPERATORS, "(", ")")
+Point = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FormulaLayout:
+    """Where things stand, in pixels: upper left corners without jitter."""
+
+    card_size: str
+    role: str
+    """Size of the lettering."""
+    cards: tuple[Point, ...]
+    label: Point
+    tokens: Point | None
+    """The first token and the left edge of all lines; None: on the label's line, behind it."""
+    right: int
+    """Tokens that would reach further go to the next line."""
+    pitch: int
+    """From line to line."""
+    target: Point
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """What all pictures of a task share in a theme."""
+
+    empty: Frame
+    deck: Deck
+    font: Lettering
+    tokens: dict[str, Sprite]
+    widths: dict[str, int]
+    layout: FormulaLayout
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FormulaLook:
+    """An episode's theme, cards and labels, and where its formula starts."""
+
+    scene: Scene
+    still: tuple[Blit, ...]
+    """The cards, the label, and the target where it isn't the usual one."""
+    left: int
+    top: int
+    right: int
+    cards: tuple[str, ...]
+    """What the cards show, in the order shown."""
+    numbers: tuple[int, ...]
+    """What they count."""
+
+
+@lru_cache
+def scene(theme: str, layout: FormulaLayout) -> Scene:
+    """Return a theme's scene in a layout, loaded once a process."""
+    colours = THEMES[theme]
+    font = lettering(colours, layout.role)
+    tokens = {token: word(font, token) for token in TOKENS}
+    widths = {token: sprite.shape[1] for token, sprite in tokens.items()}
+    return Scene(
+        background(colours.table), deck(colours, layout.card_size), font, tokens, widths, layout
+    )
+
+
+@lru_cache
+def orders(count: int) -> Sequence[tuple[int, ...]]:
+    """Return the orders in which `count` cards can lie."""
+    return tuple(permutations(range(count)))
+
+
+class FormulaPicture:
+    """Draws a hand of cards and the formula so far.
+
+    Args:
+        theme: A theme, or a group whose themes take turns by presentation.
+        jitter: Largest shift of a card or line, in pixels.
+        target: What the formula must equal.
+        faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
+    """
+
+    layouts: dict[str, FormulaLayout]
+    usual_target: int
+    """The target that the picture need not tell."""
+
+    def __init__(self, theme: str, jitter: int, target: int, faces: int) -> None:
+        self._themes = themes_named(theme)
+        self._jitter = checked_jitter(jitter)
+        self._target = target
+        self._faces = faces
+
+    def look(self, start: FormulaState, presentation: Presentation) -> FormulaLook:
+        """Choose the theme, the order, suits and faces of the cards, and where things stand."""
+        theme = self._themes[presentation.number % len(self._themes)]
+        view = scene(theme.name, self.layouts[theme.layout])
+        layout, font = view.layout, view.font
+        ranks = self._ranks(start, presentation)
+        count = len(ranks)
+        shifts = offsets(presentation, "shift", count + 2, self._jitter)
+        still = [
+            blit(view.deck.card(rank, suit), x + dx, y + dy)
+            for (rank, suit), (x, y), (dx, dy) in zip(ranks, layout.cards, shifts, strict=False)
+        ]
+        dx, dy = shifts[count]
+        label = word(font, "Formula:")
+        still.append(blit(label, layout.label[0] + dx, layout.label[1] + dy + font.top))
+        if self._target != self.usual_target:
+            still += self._target_line(view, shifts[count + 1])
+        left, top = layout.tokens or (
+            layout.label[0] + label.shape[1] + font.space,
+            layout.label[1],
+        )
+        return FormulaLook(
+            scene=view,
+            still=tuple(still),
+            left=left + dx,
+            top=top + dy + font.top,
+            right=layout.right + dx,
+            cards=tuple(rank_text(rank) for rank, _ in ranks),
+            numbers=tuple(rank if self._faces == 11 else min(rank, 10) for rank, _ in ranks),
+        )
+
+    def paint(
+        self, frame: Frame, state: FormulaState, look: FormulaLook, before: FormulaState | None
+    ) -> None:
+        """Draw the tokens that the frame doesn't show yet, or everything."""
+        tokens = state.tokens
+        shown = 0
+        if before is not None and tokens[: len(before.tokens)] == before.tokens:
+            shown = len(before.tokens)
+            if shown == len(tokens):
+                return
+        else:
+            frame[:] = look.scene.empty
+            for place, sprite in look.still:
+                frame[place] = sprite
+        view = look.scene
+        sprites, widths, pitch = view.tokens, view.widths, view.layout.pitch
+        height, space = view.font.height, view.font.space
+        left, right = look.left, look.right
+        x, y = left, look.top
+        for token in tokens[:shown]:
+            width = widths[token]
+            if x + width > right:
+                x, y = left, y + pitch
+            x += width + space
+        for token in tokens[shown:]:
+            width = widths[token]
+            if x + width > right:
+                x, y = left, y + pitch
+            frame[y : y + height, x : x + width] = sprites[token]
+            x += width + space
+
+    def facts(self, state: FormulaState, look: FormulaLook) -> dict[str, Fact]:
+        """Return the cards as they lie, what they count, the formula and the target."""
+        return {
+            "cards": look.cards,
+            "numbers": look.numbers,
+            "formula": " ".join(state.tokens),
+            "target": self._target,
+        }
+
+    def _ranks(self, start: FormulaState, presentation: Presentation) -> list[tuple[int, int]]:
+        """Return rank and suit of each card as they lie; no card lies there twice."""
+        ways = orders(len(start.hand))
+        order = ways[presentation.pick("order", len(ways))]
+        cards: list[tuple[int, int]] = []
+        for i, choice in zip(order, choices(presentation, "cards", len(order), 16), strict=True):
+            face, suit = divmod(choice, 4)
+            rank = start.hand[i]
+            if rank == 10 and self._faces == 10:
+                rank += face
+            while (rank, suit) in cards:
+                suit = (suit + 1) % 4
+            cards.append((rank, suit))
+        return cards
+
+    def _target_line(self, view: Scene, shift: Point) -> list[Blit]:
+        font, (x, y) = view.font, view.layout.target
+        label = word(font, "Target:")
+        x, y = x + shift[0], y + shift[1] + font.top
+        number = word(font, str(self._target))
+        return [blit(label, x, y), blit(number, x + label.shape[1] + font.space, y)]

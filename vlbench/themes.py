@@ -1,0 +1,157 @@
+"""Themes: the ways in which every picture can look, and the groups they come in.
+
+A theme is a table of colours and a layout's name; its shapes are in the atlas of the same name
+(see `vlbench.atlas`), and each task knows where its own things stand in a layout.
+"""
+
+import difflib
+from dataclasses import dataclass
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """How everything looks: colours here, shapes in the atlas of the same name."""
+
+    name: str
+    layout: str
+    """Which of each task's layouts: "classic", "roomy", "inverted" or "columns"."""
+    table: Colour
+    table_ink: Colour
+    paper: Colour
+    """Background of NumberLine."""
+    paper_ink: Colour
+    card: Colour
+    panel: Colour
+    """Background of J, Q, K inside the border."""
+    border: Colour
+    back: Colour
+    suits: tuple[Colour, Colour, Colour, Colour]
+    """Inks of clubs, diamonds, hearts, spades."""
+
+
+def _two_coloured(black: Colour, red: Colour) -> tuple[Colour, Colour, Colour, Colour]:
+    return black, red, red, black
+
+
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
+THEMES = {
+    theme.name: theme
+    for theme in (
+        Theme(
+            name="classic",
+            layout="classic",
+            table=(53, 101, 77),
+            table_ink=_WHITE,
+            paper=_WHITE,
+            paper_ink=_BLACK,
+            card=_WHITE,
+            panel=(255, 244, 204),
+            border=(60, 60, 60),
+            back=(34, 64, 150),
+            suits=_two_coloured((16, 16, 20), (204, 18, 30)),
+        ),
+        Theme(
+            name="midnight",
+            layout="roomy",
+            table=(24, 36, 72),
+            table_ink=(255, 236, 160),
+            paper=(24, 36, 72),
+            paper_ink=(255, 236, 160),
+            card=(252, 252, 255),
+            panel=(222, 232, 250),
+            border=(120, 130, 160),
+            back=(150, 30, 60),
+            suits=((0, 120, 50), (0, 90, 215), (215, 20, 35), (18, 18, 24)),
+        ),
+        Theme(
+            name="parchment",
+            layout="roomy",
+            table=(104, 66, 40),
+            table_ink=(255, 240, 208),
+            paper=(242, 226, 188),
+            paper_ink=(74, 36, 14),
+            card=(250, 240, 214),
+            panel=(236, 212, 164),
+            border=(74, 36, 14),
+            back=(110, 60, 20),
+            suits=_two_coloured((48, 28, 18), (168, 28, 20)),
+        ),
+        Theme(
+            name="slate",
+            layout="roomy",
+            table=(128, 136, 142),
+            table_ink=(12, 14, 18),
+            paper=(52, 58, 64),
+            paper_ink=(240, 244, 248),
+            card=(30, 33, 38),
+            panel=(66, 56, 88),
+            border=(206, 212, 218),
+            back=(110, 190, 200),
+            suits=((130, 232, 150), (120, 200, 255), (255, 120, 110), (245, 245, 245)),
+        ),
+        Theme(
+            name="typewriter",
+            layout="inverted",
+            table=(226, 222, 210),
+            table_ink=(28, 28, 28),
+            paper=(226, 222, 210),
+            paper_ink=(28, 28, 28),
+            card=_WHITE,
+            panel=(212, 212, 208),
+            border=(20, 20, 20),
+            back=(90, 90, 90),
+            suits=_two_coloured((10, 10, 10), (150, 10, 60)),
+        ),
+        Theme(
+            name="storybook",
+            layout="inverted",
+            table=(96, 20, 48),
+            table_ink=(255, 214, 110),
+            paper=(250, 240, 245),
+            paper_ink=(96, 20, 48),
+            card=(255, 250, 236),
+            panel=(250, 220, 190),
+            border=(150, 100, 30),
+            back=(60, 20, 110),
+            suits=((20, 60, 60), (190, 80, 0), (176, 0, 60), (40, 20, 90)),
+        ),
+        Theme(
+            name="comic",
+            layout="columns",
+            table=(255, 196, 72),
+            table_ink=(64, 10, 96),
+            paper=(140, 214, 236),
+            paper_ink=(64, 10, 96),
+            card=(224, 246, 255),
+            panel=(255, 214, 236),
+            border=(64, 10, 96),
+            back=(236, 60, 140),
+            suits=((0, 104, 84), (226, 60, 0), (214, 0, 110), (34, 24, 150)),
+        ),
+    )
+}
+THEME_GROUPS = {
+    "train": ("classic", "midnight", "parchment", "slate"),
+    "heldout": ("typewriter", "storybook", "comic"),
+}
+"""Trained agents may see `train`; `heldout` has other fonts, colours, card art and layouts."""
+
+
+def themes_named(name: str) -> tuple[Theme, ...]:
+    """Return a group's themes, or the one theme of this name.
+
+    Raises:
+        ValueError: Neither a theme nor a group; names the nearest.
+    """
+    if name in THEMES:
+        return (THEMES[name],)
+    if name in THEME_GROUPS:
+        return tuple(THEMES[member] for member in THEME_GROUPS[name])
+    near = difflib.get_close_matches(str(name), [*THEMES, *THEME_GROUPS], n=1, cutoff=0.5)
+    hint = f'; did you mean "{near[0]}"?' if near else ""
+    raise ValueError(
+        f'unknown theme "{name}"{hint} '
+        f"(themes: {', '.join(THEMES)}; groups: {', '.join(THEME_GROUPS)})"
+    )
