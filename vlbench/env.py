@@ -16,7 +16,7 @@ from vlbench.game import Game
 from vlbench.instances import MAX_PRESENTATION, Presentation, hashed, split_of
 from vlbench.nearest import unknown
 from vlbench.parsing import Json, Parsed, parse
-from vlbench.picture import SIZE, Fact, Frame, Picture
+from vlbench.picture import SIZE, Frame, Picture
 from vlbench.prompting import Prompt
 from vlbench.spaces import ReplySpace, observation_space
 
@@ -24,6 +24,7 @@ S = TypeVar("S")
 L = TypeVar("L")
 
 SPLITS = ("all", "train", "test")
+_NOTHING_READ = Parsed(None, "ok", False, None, {})
 MOVES_NOTHING = -1.0
 """Reward of a turn whose reply is malformed, unknown or illegal."""
 
@@ -176,9 +177,10 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         self._turn = 0
         self._over = False
         self._facts = self.picture.facts(self._state, self._look)
+        self._legal = self.game.legal(self._state)
         if self.render_mode == "human":
             self._show()
-        return self._info(Parsed(None, "ok", False, None, {}), False, "", False)
+        return self._info(_NOTHING_READ, False, "", False)
 
     def advance(self, reply: str) -> Outcome:
         """Do what `step` does, without copying the frame."""
@@ -191,7 +193,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
             raise gymnasium.error.ResetNeeded("the episode is over; call reset() first")
         parsed = parse(reply, self.vocabulary)
         action = parsed.action
-        illegal = action is not None and action not in self.legal
+        illegal = action is not None and action not in self._legal
         self._turn += 1
         reward, terminated, success, hint = MOVES_NOTHING, False, False, ""
         if action is None or illegal:
@@ -205,6 +207,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
                 self._state = move.state
                 self.picture.paint(self.frame, move.state, self._look, before)
                 self._facts = self.picture.facts(move.state, self._look)
+                self._legal = self.game.legal(move.state)
         truncated = not terminated and self._turn >= self.game.max_turns
         self._over = terminated or truncated
         if self.render_mode == "human":
@@ -230,7 +233,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     @property
     def legal(self) -> tuple[str, ...]:
         """The actions that the current state allows."""
-        return self.game.legal(self._state)
+        return self._legal
 
     @property
     def turns_left(self) -> int:
@@ -285,12 +288,11 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
                 return instance
 
     def _info(self, parsed: Parsed, illegal: bool, hint: str, success: bool) -> dict[str, Any]:
-        facts: dict[str, Fact] = dict(self._facts)
         return {
             "instance": self.presentation.instance,
             "presentation": self.presentation.number,
-            "legal_actions": self.legal,
-            "facts": facts,
+            "legal_actions": self._legal,
+            "facts": self._facts.copy(),
             "status": parsed.status,
             "recovered": parsed.recovered,
             "illegal": illegal,

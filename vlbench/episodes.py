@@ -267,7 +267,9 @@ class Recording:
         if judge:
             moved = info["action"] in values and not info["illegal"]
             left = 0.0 if self.end else max(judge.values().values())
-            regret = max(values.values()) - (values[info["action"]] if moved else reward + left)
+            regret = max(values.values()) - (
+                values[info["action"]] if moved else float(reward) + left
+            )
         turn = Turn(
             **shown,
             reply=reply,

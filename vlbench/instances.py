@@ -89,15 +89,19 @@ class Bounds:
 def task_folder(env_id: str) -> Traversable | None:
     """Return the folder of a task's package, which may hold frozen sets and bounds.
 
+    Args:
+        env_id: A registered id; the module of "module:id" must have been imported.
+
     Returns:
         None for an environment that is registered by a callable or stands in a plain module.
 
     Raises:
         ValueError: No such id is registered.
     """
-    if env_id not in gymnasium.registry:
+    name = env_id.rpartition(":")[2]
+    if name not in gymnasium.registry:
         raise ValueError(unknown("env id", env_id, vlbench.ENV_IDS))
-    entry_point = gymnasium.registry[env_id].entry_point
+    entry_point = gymnasium.registry[name].entry_point
     if not isinstance(entry_point, str):
         return None
     module = entry_point.partition(":")[0]

@@ -57,6 +57,8 @@ class Replayer:
         Raises:
             ValueError: The environment refuses the episode's id, arguments or instance.
         """
+        if episode.end == "errored" and not (episode.turns or episode.final_frame):
+            return Replay(episode, None)  # it failed before its first frame
         row = Row(
             episode.env_id, episode.kwargs, episode.instance, episode.presentation,
             seed=episode.seed,

@@ -148,14 +148,17 @@ class RunFolder:
 
     def replies(self) -> dict[str, list[Reply]]:
         """Return the journaled replies of each episode, in the order of its turns."""
-        journal: dict[str, dict[int, Reply]] = {}
+        journal: dict[str, list[Reply]] = {}
         for place, data in self._lines(JOURNAL):
             try:
-                reply = from_json(Reply, data["reply"])
-                journal.setdefault(str(data["episode"]), {})[int(data["turn"])] = reply
+                reply, turn = from_json(Reply, data["reply"]), int(data["turn"])
+                turns = journal.setdefault(str(data["episode"]), [])
             except (KeyError, TypeError, ValueError) as error:
                 self.damaged.append(f"{place}: {error}")
-        return {key: _unbroken(turns) for key, turns in journal.items()}
+            else:
+                if 0 <= turn <= len(turns):  # a turn after one that was lost can't be played
+                    turns[turn:] = [reply]  # a turn played anew undoes those after it
+        return journal
 
     def close(self) -> None:
         """Close the files."""
@@ -186,14 +189,6 @@ class RunFolder:
                 except ValueError as error:
                     self.damaged.append(f"{path}:{number}: not a JSON line ({error})")
         return lines
-
-
-def _unbroken(turns: Mapping[int, Reply]) -> list[Reply]:
-    """Return turns 0, 1, … up to the first that is missing."""
-    replies: list[Reply] = []
-    while len(replies) in turns:
-        replies.append(turns[len(replies)])
-    return replies
 
 
 def _ends_with_newline(path: Path) -> bool:

@@ -28,7 +28,7 @@ class DiscreteActions(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.actions = inner.vocabulary
         self.observation_space = env.observation_space["image"]
         self.action_space = Discrete(len(self.actions))
-        self._replies = tuple(vlbench.reply(action) for action in self.actions)
+        self._replies: tuple[str, ...] = tuple(vlbench.reply(action) for action in self.actions)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

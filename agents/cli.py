@@ -1,0 +1,42 @@
+"""The `vlbench` command: one name for the modules that have a command line."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import vlbench
+from agents.arguments import refuse
+from vlbench.nearest import unknown
+
+SUBCOMMANDS: dict[str, tuple[str, str]] = {
+    "evaluate": ("agents.evaluate:main", "play an agent on the benchmark and score it"),
+    "compare": ("agents.compare:main", "compare two runs on the rows that both played"),
+    "report": ("agents.report:main", "write a run's episodes as a page to look at"),
+    "replay": ("vlbench.replay:main", "play a run's texts again and name what differs"),
+    "play": ("vlbench.play:main", "play a task yourself in a window"),
+}
+"""Subcommand → ("module:function", one line of help). The function takes the arguments after the
+subcommand and returns the exit code; its module is imported when it is called."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Hand the arguments to a subcommand; exit 2 where there is none of that name."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if argv else 2
+    if argv[0] in ("-V", "--version"):
+        print(f"vlbench {vlbench.__version__}")
+        return 0
+    if argv[0] not in SUBCOMMANDS:
+        return refuse("vlbench", ValueError(unknown("subcommand", argv[0], SUBCOMMANDS)))
+    module, _, function = SUBCOMMANDS[argv[0]][0].partition(":")
+    sys.path.append("")  # `python -m` finds agents and environments in the current folder; so we do
+    return int(getattr(import_module(module), function)(argv[1:]))
+
+
+def _help() -> str:
+    width = max(map(len, SUBCOMMANDS))
+    lines = [f"  {name.ljust(width)}  {told}" for name, (_, told) in SUBCOMMANDS.items()]
+    usage = "usage: vlbench SUBCOMMAND …   (vlbench SUBCOMMAND --help tells more)"
+    return "\n".join([usage, "", *lines, "", "  --version  --help"])

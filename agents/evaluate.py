@@ -1,0 +1,266 @@
+"""Evaluate an agent: `python -m agents.evaluate --agent expert`, or `evaluate(agent)` in Python.
+
+Plays the rows of frozen sets, records every reply, and scores. A run is a folder; the same call
+with the same folder goes on where it stopped.
+"""
+
+import asyncio
+import itertools
+import json
+import re
+import shlex
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agents.arguments import Parser, refuse, setting
+from agents.base import Agent, as_agent
+from agents.plan import Plan, Skipped, make_plan
+from agents.progress import Progress
+from agents.registry import AGENTS, load_agent
+from agents.rollout import Job, play, unfinished
+from agents.tables import headline_line, scorecard_table
+from vlbench.episodes import Episode, to_json
+from vlbench.instances import frozen_hash
+from vlbench.runs import RunFolder, RunHeader, git_commit, versions
+from vlbench.scoring import Headline, Scorecard, headlines, score
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What an evaluation gave."""
+
+    folder: Path
+    header: RunHeader
+    episodes: tuple[Episode, ...]
+    scorecards: tuple[Scorecard, ...]
+    headlines: tuple[Headline, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def evaluate(
+    agent: Agent | Callable[..., Any] | str,
+    env_ids: str | Iterable[str] = "all",
+    *,
+    episodes: int | None = None,
+    suite: str = "test",
+    prompt: str = "cot",
+    theme: str | None = None,
+    repeats: int = 1,
+    history: int = 0,
+    concurrency: int = 8,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Play an agent and score it.
+
+    Args:
+        agent: An `agents.base.Agent`, a function `observation -> str`, or what `--agent` takes.
+        env_ids: Ids, short names, globs or "all"; see `agents.plan.make_plan`.
+        episodes: Rows of each suite, from its beginning; None for all.
+        suite: "test" or "ood".
+        prompt: "cot", "action_only" or "cot_facts".
+        theme: Theme or group of themes instead of the suite's own.
+        repeats: How often each row is played.
+        history: How many past turns the agent is shown.
+        concurrency: How many episodes run at once.
+        out: The run's folder; a run that is there goes on. By default a new one under `runs/`.
+        progress: Where to tell what happens; by default nobody is told.
+
+    Raises:
+        ValueError: An argument is wrong; the message says what was wanted.
+    """
+    _at_least(1, episodes=episodes, repeats=repeats, concurrency=concurrency)
+    _at_least(0, history=history)
+    agent = load_agent(agent) if isinstance(agent, str) else as_agent(agent)
+    progress = progress or Progress(None)
+    plan = make_plan(env_ids, agent, suite=suite, episodes=episodes, prompt=prompt, theme=theme)
+    header = _header(agent, plan, episodes, prompt, theme, repeats, history)
+    folder = RunFolder.start(Path(out) if out else new_folder(agent.name), header)
+    try:
+        jobs = [
+            Job(row, number, repeat)
+            for rows in plan.rows.values()
+            for number, row in enumerate(rows)
+            for repeat in range(repeats)
+        ]
+        waiting = unfinished(jobs, folder)
+        for skip in plan.skipped:
+            progress.say(f"skipped {skip.env}: {skip.reason}")
+        for line in folder.damaged:
+            progress.say(f"damaged line left out: {line}")
+        progress.start(len(jobs), len(jobs) - len(waiting))
+        _run(play(
+            agent, waiting, folder,
+            history=history, concurrency=concurrency, finished=progress.count,
+        ))  # fmt: skip
+    finally:
+        progress.end()
+        folder.close()
+    played = folder.episodes()
+    return Run(
+        folder.path, header, tuple(played), tuple(score(header, played)),
+        tuple(headlines(played, plan.suite)), plan.skipped,
+    )  # fmt: skip
+
+
+def _at_least(least: int, **counts: int | None) -> None:
+    for name, value in counts.items():
+        if value is not None and value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def new_folder(agent: str) -> Path:
+    """Return a folder under `runs/` that doesn't exist, named after an agent and the time."""
+    name = re.sub(r"[^\w.-]+", "-", f"{agent}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    names = (f"{name}-{number}" if number > 1 else name for number in itertools.count(1))
+    return next(path for path in map(Path("runs").joinpath, names) if not path.exists())
+
+
+def _header(
+    agent: Agent,
+    plan: Plan,
+    episodes: int | None,
+    prompt: str,
+    theme: str | None,
+    repeats: int,
+    history: int,
+) -> RunHeader:
+    try:
+        settings = json.loads(json.dumps(agent.settings))  # as it will be read on a resume
+    except TypeError as error:
+        raise ValueError(
+            f"the settings of agent {agent.name} aren't plain data: {error}"
+        ) from error
+    return RunHeader(
+        agent=agent.name,
+        settings=settings,
+        privileged=agent.privileged,
+        env_ids=list(plan.rows),
+        suite=plan.suite,
+        prompt=prompt,
+        theme=theme or "",
+        episodes=episodes,
+        repeats=repeats,
+        history=history,
+        prompt_hashes=plan.prompt_hashes,
+        frozen_hashes={env_id: frozen_hash(env_id, plan.suite) for env_id in plan.rows},
+        versions=versions(),
+        commit=git_commit(),
+        started=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end, also where a loop runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(coroutine)
+        return
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def elsewhere() -> None:
+        with asyncio.Runner() as runner:
+            loops.append(runner.get_loop())
+            runner.run(coroutine)
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(elsewhere)
+        try:
+            future.result()
+        except KeyboardInterrupt:
+            for task in asyncio.all_tasks(loops[0]):
+                loops[0].call_soon_threadsafe(task.cancel)
+            raise
+
+
+def _arguments() -> Parser:
+    parser = Parser(prog="python -m agents.evaluate", description=__doc__)
+    add = parser.add_argument
+    names = ", ".join(AGENTS)
+    add("--agent", required=True, help=f"{names}, package.module:Class or path/to/file.py:Class")
+    add("--set", action="append", default=[], type=setting, metavar="NAME=VALUE",
+        help="a setting of the agent; may be given again")  # fmt: skip
+    add("--env", default="all", help="id, short name (Points24), glob, several with commas, or "
+        "module:namespace/Name-v0 (default: %(default)s)")  # fmt: skip
+    add("--episodes", type=int, help="rows of each suite, from its beginning (default: all)")
+    add("--suite", default="test", help="test or ood (default: %(default)s)")
+    add("--prompt", default="cot", help="cot, action_only or cot_facts (default: %(default)s)")
+    add("--theme", help="theme or group of themes instead of the suite's own")
+    add("--repeats", type=int, default=1, help="times each row is played (default: %(default)s)")
+    add("--history", type=int, default=0, metavar="K",
+        help="past turns that the agent is shown (default: %(default)s)")  # fmt: skip
+    add("--concurrency", type=int, default=8, help="episodes at once (default: %(default)s)")
+    add("--out", type=Path, help="the run's folder; one that is there goes on "
+        "(default: a new one under runs/)")  # fmt: skip
+    add("--json", action="store_true", help="print one JSON object instead of the table")
+    add("--html", type=Path, metavar="REPORT", help="also write a page with the episodes")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate; exit 0 when done, 1 if every episode errored, 2 on a wrong call, 130 on Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    resume = ""
+    try:
+        arguments = _arguments().parse_args(argv)
+        if arguments.html and not arguments.html.resolve().parent.is_dir():
+            raise ValueError(f"no folder {arguments.html.parent} for the report")
+        agent = load_agent(arguments.agent, **dict(arguments.set))
+        folder = arguments.out or new_folder(agent.name)
+        place = [] if arguments.out else ["--out", str(folder)]
+        resume = shlex.join(["python", "-m", "agents.evaluate", *argv, *place])
+        run = evaluate(
+            agent, arguments.env, episodes=arguments.episodes, suite=arguments.suite,
+            prompt=arguments.prompt, theme=arguments.theme, repeats=arguments.repeats,
+            history=arguments.history, concurrency=arguments.concurrency, out=folder,
+            progress=Progress(sys.stderr, f"run folder {folder}; to go on if stopped: {resume}"),
+        )  # fmt: skip
+        print(_as_json(run) if arguments.json else _as_text(run))
+        if arguments.html:
+            from agents.report import write_report  # only who wants a report pays for it
+
+            write_report(run.folder, arguments.html)
+    except (ValueError, OSError) as error:
+        return refuse("evaluate", error)
+    except KeyboardInterrupt:
+        print(f"evaluate: stopped; to go on: {resume}", file=sys.stderr)
+        return 130
+    return _errors(run, resume)
+
+
+def _as_text(run: Run) -> str:
+    header = run.header
+    told = " (privileged: it is handed the environment)" if header.privileged else ""
+    title = f"{header.agent}{told}, suite {header.suite}, prompt {header.prompt}"
+    lines = [title, scorecard_table(run.scorecards), *map(headline_line, run.headlines)]
+    return "\n".join(lines)
+
+
+def _as_json(run: Run) -> str:
+    return json.dumps({
+        "run": {"folder": str(run.folder), **to_json(run.header)},
+        "scorecards": [to_json(card) for card in run.scorecards],
+        "headlines": [to_json(headline) for headline in run.headlines],
+        "skipped": [to_json(skip) for skip in run.skipped],
+    }, indent=2)  # fmt: skip
+
+
+def _errors(run: Run, resume: str) -> int:
+    """Tell of errored episodes on stderr; return the exit code."""
+    errored = [episode for episode in run.episodes if episode.end == "errored"]
+    if not errored:
+        return 0
+    number = f"{len(errored)} of {len(run.episodes)} episodes errored"
+    first = f"the first: {errored[0].key}: {errored[0].error}"
+    print(f"evaluate: {number}; {first}; to try them again: {resume}", file=sys.stderr)
+    return 1 if len(errored) == len(run.episodes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

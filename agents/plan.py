@@ -1,0 +1,191 @@
+"""What a run plays: environments from the names a user gives, and the rows of each."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import import_module
+from typing import Any
+
+import gymnasium
+
+import vlbench
+from agents.base import Agent
+from vlbench.contract import INFO_TYPES
+from vlbench.instances import SUITES, Row, frozen_rows, suites
+from vlbench.nearest import unknown
+
+SEEDS = "seeds"
+"""Suite of an environment that brings no frozen sets: it is played from seeds 0, 1, 2, …"""
+
+NUM_SEEDS = 50
+"""Episodes of such an environment unless the user asks for another number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An environment that isn't played, and why."""
+
+    env: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is played."""
+
+    suite: str
+    rows: Mapping[str, tuple[Row, ...]]
+    """env id → rows, in the order of the tables."""
+    prompt_hashes: dict[str, str]
+    """env id → sha256 of the prompt's template; "" where it names none."""
+    skipped: tuple[Skipped, ...]
+
+
+def make_plan(
+    env_ids: str | Iterable[str],
+    agent: Agent,
+    *,
+    suite: str = "test",
+    episodes: int | None = None,
+    prompt: str = "cot",
+    theme: str | None = None,
+) -> Plan:
+    """Choose environments and rows.
+
+    Args:
+        env_ids: Ids, short names ("Points24"), globs ("*Points*"), "all", or several of them in a
+            list or with commas between. "module:namespace/Name-v0" imports the module first, as
+            `gymnasium.make` does.
+        agent: Who will play; its `env_ids`, if it has them, limit `all` and globs.
+        suite: "test" or "ood".
+        episodes: Rows of each suite; None for all.
+        prompt: Variant of the prompt.
+        theme: Theme or group of themes instead of the suite's own.
+
+    Raises:
+        ValueError: A name isn't known, an environment that is named can't be played, or nothing
+            is left to play.
+    """
+    if suite not in SUITES:
+        raise ValueError(unknown("suite", suite, SUITES))
+    changes = {} if prompt == "cot" else {"prompt": prompt}  # the default of every environment
+    changes |= {} if theme is None else {"theme": theme}
+    rows: dict[str, tuple[Row, ...]] = {}
+    hashes: dict[str, str] = {}
+    skipped = []
+    for env_id, named in _chosen(env_ids).items():
+        try:
+            chosen = _rows(env_id, suite, episodes, changes)
+            hashes[env_id] = _prompt_hash(agent, chosen[0])
+            rows[env_id] = chosen
+        except ValueError as error:
+            if named:
+                raise ValueError(f"{env_id} can't be played: {error}") from error
+            skipped.append(Skipped(env_id, " ".join(str(error).split())))
+    if not rows:
+        reason = f"{skipped[0].env} can't be played: {skipped[0].reason}" if skipped else env_ids
+        raise ValueError(f"nothing to play: {reason}")
+    kinds = {SEEDS if not suites(env_id) else suite for env_id in rows}
+    if len(kinds) > 1:
+        without = ", ".join(env_id for env_id in rows if not suites(env_id))
+        raise ValueError(
+            f"{without}: no frozen sets there, only seeds; play it in a run of its own"
+        )
+    return Plan(kinds.pop(), rows, hashes, tuple(skipped))
+
+
+def _chosen(env_ids: str | Iterable[str]) -> dict[str, bool]:
+    """Return the ids that are meant, and whether each is named outright."""
+    given = [env_ids] if isinstance(env_ids, str) else env_ids
+    patterns = [pattern.strip() for item in given for pattern in item.split(",")]
+    chosen: dict[str, bool] = {}
+    for pattern in filter(None, patterns):
+        if pattern == "all":
+            found: Sequence[str] = vlbench.ENV_IDS
+        elif set("*?[") & set(pattern):
+            found = _matching(pattern)
+        else:
+            chosen[_full_id(pattern)] = True
+            continue
+        for env_id in found:
+            chosen.setdefault(env_id, False)
+    return chosen
+
+
+def _matching(pattern: str) -> list[str]:
+    known = gymnasium.registry if "/" in pattern else vlbench.ENV_IDS
+    found = [
+        name for name in known if fnmatchcase(name if "/" in pattern else _short(name), pattern)
+    ]
+    if not found:
+        raise ValueError(f'no env id matches "{pattern}" (known: {", ".join(vlbench.ENV_IDS)})')
+    return found
+
+
+def _full_id(name: str) -> str:
+    module, _, env_id = name.rpartition(":")
+    if module:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise ValueError(
+                f'env "{name}": module "{module}" can\'t be imported: {error}'
+            ) from error
+    if env_id in gymnasium.registry:
+        return env_id if env_id in vlbench.ENV_IDS else name
+    short = {_plain(_short(known)): known for known in vlbench.ENV_IDS}
+    if not module and _plain(name) in short:
+        return short[_plain(name)]
+    known = vlbench.ENV_IDS if "/" in name else [_short(known) for known in vlbench.ENV_IDS]
+    raise ValueError(unknown("env id", name, known))
+
+
+def _short(env_id: str) -> str:
+    """Return "Points24" of "vlbench/Points24-v0"."""
+    return env_id.rpartition("/")[2].rpartition("-v")[0]
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").casefold()
+
+
+def _rows(
+    env_id: str, suite: str, episodes: int | None, changes: dict[str, Any]
+) -> tuple[Row, ...]:
+    if suites(env_id):
+        rows = frozen_rows(env_id, suite)[:episodes]
+        redrawn = "theme" in changes  # then its frame isn't the frozen one
+        return tuple(
+            dataclasses.replace(
+                row, kwargs=row.kwargs | changes, frame="" if redrawn else row.frame
+            )
+            for row in rows
+        )
+    return tuple(
+        Row(env_id, dict(changes), instance="", presentation=0, seed=seed)
+        for seed in range(episodes or NUM_SEEDS)
+    )
+
+
+def _prompt_hash(agent: Agent, row: Row) -> str:
+    """Return the hash of the prompt, if the environment can be made and keeps the contract.
+
+    Raises:
+        ValueError: It can't be made, isn't for this agent, or shows something else.
+    """
+    playable = getattr(agent, "env_ids", None)
+    if playable is not None and row.env_id not in playable:
+        raise ValueError(f"{agent.name} plays only {', '.join(playable)}")
+    try:
+        env = gymnasium.make(row.env_id, **row.kwargs)
+        observation, info = env.reset(seed=0)
+    except (ImportError, OSError, TypeError, gymnasium.error.Error) as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    if not (isinstance(observation, Mapping) and {"image", "text"} <= observation.keys()):
+        raise ValueError('its observations have no "image" and "text"; see vlbench.contract')
+    if lacking := [name for name in INFO_TYPES if name not in info]:
+        raise ValueError(f"its info has no {', '.join(lacking)}; see vlbench.contract")
+    prompt = getattr(env.unwrapped, "prompt", None)
+    env.close()
+    return str(getattr(prompt, "sha256", ""))

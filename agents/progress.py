@@ -1,0 +1,84 @@
+"""Progress of a run, on a stream for people: one refreshed line on a terminal, else a few lines."""
+
+import time
+from typing import TextIO
+
+from vlbench.episodes import Episode
+
+SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_REFRESHES = 0.1
+
+
+class Progress:
+    """Tells how far a run is.
+
+    Args:
+        stream: Where to; None tells nobody.
+        opening: A line to tell when the run starts.
+    """
+
+    def __init__(self, stream: TextIO | None, opening: str = "") -> None:
+        self._stream = stream
+        self._opening = opening
+        self._terminal = stream is not None and stream.isatty()
+        self._pause = SECONDS_BETWEEN_REFRESHES if self._terminal else SECONDS_BETWEEN_LINES
+        self._shown = ""
+        self._total = self._kept = self._done = self._errored = 0
+        self._start = self._last = time.monotonic()
+
+    def say(self, line: str) -> None:
+        """Write a line of its own."""
+        if self._stream is not None:
+            self._clear()
+            print(line, file=self._stream, flush=True)
+
+    def start(self, total: int, kept: int) -> None:
+        """Begin to count.
+
+        Args:
+            total: Episodes of the run.
+            kept: How many of them are finished already.
+        """
+        if self._opening:
+            self.say(self._opening)
+        self._total, self._kept = total, kept
+        self._start = self._last = time.monotonic()
+
+    def count(self, episode: Episode) -> None:
+        """Count an episode."""
+        self._done += 1
+        self._errored += episode.end == "errored"
+        now = time.monotonic()
+        if self._stream is None or now - self._last < self._pause:
+            return
+        self._last = now
+        line = self._line(now - self._start)
+        if self._terminal:
+            self._clear()
+            print(line, end="", file=self._stream, flush=True)
+            self._shown = line
+        else:
+            self.say(line)
+
+    def end(self) -> None:
+        """Take the refreshed line away."""
+        self._clear()
+
+    def _line(self, seconds: float) -> str:
+        left = (self._total - self._kept - self._done) * seconds / self._done
+        errored = f", {self._errored} errored" if self._errored else ""
+        done = f"{self._kept + self._done}/{self._total} episodes{errored}"
+        return f"{done}, {_duration(seconds)}, about {_duration(left)} left"
+
+    def _clear(self) -> None:
+        if self._shown and self._stream is not None:
+            print("\r" + " " * len(self._shown) + "\r", end="", file=self._stream, flush=True)
+            self._shown = ""
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

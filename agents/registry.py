@@ -1,0 +1,82 @@
+"""Agents by name: the table, and loading one from it, from a module or from a file."""
+
+import inspect
+import sys
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from agents.base import Agent, as_agent
+from vlbench.nearest import unknown
+
+AGENTS: dict[str, str] = {
+    "random": "agents.scripted:Random",
+    "expert": "agents.scripted:Expert",
+    "heuristic": "agents.scripted:Heuristic",
+}
+"""Name → "module:Class"; nothing is imported before its name is asked for."""
+
+
+def load_agent(spec: str, /, **settings: Any) -> Agent:
+    """Return an agent.
+
+    Args:
+        spec: A name in AGENTS, "package.module:Class" or "path/to/file.py:Class". A class is
+            instantiated; a function `observation -> str` is wrapped.
+        **settings: Keyword arguments of the class.
+
+    Raises:
+        ValueError: There is no such agent, it can't be imported, or it has no such setting.
+    """
+    target = AGENTS.get(spec, spec)
+    source, colon, attribute = target.rpartition(":")
+    if not colon:
+        if spec.endswith(".py"):
+            raise ValueError(f'agent "{spec}": name the class too, as in {spec}:MyAgent')
+        raise ValueError(unknown("agent", spec, AGENTS) + ", module:Class or path.py:Class")
+    try:
+        module = _file(Path(source)) if source.endswith(".py") else import_module(source)
+    except ImportError as error:
+        raise ValueError(f'agent "{spec}" can\'t be imported: {error}') from error
+    if not hasattr(module, attribute):
+        names = [name for name, value in vars(module).items() if callable(value)]
+        raise ValueError(unknown(f"agent in {source}", attribute, names))
+    found = getattr(module, attribute)
+    if isinstance(found, type):
+        found = found(**_accepted(spec, found, settings))
+    elif settings:
+        raise ValueError(f'agent "{spec}" is no class and takes no settings')
+    return as_agent(found)
+
+
+def _file(path: Path) -> ModuleType:
+    """Import a file; modules beside it can be imported by it."""
+    if not path.is_file():
+        raise ValueError(f"no agent file {path}")
+    name = f"agent_file_{path.stem}"
+    spec = spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look a module up by its name
+    sys.path.append(str(path.parent.resolve()))
+    spec.loader.exec_module(module)
+    return module
+
+
+def _accepted(spec: str, agent_class: type, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings, if the class takes them and lacks none."""
+    parameters = inspect.signature(agent_class).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    named = {parameter.name: parameter for parameter in parameters if parameter.kind in kinds}
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        for name in settings:
+            if not named:
+                raise ValueError(f'agent "{spec}" takes no settings, got "{name}"')
+            if name not in named:
+                raise ValueError(f'agent "{spec}": {unknown("setting", name, named)}')
+    for name, parameter in named.items():
+        if parameter.default is inspect.Parameter.empty and name not in settings:
+            raise ValueError(f'agent "{spec}" needs the setting "{name}" (--set {name}=VALUE)')
+    return settings

@@ -1,0 +1,238 @@
+"""A run as one page to look at: scorecards, and episodes with pictures, replies and causes.
+
+`python -m agents.report RUN REPORT.html`. The page needs no network. Pictures are drawn anew by
+replay, since records hold none. What models wrote is never trusted: it is put into the page as
+JSON and shown as text.
+"""
+
+import base64
+import html
+import io
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import gymnasium
+from PIL import Image
+
+from agents.arguments import Parser, refuse
+from agents.tables import headline_line, number, percent
+from vlbench.episodes import Episode, Recording, Turn, sha256, to_json
+from vlbench.instances import Row
+from vlbench.parsing import parse
+from vlbench.runs import RunFolder, RunHeader
+from vlbench.scoring import Scorecard, headlines, score
+
+SHOWN = 20
+"""Episodes of each environment that the page shows."""
+
+LONGEST = 4000
+"""Characters that are shown of a reply before, and after, its action."""
+
+OUTCOMES = ("failure", "errored", "success")
+"""In the order in which episodes are shown."""
+
+
+def write_report(run: Path, page: Path) -> None:
+    """Write a run's page.
+
+    Raises:
+        ValueError: There is no run in the folder.
+        OSError: The page can't be written.
+    """
+    folder = RunFolder.open(run)
+    episodes, header = folder.episodes(), folder.header
+    lines = [headline_line(headline) for headline in headlines(episodes, header.suite)]
+    template = Template(files(__package__).joinpath("report.html").read_text("utf-8"))
+    data = json.dumps(_episodes(header, episodes)).replace("<", "\\u003c")
+    page.write_text(template.substitute(
+        title=_text(f"{header.agent} on vlbench"),
+        agent=_text(header.agent),
+        about=_text(_about(header)),
+        headlines="".join(f"<p class=headline>{_text(line)}</p>" for line in lines),
+        cards="".join(_card(card) for card in score(header, episodes)),
+        capped=_text(_capped(header.env_ids, episodes)),
+        data=data,
+    ), "utf-8")  # fmt: skip
+
+
+def _about(header: RunHeader) -> str:
+    parts = [f"suite {header.suite}", f"prompt {header.prompt}"]
+    parts += [f"theme {header.theme}"] if header.theme else []
+    parts += [f"history {header.history}"] if header.history else []
+    parts += [f"{name} {value}" for name, value in header.settings.items()]
+    parts += ["privileged: it is handed the environment"] if header.privileged else []
+    return " · ".join([*parts, f"vlbench {header.versions.get('vlbench', '?')}", header.started])
+
+
+def _capped(env_ids: Iterable[str], episodes: Sequence[Episode]) -> str:
+    counts = {env_id: sum(e.env_id == env_id for e in episodes) for env_id in env_ids}
+    cut = [f"{SHOWN} of {count} of {env_id}" for env_id, count in counts.items() if count > SHOWN]
+    return f"Shown: {', '.join(cut)}; failures first." if cut else "All episodes are shown."
+
+
+def _card(card: Scorecard) -> str:
+    """Return a scorecard as HTML."""
+    low, high, value = (
+        f"{100 * x:.2f}%" for x in (card.success_low, card.success_high, card.success)
+    )
+    marks = [("floor", card.floor), ("ceiling", card.ceiling)]
+    ticks = "".join(
+        f'<i class=tick style="left:{100 * limit:.2f}%" title="{name} {percent(limit)}"></i>'
+        for name, limit in marks
+        if limit is not None
+    )
+    numbers = [
+        ("episodes", f"{card.episodes} ({card.distinct} distinct)"),
+        ("normalized", number(card.normalized)),
+        ("return", number(card.mean_return)),
+        ("regret a turn", number(card.regret)),
+        ("illegal", percent(card.illegal_rate)),
+        ("unknown", percent(card.unknown_rate)),
+        ("malformed", percent(card.malformed_rate)),
+        ("truncated", percent(card.truncated_rate)),
+        ("errored", str(card.errored)),
+    ]
+    cells = "".join(f"<dt>{name}</dt><dd>{_text(text)}</dd>" for name, text in numbers)
+    notes = "".join(f"<p class=note>{_text(note)}</p>" for note in card.notes)
+    return (
+        f"<article><h3>{_text(card.env)}</h3><p class=rate>{percent(card.success)} "
+        f"<small>{100 * card.success_low:.1f}–{100 * card.success_high:.1f} (95 %)</small></p>"
+        f'<div class=bar><b style="width:{value}"></b>'
+        f'<i class=interval style="left:{low};right:calc(100% - {high})"></i>{ticks}</div>'
+        f"<dl>{cells}</dl>{_attribution(card)}{notes}</article>"
+    )
+
+
+def _attribution(card: Scorecard) -> str:
+    """Return why turns were worse than the best one, as a bar and a legend."""
+    causes = {name: cause for name, cause in card.attribution.items() if cause.turns}
+    if not causes:
+        return "<p class=causes>No turn was worse than the best one.</p>"
+    parts = "".join(
+        f'<i class="{name}" style="flex:{cause.turns}"></i>' for name, cause in causes.items()
+    )
+    legend = "".join(
+        f'<span><i class="{name}"></i>{name} {cause.turns}</span>' for name, cause in causes.items()
+    )
+    worse = sum(cause.turns for cause in causes.values())
+    return (
+        f"<div class=causes><p>{worse} of {card.turns} turns were worse than the best one</p>"
+        f"<div class=stack>{parts}</div><p class=legend>{legend}</p></div>"
+    )
+
+
+def _episodes(header: RunHeader, episodes: Sequence[Episode]) -> dict[str, Any]:
+    """Return what the page's viewer shows, as plain data."""
+    drawn = _Drawn()
+    shown = []
+    for env_id in header.env_ids:
+        of_env = [episode for episode in episodes if episode.env_id == env_id]
+        of_env.sort(key=lambda episode: OUTCOMES.index(_outcome(episode)))
+        shown += [drawn.episode(episode) for episode in of_env[:SHOWN]]
+    return {"frames": drawn.frames, "prompts": drawn.prompts, "episodes": shown}
+
+
+class _Drawn:
+    """Draws episodes anew; each picture and prompt is kept once."""
+
+    def __init__(self) -> None:
+        self.frames: dict[str, str] = {}
+        """hash → PNG as a data URI."""
+        self.prompts: dict[str, str] = {}
+        """hash → text."""
+        self._envs: dict[str, gymnasium.Env[Any, str]] = {}
+
+    def episode(self, episode: Episode) -> dict[str, Any]:
+        """Return an episode for the viewer."""
+        about = {
+            "env": episode.env_id,
+            "name": episode.instance,
+            "picture": episode.presentation,
+            "outcome": _outcome(episode),
+            "total": round(episode.total, 4),
+            "error": episode.error,
+        }
+        if not episode.final_frame:  # it failed before its first frame
+            return about | {"turns": [], "end": "", "redrawn": True}
+        row = Row(
+            episode.env_id, episode.kwargs, episode.instance, episode.presentation,
+            seed=episode.seed,
+        )  # fmt: skip
+        place = f"{row.env_id} {sorted(row.kwargs.items())}"
+        if place not in self._envs:
+            self._envs[place] = gymnasium.make(row.env_id, **row.kwargs)
+        recording = Recording(self._envs[place], row, episode.row, episode.repeat)
+        turns = []
+        for turn in episode.turns:
+            if recording.end:
+                break
+            vocabulary = getattr(recording.env.unwrapped, "vocabulary", ())
+            frame, prompt = self._keep(recording)
+            recording.play(turn.reply)
+            turns.append({"frame": frame, "prompt": prompt, **_turn(turn, vocabulary)})
+        again = [turn.frame for turn in recording.turns] == [turn.frame for turn in episode.turns]
+        return about | {"turns": turns, "end": self._keep(recording)[0], "redrawn": again}
+
+    def _keep(self, recording: Recording) -> tuple[str, str]:
+        """Keep what is shown now, and return the hashes of its picture and text."""
+        image, text = recording.observation["image"], recording.observation["text"]
+        frame, prompt = sha256(image.data), sha256(text.encode())
+        if frame not in self.frames:
+            png = io.BytesIO()
+            Image.fromarray(image).save(png, "PNG")
+            self.frames[frame] = (
+                f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
+            )
+        self.prompts[prompt] = text
+        return frame, prompt
+
+
+def _turn(turn: Turn, vocabulary: Sequence[str]) -> dict[str, Any]:
+    """Return a turn for the viewer; the reply in three parts, the action in the middle."""
+    text = turn.reply.text
+    start, end = parse(text, vocabulary).span or (len(text), len(text))
+    parts = [_shortened(text[:start]), text[start:end][:LONGEST], _shortened(text[end:])]
+    plain = to_json(turn)
+    wanted = ("status", "action", "illegal", "recovered", "reward", "expert", "regret", "cause")
+    return {
+        "reply": parts, "stop": turn.reply.stop_reason, **{name: plain[name] for name in wanted}
+    }  # fmt: skip
+
+
+def _shortened(text: str) -> str:
+    """Return a text, or its two ends and how much is left out."""
+    left_out = len(text) - LONGEST
+    if left_out <= 0:
+        return text
+    half = LONGEST // 2
+    return f"{text[:half]} … [{left_out} characters left out] … {text[-half:]}"
+
+
+def _outcome(episode: Episode) -> str:
+    return "errored" if episode.end == "errored" else "success" if episode.success else "failure"
+
+
+def _text(text: str) -> str:
+    return html.escape(text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write a run's page; exit 0 when done, 2 on a wrong call."""
+    parser = Parser(prog="python -m agents.report", description=__doc__)
+    parser.add_argument("run", type=Path, help="a run's folder")
+    parser.add_argument("page", type=Path, help="the HTML file to write")
+    try:
+        arguments = parser.parse_args(argv)
+        write_report(arguments.run, arguments.page)
+    except (ValueError, OSError) as error:
+        return refuse("report", error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""The only loop between agents and environments.
+
+N episodes run at once in one thread, each worker with its own environments. A reply is journaled
+before it is stepped, so that a run that is killed at any point goes on without asking for a
+journaled reply again.
+"""
+
+import asyncio
+import dataclasses
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+
+from agents.base import Agent, Observation, as_reply
+from vlbench.episodes import SCHEMA, Episode, Recording, Reply, episode_key
+from vlbench.instances import Row
+from vlbench.prompting import Exchange
+from vlbench.runs import RunFolder
+
+MAX_ERROR = 500
+"""Longest message of an errored episode, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One episode that is to be played."""
+
+    row: Row
+    number: int
+    """The row's number in its suite."""
+    repeat: int
+    journaled: tuple[Reply, ...] = ()
+    """Replies of an earlier try, which are played again and not asked for."""
+
+    @property
+    def key(self) -> str:
+        """Names the episode within its run."""
+        return episode_key(self.row.env_id, self.number, self.repeat)
+
+
+def unfinished(jobs: Sequence[Job], folder: RunFolder) -> list[Job]:
+    """Return the jobs that a run still has to play, each with its journaled replies.
+
+    Episodes that are finished are kept; those that errored are tried again.
+    """
+    finished = {episode.key for episode in folder.episodes() if episode.end != "errored"}
+    journal = folder.replies()
+    return [
+        dataclasses.replace(job, journaled=tuple(journal.get(job.key, ())))
+        for job in jobs
+        if job.key not in finished
+    ]
+
+
+async def play(
+    agent: Agent,
+    jobs: Sequence[Job],
+    folder: RunFolder,
+    *,
+    history: int = 0,
+    concurrency: int = 8,
+    finished: Callable[[Episode], None] = lambda episode: None,
+) -> None:
+    """Play episodes and record them.
+
+    What the agent or an environment raises makes an errored episode, and the run goes on. When
+    this is cancelled, the folder can be resumed.
+
+    Args:
+        agent: Who plays.
+        jobs: What is played, in this order.
+        folder: Where replies and episodes are written.
+        history: How many past turns the agent is shown.
+        concurrency: How many episodes run at once.
+        finished: Called with each episode when it is written.
+
+    Raises:
+        OSError: The folder can't be written any more.
+    """
+    waiting = iter(jobs)
+    workers = [_Worker(agent, folder, history) for _ in range(min(concurrency, len(jobs)))]
+    try:
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                group.create_task(worker.work(waiting, finished))
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+class _Worker:
+    """Plays one episode after the other, in environments that it keeps."""
+
+    def __init__(self, agent: Agent, folder: RunFolder, history: int) -> None:
+        self._agent = agent
+        self._folder = folder
+        self._history = history
+        self._envs: dict[str, gymnasium.Env[Any, str]] = {}
+
+    async def work(self, jobs: Iterator[Job], finished: Callable[[Episode], None]) -> None:
+        """Play jobs until none is left."""
+        for job in jobs:
+            episode = await self._episode(job)
+            self._folder.add(episode)
+            finished(episode)
+        for env in self._envs.values():
+            env.close()
+
+    async def _episode(self, job: Job) -> Episode:
+        place = f"{job.row.env_id} {sorted(job.row.kwargs.items())}"
+        recording = None
+        try:
+            if place not in self._envs:
+                self._envs[place] = gymnasium.make(job.row.env_id, **job.row.kwargs)
+            recording = Recording(self._envs[place], job.row, job.number, job.repeat)
+            await self._finish(recording, job)
+        except Exception as error:  # the one boundary: a failed episode is data, not a crash
+            self._envs.pop(place, None)
+            told = f"{type(error).__name__}: {error}"
+            return _errored(job, recording, " ".join(told.split())[:MAX_ERROR])
+        return recording.episode()
+
+    async def _finish(self, recording: Recording, job: Job) -> None:
+        """Play an episode to its end, first from the journal."""
+        past: deque[Exchange] = deque(maxlen=self._history)
+        turn = 0
+        while not recording.end:
+            shown: Observation = recording.observation
+            if turn < len(job.journaled):
+                reply = job.journaled[turn]
+            else:
+                told = {**shown, "history": tuple(past)} if self._history else shown
+                reply = (await ask(self._agent, told, recording.env)).bounded()
+                self._folder.journal(job.key, turn, reply)
+            recording.play(reply)
+            past.append(Exchange(shown, reply.text))
+            turn += 1
+
+
+async def ask(agent: Agent, observation: Observation, env: gymnasium.Env[Any, str]) -> Reply:
+    """Ask an agent once, and time it where it didn't time itself."""
+    await asyncio.sleep(0)  # lets others, and Ctrl-C, have their turn where the agent never waits
+    start = time.perf_counter()
+    given = agent.act(observation, env) if agent.privileged else agent.act(observation)
+    reply = await as_reply(given)
+    if reply.seconds:
+        return reply
+    return dataclasses.replace(reply, seconds=time.perf_counter() - start)
+
+
+def _errored(job: Job, recording: Recording | None, error: str) -> Episode:
+    if recording is not None:
+        return recording.episode(error)
+    row = job.row
+    return Episode(
+        SCHEMA, row.env_id, row.kwargs, row.instance, row.presentation, row.seed, job.number,
+        job.repeat, turns=(), end="errored", success=False, final_state="", final_frame="",
+        error=error,
+    )  # fmt: skip

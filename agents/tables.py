@@ -1,0 +1,84 @@
+"""Results as texts for a terminal."""
+
+from collections.abc import Sequence
+
+from vlbench.scoring import Comparison, Headline, Scorecard
+
+
+def scorecard_table(cards: Sequence[Scorecard]) -> str:
+    """Return scorecards as an aligned table, and a line for each note."""
+    head = (
+        "env", "episodes", "distinct", "success (95 %)", "normalized", "return", "regret",
+        "illegal", "unknown", "malformed", "errored",
+    )  # fmt: skip
+    rows = [
+        (
+            card.env,
+            str(card.episodes),
+            str(card.distinct),
+            f"{percent(card.success)} ({100 * card.success_low:.1f}–{100 * card.success_high:.1f})",
+            number(card.normalized),
+            number(card.mean_return),
+            number(card.regret),
+            percent(card.illegal_rate),
+            percent(card.unknown_rate),
+            percent(card.malformed_rate),
+            str(card.errored),
+        )
+        for card in cards
+    ]
+    lines = [table(head, rows)]
+    notes: dict[str, list[str]] = {}
+    for card in cards:
+        for note in card.notes:
+            notes.setdefault(note, []).append(card.env)
+    return "\n".join(lines + [f"{note}: {', '.join(envs)}" for note, envs in notes.items()])
+
+
+def headline_line(headline: Headline) -> str:
+    """Return a headline as a line."""
+    interval = f"{number(headline.low)}–{number(headline.high)}"
+    return f"{headline.table}: mean normalized success {number(headline.normalized)} ({interval})"
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> str:
+    """Return a paired comparison as an aligned table; differences are second less first."""
+    head = (
+        "env", "rows", "success, points (95 %)", "return (95 %)", "only first",
+        "only second", "separated",
+    )  # fmt: skip
+    rows = []
+    for c in comparisons:
+        success = [f"{100 * x:+.1f}" for x in (c.success.value, c.success.low, c.success.high)]
+        gain = [f"{x:+.3f}" for x in (c.mean_return.value, c.mean_return.low, c.mean_return.high)]
+        rows.append((
+            c.env,
+            str(c.rows),
+            f"{success[0]} ({success[1]} to {success[2]})",
+            f"{gain[0]} ({gain[1]} to {gain[2]})",
+            str(c.only_first),
+            str(c.only_second),
+            "yes" if c.separated else "no",
+        ))  # fmt: skip
+    return table(head, rows)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Align columns: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = []
+    for row in (head, *rows):
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join(cells))
+    return "\n".join(lines)
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage."""
+    return f"{100 * share:.1f} %"
+
+
+def number(value: float | None) -> str:
+    """Return a number with three decimals, "–" where there is none."""
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,29 @@
+"""Starting the commands as a user does, in a process and a folder of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import vlbench
+
+OUTSIDE = Path(__file__).parent / "outside"
+"""Agents and tasks that stand outside the packages."""
+
+
+def start(folder, *arguments, path=()):
+    """Start `python -m …` in a folder; `path` comes first on the module search path."""
+    root = Path(vlbench.__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*path, root)))}
+    command = [sys.executable, "-m", *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def call(folder, *arguments, path=()):
+    """Run `python -m …` to its end; return the exit code, stdout and stderr."""
+    process = start(folder, *arguments, path=path)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err

@@ -1,0 +1,73 @@
+"""A task outside the package: three lamps, and a reply switches one of them."""
+
+from dataclasses import dataclass, replace
+
+import gymnasium
+
+from vlbench.env import VLEnv
+from vlbench.game import Move, instance_body
+from vlbench.prompting import Prompt
+
+PROMPT = """Three lamps; light all of them. Lamps that are on: $count.
+Answer with {"action": "1", "2" or "3"}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lamps:
+    lit: tuple[bool, bool, bool]
+
+
+class LampsGame:
+    name = "lamps"
+    vocabulary = ("1", "2", "3")
+    max_turns = 5
+    held_out = False
+    test_share = 0.0
+
+    def deal(self, rng):
+        return f"lamps/{int(rng.integers(7)):03b}"
+
+    def start(self, instance):
+        body = instance_body(instance, self.name, "lamps/010")
+        if len(body) != 3 or set(body) - {"0", "1"} or body == "111":
+            raise ValueError(f'unknown instance "{instance}"; wanted one like "lamps/010"')
+        return Lamps(tuple(digit == "1" for digit in body))
+
+    def legal(self, state):
+        return self.vocabulary
+
+    def step(self, state, action):
+        lit = list(state.lit)
+        lit[int(action) - 1] ^= True
+        done = all(lit)
+        return Move(replace(state, lit=tuple(lit)), float(done), done, done)
+
+    def values(self, state, turns):
+        after = {action: self.step(state, action).state.lit for action in self.vocabulary}
+        return {action: float(lit.count(False) <= turns - 1) for action, lit in after.items()}
+
+    def expert(self, state, turns):
+        return str(state.lit.index(False) + 1)
+
+
+class LampsPicture:
+    def look(self, start, presentation):
+        return 60 + presentation.pick("brightness", 150)
+
+    def paint(self, frame, state, look, before):
+        frame[:] = 20
+        for number, lit in enumerate(state.lit):
+            frame[100:200, 20 + 90 * number : 100 + 90 * number] = look if lit else 40
+
+    def facts(self, state, look):
+        return {"count": sum(state.lit)}
+
+
+class LampsEnv(VLEnv):
+    def __init__(self, *, prompt="cot", **options):
+        if prompt != "cot":
+            raise ValueError(f'unknown prompt "{prompt}" (known: cot)')
+        super().__init__(LampsGame(), LampsPicture(), Prompt.from_text(PROMPT, {}), **options)
+
+
+gymnasium.register(id="toy/Lamps-v0", entry_point="toy_task:LampsEnv")
