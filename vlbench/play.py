@@ -1,0 +1,262 @@
+"""A person plays, and the run is recorded like any agent's.
+
+`python -m vlbench.play TASK` opens a window with the picture, the prompt and the actions. An action
+is a key, a click, or, after Tab, a whole reply typed as a model would write it. F1 or H shows what
+the expert would do, and marks the turn in the record; F2 or N goes on to the next episode, and
+gives up one that isn't over; Esc quits. H and N are actions where an action begins with them.
+"""
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import gymnasium
+
+import vlbench
+from vlbench.instances import SUITES, Row, frozen_hash, frozen_rows, suites
+from vlbench.nearest import unknown
+from vlbench.prompting import VARIANTS
+from vlbench.runs import RunFolder, RunHeader, git_commit, versions
+from vlbench.scoring import score
+from vlbench.sitting import EXPERT_SHOWN, Sitting
+
+if TYPE_CHECKING:
+    from vlbench.desk import Desk, View
+
+AGENT = "human"
+SEEDS = "seeds"
+"""Suite of a run whose rows are seeds, not frozen starts."""
+GREETING = "Press a key, click an action, or type a whole reply as a model would (Tab)."
+
+
+def env_id_of(task: str) -> str:
+    """Return the id that is meant by "Points24", "points24" or "vlbench/Points24-v0".
+
+    "module:namespace/Name-v0" imports the module first, as `gymnasium.make` does.
+
+    Raises:
+        ValueError: There is no such task.
+    """
+    module, _, env_id = task.rpartition(":")
+    if module:
+        import_module(module)
+    if env_id in gymnasium.registry:
+        return task
+    names = {name_of(known): known for known in vlbench.ENV_IDS}
+    plain = {name.casefold(): known for name, known in names.items()}
+    if task.replace("_", "").casefold() in plain:
+        return plain[task.replace("_", "").casefold()]
+    raise ValueError(unknown("task", task, vlbench.ENV_IDS if "/" in task else names))
+
+
+def name_of(env_id: str) -> str:
+    """Return "Points24" of "vlbench/Points24-v0"."""
+    return env_id.rpartition("/")[2].rpartition("-v")[0]
+
+
+def rows_of(arguments: argparse.Namespace, env_id: str) -> tuple[str, list[Row]]:
+    """Return the suite's name and the rows to play.
+
+    Raises:
+        ValueError: The environment has no such suite.
+    """
+    suite = arguments.suite or next(iter(suites(env_id)), SEEDS)
+    if arguments.seed is not None or suite == SEEDS:
+        first = arguments.seed or 0
+        seeds = range(first, first + arguments.episodes)
+        suite, rows = SEEDS, [Row(env_id, {}, "", 0, seed=seed) for seed in seeds]
+    else:
+        rows = list(frozen_rows(env_id, suite)[: arguments.episodes])
+    changes = {} if arguments.prompt == VARIANTS[0] else {"prompt": arguments.prompt}
+    if arguments.theme:
+        changes["theme"] = arguments.theme
+        rows = [replace(row, frame="") for row in rows]  # another theme is another picture
+    return suite, [replace(row, kwargs=row.kwargs | changes) for row in rows]
+
+
+def header_of(arguments: argparse.Namespace, env_id: str, suite: str, row: Row) -> RunHeader:
+    """Return what `run.json` says of the run.
+
+    Raises:
+        ValueError: The environment can't be made, or shows something else than picture and text.
+    """
+    try:
+        env = gymnasium.make(env_id, **row.kwargs)
+    except (TypeError, gymnasium.error.Error) as error:
+        raise ValueError(f"{env_id} can't be played: {error}") from error
+    if not {"image", "text"} <= set(getattr(env.observation_space, "spaces", ())):
+        raise ValueError(f'{env_id} shows no "image" and "text"; see vlbench.contract')
+    prompt = getattr(env.unwrapped, "prompt", None)
+    return RunHeader(
+        agent=AGENT,
+        settings={"seed": row.seed} if suite == SEEDS else {},
+        privileged=False,
+        env_ids=[env_id],
+        suite=suite,
+        prompt=arguments.prompt,
+        theme=arguments.theme or "",
+        episodes=arguments.episodes,
+        repeats=1,
+        history=0,
+        prompt_hashes={env_id: str(getattr(prompt, "sha256", ""))},
+        frozen_hashes={env_id: frozen_hash(env_id, suite)},
+        versions=versions(),
+        commit=git_commit(),
+        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
+
+
+def play(sitting: Sitting, desk: "Desk") -> None:
+    """Let a person play until no row is left or the window is closed."""
+    from vlbench.player import Command, Player
+
+    player = Player()
+    while sitting.rows_left:
+        player.vocabulary, player.over = sitting.vocabulary, sitting.over
+        desk.draw(view_of(sitting), player)
+        meaning = player.handle(desk.wait())
+        if meaning is Command.QUIT:
+            return
+        if meaning is Command.NEXT:
+            sitting.next()
+        elif meaning is Command.EXPERT:
+            player.note = "" if sitting.ask_expert() else "there is no expert here"
+        elif isinstance(meaning, str):
+            sitting.say(meaning)
+
+
+def view_of(sitting: Sitting) -> "View":
+    """Return what the desk is to show."""
+    from vlbench.desk import View
+
+    observation, turns = sitting.recording.observation, sitting.recording.turns
+    told, good = _told(sitting)
+    return View(
+        frame=observation["image"],
+        title=name_of(sitting.recording.row.env_id),
+        progress=f"episode {sitting.number + 1} of {len(sitting.rows)}, "
+        f"turn {len(turns) + (not sitting.over)}, return {sum(t.reward for t in turns):g}",
+        prompt=observation["text"],
+        legal=sitting.legal,
+        told=told,
+        good=good,
+        onward="next episode" if sitting.rows_left > 1 else "finish",
+    )
+
+
+def _told(sitting: Sitting) -> tuple[str, bool | None]:
+    """Say what came of the last reply, and whether that is good news (None for neither)."""
+    turns = sitting.recording.turns
+    if sitting.advice:
+        return f'The expert plays "{sitting.advice}". The record marks this turn.', None
+    if not turns:
+        return GREETING, None
+    turn = turns[-1]
+    heard = f'"{turn.action}"' if turn.action else "no action"
+    what = f"{heard} ({'illegal' if turn.illegal else turn.status}): reward {turn.reward:g}"
+    if sitting.over:
+        outcome = "Success" if sitting.recording.success else "No success"
+        total = sum(turn.reward for turn in turns)
+        return f"{outcome}, return {total:g}.\n{what}", sitting.recording.success
+    good = turn.reward > 0 if turn.reward else None
+    return f"{what}\n{sitting.hint}".rstrip(), good
+
+
+def summary(run: RunFolder) -> str:
+    """Return what a person wants to know of a run, in a few lines."""
+    episodes = run.episodes()
+    lines = []
+    for card in score(run.header, episodes):
+        lines.append(f"{card.env}, {card.suite}: episodes {card.episodes}, given up {card.errored}")
+        if card.episodes:
+            normalized = "" if card.normalized is None else f", normalized {card.normalized:.3f}"
+            regret = "" if card.regret is None else f", regret {card.regret:.3f} a turn"
+            lines += [
+                f"success {card.success:.1%} ({card.success_low:.1%}–{card.success_high:.1%})"
+                f"{normalized}",
+                f"return {card.mean_return:.3f}{regret}",
+                f"{card.turns} turns of {card.seconds:.1f} s, {card.illegal_rate:.1%} illegal",
+            ]
+    helped = [turn.reply.provider_id == EXPERT_SHOWN for e in episodes for turn in e.turns]
+    if any(helped):
+        lines.append(f"the expert was asked on {sum(helped)} of {len(helped)} turns")
+    return "\n".join([*lines, f"run: {run.path}"])
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (see {self.prog} --help)")
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m vlbench.play", description=__doc__, allow_abbrev=False)
+    add = parser.add_argument
+    add("task", help="Points24 or another task, an id, or module:namespace/Name-v0")
+    add("--episodes", type=int, default=10, help="how many (default: %(default)s)")
+    add("--suite", choices=SUITES, help="frozen set (default: test, where there is one)")
+    add("--seed", type=int, help="play the episodes of this seed and the next ones instead")
+    add("--prompt", default=VARIANTS[0], help=f"{', '.join(VARIANTS)} (default: %(default)s)")
+    add("--theme", help="theme or group of themes instead of the suite's own")
+    add("--out", type=Path, help="the run's folder; one that is there goes on "
+        "(default: a new one under runs/)")  # fmt: skip
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Play; exit 0 when the person stops, 2 on a wrong call."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        arguments = _arguments().parse_args(argv)
+        if arguments.episodes < 1:
+            raise ValueError(f"--episodes must be at least 1, got {arguments.episodes}")
+        if arguments.seed is not None and (arguments.suite or arguments.seed < 0):
+            raise ValueError("--seed must be at least 0, and goes without --suite")
+        env_id = env_id_of(arguments.task)
+        suite, rows = rows_of(arguments, env_id)
+        header = header_of(arguments, env_id, suite, rows[0])
+        name = f"{AGENT}-{name_of(env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
+        sitting = _sit(arguments.out or Path("runs", name), header, rows)
+    except (ValueError, ImportError, OSError) as error:
+        print(f"play: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    print(summary(sitting.run))
+    if left := sitting.rows_left - (sitting.rows_left > 0 and sitting.over):
+        place = [] if arguments.out else ["--out", str(sitting.run.path)]
+        command = shlex.join(["python", "-m", "vlbench.play", *argv, *place])
+        print(f"play: episodes left: {left}; go on with: {command}", file=sys.stderr)
+    return 0
+
+
+def _sit(path: Path, header: RunHeader, rows: Sequence[Row]) -> Sitting:
+    """Let a person play; return what came of it.
+
+    Raises:
+        ValueError: The folder can't be used, or there is no screen.
+        ImportError: pygame isn't installed.
+    """
+    from vlbench.desk import Desk
+
+    desk = Desk(f"vlbench: {name_of(header.env_ids[0])}")  # first: no screen, no folder
+    try:
+        sitting = Sitting(RunFolder.start(path, header), rows)
+        for line in sitting.run.damaged:
+            print(f"play: damaged line left out: {line}", file=sys.stderr)
+        try:
+            play(sitting, desk)
+        except KeyboardInterrupt:
+            pass  # every reply is in the journal already
+        finally:
+            sitting.close()
+    finally:
+        desk.close()
+    return sitting
+
+
+if __name__ == "__main__":
+    sys.exit(main())
