@@ -3,9 +3,10 @@
     python benchmarks/envs.py [--json] [--rounds 5]
 
 Every environment is driven by random actions with auto-reset through `gymnasium.make`, in
-interleaved rounds; figures are medians of CPU time. The yardstick is `np.copyto` of one frame of
-the environment's own size, taken in the same round. Set `RL4VLM_PATH` to a checkout of the original
-to add its environments (its `gym-cards` folder, and its fonts, must be found there).
+interleaved rounds; figures are medians over rounds of CPU time. The yardstick is one `np.copyto` of
+the frame that a step or reset just gave, timed right after it, in the same state of the caches.
+Set `RL4VLM_PATH` to a checkout of the original to add its environments (its `gym-cards` folder, and
+its fonts, must be found there).
 """
 
 import argparse
@@ -25,17 +26,16 @@ import numpy as np
 
 import vlbench
 
-STEPS = 400
+STEPS = 1000
 WARM_UP = 300
 
 
-def copy_cost(frame: np.ndarray) -> float:
-    """Return the seconds that one copy of a frame takes."""
-    target = np.empty_like(frame)
-    start = time.process_time()
-    for _ in range(2000):
-        np.copyto(target, frame)
-    return (time.process_time() - start) / 2000
+def clock_cost() -> float:
+    """Return the nanoseconds that reading the clock takes."""
+    start = time.process_time_ns()
+    for _ in range(1000):
+        time.process_time_ns()
+    return (time.process_time_ns() - start) / 1000
 
 
 def frame_of(env: gymnasium.Env[Any, Any], observation: Any) -> np.ndarray:
@@ -57,32 +57,31 @@ def driver(make: Callable[[], gymnasium.Env[Any, Any]], rendered: bool) -> Calla
 
     def measure() -> dict[str, float]:
         observation, _ = env.reset()
-        yardstick = copy_cost(frame_of(env, observation))
-        stepping, resetting, resets = 0.0, 0.0, 0
+        target = np.empty_like(frame_of(env, observation))
+        reading = clock_cost()
+
+        def timed(call: Callable[..., Any], *arguments: Any) -> tuple[Any, float, float]:
+            start = time.process_time_ns()
+            result = call(*arguments)
+            frame = env.render() if rendered else frame_of(env, result[0])
+            done = time.process_time_ns()
+            np.copyto(target, frame)
+            return result, done - start - reading, time.process_time_ns() - done - reading
+
+        steps, resets = [], []
         for action in actions:
-            start = time.process_time()
-            _, _, terminated, truncated, _ = env.step(action)
-            if rendered:
-                env.render()
-            stepping += time.process_time() - start
-            if terminated or truncated:
-                start = time.process_time()
-                env.reset()
-                if rendered:
-                    env.render()
-                resetting += time.process_time() - start
-                resets += 1
-        for _ in range(20):
-            start = time.process_time()
-            env.reset()
-            if rendered:
-                env.render()
-            resetting += time.process_time() - start
-        step, reset = stepping / STEPS, resetting / (resets + 20)
+            result, spent, copied = timed(env.step, action)
+            steps.append((spent, copied))
+            if result[2] or result[3]:
+                resets.append(timed(env.reset)[1:])
+        resets += [timed(env.reset)[1:] for _ in range(20)]
+        step, step_copy = np.mean(steps, axis=0)
+        reset, reset_copy = np.mean(resets, axis=0)
         return {
-            "step_us": step * 1e6,
-            "step_copies": step / yardstick,
-            "reset_copies": reset / yardstick,
+            "step_us": step / 1e3,
+            "step_copies": step / step_copy,
+            "reset_us": reset / 1e3,
+            "reset_copies": reset / reset_copy,
         }
 
     return measure

@@ -189,6 +189,8 @@ class Deck:
         self._theme = theme
         self.opaque = self._layers["body"][..., None] > 127
         """Without the corners, for cards that lie on others."""
+        self.rounding = int(self.opaque[:, 0, 0].argmax())
+        """Rows at the top, and as many at the bottom, that lack their corners."""
         self._cards: dict[tuple[int, int], Sprite] = {}
 
     def card(self, rank: int, suit: int) -> Sprite:

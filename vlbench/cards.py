@@ -1,6 +1,6 @@
 """Playing cards: ranks, what they count, and cards drawn from a hash instead of a generator."""
 
-import hashlib
+from hashlib import sha256
 
 RANKS = "A23456789TJQK"
 """One character a rank, in order; rank number 1 is the ace, 13 the king."""
@@ -26,5 +26,4 @@ def hashed_rank(key: str) -> int:
 
     The first eight bytes of the sha256 are taken modulo 13; the bias is below 1e-18.
     """
-    digest = hashlib.sha256(key.encode()).digest()
-    return int.from_bytes(digest[:8], "big") % 13 + 1
+    return int.from_bytes(sha256(key.encode()).digest()[:8], "big") % 13 + 1

@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypedDict, TypeVar
 
 import gymnasium
@@ -27,6 +28,12 @@ SPLITS = ("all", "train", "test")
 _NOTHING_READ = Parsed(None, "ok", False, None, {})
 MOVES_NOTHING = -1.0
 """Reward of a turn whose reply is malformed, unknown or illegal."""
+
+
+LONGEST_REMEMBERED = 1000
+"""Replies up to so many characters are read once: policies repeat themselves."""
+
+_read_again = lru_cache(maxsize=4096)(parse)
 
 
 class Observation(TypedDict):
@@ -191,7 +198,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
             )
         if self._over:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset() first")
-        parsed = parse(reply, self.vocabulary)
+        read = _read_again if len(reply) <= LONGEST_REMEMBERED else parse
+        parsed = read(reply, self.vocabulary)
         action = parsed.action
         illegal = action is not None and action not in self._legal
         self._turn += 1
@@ -217,7 +225,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 
     def observe(self) -> Observation:
         """Return the current observation, with a copy of the frame."""
-        assert self.frame is not None, "reset() first"
+        if self.frame is None:
+            raise gymnasium.error.ResetNeeded("nothing to see yet; call reset() first")
         return {"image": self.frame.copy(), "text": self.text}
 
     @property

@@ -27,6 +27,15 @@ def legal_tokens(vocabulary: tuple[str, ...], unused: Cards) -> tuple[str, ...]:
     return tuple(t for t in vocabulary if not t.isdecimal() or int(t) in unused)
 
 
+@lru_cache(maxsize=4096)
+def read_hand(body: str) -> Cards:
+    """Return the sorted numbers of "8-3-8-3"; () if a part is no small number."""
+    parts = body.split("-")
+    if not all(part.isdecimal() and len(part) < 4 for part in parts):
+        return ()
+    return tuple(sorted(map(int, parts)))
+
+
 class FormulaGame:
     """Write a formula that uses each card once and equals the target.
 
@@ -84,18 +93,17 @@ class FormulaGame:
             ValueError: The hand isn't canonical, has the wrong size, or can't reach the target.
         """
         body = instance_body(instance, self.name, self.example)
-        parts = body.split("-")
-        hand = tuple(sorted(int(p) for p in parts if p.isdecimal() and len(p) < 4))
-        if len(parts) != self.cards or len(hand) != self.cards or hand[0] not in self.numbers:
-            hand = ()
-        if not hand or hand[-1] not in self.numbers:
+        hand = read_hand(body)
+        if len(hand) != self.cards or hand[0] < 1 or hand[-1] > self.numbers[-1]:
             raise ValueError(
                 f'unknown instance "{instance}"; wanted "{self.name}/" and {self.cards} numbers '
                 f'from 1 to {self.numbers[-1]}, sorted and joined by "-", like "{self.example}"'
             )
-        canonical = f"{self.name}/{'-'.join(map(str, hand))}"
-        if canonical != instance:
-            raise ValueError(f'unknown instance "{instance}"; did you mean "{canonical}"?')
+        canonical = "-".join(map(str, hand))
+        if canonical != body:
+            raise ValueError(
+                f'unknown instance "{instance}"; did you mean "{self.name}/{canonical}"?'
+            )
         if not self.solvable(hand):
             raise ValueError(
                 f'instance "{instance}" has no solution: no formula with these cards equals '

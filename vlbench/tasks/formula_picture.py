@@ -94,6 +94,12 @@ def orders(count: int) -> Sequence[tuple[int, ...]]:
     return tuple(permutations(range(count)))
 
 
+@lru_cache(maxsize=4096)
+def placed(cards: Deck, rank: int, suit: int, x: int, y: int) -> Blit:
+    """Return the blit of a card; without jitter the same few come again and again."""
+    return blit(cards.card(rank, suit), x, y)
+
+
 class FormulaPicture:
     """Draws a hand of cards and the formula so far.
 
@@ -123,7 +129,7 @@ class FormulaPicture:
         count = len(ranks)
         shifts = offsets(presentation, "shift", count + 2, self._jitter)
         still = [
-            blit(view.deck.card(rank, suit), x + dx, y + dy)
+            placed(view.deck, rank, suit, x + dx, y + dy)
             for (rank, suit), (x, y), (dx, dy) in zip(ranks, layout.cards, shifts, strict=False)
         ]
         dx, dy = shifts[count]

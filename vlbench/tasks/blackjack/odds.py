@@ -6,7 +6,7 @@ before (Sutton & Barto, Reinforcement Learning, example 5.1).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 DECK = tuple((value, (4 if value == 10 else 1) / 13) for value in range(1, 11))
 """(card value, probability); an ace is 1."""
@@ -25,19 +25,19 @@ RETURN = Payoff(1.0, 0.0, -1.0)
 WIN_RATE = Payoff(1.0, 0.0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hand:
     """A hand as far as the rules care: the sum with aces as 1, and whether there is an ace."""
 
     hard: int
     ace: bool
 
-    @property
+    @cached_property
     def total(self) -> int:
         """The best total: an ace counts 11 where that doesn't exceed 21."""
         return self.hard + 10 if self.usable_ace else self.hard
 
-    @property
+    @cached_property
     def usable_ace(self) -> bool:
         """Whether an ace counts 11."""
         return self.ace and self.hard <= 11

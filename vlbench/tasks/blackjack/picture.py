@@ -10,14 +10,15 @@ from vlbench.atlas import (
     MAX_JITTER,
     Blit,
     Deck,
+    Place,
     Sprite,
     background,
     blit,
     checked_jitter,
-    choices,
     deck,
     lettering,
     offsets,
+    place,
     word,
 )
 from vlbench.cards import rank_text
@@ -78,6 +79,8 @@ class Spread:
 
     corners: tuple[Point, ...]
     """Upper left corners without jitter."""
+    places: tuple[Place, ...]
+    """Where the cards go without jitter."""
     room: int
     """Pixels by which jitter may push a card to the right."""
     rows: slice
@@ -105,8 +108,10 @@ class Hand:
 
     spreads: Sequence[Spread]
     """By the number of cards."""
-    suits: tuple[int, ...]
+    suits: int
+    """Two bits a card, the first card's lowest."""
     shifts: tuple[Point, ...]
+    """By the number of the card; empty without jitter."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,11 +155,12 @@ def spread(fan: Fan, count: int, width: int, height: int) -> Spread:
     rows = 2 if second_row and count > ONE_ROW else 1
     columns = -(-count // rows)
     step = min(STEP, (RIGHT - width - fan.x) // max(columns - 1, 1))
+    corners = tuple(
+        (fan.x + step * (i % columns), fan.y + second_row * (i // columns)) for i in range(count)
+    )
     return Spread(
-        corners=tuple(
-            (fan.x + step * (i % columns), fan.y + second_row * (i // columns))
-            for i in range(count)
-        ),
+        corners=corners,
+        places=tuple(place(x, y, width, height) for x, y in corners),
         # A narrow fan leaves less room between the corner indexes, so less for the shifts.
         room=max(step - INDEX, 0),
         rows=slice(fan.y, fan.y + second_row + height + MAX_JITTER),
@@ -186,8 +192,8 @@ class BlackjackPicture:
         dealer, player = (
             Hand(
                 spreads,
-                choices(presentation, f"{who}/suits", most, 4),
-                offsets(presentation, f"{who}/shifts", most, self._jitter),
+                presentation.pick(f"{who}/suits", 4**most),
+                offsets(presentation, f"{who}/shifts", most, self._jitter) if self._jitter else (),
             )
             for who, spreads, most in (
                 ("dealer", view.dealer, MAX_DEALER),
@@ -224,10 +230,16 @@ class BlackjackPicture:
         ours = counted(state.player)
         return {
             "dealer_card": RANKS[state.dealer[0]],
-            "player_cards": tuple([RANKS[rank] for rank in state.player]),
+            "player_cards": texts(state.player),
             "player_total": ours.total,
             "usable_ace": ours.usable_ace,
         }
+
+
+@lru_cache(maxsize=4096)
+def texts(ranks: tuple[int, ...]) -> tuple[str, ...]:
+    """Return what some cards show."""
+    return tuple(RANKS[rank] for rank in ranks)
 
 
 def _shown(state: BlackjackState) -> tuple[int, ...]:
@@ -249,14 +261,22 @@ def _draw(
         else:
             frame[lie.rows] = view.empty[lie.rows]
     for i in range(first, len(ranks)):
-        (x, y), (dx, dy) = lie.corners[i], hand.shifts[i]
-        x = min(x + min(dx, lie.room), SIZE - width)
-        y += dy
+        where = lie.places[i]
+        if hand.shifts:
+            (x, y), (dx, dy) = lie.corners[i], hand.shifts[i]
+            where = place(min(x + min(dx, lie.room), SIZE - width), y + dy, width, height)
         rank = ranks[i]
-        sprite = cards.card(rank, hand.suits[i]) if rank else cards.back
-        ground = frame[y : y + height, x : x + width]
+        sprite = cards.card(rank, hand.suits >> 2 * i & 3) if rank else cards.back
         if len(ranks) > SIDE_BY_SIDE:
-            # Whole pixels are copied many times faster than their bytes one by one.
-            np.copyto(ground.view("V3"), sprite.view("V3"), where=cards.opaque)
+            _lay(frame[where], sprite, cards)
         else:
-            ground[:] = sprite
+            frame[where] = sprite
+
+
+def _lay(ground: Frame, card: Sprite, cards: Deck) -> None:
+    """Draw a card on what lies under it, which shows at its rounded corners."""
+    straight = slice(cards.rounding, cards.height - cards.rounding)
+    ground[straight] = card[straight]
+    for rows in (slice(cards.rounding), slice(straight.stop, None)):
+        # Whole pixels are copied many times faster than their bytes one by one.
+        np.copyto(ground[rows].view("V3"), card[rows].view("V3"), where=cards.opaque[rows])
