@@ -9,14 +9,14 @@ import pytest
 import vlbench
 from vlbench import replay
 from vlbench.instances import frozen_rows
-from vlbench.play import main
+from vlbench.play.__main__ import main
+from vlbench.play.sitting import EXPERT_SHOWN, GIVEN_UP
 from vlbench.runs import RunFolder
-from vlbench.sitting import EXPERT_SHOWN, GIVEN_UP
 
 pygame = pytest.importorskip("pygame", exc_type=ImportError)
 
-from vlbench.desk import ROOM, Desk, View, wrapped  # noqa: E402
-from vlbench.player import Command, Player  # noqa: E402
+from vlbench.play.desk import ROOM, Desk, View, wrapped  # noqa: E402
+from vlbench.play.player import Command, Player  # noqa: E402
 
 pytestmark = pytest.mark.extra
 
@@ -304,7 +304,7 @@ def test_without_a_screen_the_reason_is_told(tmp_path, monkeypatch, capsys):
 
 
 def test_without_pygame_the_command_that_installs_it_is_told(tmp_path, monkeypatch, capsys):
-    for name in ("vlbench.desk", "vlbench.player", "vlbench.window"):
+    for name in ("vlbench.play.desk", "vlbench.play.player", "vlbench.play.window"):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pygame", None)
     assert main(["NumberLine", "--out", str(tmp_path / "run")]) == 2

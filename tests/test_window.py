@@ -8,7 +8,7 @@ import vlbench
 
 pygame = pytest.importorskip("pygame", exc_type=ImportError)
 
-from vlbench.window import Window  # noqa: E402
+from vlbench.play.window import Window  # noqa: E402
 
 pytestmark = pytest.mark.extra
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.extra
 @pytest.fixture(autouse=True)
 def no_screen(monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    monkeypatch.setattr("vlbench.window.FRAMES_PER_SECOND", 1000)
+    monkeypatch.setattr("vlbench.play.window.FRAMES_PER_SECOND", 1000)
     yield
     pygame.quit()
 

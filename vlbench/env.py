@@ -318,7 +318,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 
     def _show(self) -> None:
         if self._window is None:
-            from vlbench.window import Window  # needs pygame
+            from vlbench.play.window import Window  # needs pygame
 
             self._window = Window(type(self).__name__)
         self._window.show(self.frame)

@@ -229,13 +229,16 @@ class Recording:
     ) -> None:
         options = {"instance": row.instance, "presentation": row.presentation}
         seed = row.seed if row.seed is not None else _episode_seed(row, repeat)
-        self.observation, info = env.reset(seed=seed, options=options if row.instance else None)
+        self.observation, self.info = env.reset(
+            seed=seed, options=options if row.instance else None
+        )
+        """What the environment gave last; the info is no part of the record."""
         self.env = env
         self.row = row
         self.number = number
         self.repeat = repeat
-        self.instance = str(info["instance"])
-        self.presentation = int(info["presentation"])
+        self.instance = str(self.info["instance"])
+        self.presentation = int(self.info["presentation"])
         self.turns: list[Turn] = []
         self.end = ""
         self.success = False
@@ -261,6 +264,7 @@ class Recording:
         claims = judge.claims(parsed.fields) if judge else Claims()
         strict = parse(reply.text, vocabulary, level="strict").action == parsed.action
         self.observation, reward, terminated, truncated, info = self.env.step(reply.text)
+        self.info = info
         self.end = "terminated" if terminated else "truncated" if truncated else ""
         self.success = bool(info["success"])
         regret = None

@@ -16,21 +16,6 @@ GIVEN_UP = "given up by the player"
 """`Episode.error` of an episode that the person left before its end."""
 
 
-class _Telling(gymnasium.Wrapper[Any, str, Any, str]):
-    """Keeps the last info, which a `Recording` doesn't hand out."""
-
-    info: dict[str, Any]
-
-    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        observation, self.info = self.env.reset(**kwargs)
-        return observation, self.info
-
-    def step(self, action: str) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        result = self.env.step(action)
-        self.info = result[4]
-        return result
-
-
 class Sitting:
     """A person's run: every reply is journaled before it is stepped.
 
@@ -45,7 +30,7 @@ class Sitting:
         ValueError: An environment refuses its arguments or a row's start.
     """
 
-    env: _Telling
+    env: gymnasium.Env[Any, str]
     recording: Recording
 
     def __init__(self, run: RunFolder, rows: Sequence[Row]) -> None:
@@ -87,12 +72,12 @@ class Sitting:
     @property
     def legal(self) -> tuple[str, ...]:
         """The actions that the state allows."""
-        return tuple(self.env.info["legal_actions"])
+        return tuple(self.recording.info["legal_actions"])
 
     @property
     def hint(self) -> str:
         """What the environment wanted instead of the last reply; "" if that was fine."""
-        return str(self.env.info["hint"])
+        return str(self.recording.info["hint"])
 
     def say(self, text: str) -> None:
         """Play a reply."""
@@ -137,7 +122,7 @@ class Sitting:
         if row.kwargs != self._made:
             if self._made is not None:
                 self.env.close()
-            self.env = _Telling(gymnasium.make(row.env_id, **row.kwargs))
+            self.env = gymnasium.make(row.env_id, **row.kwargs)
             self._made = row.kwargs
         self.recording = Recording(self.env, row, self.number)
         self._turn_begins()

@@ -21,13 +21,13 @@ import gymnasium
 import vlbench
 from vlbench.instances import SUITES, Row, frozen_hash, frozen_rows, suites
 from vlbench.nearest import unknown
+from vlbench.play.sitting import EXPERT_SHOWN, Sitting
 from vlbench.prompting import VARIANTS
 from vlbench.runs import RunFolder, RunHeader, git_commit, versions
 from vlbench.scoring import score
-from vlbench.sitting import EXPERT_SHOWN, Sitting
 
 if TYPE_CHECKING:
-    from vlbench.desk import Desk, View
+    from vlbench.play.desk import Desk, View
 
 AGENT = "human"
 SEEDS = "seeds"
@@ -114,7 +114,7 @@ def header_of(arguments: argparse.Namespace, env_id: str, suite: str, row: Row) 
 
 def play(sitting: Sitting, desk: "Desk") -> None:
     """Let a person play until no row is left or the window is closed."""
-    from vlbench.player import Command, Player
+    from vlbench.play.player import Command, Player
 
     player = Player()
     while sitting.rows_left:
@@ -133,7 +133,7 @@ def play(sitting: Sitting, desk: "Desk") -> None:
 
 def view_of(sitting: Sitting) -> "View":
     """Return what the desk is to show."""
-    from vlbench.desk import View
+    from vlbench.play.desk import View
 
     observation, turns = sitting.recording.observation, sitting.recording.turns
     told, good = _told(sitting)
@@ -240,7 +240,7 @@ def _sit(path: Path, header: RunHeader, rows: Sequence[Row]) -> Sitting:
         ValueError: The folder can't be used, or there is no screen.
         ImportError: pygame isn't installed.
     """
-    from vlbench.desk import Desk
+    from vlbench.play.desk import Desk
 
     desk = Desk(f"vlbench: {name_of(header.env_ids[0])}")  # first: no screen, no folder
     try:

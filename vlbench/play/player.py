@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import vlbench
-from vlbench.window import pygame
+from vlbench.play.window import pygame
 
 
 class Command(enum.Enum):

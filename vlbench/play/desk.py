@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vlbench.picture import Frame
-from vlbench.player import Button, Command, Player
-from vlbench.window import Window, pygame
+from vlbench.play.player import Button, Command, Player
+from vlbench.play.window import Window, pygame
 
 PANEL, GAP = 500, 20
 """Width of the panel beside the picture, and of its margins, in pixels."""
