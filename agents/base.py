@@ -21,7 +21,15 @@ Observation = Mapping[str, Any]
 class Agent(Protocol):
     """Whatever writes replies.
 
-    An agent may also have `env_ids`, the ids that it can play; without it, all of them.
+    An agent may also have
+
+    - `env_ids`, the ids that it can play; without it, all of them;
+    - `remote` (bool): it asks a provider, so that calls get a timeout and an estimate comes first;
+    - `paid` (bool): the provider is known to charge; and `list_price`, an `agents.budget.Price`,
+      where it is known what;
+    - `dropped`, a list of the settings that the provider refused and that were left out;
+    - `note`, a line that the user should read before the run;
+    - `async close()`, called when a run is over; the agent may be asked again afterwards.
     """
 
     name: str
@@ -52,14 +60,22 @@ class ProviderError(Exception):
         message: What was asked of whom, and what came.
         transient: Whether the same request may succeed later.
         retry_after: Seconds that the provider asks to wait, if it says so.
+        stops: Whether every other request would fail too (a wrong key, an unknown model, an empty
+            account), so that there is no sense in going on.
     """
 
     def __init__(
-        self, message: str, *, transient: bool = False, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        transient: bool = False,
+        retry_after: float | None = None,
+        stops: bool = False,
     ) -> None:
         super().__init__(message)
         self.transient = transient
         self.retry_after = retry_after
+        self.stops = stops
 
 
 class CallableAgent:

@@ -4,6 +4,7 @@ Plays the rows of frozen sets, records every reply, and scores. A run is a folde
 with the same folder goes on where it stopped.
 """
 
+import argparse
 import asyncio
 import itertools
 import json
@@ -17,17 +18,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agents.arguments import Parser, refuse, setting
+from agents.agent_options import add_agent_options, agent_settings, max_usd, price
+from agents.arguments import Parser, refuse
 from agents.base import Agent, as_agent
+from agents.budget import Budget, Price, estimate
 from agents.plan import Plan, Skipped, make_plan
 from agents.progress import Progress
-from agents.registry import AGENTS, load_agent
+from agents.redaction import redacted
+from agents.registry import load_agent
+from agents.retries import Patience
 from agents.rollout import Job, play, unfinished
 from agents.tables import headline_line, scorecard_table
 from vlbench.episodes import Episode, to_json
 from vlbench.instances import frozen_hash
 from vlbench.runs import RunFolder, RunHeader, git_commit, versions
 from vlbench.scoring import Headline, Scorecard, headlines, score
+
+REMOTE = Patience(timeout=120.0)
+"""How an agent is asked that asks a provider."""
+
+MAX_USD = 5.0
+"""What a run may cost unless the user says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,8 @@ class Run:
     scorecards: tuple[Scorecard, ...]
     headlines: tuple[Headline, ...]
     skipped: tuple[Skipped, ...]
+    stopped: str = ""
+    """Why the run stopped before its end; "" if it didn't."""
 
 
 def evaluate(
@@ -53,6 +66,9 @@ def evaluate(
     repeats: int = 1,
     history: int = 0,
     concurrency: int = 8,
+    patience: Patience | None = None,
+    price: Price | None = None,
+    max_usd: float | None = MAX_USD,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -68,6 +84,10 @@ def evaluate(
         repeats: How often each row is played.
         history: How many past turns the agent is shown.
         concurrency: How many episodes run at once.
+        patience: Timeout, retries and pace of calls; by default REMOTE for an agent that asks a
+            provider, and no timeout for others.
+        price: Price of tokens; by default the agent's list price, if it knows one.
+        max_usd: What the run may cost, earlier parts included; None for any sum.
         out: The run's folder; a run that is there goes on. By default a new one under `runs/`.
         progress: Where to tell what happens; by default nobody is told.
 
@@ -78,8 +98,16 @@ def evaluate(
     _at_least(0, history=history)
     agent = load_agent(agent) if isinstance(agent, str) else as_agent(agent)
     progress = progress or Progress(None)
+    remote = bool(getattr(agent, "remote", False))
+    patience = patience or (REMOTE if remote else Patience())
+    price = price or getattr(agent, "list_price", None)
+    if getattr(agent, "paid", False) and price is None and max_usd is not None:
+        raise ValueError(
+            f"{agent.name}: no known price, so that max-usd {max_usd:g} couldn't be kept; pass "
+            "--price IN,OUT (USD per million tokens), or --max-usd none for any sum"
+        )
     plan = make_plan(env_ids, agent, suite=suite, episodes=episodes, prompt=prompt, theme=theme)
-    header = _header(agent, plan, episodes, prompt, theme, repeats, history)
+    header = _header(agent, plan, episodes, prompt, theme, repeats, history, price)
     folder = RunFolder.start(Path(out) if out else new_folder(agent.name), header)
     try:
         jobs = [
@@ -93,18 +121,29 @@ def evaluate(
             progress.say(f"skipped {skip.env}: {skip.reason}")
         for line in folder.damaged:
             progress.say(f"damaged line left out: {line}")
+        if note := getattr(agent, "note", ""):
+            progress.say(note)
+        budget = Budget(price, max_usd)
+        if remote and waiting:
+            expected = estimate(
+                [job.row for job in waiting], sum(len(job.journaled) for job in waiting), history
+            )
+            slots = min(concurrency, len(waiting))
+            progress.say(expected.line(price, slots, patience.rpm))
+            budget = Budget(price, max_usd, expected.call_usd(price) if price else 0.0)
+        budget.include(reply for replies in folder.replies().values() for reply in replies)
         progress.start(len(jobs), len(jobs) - len(waiting))
-        _run(play(
-            agent, waiting, folder,
-            history=history, concurrency=concurrency, finished=progress.count,
+        stopped = _run(play(
+            agent, waiting, folder, history=history, concurrency=concurrency, patience=patience,
+            budget=budget, finished=progress.count, replied=progress.reply,
         ))  # fmt: skip
     finally:
         progress.end()
         folder.close()
     played = folder.episodes()
     return Run(
-        folder.path, header, tuple(played), tuple(score(header, played)),
-        tuple(headlines(played, plan.suite)), plan.skipped,
+        folder.path, folder.header, tuple(played), tuple(score(header, played)),
+        tuple(headlines(played, plan.suite)), plan.skipped, stopped,
     )  # fmt: skip
 
 
@@ -129,6 +168,7 @@ def _header(
     theme: str | None,
     repeats: int,
     history: int,
+    price: Price | None,
 ) -> RunHeader:
     try:
         settings = json.loads(json.dumps(agent.settings))  # as it will be read on a resume
@@ -148,6 +188,8 @@ def _header(
         repeats=repeats,
         history=history,
         prompt_hashes=plan.prompt_hashes,
+        dropped=list(getattr(agent, "dropped", ())),
+        price=None if price is None else [price.prompt, price.completion],
         frozen_hashes={env_id: frozen_hash(env_id, plan.suite) for env_id in plan.rows},
         versions=versions(),
         commit=git_commit(),
@@ -155,24 +197,23 @@ def _header(
     )
 
 
-def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+def _run(coroutine: Coroutine[Any, Any, str]) -> str:
     """Run a coroutine to its end, also where a loop runs already, as in a notebook."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        asyncio.run(coroutine)
-        return
+        return asyncio.run(coroutine)
     loops: list[asyncio.AbstractEventLoop] = []
 
-    def elsewhere() -> None:
+    def elsewhere() -> str:
         with asyncio.Runner() as runner:
             loops.append(runner.get_loop())
-            runner.run(coroutine)
+            return runner.run(coroutine)
 
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(elsewhere)
         try:
-            future.result()
+            return future.result()
         except KeyboardInterrupt:
             for task in asyncio.all_tasks(loops[0]):
                 loops[0].call_soon_threadsafe(task.cancel)
@@ -182,10 +223,7 @@ def _run(coroutine: Coroutine[Any, Any, None]) -> None:
 def _arguments() -> Parser:
     parser = Parser(prog="python -m agents.evaluate", description=__doc__)
     add = parser.add_argument
-    names = ", ".join(AGENTS)
-    add("--agent", required=True, help=f"{names}, package.module:Class or path/to/file.py:Class")
-    add("--set", action="append", default=[], type=setting, metavar="NAME=VALUE",
-        help="a setting of the agent; may be given again")  # fmt: skip
+    add_agent_options(parser)
     add("--env", default="all", help="id, short name (Points24), glob, several with commas, or "
         "module:namespace/Name-v0 (default: %(default)s)")  # fmt: skip
     add("--episodes", type=int, help="rows of each suite, from its beginning (default: all)")
@@ -196,6 +234,15 @@ def _arguments() -> Parser:
     add("--history", type=int, default=0, metavar="K",
         help="past turns that the agent is shown (default: %(default)s)")  # fmt: skip
     add("--concurrency", type=int, default=8, help="episodes at once (default: %(default)s)")
+    add("--timeout", type=float, metavar="SECONDS", help="time for a call to a provider "
+        f"(default: {REMOTE.timeout:g})")  # fmt: skip
+    add("--retries", type=int, default=REMOTE.retries, help="times a call is made again after a "
+        "transient fault (default: %(default)s)")  # fmt: skip
+    add("--rpm", type=float, help="calls a minute, retries included (default: as many as come)")
+    add("--price", type=price, metavar="IN,OUT", help="USD per million prompt and completion "
+        "tokens (default: the list price, if known)")  # fmt: skip
+    add("--max-usd", type=max_usd, default=MAX_USD, metavar="USD", help="stop, resumably, before "
+        "the run has cost more; none for any sum (default: %(default)s)")  # fmt: skip
     add("--out", type=Path, help="the run's folder; one that is there goes on "
         "(default: a new one under runs/)")  # fmt: skip
     add("--json", action="store_true", help="print one JSON object instead of the table")
@@ -204,21 +251,28 @@ def _arguments() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Evaluate; exit 0 when done, 1 if every episode errored, 2 on a wrong call, 130 on Ctrl-C."""
+    """Evaluate.
+
+    Returns:
+        0 when done, 1 if every episode errored, 2 on a wrong call, 3 if the run stopped at its
+        budget or because the provider can't be used, 130 on Ctrl-C.
+    """
     argv = sys.argv[1:] if argv is None else list(argv)
     resume = ""
     try:
         arguments = _arguments().parse_args(argv)
         if arguments.html and not arguments.html.resolve().parent.is_dir():
             raise ValueError(f"no folder {arguments.html.parent} for the report")
-        agent = load_agent(arguments.agent, **dict(arguments.set))
+        agent = load_agent(arguments.agent, **agent_settings(arguments))
         folder = arguments.out or new_folder(agent.name)
         place = [] if arguments.out else ["--out", str(folder)]
-        resume = shlex.join(["python", "-m", "agents.evaluate", *argv, *place])
+        resume = redacted(shlex.join(["python", "-m", "agents.evaluate", *argv, *place]))
         run = evaluate(
             agent, arguments.env, episodes=arguments.episodes, suite=arguments.suite,
             prompt=arguments.prompt, theme=arguments.theme, repeats=arguments.repeats,
-            history=arguments.history, concurrency=arguments.concurrency, out=folder,
+            history=arguments.history, concurrency=arguments.concurrency,
+            patience=_patience(arguments, agent), price=arguments.price,
+            max_usd=arguments.max_usd, out=folder,
             progress=Progress(sys.stderr, f"run folder {folder}; to go on if stopped: {resume}"),
         )  # fmt: skip
         print(_as_json(run) if arguments.json else _as_text(run))
@@ -231,20 +285,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"evaluate: stopped; to go on: {resume}", file=sys.stderr)
         return 130
+    if run.stopped:
+        print(f"evaluate: {run.stopped}; to go on: {resume}", file=sys.stderr)
+        return 3
     return _errors(run, resume)
+
+
+def _patience(arguments: argparse.Namespace, agent: Agent) -> Patience:
+    usual = REMOTE.timeout if getattr(agent, "remote", False) else None
+    timeout = usual if arguments.timeout is None else arguments.timeout
+    return Patience(timeout, arguments.retries, arguments.rpm)
 
 
 def _as_text(run: Run) -> str:
     header = run.header
     told = " (privileged: it is handed the environment)" if header.privileged else ""
-    title = f"{header.agent}{told}, suite {header.suite}, prompt {header.prompt}"
+    model = str(header.settings.get("model", ""))
+    named = header.agent if model in header.agent else f"{header.agent} ({model})"
+    title = f"{named}{told}, suite {header.suite}, prompt {header.prompt}"
     lines = [title, scorecard_table(run.scorecards), *map(headline_line, run.headlines)]
+    if tokens := sum(card.tokens or 0 for card in run.scorecards):
+        known = [card.usd for card in run.scorecards if card.usd is not None]
+        money = f"{sum(known):.2f} USD" if len(known) == len(run.scorecards) else "money unknown"
+        lines.append(f"{tokens:,} tokens, {money}")
     return "\n".join(lines)
 
 
 def _as_json(run: Run) -> str:
     return json.dumps({
-        "run": {"folder": str(run.folder), **to_json(run.header)},
+        "run": {"folder": str(run.folder), "stopped": run.stopped, **to_json(run.header)},
         "scorecards": [to_json(card) for card in run.scorecards],
         "headlines": [to_json(headline) for headline in run.headlines],
         "skipped": [to_json(skip) for skip in run.skipped],

@@ -3,7 +3,7 @@
 import time
 from typing import TextIO
 
-from vlbench.episodes import Episode
+from vlbench.episodes import Episode, Reply
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_REFRESHES = 0.1
@@ -24,6 +24,8 @@ class Progress:
         self._pause = SECONDS_BETWEEN_REFRESHES if self._terminal else SECONDS_BETWEEN_LINES
         self._shown = ""
         self._total = self._kept = self._done = self._errored = 0
+        self._retries = 0
+        self._usd: float | None = None
         self._start = self._last = time.monotonic()
 
     def say(self, line: str) -> None:
@@ -48,6 +50,17 @@ class Progress:
         """Count an episode."""
         self._done += 1
         self._errored += episode.end == "errored"
+        self._refresh()
+
+    def reply(self, reply: Reply) -> None:
+        """Count a reply."""
+        self._retries += reply.retries
+        if reply.usd is not None:
+            self._usd = (self._usd or 0.0) + reply.usd
+        if self._terminal and self._done:
+            self._refresh()
+
+    def _refresh(self) -> None:
         now = time.monotonic()
         if self._stream is None or now - self._last < self._pause:
             return
@@ -68,6 +81,8 @@ class Progress:
         left = (self._total - self._kept - self._done) * seconds / self._done
         errored = f", {self._errored} errored" if self._errored else ""
         done = f"{self._kept + self._done}/{self._total} episodes{errored}"
+        done += f", {self._retries} retries" if self._retries else ""
+        done += f", {self._usd:.3f} USD" if self._usd is not None else ""
         return f"{done}, {_duration(seconds)}, about {_duration(left)} left"
 
     def _clear(self) -> None:

@@ -7,7 +7,6 @@ journaled reply again.
 
 import asyncio
 import dataclasses
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,10 @@ from typing import Any
 
 import gymnasium
 
-from agents.base import Agent, Observation, as_reply
+from agents.base import Agent, Observation, ProviderError
+from agents.budget import Budget
+from agents.redaction import redacted
+from agents.retries import Asking, Patience
 from vlbench.episodes import SCHEMA, Episode, Recording, Reply, episode_key
 from vlbench.instances import Row
 from vlbench.prompting import Exchange
@@ -23,6 +25,9 @@ from vlbench.runs import RunFolder
 
 MAX_ERROR = 500
 """Longest message of an errored episode, in characters."""
+
+GIVE_UP = 20
+"""A run stops when so many calls have failed, retries included, with no reply in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,10 @@ def unfinished(jobs: Sequence[Job], folder: RunFolder) -> list[Job]:
     ]
 
 
+class Stopped(Exception):
+    """No further reply is asked for; the run can be resumed."""
+
+
 async def play(
     agent: Agent,
     jobs: Sequence[Job],
@@ -63,8 +72,11 @@ async def play(
     *,
     history: int = 0,
     concurrency: int = 8,
+    patience: Patience | None = None,
+    budget: Budget | None = None,
     finished: Callable[[Episode], None] = lambda episode: None,
-) -> None:
+    replied: Callable[[Reply], None] = lambda reply: None,
+) -> str:
     """Play episodes and record them.
 
     What the agent or an environment raises makes an errored episode, and the run goes on. When
@@ -76,34 +88,111 @@ async def play(
         folder: Where replies and episodes are written.
         history: How many past turns the agent is shown.
         concurrency: How many episodes run at once.
+        patience: How the agent is asked; by default a call takes as long as it takes.
+        budget: What the run may cost; by default any sum.
         finished: Called with each episode when it is written.
+        replied: Called with each reply when it is written.
+
+    Returns:
+        Why the run stopped before its end, "" if it didn't. Replies that were under way then are
+        in the journal.
 
     Raises:
         OSError: The folder can't be written any more.
     """
     waiting = iter(jobs)
-    workers = [_Worker(agent, folder, history) for _ in range(min(concurrency, len(jobs)))]
+    player = _Player(agent, folder, patience or Patience(), budget or Budget(), replied)
+    workers = [_Worker(player, folder, history) for _ in range(min(concurrency, len(jobs)))]
     try:
         async with asyncio.TaskGroup() as group:
             for worker in workers:
                 group.create_task(worker.work(waiting, finished))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
+    finally:
+        if close := getattr(agent, "close", None):
+            await close()
+    return player.stop
+
+
+class _Player:
+    """The agent, as all workers ask it: with patience, within the budget, until the run stops."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        folder: RunFolder,
+        patience: Patience,
+        budget: Budget,
+        replied: Callable[[Reply], None],
+    ) -> None:
+        self.stop = ""
+        self._agent = agent
+        self._folder = folder
+        self._asking = Asking(patience)
+        self._budget = budget
+        self._replied = replied
+        self._failed = 0
+
+    async def reply(
+        self, job: Job, turn: int, observation: Observation, env: gymnasium.Env[Any, str]
+    ) -> Reply:
+        """Return a new reply, which is journaled.
+
+        Raises:
+            Stopped: No reply is asked for any more.
+        """
+        if self.stop:
+            raise Stopped
+        if not self._budget.begin():
+            self.stop = self._budget.stop
+            raise Stopped
+        reply = None
+        try:
+            reply = await self._ask(observation, env)
+        finally:
+            reply = self._budget.end(reply)
+        assert reply is not None
+        self._folder.journal(job.key, turn, reply)
+        self._folder.drop(getattr(self._agent, "dropped", ()))
+        self._replied(reply)
+        return reply
+
+    async def _ask(self, observation: Observation, env: gymnasium.Env[Any, str]) -> Reply:
+        agent = self._agent
+        try:
+            reply = await self._asking.ask(
+                lambda: agent.act(observation, env) if agent.privileged else agent.act(observation)
+            )
+        except ProviderError as error:
+            self._failed += 1
+            if not error.stops and self._failed < GIVE_UP:
+                raise
+            self.stop = self.stop or redacted(
+                f"stopped: {error}" if error.stops else
+                f"stopped: {GIVE_UP} calls failed in a row; the last: {error}"
+            )  # fmt: skip
+            raise Stopped from error
+        self._failed = 0
+        return reply.bounded()
 
 
 class _Worker:
     """Plays one episode after the other, in environments that it keeps."""
 
-    def __init__(self, agent: Agent, folder: RunFolder, history: int) -> None:
-        self._agent = agent
+    def __init__(self, player: _Player, folder: RunFolder, history: int) -> None:
+        self._player = player
         self._folder = folder
         self._history = history
         self._envs: dict[str, gymnasium.Env[Any, str]] = {}
 
     async def work(self, jobs: Iterator[Job], finished: Callable[[Episode], None]) -> None:
-        """Play jobs until none is left."""
+        """Play jobs until none is left, or the run stops."""
         for job in jobs:
-            episode = await self._episode(job)
+            try:
+                episode = await self._episode(job)
+            except Stopped:
+                break
             self._folder.add(episode)
             finished(episode)
         for env in self._envs.values():
@@ -117,9 +206,11 @@ class _Worker:
                 self._envs[place] = gymnasium.make(job.row.env_id, **job.row.kwargs)
             recording = Recording(self._envs[place], job.row, job.number, job.repeat)
             await self._finish(recording, job)
+        except Stopped:
+            raise
         except Exception as error:  # the one boundary: a failed episode is data, not a crash
             self._envs.pop(place, None)
-            told = f"{type(error).__name__}: {error}"
+            told = redacted(f"{type(error).__name__}: {error}")
             return _errored(job, recording, " ".join(told.split())[:MAX_ERROR])
         return recording.episode()
 
@@ -133,22 +224,10 @@ class _Worker:
                 reply = job.journaled[turn]
             else:
                 told = {**shown, "history": tuple(past)} if self._history else shown
-                reply = (await ask(self._agent, told, recording.env)).bounded()
-                self._folder.journal(job.key, turn, reply)
+                reply = await self._player.reply(job, turn, told, recording.env)
             recording.play(reply)
             past.append(Exchange(shown, reply.text))
             turn += 1
-
-
-async def ask(agent: Agent, observation: Observation, env: gymnasium.Env[Any, str]) -> Reply:
-    """Ask an agent once, and time it where it didn't time itself."""
-    await asyncio.sleep(0)  # lets others, and Ctrl-C, have their turn where the agent never waits
-    start = time.perf_counter()
-    given = agent.act(observation, env) if agent.privileged else agent.act(observation)
-    reply = await as_reply(given)
-    if reply.seconds:
-        return reply
-    return dataclasses.replace(reply, seconds=time.perf_counter() - start)
 
 
 def _errored(job: Job, recording: Recording | None, error: str) -> Episode:

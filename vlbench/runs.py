@@ -4,11 +4,12 @@ Both JSONL files are append-only. A reply is journaled before it is stepped, so 
 the run goes on from the journal and no journaled reply is asked for again.
 """
 
+import dataclasses
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -46,6 +47,8 @@ class RunHeader:
     parser: str = "vlact-1"
     dropped: list[str] = field(default_factory=list)
     """Parameters that a provider refused and that were left out."""
+    price: list[float] | None = None
+    """USD per million prompt and completion tokens; None where it isn't known."""
     schema: int = SCHEMA
     versions: dict[str, str] = field(default_factory=dict)
     commit: str = ""
@@ -57,7 +60,7 @@ class RunHeader:
         More episodes or repeats of the same rows may be played; versions may differ only where
         the record says so, so they don't count.
         """
-        free = {"episodes", "repeats", "versions", "commit", "started", "dropped"}
+        free = {"episodes", "repeats", "versions", "commit", "started", "dropped", "price"}
         for item in fields(self):
             ours, theirs = getattr(self, item.name), getattr(other, item.name)
             if item.name not in free and ours != theirs:
@@ -109,7 +112,8 @@ class RunFolder:
             run = cls.open(path)
             if conflict := run.header.conflict(header):
                 raise ValueError(f"{path} holds another run: {conflict}; choose another folder")
-            run.header = header
+            dropped = list(dict.fromkeys(run.header.dropped + header.dropped))
+            run.header = dataclasses.replace(header, dropped=dropped)
         else:
             run = cls(path, header)
         try:
@@ -124,6 +128,13 @@ class RunFolder:
         temporary = self.path / f".{HEADER}.{os.getpid()}"
         temporary.write_text(json.dumps(to_json(self.header), indent=2) + "\n", "utf-8")
         temporary.replace(self.path / HEADER)
+
+    def drop(self, parameters: Iterable[str]) -> None:
+        """Note parameters that the provider refused."""
+        new = [name for name in parameters if name not in self.header.dropped]
+        if new:
+            self.header = dataclasses.replace(self.header, dropped=self.header.dropped + new)
+            self.write_header()
 
     def journal(self, key: str, turn: int, reply: Reply) -> None:
         """Append a reply, before it is stepped."""

@@ -1,0 +1,169 @@
+"""Find out whether an agent's model can be used: `python -m agents.doctor --agent gpt4v`.
+
+An answer with status 200 proves nothing: some servers take a picture and drop it. So a red picture
+and a blue one are shown, and a text without any, before a real turn of a game is played.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from agents.agent_options import add_agent_options, agent_settings
+from agents.arguments import Parser, refuse
+from agents.base import Agent, ProviderError
+from agents.registry import load_agent
+from agents.retries import Asking, Patience
+from vlbench.episodes import Reply
+from vlbench.parsing import parse
+from vlbench.prompting import messages
+
+QUESTION = "Which colour fills the picture? Answer with one word."
+COLOURS = {"red": (220, 20, 20), "blue": (20, 20, 220)}
+PATIENCE = Patience(timeout=60.0, retries=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    ok: bool
+    told: str
+
+    def line(self) -> str:
+        """Return it as a line."""
+        return f"{'ok  ' if self.ok else 'FAIL'}  {self.check:<9}  {self.told}"
+
+
+def examine(agent: Agent, tell: Callable[[Finding], None]) -> bool:
+    """Check an agent, and tell each finding when it is there.
+
+    Returns:
+        Whether all is well.
+    """
+    well = True
+
+    def found(check: str, ok: bool, told: str) -> None:
+        nonlocal well
+        well = well and ok
+        tell(Finding(check, ok, " ".join(told.split())))
+
+    asyncio.run(_examine(agent, found))
+    return well
+
+
+async def _examine(agent: Agent, found: Callable[[str, bool, str], None]) -> None:
+    settings = agent.settings
+    where = settings.get("base_url") or "the provider's own"
+    if (has_key := getattr(agent, "has_key", None)) is not None:
+        found("key", True, "set" if has_key else "none is set; the server may need none")
+    try:
+        shown = {name: {"image": np.full((300, 300, 3), colour, np.uint8), "text": QUESTION}
+                 for name, colour in COLOURS.items()}  # fmt: skip
+        if not agent.privileged:
+            replies = {}
+            for name, observation in shown.items():
+                replies[name] = await _ask(agent.act, observation)
+                if len(replies) == 1:
+                    took = f"answered in {replies[name].seconds:.1f} s"
+                    found("endpoint", True, f"{where} {took}")
+                    found("model", True, str(settings.get("model", agent.name)))
+            found("picture", *_picture(replies, await _text_tokens(agent)))
+        found("reply", *await _reply(agent))
+    except ProviderError as error:
+        found(*_trouble(error))
+    finally:
+        if close := getattr(agent, "close", None):
+            await close()
+    if dropped := getattr(agent, "dropped", ()):
+        found("settings", False, f"the model doesn't take {', '.join(dropped)}; leave that out")
+
+
+async def _ask(call: Callable[..., Any], *arguments: Any) -> Reply:
+    return await Asking(PATIENCE).ask(lambda: call(*arguments))
+
+
+async def _text_tokens(agent: Agent) -> int | None:
+    """Return what the question alone counts, where the agent can put it."""
+    complete = getattr(agent, "complete", None)
+    if complete is None:
+        return None
+    chat = messages({"image": None, "text": QUESTION})
+    chat[0]["content"] = [part for part in chat[0]["content"] if part["type"] == "text"]
+    return (await _ask(complete, chat)).prompt_tokens
+
+
+def _picture(replies: dict[str, Reply], without: int | None) -> tuple[bool, str]:
+    """Judge whether the picture arrived."""
+    red, blue = (replies[name].text.strip() for name in COLOURS)
+    said = f"red: {red[:40]!r}, blue: {blue[:40]!r}"
+    counted = replies["red"].prompt_tokens
+    tokens = ""
+    if counted is not None and without is not None:
+        tokens = f", {counted} prompt tokens with it and {without} without"
+        if counted <= without:
+            advice = "use a model that sees, or look at what the gateway does with pictures"
+            return False, f"didn't arrive: no more tokens than without it{tokens}; {said}; {advice}"
+    if red == blue:
+        told = f"red and blue get the same reply ({red[:40]!r}){tokens}; is it a model that sees?"
+        return False, told
+    right = all(name in replies[name].text.casefold() for name in COLOURS)
+    named = "the colours are named" if right else "the replies differ, without naming the colours"
+    return True, f"arrives: {named} ({said}){tokens}"
+
+
+async def _reply(agent: Agent) -> tuple[bool, str]:
+    """Play a turn and read the reply."""
+    env = gymnasium.make("vlbench/NumberLine-v0")
+    observation, _ = env.reset(seed=0)
+    reply = await _ask(agent.act, *((observation, env) if agent.privileged else (observation,)))
+    parsed = parse(reply.text, ("+", "-"))
+    env.close()
+    if parsed.status == "ok":
+        mended = " after mending its JSON" if parsed.recovered else ""
+        return True, f'read as "{parsed.action}"{mended}, {reply.completion_tokens} tokens'
+    advice = {
+        "truncated": "raise --max-tokens",
+        "empty": "raise --max-tokens, or lower the model's thinking",
+        "malformed": "try --json-mode, or a model that follows instructions",
+        "unknown": "the action isn't one of the task's",
+    }[parsed.status]
+    end = f", ended by {reply.stop_reason}" if reply.stop_reason != "stop" else ""
+    return False, f"{parsed.status}{end}: {reply.text[:60]!r}; {advice}"
+
+
+def _trouble(error: ProviderError) -> tuple[str, bool, str]:
+    told = str(error)
+    status = next((s for s in ("401", "403", "404", "400", "429") if f"status {s}" in told), "")
+    check, advice = {
+        "401": ("key", "the provider refuses the key; set the right one"),
+        "403": ("key", "the key may not use this model; ask for access"),
+        "404": ("model", "no such model or path there; check --model, and that --base-url ends as "
+                         "the server's documentation says (/v1)"),
+        "400": ("model", "the server refuses the request; check --model and the settings"),
+        "429": ("endpoint", "the quota is used up; wait, or use --rpm"),
+    }.get(status, ("endpoint", "is the server up, and its URL right?"))  # fmt: skip
+    return check, False, f"{told}; {advice}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Examine an agent; exit 0 if all is well, 1 if something isn't, 2 on a wrong call."""
+    parser = Parser(prog="python -m agents.doctor", description=__doc__)
+    add_agent_options(parser)
+    try:
+        arguments = parser.parse_args(argv)
+        agent = load_agent(arguments.agent, **agent_settings(arguments))
+    except (ValueError, OSError) as error:
+        return refuse("doctor", error)
+    if note := getattr(agent, "note", ""):
+        print(note)
+    return 0 if examine(agent, lambda finding: print(finding.line(), flush=True)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
