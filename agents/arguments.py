@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 
@@ -19,6 +20,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise the message."""
         raise ValueError(f"{message} (see {self.prog} --help)")
+
+
+def folder_name(text: str) -> Path:
+    """Return the path of a folder; nothing is no name (an unset variable in a script)."""
+    if not text:
+        raise argparse.ArgumentTypeError("wanted a folder, got nothing")
+    return Path(text)
 
 
 def setting(text: str) -> tuple[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 
-from vlbench.episodes import Reply
+from vlbench.episodes import Reply, from_json, to_json
 
 Observation = Mapping[str, Any]
 """`image` ((300, 300, 3) uint8, RGB), `text` (the whole prompt) and, where the harness keeps one,
@@ -115,7 +115,7 @@ async def as_reply(given: Any) -> Reply:
         return Reply(given)
     if not isinstance(given, Reply):
         raise TypeError(f"an agent must give a str or a Reply; got {type(given).__name__}")
-    return given
+    return from_json(Reply, to_json(given))  # what can't be read back is not recorded
 
 
 def as_agent(thing: Any) -> Agent:

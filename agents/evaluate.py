@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent_options import add_agent_options, agent_settings, max_usd, price
-from agents.arguments import Parser, refuse
+from agents.arguments import Parser, folder_name, refuse
 from agents.base import Agent, as_agent
 from agents.budget import Budget, Price, estimate
 from agents.plan import Plan, Skipped, make_plan
@@ -106,6 +106,8 @@ def evaluate(
             f"{agent.name}: no known price, so that max-usd {max_usd:g} couldn't be kept; pass "
             "--price IN,OUT (USD per million tokens), or --max-usd none for any sum"
         )
+    if out is not None and not str(out):
+        raise ValueError("out must name a folder, got nothing")
     plan = make_plan(env_ids, agent, suite=suite, episodes=episodes, prompt=prompt, theme=theme)
     header = _header(agent, plan, episodes, prompt, theme, repeats, history, price)
     folder = RunFolder.start(Path(out) if out else new_folder(agent.name), header)
@@ -243,7 +245,7 @@ def _arguments() -> Parser:
         "tokens (default: the list price, if known)")  # fmt: skip
     add("--max-usd", type=max_usd, default=MAX_USD, metavar="USD", help="stop, resumably, before "
         "the run has cost more; none for any sum (default: %(default)s)")  # fmt: skip
-    add("--out", type=Path, help="the run's folder; one that is there goes on "
+    add("--out", type=folder_name, help="the run's folder; one that is there goes on "
         "(default: a new one under runs/)")  # fmt: skip
     add("--json", action="store_true", help="print one JSON object instead of the table")
     add("--html", type=Path, metavar="REPORT", help="also write a page with the episodes")

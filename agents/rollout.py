@@ -208,10 +208,13 @@ class _Worker:
             await self._finish(recording, job)
         except Stopped:
             raise
-        except Exception as error:  # the one boundary: a failed episode is data, not a crash
+        # The one boundary: a failed episode is data, not a crash.
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise  # it is the run that is cancelled, not something of the agent's
             self._envs.pop(place, None)
-            told = redacted(f"{type(error).__name__}: {error}")
-            return _errored(job, recording, " ".join(told.split())[:MAX_ERROR])
+            return _errored(job, recording, _told(error))
         return recording.episode()
 
     async def _finish(self, recording: Recording, job: Job) -> None:
@@ -228,6 +231,12 @@ class _Worker:
             recording.play(reply)
             past.append(Exchange(shown, reply.text))
             turn += 1
+
+
+def _told(error: BaseException) -> str:
+    """Return an error as one printable line."""
+    told = redacted(f"{type(error).__name__}: {error}").encode("utf-8", "replace").decode()
+    return "".join(c if c.isprintable() else " " for c in " ".join(told.split()))[:MAX_ERROR]
 
 
 def _errored(job: Job, recording: Recording | None, error: str) -> Episode:

@@ -152,6 +152,12 @@ def test_replies_are_bounded_before_they_are_recorded():
     assert Reply("fine").bounded() == Reply("fine")
 
 
+def test_a_failure_can_not_be_hidden_by_calling_it_an_error(some_episodes):
+    failed = next(e for e in some_episodes if not e.success and e.end == "truncated")
+    hidden = dataclasses.replace(failed, end="errored", error="ProviderError: 500")
+    assert Replayer().replay(hidden).divergence.field == "end"
+
+
 def test_causes_are_told_apart_by_the_replys_own_fields():
     env_id = "vlbench/Points24-v0"
     row = Row(env_id, {}, "points24/3-3-8-8", 5)
@@ -171,6 +177,39 @@ def test_causes_are_told_apart_by_the_replys_own_fields():
         turn = recording.play(Reply(text))
         assert turn.cause == cause, text
         assert (turn.regret > 0) == bool(cause), text
+
+
+@pytest.mark.parametrize(
+    ("env_id", "instance", "fields", "perception"),
+    [
+        ("Blackjack", "blackjack/15", {"dealer card": "jack"}, True),
+        ("Blackjack", "blackjack/15", {"dealer card": "J♠", "player total": 9.0}, True),
+        ("Blackjack", "blackjack/15", {"dealer card": 10}, True),
+        ("Blackjack", "blackjack/15", {"dealer card": "Q of hearts"}, False),
+        ("Blackjack", "blackjack/15", {"dealer card": "9"}, False),
+        ("Blackjack", "blackjack/15", {"dealer card": None, "player total": "hard nine"}, None),
+        ("NumberLine", "number_line/2-5", {"current number": 2.0, "target number": "5"}, True),
+        ("NumberLine", "number_line/2-5", {"current number": None}, None),
+        ("NumberLine", "number_line/2-5", {"current number": 3}, False),
+        ("Points24", "points24/3-3-8-8", {"cards": ["3 of hearts", 8, "8", 3.0]}, True),
+        ("Points24", "points24/3-3-8-8", {"cards": ["three", 8, 8, 3]}, None),
+        ("Points24", "points24/3-3-8-8", {"current formula": "empty"}, True),
+        ("Points24", "points24/3-3-8-8", {"current formula": "3 + 8"}, False),
+    ],
+)
+def test_what_a_reply_says_of_the_picture_is_read_as_people_write_it(
+    env_id, instance, fields, perception
+):
+    env = gymnasium.make(f"vlbench/{env_id}-v0")
+    env.reset(options={"instance": instance, "presentation": 1})
+    assert env.unwrapped.claims(fields).perception is perception
+
+
+@pytest.mark.parametrize("plan", ["I will multiply", "", "?", "8÷(3−8÷3)", "(8/(3-8/3)", "3 +"])
+def test_a_plan_that_is_no_formula_plans_nothing(plan):
+    env = gymnasium.make("vlbench/Points24-v0")
+    env.reset(options={"instance": "points24/3-3-8-8", "presentation": 1})
+    assert env.unwrapped.claims({"plan": plan}).plan is None
 
 
 def test_regret_is_what_a_turn_lost():
@@ -239,11 +278,11 @@ def test_the_headline_needs_every_task_of_its_table(some_episodes):
 
 def test_two_runs_are_compared_on_the_rows_that_both_played():
     env_id = "vlbench/EZPoints-v0"
-    best = [play(env_id, n, expert) for n in range(12)]
-    worse = [play(env_id, n, random_player(n)) for n in range(10)]
+    best = [play(env_id, n, expert) for n in range(32)]
+    worse = [play(env_id, n, random_player(n)) for n in range(30)]
     (comparison,) = compare(worse, best)
-    assert comparison.rows == 10 and comparison.success.value == 1.0
-    assert comparison.only_second == 10 and comparison.only_first == 0 and comparison.separated
+    assert comparison.rows == 30 and comparison.success.value == 1.0
+    assert comparison.only_second == 30 and comparison.only_first == 0 and comparison.separated
     (same,) = compare(best, best)
     assert same.success.value == 0 and not same.separated
     with pytest.raises(ValueError, match="no row in common"):
@@ -289,14 +328,16 @@ def test_damaged_lines_are_named_and_the_rest_is_kept(tmp_path, some_episodes):
     [({"agent": "other"}, "agent is"), ({"suite": "ood"}, "suite is"), ({"history": 3}, "history")],
 )
 def test_a_folder_with_another_run_is_refused(tmp_path, change, message):
-    RunFolder.start(tmp_path, header())
+    RunFolder.start(tmp_path, header()).close()
     with pytest.raises(ValueError, match=message):
         RunFolder.start(tmp_path, header(**change))
 
 
 def test_a_run_may_go_on_to_more_episodes(tmp_path):
-    RunFolder.start(tmp_path, header(episodes=5))
-    assert RunFolder.start(tmp_path, header(episodes=50)).header.episodes == 50
+    RunFolder.start(tmp_path, header(episodes=5, started="first")).close()
+    run = RunFolder.start(tmp_path, header(episodes=50, started="again"))
+    assert run.header.episodes == 50 and run.header.started == "first"
+    run.close()
 
 
 def test_a_folder_without_a_run_or_with_a_damaged_header_is_one_line(tmp_path):
@@ -321,3 +362,37 @@ def test_the_replay_command_says_what_differs(tmp_path, capsys, some_episodes):
     assert main([str(tmp_path)]) == 1
     assert "success is" in capsys.readouterr().out
     assert main([str(tmp_path / "nothing")]) == 2
+
+
+def test_the_replay_command_notices_an_episode_in_another_rows_place(
+    tmp_path, capsys, some_episodes
+):
+    run = RunFolder.start(tmp_path, header())
+    run.add(dataclasses.replace(some_episodes[0], row=5))
+    run.close()
+    assert main([str(tmp_path)]) == 1
+    assert "#5/0: row is" in capsys.readouterr().out
+
+
+def test_the_replay_command_names_an_episode_that_can_not_be_started(
+    tmp_path, capsys, some_episodes
+):
+    run = RunFolder.start(tmp_path, header())
+    run.add(dataclasses.replace(some_episodes[0], instance="number_line/9-9"))
+    run.close()
+    assert main([str(tmp_path)]) == 1
+    assert "start is 'number_line/9-9'" in capsys.readouterr().out
+
+
+def test_a_run_is_written_by_one_process_at_a_time(tmp_path):
+    run = RunFolder.start(tmp_path, header())
+    with pytest.raises(ValueError, match="being written by another process"):
+        RunFolder.start(tmp_path, header())
+    run.close()
+    RunFolder.start(tmp_path, header()).close()
+
+
+def test_episodes_without_a_header_are_nobodys(tmp_path):
+    (tmp_path / "episodes.jsonl").write_text("")
+    with pytest.raises(ValueError, match="holds episodes.jsonl but no run.json"):
+        RunFolder.start(tmp_path, header())

@@ -6,6 +6,9 @@
 Each check takes an environment's id and raises AssertionError with a sentence of the contract.
 """
 
+if not __debug__:
+    raise RuntimeError("the contract is checked by assertions; run it without -O")
+
 import copy
 import json
 import pickle
@@ -164,6 +167,22 @@ def the_episode_ends_in_time(env_id: str) -> None:
     raise AssertionError("a step after the end was played")
 
 
+def a_frame_painted_over_equals_one_painted_anew(env_id: str) -> None:
+    """Drawing only what changed gives the very pixels of drawing everything."""
+    env = _make(env_id)
+    env.action_space.seed(0)
+    for seed in SEEDS:
+        env.reset(seed=seed)
+        over = False
+        while not over:
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            over = terminated or truncated
+            assert env.frame is not None
+            anew = np.zeros_like(env.frame)
+            env.picture.paint(anew, env._state, env._look, None)
+            assert np.array_equal(env.frame, anew), f"seed {seed}: something was left or forgotten"
+
+
 def the_expert_takes_what_values_promise(env_id: str) -> None:
     """Values cover the legal actions, and the expert's action has the largest."""
     env = _make(env_id)
@@ -226,6 +245,7 @@ CHECKS: tuple[Callable[[str], None], ...] = (
     an_unreadable_reply_moves_nothing,
     a_non_text_action_is_a_type_error,
     the_episode_ends_in_time,
+    a_frame_painted_over_equals_one_painted_anew,
     the_expert_takes_what_values_promise,
     instance_and_presentation_name_the_episode,
     splits_hold_what_they_say,

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +31,8 @@ MOVES_NOTHING = -1.0
 """Reward of a turn whose reply is malformed, unknown or illegal."""
 
 
+MOST_DEALS = 2000
+"""Deals after which a split counts as empty."""
 LONGEST_REMEMBERED = 1000
 """Replies up to so many characters are read once: policies repeat themselves."""
 
@@ -163,8 +166,12 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         if given:
             name = next(iter(given))
             raise ValueError(unknown("reset option", name, ("instance", "presentation")))
-        if number is not None and not (
-            isinstance(number, (int, np.integer)) and 0 <= number < MAX_PRESENTATION
+        if instance is not None and not isinstance(instance, str):
+            raise ValueError(f'instance must be a str like "points24/3-3-8-8", got {instance!r}')
+        if number is not None and (
+            isinstance(number, bool)
+            or not isinstance(number, (int, np.integer))
+            or not 0 <= number < MAX_PRESENTATION
         ):
             raise ValueError(
                 f"presentation must be an integer from 0 to {MAX_PRESENTATION - 1}, got {number!r}"
@@ -225,13 +232,14 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 
     def observe(self) -> Observation:
         """Return the current observation, with a copy of the frame."""
-        if self.frame is None:
-            raise gymnasium.error.ResetNeeded("nothing to see yet; call reset() first")
-        return {"image": self.frame.copy(), "text": self.text}
+        text = self.text
+        assert self.frame is not None
+        return {"image": self.frame.copy(), "text": text}
 
     @property
     def text(self) -> str:
         """The prompt of the current state."""
+        self._must_be_reset()
         return self.prompt.render(self._facts)
 
     @property
@@ -242,6 +250,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     @property
     def legal(self) -> tuple[str, ...]:
         """The actions that the current state allows."""
+        self._must_be_reset()
         return self._legal
 
     @property
@@ -251,11 +260,13 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 
     def expert(self) -> str:
         """Return the action of a return-optimal player, who sees the state but no hidden card."""
-        return self.game.expert(self._state, self.turns_left)
+        self._must_be_reset()
+        return self.game.expert(self._state, max(self.turns_left, 1))
 
     def values(self) -> dict[str, float]:
         """Return the optimal undiscounted return after each legal action."""
-        return dict(self.game.values(self._state, self.turns_left))
+        self._must_be_reset()
+        return dict(self.game.values(self._state, max(self.turns_left, 1)))
 
     def heuristic(self) -> str:
         """Return what a person would try first; the expert's action unless the task says so."""
@@ -288,13 +299,18 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
             self._window.close()
             self._window = None
 
+    def _must_be_reset(self) -> None:
+        if self.frame is None:
+            raise gymnasium.error.ResetNeeded("no episode has begun; call reset() first")
+
     def _deal(self) -> str:
-        while True:
+        for _ in range(MOST_DEALS):
             instance = self.game.deal(self.np_random)
             if self.split == "all" or not self.game.held_out:
                 return instance
             if split_of(instance, self.game.test_share) == self.split:
                 return instance
+        raise ValueError(f"no {self.split} instance came in {MOST_DEALS} deals; use another split")
 
     def _info(self, parsed: Parsed, illegal: bool, hint: str, success: bool) -> dict[str, Any]:
         return {
@@ -326,6 +342,14 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 
 def _listed(actions: tuple[str, ...]) -> str:
     return ", ".join(f'"{action}"' for action in actions)
+
+
+def read_number(stated: Json) -> float | None:
+    """Return the number that a reply's field states; None if it states none."""
+    if isinstance(stated, bool) or not isinstance(stated, (int, float, str)):
+        return None
+    number = re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", str(stated).strip())
+    return float(number[0]) if number else None
 
 
 def accepted_options(env_class: type) -> list[str]:

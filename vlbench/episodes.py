@@ -27,6 +27,9 @@ CAUSES = ("perception", "decision", "slip", "format", "unattributed")
 """Why a turn was worse than the best one: the reply misread the picture; read it right and chose
 badly; planned one action and gave another; couldn't be read; or doesn't say."""
 
+MAX_FLOAT = 1e15
+"""Largest number that a record may hold."""
+
 T = TypeVar("T")
 
 
@@ -151,7 +154,7 @@ def from_json(kind: type[T], data: Any) -> T:
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         if field.name in data:
             values[field.name] = _read(kind, field.name, data[field.name])
-        elif field.default is dataclasses.MISSING:
+        elif field.default is field.default_factory is dataclasses.MISSING:
             raise ValueError(f'{kind.__name__} lacks the field "{field.name}"')
     return kind(**values)
 
@@ -165,6 +168,14 @@ _PLAIN: dict[Any, tuple[type, ...]] = {
     dict[str, Any]: (dict,),
     int | None: (int, type(None)),
     float | None: (int, float, type(None)),
+    list[str]: (list,),
+    list[float] | None: (list, type(None)),
+    dict[str, str]: (dict,),
+}
+_ITEMS: dict[Any, tuple[type, ...]] = {
+    list[str]: (str,),
+    list[float] | None: (int, float),
+    dict[str, str]: (str,),
 }
 
 
@@ -184,7 +195,14 @@ def _read(kind: type[Any], name: str, value: Any) -> Any:
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         raise ValueError(f"{kind.__name__}.{name} must be {getattr(wanted, '__name__', wanted)}, "
                          f"got {value!r:.60}")  # fmt: skip
-    return float(value) if float in allowed and isinstance(value, int) else value
+    items: Any = value.values() if isinstance(value, dict) else value
+    if wanted in _ITEMS and items and not all(isinstance(i, _ITEMS[wanted]) for i in items):
+        raise ValueError(f"{kind.__name__}.{name} must be {wanted}, got {value!r:.60}")
+    if float in allowed and isinstance(value, (int, float)):
+        if not abs(value) <= MAX_FLOAT:
+            raise ValueError(f"{kind.__name__}.{name} must be a finite number")
+        return float(value)
+    return value
 
 
 @runtime_checkable
@@ -314,7 +332,7 @@ class Recording:
     def _hashes(self) -> dict[str, str]:
         return {
             "prompt": sha256(self.observation["text"].encode()),
-            "frame": sha256(self.observation["image"].data),
+            "frame": sha256(self.observation["image"].tobytes()),
             "state": self._judge.state_hash() if self._judge else "",
         }
 

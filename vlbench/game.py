@@ -81,7 +81,18 @@ def instance_body(instance: str, name: str, form: str) -> str:
     Raises:
         ValueError: The instance belongs to another game or has no body.
     """
-    prefix, _, body = instance.partition("/")
-    if prefix != name or not body:
+    prefix, _, body = str(instance).partition("/")
+    if not isinstance(instance, str) or prefix != name or not body:
         raise ValueError(f'unknown instance "{instance}"; wanted one like "{form}"')
     return body
+
+
+def checked_int(name: str, value: object, least: int) -> int:
+    """Return a rule's integer.
+
+    Raises:
+        ValueError: It is no integer, or less than `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    return int(value)

@@ -14,8 +14,8 @@ from typing import Any
 import gymnasium
 
 from vlbench.episodes import Episode, Recording
-from vlbench.instances import Row
-from vlbench.runs import RunFolder
+from vlbench.instances import SUITES, Row, frozen_hash, frozen_rows
+from vlbench.runs import RunFolder, RunHeader
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,8 @@ class Replayer:
             if recording.end:
                 break
             recording.play(turn.reply)
-        again = recording.episode(episode.error)
+        # An episode that came to its end didn't fail, whatever the record says.
+        again = recording.episode("" if recording.end else episode.error)
         return Replay(again, _first_difference(episode, again))
 
     def _env(self, row: Row) -> gymnasium.Env[Any, str]:
@@ -94,10 +95,36 @@ def _first_difference(found: Episode, wanted: Episode) -> Divergence | None:
 
 
 def divergences(episodes: Iterable[Episode]) -> list[Divergence]:
-    """Replay episodes and return the first difference of each that has one."""
+    """Replay episodes and return the first difference of each that has one.
+
+    An episode that no environment can start or play is one too, with `start` as its field.
+    """
     replayer = Replayer()
-    found = (replayer.replay(episode).divergence for episode in episodes)
-    return [divergence for divergence in found if divergence is not None]
+    found = []
+    for episode in episodes:
+        try:
+            divergence = replayer.replay(episode).divergence
+        except (ValueError, TypeError, KeyError, ImportError, gymnasium.error.Error) as error:
+            told = " ".join(str(error).split())
+            divergence = Divergence(episode.key, None, "start", told, episode.instance)
+        if divergence is not None:
+            found.append(divergence)
+    return found
+
+
+def misplaced(header: RunHeader, episodes: Sequence[Episode]) -> list[Divergence]:
+    """Return the episodes whose start isn't the row of the frozen set that they claim."""
+    found = []
+    for episode in episodes:
+        if header.suite not in SUITES or not frozen_hash(episode.env_id, header.suite):
+            continue
+        rows = frozen_rows(episode.env_id, header.suite)
+        row = rows[episode.row] if 0 <= episode.row < len(rows) else None
+        start = (episode.instance, episode.presentation)
+        if row is None or start != (row.instance, row.presentation):
+            wanted = None if row is None else (row.instance, row.presentation)
+            found.append(Divergence(episode.key, None, "row", wanted, start))
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,15 +133,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="a run's folder")
     arguments = parser.parse_args(argv)
     try:
-        episodes = RunFolder.open(arguments.run).episodes()
+        run = RunFolder.open(arguments.run)
+        episodes = run.episodes()
         found = divergences(episodes)
-    except ValueError as error:
+        places = {divergence.key for divergence in found}
+        found += [d for d in misplaced(run.header, episodes) if d.key not in places]
+    except (ValueError, OSError) as error:
         print(f"replay: {error}", file=sys.stderr)
         return 2
+    for line in run.damaged:
+        print(f"damaged line left out: {line}")
     for divergence in found:
         print(divergence)
     print(f"{len(episodes)} episodes replayed, {len(found)} differ")
-    return 1 if found else 0
+    return 1 if found or run.damaged else 0
 
 
 if __name__ == "__main__":

@@ -18,7 +18,12 @@ from typing import Any, TextIO
 import vlbench
 from vlbench.episodes import SCHEMA, Episode, Reply, from_json, to_json
 
-HEADER, JOURNAL, EPISODES = "run.json", "replies.jsonl", "episodes.jsonl"
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+HEADER, JOURNAL, EPISODES, LOCK = "run.json", "replies.jsonl", "episodes.jsonl", ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,8 @@ class RunHeader:
     def conflict(self, other: "RunHeader") -> str:
         """Name the first field that keeps `other` from going on with this run; "" if none does.
 
-        More episodes or repeats of the same rows may be played; versions may differ only where
-        the record says so, so they don't count.
+        More episodes or repeats of the same rows may be played. Versions don't count: the header
+        keeps those with which the run was started.
         """
         free = {"episodes", "repeats", "versions", "commit", "started", "dropped", "price"}
         for item in fields(self):
@@ -91,11 +96,10 @@ class RunFolder:
             ValueError: There is no run, or its header can't be read.
         """
         try:
-            data = json.loads((path / HEADER).read_text("utf-8"))
-            header = RunHeader(**data)
+            header = from_json(RunHeader, json.loads((path / HEADER).read_text("utf-8")))
         except OSError as error:
             raise ValueError(f"{path} is no run folder: {error.strerror} ({HEADER})") from error
-        except (ValueError, TypeError) as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path / HEADER} is damaged: {error}") from error
         if header.schema != SCHEMA:
             raise ValueError(f"{path}: schema {header.schema}, this version reads {SCHEMA}")
@@ -108,20 +112,48 @@ class RunFolder:
         Raises:
             ValueError: The folder can't be written, or holds another run.
         """
+        left = [name for name in (JOURNAL, EPISODES) if (path / name).exists()]
+        if left and not (path / HEADER).exists():
+            raise ValueError(f"{path} holds {left[0]} but no {HEADER}; choose another folder")
         if (path / HEADER).exists():
             run = cls.open(path)
             if conflict := run.header.conflict(header):
                 raise ValueError(f"{path} holds another run: {conflict}; choose another folder")
             dropped = list(dict.fromkeys(run.header.dropped + header.dropped))
-            run.header = dataclasses.replace(header, dropped=dropped)
+            first, wanted = run.header, header.episodes
+            if first.episodes is None or (wanted is not None and wanted < first.episodes):
+                wanted = first.episodes
+            run.header = dataclasses.replace(
+                first,
+                dropped=dropped,
+                episodes=wanted,
+                repeats=max(first.repeats, header.repeats),
+                price=header.price or first.price,
+            )
         else:
             run = cls(path, header)
         try:
             path.mkdir(parents=True, exist_ok=True)
             run.write_header()
+            run._lock()
         except OSError as error:
             raise ValueError(f"can't write to {path}: {error.strerror}") from error
         return run
+
+    def _lock(self) -> None:
+        """Keep other processes from writing here, until this one closes the run or ends.
+
+        Raises:
+            ValueError: Another process has the run.
+        """
+        if fcntl is None:  # not on Windows
+            return
+        file = self._files["lock"] = (self.path / LOCK).open("w", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise ValueError(f"{self.path} is being written by another process") from None
 
     def write_header(self) -> None:
         """Write `run.json`, all or nothing."""
@@ -164,7 +196,7 @@ class RunFolder:
             try:
                 reply, turn = from_json(Reply, data["reply"]), int(data["turn"])
                 turns = journal.setdefault(str(data["episode"]), [])
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 self.damaged.append(f"{place}: {error}")
             else:
                 if 0 <= turn <= len(turns):  # a turn after one that was lost can't be played
@@ -197,7 +229,7 @@ class RunFolder:
             if line:
                 try:
                     lines.append((f"{path}:{number}", json.loads(line)))
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     self.damaged.append(f"{path}:{number}: not a JSON line ({error})")
         return lines
 

@@ -10,7 +10,7 @@ import numpy as np
 from vlbench.episodes import CAUSES, Episode, Turn
 from vlbench.instances import bounds, held_out
 from vlbench.runs import RunHeader
-from vlbench.statistics import RESAMPLES, Interval, mean, rate, resampled_means
+from vlbench.statistics import RESAMPLES, Interval, mean, percentiles, rate, resampled_means
 
 CARD_TASKS = tuple(f"vlbench/{t}-v0" for t in ("NumberLine", "EZPoints", "Points24", "Blackjack"))
 HEADLINES = {"vlbench": (*CARD_TASKS, "vlbench/ALFWorld-v0"), "cards": CARD_TASKS}
@@ -183,9 +183,8 @@ def _headline(table: str, episodes: dict[str, list[Episode]], suite: str) -> Hea
         value += (sum(outcomes) / len(outcomes) - limits.floor) / span
         means = resampled_means(outcomes, [e.instance for e in played], seed)
         resampled = resampled + (means - limits.floor) / span
-    ordered = np.sort(resampled)
-    low, high = ordered[int(0.025 * len(ordered))], ordered[int(0.975 * len(ordered)) - 1]
-    return Headline(table, value, float(low), float(high))
+    low, high = percentiles(resampled)
+    return Headline(table, value, low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +229,7 @@ def _comparison(env_id: str, pairs: Sequence[tuple[Episode, Episode]]) -> Compar
     return Comparison(
         env_id,
         len(pairs),
-        mean(gains, clusters),
+        mean(gains, clusters, span=1.0),
         mean(returns, clusters),
         only_first=sum(gain < 0 for gain in gains),
         only_second=sum(gain > 0 for gain in gains),

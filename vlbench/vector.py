@@ -78,8 +78,8 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         """
         if seed is None:
             seeds: Sequence[int | None] = [None] * self.num_envs
-        elif isinstance(seed, int):
-            seeds = range(seed, seed + self.num_envs)
+        elif isinstance(seed, (int, np.integer)):
+            seeds = range(int(seed), int(seed) + self.num_envs)
         else:
             seeds = seed
         if len(seeds) != self.num_envs:
@@ -93,7 +93,7 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         Raises:
             ValueError: The number of replies isn't N.
         """
-        if len(actions) != self.num_envs:
+        if isinstance(actions, str) or len(actions) != self.num_envs:
             raise ValueError(
                 f"wanted {self.num_envs} replies, one an environment, got {len(actions)}"
             )

@@ -24,8 +24,9 @@ class DiscreteActions(gymnasium.Wrapper[Any, Any, Any, Any]):
     def __init__(self, env: gymnasium.Env[Observation, str]) -> None:
         super().__init__(env)
         inner = env.unwrapped
-        assert isinstance(inner, VLEnv) and isinstance(env.observation_space, Dict)
-        self.actions = inner.vocabulary
+        if not isinstance(inner, VLEnv) or not isinstance(env.observation_space, Dict):
+            raise ValueError(f"DiscreteActions wraps vlbench environments, got {inner}")
+        self.actions: tuple[str, ...] = inner.vocabulary
         self.observation_space = env.observation_space["image"]
         self.action_space = Discrete(len(self.actions))
         self._replies: tuple[str, ...] = tuple(vlbench.reply(action) for action in self.actions)
@@ -38,6 +39,14 @@ class DiscreteActions(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation["image"], info
 
     def step(self, action: int) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """Play the action with this index of the vocabulary."""
+        """Play the action with this index of the vocabulary.
+
+        Raises:
+            ValueError: There is no such action.
+        """
+        if not self.action_space.contains(action):
+            raise ValueError(
+                f"action must be an integer 0..{len(self.actions) - 1}, got {action!r}"
+            )
         observation, reward, terminated, truncated, info = self.env.step(self._replies[int(action)])
         return observation["image"], float(reward), terminated, truncated, info

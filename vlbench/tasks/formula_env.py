@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TypeVar
 
+from vlbench.cards import count_faces, read_rank
 from vlbench.env import Claims, VLEnv
 from vlbench.formula import evaluate
 from vlbench.parsing import Json
@@ -13,8 +14,7 @@ from vlbench.tasks.formula_game import END, FormulaGame, FormulaState
 
 L = TypeVar("L")
 
-_TOKEN = re.compile(r"\d+|\S")
-_NOT_A_CARD = 0
+_TOKEN = re.compile(r"[A-Za-z]+|\d+|\S")
 
 
 class FormulaEnv(VLEnv[FormulaState, L]):
@@ -32,10 +32,17 @@ class FormulaEnv(VLEnv[FormulaState, L]):
         assert isinstance(numbers, tuple)
         cards = fields.get("cards")
         if isinstance(cards, list):
-            seen.append(Counter(map(self._count, cards)) == Counter(numbers))
+            ranks = [read_rank(card) for card in cards]
+            if None not in ranks:
+                counts = [count_faces(rank, self.game.faces) for rank in ranks if rank]
+                seen.append(Counter(counts) == Counter(numbers))
         stated = fields.get("current formula")
         if isinstance(stated, str):
-            seen.append(_TOKEN.findall(stated) == list(formula))
+            tokens = _TOKEN.findall(stated.strip(" \"'"))
+            if tokens in (["empty"], ["none"], ["None"], ["Empty"]):
+                tokens = []
+            if set(tokens) <= set(self.vocabulary):
+                seen.append(tokens == list(formula))
         plan = fields.get("plan")
         next_token = _next_token(plan, formula) if isinstance(plan, str) else None
         return Claims(all(seen) if seen else None, next_token)
@@ -48,25 +55,21 @@ class FormulaEnv(VLEnv[FormulaState, L]):
         tries = list(product(self.game.grammar.operators, repeat=len(cards) - 1))
         formulas = [_interleave(cards, operators) for operators in tries]
         right = (tokens for tokens in formulas if evaluate(tokens) == self.game.target)
-        return [*next(right, formulas[0]), END][len(self._state.tokens)]
-
-    def _count(self, card: Json) -> int:
-        """Return what a card named in a reply counts."""
-        name = str(card).strip().upper()
-        faces = {"A": 1, "T": 10}
-        faces |= {
-            face: min(self.game.faces + i, self.game.numbers[-1]) for i, face in enumerate("JQK")
-        }
-        if name in faces:
-            return faces[name]
-        return int(name) if name.isdecimal() and len(name) < 4 else _NOT_A_CARD
+        planned, written = [*next(right, formulas[0]), END], self._state.tokens
+        if list(written) != planned[: len(written)]:
+            return self.expert()  # somebody else has begun
+        return planned[len(written)]
 
 
 def _next_token(plan: str, formula: Sequence[str]) -> str | None:
-    """Return the token that continues a formula as planned; None if the plan leaves it."""
-    tokens = [*_TOKEN.findall(plan.partition(END)[0]), END]
-    if tokens[: len(formula)] != list(formula):
+    """Return the token that continues a formula as planned.
+
+    None if the plan is no formula, or leaves the one that has been written.
+    """
+    tokens = _TOKEN.findall(plan.partition(END)[0])
+    if evaluate(tokens) is None or tokens[: len(formula)] != list(formula):
         return None
+    tokens.append(END)
     return tokens[len(formula)] if len(tokens) > len(formula) else None
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from vlbench.formula import Cards, Grammar, evaluate, fewest_tokens
-from vlbench.game import Move, instance_body
+from vlbench.game import Move, checked_int, instance_body
 
 END = "="
 
@@ -57,15 +57,13 @@ class FormulaGame:
     def __init__(
         self, name: str, cards: int, target: int, faces: int, grammar: Grammar, max_turns: int
     ) -> None:
-        if faces not in (10, 11):
+        if checked_int("faces", faces, 10) > 11:
             raise ValueError(
                 f"faces must be 10 (J, Q, K count 10) or 11 (they count 11, 12, 13), got {faces}"
             )
-        if target < 1:
-            raise ValueError(f"target must be at least 1, got {target}")
         self.name = name
         self.cards = cards
-        self.target = target
+        self.target = checked_int("target", target, 1)
         self.faces = faces
         self.grammar = grammar
         self.max_turns = max_turns

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Unpack
 
-from vlbench.env import Claims, Options, VLEnv
+from vlbench.cards import read_rank
+from vlbench.env import Claims, Options, VLEnv, read_number
 from vlbench.parsing import Json
 from vlbench.prompting import Prompt
 from vlbench.tasks.blackjack.game import BlackjackGame, BlackjackState
@@ -40,7 +41,7 @@ class Blackjack(VLEnv[BlackjackState, BlackjackLook]):
 
     Args:
         dealer_hits_soft_17: The dealer takes a card at a soft 17; by default it stands on all.
-        theme: A theme or a group of themes; see `vlbench.atlas`.
+        theme: A theme or a group of themes; see `vlbench.themes`.
         jitter: Largest shift of an element, in pixels, 0..5.
         prompt: "cot", "action_only" or "cot_facts".
         **options: See `vlbench.env.VLEnv`.
@@ -72,13 +73,13 @@ class Blackjack(VLEnv[BlackjackState, BlackjackLook]):
         The dealer's card may be named by its rank or by what it counts.
         """
         seen: list[bool] = []
-        if "player total" in fields:
-            stated = str(fields["player total"]).strip()
-            seen.append(stated == str(self._facts["player_total"]))
-        if "dealer card" in fields:
-            card = str(self._facts["dealer_card"])
-            counts = {"A": ("1", "11"), "J": ("10",), "Q": ("10",), "K": ("10",)}
-            seen.append(str(fields["dealer card"]).strip().upper() in (card, *counts.get(card, ())))
+        total = read_number(fields.get("player total"))
+        if total is not None:
+            seen.append(total == self._facts["player_total"])
+        named, shown = read_rank(fields.get("dealer card")), self._state.dealer[0]
+        if named is not None:
+            counts = {1: (1, 11), 11: (10, 11), 12: (10, 12), 13: (10, 13)}
+            seen.append(named in counts.get(shown, (shown,)))
         return Claims(all(seen) if seen else None)
 
 

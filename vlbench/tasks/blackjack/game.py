@@ -48,6 +48,8 @@ class BlackjackGame:
     test_share = 0.2
 
     def __init__(self, dealer_hits_soft_17: bool = False) -> None:
+        if not isinstance(dealer_hits_soft_17, bool):
+            raise ValueError(f"dealer_hits_soft_17 must be a bool, got {dealer_hits_soft_17!r}")
         self.dealer_hits_soft_17 = dealer_hits_soft_17
 
     def deal(self, rng: np.random.Generator) -> str:

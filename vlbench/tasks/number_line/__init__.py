@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Unpack
 
-from vlbench.env import Claims, Options, VLEnv
+from vlbench.env import Claims, Options, VLEnv, read_number
 from vlbench.parsing import Json
 from vlbench.prompting import Prompt
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
@@ -39,7 +39,7 @@ class NumberLine(VLEnv[NumberLineState, NumberLineLook]):
 
     Args:
         max_position: Right end of the line.
-        theme: A theme or a group of themes; see `vlbench.atlas`.
+        theme: A theme or a group of themes; see `vlbench.themes`.
         jitter: Largest shift of an element, in pixels, 0..5.
         prompt: "cot", "action_only" or "cot_facts".
         **options: See `vlbench.env.VLEnv`.
@@ -61,7 +61,8 @@ class NumberLine(VLEnv[NumberLineState, NumberLineLook]):
     def claims(self, fields: Mapping[str, Json]) -> Claims:
         """Hold `current number` and `target number` against the picture."""
         stated = ("current number", self._state.current), ("target number", self._state.target)
-        seen = [str(fields[name]).strip() == str(true) for name, true in stated if name in fields]
+        read = [(read_number(fields.get(name)), true) for name, true in stated]
+        seen = [number == true for number, true in read if number is not None]
         return Claims(all(seen) if seen else None)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vlbench.game import Move, instance_body
+from vlbench.game import Move, checked_int, instance_body
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,8 @@ class NumberLineGame:
     test_share = 0.0
 
     def __init__(self, max_position: int = 5) -> None:
-        if max_position < 1:
-            raise ValueError(f"max_position must be at least 1, got {max_position}")
-        self.max_position = max_position
-        self.max_turns = 2 * max_position
+        self.max_position = checked_int("max_position", max_position, 1)
+        self.max_turns = 2 * self.max_position
 
     def deal(self, rng: np.random.Generator) -> str:
         """Draw start and target uniformly among the ordered pairs of different numbers."""

@@ -45,7 +45,7 @@ class Points24(FormulaEnv[FormulaLook]):
     Args:
         target: What the formula must equal.
         faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
-        theme: A theme or a group of themes; see `vlbench.atlas`.
+        theme: A theme or a group of themes; see `vlbench.themes`.
         jitter: Largest shift of an element, in pixels, 0..5.
         prompt: "cot", "action_only" or "cot_facts".
         **options: See `vlbench.env.VLEnv`.
