@@ -1,0 +1,157 @@
+"""Write the parts of docs/ that follow from the code: task pages, prompts, fields of records.
+
+    python -m scripts.make_docs
+
+Each part stands in its page between two comments, and the rest of the page is written by hand. A
+test fails where a page is not what this makes of it.
+"""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import gymnasium
+
+import vlbench
+from vlbench.prompting import VARIANTS
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+SECTION = re.compile(r"^(\w[\w ]*):$")
+ARGUMENT = re.compile(r"^(\*{0,2}\w+): (.*)$")
+RECORDS = {
+    "vlbench/runs.py": ("RunHeader",),
+    "vlbench/episodes.py": ("Episode", "Turn", "Reply"),
+    "vlbench/scoring.py": ("Scorecard", "Attribution", "Headline"),
+}
+
+
+def pages() -> dict[Path, str]:
+    """Return what each page must be."""
+    ids = "\n\n".join(map(task, vlbench.ENV_IDS))
+    original = "\n\n".join(map(task, vlbench.RL4VLM_IDS))
+    records = "\n\n".join(record(file, name) for file, names in RECORDS.items() for name in names)
+    return {
+        DOCS / "tasks.md": filled(DOCS / "tasks.md", {"tasks": ids, "rl4vlm": original}),
+        DOCS / "prompts.md": filled(DOCS / "prompts.md", {"templates": templates()}),
+        DOCS / "records.md": filled(DOCS / "records.md", {"fields": records}),
+    }
+
+
+def filled(page: Path, parts: dict[str, str]) -> str:
+    """Return a page with its parts replaced.
+
+    Raises:
+        ValueError: The page has no place for a part.
+    """
+    text = page.read_text("utf-8")
+    for name, part in parts.items():
+        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        head, found, rest = text.partition(begin)
+        _, closed, tail = rest.partition(end)
+        if not found or not closed:
+            raise ValueError(f"{page} has no place for {name}")
+        text = f"{head}{begin}\n{part}\n{end}{tail}"
+    return text
+
+
+def task(env_id: str) -> str:
+    """Return an environment's specification, from its class's docstring."""
+    module, _, name = str(gymnasium.registry[env_id].entry_point).partition(":")
+    env_class = getattr(import_module(module), name)
+    assert env_class.__doc__, f"{env_id} has no docstring"
+    lines = [f"## `{env_id}`", ""]
+    for title, body in sections(env_class.__doc__):
+        if not title:
+            lines += [plain(" ".join(body)), ""]
+        elif title == "Args":
+            lines.append("- **Arguments**")
+            lines += [f"  - `{name}`: {plain(text)}" for name, text in arguments(body)]
+        else:
+            lines.append(f"- **{title}**: {plain(' '.join(body))}")
+    return "\n".join(lines)
+
+
+def sections(docstring: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the title and the lines of each section; the first has no title."""
+    title, body = "", list[str]()
+    for line in inspect.cleandoc(docstring).splitlines():
+        heading = SECTION.match(line)
+        if heading:
+            yield title, body
+            title, body = heading[1], []
+        elif line.strip():
+            body.append(line.strip())
+    yield title, body
+
+
+def arguments(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each argument."""
+    found: list[tuple[str, str]] = []
+    for line in lines:
+        begin = ARGUMENT.match(line)
+        if begin:
+            found.append((begin[1], begin[2]))
+        else:
+            name, text = found[-1]
+            found[-1] = name, f"{text} {line}"
+    yield from found
+
+
+def plain(text: str) -> str:
+    """Keep what Markdown would read as markup from being read so, outside code."""
+    pieces = text.split("`")
+    pieces[::2] = [re.sub(r"([*<>|\\])", r"\\\1", piece) for piece in pieces[::2]]
+    return "`".join(pieces)
+
+
+def templates() -> str:
+    """Return every template of the benchmark's tasks, as the files have them."""
+    parts = []
+    for env_id in vlbench.ENV_IDS:
+        module = str(gymnasium.registry[env_id].entry_point).partition(":")[0]
+        folder = ROOT / Path(*module.split("."))
+        for variant in VARIANTS:
+            file = folder / f"{variant}.txt"
+            if file.is_file():
+                text = file.read_text("utf-8").strip("\n")
+                parts.append(f"### `{env_id}`, `{variant}`\n\n```text\n{text}\n```")
+    return "\n\n".join(parts)
+
+
+def record(file: str, name: str) -> str:
+    """Return a record's fields as a table, from the attribute docstrings."""
+    tree = ast.parse((ROOT / file).read_text("utf-8"))
+    found = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
+    rows = []
+    for node, after in zip(found.body, [*found.body[1:], None], strict=True):
+        if not isinstance(node, ast.AnnAssign):
+            continue
+        said = after.value.value if _is_text(after) else ""
+        rows.append(f"| `{ast.unparse(node.target)}` | `{ast.unparse(node.annotation)}` "
+                    f"| {plain(' '.join(inspect.cleandoc(said).split()))} |")  # fmt: skip
+    doc = plain(" ".join((ast.get_docstring(found) or "").split()))
+    table = "\n".join(["| field | type | meaning |", "|---|---|---|", *rows])
+    return f"### {name}\n\n{doc}\n\n{table.replace(' | None`', ' or None`')}"
+
+
+def _is_text(node: ast.AST | None) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def main() -> None:
+    """Write the pages."""
+    for page, text in pages().items():
+        page.write_text(text, "utf-8")
+        print(page.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

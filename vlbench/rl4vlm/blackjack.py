@@ -1,0 +1,212 @@
+"""Blackjack with the rules of RL4VLM."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Unpack
+
+import numpy as np
+
+from vlbench.atlas import Sprite
+from vlbench.cards import RANKS, SUITS, rank_text
+from vlbench.env import Options
+from vlbench.game import Move, instance_body
+from vlbench.instances import Presentation, hashed
+from vlbench.picture import SIZE, Fact, Frame
+from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
+from vlbench.tasks.blackjack import odds
+from vlbench.tasks.blackjack.game import MAX_SHOE
+from vlbench.tasks.blackjack.picture import LAYOUTS, Scene, scene
+from vlbench.vector import VLVectorEnv
+
+DEALER, BACK, PLAYER = (5, 25), (78, 25), (5, 150)
+"""Upper left corners of the open card, of the card back and of the player's first card."""
+STEP, SECOND_ROW, IN_A_ROW = 74, 252, 5
+"""From card to card; the row of the sixth and later cards; cards before it."""
+VISIBLE = (0, 1, 2, 3, 5, 6, 7, 8)
+"""Which of the player's cards can be seen; the fifth lies right of the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlackjackState:
+    """Both hands, as cards in the original's writing: suit and rank, "HK", "S9", "CA"."""
+
+    shoe: str
+    """The instance; it fixes every card that will be dealt."""
+    player: tuple[str, ...]
+    dealer: tuple[str, ...]
+    """The open card, then the hole card, then what was drawn after the player stood."""
+
+
+def hand(cards: tuple[str, ...]) -> odds.Hand:
+    """Return the hand that these cards make."""
+    values = [min(RANKS.index(card[1]) + 1, 10) for card in cards]
+    return odds.Hand(sum(values), 1 in values)
+
+
+class RL4VLMBlackjackGame:
+    """The original's rules: an infinite deck, no naturals, a dealer who stands on all 17s."""
+
+    name = "rl4vlm_blackjack"
+    vocabulary: tuple[str, ...] = ("stand", "hit")
+    max_turns = 20
+    """No hand lasts longer: two aces and twenty more cards are bust. The original has no limit."""
+    held_out = False
+    test_share = 0.0
+
+    def deal(self, rng: np.random.Generator) -> str:
+        """Draw a shoe uniformly."""
+        return f"{self.name}/{int(rng.integers(MAX_SHOE))}"
+
+    def start(self, instance: str) -> BlackjackState:
+        """Deal two cards each from the shoe's two streams, the dealer's and the player's.
+
+        Raises:
+            ValueError: The shoe's number isn't canonical or out of range.
+        """
+        body = instance_body(instance, self.name, "rl4vlm_blackjack/1234")
+        if not body.isdecimal() or len(body) > 9 or str(int(body)) != body:
+            raise ValueError(
+                f'unknown instance "{instance}"; wanted "rl4vlm_blackjack/<id>" with an id from 0 '
+                f'to {MAX_SHOE - 1}, like "rl4vlm_blackjack/1234"'
+            )
+        player, dealer = (
+            (self._card(instance, who, 0), self._card(instance, who, 1))
+            for who in ("player", "dealer")
+        )
+        return BlackjackState(instance, player, dealer)
+
+    def legal(self, state: BlackjackState) -> tuple[str, ...]:
+        """Return both actions."""
+        return self.vocabulary
+
+    def step(self, state: BlackjackState, action: str) -> Move[BlackjackState]:
+        """Hit: one more card, −1 when bust. Stand: the dealer plays, +1, 0 or −1."""
+        if action == "hit":
+            card = self._card(state.shoe, "player", len(state.player))
+            after = replace(state, player=(*state.player, card))
+            bust = hand(after.player).total > 21
+            return Move(after, -1.0 if bust else 0.0, terminated=bust)
+        dealer = state.dealer
+        while hand(dealer).total < 17:
+            dealer = (*dealer, self._card(state.shoe, "dealer", len(dealer)))
+        ours, theirs = hand(state.player).total, hand(dealer).total
+        reward = 1.0 if theirs > 21 or theirs < ours else 0.0 if theirs == ours else -1.0
+        return Move(replace(state, dealer=dealer), reward, terminated=True, success=reward > 0)
+
+    def values(self, state: BlackjackState, turns: int) -> Mapping[str, float]:
+        """Return the expected return of both actions, given the player's hand and the open card."""
+        ours, open_card = hand(state.player), hand(state.dealer[:1]).hard
+        return {
+            "stand": odds.stand(ours.total, open_card, odds.RETURN, False),
+            "hit": odds.hit(ours, open_card, turns, odds.RETURN, False),
+        }
+
+    def expert(self, state: BlackjackState, turns: int) -> str:
+        """Return the action of the larger expected return; a tie stands."""
+        values = self.values(state, turns)
+        return "hit" if values["hit"] > values["stand"] else "stand"
+
+    @staticmethod
+    def _card(shoe: str, stream: str, index: int) -> str:
+        """Return a card of a stream: any of 13 ranks; of those that count 10, a J, Q or K."""
+        rest, rank = divmod(hashed(f"{shoe}/{stream}/{index}"), 13)
+        rest, suit = divmod(rest, 4)
+        return SUITS[suit] + (RANKS[rank] if rank < 9 else "JQK"[rest % 3])
+
+
+class BlackjackPicture:
+    """Draws Blackjack as the original does, with what that leaves invisible."""
+
+    def look(self, start: BlackjackState, presentation: Presentation) -> Scene:
+        """Return the scene; the shoe has fixed faces and suits."""
+        return scene("classic")
+
+    def paint(
+        self, frame: Frame, state: BlackjackState, look: Scene, before: BlackjackState | None
+    ) -> None:
+        """Draw the player's cards that the frame doesn't show yet, or everything."""
+        if before is None:
+            frame[:] = look.empty
+            labels = (LAYOUTS["classic"].dealer_label, LAYOUTS["classic"].player_label)
+            for label, (x, y) in zip(look.labels, labels, strict=True):
+                _paste(frame, label, x, y + look.label_top)
+            _paste(frame, _sprite(look, state.dealer[0]), *DEALER)
+            _paste(frame, look.deck.back, *BACK)
+        for i in range(len(before.player) if before else 0, len(state.player)):
+            column = i if i < IN_A_ROW else i - IN_A_ROW
+            y = PLAYER[1] if i < IN_A_ROW else SECOND_ROW
+            _paste(frame, _sprite(look, state.player[i]), PLAYER[0] + STEP * column, y)
+
+    def facts(self, state: BlackjackState, look: Scene) -> dict[str, Fact]:
+        """Return the open card, the player's cards that can be seen, and how many can't."""
+        seen = tuple(_shown(state.player[i]) for i in VISIBLE if i < len(state.player))
+        return {
+            "dealer_card": _shown(state.dealer[0]),
+            "player_cards": seen,
+            "unseen_cards": len(state.player) - len(seen),
+        }
+
+
+def _shown(card: str) -> str:
+    return rank_text(RANKS.index(card[1]) + 1)
+
+
+def _sprite(view: Scene, card: str) -> Sprite:
+    return view.deck.card(RANKS.index(card[1]) + 1, SUITS.index(card[0]))
+
+
+def _paste(frame: Frame, sprite: Sprite, x: int, y: int) -> None:
+    """Copy what of a sprite lies within the frame."""
+    part = sprite[: max(SIZE - y, 0), : max(SIZE - x, 0)]
+    frame[y : y + part.shape[0], x : x + part.shape[1]] = part
+
+
+class Blackjack(RL4VLMEnv[BlackjackState, Scene]):
+    """RL4VLM's Blackjack: play a hand against a dealer, from an infinite deck.
+
+    Picture:
+        The dealer's open card at (5, 25) and a card back at (78, 25); the player's cards from (5,
+        150), 74 pixels apart, 70×98. The fifth lies right of the picture, where nobody sees it; the
+        sixth to ninth show their upper halves below. The dealer's hand is never revealed.
+    Text:
+        The original's prompt, word for word; it names no card.
+    Actions:
+        "stand" and "hit". They are read as the original reads them; where a reply names none or
+        both, one is drawn uniformly. Hitting at 21 is legal, and unwise.
+    Rewards:
+        +1 win, 0 draw, −1 loss, at the end. A natural earns nothing extra: the original never
+        detects one.
+    Episode end:
+        Terminated when the player stands or goes over 21, after 20 turns at most.
+    Success:
+        The return is above 0: the hand is won. A draw is no success.
+    Instances:
+        `rl4vlm_blackjack/<id>`: a shoe of two streams, the dealer's and the player's. Card i of a
+        stream follows from sha256("rl4vlm_blackjack/<id>/<stream>/<i>"): a value as in an infinite
+        deck, a suit, and J, Q or K where it is 10; no card shows a ten. The presentation
+        fixes what is drawn where a reply can't be read, and nothing in the picture.
+    Differences from RL4VLM:
+        Both hands come from the shoe, not from one generator, so that a record can be replayed and
+        all agents meet the same dealer; the odds are the same. `info` never holds the hole card.
+        Cards and lettering are this project's, and cards have no black corners.
+    Version history:
+        v0: the archived commit b989b57.
+
+    Args:
+        prompt: "cot" or "action_only".
+        **options: See `vlbench.env.VLEnv`.
+    """
+
+    def __init__(self, *, prompt: str = "cot", **options: Unpack[Options]) -> None:
+        words = load_prompt("blackjack", prompt)
+        super().__init__(RL4VLMBlackjackGame(), BlackjackPicture(), words, **options)
+
+    def heuristic(self) -> str:
+        """Hit below 17."""
+        return "hit" if hand(self._state.player).total < 17 else "stand"
+
+
+class BlackjackVector(VLVectorEnv):
+    """Many hands of Blackjack in one process."""
+
+    env_class = Blackjack

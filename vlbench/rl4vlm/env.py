@@ -1,0 +1,98 @@
+"""What the environments of the original share: its reader, its random fallback, its success."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any, TypeVar
+
+from vlbench.env import Outcome, VLEnv
+from vlbench.nearest import unknown
+from vlbench.parsing import Parsed, Status
+from vlbench.prompting import Prompt
+from vlbench.rl4vlm.reading import read_action
+
+S = TypeVar("S")
+L = TypeVar("L")
+
+PROMPTS = ("cot", "action_only")
+"""The original's two prompts; `action_only` is its `--action_only_prompt`."""
+
+
+def load_prompt(task: str, variant: str) -> Prompt:
+    """Return a prompt of the original, word for word.
+
+    Raises:
+        ValueError: No such variant.
+    """
+    if variant not in PROMPTS:
+        raise ValueError(unknown("prompt", variant, PROMPTS))
+    text = files("vlbench.rl4vlm").joinpath(f"{task}.{variant}.txt").read_text("utf-8")
+    return Prompt.from_text(text, {})
+
+
+class RL4VLMEnv(VLEnv[S, L]):
+    """An environment with the rules of RL4VLM, played like any other of vlbench.
+
+    Every reply moves: the original's reader takes an action out of it, and where it finds none or
+    several, one is drawn uniformly from the whole vocabulary. What was drawn is played and rewarded
+    like any other action. The seeded generator draws the presentation, and the presentation fixes
+    what is drawn in each turn, so that an episode follows from instance, presentation and replies.
+
+    `info` has, besides the keys of `VLEnv`: `random_action` (the action was drawn) and `note` (what
+    a reader of the record should know of this turn, else ""). `action` is what was played, `status`
+    "ok" if the reply named it, else "malformed" or "empty". `illegal` marks a number that stands on
+    no unused card. `success` is the original's: the return of the whole episode is above 0.
+    """
+
+    def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Do what `reset` does, without copying the frame; return the info."""
+        self._total = 0.0
+        self._drawn = False
+        self._note = ""
+        return super().begin(seed, options)
+
+    def advance(self, reply: str) -> Outcome:
+        """Do what `step` does, without copying the frame."""
+        if not isinstance(reply, str) or self._over:
+            return super().advance(reply)  # which raises what every environment raises
+        action = read_action(reply, self.vocabulary)
+        self._drawn = action is None
+        status: Status = "ok"
+        if action is None:
+            status = "malformed" if reply.strip() else "empty"
+            choice = self.presentation.pick(f"random action/{self._turn}", len(self.vocabulary))
+            action = self.vocabulary[choice]
+        before, illegal = self._state, action not in self.legal
+        move = self.game.step(before, action)
+        self._note = self._remark(before, action)
+        self._turn += 1
+        self._total += move.reward
+        if move.state is not before:
+            assert self.frame is not None
+            self._state = move.state
+            self.picture.paint(self.frame, move.state, self._look, before)
+            self._facts = self.picture.facts(move.state, self._look)
+            self._legal = self.game.legal(move.state)
+        truncated = not move.terminated and self._turn >= self.game.max_turns
+        self._over = move.terminated or truncated
+        if self.render_mode == "human":
+            self._show()
+        parsed = Parsed(action, status, False, None, {})
+        hint = self._hint(parsed, illegal) if illegal or self._drawn else ""
+        info = self._info(parsed, illegal, hint, self._over and self._total > 0)
+        return Outcome(move.reward, move.terminated, truncated, info)
+
+    def _remark(self, state: S, action: str) -> str:
+        """Return what a reader of the record should know of an action, "" if nothing."""
+        return ""
+
+    def _info(self, parsed: Parsed, illegal: bool, hint: str, success: bool) -> dict[str, Any]:
+        info = super()._info(parsed, illegal, hint, success)
+        return {**info, "random_action": self._drawn, "note": self._note}
+
+    def _hint(self, parsed: Parsed, illegal: bool) -> str:
+        said = []
+        if self._drawn:
+            said.append(f'the reply names no single action; "{parsed.action}" was drawn at random')
+        if illegal:
+            said.append(f'"{parsed.action}" stands on no unused card; a space was appended')
+        return "; ".join(said)

@@ -1,0 +1,25 @@
+"""Reading an action out of a reply as RL4VLM does (its `text_projection`)."""
+
+from collections.abc import Sequence
+
+
+def read_action(reply: str, actions: Sequence[str]) -> str | None:
+    """Return the one action that the reply's tail contains, None if it contains none or several.
+
+    The tail begins at the first `"action":`, or is the last character where there is none. Every
+    action that is a substring of the tail counts, without regard to case, wherever it stands: in
+    another field, in a word ("hit" in "white"), in a number ("1" in "12"). Where "10" is an action,
+    every `10` is taken out first, so that it doesn't count as "1".
+
+    Args:
+        reply: The whole reply.
+        actions: The vocabulary, in lower case.
+    """
+    text = reply.lower()
+    tail = text[text.find('"action":') :]
+    found = set()
+    if "10" in actions and "10" in tail:
+        found.add("10")
+        tail = tail.replace("10", "")
+    found.update(action for action in actions if action in tail)
+    return found.pop() if len(found) == 1 else None
