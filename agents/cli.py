@@ -10,10 +10,14 @@ from vlbench.nearest import unknown
 
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("agents.evaluate:main", "play an agent on the benchmark and score it"),
+    "doctor": ("agents.doctor:main", "find out whether an agent's model can be used"),
     "compare": ("agents.compare:main", "compare two runs on the rows that both played"),
     "report": ("agents.report:main", "write a run's episodes as a page to look at"),
     "replay": ("vlbench.replay:main", "play a run's texts again and name what differs"),
-    "play": ("vlbench.play:main", "play a task yourself in a window"),
+    "play": ("vlbench.play.__main__:main", "play a task yourself in a window"),
+    "pack": ("leaderboard.submission:main", "pack runs into a leaderboard entry"),
+    "verify": ("leaderboard.verify:main", "replay leaderboard entries and name what differs"),
+    "site": ("leaderboard.site:main", "write the leaderboard as pages"),
 }
 """Subcommand → ("module:function", one line of help). The function takes the arguments after the
 subcommand and returns the exit code; its module is imported when it is called."""
@@ -32,7 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return refuse("vlbench", ValueError(unknown("subcommand", argv[0], SUBCOMMANDS)))
     module, _, function = SUBCOMMANDS[argv[0]][0].partition(":")
     sys.path.append("")  # `python -m` finds agents and environments in the current folder; so we do
-    return int(getattr(import_module(module), function)(argv[1:]))
+    try:
+        command = getattr(import_module(module), function)
+    except ModuleNotFoundError as error:
+        extra = "leaderboard" if module.startswith("leaderboard") else "all"
+        told = f'{error}; install it with: pip install "vlbench[{extra}]"'
+        return refuse(f"vlbench {argv[0]}", ValueError(told))
+    return int(command(argv[1:]))
 
 
 def _help() -> str:

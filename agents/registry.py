@@ -15,6 +15,10 @@ AGENTS: dict[str, str] = {
     "random": "agents.scripted:Random",
     "expert": "agents.scripted:Expert",
     "heuristic": "agents.scripted:Heuristic",
+    "gpt4v": "agents.openai_chat:OpenAIChat",
+    "openai": "agents.openai_chat:OpenAIChat",
+    "gemini": "agents.gemini:Gemini",
+    "llava": "agents.llava:Llava",
 }
 """Name → "module:Class"; nothing is imported before its name is asked for."""
 
@@ -23,13 +27,17 @@ def load_agent(spec: str, /, **settings: Any) -> Agent:
     """Return an agent.
 
     Args:
-        spec: A name in AGENTS, "package.module:Class" or "path/to/file.py:Class". A class is
-            instantiated; a function `observation -> str` is wrapped.
+        spec: A name in AGENTS, "name:model" for the setting `model`, "package.module:Class" or
+            "path/to/file.py:Class". A class is instantiated; a function `observation -> str` is
+            wrapped.
         **settings: Keyword arguments of the class.
 
     Raises:
         ValueError: There is no such agent, it can't be imported, or it has no such setting.
     """
+    name, _, model = spec.partition(":")
+    if name in AGENTS and model:
+        spec, settings = name, {"model": model} | settings
     target = AGENTS.get(spec, spec)
     source, colon, attribute = target.rpartition(":")
     if not colon:

@@ -1,0 +1,144 @@
+"""The archive of an entry: a gzipped tar of which there is exactly one way to write it.
+
+Reading trusts nothing. An archive is read front to back in bounded pieces and never unpacked; a
+header that isn't byte for byte the one that writing gives, so any link, folder, device, long or
+absolute or `..` name, is refused before its content is looked at.
+"""
+
+import gzip
+import io
+import stat
+import tarfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+MAX_ARCHIVE = 64 << 20
+"""Largest archive, in bytes."""
+MAX_PART = 256 << 20
+"""Largest part, in bytes."""
+MAX_MANIFEST = 4 << 20
+_BLOCK = 512
+_END = bytes(2 * _BLOCK)
+
+
+class Refused(ValueError):
+    """An entry that isn't accepted.
+
+    Args:
+        file: The archive, as the caller named it.
+        place: Part of it, with the line's number if it has lines, like "test.jsonl:17".
+        reason: Whose field it is, what was wanted and what was found.
+    """
+
+    def __init__(self, file: str, place: str, reason: str) -> None:
+        super().__init__(": ".join(filter(None, (file, place, " ".join(reason.split())))))
+
+
+def write_archive(path: Path, parts: Mapping[str, bytes]) -> None:
+    """Write parts, in their order; the same parts give the same bytes.
+
+    Raises:
+        OSError: The file can't be written.
+    """
+    raw = io.BytesIO()
+    with gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
+        for name, data in parts.items():
+            packed.write(_header(name, len(data)) + data + bytes(-len(data) % _BLOCK))
+        packed.write(_END)
+    path.write_bytes(raw.getvalue())
+
+
+def read_archive(path: Path, limits: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+    """Yield the parts of an archive, in their order, one at a time.
+
+    Args:
+        path: The archive.
+        limits: The largest size of each part that may be there, in bytes; the first must be.
+
+    Raises:
+        Refused: It isn't an archive that `write_archive` writes, or is larger than allowed.
+    """
+    shown = path.name
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused(shown, "", "wanted a plain file, found a link, a folder or a device")
+        if status.st_size > MAX_ARCHIVE:
+            raise Refused(shown, "", f"wanted at most {MAX_ARCHIVE} bytes, found {status.st_size}")
+        with path.open("rb") as file:
+            yield from _parts(_Inflated(file), shown, limits)
+    except OSError as error:
+        raise Refused(shown, "", f"can't be read: {error.strerror or error}") from error
+    except zlib.error as error:
+        raise Refused(shown, "", f"wanted a gzip file as `pack` writes it: {error}") from error
+
+
+def _parts(tar: "_Inflated", shown: str, limits: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+    seen: list[str] = []
+    while True:
+        block = tar.read(_BLOCK)
+        if block == bytes(_BLOCK):
+            break
+        name, size = _claims(block)
+        if name not in limits:
+            known = ", ".join(limits)
+            raise Refused(shown, "", f"wanted only the parts {known}, found {name!r:.80}")
+        if name in seen:
+            raise Refused(shown, name, "wanted once, found twice")
+        if size is None or block != _header(name, size):
+            raise Refused(shown, name, "wanted a plain file's header as `pack` writes it (no link, "
+                          "owner, time or extension), found another")  # fmt: skip
+        if size > limits[name]:
+            raise Refused(shown, name, f"wanted at most {limits[name]} bytes, found {size}")
+        data = tar.read(size)
+        padding = tar.read(-size % _BLOCK)
+        if len(data) < size or any(padding):
+            raise Refused(shown, name, f"wanted {size} bytes and zeros, found {len(data)} bytes")
+        seen.append(name)
+        yield name, data
+    if tar.read(_BLOCK) != bytes(_BLOCK) or tar.read(1) or not tar.at_end:
+        raise Refused(shown, "", "wanted the archive to end after its parts, found more")
+    if not seen:
+        raise Refused(shown, "", f"wanted {next(iter(limits))} first, found no part")
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode, info.mtime = size, 0o644, 0
+    return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+def _claims(block: bytes) -> tuple[str, int | None]:
+    """Return the name and size that a header block claims."""
+    name = block[:100].partition(b"\0")[0].decode("utf-8", "backslashreplace")
+    digits = block[124:135]
+    return name, int(digits, 8) if digits.isdigit() and not set(digits) & set(b"89") else None
+
+
+class _Inflated:
+    """A gzip file, decompressed no further than what is read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._inflate = zlib.decompressobj(wbits=31)
+        self._waiting = b""
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the one gzip stream is complete and nothing stands after it."""
+        return self._inflate.eof and not self._inflate.unused_data and not self._file.read(1)
+
+    def read(self, size: int) -> bytes:
+        """Return `size` bytes, or fewer at the end."""
+        pieces, left = [], size
+        while left and not self._inflate.eof:
+            given = self._waiting or self._file.read(1 << 16)
+            if not given:
+                break
+            piece = self._inflate.decompress(given, left)
+            self._waiting = self._inflate.unconsumed_tail
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)

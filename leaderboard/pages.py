@@ -1,0 +1,100 @@
+"""What the pages say of tasks, and how they write numbers."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+
+from leaderboard.drawing import Drawing
+from vlbench.instances import Bounds, bounds, frozen_rows, held_out, suites
+
+_LEFT_OUT = ("Args", "Version history")
+"""Sections of an environment's docstring that a page doesn't show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An environment's page."""
+
+    env_id: str
+    name: str
+    slug: str
+    summary: str
+    rules: tuple[tuple[str, str], ...]
+    """Sections of the docstring: label and text."""
+    prompt: str
+    """The text that the first row of `test` shows."""
+    limits: Mapping[str, Bounds]
+    """Suite → floor and ceiling."""
+    rows: Mapping[str, int]
+    """Suite → rows."""
+    frames: Mapping[str, str]
+    """Suite → picture of its first row."""
+    held_out: bool
+
+
+def describe(env_id: str, draw: Drawing) -> Task:
+    """Return a task's page, from its docstring and frozen sets."""
+    env = gymnasium.make(env_id).unwrapped
+    summary, _, rest = (inspect.getdoc(type(env)) or "").partition("\n\n")
+    found = {suite: frozen_rows(env_id, suite) for suite in suites(env_id)}
+    limits = {suite: bounds(env_id, suite) for suite in found}
+    first = found["test"][0]
+    shown, _ = gymnasium.make(env_id, **first.kwargs).reset(
+        options={"instance": first.instance, "presentation": first.presentation}
+    )
+    name = type(env).__name__
+    return Task(
+        env_id=env_id,
+        name=name,
+        slug=name.casefold(),
+        summary=summary,
+        rules=tuple(_sections(rest)),
+        prompt=shown["text"],
+        limits={suite: limit for suite, limit in limits.items() if limit is not None},
+        rows={suite: len(rows) for suite, rows in found.items()},
+        frames={suite: draw.first_frame(rows[0]) for suite, rows in found.items()},
+        held_out=held_out(env_id),
+    )
+
+
+def _sections(text: str) -> list[tuple[str, str]]:
+    sections: list[tuple[str, list[str]]] = []
+    for line in text.splitlines():
+        if line.endswith(":") and not line.startswith(" "):
+            sections.append((line[:-1], []))
+        elif sections and line.strip():
+            sections[-1][1].append(line.strip())
+    return [(label, " ".join(lines)) for label, lines in sections if label not in _LEFT_OUT]
+
+
+def filters() -> dict[str, Callable[..., str]]:
+    """Return the filters of the templates."""
+    return {"percent": percent, "number": number, "money": money, "span": span, "short": short}
+
+
+def percent(share: float | None) -> str:
+    """Write a share as a percentage; "–" where there is none."""
+    return "–" if share is None else f"{100 * share:.1f}".replace("-", "−") + "\N{NO-BREAK SPACE}%"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a number; "–" where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def money(value: float | None) -> str:
+    """Write US dollars; "–" where they aren't known."""
+    return "–" if value is None else f"${value:.4f}" if 0 < value < 0.1 else f"${value:.2f}"
+
+
+def span(low: float, high: float, digits: int = 2) -> str:
+    """Write an interval."""
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def short(env_id: Any) -> str:
+    """Return "Points24" of "vlbench/Points24-v0"."""
+    return str(env_id).rpartition("/")[2].partition("-v")[0]

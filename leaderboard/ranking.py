@@ -1,0 +1,118 @@
+"""Who is ahead of whom: standings in bands, by paired intervals.
+
+Entries played the same frozen rows, so they are compared row by row. Standings are ordered by
+score; a row joins the band of the band's leader if the 95 % interval of their paired difference
+contains 0, and else leads the next band.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from leaderboard.manifest import counted
+from leaderboard.verify import Verified
+from vlbench.episodes import Episode
+from vlbench.instances import bounds
+from vlbench.scoring import HEADLINES, Comparison, Headline, Scorecard, compare
+from vlbench.statistics import RESAMPLES, Interval, resampled_means
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An entry's place in a table."""
+
+    entry: Verified
+    band: int | None
+    """From 1; None for an entry without a score there."""
+
+
+def scorecard(entry: Verified, suite: str, env_id: str) -> Scorecard | None:
+    """Return an entry's scorecard of an environment, if it played there."""
+    for played in entry.manifest.suites:
+        for card in played.scorecards:
+            if (played.run.suite, card.env) == (suite, env_id):
+                return card
+    return None
+
+
+def headline(entry: Verified, suite: str, table: str) -> Headline | None:
+    """Return an entry's mean normalised success, if it played all that the table averages."""
+    for played in entry.manifest.suites:
+        for head in played.headlines:
+            if (played.run.suite, head.table) == (suite, table):
+                return head
+    return None
+
+
+def by_headline(entries: Sequence[Verified], suite: str, table: str) -> list[Standing]:
+    """Return the standings by mean normalised success."""
+
+    def value(entry: Verified) -> float | None:
+        head = headline(entry, suite, table)
+        return head.normalized if head else None
+
+    def apart(leader: Verified, other: Verified) -> bool:
+        difference = headline_difference(leader, other, suite, table)
+        return difference.low > 0 or difference.high < 0
+
+    return _standings(entries, value, apart)
+
+
+def by_task(entries: Sequence[Verified], suite: str, env_id: str) -> list[Standing]:
+    """Return the standings by success on one environment."""
+
+    def value(entry: Verified) -> float | None:
+        card = scorecard(entry, suite, env_id)
+        return card.success if card else None
+
+    def apart(leader: Verified, other: Verified) -> bool:
+        return task_difference(leader, other, suite, env_id).separated
+
+    return _standings(entries, value, apart)
+
+
+def task_difference(first: Verified, second: Verified, suite: str, env_id: str) -> Comparison:
+    """Compare two entries on an environment, second less first."""
+    return compare(_played(first, suite, env_id), _played(second, suite, env_id))[0]
+
+
+def headline_difference(first: Verified, second: Verified, suite: str, table: str) -> Interval:
+    """Return how much two entries' mean normalised successes differ, second less first."""
+    value, resampled = 0.0, np.zeros(RESAMPLES)
+    env_ids = HEADLINES[table]
+    for seed, env_id in enumerate(env_ids):
+        limits = bounds(env_id, suite)
+        assert limits is not None
+        pairs = list(
+            zip(_played(first, suite, env_id), _played(second, suite, env_id), strict=True)
+        )
+        gains = [float(theirs.success) - float(ours.success) for ours, theirs in pairs]
+        span = (limits.ceiling - limits.floor) * len(env_ids)
+        value += sum(gains) / len(gains) / span
+        means = resampled_means(gains, [ours.instance for ours, _ in pairs], seed)
+        resampled = resampled + means / span
+    ordered = np.sort(resampled)
+    low, high = ordered[int(0.025 * RESAMPLES)], ordered[int(0.975 * RESAMPLES) - 1]
+    return Interval(value, float(low), float(high))
+
+
+def _played(entry: Verified, suite: str, env_id: str) -> list[Episode]:
+    return counted([e for e in entry.episodes[suite] if e.env_id == env_id])
+
+
+def _standings(
+    entries: Sequence[Verified],
+    value: Callable[[Verified], float | None],
+    apart: Callable[[Verified, Verified], bool],
+) -> list[Standing]:
+    scores = [(value(entry), entry) for entry in entries]
+    ranked = [(score, entry) for score, entry in scores if score is not None]
+    ranked.sort(key=lambda pair: (-pair[0], pair[1].manifest.digest))
+    standings: list[Standing] = []
+    band, leader = 0, None
+    for _, entry in ranked:
+        if leader is None or apart(leader, entry):
+            band, leader = band + 1, entry
+        standings.append(Standing(entry, band))
+    return standings + [Standing(entry, None) for score, entry in scores if score is None]

@@ -1,0 +1,220 @@
+"""The leaderboard as static pages: `python -m leaderboard.site --out site/`.
+
+Every entry is verified first; what isn't replayed isn't shown. The pages need no server and no
+network, and the same entries give the same bytes. Whatever an entry says is shown as text.
+"""
+
+import json
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+import vlbench
+from leaderboard import drawing, ranking
+from leaderboard.archive import Refused
+from leaderboard.drawing import Drawing, Drawn
+from leaderboard.pages import Task, describe, filters
+from leaderboard.reported import reported_ids, reported_rows
+from leaderboard.submission import Parser
+from leaderboard.verify import Verified, verify
+from vlbench.instances import SUITES
+from vlbench.scoring import CARD_TASKS, HEADLINES
+
+MARKER = ".vlbench-site"
+"""A file that says that a folder is a site of ours, which may be replaced."""
+
+SECTIONS = (
+    ("general", "General models", ("zero-shot",)),
+    ("specialists", "Trained on the tasks", ("sft", "rl", "specialist")),
+    ("reference", "Reference players", ("reference",)),
+)
+"""Key, title and tracks of each table, in the order in which they are shown."""
+
+
+def slug(entry: Verified) -> str:
+    """Return an entry's name in addresses; the digest keeps names apart."""
+    manifest = entry.manifest
+    plain = re.sub(r"[^a-z0-9]+", "-", manifest.card.name.casefold()).strip("-")[:40]
+    return f"{plain or 'entry'}-{manifest.digest[:8]}"
+
+
+def build(entries: Sequence[Verified], out: Path) -> None:
+    """Write the site of verified entries.
+
+    Raises:
+        ValueError: Two entries are the same, or `out` is a folder of something else.
+        OSError: A file can't be written.
+    """
+    digests = [entry.manifest.digest for entry in entries]
+    if len(set(digests)) < len(digests):
+        twice = next(e.file for e in entries if digests.count(e.manifest.digest) > 1)
+        raise ValueError(f"{twice} is there twice")
+    if out.exists() and not (out / MARKER).exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} is there and isn't a site of ours; choose another folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".site-", dir=out.parent) as folder:
+        made = Path(folder) / "site"
+        made.mkdir()
+        _write(sorted(entries, key=lambda e: (e.manifest.card.name, e.manifest.digest)), made)
+        if out.exists():
+            shutil.rmtree(out)
+        made.rename(out)
+
+
+def _write(entries: Sequence[Verified], out: Path) -> None:
+    for name in ("entries", "tasks", "data", "frames"):
+        (out / name).mkdir()
+    (out / MARKER).write_text("", "utf-8")
+    for name in ("site.css", "site.js", "viewer.js"):
+        text = files("leaderboard").joinpath("templates", name).read_text("utf-8")
+        (out / name).write_text(text, "utf-8")
+    draw = Drawing()
+    tasks = [describe(env_id, draw) for env_id in vlbench.ENV_IDS]
+    pages = _Pages(entries, tasks)
+    reported = reported_rows()
+    pages.write(
+        out / "index.html",
+        "index.html",
+        ".",
+        reported=reported,
+        reported_ids=reported_ids(reported),
+    )
+    pages.write(out / "compare.html", "compare.html", ".")
+    for task in tasks:
+        rows = {
+            key: ranking.by_task(_who_played(_of(entries, tracks), task), "test", task.env_id)
+            for key, _, tracks in SECTIONS
+        }
+        pages.write(out / "tasks" / f"{task.slug}.html", "task.html", "..", task=task, rows=rows)
+    for entry in entries:
+        drawn = draw.entry(entry)
+        _script(out / "data" / f"{slug(entry)}.js", slug(entry), _viewer_data(entry, drawn))
+        path = out / "entries" / f"{slug(entry)}.html"
+        pages.write(path, "entry.html", "..", entry=entry, drawn=drawn, draws=drawing)
+    _script(out / "data" / "pairs.js", "pairs", _pairs(entries))
+    for name in sorted(pages.shown.union(*(task.frames.values() for task in tasks))):
+        (out / "frames" / f"{name}.png").write_bytes(draw.frames[name])
+
+
+class _Pages:
+    """Renders templates with what all pages share."""
+
+    def __init__(self, entries: Sequence[Verified], tasks: Sequence[Task]) -> None:
+        self.shown: set[str] = set()
+        self._jinja = jinja2.Environment(
+            loader=jinja2.PackageLoader("leaderboard"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._jinja.filters |= filters()
+        table = next(
+            (t for t in HEADLINES if any(ranking.headline(e, "test", t) for e in entries)), "cards"
+        )
+        self._jinja.globals |= {
+            "entries": entries,
+            "tasks": tasks,
+            "sections": [
+                (key, title, ranking.by_headline(_of(entries, tracks), "test", table))
+                for key, title, tracks in SECTIONS
+            ],
+            "table": table,
+            "all_cards": set(CARD_TASKS) == {task.env_id for task in tasks},
+            "slug": slug,
+            "scorecard": ranking.scorecard,
+            "headline": ranking.headline,
+            "version": vlbench.__version__,
+        }
+
+    def write(self, path: Path, template: str, root: str, **values: Any) -> None:
+        """Render a page; `root` is the way from it to the site's folder."""
+        if "drawn" in values:
+            self.shown |= values["drawn"].frames
+        text = self._jinja.get_template(template).render(root=root, **values)
+        path.write_text(text, "utf-8")
+
+
+def _of(entries: Sequence[Verified], tracks: Sequence[str]) -> list[Verified]:
+    return [entry for entry in entries if entry.manifest.card.track in tracks]
+
+
+def _who_played(entries: Sequence[Verified], task: Task) -> list[Verified]:
+    return [
+        entry
+        for entry in entries
+        if any(ranking.scorecard(entry, suite, task.env_id) for suite in SUITES)
+    ]
+
+
+def _viewer_data(entry: Verified, drawn: Drawn) -> dict[str, Any]:
+    name = entry.manifest.card.name
+    return {"name": name, "prompts": drawn.prompts, "episodes": drawn.episodes}
+
+
+def _pairs(entries: Sequence[Verified]) -> dict[str, Any]:
+    """Return the paired differences of every two entries, second less first."""
+    pairs: dict[str, Any] = {}
+    for first, second in combinations(entries, 2):
+        pairs[f"{slug(first)} {slug(second)}"] = [
+            {
+                "suite": suite,
+                "env": env_id,
+                "rows": difference.rows,
+                **asdict(difference.success),
+                "first": difference.only_first,
+                "second": difference.only_second,
+            }
+            for suite in SUITES
+            for env_id in vlbench.ENV_IDS
+            if ranking.scorecard(first, suite, env_id) and ranking.scorecard(second, suite, env_id)
+            for difference in [ranking.task_difference(first, second, suite, env_id)]
+        ]
+    return pairs
+
+
+def _script(path: Path, name: str, data: Any) -> None:
+    """Write data as a script, which pages that are opened from a disk can load."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":")).replace("<", "\\u003c")
+    path.write_text(f"vlbench.add({json.dumps(name)},{text});\n", "utf-8")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Build the site; exit 0 when done, 1 if an entry is refused, 2 on a wrong call."""
+    parser = Parser(prog="python -m leaderboard.site", description=__doc__, allow_abbrev=False)
+    parser.add_argument("entries", nargs="*", type=Path, metavar="ENTRY.tar.gz",
+                        help="entries to show (default: those of the repository)")  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write")
+    try:
+        arguments = parser.parse_args(argv)
+        stored = Path(str(files("leaderboard").joinpath("entries")))
+        paths = arguments.entries or sorted(stored.glob("*.tar.gz"))
+        for path in paths:
+            if not path.exists():
+                raise ValueError(f"no entry {path}")
+        entries, refused = [], 0
+        for path in paths:
+            try:
+                entries.append(verify(path))
+            except Refused as error:
+                refused += 1
+                print(f"refused: {error}", file=sys.stderr)
+        build(entries, arguments.out)
+    except (ValueError, OSError) as error:
+        print(f"site: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    print(f"{arguments.out / 'index.html'}: {len(entries)} entries shown, {refused} refused")
+    return 1 if refused else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

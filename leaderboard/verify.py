@@ -1,0 +1,298 @@
+"""Verify entries by replay: `python -m leaderboard.verify ENTRY.tar.gz …`.
+
+Nothing in an entry is believed. Its rows must be those of the frozen sets; every environment is
+made anew from those, every picture and prompt drawn and hashed again, every text read and stepped
+again, every number computed again. The first difference is named. What comes through is marked
+`replayed`: these texts earn this score on these rows. Who wrote them, replay can't tell.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+import vlbench
+from leaderboard.archive import Refused
+from leaderboard.manifest import MANIFEST, Manifest, Suite, losses, scored
+from leaderboard.reading import read_entry, read_episodes
+from leaderboard.submission import Parser, expected_keys, together
+from vlbench.episodes import SCHEMA, Episode
+from vlbench.instances import Row, frozen_hash, frozen_rows, suites
+from vlbench.nearest import unknown
+from vlbench.replay import Replayer
+from vlbench.runs import RunHeader
+
+MAX_ERRORED = 0.02
+"""Largest share of errored episodes in a suite."""
+
+PROMPTS = ("cot", "action_only")
+"""Prompts that an entry may use; `cot_facts` tells what the picture shows."""
+
+PARSER = "vlact-1"
+ENDS = ("terminated", "truncated", "errored")
+
+_CLOSE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """An entry that was replayed without a difference."""
+
+    file: str
+    manifest: Manifest
+    episodes: Mapping[str, tuple[Episode, ...]]
+    """Suite → its episodes, in the order of the frozen sets."""
+    flags: tuple[str, ...]
+    """What is odd without being wrong, one sentence each."""
+    mark: str = "replayed"
+
+
+def verify(path: Path) -> Verified:
+    """Verify an entry.
+
+    Raises:
+        Refused: Something differs; the message names the first difference.
+    """
+    entry = read_entry(path)
+    manifest = entry.manifest
+    episodes = {}
+    try:
+        _check_manifest(manifest)
+    except ValueError as error:
+        raise Refused(path.name, MANIFEST, str(error)) from error
+    for suite in manifest.suites:
+        data = entry.parts[suite.part.name]
+        episodes[suite.run.suite] = _read(path.name, suite, data)
+    replayer = Replayer()
+    for number, suite in enumerate(manifest.suites):
+        for line, episode in enumerate(episodes[suite.run.suite], start=1):
+            _replay(replayer, path.name, f"{suite.part.name}:{line}", episode)
+        _check_numbers(path.name, f"suites.{number}", suite, episodes[suite.run.suite])
+    return Verified(path.name, manifest, episodes, tuple(above_ceiling(manifest)))
+
+
+def above_ceiling(manifest: Manifest) -> list[str]:
+    """Return a sentence for each success rate that is significantly above what is possible."""
+    return [
+        f"{card.env} {card.suite}: success {card.success:.4f} (95 % from {card.success_low:.4f}) "
+        f"is above the ceiling of {card.ceiling:.4f}"
+        for suite in manifest.suites
+        for card in suite.scorecards
+        if card.ceiling is not None and card.success_low > card.ceiling
+    ]
+
+
+def _check_manifest(manifest: Manifest) -> None:
+    for number, suite in enumerate(manifest.suites):
+        run = suite.run
+        place = f"suites.{number}.run."
+        _same(f"suites.{number}.part.name", f"{run.suite}.jsonl", suite.part.name)
+        _same(place + "schema", SCHEMA, run.schema)
+        _same(place + "parser", PARSER, run.parser)
+        _same(place + "theme", "", run.theme)
+        _same(place + "repeats", 1, run.repeats)
+        if run.prompt not in PROMPTS:
+            raise ValueError(place + f"prompt: {unknown('prompt', run.prompt, PROMPTS)}")
+        if run.history < 0:
+            raise ValueError(place + f"history: wanted at least 0, found {run.history}")
+        if not run.env_ids:
+            raise ValueError(place + "env_ids: wanted at least one, found none")
+        for env_id in run.env_ids:
+            if env_id not in vlbench.ENV_IDS:
+                raise ValueError(place + f"env_ids: {unknown('env id', env_id, vlbench.ENV_IDS)}")
+            if run.suite not in suites(env_id):
+                raise ValueError(place + f"suite: {env_id} has no suite {run.suite!r:.40}")
+        if len(set(run.env_ids)) < len(run.env_ids):
+            raise ValueError(place + "env_ids: wanted each once, found one twice")
+        sets = {env_id: frozen_hash(env_id, run.suite) for env_id in run.env_ids}
+        _same(place + "frozen_hashes", sets, run.frozen_hashes)
+        words = {env_id: _prompt_hash(env_id, run.prompt) for env_id in run.env_ids}
+        _same(place + "prompt_hashes", words, run.prompt_hashes)
+        _check_versions(place, run)
+        if run.privileged != (manifest.card.track == "reference"):
+            wanted = "reference" if run.privileged else "another than reference"
+            raise ValueError(f"card.track: wanted {wanted}, since privileged is {run.privileged}, "
+                             f"found {manifest.card.track}")  # fmt: skip
+    together([suite.run for suite in manifest.suites])
+
+
+def _check_versions(place: str, run: RunHeader) -> None:
+    ours, theirs = vlbench.__version__, run.versions.get("vlbench", "none")
+    numbers = [part for part in theirs.split(".") if part.isascii() and part.isdecimal()]
+    if len(numbers) != 3 or theirs != ".".join(numbers) or max(map(len, numbers)) > 4:
+        raise ValueError(f"{place}versions.vlbench: wanted one like {ours}, found {theirs!r:.40}")
+    if [int(n) for n in numbers] > [int(n) for n in ours.split(".")]:
+        raise ValueError(f"{place}versions.vlbench: wanted at most {ours}, this verifier's, found "
+                         f"{theirs}")  # fmt: skip
+
+
+@lru_cache
+def _prompt_hash(env_id: str, prompt: str) -> str:
+    env = gymnasium.make(env_id, prompt=prompt)
+    digest = str(env.unwrapped.prompt.sha256)  # type: ignore[attr-defined]
+    env.close()
+    return digest
+
+
+def _same(place: str, wanted: Any, found: Any) -> None:
+    """Compare plain data; floats to nine digits, since numpy's sums may differ in the last.
+
+    Raises:
+        ValueError: They differ; names the first place.
+    """
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        for name in dict.fromkeys([*wanted, *found]):
+            _same(f"{place}.{name}", wanted.get(name, "none"), found.get(name, "none"))
+    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        for number, pair in enumerate(zip(wanted, found, strict=True)):
+            _same(f"{place}.{number}", *pair)
+    elif isinstance(wanted, float) and isinstance(found, float):
+        if abs(wanted - found) > _CLOSE * max(1.0, abs(wanted)):
+            raise ValueError(f"{place}: wanted {wanted}, found {found}")
+    elif type(wanted) is not type(found) or wanted != found:
+        raise ValueError(f"{place}: wanted {wanted!r:.80}, found {found!r:.80}")
+
+
+def _read(file: str, suite: Suite, data: bytes) -> tuple[Episode, ...]:
+    """Return a part's episodes, which start from the frozen rows, each once and in order."""
+    part, run = suite.part, suite.run
+    changes = {} if run.prompt == "cot" else {"prompt": run.prompt}
+    rows = [
+        (number, row, row.kwargs | changes)
+        for env_id in run.env_ids
+        for number, row in enumerate(frozen_rows(env_id, run.suite))
+    ]
+    episodes: list[Episode] = []
+    for episode in read_episodes(file, part.name, data):
+        place = f"{part.name}:{len(episodes) + 1}"
+        if len(episodes) == len(rows):
+            raise Refused(file, place, f"{episode.key:.80}: wanted the end of the suite, found "
+                          "another episode")  # fmt: skip
+        _check_start(file, place, episode, *rows[len(episodes)])
+        episodes.append(episode)
+    if len(episodes) < len(rows):
+        missing = expected_keys(run)[len(episodes)]
+        raise Refused(file, f"{part.name}:{len(episodes) + 1}",
+                      f"wanted {missing}, found the end of the part")  # fmt: skip
+    errored = sum(episode.end == "errored" for episode in episodes)
+    if errored > MAX_ERRORED * len(episodes):
+        raise Refused(file, part.name, f"wanted at most {MAX_ERRORED:.0%} of {len(episodes)} "
+                      f"episodes errored, found {errored}")  # fmt: skip
+    for name, wanted, found in (
+        ("episodes", len(episodes), part.episodes),
+        ("size", len(data), part.size),
+        ("sha256", sha256(data).hexdigest(), part.sha256),
+    ):
+        if wanted != found:
+            raise Refused(file, MANIFEST, f"{part.name} {name}: wanted {wanted}, found {found}")
+    return tuple(episodes)
+
+
+def _check_start(
+    file: str, place: str, episode: Episode, number: int, row: Row, kwargs: Mapping[str, Any]
+) -> None:
+    wanted = {
+        "schema": SCHEMA, "env_id": row.env_id, "row": number, "repeat": 0,
+        "instance": row.instance, "presentation": row.presentation, "kwargs": kwargs, "seed": None,
+    }  # fmt: skip
+    for name, value in wanted.items():
+        found = getattr(episode, name)
+        if found != value or json.dumps(found) != json.dumps(value) and name != "kwargs":
+            raise Refused(file, place, f"{row.env_id}#{number}/0: {name}: wanted {value!r:.80}, "
+                          f"found {found!r:.80}")  # fmt: skip
+    if episode.end not in ENDS:
+        raise Refused(file, place, f"{episode.key}: end: wanted one of {', '.join(ENDS)}, found "
+                      f"{episode.end!r:.80}")  # fmt: skip
+    if not (episode.turns or episode.final_frame):  # it failed before its first frame
+        for name, value in {"end": "errored", "success": False, "final_state": ""}.items():
+            found = getattr(episode, name)
+            if found != value:
+                raise Refused(file, place, f"{episode.key}: {name}: wanted {value!r}, since "
+                              f"nothing was shown, found {found!r:.80}")  # fmt: skip
+        return
+    shown = episode.turns[0].frame if episode.turns else episode.final_frame
+    if shown != row.frame:
+        raise Refused(file, place, f"{episode.key}: first frame: wanted {row.frame}, found "
+                      f"{shown!r:.80}")  # fmt: skip
+
+
+def _check_numbers(file: str, place: str, suite: Suite, episodes: Sequence[Episode]) -> None:
+    """Compare a manifest's numbers with those that the episodes give."""
+    lost, keys = suite.losses, expected_keys(suite.run)
+    for again in lost.replayed:
+        if again.episode not in keys or len(again.errors) != again.attempts - 1:
+            raise Refused(file, MANIFEST, f"{place}.losses.replayed: wanted episodes of the suite "
+                          f"and an error an attempt, found {again.episode!r:.80}")  # fmt: skip
+    cards, heads = scored(suite.run, episodes)
+    wanted = suite.model_copy(update={
+        "losses": losses(keys, episodes, lost.replayed, lost.damaged_lines),
+        "scorecards": cards,
+        "headlines": heads,
+    })  # fmt: skip
+    try:
+        _same(place, wanted.model_dump(mode="json"), suite.model_dump(mode="json"))
+    except ValueError as error:
+        raise Refused(file, MANIFEST, str(error)) from error
+
+
+def _replay(replayer: Replayer, file: str, place: str, episode: Episode) -> None:
+    try:
+        difference = replayer.replay(episode).divergence
+    except (ValueError, RecursionError) as error:
+        raise Refused(file, place, f"{episode.key}: can't be replayed: {error}") from error
+    if difference is not None:
+        turn = "" if difference.turn is None else f" turn {difference.turn}"
+        raise Refused(file, place, f"{difference.key}{turn}: {difference.field}: wanted "
+                      f"{difference.wanted!r:.80}, found {difference.found!r:.80}")  # fmt: skip
+
+
+def summary(verified: Verified) -> str:
+    """Return what verifying an entry found, for a terminal."""
+    manifest = verified.manifest
+    lines = [f"{verified.file}: {verified.mark}: {manifest.card.name}, {manifest.card.track}"]
+    for suite in manifest.suites:
+        for card in suite.scorecards:
+            normalized = "–" if card.normalized is None else f"{card.normalized:.3f}"
+            lines.append(
+                f"  {card.suite:<4}  {card.env:<22}  {card.episodes:>5} episodes  success "
+                f"{100 * card.success:5.1f} % ({100 * card.success_low:.1f}–"
+                f"{100 * card.success_high:.1f})  normalized {normalized}  errored {card.errored}"
+            )
+        for head in suite.headlines:
+            lines.append(
+                f"  {suite.run.suite:<4}  {head.table}: mean normalized success "
+                f"{head.normalized:.3f} ({head.low:.3f}–{head.high:.3f})"
+            )
+    return "\n".join([*lines, *(f"  flagged: {flag}" for flag in verified.flags)])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Verify entries; exit 0 if all are replayed, 1 if one is refused, 2 on a wrong call."""
+    parser = Parser(prog="python -m leaderboard.verify", description=__doc__, allow_abbrev=False)
+    parser.add_argument("entries", nargs="+", type=Path, metavar="ENTRY.tar.gz")
+    try:
+        paths = parser.parse_args(argv).entries
+        for path in paths:
+            if not (path.exists() or path.is_symlink()):
+                raise ValueError(f"no entry {path}")
+    except ValueError as error:
+        print(f"verify: {error}", file=sys.stderr)
+        return 2
+    refused = 0
+    for path in paths:
+        try:
+            print(summary(verify(path)), flush=True)
+        except Refused as error:
+            refused += 1
+            print(f"refused: {error}", file=sys.stderr)
+    return 1 if refused else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
