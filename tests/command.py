@@ -1,6 +1,7 @@
 """Starting the commands as a user does, in a process and a folder of their own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,13 @@ def start(folder, *arguments, path=()):
     return subprocess.Popen(
         command, cwd=folder, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=_heed_ctrl_c,
     )  # fmt: skip
+
+
+def _heed_ctrl_c():
+    # A shell that starts a job in the background makes it deaf to SIGINT, and so are its children.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def call(folder, *arguments, path=()):

@@ -107,7 +107,7 @@ def change_end(rng, manifest, lines):
     field = rng.choice(["success", "end", "final_state", "final_frame", "error"])
     line = lines[number]
     line[field] = not line["success"] if field == "success" else "truncated"
-    return at(number, f"{key_of(line)}: ", "end: " if field == "error" else f"{field}: ")
+    return at(number, f"{key_of(line)}: ", f"{field}: ")
 
 
 def drop_turn(rng, manifest, lines):
