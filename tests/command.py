@@ -20,11 +20,11 @@ def start(folder, *arguments, path=()):
     return subprocess.Popen(
         command, cwd=folder, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        preexec_fn=_heed_ctrl_c,
+        preexec_fn=heed_ctrl_c,
     )  # fmt: skip
 
 
-def _heed_ctrl_c():
+def heed_ctrl_c():
     # A shell that starts a job in the background makes it deaf to SIGINT, and so are its children.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

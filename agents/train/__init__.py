@@ -1,0 +1,1 @@
+"""Training: a tiny LLaVA, expert transcripts, supervised fine-tuning, and PPO."""

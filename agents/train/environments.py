@@ -1,0 +1,91 @@
+"""Environments of the trainer: names, vectors, and a state that is saved and restored exactly."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+
+import vlbench
+from vlbench.nearest import unknown
+from vlbench.vector import VLVectorEnv
+
+
+def full_id(name: str) -> str:
+    """Return the id that a short name ("NumberLine") stands for.
+
+    Raises:
+        ValueError: No such environment.
+    """
+    short = {env_id.partition("/")[2].partition("-")[0]: env_id for env_id in vlbench.ENV_IDS}
+    env_id = short.get(name, name)
+    if env_id not in gymnasium.registry:
+        raise ValueError(unknown("env id", name, (*vlbench.ENV_IDS, *short)))
+    return env_id
+
+
+def make_env(env_id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, str]:
+    """Return one environment, without Gymnasium's checking wrappers."""
+    return gymnasium.make(env_id, disable_env_checker=True, **kwargs)
+
+
+def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVectorEnv:
+    """Return the native vector environment, which hands out its slab without copies."""
+    envs = gymnasium.make_vec(
+        env_id,
+        num_envs=num_envs,
+        vectorization_mode="vector_entry_point",
+        copy=False,
+        **kwargs,
+    )
+    inner = envs.unwrapped
+    assert isinstance(inner, VLVectorEnv), f"{env_id} has no native vector environment"
+    return inner
+
+
+class Journal:
+    """The replies of the running episodes, from which they can be played again.
+
+    A restored environment stands where it stood, with the same random state: its episode is started
+    from its instance and presentation, and the replies are played again.
+    """
+
+    def __init__(self, envs: VLVectorEnv) -> None:
+        self._envs = envs
+        self._replies: list[list[str]] = [[] for _ in envs.envs]
+
+    def add(self, replies: list[str], ended: Any) -> None:
+        """Note what was just stepped.
+
+        Args:
+            replies: One reply an environment.
+            ended: (N,) bool, whose episode that ended; it has been reset already.
+        """
+        for mine, reply, over in zip(self._replies, replies, ended, strict=True):
+            if over:
+                mine.clear()
+            else:
+                mine.append(reply)
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return what `restore` needs, as plain data."""
+        return [
+            {
+                "instance": env.presentation.instance,
+                "presentation": env.presentation.number,
+                "replies": list(replies),
+                "random": env.np_random.bit_generator.state,
+            }
+            for env, replies in zip(self._envs.envs, self._replies, strict=True)
+        ]
+
+    def restore(self, state: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Bring the environments back to a saved state; return what each shows."""
+        assert len(state) == self._envs.num_envs
+        for env, saved, mine in zip(self._envs.envs, state, self._replies, strict=True):
+            options = {"instance": saved["instance"], "presentation": saved["presentation"]}
+            env.begin(None, options)
+            for reply in saved["replies"]:
+                env.advance(reply)
+            env.np_random.bit_generator.state = saved["random"]
+            mine[:] = saved["replies"]
+        return [dict(env.observe()) for env in self._envs.envs]

@@ -1,0 +1,144 @@
+"""Play frozen rows while training: how well does the policy do on what it never learned?"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import torch
+
+from agents.train.encoding import EncodedPrompt
+from agents.train.environments import make_env
+from agents.train.policy import Policy
+from vlbench import statistics
+from vlbench.instances import Row, frozen_rows
+from vlbench.parsing import parse
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """How the policy did."""
+
+    episodes: int
+    success: statistics.Interval
+    mean_return: float
+    optimal: float
+    """Share of the turns whose action is as good as any."""
+    perceived: float
+    """Share of the turns whose reply says of the picture nothing but the truth; of those that say
+    anything. 0 where none does."""
+    parsed: float
+    """Share of the turns whose reply names an action."""
+
+    def metrics(self) -> dict[str, float]:
+        """Return the numbers under their logged names."""
+        return {
+            "eval/success": self.success.value,
+            "eval/success_low": self.success.low,
+            "eval/success_high": self.success.high,
+            "eval/return": self.mean_return,
+            "eval/optimal": self.optimal,
+            "eval/perceived": self.perceived,
+            "eval/parse_rate": self.parsed,
+            "eval/episodes": self.episodes,
+        }
+
+
+def held_out_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[Row, ...]:
+    """Return the first rows of an environment's frozen test set, under changed keyword arguments.
+
+    Args:
+        env_id: The environment.
+        episodes: How many; 0 for none.
+        kwargs: Keyword arguments that replace the rows' own; `split` and `jitter` have no effect on
+            a row that names its instance and presentation, and are left out.
+    """
+    if not episodes:
+        return ()
+    rules = {name: value for name, value in kwargs.items() if name not in ("split", "jitter")}
+    return tuple(
+        Row(row.env_id, {**row.kwargs, **rules}, row.instance, row.presentation)
+        for row in frozen_rows(env_id, "test")[:episodes]
+    )
+
+
+@dataclass(slots=True)
+class _Game:
+    """An episode in play."""
+
+    env: gymnasium.Env[Any, str]
+    row: Row
+    observation: Any
+    gain: float = 0.0
+    success: bool = False
+
+
+def examine(
+    policy: Policy,
+    rows: Sequence[Row],
+    *,
+    batch: int = 64,
+    generator: torch.Generator | None = None,
+    told: Callable[[str], None] = lambda line: None,
+) -> Exam:
+    """Play rows, many at once.
+
+    Args:
+        policy: Who plays.
+        rows: What is played; at least one.
+        batch: Episodes at once.
+        generator: Source of the draws; None is greedy.
+        told: Told how far it is.
+    """
+    waiting = list(reversed(rows))
+    playing: list[_Game] = []
+    ended: list[_Game] = []
+    turns = optimal = claims = true_claims = parsed = 0
+    spare: dict[str, list[gymnasium.Env[Any, str]]] = {}
+    while waiting or playing:
+        while waiting and len(playing) < batch:
+            playing.append(_start(waiting.pop(), spare))
+        prompts: list[EncodedPrompt] = [policy.encoder.encode(g.observation) for g in playing]
+        replies = policy.generate(prompts, generator)
+        still: list[_Game] = []
+        for game, reply in zip(playing, replies, strict=True):
+            env: Any = game.env.unwrapped
+            read = parse(reply.text, env.vocabulary)
+            values = env.values()
+            claim = env.claims(read.fields).perception
+            turns += 1
+            parsed += read.action is not None
+            claims += claim is not None
+            true_claims += claim is True
+            best = max(values.values())
+            optimal += read.action in values and values[str(read.action)] >= best - 1e-9
+            game.observation, reward, terminated, truncated, info = game.env.step(reply.text)
+            game.gain += float(reward)
+            if terminated or truncated:
+                game.success = info["success"]
+                ended.append(game)
+                spare.setdefault(_place(game.row), []).append(game.env)
+            else:
+                still.append(game)
+        playing = still
+        told(f"evaluation {len(ended)}/{len(rows)} episodes")
+    successes = [game.success for game in ended]
+    return Exam(
+        episodes=len(ended),
+        success=statistics.rate(successes, [game.row.instance for game in ended]),
+        mean_return=sum(game.gain for game in ended) / len(ended),
+        optimal=optimal / turns,
+        perceived=true_claims / claims if claims else 0.0,
+        parsed=parsed / turns,
+    )
+
+
+def _place(row: Row) -> str:
+    return f"{row.env_id} {sorted(row.kwargs.items())}"
+
+
+def _start(row: Row, spare: dict[str, list[gymnasium.Env[Any, str]]]) -> _Game:
+    free = spare.get(_place(row))
+    env = free.pop() if free else make_env(row.env_id, row.kwargs)
+    options = {"instance": row.instance, "presentation": row.presentation}
+    return _Game(env, row, env.reset(options=options)[0])

@@ -1,0 +1,279 @@
+"""Supervised fine-tuning on expert transcripts: `python -m agents.train.sft --model DIR --data F`.
+
+The loss is the mean cross-entropy of the reply's tokens. Writes a checkpoint that plays, and goes
+on where it stopped when it is called again with the same folder.
+"""
+
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from agents.arguments import refuse
+from agents.train import sft_data
+from agents.train.checkpoint import Checkpoints, Interruption, load_state, step_of
+from agents.train.dataclass_arguments import parse_dataclass
+from agents.train.encoding import EncodedPrompt
+from agents.train.evaluation import examine, held_out_rows
+from agents.train.loading import add_lora, load, train_parts
+from agents.train.logbook import Logbook
+from agents.train.policy import Policy, Sampling
+from vlbench.instances import hashed
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of `sft`."""
+
+    model: str
+    """checkpoint to start from: a folder, or hf:<id>"""
+    data: Path
+    """transcripts from sft_data"""
+    out: Path
+    """the run's folder; one that is there goes on"""
+    steps: int = 400
+    """optimizer steps"""
+    batch: int = 16
+    """examples in a step"""
+    micro_batch: int = 16
+    """examples in one forward pass"""
+    lr: float = 1.5e-3
+    """largest learning rate; it rises linearly and falls as a cosine"""
+    warmup: float = 0.03
+    """share of the steps in which the learning rate rises"""
+    weight_decay: float = 0.0
+    """of AdamW"""
+    max_grad_norm: float = 1.0
+    """gradients are scaled down to this norm"""
+    lora: bool = False
+    """train a LoRA adapter instead of the weights themselves"""
+    lora_rank: int = 128
+    """rank of the adapter"""
+    lora_alpha: int = 256
+    """the adapter's output is scaled by alpha / rank"""
+    lora_dropout: float = 0.05
+    """dropout of the adapter's input"""
+    train_vision: str = "all"
+    """what of the picture's way is trained: none, projector or all"""
+    holdout: float = 0.05
+    """share of the episodes whose examples are never learned, only measured"""
+    eval_every: int = 200
+    """steps between measurements on held-out examples; 0 for none"""
+    eval_episodes: int = 0
+    """rows of the frozen test set of each environment that are played greedily at the end"""
+    save_every: int = 1000
+    """steps between checkpoints; there is always one at the end"""
+    tensorboard: bool = False
+    """write TensorBoard events too"""
+    trust_remote_code: bool = False
+    """run code that the checkpoint brings"""
+    seed: int = 0
+    """seed of the order of the examples"""
+
+
+class Examples:
+    """Transcripts, encoded when they are first used.
+
+    Args:
+        examples: The transcripts.
+        policy: Whose processor encodes them.
+    """
+
+    def __init__(self, examples: Sequence[sft_data.Example], policy: Policy) -> None:
+        self._examples = examples
+        self._encoder = policy.encoder
+        self._redrawer = sft_data.Redrawer()
+        self._replies: dict[str, Tensor] = {}
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self._examples)
+
+    def batch(self, indices: Sequence[int]) -> tuple[list[EncodedPrompt], list[Tensor]]:
+        """Return prompts and the replies to learn."""
+        some = [self._examples[i] for i in indices]
+        for example in some:
+            if example.reply not in self._replies:
+                self._replies[example.reply] = self._encoder.encode_reply(example.reply)
+        prompts = [self._encoder.encode(self._redrawer.observation(e)) for e in some]
+        return prompts, [self._replies[example.reply] for example in some]
+
+
+def learning_rate(step: int, config: Config) -> float:
+    """Return the learning rate of a step, 1..steps."""
+    rising = max(1, round(config.warmup * config.steps))
+    if step <= rising:
+        return config.lr * step / rising
+    share = (step - rising) / max(1, config.steps - rising)
+    return config.lr * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def indices_of(step: int, size: int, config: Config) -> list[int]:
+    """Return the examples of a step: epochs of shuffled examples, one after the other."""
+    first = (step - 1) * config.batch
+    chosen: list[int] = []
+    for position in range(first, first + config.batch):
+        epoch, place = divmod(position, size)
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+        if not chosen or place == 0:
+            order = torch.randperm(size, generator=generator).tolist()
+        chosen.append(order[place])
+    return chosen
+
+
+def measure(policy: Policy, examples: Examples, config: Config) -> dict[str, float]:
+    """Return loss and token accuracy on examples, by teacher forcing."""
+    loss = right = tokens = 0.0
+    policy.eval()
+    with torch.no_grad():
+        for start in range(0, len(examples), config.batch):
+            stop = min(start + config.batch, len(examples))
+            prompts, replies = examples.batch(range(start, stop))
+            scores = policy(prompts, replies)
+            wanted = torch.cat([reply.to(policy.device) for reply in replies])
+            guessed = scores.distributions.argmax(-1)[scores.mask]
+            loss -= float(scores.log_probs.sum())
+            right += float((guessed == wanted).sum())
+            tokens += len(wanted)
+    policy.train()
+    return {"heldout/loss": loss / tokens, "heldout/token_accuracy": right / tokens}
+
+
+def train(config: Config) -> Path:
+    """Fine-tune; return the last checkpoint.
+
+    Raises:
+        ValueError: An argument or a file is wrong.
+        OSError: A checkpoint can't be written.
+        KeyboardInterrupt: Stopped, after a checkpoint.
+    """
+    examples = sft_data.read(config.data)
+    held = [hashed(f"{e.instance}|{e.presentation}") < config.holdout * 2**64 for e in examples]
+    config.out.mkdir(parents=True, exist_ok=True)
+    checkpoints = Checkpoints(config.out)
+    resumed = checkpoints.latest()
+    done = step_of(resumed) if resumed else 0
+    torch.manual_seed(config.seed)  # of dropout and a new adapter, which torch gives no generator
+    loaded = load(
+        str(resumed) if resumed else config.model,
+        trainable=True,
+        trust_remote_code=config.trust_remote_code,
+    )
+    model = loaded.model
+    if config.lora and not resumed:
+        model = add_lora(
+            model, rank=config.lora_rank, alpha=config.lora_alpha, dropout=config.lora_dropout,
+            vision=config.train_vision,
+        )  # fmt: skip
+    elif not config.lora:
+        train_parts(model, config.train_vision)
+    policy = Policy(model, loaded.processor, Sampling())
+    weights = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)
+    if resumed:
+        state = load_state(resumed)
+        optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+    learned = Examples([e for e, h in zip(examples, held, strict=True) if not h], policy)
+    unseen = Examples([e for e, h in zip(examples, held, strict=True) if h], policy)
+    if not len(learned):
+        raise ValueError(f"{config.data}: every example is held out (holdout {config.holdout})")
+
+    def save(step: int) -> Path:
+        def write(folder: Path) -> None:
+            model.save_pretrained(folder)
+            loaded.processor.save_pretrained(folder)
+
+        state = {"optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
+        return checkpoints.save(step, write, state)
+
+    log = Logbook(config.out, step=done, tensorboard=config.tensorboard, stream=sys.stderr)
+    log.say(
+        f"{sum(w.numel() for w in weights):,} trained weights; {len(learned)} examples, "
+        f"{len(unseen)} held out" + (f"; goes on after step {done}" if done else "")
+    )
+    policy.train()
+    kept = resumed
+    with Interruption() as interruption, contextlib.closing(log):
+        for step in range(done + 1, config.steps + 1):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, config)
+            chosen = indices_of(step, len(learned), config)
+            prompts, replies = learned.batch(chosen)
+            tokens = sum(map(len, replies))
+            loss = 0.0
+            for start in range(0, len(chosen), config.micro_batch):
+                part = slice(start, start + config.micro_batch)
+                scores = policy(prompts[part], replies[part])
+                share = -scores.log_probs.sum() / tokens
+                share.backward()
+                loss += share.item()
+            norm = torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            metrics = {"loss": loss, "grad_norm": float(norm), "lr": learning_rate(step, config)}
+            if config.eval_every and step % config.eval_every == 0 and len(unseen):
+                metrics |= measure(policy, unseen, config)
+            log.write(step, metrics)
+            log.doing(f"step {step}/{config.steps} loss {loss:.4f}")
+            if "heldout/loss" in metrics or step == config.steps:
+                told = "".join(f" {k} {v:.4f}" for k, v in metrics.items() if k != "lr")
+                log.say(f"step {step}/{config.steps} {log.seconds:.0f} s{told}")
+            stopping = interruption.asked
+            last = step == config.steps or stopping
+            if last or step % config.save_every == 0:
+                kept = save(step)
+            if stopping and step < config.steps:
+                raise KeyboardInterrupt
+        _examine(policy, examples, config, log)
+    assert kept is not None
+    return kept
+
+
+def _examine(
+    policy: Policy, examples: Sequence[sft_data.Example], config: Config, log: Logbook
+) -> None:
+    """Play frozen rows of the environments that were learned."""
+    if not config.eval_episodes:
+        return
+    prompts = {(e.env_id, json.loads(e.kwargs)["prompt"]) for e in examples}
+    metrics: dict[str, Any] = {}
+    for env_id, prompt in sorted(prompts):
+        rows = held_out_rows(env_id, config.eval_episodes, {"prompt": prompt})
+        exam = examine(policy, rows, told=log.doing)
+        log.say(
+            f"{env_id}: success {exam.success.value:.3f} "
+            f"[{exam.success.low:.3f}, {exam.success.high:.3f}] of {exam.episodes}, "
+            f"perceived {exam.perceived:.3f}, optimal {exam.optimal:.3f}, parsed {exam.parsed:.3f}"
+        )
+        metrics |= {f"{name}/{env_id}": value for name, value in exam.metrics().items()}
+    log.write(config.steps, metrics)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train; exit 0 when done, 2 on a wrong call, 1 if a checkpoint failed, 130 on Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        prog = "python -m agents.train.sft"
+        config = parse_dataclass(Config, argv, prog=prog, description=__doc__ or "")
+        print(train(config))
+    except ValueError as error:
+        return refuse("sft", error)
+    except OSError as error:
+        refuse("sft", error)
+        return 1
+    except KeyboardInterrupt:
+        print("sft: stopped after a checkpoint; the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

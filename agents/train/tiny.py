@@ -1,0 +1,210 @@
+"""Build the tiny LLaVA, untrained: `python -m agents.train.tiny --out DIR`.
+
+The architecture, the processor and the chat template are LLaVA's; only the sizes are small, and the
+tokenizer is trained on our own prompts and replies. It exists to be trained on a CPU in minutes.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+import vlbench
+from agents.arguments import refuse
+from agents.train import sft_data
+from agents.train.dataclass_arguments import parse_dataclass
+from vlbench.prompting import VARIANTS
+
+PAD, START, END, IMAGE = "<pad>", "<s>", "</s>", "<image>"
+
+# Runs of words are one piece each, so that BPE can make a token of a phrase of our fixed prompts;
+# digits stand alone, so that no number hides inside a longer token.
+PIECES = Regex(r"\p{N}| ?\p{L}+(?: \p{L}+)*| ?[^\s\p{L}\p{N}]+|\s+")
+
+CHAT_TEMPLATE = """\
+{% for message in messages %}\
+{% if message['role'] == 'assistant' %}ASSISTANT: {% else %}USER: {% endif %}\
+{% if message['content'] is string %}{{ message['content'] }}{% else %}\
+{% for part in message['content'] %}\
+{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}\
+{% endfor %}{% endif %}\
+{% if message['role'] == 'assistant' %}</s>{% else %}\n{% endif %}\
+{% endfor %}\
+{% if add_generation_prompt %}ASSISTANT: {% endif %}"""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of `tiny`."""
+
+    out: Path
+    """folder to write"""
+    image_size: int = 96
+    """side of the picture that the model sees, in pixels; a multiple of the patch"""
+    patch_size: int = 16
+    """side of a patch, in pixels"""
+    width: int = 96
+    """width of the vision tower and of the language model"""
+    vision_layers: int = 2
+    """layers of the vision tower"""
+    text_layers: int = 2
+    """layers of the language model"""
+    heads: int = 4
+    """attention heads of both"""
+    vocab_size: int = 2048
+    """largest size of the tokenizer"""
+    init_std: float = 0.08
+    """standard deviation of the initial weights; at the usual 0.02 so small a model learns to read
+    no picture"""
+    seed: int = 0
+    """seed of the weights"""
+
+
+def corpus() -> Iterator[str]:
+    """Yield every task's prompts and many expert replies."""
+    for env_id in vlbench.ENV_IDS:
+        for variant in VARIANTS:
+            config = sft_data.Config(
+                out=Path(), env=env_id, episodes=40, off_path=0.3, prompt=variant, split="train"
+            )
+            for example in sft_data.transcripts(config):
+                yield from (f"USER: \n{example.prompt}\n", f"ASSISTANT: {example.reply}")
+
+
+def make_tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer on our own texts; the same texts give the same tokens."""
+    tokenizer = Tokenizer(models.BPE(unk_token=None))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(PIECES, "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ])  # fmt: skip
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[PAD, START, END, IMAGE],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus(), trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        bos_token=START,
+        eos_token=END,
+        extra_special_tokens={"image_token": IMAGE},
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def make_processor(config: Config) -> LlavaProcessor:
+    """Return the processor: LLaVA's, with our tokenizer, and white as the picture's zero."""
+    side = {"height": config.image_size, "width": config.image_size}
+    return LlavaProcessor(
+        image_processor=CLIPImageProcessorPil(
+            size=side,
+            crop_size=side,
+            image_mean=[1.0] * 3,
+            image_std=[0.5] * 3,
+        ),
+        tokenizer=make_tokenizer(config.vocab_size),
+        patch_size=config.patch_size,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def make_model(config: Config, tokenizer: Any) -> LlavaForConditionalGeneration:
+    """Return the model, in float32, with random weights that follow from the seed."""
+    sizes = {
+        "hidden_size": config.width,
+        "intermediate_size": 4 * config.width,
+        "num_attention_heads": config.heads,
+        "initializer_range": config.init_std,
+    }
+    vision = CLIPVisionConfig(
+        **sizes,
+        num_hidden_layers=config.vision_layers,
+        image_size=config.image_size,
+        patch_size=config.patch_size,
+        initializer_factor=config.init_std / 0.02,
+        projection_dim=config.width,
+    )
+    text = LlamaConfig(
+        **sizes,
+        num_hidden_layers=config.text_layers,
+        num_key_value_heads=config.heads,
+        vocab_size=len(tokenizer),
+        max_position_embeddings=1024,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        tie_word_embeddings=False,
+    )
+    llava = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE),
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+        image_seq_length=(config.image_size // config.patch_size) ** 2,
+        initializer_range=config.init_std,
+        tie_word_embeddings=False,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = LlavaForConditionalGeneration(llava)
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    return model
+
+
+def build(config: Config) -> None:
+    """Write an untrained tiny LLaVA.
+
+    Raises:
+        ValueError: The sizes don't fit together.
+    """
+    if config.image_size % config.patch_size:
+        raise ValueError(
+            f"image-size {config.image_size} must be a multiple of patch-size {config.patch_size}"
+        )
+    if config.width % config.heads:
+        raise ValueError(f"width {config.width} must be a multiple of heads {config.heads}")
+    transformers.utils.logging.disable_progress_bar()
+    processor = make_processor(config)
+    model = make_model(config, processor.tokenizer)
+    model.save_pretrained(config.out)
+    processor.save_pretrained(config.out)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    print(f"{count:,} parameters, {len(processor.tokenizer)} tokens in {config.out}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the folder; exit 0 when done, 2 on a wrong call."""
+    try:
+        argv = sys.argv[1:] if argv is None else argv
+        prog = "python -m agents.train.tiny"
+        build(parse_dataclass(Config, argv, prog=prog, description=__doc__ or ""))
+    except (ValueError, OSError) as error:
+        return refuse("tiny", error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

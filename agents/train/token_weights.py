@@ -1,0 +1,71 @@
+"""From the span of an action in a reply's text to a weight for each of its tokens.
+
+log π(turn) = Σ_t w_t log p(token t), with w_t = λ before the action and 1 from it to the end
+(RL4VLM, section 4.2: log π = λ log p(thoughts) + log p(action)).
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Decode = Callable[[Sequence[int]], str]
+"""Token ids → text, as the reply's text was made; longer prefixes of ids give no shorter texts."""
+
+
+def first_token_of(ids: Sequence[int], text: str, start: int, decode: Decode) -> int:
+    """Return the index of the first token that reaches beyond a character.
+
+    A token that straddles the character is it. The tokens are decoded, never encoded again: what
+    was sampled needn't be what the tokenizer would make of the text.
+
+    Args:
+        ids: The reply's n tokens.
+        text: `decode(ids)`.
+        start: Index of the character.
+        decode: Token ids → text.
+    """
+    low, high = 0, len(ids) - 1  # the answer is in low..high
+    while low < high:
+        middle = (low + high) // 2
+        if _agreeing(decode(ids[: middle + 1]), text) > start:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _agreeing(prefix: str, text: str) -> int:
+    """Return how many characters a decoded prefix has in common with the text.
+
+    They differ where a character's bytes are cut, which decodes to U+FFFD.
+    """
+    if text.startswith(prefix):
+        return len(prefix)
+    return next(i for i, (a, b) in enumerate(zip(prefix, text, strict=False)) if a != b)
+
+
+def token_weights(
+    ids: Sequence[int],
+    text: str,
+    span: tuple[int, int] | None,
+    thought_weight: float,
+    decode: Decode,
+) -> Tensor:
+    """Return the weight of each token in log π.
+
+    Args:
+        ids: The reply's n tokens, end token included.
+        text: The reply's text.
+        span: Characters of the deciding action field; None gives every token the weight 1, so that
+            a reply that can't be read is punished in full whatever λ is.
+        thought_weight: λ.
+        decode: Token ids → text.
+
+    Returns:
+        (n,) float32.
+    """
+    weights = torch.ones(len(ids))
+    if span is not None:
+        weights[: first_token_of(ids, text, span[0], decode)] = thought_weight
+    return weights

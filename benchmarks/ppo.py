@@ -1,0 +1,233 @@
+"""One PPO iteration against the original's way of doing it, and against the limit.
+
+    python benchmarks/ppo.py [--json] [--model DIR] [--turns 64]
+
+All three do the same turns of NumberLine with the same tiny LLaVA (frozen tower, as in the
+original, whose tower runs without gradients), on one thread; figures are CPU seconds:
+
+- `original`: one reply at a time through `generate`, which keeps scores and hidden states; a second
+  forward over the prompt and a reply padded to twice the longest, for log-probabilities and value;
+  updates one turn at a time over the same padded length; the tower at every call.
+- `ours`: `agents.train.ppo`'s rollout and update, as they are.
+- `limit`: batched decoding without any bookkeeping, as many steps as the replies took, and one
+  forward and backward over the same tokens an epoch, with features of the tower at hand.
+
+Give a `--model` that has learned NumberLine: an untrained one writes replies of `--tokens` tokens.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from agents.train import losses, ppo, tiny
+from agents.train.encoding import pixels
+from agents.train.environments import Journal, make_envs
+from agents.train.monitors import EpisodeMonitor
+from agents.train.policy import LEAST_LOG
+
+
+def seconds(act: Any) -> tuple[float, Any]:
+    start = time.process_time()
+    result = act()
+    return time.process_time() - start, result
+
+
+class Bench:
+    """A policy and its environments, run in three ways."""
+
+    def __init__(self, config: ppo.Config) -> None:
+        torch.manual_seed(0)
+        self.config = config
+        self.policy, _ = ppo.build_policy(config, config.model, resumed=False)
+        self.optimizer = torch.optim.Adam(
+            [weight for weight in self.policy.parameters() if weight.requires_grad], lr=0.0
+        )
+        envs = make_envs("vlbench/NumberLine-v0", config.num_envs, {})
+        shown = ppo.split_observations(envs.reset(seed=0)[0])
+        episodes = EpisodeMonitor(config.num_envs)
+        self.actors = ppo.Actors(envs, Journal(envs), episodes, shown)
+
+    def ours(self) -> tuple[dict[str, float], Any]:
+        """Time rollout and update; picture caches are cold."""
+        policy, config = self.policy, self.config
+        policy.encoder = type(policy.encoder)(policy.encoder.processor)
+        generator = torch.Generator().manual_seed(0)
+        rolled, (buffer, _) = seconds(
+            lambda: ppo.rollout(policy, self.actors, config, generator, lambda line: None)
+        )
+        shuffler = torch.Generator().manual_seed(0)
+        updated, _ = seconds(
+            lambda: ppo.update(policy, None, self.optimizer, buffer, config, shuffler, actor=True)
+        )
+        return {"rollout": rolled, "update": updated}, buffer
+
+    def limit(self, buffer: Any) -> dict[str, float]:
+        """Time bare decoding and bare forward-backward over a rollout's tokens."""
+        policy, config = self.policy, self.config
+        samples = [sample for step in buffer.turns for sample in step]
+
+        @torch.no_grad()
+        def decode() -> None:
+            for step in buffer.turns:
+                batch = policy._batch([sample.prompt for sample in step], None)
+                mask = batch["attention_mask"]
+                logits, _, cache = policy._run(batch, keep=1)
+                for _ in range(max(len(sample.ids) for sample in step) - 1):
+                    mask = torch.cat([mask, mask.new_ones(len(step), 1)], dim=1)
+                    token = logits[:, -1:].argmax(-1)
+                    positions = mask.sum(-1, keepdim=True) - 1
+                    given = {"input_ids": token, "attention_mask": mask, "position_ids": positions}
+                    given["past_key_values"] = cache
+                    logits, _, cache = policy._run(given, keep=1)
+
+        def learn() -> None:
+            for start in range(0, len(samples) * config.epochs, config.minibatch):
+                part = [samples[i % len(samples)] for i in range(start, start + config.minibatch)]
+                replies = [sample.ids for sample in part]
+                longest = max(map(len, replies))
+                batch = policy._batch([sample.prompt for sample in part], replies)
+                logits, _, _ = policy._run(batch, keep=longest + 1)
+                wanted = batch["input_ids"][:, -longest:].reshape(-1)
+                flat = logits[:, :-1].reshape(len(wanted), -1)
+                torch.nn.functional.cross_entropy(flat, wanted).backward()
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+
+        return {"rollout": seconds(decode)[0], "update": seconds(learn)[0]}
+
+    def original(self, buffer: Any, share: float) -> dict[str, float]:
+        """Time the original's way on a share of the turns, and scale up."""
+        policy, config = self.policy, self.config
+        samples = [sample for step in buffer.turns for sample in step]
+        samples = samples[: max(1, round(share * len(samples)))]
+        padded = 2 * config.max_new_tokens
+        model = policy.model
+
+        def given(sample: Any) -> dict[str, Any]:
+            batch = policy.encoder.collate([sample.prompt])
+            return {**batch, **pixels([sample.prompt])}
+
+        def score(sample: Any) -> tuple[torch.Tensor, torch.Tensor]:
+            batch = given(sample)
+            reply = torch.zeros(1, padded, dtype=torch.int64)
+            reply[0, : len(sample.ids)] = sample.ids
+            batch["input_ids"] = torch.cat([batch["input_ids"], reply], dim=1)
+            seen = (reply != 0).long()
+            batch["attention_mask"] = torch.cat([batch["attention_mask"], seen], dim=1)
+            out = model(**batch, output_hidden_states=True)
+            log_probs = out.logits.float().log_softmax(-1)
+            taken = log_probs[:, -padded - 1 : -1].gather(-1, reply[..., None])[..., 0]
+            asked = out.hidden_states[-1][:, -padded - 1]
+            assert policy.value_head is not None
+            return (taken.clamp_min(LEAST_LOG) * seen).sum(-1), policy.value_head(asked)
+
+        @torch.no_grad()
+        def act() -> list[torch.Tensor]:
+            old = []
+            for sample in samples:
+                model.generate(
+                    **given(sample), do_sample=True, max_new_tokens=len(sample.ids),
+                    min_new_tokens=len(sample.ids), return_dict_in_generate=True,
+                    output_scores=True, output_hidden_states=True,
+                )  # fmt: skip
+                old.append(score(sample)[0])
+            return old
+
+        def learn(old: list[torch.Tensor]) -> None:
+            for epoch in range(config.epochs):
+                for number, (sample, before) in enumerate(zip(samples, old, strict=True)):
+                    new, value = score(sample)
+                    ratio = losses.ratio_of(new, before)
+                    loss = losses.surrogate(ratio, torch.ones(1), config.clip)
+                    (loss + value.square().sum()).backward()
+                    if (epoch * len(samples) + number + 1) % config.minibatch == 0:
+                        self.optimizer.step()
+                        self.optimizer.zero_grad()
+            self.optimizer.zero_grad()
+
+        acted, old = seconds(act)
+        learned = seconds(lambda: learn(old))[0]
+        return {"rollout": acted / share, "update": learned / share}
+
+
+def profiled(bench: Bench) -> list[dict[str, Any]]:
+    """Return the costliest operators of one iteration."""
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        bench.ours()
+    events = sorted(found.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    whole = sum(event.self_cpu_time_total for event in events)
+    return [
+        {"operator": e.key, "share": round(e.self_cpu_time_total / whole, 3), "calls": e.count}
+        for e in events[:12]
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", help="a tiny LLaVA that has learned NumberLine")
+    parser.add_argument("--envs", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=4, help="the original has 4")
+    parser.add_argument("--tokens", type=int, default=256, help="longest reply, as in the original")
+    parser.add_argument(
+        "--share", type=float, default=0.125, help="of the turns, the original's way"
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--train-vision", default="none")
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        if not options.model:
+            tiny.build(tiny.Config(out=Path(folder)))
+        config = ppo.Config(
+            model=options.model or folder, num_envs=options.envs, num_steps=options.steps,
+            epochs=options.epochs, max_new_tokens=options.tokens, theme="classic",
+            train_vision=options.train_vision, minibatch=64, micro_batch=64,
+        )  # fmt: skip
+        bench = Bench(config)
+        bench.ours()  # the first pass pays for allocations
+        rounds: list[dict[str, dict[str, float]]] = []
+        for _ in range(options.rounds):
+            ours, buffer = bench.ours()
+            limit = bench.limit(buffer)
+            original = bench.original(buffer, options.share)
+            rounds.append({"original": original, "ours": ours, "limit": limit})
+        best = {
+            name: {part: min(r[name][part] for r in rounds) for part in ("rollout", "update")}
+            for name in ("original", "ours", "limit")
+        }
+        whole = {name: sum(parts.values()) for name, parts in best.items()}
+        result = {
+            "turns": options.envs * options.steps,
+            "epochs": options.epochs,
+            "tokens_per_reply": sum(len(s.ids) for step in buffer.turns for s in step)
+            / len(buffer),
+            "seconds": best,
+            "times_the_original": whole["original"] / whole["ours"],
+            "times_the_limit": whole["ours"] / whole["limit"],
+        }
+        if options.profile:
+            result["profile"] = profiled(bench)
+    if options.json:
+        print(json.dumps(result))
+        return
+    print(f"{result['turns']} turns, {options.epochs} epochs, best of {options.rounds} rounds")
+    for name, parts in best.items():
+        told = "  ".join(f"{part} {value:7.2f} s" for part, value in parts.items())
+        print(f"{name:9} {told}  in all {whole[name]:7.2f} s")
+    print(f"{result['times_the_original']:.1f} x the original's speed")
+    print(f"{result['times_the_limit']:.2f} x the limit's time")
+    for row in result.get("profile", []):
+        print(f"  {row['share']:6.1%} {row['calls']:7} {row['operator']}")
+
+
+if __name__ == "__main__":
+    main()
