@@ -118,7 +118,8 @@ def _wait(error: ProviderError, retries: int) -> float:
     if error.retry_after is not None:
         return max(error.retry_after, 0.0)
     longest: float = min(FIRST_WAIT * 2**retries, LONGEST_WAIT)
-    return longest * random.uniform(0.5, 1.0)  # so that calls that failed together part
+    # Calls that failed together part; nothing of a run may depend on these draws.
+    return longest * random.SystemRandom().uniform(0.5, 1.0)
 
 
 def is_transient(status: int) -> bool:

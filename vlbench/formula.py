@@ -98,7 +98,7 @@ def _apply(frame: Frame, operand: int) -> Frame | None:
 
 
 @lru_cache(maxsize=1024)
-def _parts(cards: Cards) -> tuple[tuple[Cards, Cards], ...]:
+def parts(cards: Cards) -> tuple[tuple[Cards, Cards], ...]:
     """Return every (chosen, left) split of some sorted cards with a card chosen, once each."""
     splits: dict[Cards, Cards] = {}
     for mask in range(1, 1 << len(cards)):
@@ -130,7 +130,7 @@ def _closings(frame: Frame, cards: Cards, grammar: Grammar) -> dict[int, int]:
                 if length + 1 < fewest.get(value, 99):
                     fewest[value] = length + 1
         return fewest
-    for chosen, left in _parts(cards):
+    for chosen, left in parts(cards):
         if not left and frame == Frame() and len(chosen) > 1:
             continue  # a parenthesis around a whole frame gains nothing, and would never end
         for operand, written in _operands(chosen, grammar).items():
@@ -148,7 +148,7 @@ def _finish(outer: tuple[Frame, ...], frame: Frame, cards: Cards, goal: int, g: 
     if not outer:
         return _closings(frame, cards, g).get(goal, 99)
     fewest = 99
-    for chosen, left in (((), cards), *_parts(cards)):
+    for chosen, left in (((), cards), *parts(cards)):
         for operand, written in _closings(frame, chosen, g).items():
             after = _apply(outer[-1], operand)
             if after is not None:

@@ -1,6 +1,7 @@
 """Checkpoints that are whole or not there, and runs that stop at a safe point."""
 
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -110,7 +111,7 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(
             checkpoint / STATE, map_location="cpu", weights_only=True
         )
-    except Exception as error:  # pickle, zip and torch each have their own
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise ValueError(
             f"{checkpoint / STATE} can't be read ({_reason(error)}); delete {checkpoint} to go on "
             "from the one before"

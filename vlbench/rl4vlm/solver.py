@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vlbench.formula import Cards, Grammar
+from vlbench.formula import Cards, Grammar, parts
 
 UNREACHABLE = 99
 
@@ -46,16 +46,6 @@ class Partial:
         return Partial(self.total, self.term, operator)
 
 
-@lru_cache(maxsize=1024)
-def _splits(cards: Cards) -> tuple[tuple[Cards, Cards], ...]:
-    """Return every (chosen, left) split of sorted cards with a card chosen, once each."""
-    splits: dict[Cards, Cards] = {}
-    for mask in range(1, 1 << len(cards)):
-        chosen = tuple(card for i, card in enumerate(cards) if mask >> i & 1)
-        splits[chosen] = tuple(card for i, card in enumerate(cards) if not mask >> i & 1)
-    return tuple(splits.items())
-
-
 @lru_cache(maxsize=8192)
 def _operands(cards: Cards, grammar: Grammar) -> dict[float, int]:
     """Return value → fewest tokens of the operands made of exactly these cards."""
@@ -77,7 +67,7 @@ def _endings(partial: Partial, cards: Cards, grammar: Grammar) -> dict[float, in
             for value, length in _endings(partial.with_operator(operator), cards, grammar).items():
                 fewest[value] = min(length + 1, fewest.get(value, UNREACHABLE))
         return fewest
-    for chosen, left in _splits(cards):
+    for chosen, left in parts(cards):
         if not left and partial == Partial() and len(chosen) > 1:
             continue  # parentheses around a whole level gain nothing, and would never end
         for operand, written in _operands(chosen, grammar).items():
@@ -95,7 +85,7 @@ def _fewest(levels: tuple[Partial, ...], cards: Cards, target: int, grammar: Gra
     if not outer:
         return _endings(inner, cards, grammar).get(target, UNREACHABLE)
     fewest = UNREACHABLE
-    for chosen, left in (((), cards), *_splits(cards)):
+    for chosen, left in (((), cards), *parts(cards)):
         for operand, written in _endings(inner, chosen, grammar).items():
             after = outer[-1].with_operand(operand)
             if after is not None:
