@@ -226,6 +226,26 @@ def test_expert_transcripts_are_train_instances_with_truthful_fields(tmp_path):
     assert {split_of(hand, game.test_share) for hand in hands} == {"train"}
 
 
+def test_reading_examples_say_what_the_picture_shows_and_have_no_prompt(tmp_path):
+    config = sft_data.Config(tmp_path / "x", "NumberLine,EZPoints,Points24,Blackjack", episodes=6,
+                             off_path=0.3, reading=True)  # fmt: skip
+    seen = set()
+    for example in sft_data.transcripts(config):
+        env = gymnasium.make(example.env_id, **json.loads(example.kwargs)).unwrapped
+        env.reset(options={"instance": example.instance, "presentation": example.presentation})
+        info = {}
+        for action in example.played:
+            info = env.step(vlbench.reply(action))[4]
+        facts = info.get("facts", env._facts)
+        fields = json.loads(example.reply)
+        shown = {name.replace(" number", "").replace(" ", "_"): v for name, v in fields.items()}
+        assert all(facts[name] == (tuple(v) if isinstance(v, list) else v)
+                   for name, v in shown.items())  # fmt: skip
+        assert sft_data.Redrawer().observation(example)["text"] == "" == example.prompt
+        seen |= set(fields)
+    assert seen == {"current number", "target number", "cards", "dealer card", "player cards"}
+
+
 def test_a_full_disk_leaves_the_last_good_checkpoint(checkpoint, tmp_path, monkeypatch):
     config = ppo.Config(model=str(checkpoint), out=tmp_path, iterations=1, save_every=1, **FAST)
     good = ppo.train(config)

@@ -19,7 +19,7 @@ import vlbench
 from agents.arguments import refuse
 from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.environments import full_id, make_env
-from agents.train.thoughts import THOUGHTS, Fields, Scene
+from agents.train.thoughts import SEEN, THOUGHTS, Fields, Scene
 from vlbench.picture import Frame
 
 
@@ -40,6 +40,9 @@ class Config:
     states off the expert's path appear, with the expert's recovery as the reply"""
     prompt: str = "cot"
     """variant of the prompt; under action_only the replies have no thoughts"""
+    reading: bool = False
+    """learn to read first, as LLaVA does from captions: no prompt, and replies that only say what
+    the picture shows"""
     split: str = "train"
     """instances that are dealt: train, test or all"""
     theme: str = "train"
@@ -64,7 +67,7 @@ class Example:
     played: list[str]
     """Actions before this turn."""
     prompt: str
-    """The text of the observation."""
+    """The text of the observation; "" where only reading is learned."""
     reply: str
     """What to learn."""
     action: str
@@ -110,14 +113,18 @@ def _episode(
         written = expert
         if rng.random() < config.noise:
             written = _another(expert, info["legal_actions"], rng)
+        if config.reading:
+            reply = json.dumps({name: thoughts[name] for name in SEEN if name in thoughts})
+        else:
+            reply = _reply({} if config.prompt == "action_only" else thoughts, written)
         yield Example(
             env_id=env_id,
             kwargs=json.dumps(kwargs),
             instance=info["instance"],
             presentation=info["presentation"],
             played=list(played),
-            prompt=observation["text"],
-            reply=_reply({} if config.prompt == "action_only" else thoughts, written),
+            prompt="" if config.reading else observation["text"],
+            reply=reply,
             action=written,
             expert=expert,
         )
@@ -160,12 +167,12 @@ class Redrawer:
         shown: Any = env.reset(options=options)[0]
         for action in example.played:
             shown = env.step(vlbench.reply(action))[0]
-        if shown["text"] != example.prompt:
+        if example.prompt not in ("", shown["text"]):
             raise ValueError(
                 f"{example.instance}: the example's prompt isn't the environment's; "
                 "write the data anew with this version"
             )
-        return dict(shown)
+        return {**shown, "text": example.prompt}
 
     def image(self, example: Example) -> Frame:
         """Return the picture of an example."""

@@ -30,6 +30,9 @@ class Scene:
 
 Fields = dict[str, Any]
 
+SEEN = ("current number", "target number", "cards", "dealer card", "player cards")
+"""Fields that are read off the picture, and follow from nothing else."""
+
 
 def number_line(scene: Scene) -> Fields:
     """Both numbers, and how they compare."""
@@ -64,13 +67,14 @@ def formula(scene: Scene) -> Fields | None:
 
 
 def blackjack(scene: Scene) -> Fields:
-    """The total, the dealer's open card, and whether an ace makes the total soft."""
+    """All cards, their total, and whether an ace makes it soft."""
     total = scene.facts["player_total"]
     kind = "soft" if scene.facts["usable_ace"] else "hard"
     dealer = scene.facts["dealer_card"]
     return {
-        "player total": total,
         "dealer card": dealer,
+        "player cards": scene.facts["player_cards"],
+        "player total": total,
         "thoughts": f"{kind} {total} against {dealer}",
     }
 

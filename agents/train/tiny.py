@@ -23,7 +23,6 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-import vlbench
 from agents.arguments import refuse
 from agents.train import sft_data
 from agents.train.dataclass_arguments import parse_dataclass
@@ -32,8 +31,8 @@ from vlbench.prompting import VARIANTS
 PAD, START, END, IMAGE = "<pad>", "<s>", "</s>", "<image>"
 
 # Runs of words are one piece each, so that BPE can make a token of a phrase of our fixed prompts;
-# digits stand alone, so that no number hides inside a longer token.
-PIECES = Regex(r"\p{N}| ?\p{L}+(?: \p{L}+)*| ?[^\s\p{L}\p{N}]+|\s+")
+# numbers stand alone, so that none hides inside a longer token and small ones are a token each.
+PIECES = Regex(r" ?\p{N}+| ?\p{L}+(?: \p{L}+)*| ?[^\s\p{L}\p{N}]+|\s+")
 
 CHAT_TEMPLATE = """\
 {% for message in messages %}\
@@ -53,6 +52,8 @@ class Config:
 
     out: Path
     """folder to write"""
+    env: str = "NumberLine,EZPoints,Points24,Blackjack"
+    """environments whose texts the tokenizer is made for, by id or short name, with commas"""
     image_size: int = 96
     """side of the picture that the model sees, in pixels; a multiple of the patch"""
     patch_size: int = 16
@@ -74,18 +75,15 @@ class Config:
     """seed of the weights"""
 
 
-def corpus() -> Iterator[str]:
-    """Yield every task's prompts and many expert replies."""
-    for env_id in vlbench.ENV_IDS:
-        for variant in VARIANTS:
-            config = sft_data.Config(
-                out=Path(), env=env_id, episodes=40, off_path=0.3, prompt=variant, split="train"
-            )
-            for example in sft_data.transcripts(config):
-                yield from (f"USER: \n{example.prompt}\n", f"ASSISTANT: {example.reply}")
+def corpus(env: str) -> Iterator[str]:
+    """Yield the prompts of environments, and many expert replies."""
+    for variant in VARIANTS:
+        config = sft_data.Config(Path(), env, episodes=40, off_path=0.3, prompt=variant)
+        for example in sft_data.transcripts(config):
+            yield from (f"USER: \n{example.prompt}\n", f"ASSISTANT: {example.reply}")
 
 
-def make_tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
+def make_tokenizer(env: str, vocab_size: int) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE tokenizer on our own texts; the same texts give the same tokens."""
     tokenizer = Tokenizer(models.BPE(unk_token=None))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
@@ -99,7 +97,7 @@ def make_tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(corpus(), trainer)
+    tokenizer.train_from_iterator(corpus(env), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
@@ -121,7 +119,7 @@ def make_processor(config: Config) -> LlavaProcessor:
             image_mean=[1.0] * 3,
             image_std=[0.5] * 3,
         ),
-        tokenizer=make_tokenizer(config.vocab_size),
+        tokenizer=make_tokenizer(config.env, config.vocab_size),
         patch_size=config.patch_size,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
