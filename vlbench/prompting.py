@@ -78,8 +78,8 @@ def messages(observation: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return an observation as chat messages with content parts.
 
     Args:
-        observation: `image` ((300, 300, 3) uint8), `text`, and, where the harness keeps a history,
-            `history`: a sequence of `Exchange`, oldest first.
+        observation: `image` ((300, 300, 3) uint8; not for text alone), `text`, and, where the
+            harness keeps a history, `history`: a sequence of `Exchange`, oldest first.
 
     Returns:
         `{"role": "user", "content": [{"type": "image", "image": array}, {"type": "text", …}]}` for
@@ -94,5 +94,7 @@ def messages(observation: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _user(observation: Mapping[str, Any]) -> dict[str, Any]:
-    image = {"type": "image", "image": observation["image"]}
-    return {"role": "user", "content": [image, {"type": "text", "text": observation["text"]}]}
+    text = {"type": "text", "text": observation["text"]}
+    if "image" not in observation:
+        return {"role": "user", "content": [text]}
+    return {"role": "user", "content": [{"type": "image", "image": observation["image"]}, text]}

@@ -149,7 +149,8 @@ class Encoder:
 
     def _sequences(self, text: str, pictures: int) -> dict[str, Tensor]:
         """Tokenize a prompt, with as many image tokens as pictures of our size have."""
-        made = self.processor(text=[text], images=[self._blank] * pictures, return_tensors="pt")
+        blanks = [self._blank] * pictures or None
+        made = self.processor(text=[text], images=blanks, return_tensors="pt")
         shape = made["input_ids"].shape
         return {
             name: tensor[0]

@@ -155,7 +155,8 @@ def train(config: Config) -> Path:
         KeyboardInterrupt: Stopped, after a checkpoint.
     """
     examples = sft_data.read(config.data)
-    held = [hashed(f"{e.instance}|{e.presentation}") < config.holdout * 2**64 for e in examples]
+    shares = [hashed(f"{e.instance or e.prompt}|{e.presentation}") / 2**64 for e in examples]
+    held = [share < config.holdout for share in shares]
     config.out.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(config.out)
     resumed = checkpoints.latest()
@@ -243,7 +244,8 @@ def _examine(
     """Play frozen rows of the environments that were learned."""
     if not config.eval_episodes:
         return
-    prompts = {(e.env_id, json.loads(e.kwargs)["prompt"]) for e in examples}
+    played = [example for example in examples if example.env_id]
+    prompts = {(e.env_id, json.loads(e.kwargs)["prompt"]) for e in played}
     metrics: dict[str, Any] = {}
     for env_id, prompt in sorted(prompts):
         rows = held_out_rows(env_id, config.eval_episodes, {"prompt": prompt})

@@ -7,7 +7,7 @@ Each line is one turn: the prompt as shown, the reply to learn, and what redraws
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import vlbench
 from agents.arguments import refuse
 from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.environments import full_id, make_env
-from agents.train.thoughts import SEEN, THOUGHTS, Fields, Scene
+from agents.train.thoughts import SEEN, THOUGHTS, Fields, Scene, Thought
 from vlbench.picture import Frame
 
 
@@ -60,6 +60,7 @@ class Example:
     """One turn of a transcript."""
 
     env_id: str
+    """"" for text without a picture."""
     kwargs: str
     """Keyword arguments of the environment, as JSON (so that every row has the same columns)."""
     instance: str
@@ -106,17 +107,18 @@ def _episode(
     played: list[str] = []
     while True:
         scene = Scene(inner.game, state, info["facts"], inner.turns_left)
-        thoughts = THOUGHTS[inner.game.name](scene) if inner.game.name in THOUGHTS else {}
-        if thoughts is None:
+        think = THOUGHTS.get(inner.game.name)
+        thought = think(scene) if think else Thought({}, scene.action)
+        if thought is None:
             return
-        expert = scene.action
+        fields, expert = thought.fields, thought.action
         written = expert
         if rng.random() < config.noise:
             written = _another(expert, info["legal_actions"], rng)
         if config.reading:
-            reply = json.dumps({name: thoughts[name] for name in SEEN if name in thoughts})
+            reply = json.dumps({name: fields[name] for name in SEEN if name in fields})
         else:
-            reply = _reply({} if config.prompt == "action_only" else thoughts, written)
+            reply = _reply({} if config.prompt == "action_only" else fields, written)
         yield Example(
             env_id=env_id,
             kwargs=json.dumps(kwargs),
@@ -156,9 +158,13 @@ class Redrawer:
     def observation(self, example: Example) -> dict[str, Any]:
         """Return the observation of an example: `image` (300, 300, 3) uint8, and `text`.
 
+        One without an environment is text alone.
+
         Raises:
             ValueError: The environment doesn't say what the example says.
         """
+        if not example.env_id:
+            return {"text": example.prompt}
         place = (example.env_id, example.kwargs)
         if place not in self._envs:
             self._envs[place] = make_env(example.env_id, json.loads(example.kwargs))
@@ -178,6 +184,18 @@ class Redrawer:
         """Return the picture of an example."""
         frame: Frame = self.observation(example)["image"]
         return frame
+
+
+def write(path: Path, examples: Iterable[Example]) -> int:
+    """Write a file of transcripts, whole or not at all; return its number of lines."""
+    lines = 0
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        for example in examples:
+            file.write(json.dumps(dataclasses.asdict(example), ensure_ascii=False) + "\n")
+            lines += 1
+    partial.replace(path)
+    return lines
 
 
 def read(path: Path) -> list[Example]:
@@ -210,14 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in ("noise", "off_path"):
             if not 0 <= getattr(config, name) <= 1:
                 raise ValueError(f"{name} is a share, 0..1; got {getattr(config, name)}")
-        lines = 0
-        partial = config.out.with_name(f"{config.out.name}.partial")
-        with partial.open("w", encoding="utf-8") as file:
-            for example in transcripts(config):
-                row = dataclasses.asdict(example)
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                lines += 1
-        partial.replace(config.out)
+        lines = write(config.out, transcripts(config))
         print(f"{lines} turns of {config.episodes} episodes an environment in {config.out}")
     except (ValueError, OSError) as error:
         return refuse("sft_data", error)

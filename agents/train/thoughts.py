@@ -4,12 +4,18 @@ The fields are those that the prompts ask for, in their order, and short: a smal
 every token of them.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from agents.train.search import work
 from vlbench.game import Game
+from vlbench.instances import hashed
 from vlbench.picture import Fact
+from vlbench.tasks.formula_game import END
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +40,28 @@ SEEN = ("current number", "target number", "cards", "dealer card", "player cards
 """Fields that are read off the picture, and follow from nothing else."""
 
 
-def number_line(scene: Scene) -> Fields:
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What an expert writes."""
+
+    fields: Fields
+    """What stands before the action."""
+    action: str
+    """A return-optimal action, and the one that the fields argue for."""
+
+
+def number_line(scene: Scene) -> Thought:
     """Both numbers, and how they compare."""
     current, target = scene.facts["current"], scene.facts["target"]
-    return {
+    fields = {
         "current number": current,
         "target number": target,
         "thoughts": f"{current} {'<' if scene.action == '+' else '>'} {target}",
     }
+    return Thought(fields, scene.action)
 
 
-def formula(scene: Scene) -> Fields | None:
+def formula(scene: Scene) -> Thought | None:
     """The cards, the formula so far, the numbers left, and the formula that is planned."""
     plan = list(scene.state.tokens)
     state, turns = scene.state, scene.turns_left
@@ -58,32 +75,57 @@ def formula(scene: Scene) -> Fields | None:
         plan.append(token)
         state, turns = move.state, turns - 1
     left = " ".join(map(str, scene.state.unused)) or "none"
-    return {
+    fields = {
         "cards": scene.facts["cards"],
         "current formula": "".join(scene.state.tokens),
         "thoughts": f"left {left}",
         "plan": "".join(plan),
     }
+    return Thought(fields, scene.action)
 
 
-def blackjack(scene: Scene) -> Fields:
+def search(scene: Scene) -> Thought | None:
+    """The cards, the formula so far, a search, and the formula that it ends with.
+
+    The search depends on the cards alone, so that it ends with the same formula in every turn.
+    """
+    numbers, target, tokens = scene.facts["numbers"], scene.facts["target"], scene.state.tokens
+    assert isinstance(numbers, tuple) and isinstance(target, int)
+    rng = np.random.default_rng(hashed(f"{target}: {numbers}"))
+    worked = work([int(number) for number in numbers], target, rng)
+    if worked is None:
+        return None
+    planned = [*re.findall(r"\d+|\S", worked.plan), END]
+    if list(tokens) != planned[: len(tokens)]:
+        return None
+    fields = {
+        "cards": scene.facts["cards"],
+        "current formula": "".join(tokens),
+        "thoughts": worked.search,
+        "plan": worked.plan,
+    }
+    return Thought(fields, planned[len(tokens)])
+
+
+def blackjack(scene: Scene) -> Thought:
     """All cards, their total, and whether an ace makes it soft."""
     total = scene.facts["player_total"]
     kind = "soft" if scene.facts["usable_ace"] else "hard"
     dealer = scene.facts["dealer_card"]
-    return {
+    fields = {
         "dealer card": dealer,
         "player cards": scene.facts["player_cards"],
         "player total": total,
         "thoughts": f"{kind} {total} against {dealer}",
     }
+    return Thought(fields, scene.action)
 
 
-THOUGHTS: dict[str, Callable[[Scene], Fields | None]] = {
+THOUGHTS: dict[str, Callable[[Scene], Thought | None]] = {
     "number_line": number_line,
     "ez_points": formula,
-    "points24": formula,
+    "points24": search,
     "blackjack": blackjack,
 }
-"""Game → the fields of an expert's reply before its action; None where an expert has nothing to
-teach, since the goal can't be reached any more. A game that isn't here has its action alone."""
+"""Game → what its expert writes; None where an expert has nothing to teach, since the goal can't be
+reached any more, or not by what it has planned. A game that isn't here has its action alone."""

@@ -26,6 +26,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from agents.arguments import refuse
 from agents.train import sft_data
 from agents.train.dataclass_arguments import parse_dataclass
+from agents.train.search import LARGEST
 from vlbench.prompting import VARIANTS
 
 PAD, START, END, IMAGE = "<pad>", "<s>", "</s>", "<image>"
@@ -76,7 +77,8 @@ class Config:
 
 
 def corpus(env: str) -> Iterator[str]:
-    """Yield the prompts of environments, and many expert replies."""
+    """Yield the prompts of environments, many expert replies, and the numbers to `LARGEST`."""
+    yield "".join(f" {number}" for number in range(LARGEST + 1))
     for variant in VARIANTS:
         config = sft_data.Config(Path(), env, episodes=40, off_path=0.3, prompt=variant)
         for example in sft_data.transcripts(config):
