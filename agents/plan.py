@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib import import_module
 from typing import Any
 
 import gymnasium
@@ -13,6 +12,7 @@ import vlbench
 from agents.base import Agent
 from vlbench.contract import INFO_TYPES
 from vlbench.instances import SUITES, Row, frozen_rows, suites
+from vlbench.naming import full_id, short_name
 from vlbench.nearest import unknown
 
 SEEDS = "seeds"
@@ -106,7 +106,7 @@ def _chosen(env_ids: str | Iterable[str]) -> dict[str, bool]:
         elif set("*?[") & set(pattern):
             found = _matching(pattern)
         else:
-            chosen[_full_id(pattern)] = True
+            chosen[full_id(pattern)] = True
             continue
         for env_id in found:
             chosen.setdefault(env_id, False)
@@ -116,38 +116,11 @@ def _chosen(env_ids: str | Iterable[str]) -> dict[str, bool]:
 def _matching(pattern: str) -> list[str]:
     known = gymnasium.registry if "/" in pattern else vlbench.ENV_IDS
     found = [
-        name for name in known if fnmatchcase(name if "/" in pattern else _short(name), pattern)
+        name for name in known if fnmatchcase(name if "/" in pattern else short_name(name), pattern)
     ]
     if not found:
         raise ValueError(f'no env id matches "{pattern}" (known: {", ".join(vlbench.ENV_IDS)})')
     return found
-
-
-def _full_id(name: str) -> str:
-    module, _, env_id = name.rpartition(":")
-    if module:
-        try:
-            import_module(module)
-        except ImportError as error:
-            raise ValueError(
-                f'env "{name}": module "{module}" can\'t be imported: {error}'
-            ) from error
-    if env_id in gymnasium.registry:
-        return env_id if env_id in vlbench.ENV_IDS else name
-    short = {_plain(_short(known)): known for known in vlbench.ENV_IDS}
-    if not module and _plain(name) in short:
-        return short[_plain(name)]
-    known = vlbench.ENV_IDS if "/" in name else [_short(known) for known in vlbench.ENV_IDS]
-    raise ValueError(unknown("env id", name, known))
-
-
-def _short(env_id: str) -> str:
-    """Return "Points24" of "vlbench/Points24-v0"."""
-    return env_id.rpartition("/")[2].rpartition("-v")[0]
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").casefold()
 
 
 def _rows(

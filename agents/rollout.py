@@ -222,7 +222,7 @@ class _Worker:
         past: deque[Exchange] = deque(maxlen=self._history)
         turn = 0
         while not recording.end:
-            shown: Observation = recording.observation
+            shown: Observation = {**recording.observation, "env_id": job.row.env_id}
             if turn < len(job.journaled):
                 reply = job.journaled[turn]
             else:

@@ -3,12 +3,12 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import gymnasium
 
 from leaderboard.drawing import Drawing
 from vlbench.instances import Bounds, bounds, frozen_rows, held_out, suites
+from vlbench.naming import short_name
 
 _LEFT_OUT = ("Args", "Version history")
 """Sections of an environment's docstring that a page doesn't show."""
@@ -72,7 +72,7 @@ def _sections(text: str) -> list[tuple[str, str]]:
 
 def filters() -> dict[str, Callable[..., str]]:
     """Return the filters of the templates."""
-    return {"percent": percent, "number": number, "money": money, "span": span, "short": short}
+    return {"percent": percent, "number": number, "money": money, "span": span, "short": short_name}
 
 
 def percent(share: float | None) -> str:
@@ -93,8 +93,3 @@ def money(value: float | None) -> str:
 def span(low: float, high: float, digits: int = 2) -> str:
     """Write an interval."""
     return f"{number(low, digits)} to {number(high, digits)}"
-
-
-def short(env_id: Any) -> str:
-    """Return "Points24" of "vlbench/Points24-v0"."""
-    return str(env_id).rpartition("/")[2].partition("-v")[0]

@@ -269,7 +269,7 @@ def test_an_environment_of_somebody_else_is_played_from_seeds(tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (["Poinst24"], 'unknown task "Poinst24"; did you mean "Points24"?'),
+        (["Poinst24"], 'unknown env id "Poinst24"; did you mean "Points24"?'),
         (["vlbench/Points42-v0"], 'did you mean "vlbench/Points24-v0"?'),
         (["no_such_module:toys/Walk-v0"], "No module named 'no_such_module'"),
         (["CartPole-v1"], 'CartPole-v1 shows no "image" and "text"'),

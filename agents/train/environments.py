@@ -1,26 +1,11 @@
-"""Environments of the trainer: names, vectors, and a state that is saved and restored exactly."""
+"""Environments of the trainer: vectors, and a state that is saved and restored exactly."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
 
-import vlbench
-from vlbench.nearest import unknown
 from vlbench.vector import VLVectorEnv
-
-
-def full_id(name: str) -> str:
-    """Return the id that a short name ("NumberLine") stands for.
-
-    Raises:
-        ValueError: No such environment.
-    """
-    short = {env_id.partition("/")[2].partition("-")[0]: env_id for env_id in vlbench.ENV_IDS}
-    env_id = short.get(name, name)
-    if env_id not in gymnasium.registry:
-        raise ValueError(unknown("env id", name, (*vlbench.ENV_IDS, *short)))
-    return env_id
 
 
 def make_env(env_id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, str]:

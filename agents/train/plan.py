@@ -15,9 +15,10 @@ from transformers import (
     Qwen2_5_VLConfig,
 )
 
-from agents.train.environments import full_id, make_env
+from agents.train.environments import make_env
 from agents.train.loading import add_lora, train_parts, vision_modules
 from agents.train.ppo_config import Config
+from vlbench.naming import full_id
 from vlbench.nearest import unknown
 
 BYTES = {"bfloat16": 2, "float32": 4}

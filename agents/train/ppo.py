@@ -24,7 +24,7 @@ from agents.arguments import refuse
 from agents.train import losses
 from agents.train.checkpoint import Checkpoints, Interruption, load_state, step_of
 from agents.train.dataclass_arguments import parse_dataclass
-from agents.train.environments import Journal, full_id, make_envs
+from agents.train.environments import Journal, make_envs
 from agents.train.evaluation import examine, held_out_rows
 from agents.train.loading import add_lora, load, train_parts
 from agents.train.logbook import Logbook, Metrics
@@ -34,6 +34,7 @@ from agents.train.policy import Policy, Sampling, ValueHead
 from agents.train.ppo_config import PRESETS, Config
 from agents.train.rollout_buffer import RolloutBuffer
 from agents.train.token_weights import token_weights
+from vlbench.naming import full_id
 from vlbench.parsing import parse
 
 

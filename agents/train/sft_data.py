@@ -18,8 +18,9 @@ import numpy as np
 import vlbench
 from agents.arguments import refuse
 from agents.train.dataclass_arguments import parse_dataclass
-from agents.train.environments import full_id, make_env
+from agents.train.environments import make_env
 from agents.train.thoughts import SEEN, THOUGHTS, Fields, Scene, Thought
+from vlbench.naming import full_id
 from vlbench.picture import Frame
 
 

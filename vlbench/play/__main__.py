@@ -12,15 +12,13 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import gymnasium
 
-import vlbench
 from vlbench.instances import SUITES, Row, frozen_hash, frozen_rows, suites
-from vlbench.nearest import unknown
+from vlbench.naming import full_id, short_name
 from vlbench.play.sitting import EXPERT_SHOWN, Sitting
 from vlbench.prompting import VARIANTS
 from vlbench.runs import RunFolder, RunHeader, git_commit, versions
@@ -33,31 +31,6 @@ AGENT = "human"
 SEEDS = "seeds"
 """Suite of a run whose rows are seeds, not frozen starts."""
 GREETING = "Press a key, click an action, or type a whole reply as a model would (Tab)."
-
-
-def env_id_of(task: str) -> str:
-    """Return the id that is meant by "Points24", "points24" or "vlbench/Points24-v0".
-
-    "module:namespace/Name-v0" imports the module first, as `gymnasium.make` does.
-
-    Raises:
-        ValueError: There is no such task.
-    """
-    module, _, env_id = task.rpartition(":")
-    if module:
-        import_module(module)
-    if env_id in gymnasium.registry:
-        return task
-    names = {name_of(known): known for known in vlbench.ENV_IDS}
-    plain = {name.casefold(): known for name, known in names.items()}
-    if task.replace("_", "").casefold() in plain:
-        return plain[task.replace("_", "").casefold()]
-    raise ValueError(unknown("task", task, vlbench.ENV_IDS if "/" in task else names))
-
-
-def name_of(env_id: str) -> str:
-    """Return "Points24" of "vlbench/Points24-v0"."""
-    return env_id.rpartition("/")[2].rpartition("-v")[0]
 
 
 def rows_of(arguments: argparse.Namespace, env_id: str) -> tuple[str, list[Row]]:
@@ -139,7 +112,7 @@ def view_of(sitting: Sitting) -> "View":
     told, good = _told(sitting)
     return View(
         frame=observation["image"],
-        title=name_of(sitting.recording.row.env_id),
+        title=short_name(sitting.recording.row.env_id),
         progress=f"episode {sitting.number + 1} of {len(sitting.rows)}, "
         f"turn {len(turns) + (not sitting.over)}, return {sum(t.reward for t in turns):g}",
         prompt=observation["text"],
@@ -217,10 +190,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError(f"--episodes must be at least 1, got {arguments.episodes}")
         if arguments.seed is not None and (arguments.suite or arguments.seed < 0):
             raise ValueError("--seed must be at least 0, and goes without --suite")
-        env_id = env_id_of(arguments.task)
+        env_id = full_id(arguments.task)
         suite, rows = rows_of(arguments, env_id)
         header = header_of(arguments, env_id, suite, rows[0])
-        name = f"{AGENT}-{name_of(env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
+        name = f"{AGENT}-{short_name(env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
         sitting = _sit(arguments.out or Path("runs", name), header, rows)
     except (ValueError, ImportError, OSError) as error:
         print(f"play: {' '.join(str(error).split())}", file=sys.stderr)
@@ -242,7 +215,7 @@ def _sit(path: Path, header: RunHeader, rows: Sequence[Row]) -> Sitting:
     """
     from vlbench.play.desk import Desk
 
-    desk = Desk(f"vlbench: {name_of(header.env_ids[0])}")  # first: no screen, no folder
+    desk = Desk(f"vlbench: {short_name(header.env_ids[0])}")  # first: no screen, no folder
     try:
         sitting = Sitting(RunFolder.start(path, header), rows)
         for line in sitting.run.damaged:

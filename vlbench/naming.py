@@ -1,0 +1,47 @@
+"""Environments by the names that people type: "Points24", "points24", "vlbench/Points24-v0"."""
+
+from importlib import import_module
+
+import gymnasium
+
+import vlbench
+from vlbench.nearest import unknown
+
+
+def full_id(name: str) -> str:
+    """Return the id that a name stands for.
+
+    Args:
+        name: A registered id; a task's name alone, in any case and with underscores or without; or
+            "module:namespace/Name-v0", which imports the module first, as `gymnasium.make` does.
+
+    Returns:
+        The id, with its module where one was named and the id isn't ours.
+
+    Raises:
+        ValueError: No such environment, or no such module.
+    """
+    module, _, env_id = name.rpartition(":")
+    if module:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise ValueError(
+                f'env "{name}": module "{module}" can\'t be imported: {error}'
+            ) from error
+    if env_id in gymnasium.registry:
+        return env_id if env_id in vlbench.ENV_IDS else name
+    short = {_plain(short_name(known)): known for known in vlbench.ENV_IDS}
+    if not module and _plain(name) in short:
+        return short[_plain(name)]
+    known = vlbench.ENV_IDS if "/" in name else [short_name(known) for known in vlbench.ENV_IDS]
+    raise ValueError(unknown("env id", name, known))
+
+
+def short_name(env_id: str) -> str:
+    """Return "Points24" of "vlbench/Points24-v0"."""
+    return env_id.rpartition("/")[2].rpartition("-v")[0]
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").casefold()
