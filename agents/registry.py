@@ -19,8 +19,6 @@ AGENTS: dict[str, str] = {
     "openai": "agents.openai_chat:OpenAIChat",
     "gemini": "agents.gemini:Gemini",
     "llava": "agents.llava:Llava",
-    "llava-sft": "agents.tiny_llava:LlavaSft",
-    "llava-rl": "agents.tiny_llava:LlavaRl",
 }
 """Name → "module:Class"; nothing is imported before its name is asked for."""
 
