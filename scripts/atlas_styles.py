@@ -8,10 +8,10 @@ class Style:
     """A theme's shapes. Lengths on a card are shares of its width, positions of its sides."""
 
     regular: str
-    """Font of formulas."""
+    """Font of formulas, and of names in ALFWorld."""
     bold: str
-    """Font of NumberLine and of Blackjack's labels."""
-    sizes: tuple[int, int, int, int]
+    """Font of NumberLine, of Blackjack's labels and of titles in ALFWorld."""
+    sizes: tuple[int, int, int, int, int, int]
     """Pixels of the roles, in their order."""
     card_font: str
     rank: tuple[float, float, float, float]
@@ -34,7 +34,7 @@ STYLES = {
     "classic": Style(
         regular="DejaVuSans.ttf",
         bold="DejaVuSans-Bold.ttf",
-        sizes=(36, 20, 16, 16),
+        sizes=(36, 20, 16, 16, 12, 11),
         card_font="DejaVuSans-Bold.ttf",
         rank=(0.58, 0.36, 0.60, 0.48),
         suits=((0.50, 0.79, 0.36),),
@@ -47,7 +47,7 @@ STYLES = {
     "midnight": Style(
         regular="Lato-Bold.ttf",
         bold="Lato-Black.ttf",
-        sizes=(40, 24, 22, 18),
+        sizes=(40, 24, 22, 18, 14, 11),
         card_font="Lato-Black.ttf",
         rank=(0.58, 0.68, 0.66, 0.50),
         suits=((0.60, 0.22, 0.40),),
@@ -59,7 +59,7 @@ STYLES = {
     "parchment": Style(
         regular="RobotoSlab-Bold.otf",
         bold="RobotoSlab-Bold.otf",
-        sizes=(38, 22, 20, 17),
+        sizes=(38, 22, 20, 17, 13, 10),
         card_font="RobotoSlab-Bold.otf",
         rank=(0.61, 0.36, 0.60, 0.48),
         suits=((0.36, 0.80, 0.30), (0.72, 0.80, 0.30)),
@@ -71,7 +71,7 @@ STYLES = {
     "slate": Style(
         regular="Cantarell-Bold.otf",
         bold="Cantarell-ExtraBold.otf",
-        sizes=(40, 23, 21, 18),
+        sizes=(40, 23, 21, 18, 13, 11),
         card_font="Cantarell-ExtraBold.otf",
         rank=(0.61, 0.38, 0.60, 0.56),
         suits=((0.72, 0.84, 0.28),),
@@ -83,7 +83,7 @@ STYLES = {
     "typewriter": Style(
         regular="Courier Prime Bold.otf",
         bold="Courier Prime Bold.otf",
-        sizes=(38, 20, 20, 18),
+        sizes=(38, 20, 20, 18, 13, 10),
         card_font="Courier Prime Bold.otf",
         rank=(0.61, 0.34, 0.60, 0.50),
         suits=((0.61, 0.80, 0.46),),
@@ -95,7 +95,7 @@ STYLES = {
     "storybook": Style(
         regular="Caladea-Bold.ttf",
         bold="Caladea-Bold.ttf",
-        sizes=(42, 24, 22, 19),
+        sizes=(42, 24, 22, 19, 14, 12),
         card_font="Caladea-Bold.ttf",
         rank=(0.60, 0.66, 0.60, 0.54),
         suits=((0.61, 0.20, 0.38),),
@@ -108,7 +108,7 @@ STYLES = {
     "comic": Style(
         regular="ComicNeue-Bold.otf",
         bold="ComicNeue-Bold.otf",
-        sizes=(42, 25, 23, 20),
+        sizes=(42, 25, 23, 20, 14, 12),
         card_font="ComicNeue-Bold.otf",
         rank=(0.62, 0.35, 0.56, 0.50),
         suits=((0.30, 0.80, 0.38), (0.72, 0.80, 0.38)),

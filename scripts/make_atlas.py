@@ -27,6 +27,7 @@ from vlbench.cards import SUITS, rank_text
 
 OVERSAMPLING = 8
 """Card layers are drawn this much larger and then reduced."""
+CHARACTERS = tuple("abcdefghijklmnopqrstuvwxyz0123456789 -")
 NUMBERS = tuple(str(number) for number in range(14))
 OPERATORS = tuple("+-*/()")
 ROLES: dict[str, tuple[str, ...]] = {
@@ -34,6 +35,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     "large": ("Target:", "Formula:", *NUMBERS, *OPERATORS),
     "small": ("Target:", "Formula:", *NUMBERS, *OPERATORS),
     "label": ("Dealer", "Player"),
+    "title": CHARACTERS,
+    "name": CHARACTERS,
 }
 """The roles of text in the pictures, and what is written in each."""
 
@@ -51,8 +54,11 @@ def draw_texts(style: Style) -> tuple[Image.Image, dict[str, object]]:
     strips = []
     top_of_strip = 0
     for (role, words), size in zip(ROLES.items(), style.sizes, strict=True):
-        font = open_font(style.regular if role in ("large", "small") else style.bold, size)
+        font = open_font(style.regular if role in ("large", "small", "name") else style.bold, size)
         widths = [math.ceil(font.getlength(word)) for word in words]
+        if " " in words:
+            # Some fonts' spaces are too narrow at a few pixels to keep a name from its number.
+            widths[words.index(" ")] = max(widths[words.index(" ")], size // 3 + 1)
         strip = Image.new("L", (sum(widths), 2 * size))
         glyphs, left = {}, 0
         for word, width in zip(words, widths, strict=True):

@@ -1,0 +1,262 @@
+"""The room from its middle: a plan with markers at its receptacles, and a list of their names.
+
+A marker shows a receptacle's kind as an icon, and its name or, where the room is full, its number;
+in the fullest rooms neighbours of a kind share one. The list spells out each kind's name and
+numbers ("cabinet 1-28"), so that every name can be told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vlbench.atlas import Sprite
+from vlbench.tasks.alfworld.icons import icon, laid, tinted
+from vlbench.tasks.alfworld.room_style import GAP, RoomStyle, solid
+from vlbench.tasks.alfworld.scene import Place
+
+FULL: Final = 0.5
+"""Share of the plan that markers may cover; fuller, they can't keep near their true places."""
+WALL: Final = 4
+"""Thickness of the walls, in pixels."""
+LATTICE: Final = 2
+"""Markers stand on every second pixel."""
+NUMBERS_IN_A_LINE: Final = 4
+
+Point = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A way of drawing markers."""
+
+    size: int
+    """Of the icons, in pixels."""
+    named: bool
+    """Whether the whole name stands under the icon, or the number beside it."""
+    reach: float
+    """Neighbours of a kind that are nearer than this, in metres, share a marker."""
+
+
+FORMS: Final = (
+    Form(48, True, 0),
+    Form(32, True, 0),
+    Form(24, True, 0),
+    Form(32, False, 0),
+    Form(24, False, 0),
+    Form(24, False, 0.5),
+    Form(16, False, 0),
+    Form(16, False, 0.5),
+    Form(16, False, 0.8),
+    Form(16, False, 1.2),
+    Form(16, False, 2),
+    Form(16, False, 1000),
+)
+"""The first in which a room's markers fit is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Receptacles that share a marker."""
+
+    kind: str
+    numbers: tuple[int, ...]
+    x: float
+    """Metres to the right, in the middle of them."""
+    z: float
+    """Metres up."""
+
+
+def place_icon(style: RoomStyle, kind: str, opened: bool, size: int, ground: Sprite) -> Sprite:
+    """Return a receptacle's icon on a ground of its size."""
+    name = f"place/{kind}-open" if opened else f"place/{kind}"
+    return laid(ground, tinted(icon(name, size), style.tint))
+
+
+@lru_cache(maxsize=1024)
+def marker(style: RoomStyle, kind: str, numbers: tuple[int, ...], size: int, named: bool) -> Sprite:
+    """Return the marker of some receptacles of a kind."""
+    if named:
+        (number,) = numbers
+        label = style.label(f"{kind} {number}")
+        height, width, _ = label.shape
+        sprite = solid(max(size, width), size + height, style.floor)
+        left = (sprite.shape[1] - size) // 2
+        sprite[size:, (sprite.shape[1] - width) // 2 :][:, :width] = label
+    else:
+        lines = [
+            style.label(" ".join(map(str, numbers[i : i + NUMBERS_IN_A_LINE])))
+            for i in range(0, len(numbers), NUMBERS_IN_A_LINE)
+        ]
+        height, width = lines[0].shape[0], max(line.shape[1] for line in lines)
+        down = max(size, height * len(lines))
+        sprite, left = solid(size + width, down, style.paper), 0
+        top = (down - height * len(lines)) // 2
+        for i, line in enumerate(lines):
+            sprite[top + i * height :, size:][:height, : line.shape[1]] = line
+    ground = sprite[:size, left : left + size]
+    sprite[:size, left : left + size] = place_icon(style, kind, False, size, ground)
+    return sprite
+
+
+def grouped(places: Sequence[Place], reach: float) -> tuple[Group, ...]:
+    """Return places of a kind that are linked by steps shorter than `reach` as groups."""
+    groups: list[list[Place]] = []
+    for place in places:
+        linked = [
+            group
+            for group in groups
+            if any(
+                place.kind == other.kind
+                and (place.x - other.x) ** 2 + (place.z - other.z) ** 2 < reach**2
+                for other in group
+            )
+        ]
+        joined = [other for group in linked for other in group]
+        groups = [group for group in groups if group not in linked] + [[*joined, place]]
+    return tuple(
+        Group(
+            group[0].kind,
+            tuple(sorted(int(parts(place.name)[1]) for place in group)),
+            sum(place.x for place in group) / len(group),
+            sum(place.z for place in group) / len(group),
+        )
+        for group in groups
+    )
+
+
+@lru_cache(maxsize=32)
+def room(style: RoomStyle, places: tuple[Place, ...], width: int, height: int) -> Sprite:
+    """Return a room's plan between its walls, the markers apart and near their places.
+
+    Args:
+        style: How things look.
+        places: The receptacles, closed and empty: a plan doesn't show what is in them.
+        width: In pixels, with the walls.
+        height: The same.
+
+    Raises:
+        ValueError: There are more kinds of receptacles than a frame has room for.
+    """
+    edge = WALL + GAP
+    across, down = width - 2 * edge, height - 2 * edge
+    for form in FORMS:
+        groups = grouped(places, form.reach)
+        sprites = [
+            marker(style, group.kind, group.numbers, form.size, form.named) for group in groups
+        ]
+        sizes = [(sprite.shape[1] + GAP, sprite.shape[0] + GAP) for sprite in sprites]
+        if sum(wide * high for wide, high in sizes) > FULL * across * down:
+            continue
+        corners = spread(groups, sizes, across + GAP, down + GAP)
+        if corners:
+            break
+    else:
+        raise ValueError(f"no room for {len(places)} receptacles in a picture")
+    sprite = solid(width, height, style.ink)
+    sprite[WALL:-WALL, WALL:-WALL] = style.floor
+    for stamp, (x, y) in zip(sprites, corners, strict=True):
+        sprite[edge + y :, edge + x :][: stamp.shape[0], : stamp.shape[1]] = stamp
+    return sprite
+
+
+def spread(
+    groups: Sequence[Group], sizes: Sequence[Point], width: int, height: int
+) -> tuple[Point, ...]:
+    """Return corners of rectangles that lie apart, each as near its site as those before allow.
+
+    Kinds of few go first, since they are landmarks. Empty if there is no room.
+    """
+    kinds = [group.kind for group in groups]
+    order = sorted(range(len(groups)), key=lambda i: (kinds.count(kinds[i]), kinds[i], i))
+    across = _share([group.x for group in groups])
+    down = _share([-group.z for group in groups])
+    columns, rows = width // LATTICE + 1, height // LATTICE + 1
+    x, y = np.arange(columns) * LATTICE, np.arange(rows) * LATTICE
+    corners: list[Point] = [(0, 0)] * len(groups)
+    done: list[int] = []
+    for i in order:
+        wide, high = sizes[i]
+        if wide > width or high > height:
+            return ()
+        want_x, want_y = round(across[i] * (width - wide)), round(down[i] * (height - high))
+        far: npt.NDArray[np.int64] = (y - want_y)[:, None] ** 2 + (x - want_x) ** 2
+        far[y + high > height] = far[:, x + wide > width] = _BLOCKED
+        for other in done:
+            (left, top), (other_wide, other_high) = corners[other], sizes[other]
+            rows_met = slice(max((top - high) // LATTICE + 1, 0), -(-(top + other_high) // LATTICE))
+            columns_met = slice(
+                max((left - wide) // LATTICE + 1, 0), -(-(left + other_wide) // LATTICE)
+            )
+            far[rows_met, columns_met] = _BLOCKED
+        nearest = int(far.argmin())
+        if far.flat[nearest] == _BLOCKED:
+            return ()
+        corners[i] = int(x[nearest % columns]), int(y[nearest // columns])
+        done.append(i)
+    return tuple(corners)
+
+
+_BLOCKED: Final = 2**40
+
+
+def _share(values: Sequence[float]) -> list[float]:
+    """Return where each value lies between the smallest, 0, and the largest, 1."""
+    least, span = min(values), max(values) - min(values)
+    return [(value - least) / span if span else 0.5 for value in values]
+
+
+def parts(name: str) -> tuple[str, str]:
+    """Return a name's kind and number."""
+    kind, _, number = name.rpartition(" ")
+    return kind, number
+
+
+def numbers_of(names: Sequence[str]) -> dict[str, str]:
+    """Return each kind's numbers, runs shortened, e.g. {"cabinet": "1-4", "shelf": "1-2 5"}."""
+    kinds: dict[str, list[int]] = {}
+    for name in names:
+        kind, number = parts(name)
+        kinds.setdefault(kind, []).append(int(number))
+    texts = {}
+    for kind, numbers in sorted(kinds.items()):
+        runs: list[list[int]] = []
+        for one in sorted(numbers):
+            if runs and runs[-1][1] == one - 1:
+                runs[-1][1] = one
+            else:
+                runs.append([one, one])
+        texts[kind] = " ".join(f"{a}-{b}" if a < b else str(a) for a, b in runs)
+    return texts
+
+
+@lru_cache(maxsize=256)
+def roll(style: RoomStyle, names: tuple[str, ...], width: int) -> Sprite:
+    """Return the list of a room's receptacles: each kind's icon, name and numbers."""
+    entries = []
+    for kind, numbers in numbers_of(names).items():
+        ground = solid(16, 16, style.paper)
+        entry = style.name.draw(f"{kind} {numbers}")
+        sprite = solid(16 + 2 + entry.shape[1], 16, style.paper)
+        sprite[:, :16] = place_icon(style, kind, False, 16, ground)
+        sprite[(16 - entry.shape[0]) // 2 :, 18:][: entry.shape[0]] = entry
+        entries.append(sprite)
+    lines: list[list[Sprite]] = []
+    room = 0
+    for entry in entries:
+        if room < entry.shape[1] or not lines:
+            lines.append([])
+            room = width
+        lines[-1].append(entry)
+        room -= entry.shape[1] + 2 * GAP
+    sheet = solid(width, 16 * len(lines), style.paper)
+    for row, line in enumerate(lines):
+        x = 0
+        for entry in line:
+            part = entry[:, : width - x]
+            sheet[16 * row : 16 * row + 16, x : x + part.shape[1]] = part
+            x += entry.shape[1] + 2 * GAP
+    return sheet
