@@ -83,7 +83,7 @@ STYLES = {
     "typewriter": Style(
         regular="Courier Prime Bold.otf",
         bold="Courier Prime Bold.otf",
-        sizes=(38, 20, 20, 18, 13, 10),
+        sizes=(38, 20, 20, 18, 12, 10),
         card_font="Courier Prime Bold.otf",
         rank=(0.61, 0.34, 0.60, 0.50),
         suits=((0.61, 0.80, 0.46),),
@@ -108,7 +108,7 @@ STYLES = {
     "comic": Style(
         regular="ComicNeue-Bold.otf",
         bold="ComicNeue-Bold.otf",
-        sizes=(42, 25, 23, 20, 14, 12),
+        sizes=(42, 25, 23, 20, 14, 11),
         card_font="ComicNeue-Bold.otf",
         rank=(0.62, 0.35, 0.56, 0.50),
         suits=((0.30, 0.80, 0.38), (0.72, 0.80, 0.38)),

@@ -1,23 +1,16 @@
 """The picture of ALFWorld: the room from its middle or what the player stands at, and the hand."""
 
 import difflib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from vlbench.atlas import Blit, background, blit, checked_jitter, offsets, place
 from vlbench.instances import Presentation
 from vlbench.picture import SIZE, Fact, Frame
-from vlbench.tasks.alfworld.receptacle_view import (
-    RIM,
-    backdrop,
-    hand_sprite,
-    label_of,
-    location_sprite,
-    things,
-)
+from vlbench.tasks.alfworld.bar import hand_sprite, location_sprite
+from vlbench.tasks.alfworld.receptacle_view import backdrop, is_open, things
 from vlbench.tasks.alfworld.room_style import (
     COLUMN,
-    GAP,
     RoomStyle,
     Zones,
     room_style,
@@ -89,9 +82,8 @@ class AlfworldPicture:
         parts = zones(style.layout, sheet.shape[0] + 2 * MARGIN + jitter, jitter)
         shifts = offsets(presentation, "parts", 3, jitter)
         x, y = parts.roll.x + MARGIN + shifts[2][0], parts.roll.y + MARGIN + shifts[2][1]
-        bare = tuple(replace(p, opened=False, contents=None) for p in start.scene.places)
         view, (dx, dy) = parts.view, shifts[1]
-        plan = room(style, bare, view.width - jitter, view.height - jitter)
+        plan = room(style, start.scene.places, view.width - jitter, view.height - jitter)
         return RoomLook(
             style, parts, blit(sheet, x, y), blit(plan, view.x + dx, view.y + dy), shifts
         )
@@ -104,45 +96,45 @@ class AlfworldPicture:
             frame[:] = background(look.style.paper)
             frame[look.roll.place] = look.roll.sprite
         here = _place_at(scene)
-        was = None if old is None else _place_at(old)
-        if old is None or here is not was and here != was:
+        if old is None or here != _place_at(old):
             self._paint_location(frame, look, here)
+            self._paint_view(frame, look, here)
         if old is None or scene.holding != old.holding:
             self._paint_hand(frame, look, scene.holding)
-            self._paint_view(frame, look, here)
 
     def _paint_location(self, frame: Frame, look: RoomLook, here: Place | None) -> None:
         zone, (dx, dy) = look.zones.location, look.shifts[0]
         width, height = zone.width - self._jitter, zone.height - self._jitter
-        name, kind, door = (
-            (MIDDLE, "room", "") if here is None else (here.name, here.kind, _door(here))
+        name, kind, words = (
+            (MIDDLE, "room", "") if here is None else (here.name, here.kind, _words(here))
         )
-        sprite = location_sprite(look.style, name, kind, door, width, height)
+        sprite = location_sprite(look.style, name, kind, words, width, height)
         frame[place(zone.x + dx, zone.y + dy, width, height)] = sprite
 
     def _paint_hand(self, frame: Frame, look: RoomLook, thing: Thing | None) -> None:
         zone, (dx, dy) = look.zones.hand, look.shifts[0]
         width, height = zone.width - self._jitter, zone.height - self._jitter
-        text = NOTHING if thing is None else label_of(thing, self._labels)
+        text = NOTHING if thing is None else self._label(thing)
         sprite = hand_sprite(look.style, thing, text, width, height)
         frame[place(zone.x + dx, zone.y + dy, width, height)] = sprite
 
     def _paint_view(self, frame: Frame, look: RoomLook, here: Place | None) -> None:
-        zone, style, (dx, dy) = look.zones.view, look.style, look.shifts[1]
+        zone, style = look.zones.view, look.style
         if here is None:
             if self._jitter:
                 frame[zone.place] = style.paper
             frame[look.room.place] = look.room.sprite
             return
-        filled, opened = bool(here.contents), here.openable and here.opened
-        frame[zone.place] = backdrop(style, here.kind, opened, filled, zone.width, zone.height)
-        labels = [label_of(thing, self._labels) for thing in here.contents or ()]
-        edge = RIM + GAP
-        room = zone.width - 2 * edge - self._jitter, zone.height - 2 * edge - self._jitter
-        for where, sprite in things(
-            style, here, labels, *room, (zone.x + edge + dx, zone.y + edge + dy)
-        ):
+        filled = bool(here.contents)
+        frame[zone.place] = backdrop(
+            style, here.kind, is_open(here), filled, zone.width, zone.height
+        )
+        labels = [self._label(thing) for thing in here.contents or ()]
+        for where, sprite in things(style, here, labels, zone, look.shifts[1], self._jitter):
             frame[where] = sprite
+
+    def _label(self, thing: Thing) -> str:
+        return thing.name if self._labels == "names" else thing.name.rpartition(" ")[2]
 
     def facts(self, state: Seen, look: RoomLook) -> dict[str, Fact]:
         """Return where the player is, what is seen there and in which states, and what is held."""
@@ -156,8 +148,8 @@ class AlfworldPicture:
             "visible": tuple(thing.name for thing in contents),
             "holding": NOTHING if scene.holding is None else scene.holding.name,
             **{
-                state: tuple(thing.name for thing in seen if state in thing.states)
-                for state in STATES
+                shown: tuple(thing.name for thing in seen if shown in thing.states)
+                for shown in STATES
             },
             "receptacles": tuple(p.name for p in scene.places),
         }
@@ -173,3 +165,10 @@ def _place_at(scene: Scene) -> Place | None:
 def _door(here: Place) -> str:
     """Return "open" or "closed", or "" for what has no door."""
     return ("open" if here.opened else "closed") if here.openable else ""
+
+
+def _words(here: Place) -> str:
+    """Return what is written under a receptacle's name, e.g. "open - empty"."""
+    return " - ".join(
+        word for word in (_door(here), "empty" if here.contents == () else "") if word
+    )

@@ -1,18 +1,44 @@
-"""What the player stands at, from the front, and what is in hand."""
+"""What the player stands at, from the front: what it is, whether it is open, and what is in it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-import numpy as np
-
 from vlbench.atlas import Blit, Sprite, blit
 from vlbench.tasks.alfworld.icons import has_icon, icon, laid
-from vlbench.tasks.alfworld.room_style import GAP, RoomStyle, padded, solid
-from vlbench.tasks.alfworld.room_view import Point, parts, place_icon
+from vlbench.tasks.alfworld.room_style import (
+    GAP,
+    Point,
+    RoomStyle,
+    Zone,
+    beneath,
+    beside,
+    broken,
+    material,
+    place_icon,
+    slip,
+    solid,
+)
 from vlbench.tasks.alfworld.scene import Place, Thing
 from vlbench.themes import Colour
+
+CUES: Final = ("hot", "cold", "clean")
+"""States that a sign laid over a thing shows; what is "lit" has an icon of its own."""
+LARGE: Final = 112
+"""Size of a receptacle that is closed or empty, in pixels."""
+RIM: Final = 8
+"""Thickness of a receptacle's sides."""
+FRAME: Final = 2
+"""Thickness of a surface's outline."""
+EDGE: Final = 10
+"""Height of a surface's front edge."""
+BOARDED: Final = frozenset({"cabinet", "cart", "fridge", "shelf"})
+"""Kinds of receptacles whose things stand on boards."""
+CLEAR: Final = 1
+"""Pixels above and below a line of things, at least."""
+BOARD: Final = 1
+"""Thickness of a board."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +46,7 @@ class Form:
     """A way of drawing things."""
 
     size: int
-    """Of the icons, in pixels; 0 for labels alone."""
+    """Of the icons, in pixels."""
     beside: bool
     """Whether the label stands beside the icon, or under it."""
 
@@ -43,28 +69,15 @@ FORMS: Final = (
     Form(16, beside=True),
 )
 """The first in which all things fit is taken; or the last, if there are very many."""
-CUES: Final = ("hot", "cold", "clean")
-"""States that a sign laid over a thing shows; "lit" things have an icon of their own."""
-LARGE: Final = 112
-"""Size of a receptacle that is closed or empty."""
-RIM: Final = 8
-"""Thickness of a receptacle's sides."""
 
 
-@lru_cache(maxsize=1024)
-def thing_sprite(style: RoomStyle, thing: Thing, text: str, ground: Colour, form: Form) -> Sprite:
-    """Return a thing with the signs of its states and a label."""
-    label, size = style.label(text), form.size
-    height, width, _ = label.shape
-    drawing = thing_icon(thing, size, ground)
-    sprite = solid(form.width(width), form.height(height), ground)
-    if form.beside:
-        sprite[(sprite.shape[0] - size) // 2 :, :size][:size] = drawing
-        sprite[(sprite.shape[0] - height) // 2 :, size:][:height] = label
-    else:
-        sprite[:size, (sprite.shape[1] - size) // 2 :][:, :size] = drawing
-        sprite[size:, (sprite.shape[1] - width) // 2 :][:, :width] = label
-    return sprite
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """How some things stand."""
+
+    form: Form
+    corners: tuple[Point, ...]
+    """Upper left, in pixels."""
 
 
 def thing_icon(thing: Thing, size: int, ground: Colour) -> Sprite:
@@ -76,13 +89,11 @@ def thing_icon(thing: Thing, size: int, ground: Colour) -> Sprite:
     return laid(solid(size, size, ground), icon(name, size), *cues)
 
 
-@dataclass(frozen=True, slots=True)
-class Arrangement:
-    """How some things stand."""
-
-    form: Form
-    corners: tuple[Point, ...]
-    """Upper left, in pixels."""
+@lru_cache(maxsize=1024)
+def thing_sprite(style: RoomStyle, thing: Thing, text: str, ground: Colour, form: Form) -> Sprite:
+    """Return a thing with the signs of its states and a label."""
+    join = beside if form.beside else beneath
+    return join(thing_icon(thing, form.size, ground), slip(style, text), ground)
 
 
 @lru_cache(maxsize=1024)
@@ -98,14 +109,14 @@ def arrange(widths: tuple[int, ...], line: int, width: int, height: int) -> Arra
     fits = (form for form in FORMS if _height(form, widths, line, width) <= height)
     form = next(fits, FORMS[-1])
     boxes = [form.width(label) for label in widths]
-    lines = _lines(boxes, width)
+    lines = broken(boxes, width, GAP)
     down = form.height(line)
     pitch = min((height - down) // max(len(lines) - 1, 1), down + 4 * GAP)
     top = (height - pitch * (len(lines) - 1) - down) // 2
     corners = []
     for row, members in enumerate(lines):
         free = width - sum(boxes[i] for i in members)
-        gap = min(free // len(members), 8 * GAP)
+        gap = min(max(free // len(members), GAP), 8 * GAP)
         x = (free - gap * (len(members) - 1)) // 2
         for i in members:
             corners.append((x, top + row * pitch))
@@ -115,25 +126,12 @@ def arrange(widths: tuple[int, ...], line: int, width: int, height: int) -> Arra
 
 def _height(form: Form, widths: Sequence[int], line: int, width: int) -> int:
     """Return how high things stand in a form."""
-    lines = len(_lines([form.width(label) for label in widths], width))
-    return lines * (form.height(line) + GAP) - GAP
-
-
-def _lines(boxes: Sequence[int], width: int) -> list[list[int]]:
-    """Return the indices of boxes, in as many lines as they need."""
-    lines: list[list[int]] = []
-    free = 0
-    for i, box in enumerate(boxes):
-        if not lines or free < box:
-            lines.append([])
-            free = width
-        lines[-1].append(i)
-        free -= box + GAP
-    return lines
+    lines = len(broken([form.width(label) for label in widths], width, GAP))
+    return lines * (form.height(line) + CLEAR) - CLEAR
 
 
 def things(
-    style: RoomStyle, place: Place, labels: Sequence[str], width: int, height: int, inset: Point
+    style: RoomStyle, place: Place, labels: Sequence[str], view: Zone, shift: Point, jitter: int
 ) -> tuple[Blit, ...]:
     """Return what is seen in or on a receptacle.
 
@@ -141,24 +139,46 @@ def things(
         style: How things look.
         place: The receptacle.
         labels: What to write at each thing.
-        width: Of where the things go, in pixels.
-        height: The same.
-        inset: Where the upper left corner of that is.
+        view: Where the receptacle is drawn.
+        shift: Pixels to the right and down by which the things are shifted.
+        jitter: The largest shift.
     """
-    contents = place.contents or ()
-    if not contents:
+    if not place.contents:
         return ()
-    ground = style.material(place.kind)
-    slips = [style.label(text).shape for text in labels]
-    stand = arrange(tuple(slip[1] for slip in slips), slips[0][0], width, height)
-    return tuple(
-        blit(
-            thing_sprite(style, thing, text, ground, stand.form),
-            x + inset[0],
-            y + inset[1],
-        )
-        for thing, text, (x, y) in zip(contents, labels, stand.corners, strict=True)
-    )
+    ground = material(style, place.kind)
+    slips = [slip(style, text).shape for text in labels]
+    line = slips[0][0]
+    side = (RIM if is_open(place) else FRAME) + CLEAR
+    foot = (RIM if is_open(place) else EDGE) + CLEAR
+    width, height = view.width - 2 * side - jitter, view.height - side - foot - jitter
+    stand = arrange(tuple(shape[1] for shape in slips), line, width, height)
+    left, top = view.x + side + shift[0], view.y + side + shift[1]
+    stood = [
+        blit(thing_sprite(style, thing, text, ground, stand.form), x + left, y + top)
+        for thing, text, (x, y) in zip(place.contents, labels, stand.corners, strict=True)
+    ]
+    if place.kind in BOARDED:
+        plank = board(style, place.kind, width)
+        feet = sorted({y + stand.form.height(line) for _, y in stand.corners})
+        stood += [blit(plank, left, y + top) for y in feet]
+    return tuple(stood)
+
+
+def is_open(place: Place) -> bool:
+    """Return whether a receptacle has a door that is open."""
+    return place.openable and place.opened
+
+
+@lru_cache(maxsize=64)
+def board(style: RoomStyle, kind: str, width: int) -> Sprite:
+    """Return a board that things stand on."""
+    return solid(width, BOARD, sides(style, kind))
+
+
+def sides(style: RoomStyle, kind: str) -> Colour:
+    """Return the colour of a receptacle's sides."""
+    red, green, blue = (shade * 5 // 9 for shade in material(style, kind))
+    return red, green, blue
 
 
 @lru_cache(maxsize=64)
@@ -166,69 +186,12 @@ def backdrop(
     style: RoomStyle, kind: str, opened: bool, filled: bool, width: int, height: int
 ) -> Sprite:
     """Return what stands behind the things, or the whole receptacle if it is closed or empty."""
-    sprite = solid(width, height, style.floor)
     if not filled:
+        sprite = solid(width, height, style.floor)
         x, y = (width - LARGE) // 2, (height - LARGE) // 2
-        floor = sprite[y : y + LARGE, x : x + LARGE]
-        sprite[y : y + LARGE, x : x + LARGE] = place_icon(style, kind, opened, LARGE, floor)
+        sprite[y : y + LARGE, x : x + LARGE] = place_icon(style, kind, opened, LARGE)
         return sprite
-    ground = np.asarray(style.material(kind), np.uint16)
-    sprite[:] = ground * 5 // 9
-    if opened:
-        sprite[RIM:-RIM, RIM:-RIM] = ground
-    else:
-        sprite[2 : -RIM - 4, 2:-2] = ground
+    sprite = solid(width, height, sides(style, kind))
+    side, foot = (RIM, RIM) if opened else (FRAME, EDGE)
+    sprite[side:-foot, side:-side] = material(style, kind)
     return sprite
-
-
-@lru_cache(maxsize=256)
-def location_sprite(
-    style: RoomStyle, name: str, kind: str, state: str, width: int, height: int
-) -> Sprite:
-    """Return the bar's part that names where the player is.
-
-    Args:
-        style: How things look.
-        name: The receptacle's name, or other words.
-        kind: Its kind.
-        state: "open", "closed" or "".
-        width: In pixels.
-        height: In pixels.
-    """
-    sprite = solid(width, height, style.paper)
-    sprite[3:51, 3:51] = place_icon(style, kind, state == "open", 48, sprite[3:51, 3:51])
-    title = style.title.draw(name)
-    if title.shape[1] > width - 56:
-        title = style.name.draw(name)
-    top = 8 if state else 20
-    sprite[top : top + title.shape[0], 56 : 56 + title.shape[1]] = title
-    if state:
-        word = style.name.draw(state)
-        sprite[30 : 30 + word.shape[0], 56 : 56 + word.shape[1]] = word
-    return sprite
-
-
-@lru_cache(maxsize=256)
-def hand_sprite(
-    style: RoomStyle, thing: Thing | None, text: str, width: int, height: int
-) -> Sprite:
-    """Return the bar's part that shows what is in hand."""
-    sprite = solid(width, height, style.paper)
-    hand = icon("place/hand", 32)
-    if thing is None:
-        drawing = padded(laid(solid(32, 32, style.paper), hand), style.paper, 0, 0)
-    else:
-        drawing = solid(68, 32, style.paper)
-        drawing[:, :32] = laid(drawing[:, :32], hand)
-        drawing[:, 36:] = thing_icon(thing, 32, style.paper)
-    label = style.label(text)
-    left = (width - drawing.shape[1]) // 2
-    sprite[3:35, left : left + drawing.shape[1]] = drawing
-    left = (width - label.shape[1]) // 2
-    sprite[36 : 36 + label.shape[0], left : left + label.shape[1]] = label
-    return sprite
-
-
-def label_of(thing: Thing, labels: str) -> str:
-    """Return what is written at a thing: its name, or its number only."""
-    return thing.name if labels == "names" else parts(thing.name)[1]

@@ -1,6 +1,6 @@
 """How ALFWorld's pictures look in each theme: colours, lettering, and where the parts stand."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -9,14 +9,14 @@ import numpy as np
 
 from vlbench.atlas import Lettering, Sprite, place
 from vlbench.picture import SIZE
-from vlbench.tasks.alfworld.icons import Tint
+from vlbench.tasks.alfworld.icons import Tint, icon, laid, tinted
 from vlbench.themes import THEMES, Colour
 
 BAR: Final = 54
 """Height of the bar with the player's place and hand, without room for jitter."""
 HAND: Final = 116
 """Width of the hand's part of the bar."""
-COLUMN: Final = 122
+COLUMN: Final = 114
 """Width of a list of receptacles that stands beside the room."""
 
 GAP: Final = 3
@@ -27,7 +27,7 @@ FLOORS: Mapping[str, tuple[Colour, Tint]] = {
     "classic": ((236, 222, 196), NATURAL),
     "midnight": ((168, 184, 220), ((180, 40, 36), (30, 190, 36), (20, 60, 200))),
     "parchment": ((222, 190, 140), ((250, 20, 0), (20, 220, 0), (20, 40, 170))),
-    "slate": ((160, 168, 174), ((130, 80, 46), (70, 140, 46), (66, 70, 130))),
+    "slate": ((204, 211, 216), ((170, 60, 26), (60, 160, 46), (56, 60, 140))),
     "typewriter": ((250, 248, 240), ((77, 150, 29), (77, 150, 29), (77, 150, 29))),
     "storybook": ((244, 206, 216), ((210, 40, 20), (20, 120, 110), (60, 60, 150))),
     "comic": ((255, 226, 120), ((100, 20, 140), (130, 60, 70), (140, 110, 20))),
@@ -45,6 +45,9 @@ MATERIALS: Mapping[str, Colour] = {
 }
 """Kind of receptacle → colour of what lies behind its things; others are of wood."""
 WOOD: Final[Colour] = (224, 190, 144)
+
+
+Point = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +90,14 @@ class RoomStyle:
     title: Lettering
     name: Lettering
 
-    def material(self, kind: str) -> Colour:
-        """Return the ground of the things in a kind of receptacle."""
-        colour = np.asarray(MATERIALS.get(kind, WOOD), np.int32)
-        red, green, blue = (
-            int(shade) for shade in (np.asarray(self.tint, np.int32) @ colour + 128) // 256
-        )
-        return min(red, 255), min(green, 255), min(blue, 255)
 
-    def label(self, text: str) -> Sprite:
-        """Return a name on a slip of paper."""
-        return padded(self.name.draw(text), self.paper, 2, 1)
+@lru_cache(maxsize=256)
+def material(style: RoomStyle, kind: str) -> Colour:
+    """Return the ground of the things in a kind of receptacle."""
+    colour = np.asarray(MATERIALS.get(kind, WOOD), np.int32)
+    mixed = (np.asarray(style.tint, np.int32) @ colour + 128) // 256
+    red, green, blue = (min(int(shade), 255) for shade in mixed)
+    return red, green, blue
 
 
 @lru_cache
@@ -118,19 +118,58 @@ def room_style(theme: str) -> RoomStyle:
     )
 
 
-def padded(sprite: Sprite, ground: Colour, across: int, down: int) -> Sprite:
-    """Return a sprite with a margin of ground around it."""
-    height, width, _ = sprite.shape
-    slip = solid(width + 2 * across, height + 2 * down, ground)
-    slip[down : down + height, across : across + width] = sprite
-    return slip
-
-
 def solid(width: int, height: int, colour: Colour) -> Sprite:
     """Return a rectangle of one colour, to draw on."""
     sprite = np.empty((height, width, 3), np.uint8)
     sprite[:] = colour
     return sprite
+
+
+def beneath(upper: Sprite, lower: Sprite, ground: Colour) -> Sprite:
+    """Return two sprites under each other, centred."""
+    (top, wide, _), (bottom, wide_too, _) = upper.shape, lower.shape
+    sprite = solid(max(wide, wide_too), top + bottom, ground)
+    sprite[:top, (sprite.shape[1] - wide) // 2 :][:, :wide] = upper
+    sprite[top:, (sprite.shape[1] - wide_too) // 2 :][:, :wide_too] = lower
+    return sprite
+
+
+def beside(left: Sprite, right: Sprite, ground: Colour) -> Sprite:
+    """Return two sprites side by side, centred."""
+    (high, wide, _), (high_too, wide_too, _) = left.shape, right.shape
+    sprite = solid(wide + wide_too, max(high, high_too), ground)
+    sprite[(sprite.shape[0] - high) // 2 :, :wide][:high] = left
+    sprite[(sprite.shape[0] - high_too) // 2 :, wide:][:high_too] = right
+    return sprite
+
+
+def broken(widths: Sequence[int], room: int, gap: int) -> list[list[int]]:
+    """Return the indices of boxes in as many lines as they need, as words are broken into lines."""
+    lines: list[list[int]] = []
+    free = 0
+    for i, width in enumerate(widths):
+        if not lines or free < width:
+            lines.append([])
+            free = room
+        lines[-1].append(i)
+        free -= width + gap
+    return lines
+
+
+@lru_cache(maxsize=1024)
+def slip(style: RoomStyle, text: str) -> Sprite:
+    """Return a name on a slip of paper."""
+    words = style.name.draw(text)
+    height, width, _ = words.shape
+    sprite = solid(width + 4, height + 2, style.paper)
+    sprite[1:-1, 2:-2] = words
+    return sprite
+
+
+def place_icon(style: RoomStyle, kind: str, opened: bool, size: int) -> Sprite:
+    """Return a receptacle's icon on a tile of floor."""
+    name = f"place/{kind}-open" if opened else f"place/{kind}"
+    return laid(solid(size, size, style.floor), tinted(icon(name, size), style.tint))
 
 
 def zones(layout: str, roll_height: int, jitter: int) -> Zones:

@@ -14,19 +14,30 @@ import numpy as np
 import numpy.typing as npt
 
 from vlbench.atlas import Sprite
-from vlbench.tasks.alfworld.icons import icon, laid, tinted
-from vlbench.tasks.alfworld.room_style import GAP, RoomStyle, solid
+from vlbench.tasks.alfworld.room_style import (
+    GAP,
+    Point,
+    RoomStyle,
+    beneath,
+    beside,
+    broken,
+    place_icon,
+    slip,
+    solid,
+)
 from vlbench.tasks.alfworld.scene import Place
 
 FULL: Final = 0.5
-"""Share of the plan that markers may cover; fuller, they can't keep near their true places."""
+"""Share of the plan that markers should cover at most, so that they keep near their places."""
 WALL: Final = 4
 """Thickness of the walls, in pixels."""
 LATTICE: Final = 2
 """Markers stand on every second pixel."""
 NUMBERS_IN_A_LINE: Final = 4
-
-Point = tuple[int, int]
+SHARED: Final = 8
+"""Receptacles that share a marker, at most."""
+LINE: Final = 16
+"""Height of a line of the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,53 +81,38 @@ class Group:
     """Metres up."""
 
 
-def place_icon(style: RoomStyle, kind: str, opened: bool, size: int, ground: Sprite) -> Sprite:
-    """Return a receptacle's icon on a ground of its size."""
-    name = f"place/{kind}-open" if opened else f"place/{kind}"
-    return laid(ground, tinted(icon(name, size), style.tint))
-
-
 @lru_cache(maxsize=1024)
 def marker(style: RoomStyle, kind: str, numbers: tuple[int, ...], size: int, named: bool) -> Sprite:
     """Return the marker of some receptacles of a kind."""
+    drawing = place_icon(style, kind, False, size)
     if named:
         (number,) = numbers
-        label = style.label(f"{kind} {number}")
-        height, width, _ = label.shape
-        sprite = solid(max(size, width), size + height, style.floor)
-        left = (sprite.shape[1] - size) // 2
-        sprite[size:, (sprite.shape[1] - width) // 2 :][:, :width] = label
-    else:
-        lines = [
-            style.label(" ".join(map(str, numbers[i : i + NUMBERS_IN_A_LINE])))
-            for i in range(0, len(numbers), NUMBERS_IN_A_LINE)
-        ]
-        height, width = lines[0].shape[0], max(line.shape[1] for line in lines)
-        down = max(size, height * len(lines))
-        sprite, left = solid(size + width, down, style.paper), 0
-        top = (down - height * len(lines)) // 2
-        for i, line in enumerate(lines):
-            sprite[top + i * height :, size:][:height, : line.shape[1]] = line
-    ground = sprite[:size, left : left + size]
-    sprite[:size, left : left + size] = place_icon(style, kind, False, size, ground)
-    return sprite
+        return beneath(drawing, slip(style, f"{kind} {number}"), style.floor)
+    lines = [
+        slip(style, " ".join(map(str, numbers[i : i + NUMBERS_IN_A_LINE])))
+        for i in range(0, len(numbers), NUMBERS_IN_A_LINE)
+    ]
+    height, width = lines[0].shape[0], max(line.shape[1] for line in lines)
+    block = solid(width, height * len(lines), style.paper)
+    for i, line in enumerate(lines):
+        block[i * height :][:height, : line.shape[1]] = line
+    return beside(drawing, block, style.paper)
 
 
 def grouped(places: Sequence[Place], reach: float) -> tuple[Group, ...]:
-    """Return places of a kind that are linked by steps shorter than `reach` as groups."""
+    """Return groups of places of a kind, each nearer than `reach` to another of its group."""
     groups: list[list[Place]] = []
     for place in places:
-        linked = [
-            group
-            for group in groups
-            if any(
+        for group in groups:
+            if len(group) < SHARED and any(
                 place.kind == other.kind
                 and (place.x - other.x) ** 2 + (place.z - other.z) ** 2 < reach**2
                 for other in group
-            )
-        ]
-        joined = [other for group in linked for other in group]
-        groups = [group for group in groups if group not in linked] + [[*joined, place]]
+            ):
+                group.append(place)
+                break
+        else:
+            groups.append([place])
     return tuple(
         Group(
             group[0].kind,
@@ -134,7 +130,7 @@ def room(style: RoomStyle, places: tuple[Place, ...], width: int, height: int) -
 
     Args:
         style: How things look.
-        places: The receptacles, closed and empty: a plan doesn't show what is in them.
+        places: The receptacles; a plan shows neither whether they are open nor what is in them.
         width: In pixels, with the walls.
         height: The same.
 
@@ -149,7 +145,8 @@ def room(style: RoomStyle, places: tuple[Place, ...], width: int, height: int) -
             marker(style, group.kind, group.numbers, form.size, form.named) for group in groups
         ]
         sizes = [(sprite.shape[1] + GAP, sprite.shape[0] + GAP) for sprite in sprites]
-        if sum(wide * high for wide, high in sizes) > FULL * across * down:
+        covered = sum(wide * high for wide, high in sizes)
+        if covered > FULL * across * down and form is not FORMS[-1]:
             continue
         corners = spread(groups, sizes, across + GAP, down + GAP)
         if corners:
@@ -168,10 +165,12 @@ def spread(
 ) -> tuple[Point, ...]:
     """Return corners of rectangles that lie apart, each as near its site as those before allow.
 
-    Kinds of few go first, since they are landmarks. Empty if there is no room.
+    The highest go first, then kinds of few, since they are landmarks. Empty if there is no room.
     """
     kinds = [group.kind for group in groups]
-    order = sorted(range(len(groups)), key=lambda i: (kinds.count(kinds[i]), kinds[i], i))
+    order = sorted(
+        range(len(groups)), key=lambda i: (-sizes[i][1], kinds.count(kinds[i]), kinds[i], i)
+    )
     across = _share([group.x for group in groups])
     down = _share([-group.z for group in groups])
     columns, rows = width // LATTICE + 1, height // LATTICE + 1
@@ -236,27 +235,16 @@ def numbers_of(names: Sequence[str]) -> dict[str, str]:
 @lru_cache(maxsize=256)
 def roll(style: RoomStyle, names: tuple[str, ...], width: int) -> Sprite:
     """Return the list of a room's receptacles: each kind's icon, name and numbers."""
-    entries = []
-    for kind, numbers in numbers_of(names).items():
-        ground = solid(16, 16, style.paper)
-        entry = style.name.draw(f"{kind} {numbers}")
-        sprite = solid(16 + 2 + entry.shape[1], 16, style.paper)
-        sprite[:, :16] = place_icon(style, kind, False, 16, ground)
-        sprite[(16 - entry.shape[0]) // 2 :, 18:][: entry.shape[0]] = entry
-        entries.append(sprite)
-    lines: list[list[Sprite]] = []
-    room = 0
-    for entry in entries:
-        if room < entry.shape[1] or not lines:
-            lines.append([])
-            room = width
-        lines[-1].append(entry)
-        room -= entry.shape[1] + 2 * GAP
-    sheet = solid(width, 16 * len(lines), style.paper)
-    for row, line in enumerate(lines):
+    entries = [
+        beside(place_icon(style, kind, False, LINE), slip(style, f"{kind} {numbers}"), style.paper)
+        for kind, numbers in numbers_of(names).items()
+    ]
+    lines = broken([entry.shape[1] for entry in entries], width, GAP)
+    sheet = solid(width, LINE * len(lines), style.paper)
+    for row, members in enumerate(lines):
         x = 0
-        for entry in line:
-            part = entry[:, : width - x]
-            sheet[16 * row : 16 * row + 16, x : x + part.shape[1]] = part
-            x += entry.shape[1] + 2 * GAP
+        for i in members:
+            part = entries[i][:, : width - x]
+            sheet[LINE * row :, x:][:LINE, : part.shape[1]] = part
+            x += part.shape[1] + GAP
     return sheet
