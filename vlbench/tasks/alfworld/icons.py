@@ -17,6 +17,7 @@ from vlbench.themes import Colour
 FOLDER = ASSETS / "alfworld"
 SIZES: Final = {
     112: ("place",),
+    72: ("thing", "cue"),
     48: ("thing", "place", "cue"),
     32: ("thing", "place", "cue"),
     24: ("thing", "place", "cue"),

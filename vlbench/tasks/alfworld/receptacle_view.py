@@ -60,6 +60,7 @@ class Form:
 
 
 FORMS: Final = (
+    Form(72, beside=False),
     Form(48, beside=False),
     Form(32, beside=False),
     Form(32, beside=True),

@@ -166,6 +166,7 @@ def slip(style: RoomStyle, text: str) -> Sprite:
     return sprite
 
 
+@lru_cache(maxsize=1024)
 def place_icon(style: RoomStyle, kind: str, opened: bool, size: int) -> Sprite:
     """Return a receptacle's icon on a tile of floor."""
     name = f"place/{kind}-open" if opened else f"place/{kind}"

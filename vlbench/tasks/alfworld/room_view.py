@@ -96,31 +96,32 @@ def marker(style: RoomStyle, kind: str, numbers: tuple[int, ...], size: int, nam
     block = solid(width, height * len(lines), style.paper)
     for i, line in enumerate(lines):
         block[i * height :][:height, : line.shape[1]] = line
-    return beside(drawing, block, style.paper)
+    return beside(drawing, block, style.floor)
 
 
-def grouped(places: Sequence[Place], reach: float) -> tuple[Group, ...]:
+@lru_cache(maxsize=16)
+def grouped(places: tuple[Place, ...], reach: float) -> tuple[Group, ...]:
     """Return groups of places of a kind, each nearer than `reach` to another of its group."""
-    groups: list[list[Place]] = []
+    groups: dict[str, list[list[Place]]] = {}
     for place in places:
-        for group in groups:
+        kin = groups.setdefault(place.kind, [])
+        for group in kin:
             if len(group) < SHARED and any(
-                place.kind == other.kind
-                and (place.x - other.x) ** 2 + (place.z - other.z) ** 2 < reach**2
-                for other in group
+                (place.x - other.x) ** 2 + (place.z - other.z) ** 2 < reach**2 for other in group
             ):
                 group.append(place)
                 break
         else:
-            groups.append([place])
+            kin.append([place])
     return tuple(
         Group(
-            group[0].kind,
+            kind,
             tuple(sorted(int(parts(place.name)[1]) for place in group)),
             sum(place.x for place in group) / len(group),
             sum(place.z for place in group) / len(group),
         )
-        for group in groups
+        for kind, kin in groups.items()
+        for group in kin
     )
 
 
