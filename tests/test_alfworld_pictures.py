@@ -22,11 +22,12 @@ from PIL import Image
 
 from vlbench.instances import Presentation
 from vlbench.picture import SIZE, Frame
+from vlbench.tasks.alfworld.bar import TEXT
 from vlbench.tasks.alfworld.icons import SIZES, has_icon, icon
-from vlbench.tasks.alfworld.picture import AlfworldPicture
+from vlbench.tasks.alfworld.picture import MARGIN, AlfworldPicture
 from vlbench.tasks.alfworld.receptacle_view import things
-from vlbench.tasks.alfworld.room_style import room_style, zones
-from vlbench.tasks.alfworld.room_view import FORMS, grouped, numbers_of, spread
+from vlbench.tasks.alfworld.room_style import COLUMN, HAND, room_style, slip, zones
+from vlbench.tasks.alfworld.room_view import FORMS, grouped, numbers_of, roll, spread
 from vlbench.tasks.alfworld.scene import Place, Scene, Thing
 from vlbench.themes import THEME_GROUPS, THEMES
 
@@ -266,7 +267,7 @@ def test_the_lists_of_this_test_are_those_of_the_engine() -> None:
 
 
 @pytest.mark.extra
-@every_theme
+@pytest.mark.parametrize("theme", ["classic", "typewriter", "comic"])
 def test_all_120_floor_plans_have_room_for_their_receptacles(theme: str) -> None:
     constants = engine_constants()
     folder = Path(constants.__file__ or "").parent / "layouts"
@@ -293,6 +294,22 @@ def test_all_120_floor_plans_have_room_for_their_receptacles(theme: str) -> None
 def test_numbers_of_kinds_are_shortened_to_runs() -> None:
     names = ["shelf 2", "cabinet 3", "cabinet 1", "cabinet 2", "shelf 5", "fridge 1", "shelf 6"]
     assert numbers_of(names) == {"cabinet": "1-3", "fridge": "1", "shelf": "2 5-6"}
+
+
+@every_theme
+def test_no_name_is_cut(theme: str) -> None:
+    style = room_style(theme)
+    spread_out = {"cabinet": 28, "drawer": 27, "shelf": 14, "stoveburner": 6}
+    for kind in PLACES:
+        names = tuple(f"{kind} {n}" for n in range(1, spread_out.get(kind, 2) + 1))
+        wide = roll(style, names, 300)
+        width = (COLUMN if style.layout == "columns" else SIZE) - 2 * MARGIN
+        assert np.array_equal(wide[:, :width], roll(style, names, width))
+        assert not (wide[:, width:] != style.paper).any(), f"{names[-1]} is cut"
+        assert style.name.draw(names[-1]).shape[1] <= SIZE - HAND - TEXT - 5
+    assert style.title.draw("middle of the room").shape[1] <= SIZE - HAND - TEXT
+    for thing in THINGS:
+        assert slip(style, f"{thing} 3").shape[1] <= HAND - 5
 
 
 def test_only_neighbours_of_a_kind_share_a_marker() -> None:
@@ -528,7 +545,7 @@ PROGRAM = """
 import hashlib, sys
 import numpy as np
 from vlbench.instances import Presentation
-from vlbench.tasks.alfworld.picture import AlfworldPicture
+from vlbench.tasks.alfworld.picture import MARGIN, AlfworldPicture
 from vlbench.tasks.alfworld.scene import Place, Scene, Thing
 class State:
     scene = Scene(1, (Place("bed 1", 0, 0), Place("desk 1", 1, 2, contents=(

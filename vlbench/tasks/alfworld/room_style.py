@@ -14,9 +14,9 @@ from vlbench.themes import THEMES, Colour
 
 BAR: Final = 54
 """Height of the bar with the player's place and hand, without room for jitter."""
-HAND: Final = 116
+HAND: Final = 112
 """Width of the hand's part of the bar."""
-COLUMN: Final = 114
+COLUMN: Final = 130
 """Width of a list of receptacles that stands beside the room."""
 
 GAP: Final = 3
