@@ -1,11 +1,11 @@
 """The picture of ALFWorld: the room from its middle or what the player stands at, and the hand."""
 
-import difflib
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from vlbench.atlas import Blit, background, blit, checked_jitter, offsets, place
 from vlbench.instances import Presentation
+from vlbench.nearest import unknown
 from vlbench.picture import SIZE, Fact, Frame
 from vlbench.tasks.alfworld.bar import hand_sprite, location_sprite
 from vlbench.tasks.alfworld.receptacle_view import backdrop, is_open, things
@@ -67,9 +67,7 @@ class AlfworldPicture:
         self._themes = themes_named(theme)
         self._jitter = checked_jitter(jitter)
         if labels not in LABELS:
-            near = difflib.get_close_matches(str(labels), LABELS, n=1)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
-            raise ValueError(f'labels must be "names" or "numbers", got "{labels}"{hint}')
+            raise ValueError(unknown("labels", labels, LABELS))
         self._labels = labels
 
     def look(self, start: Seen, presentation: Presentation) -> RoomLook:
