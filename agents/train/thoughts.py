@@ -7,6 +7,7 @@ every token of them.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -108,15 +109,18 @@ def search(scene: Scene) -> Thought | None:
 
 
 def blackjack(scene: Scene) -> Thought:
-    """All cards, their total, and whether an ace makes it soft."""
-    total = scene.facts["player_total"]
+    """All cards, their sum with every ace as 1, and what that makes against the dealer."""
+    total, dealer = scene.facts["player_total"], scene.facts["dealer_card"]
+    counts = [min(rank, 10) for rank in scene.state.player]
+    sums = list(accumulate(counts))
+    steps = zip(sums, counts[1:], sums[1:], strict=False)
+    added = ", ".join(f"{before} + {count} = {after}" for before, count, after in steps)
     kind = "soft" if scene.facts["usable_ace"] else "hard"
-    dealer = scene.facts["dealer_card"]
     fields = {
         "dealer card": dealer,
         "player cards": scene.facts["player_cards"],
+        "thoughts": f"{added}, {kind} {total} against {dealer}",
         "player total": total,
-        "thoughts": f"{kind} {total} against {dealer}",
     }
     return Thought(fields, scene.action)
 
