@@ -62,8 +62,9 @@ class Llava:
         try:
             import torch
 
+            from agents.train.drawing import Sampling
             from agents.train.loading import load
-            from agents.train.policy import Policy, Sampling
+            from agents.train.policy import Policy
         except ImportError as error:
             raise ValueError(MISSING.format(error=error)) from error
         loaded = load(

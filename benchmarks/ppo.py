@@ -26,7 +26,6 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from agents.train import losses, ppo, tiny
-from agents.train.encoding import pixels
 from agents.train.environments import Journal, make_envs
 from agents.train.monitors import EpisodeMonitor
 from agents.train.policy import LEAST_LOG
@@ -110,8 +109,7 @@ class Bench:
         model = policy.model
 
         def given(sample: Any) -> dict[str, Any]:
-            batch = policy.encoder.collate([sample.prompt])
-            return {**batch, **pixels([sample.prompt])}
+            return dict(policy.encoder.collate([sample.prompt]))
 
         def score(sample: Any) -> tuple[torch.Tensor, torch.Tensor]:
             batch = given(sample)

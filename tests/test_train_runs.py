@@ -23,8 +23,9 @@ from safetensors.torch import load_file  # noqa: E402
 import vlbench  # noqa: E402
 from agents.train import ppo, sft, sft_data, tiny  # noqa: E402
 from agents.train.checkpoint import Checkpoints  # noqa: E402
+from agents.train.drawing import Sampling  # noqa: E402
 from agents.train.loading import load  # noqa: E402
-from agents.train.policy import Policy, Sampling  # noqa: E402
+from agents.train.policy import Policy  # noqa: E402
 from vlbench.env import VLEnv  # noqa: E402
 from vlbench.game import Move  # noqa: E402
 from vlbench.parsing import parse  # noqa: E402

@@ -24,13 +24,14 @@ from agents.arguments import refuse
 from agents.train import losses
 from agents.train.checkpoint import Checkpoints, Interruption, load_state, step_of
 from agents.train.dataclass_arguments import parse_dataclass
+from agents.train.drawing import Sampling
 from agents.train.environments import Journal, full_id, make_envs
 from agents.train.evaluation import examine, held_out_rows
 from agents.train.loading import add_lora, load, train_parts
 from agents.train.logbook import Logbook, Metrics
 from agents.train.monitors import EpisodeMonitor, RolloutMonitor
 from agents.train.plan import plan
-from agents.train.policy import Policy, Sampling, ValueHead
+from agents.train.policy import Policy, ValueHead
 from agents.train.ppo_config import PRESETS, Config
 from agents.train.rollout_buffer import RolloutBuffer
 from agents.train.token_weights import token_weights
@@ -201,7 +202,10 @@ def update(
 
 def build_policy(config: Config, checkpoint: str, resumed: bool) -> tuple[Policy, Any]:
     """Return the policy and its processor, with a new value head."""
-    loaded = load(checkpoint, trainable=True, trust_remote_code=config.trust_remote_code)
+    loaded = load(
+        checkpoint, trainable=True, lora_dropout=config.lora_dropout,
+        trust_remote_code=config.trust_remote_code,
+    )  # fmt: skip
     model, fresh = loaded.model, not hasattr(loaded.model, "peft_config")
     if config.lora and fresh:
         model = add_lora(

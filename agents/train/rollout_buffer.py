@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from agents.train.drawing import Generation
 from agents.train.encoding import EncodedPrompt
-from agents.train.policy import Generation
 
 
 def advantages_of(

@@ -20,11 +20,12 @@ from agents.arguments import refuse
 from agents.train import sft_data
 from agents.train.checkpoint import Checkpoints, Interruption, load_state, step_of
 from agents.train.dataclass_arguments import parse_dataclass
+from agents.train.drawing import Sampling
 from agents.train.encoding import EncodedPrompt
 from agents.train.evaluation import examine, held_out_rows
 from agents.train.loading import add_lora, load, train_parts
 from agents.train.logbook import Logbook
-from agents.train.policy import Policy, Sampling
+from agents.train.policy import Policy
 from vlbench.instances import hashed
 
 
@@ -164,6 +165,7 @@ def train(config: Config) -> Path:
     loaded = load(
         str(resumed) if resumed else config.model,
         trainable=True,
+        lora_dropout=config.lora_dropout,
         trust_remote_code=config.trust_remote_code,
     )
     model = loaded.model
