@@ -173,6 +173,35 @@ def qwen3_5():
     )  # fmt: skip
 
 
+def qwen4_exp():
+    return qwen(
+        transformers.Qwen3VLProcessor,
+        transformers.Qwen4ExpConfig,
+        transformers.Qwen4ExpForConditionalGeneration,
+        16,
+        {
+            **rope(mrope_section=[2, 3, 3], partial_rotary_factor=1.0),
+            "head_dim": 16,
+            "linear_key_head_dim": 16,
+            "linear_value_head_dim": 16,
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 4,
+            "layer_types": ["linear_attention", "full_attention"],
+            "moe_intermediate_size": 32,
+            "shared_expert_intermediate_size": 32,
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            "hc_lowrank": 16,
+            "indexer_n_heads": 2,
+            "indexer_kv_heads": 1,
+            "indexer_head_dim": 16,
+            "indexer_budget": 2048,
+            "indexer_compress_ratio": 4,
+        },
+        {"num_position_embeddings": 64},
+    )
+
+
 def gemma3():
     tokenizer = tokenizer_with(
         "<start_of_turn>", "<end_of_turn>", end="<end_of_turn>", boi_token="<start_of_image>",
@@ -240,7 +269,8 @@ def idefics3():
 
 
 FAMILIES = {
-    f.__name__: f for f in (llava_next, qwen2_5_vl, qwen3_vl, qwen3_5, gemma3, mllama, idefics3)
+    f.__name__: f
+    for f in (llava_next, qwen2_5_vl, qwen3_vl, qwen3_5, qwen4_exp, gemma3, mllama, idefics3)
 }
 
 

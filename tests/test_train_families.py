@@ -94,6 +94,7 @@ def test_what_a_family_allows_is_found_out_from_its_model_and_processor():
         "qwen2_5_vl": (True, True, False),  # positions in the picture's plane
         "qwen3_vl": (True, True, False),
         "qwen3_5": (True, True, False),
+        "qwen4_exp": (True, True, False),
         "gemma3": (True, True, False),  # a picture's tokens see each other, and a sliding window
         "mllama": (False, False, False),  # a cross-attention mask
         "idefics3": (False, False, True),  # pictures padded to the batch's longest row of them
