@@ -68,7 +68,7 @@ class Processes:
             ValueError: They can't be divided so.
         """
         if items % self.count:
-            raise ValueError(f"{items} can't be divided among {self.count} processes")
+            raise ValueError(f"num_envs {items} can't be divided among {self.count} processes")
         each = items // self.count
         return range(self.number * each, (self.number + 1) * each)
 
