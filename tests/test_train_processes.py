@@ -23,7 +23,7 @@ from torch.distributed.run import get_args_parser  # noqa: E402
 from update_in_processes import update  # noqa: E402
 
 from agents.train import ppo, sft, sft_data, tiny  # noqa: E402
-from agents.train.checkpoint import Checkpoints  # noqa: E402
+from agents.train.checkpoint import Checkpoints, Interruption  # noqa: E402
 from agents.train.dataclass_arguments import field_docs  # noqa: E402
 from agents.train.environments import Journal, make_envs  # noqa: E402
 from agents.train.monitors import EpisodeMonitor  # noqa: E402
@@ -176,6 +176,19 @@ def test_ctrl_c_ends_two_processes_with_a_checkpoint(checkpoint, tmp_path):
     assert "ppo: stopped; the same command goes on from the last checkpoint" in told
     kept = Checkpoints(tmp_path).latest()
     assert kept is not None and len(metrics(tmp_path)) == int(kept.name[5:]) + 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_under_a_launcher_which_repeats_them_signals_never_break_an_iteration_off():
+    with Interruption(launched=True) as interruption:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+        assert interruption.asked
+    with Interruption() as interruption:
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize(
