@@ -236,6 +236,17 @@ def test_expert_transcripts_are_train_instances_with_truthful_fields(tmp_path):
     assert {split_of(hand, game.test_share) for hand in hands} == {"train"}
 
 
+def test_transcripts_are_a_data_set_for_others(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    data = tmp_path / "data.jsonl"
+    options = ["--env", "NumberLine,Points24", "--episodes", "5", "--noise", "0.3"]
+    assert sft_data.main(["--out", str(data), *options]) == 0
+    rows = datasets.load_dataset(
+        "json", data_files=str(data), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert [sft_data.Example(**row) for row in rows] == sft_data.read(data)
+
+
 def test_a_full_disk_leaves_the_last_good_checkpoint(checkpoint, tmp_path, monkeypatch):
     config = ppo.Config(model=str(checkpoint), out=tmp_path, iterations=1, save_every=1, **FAST)
     good = play(config)

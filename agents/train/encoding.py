@@ -21,7 +21,9 @@ from torch import Tensor
 from vlbench.picture import SIZE
 from vlbench.prompting import messages
 
-MAX_PICTURES = 4096
+PICTURE_BYTES = 2**31
+"""How much of the processor's tensors is kept, of pictures that nobody holds; their features, which
+are up to a few times as large, are kept with them."""
 MAX_TEXTS = 4096
 
 
@@ -85,7 +87,9 @@ class Encoder:
     def __init__(self, processor: Any) -> None:
         self.processor = processor
         self.tokenizer = processor.tokenizer
-        self._pictures: _Recent[bytes, EncodedPicture] = _Recent(MAX_PICTURES)
+        blank = self._pixels(np.zeros((SIZE, SIZE, 3), np.uint8))
+        each = sum(tensor.nbytes for tensor in blank.values())
+        self._pictures: _Recent[bytes, EncodedPicture] = _Recent(max(64, PICTURE_BYTES // each))
         self._texts: _Recent[Any, dict[str, Tensor]] = _Recent(MAX_TEXTS)
         self._around = self._around_reply()
         self.composes = self._probe()

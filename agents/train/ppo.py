@@ -298,11 +298,12 @@ def train(config: Config, processes: Processes) -> Path:
                 policy, reference, optimizer, buffer, config, shuffler,
                 iteration > config.critic_iterations, processes,
             )  # fmt: skip
-            updated = time.monotonic()
+            updated, turns = time.monotonic(), len(buffer)
+            del buffer  # else its pictures' features are there through the next rollout
             metrics |= monitor.metrics() | actors.episodes.metrics()
             metrics["charts/learning_rate"] = optimizer.param_groups[0]["lr"]
             metrics["charts/env_steps"] = iteration * config.num_envs * config.num_steps
-            metrics["charts/SPS"] = len(buffer) / (updated - begun)
+            metrics["charts/SPS"] = turns / (updated - begun)
             metrics["time/rollout"], metrics["time/update"] = rolled - begun, updated - rolled
             stopping = processes.any(interruption.asked)
             last = iteration == config.iterations or stopping
