@@ -62,8 +62,9 @@ class Llava:
         try:
             import torch
 
+            from agents.train.drawing import Sampling
             from agents.train.loading import load
-            from agents.train.policy import Policy, Sampling
+            from agents.train.policy import Policy
         except ImportError as error:
             raise ValueError(MISSING.format(error=error)) from error
         loaded = load(
@@ -103,16 +104,17 @@ class Llava:
             batch = [(shown, reply) for shown, reply in batch if not reply.done()]
             if not batch:
                 continue
-            try:
-                replies = await asyncio.to_thread(self._write, [shown for shown, _ in batch])
-            except Exception as error:
-                for _, reply in batch:
-                    if not reply.done():
-                        reply.set_exception(error)
-                continue
-            for (_, reply), written in zip(batch, replies, strict=True):
-                if not reply.done():
-                    reply.set_result(written)
+            writing = asyncio.create_task(
+                asyncio.to_thread(self._write, [shown for shown, _ in batch])
+            )
+            await asyncio.wait([writing])
+            for place, (_, reply) in enumerate(batch):
+                if reply.done():
+                    continue
+                if error := writing.exception():  # theirs who wait; others are answered still
+                    reply.set_exception(error)
+                else:
+                    reply.set_result(writing.result()[place])
 
     async def _gather(self) -> None:
         """Let episodes that are ready to ask do so, until nobody new comes."""

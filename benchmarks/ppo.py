@@ -26,10 +26,10 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from agents.train import losses, ppo, tiny
-from agents.train.encoding import pixels
 from agents.train.environments import Journal, make_envs
 from agents.train.monitors import EpisodeMonitor
 from agents.train.policy import LEAST_LOG
+from agents.train.processes import Processes
 
 
 def seconds(act: Any) -> tuple[float, Any]:
@@ -44,14 +44,16 @@ class Bench:
     def __init__(self, config: ppo.Config) -> None:
         torch.manual_seed(0)
         self.config = config
-        self.policy, _ = ppo.build_policy(config, config.model, resumed=False)
+        self.policy, _ = ppo.build_policy(config, config.model)
         self.optimizer = torch.optim.Adam(
             [weight for weight in self.policy.parameters() if weight.requires_grad], lr=0.0
         )
         envs = make_envs("vlbench/NumberLine-v0", config.num_envs, {})
         shown = ppo.split_observations(envs.reset(seed=0)[0])
         episodes = EpisodeMonitor(config.num_envs)
-        self.actors = ppo.Actors(envs, Journal(envs), episodes, shown)
+        share = range(config.num_envs)
+        self.actors = ppo.Actors(share, envs, Journal(envs), episodes, shown)
+        self.processes = Processes()
 
     def ours(self) -> tuple[dict[str, float], Any]:
         """Time rollout and update; picture caches are cold."""
@@ -63,7 +65,9 @@ class Bench:
         )
         shuffler = torch.Generator().manual_seed(0)
         updated, _ = seconds(
-            lambda: ppo.update(policy, None, self.optimizer, buffer, config, shuffler, actor=True)
+            lambda: ppo.update(
+                policy, None, self.optimizer, buffer, config, shuffler, True, self.processes
+            )
         )
         return {"rollout": rolled, "update": updated}, buffer
 
@@ -110,8 +114,7 @@ class Bench:
         model = policy.model
 
         def given(sample: Any) -> dict[str, Any]:
-            batch = policy.encoder.collate([sample.prompt])
-            return {**batch, **pixels([sample.prompt])}
+            return dict(policy.encoder.collate([sample.prompt]))
 
         def score(sample: Any) -> tuple[torch.Tensor, torch.Tensor]:
             batch = given(sample)

@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
 
 from agents.train import losses  # noqa: E402
-from agents.train.policy import log_distribution, nucleus  # noqa: E402
+from agents.train.drawing import log_distribution, nucleus  # noqa: E402
 from agents.train.rollout_buffer import advantages_of  # noqa: E402
 from agents.train.token_weights import first_token_of, token_weights  # noqa: E402
 from vlbench.parsing import parse  # noqa: E402

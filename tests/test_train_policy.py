@@ -18,9 +18,10 @@ from transformers import BertConfig, BertModel  # noqa: E402
 import vlbench  # noqa: E402
 from agents.llava import Llava  # noqa: E402
 from agents.train import tiny  # noqa: E402
+from agents.train.drawing import Sampling  # noqa: E402
 from agents.train.encoding import pixels  # noqa: E402
 from agents.train.loading import add_lora, load, train_parts, vision_modules  # noqa: E402
-from agents.train.policy import Policy, Sampling, ValueHead  # noqa: E402
+from agents.train.policy import Policy, ValueHead  # noqa: E402
 from vlbench.prompting import Exchange, messages  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -74,7 +75,7 @@ def test_tiny_is_small_real_and_the_same_for_the_same_seed(tmp_path, capsys):
 def test_the_model_is_fed_what_its_own_processor_makes_bit_for_bit(checkpoint, observations):
     policy = policy_of(checkpoint)
     prompts = [policy.encoder.encode(observation) for observation in observations]
-    mine = {**policy.encoder.collate(prompts), **pixels(prompts)}
+    mine = policy.encoder.collate(prompts)
     chats = [messages(observation) for observation in observations]
     processor = load(str(checkpoint)).processor
     theirs = processor(
@@ -101,7 +102,7 @@ def test_a_history_is_fed_as_the_processor_makes_it(checkpoint, observations):
         return_tensors="pt",
     )
     assert torch.equal(prompt.sequences["input_ids"], theirs["input_ids"][0])
-    assert torch.equal(pixels([prompt])["pixel_values"], theirs["pixel_values"])
+    assert torch.equal(pixels(prompt.pictures)["pixel_values"], theirs["pixel_values"])
 
 
 @pytest.mark.parametrize("sampling", [{}, {"temperature": 0.7}, {"top_p": 0.8}])
@@ -129,7 +130,7 @@ def test_a_row_doesn_t_depend_on_its_batch(checkpoint, observations):
 def test_greedy_replies_are_those_of_generate(checkpoint, observations):
     policy = policy_of(checkpoint, max_new_tokens=24)
     prompts = [policy.encoder.encode(observation) for observation in observations]
-    batch = {**policy.encoder.collate(prompts), **pixels(prompts)}
+    batch = policy.encoder.collate(prompts)
     forbidden = policy.forbidden.nonzero()[:, 0].tolist()
     theirs = policy.model.generate(
         **batch, max_new_tokens=24, do_sample=False, suppress_tokens=forbidden

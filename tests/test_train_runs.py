@@ -24,8 +24,10 @@ from safetensors.torch import load_file  # noqa: E402
 import vlbench  # noqa: E402
 from agents.train import ppo, sft, sft_data, tiny  # noqa: E402
 from agents.train.checkpoint import Checkpoints  # noqa: E402
+from agents.train.drawing import Sampling  # noqa: E402
 from agents.train.loading import load  # noqa: E402
-from agents.train.policy import Policy, Sampling  # noqa: E402
+from agents.train.policy import Policy  # noqa: E402
+from agents.train.processes import Processes  # noqa: E402
 from vlbench.env import VLEnv  # noqa: E402
 from vlbench.game import Move  # noqa: E402
 from vlbench.parsing import parse  # noqa: E402
@@ -39,6 +41,14 @@ FAST = {
     "num_envs": 4, "num_steps": 3, "minibatch": 6, "micro_batch": 3, "max_new_tokens": 12,
     "eval_every": 0, "tensorboard": False, "critic_iterations": 0,
 }  # fmt: skip
+
+
+def play(config):
+    return ppo.train(config, Processes())
+
+
+def learn(config):
+    return sft.train(config, Processes())
 
 
 def metrics(run):
@@ -133,7 +143,7 @@ def test_ppo_finds_the_better_arm_of_a_bandit(checkpoint, bandit, tmp_path):
         model=str(start), env=bandit, out=tmp_path / "run", iterations=12, lr=1e-3, end_lr=1e-3,
         **{**FAST, "num_envs": 16, "num_steps": 2, "minibatch": 16, "micro_batch": 16},
     )  # fmt: skip
-    end = load(str(ppo.train(config)))
+    end = load(str(play(config)))
     rows = metrics(tmp_path / "run")
     assert rows[0]["rollout/optimal"] < 0.5
     assert rows[-1]["rollout/optimal"] > 0.8
@@ -157,16 +167,16 @@ def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(checkpoint, tmp_pat
                         **{**FAST, **changes})  # fmt: skip
     whole = dataclasses.replace(config, out=tmp_path / "whole")
     parts = dataclasses.replace(config, out=tmp_path / "parts")
-    end = ppo.train(whole)
-    ppo.train(dataclasses.replace(parts, iterations=2))
-    again = ppo.train(parts)
+    end = play(whole)
+    play(dataclasses.replace(parts, iterations=2))
+    again = play(parts)
     (weights,) = [path.name for path in end.glob("*.safetensors")]
     mine, theirs = load_file(again / weights), load_file(end / weights)
     assert mine.keys() == theirs.keys()
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     states = [torch.load(folder / "trainer.pt", weights_only=True) for folder in (end, again)]
     assert states[0]["environments"] == states[1]["environments"]
-    assert torch.equal(states[0]["sampler"], states[1]["sampler"])
+    assert torch.equal(states[0]["sampler"][0], states[1]["sampler"][0])
     for a, b in zip(*(state["optimizer"]["state"].values() for state in states), strict=True):
         assert all(torch.equal(a[name], b[name]) for name in a)
     logs = []
@@ -182,17 +192,17 @@ def test_sft_learns_and_resumes_bit_for_bit(checkpoint, tmp_path):
     assert sft_data.main(["--out", str(data), "--episodes", "20", "--off-path", "0.2"]) == 0
     config = sft.Config(model=str(checkpoint), data=data, out=tmp_path / "whole", steps=20, lr=1e-2,
                         batch=8, micro_batch=4, eval_every=5, save_every=10)  # fmt: skip
-    end = sft.train(config)
+    end = learn(config)
     rows = metrics(config.out)
     assert rows[-1]["heldout/loss"] < 0.5 * rows[4]["heldout/loss"]
-    sft.train(config)  # nothing left to do
+    learn(config)  # nothing left to do
     # A run that stopped at step 10 is the same folder with its later checkpoint gone.
     parts = dataclasses.replace(config, out=tmp_path / "parts")
-    sft.train(parts)
+    learn(parts)
     for path in (parts.out / "step-000020").iterdir():
         path.unlink()
     (parts.out / "step-000020").rmdir()
-    again = sft.train(parts)
+    again = learn(parts)
     mine, theirs = (load_file(folder / "model.safetensors") for folder in (again, end))
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
@@ -272,9 +282,20 @@ def test_worked_problems_end_with_a_formula_that_makes_the_target_and_are_no_tes
     assert sft_data.Redrawer().observation(first) == {"text": first.prompt}
 
 
+def test_transcripts_are_a_data_set_for_others(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    data = tmp_path / "data.jsonl"
+    options = ["--env", "NumberLine,Points24", "--episodes", "5", "--noise", "0.3"]
+    assert sft_data.main(["--out", str(data), *options]) == 0
+    rows = datasets.load_dataset(
+        "json", data_files=str(data), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert [sft_data.Example(**row) for row in rows] == sft_data.read(data)
+
+
 def test_a_full_disk_leaves_the_last_good_checkpoint(checkpoint, tmp_path, monkeypatch):
     config = ppo.Config(model=str(checkpoint), out=tmp_path, iterations=1, save_every=1, **FAST)
-    good = ppo.train(config)
+    good = play(config)
     before = {path.name: path.read_bytes() for path in good.iterdir()}
 
     def full(*args, **kwargs):
@@ -282,11 +303,11 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(checkpoint, tmp_path, monke
 
     monkeypatch.setattr("agents.train.checkpoint.torch.save", full)
     with pytest.raises(OSError, match="No space left.*the last good one is .*step-000001"):
-        ppo.train(dataclasses.replace(config, iterations=2))
+        play(dataclasses.replace(config, iterations=2))
     assert [path.name for path in Checkpoints(tmp_path).found()] == ["step-000001"]
     assert {path.name: path.read_bytes() for path in good.iterdir()} == before
     monkeypatch.undo()
-    assert ppo.train(dataclasses.replace(config, iterations=2)).name == "step-000002"
+    assert play(dataclasses.replace(config, iterations=2)).name == "step-000002"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

@@ -11,6 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 STATE = "trainer.pt"
 """Optimizer, random states and environments, beside the model's own files."""
@@ -70,7 +71,7 @@ class Checkpoints:
                 shutil.rmtree(target)
             partial.rename(target)
             _sync(self._run)
-        except Exception as error:  # torch and safetensors raise errors of their own on a full disk
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch's on a full disk
             shutil.rmtree(partial, ignore_errors=True)
             kept = self.latest()
             raise OSError(
@@ -132,10 +133,16 @@ def _sync(path: Path) -> None:
 
 
 class Interruption:
-    """Within it, the first Ctrl-C (or SIGTERM) asks the run to stop; the second one kills it."""
+    """Within it, the first Ctrl-C (or SIGTERM) asks the run to stop; the second one kills it.
 
-    def __init__(self) -> None:
+    Args:
+        launched: Whether a launcher hears the same signals: it passes them on, so that the first
+            one comes twice, and kills the run itself when it takes too long.
+    """
+
+    def __init__(self, launched: bool = False) -> None:
         self.asked = False
+        self._launched = launched
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
@@ -158,6 +165,6 @@ class Interruption:
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.asked and not self._launched:
             raise KeyboardInterrupt
         self.asked = True

@@ -1,8 +1,10 @@
 """Observations → what a model is fed.
 
 A prompt's tokens and a picture's tensors are what the checkpoint's own processor makes of them.
-Each distinct prompt and each distinct picture goes through the processor once; a batch is put
-together from the results, padded on the left to its own longest row.
+Where a batch is no more than its prompts and pictures (a probe finds that out), each distinct one
+of them goes through the processor once, and batches are put together from the results. Of any other
+processor, every batch is what it makes of the whole batch. Rows are padded on the left, to the
+longest.
 """
 
 import hashlib
@@ -11,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -18,7 +21,9 @@ from torch import Tensor
 from vlbench.picture import SIZE
 from vlbench.prompting import messages
 
-MAX_PICTURES = 4096
+PICTURE_BYTES = 2**31
+"""How much of the processor's tensors is kept, of pictures that nobody holds; their features, which
+are up to a few times as large, are kept with them."""
 MAX_TEXTS = 4096
 
 
@@ -28,7 +33,9 @@ class EncodedPicture:
 
     tensors: dict[str, Tensor]
     """The processor's tensors for this picture alone, e.g. `pixel_values`; pictures of one batch
-    are concatenated along the first dimension."""
+    are concatenated along the first dimension. Empty where batches are processed as a whole."""
+    image: Any = None
+    """The picture itself, (H, W, 3) uint8, where batches are processed as a whole."""
     features: Any = None
     """What the frozen tower made of it, kept by the policy."""
 
@@ -37,8 +44,10 @@ class EncodedPicture:
 class EncodedPrompt:
     """A prompt as the processor made it."""
 
+    text: str
+    """As the chat template writes it."""
     sequences: dict[str, Tensor]
-    """`input_ids` (L,) int64, and whatever else the processor gives for each token."""
+    """`input_ids` (L,) int64, and whatever else the processor gives for each token, (L, …)."""
     pictures: tuple[EncodedPicture, ...]
 
     def __len__(self) -> int:
@@ -78,11 +87,16 @@ class Encoder:
     def __init__(self, processor: Any) -> None:
         self.processor = processor
         self.tokenizer = processor.tokenizer
-        blank = Image.new("RGB", (SIZE, SIZE))
-        self._blank = blank
-        self._pictures: _Recent[bytes, EncodedPicture] = _Recent(MAX_PICTURES)
-        self._texts: _Recent[str, dict[str, Tensor]] = _Recent(MAX_TEXTS)
+        blank = self._pixels(np.zeros((SIZE, SIZE, 3), np.uint8))
+        each = sum(tensor.nbytes for tensor in blank.values())
+        self._pictures: _Recent[bytes, EncodedPicture] = _Recent(max(64, PICTURE_BYTES // each))
+        self._texts: _Recent[Any, dict[str, Tensor]] = _Recent(MAX_TEXTS)
         self._around = self._around_reply()
+        self.composes = self._probe()
+        """Whether batches are put together from prompts and pictures processed alone."""
+        said = self._rendered([_turn("?", 1)], add_generation_prompt=True)
+        self.per_token = frozenset(self._sequences(said, [(SIZE, SIZE)]))
+        """Names of what the processor gives for each token."""
 
     def encode(self, observation: Mapping[str, Any]) -> EncodedPrompt:
         """Encode an observation, with its history where it has one."""
@@ -94,8 +108,7 @@ class Encoder:
             if part["type"] == "image"
         ]
         text = self._rendered(chat, add_generation_prompt=True)
-        sequences = self._texts.get(text, lambda: self._sequences(text, len(images)))
-        return EncodedPrompt(sequences, tuple(map(self._picture, images)))
+        return self._encoded(text, images, self.composes)
 
     def encode_reply(self, reply: str) -> Tensor:
         """Return the tokens (n,) int64 of a reply that ends its turn, as the template writes it."""
@@ -105,30 +118,48 @@ class Encoder:
     def collate(
         self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """Return a batch, padded on the left.
+        """Return a batch, all that the model is fed.
 
         Args:
             prompts: B prompts.
             replies: Tokens that follow each prompt, (n_i,) int64.
 
         Returns:
-            `input_ids` and `attention_mask` (B, longest row) int64, and likewise what else the
-            processor gives for each token. Pictures aren't in it; see `pixels`.
+            `input_ids` and `attention_mask` (B, longest row) int64, what else the processor gives
+            for each token, and the pictures' tensors.
         """
-        tails = replies or [torch.empty(0, dtype=torch.int64)] * len(prompts)
-        longest = max(len(p) + len(t) for p, t in zip(prompts, tails, strict=True))
-        shape = (len(prompts), longest)
-        batch = {"attention_mask": torch.zeros(shape, dtype=torch.int64)}
-        for name in prompts[0].sequences:
+        if self.composes:
+            return self.tokens(prompts, replies) | pixels(pictures_of(prompts))
+        rows, rest = self._processed(prompts)
+        return self._aligned(rows, replies) | rest
+
+    def tokens(
+        self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Return a batch without its pictures; only where batches are put together."""
+        return self._aligned([prompt.sequences for prompt in prompts], replies)
+
+    def _aligned(
+        self, rows: Sequence[Mapping[str, Tensor]], replies: Sequence[Tensor] | None
+    ) -> dict[str, Tensor]:
+        """Return rows and the replies after them, padded on the left.
+
+        What isn't the token itself is, for a reply's tokens, what it is for the prompt's last one.
+        """
+        tails = replies or [torch.empty(0, dtype=torch.int64)] * len(rows)
+        sizes = [len(row["input_ids"]) for row in rows]
+        longest = max(size + len(tail) for size, tail in zip(sizes, tails, strict=True))
+        batch = {"attention_mask": torch.zeros(len(rows), longest, dtype=torch.int64)}
+        for name, first in rows[0].items():
             filling = self.tokenizer.pad_token_id if name == "input_ids" else 0
-            batch[name] = torch.full(shape, filling, dtype=torch.int64)
-        for i, (prompt, tail) in enumerate(zip(prompts, tails, strict=True)):
-            start = longest - len(prompt) - len(tail)
+            shape = (len(rows), longest, *first.shape[1:])
+            batch[name] = torch.full(shape, filling, dtype=first.dtype)
+        for i, (row, size, tail) in enumerate(zip(rows, sizes, tails, strict=True)):
             end = longest - len(tail)
-            batch["attention_mask"][i, start:] = 1
-            for name, values in prompt.sequences.items():
-                batch[name][i, start:end] = values
-            batch["input_ids"][i, end:] = tail
+            batch["attention_mask"][i, end - size :] = 1
+            for name, values in row.items():
+                batch[name][i, end - size : end] = values
+                batch[name][i, end:] = tail if name == "input_ids" else values[-1]
         return batch
 
     def _rendered(self, chat: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
@@ -147,35 +178,89 @@ class Encoder:
         before = answered.partition(said)[0]
         return before.removeprefix(asked) if before.startswith(asked) else ""
 
-    def _sequences(self, text: str, pictures: int) -> dict[str, Tensor]:
-        """Tokenize a prompt, with as many image tokens as pictures of our size have."""
-        blanks = [self._blank] * pictures or None
-        made = self.processor(text=[text], images=blanks, return_tensors="pt")
-        shape = made["input_ids"].shape
-        return {
-            name: tensor[0]
-            for name, tensor in made.items()
-            if name != "attention_mask" and tensor.shape == shape
-        }
+    def _encoded(self, text: str, images: Sequence[Any], alone: bool) -> EncodedPrompt:
+        sizes = tuple(image.shape[:2] for image in images)
+        sequences = self._texts.get((text, sizes), lambda: self._sequences(text, sizes))
+        make = self._picture if alone else lambda image: EncodedPicture({}, image.copy())
+        return EncodedPrompt(text, sequences, tuple(map(make, images)))
+
+    def _process(self, texts: Sequence[str], images: Sequence[Sequence[Any]]) -> dict[str, Tensor]:
+        """Return what the processor makes of texts and the pictures of each, padded on the left."""
+        shown = [[Image.fromarray(image) for image in row] for row in images]
+        made = self.processor(
+            text=list(texts), images=shown if any(shown) else None, padding=True,
+            padding_side="left", return_tensors="pt",
+        )  # fmt: skip
+        return dict(made)
+
+    def _sequences(self, text: str, sizes: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
+        """Tokenize a prompt, with as many image tokens as pictures of these sizes have."""
+        blank = [np.zeros((*size, 3), np.uint8) for size in sizes]
+        rows, _ = _split(self._process([text], [blank]))
+        return rows[0]
 
     def _picture(self, image: Any) -> EncodedPicture:
         key = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
         return self._pictures.get(key, lambda: EncodedPicture(self._pixels(image)))
 
     def _pixels(self, image: Any) -> dict[str, Tensor]:
-        turn = [{"role": "user", "content": [{"type": "image"}]}]
-        text = self._rendered(turn, add_generation_prompt=False)
-        made = self.processor(text=[text], images=[Image.fromarray(image)], return_tensors="pt")
-        shape = made["input_ids"].shape
-        return {name: tensor for name, tensor in made.items() if tensor.shape != shape}
+        text = self._rendered([_turn("", 1)], add_generation_prompt=False)
+        return _split(self._process([text], [[image]]))[1]
+
+    def _processed(
+        self, prompts: Sequence[EncodedPrompt]
+    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
+        """Return the rows of a batch that was processed as a whole, and the rest of it."""
+        images = [[picture.image for picture in prompt.pictures] for prompt in prompts]
+        return _split(self._process([prompt.text for prompt in prompts], images))
+
+    def _probe(self) -> bool:
+        """Find out whether a batch is no more than its prompts and pictures."""
+        noise = np.random.default_rng(0).integers(256, size=(3, SIZE, SIZE, 3), dtype=np.uint8)
+        shown = []
+        for said, images in (("?", noise[:1]), ("? " * 9, noise[1:])):
+            turn = _turn(said, len(images))
+            shown.append((self._rendered([turn], add_generation_prompt=True), images))
+        try:
+            alone = [self._encoded(text, images, True) for text, images in shown]
+            mine = self.tokens(alone) | pixels(pictures_of(alone))
+            rows, rest = self._processed([self._encoded(*prompt, False) for prompt in shown])
+        except (ValueError, RuntimeError):  # it takes one picture at most, or they aren't alike
+            return False
+        theirs = self._aligned(rows, None) | rest
+        return mine.keys() == theirs.keys() and all(
+            mine[name].dtype == made.dtype and torch.equal(mine[name], made)
+            for name, made in theirs.items()
+        )
 
 
-def pixels(prompts: Sequence[EncodedPrompt]) -> dict[str, Tensor]:
-    """Return the pictures of a batch: the processor's tensors, one picture after the other."""
-    pictures = [picture for prompt in prompts for picture in prompt.pictures]
-    if not pictures:
-        return {}
+def _turn(said: str, pictures: int) -> dict[str, Any]:
+    shown: list[dict[str, Any]] = [{"type": "image"}] * pictures
+    return {"role": "user", "content": [*shown, {"type": "text", "text": said}]}
+
+
+def _split(made: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
+    """Return what a processor made for each token, by rows without padding, and the rest."""
+    mask = made["attention_mask"].bool()
+    rows: list[dict[str, Tensor]] = [{} for _ in mask]
+    rest: dict[str, Tensor] = {}
+    for name, tensor in made.items():
+        if tensor.shape[:2] != mask.shape:
+            rest[name] = tensor
+        elif name != "attention_mask":
+            for row, values, seen in zip(rows, tensor, mask, strict=True):
+                row[name] = values[seen]
+    return rows, rest
+
+
+def pixels(pictures: Sequence[EncodedPicture]) -> dict[str, Tensor]:
+    """Return the processor's tensors of pictures, one after the other."""
     return {
         name: torch.cat([picture.tensors[name] for picture in pictures])
-        for name in pictures[0].tensors
+        for name in (pictures[0].tensors if pictures else ())
     }
+
+
+def pictures_of(prompts: Sequence[EncodedPrompt]) -> list[EncodedPicture]:
+    """Return the pictures of a batch, in order."""
+    return [picture for prompt in prompts for picture in prompt.pictures]

@@ -1,7 +1,7 @@
 """Play frozen rows while training: how well does the policy do on what it never learned?"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
@@ -10,6 +10,7 @@ import torch
 from agents.train.encoding import EncodedPrompt
 from agents.train.environments import make_env
 from agents.train.policy import Policy
+from agents.train.processes import Processes
 from vlbench import statistics
 from vlbench.instances import Row, frozen_rows
 from vlbench.parsing import parse
@@ -70,12 +71,33 @@ class _Game:
     row: Row
     observation: Any
     gain: float = 0.0
-    success: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """An episode that was played."""
+
+    instance: str
+    gain: float
+    success: bool
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was counted, in one process or in all."""
+
+    turns: int = 0
+    optimal: int = 0
+    claims: int = 0
+    true_claims: int = 0
+    parsed: int = 0
+    ended: list[_Ended] = field(default_factory=list)
 
 
 def examine(
     policy: Policy,
     rows: Sequence[Row],
+    processes: Processes | None = None,
     *,
     batch: int = 64,
     generator: torch.Generator | None = None,
@@ -86,14 +108,39 @@ def examine(
     Args:
         policy: Who plays.
         rows: What is played; at least one.
+        processes: Among whom the rows are divided.
         batch: Episodes at once.
         generator: Source of the draws; None is greedy.
         told: Told how far it is.
     """
+    if processes is None:
+        tallies = [_play(policy, rows, batch, generator, told)]
+    else:
+        mine = rows[processes.number :: processes.count]
+        tallies = processes.gather(_play(policy, mine, batch, generator, told))
+    turns = sum(tally.turns for tally in tallies)
+    claims = sum(tally.claims for tally in tallies)
+    ended = [episode for tally in tallies for episode in tally.ended]
+    return Exam(
+        episodes=len(ended),
+        success=statistics.rate([e.success for e in ended], [e.instance for e in ended]),
+        mean_return=sum(e.gain for e in ended) / len(ended),
+        optimal=sum(tally.optimal for tally in tallies) / turns,
+        perceived=sum(tally.true_claims for tally in tallies) / claims if claims else 0.0,
+        parsed=sum(tally.parsed for tally in tallies) / turns,
+    )
+
+
+def _play(
+    policy: Policy,
+    rows: Sequence[Row],
+    batch: int,
+    generator: torch.Generator | None,
+    told: Callable[[str], None],
+) -> _Tally:
     waiting = list(reversed(rows))
     playing: list[_Game] = []
-    ended: list[_Game] = []
-    turns = optimal = claims = true_claims = parsed = 0
+    tally = _Tally()
     spare: dict[str, list[gymnasium.Env[Any, str]]] = {}
     while waiting or playing:
         while waiting and len(playing) < batch:
@@ -106,31 +153,22 @@ def examine(
             read = parse(reply.text, env.vocabulary)
             values = env.values()
             claim = env.claims(read.fields).perception
-            turns += 1
-            parsed += read.action is not None
-            claims += claim is not None
-            true_claims += claim is True
+            tally.turns += 1
+            tally.parsed += read.action is not None
+            tally.claims += claim is not None
+            tally.true_claims += claim is True
             best = max(values.values())
-            optimal += read.action in values and values[str(read.action)] >= best - 1e-9
+            tally.optimal += read.action in values and values[str(read.action)] >= best - 1e-9
             game.observation, reward, terminated, truncated, info = game.env.step(reply.text)
             game.gain += float(reward)
             if terminated or truncated:
-                game.success = info["success"]
-                ended.append(game)
+                tally.ended.append(_Ended(game.row.instance, game.gain, info["success"]))
                 spare.setdefault(_place(game.row), []).append(game.env)
             else:
                 still.append(game)
         playing = still
-        told(f"evaluation {len(ended)}/{len(rows)} episodes")
-    successes = [game.success for game in ended]
-    return Exam(
-        episodes=len(ended),
-        success=statistics.rate(successes, [game.row.instance for game in ended]),
-        mean_return=sum(game.gain for game in ended) / len(ended),
-        optimal=optimal / turns,
-        perceived=true_claims / claims if claims else 0.0,
-        parsed=parsed / turns,
-    )
+        told(f"evaluation {len(tally.ended)}/{len(rows)} episodes")
+    return tally
 
 
 def _place(row: Row) -> str:

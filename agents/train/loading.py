@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import transformers
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
@@ -52,6 +52,7 @@ def load(
     device: torch.device | None = None,
     dtype: torch.dtype | None = None,
     trainable: bool = False,
+    lora_dropout: float | None = None,
     trust_remote_code: bool = False,
 ) -> Loaded:
     """Load a checkpoint or a LoRA adapter, from a folder or the Hub; weights are safetensors only.
@@ -62,6 +63,7 @@ def load(
         device: Where to; by default the best device that is there.
         dtype: Of the weights; by default float32 on a CPU, bfloat16 elsewhere.
         trainable: Whether an adapter's weights will be trained.
+        lora_dropout: Of an adapter's input; by default what it was trained with before.
         trust_remote_code: Run code that the checkpoint brings.
 
     Raises:
@@ -83,8 +85,11 @@ def load(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft asks by an old name
-            model = PeftModel.from_pretrained(model, name, is_trainable=trainable)
-    except (RuntimeError, ValueError, KeyError, OSError, SafetensorError) as error:
+            settings = PeftConfig.from_pretrained(name)
+            if lora_dropout is not None:
+                settings.lora_dropout = lora_dropout
+            model = PeftModel.from_pretrained(model, name, is_trainable=trainable, config=settings)
+    except (RuntimeError, ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
         raise ValueError(
             f"the adapter {checkpoint} doesn't fit the base {base}: {_first_line(error)}"
         ) from error

@@ -1,6 +1,7 @@
 """Metrics of a run: a JSON line and TensorBoard scalars each step, and a line for people."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,10 +17,20 @@ class Logbook:
         step: Steps after this one are forgotten: the run goes on from a checkpoint.
         tensorboard: Write TensorBoard events too, where it is installed.
         stream: For people; on a terminal the line of what is going on is refreshed.
+        silent: Write and tell nothing: another process of the run does.
     """
 
-    def __init__(self, run: Path, *, step: int, tensorboard: bool, stream: TextIO | None) -> None:
-        self._path = run / "metrics.jsonl"
+    def __init__(
+        self,
+        run: Path,
+        *,
+        step: int,
+        tensorboard: bool,
+        stream: TextIO | None,
+        silent: bool = False,
+    ) -> None:
+        self._path = Path(os.devnull) if silent else run / "metrics.jsonl"
+        tensorboard, stream = tensorboard and not silent, None if silent else stream
         self._stream = stream
         self._terminal = stream is not None and stream.isatty()
         self._shown = 0
@@ -81,7 +92,7 @@ class Logbook:
 
     def _forget_after(self, step: int) -> float:
         """Drop the lines after a step, and a torn last line; return the seconds of the last."""
-        if not self._path.exists():
+        if not self._path.is_file():
             return 0.0
         kept, seconds = [], 0.0
         for line in self._path.read_text("utf-8").splitlines():

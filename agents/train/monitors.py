@@ -1,7 +1,8 @@
 """Watches a rollout for what collapses first: form, variety of thoughts, and sight."""
 
+import dataclasses
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,16 @@ from vlbench.parsing import Parsed
 
 WINDOW = 200
 """Episodes over which training success is averaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedEpisode:
+    """What is told of an episode that ended."""
+
+    gain: float
+    """Its return."""
+    length: int
+    success: bool
 
 
 @dataclass(slots=True)
@@ -25,6 +36,7 @@ class RolloutMonitor:
     tokens: int = 0
     thoughts: Counter[str] = field(default_factory=Counter)
     """Replies up to their action."""
+    ended: list[EndedEpisode] = field(default_factory=list)
 
     def look(self, env: Any, text: str, parsed: Parsed, tokens: int, finished: bool) -> None:
         """Count a reply before it is stepped.
@@ -48,6 +60,15 @@ class RolloutMonitor:
         self.claims += claim is not None
         self.true_claims += claim is True
         self.thoughts[text[: parsed.span[0]] if parsed.span else text] += 1
+
+    @classmethod
+    def joined(cls, parts: Sequence["RolloutMonitor"]) -> "RolloutMonitor":
+        """Return the counts of several processes as one."""
+        whole = cls()
+        for part in parts:
+            for own in dataclasses.fields(cls):
+                setattr(whole, own.name, getattr(whole, own.name) + getattr(part, own.name))
+        return whole
 
     def metrics(self) -> dict[str, float]:
         """Return the rates under their logged names."""
@@ -79,50 +100,62 @@ class EpisodeMonitor:
     """Returns, lengths and successes of the last episodes that ended.
 
     Args:
-        num_envs: Number of environments N.
+        num_envs: Number of environments N of this process.
     """
 
     def __init__(self, num_envs: int) -> None:
         self._gain = [0.0] * num_envs
         self._length = [0] * num_envs
-        self._ended: deque[tuple[float, float, float]] = deque(maxlen=WINDOW)
+        self._ended: deque[EndedEpisode] = deque(maxlen=WINDOW)
 
     def step(
         self, rewards: Sequence[float], ended: Sequence[bool], success: Sequence[bool]
-    ) -> None:
-        """Count a step of all environments.
+    ) -> list[EndedEpisode]:
+        """Count a step of all environments; return the episodes that ended, to be counted.
 
         Args:
             rewards: N rewards.
             ended: Whose episode ended.
             success: Who reached the goal; read only where an episode ended.
         """
-        for i, (reward, over, reached) in enumerate(zip(rewards, ended, success, strict=True)):
+        over: list[EndedEpisode] = []
+        for i, (reward, end, reached) in enumerate(zip(rewards, ended, success, strict=True)):
             self._gain[i] += float(reward)
             self._length[i] += 1
-            if over:
-                self._ended.append((self._gain[i], float(self._length[i]), float(reached)))
+            if end:
+                over.append(EndedEpisode(self._gain[i], self._length[i], bool(reached)))
                 self._gain[i], self._length[i] = 0.0, 0
+        return over
+
+    def count(self, ended: Iterable[EndedEpisode]) -> None:
+        """Count episodes that ended here or in other processes."""
+        self._ended.extend(ended)
 
     def metrics(self) -> dict[str, float]:
         """Return means over the last episodes; nothing before one has ended."""
         if not self._ended:
             return {}
-        gains, lengths, successes = zip(*self._ended, strict=True)
         count = len(self._ended)
         return {
-            "rollout/return": sum(gains) / count,
-            "rollout/length": sum(lengths) / count,
-            "rollout/success": sum(successes) / count,
+            "rollout/return": sum(episode.gain for episode in self._ended) / count,
+            "rollout/length": sum(episode.length for episode in self._ended) / count,
+            "rollout/success": sum(episode.success for episode in self._ended) / count,
         }
 
-    def state(self) -> dict[str, Any]:
-        """Return what `restore` needs, as plain data."""
-        ended = [list(episode) for episode in self._ended]
-        return {"gain": list(self._gain), "length": list(self._length), "ended": ended}
+    def running(self) -> list[dict[str, Any]]:
+        """Return what is to be known of each running episode, as plain data."""
+        rows = zip(self._gain, self._length, strict=True)
+        return [{"gain": gain, "length": length} for gain, length in rows]
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def ended(self) -> list[dict[str, Any]]:
+        """Return the last episodes that ended, as plain data."""
+        return [dataclasses.asdict(episode) for episode in self._ended]
+
+    def restore(
+        self, running: Sequence[Mapping[str, Any]], ended: Iterable[Mapping[str, Any]]
+    ) -> None:
         """Go on counting from a saved state."""
-        self._gain, self._length = list(state["gain"]), list(state["length"])
+        self._gain = [episode["gain"] for episode in running]
+        self._length = [episode["length"] for episode in running]
         self._ended.clear()
-        self._ended.extend((gain, length, success) for gain, length, success in state["ended"])
+        self.count(EndedEpisode(**episode) for episode in ended)

@@ -138,7 +138,12 @@ def plan(name: str, options: Config) -> str:
     half, full = BYTES["bfloat16"], BYTES["float32"]
     memory = {
         "weights (bfloat16)": size.parameters * half,
-        "trained weights' copy, gradients, Adam (float32)": size.trained * full * 4,
+        # peft keeps an adapter in float32, beside the model; trained in full, all is bfloat16.
+        (
+            "adapter, its gradients, Adam (float32)"
+            if options.lora
+            else "gradients, Adam (bfloat16)"
+        ): size.trained * (4 * full if options.lora else 3 * half),
         f"keys and values of {options.num_envs} replies": (
             options.num_envs * row * layers * 2 * keys * half
         ),
@@ -154,12 +159,13 @@ def plan(name: str, options: Config) -> str:
         ),
     }
     steps = options.epochs * -(-turns // options.minibatch)
+    disk = size.trained * full if options.lora else size.parameters * half
     lines = [
         f"{name} on {env_id}, counted on the meta device; memory and tokens are estimates",
         f"parameters         {size.parameters:>16,}",
         f"  of the picture   {size.vision:>16,}",
         f"  trained          {size.trained:>16,}{' (LoRA)' if options.lora else ''}",
-        f"adapter or model on disk, bfloat16: {size.trained * half / 2**20:,.0f} MiB",
+        f"{'adapter' if options.lora else 'model'} on disk: {disk / 2**20:,.0f} MiB",
         *(f"{gib / 2**30:8.2f} GiB  {part}" for part, gib in memory.items()),
         f"{sum(memory.values()) / 2**30:8.2f} GiB  in all",
         f"a turn: {picture} picture + about {prompt} prompt + at most {options.max_new_tokens} "

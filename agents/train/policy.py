@@ -1,16 +1,17 @@
 """The policy: a vision-language model that writes replies, and a value head beside it."""
 
 import contextlib
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers import GenerationConfig, LogitsProcessorList
 
-from agents.train.encoding import EncodedPicture, EncodedPrompt, Encoder, pixels
+from agents.train import families
+from agents.train.drawing import Draw, Drawing, Generation, Sampling, log_distribution, nucleus
+from agents.train.encoding import EncodedPicture, EncodedPrompt, Encoder, pictures_of, pixels
 from agents.train.loading import vision_modules
 
 COMPACT_BELOW = 0.75
@@ -18,31 +19,6 @@ COMPACT_BELOW = 0.75
 FEATURE_BATCH = 32
 LEAST_LOG = -1e4
 """Stands for log 0 where it is multiplied with 0."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How replies are drawn."""
-
-    temperature: float = 1.0
-    """0 is greedy."""
-    top_p: float = 1.0
-    max_new_tokens: int = 256
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Generation:
-    """A reply as it was drawn."""
-
-    ids: Tensor
-    """(n,) int64, end token included if it was written."""
-    log_probs: Tensor
-    """(n,) float32, of the distribution that each token was drawn from."""
-    value: float
-    """Of the observation; 0 without value head."""
-    text: str
-    finished: bool
-    """Whether the model ended the reply itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,36 +66,6 @@ class ValueHead(nn.Module):
         return values.squeeze(-1)
 
 
-def log_distribution(logits: Tensor, temperature: float, forbidden: Tensor) -> Tensor:
-    """Return log-probabilities (…, V) float32 at a temperature.
-
-    Args:
-        logits: (…, V).
-        temperature: Divides the logits.
-        forbidden: (V,) bool, tokens that are never drawn: their probability is 0.
-    """
-    return (logits.float() / temperature).masked_fill(forbidden, -torch.inf).log_softmax(-1)
-
-
-def nucleus(log_probs: Tensor, top_p: float, taken: Tensor | None = None) -> Tensor:
-    """Return the distribution within the nucleus (Holtzman et al. 2020), normalised.
-
-    Args:
-        log_probs: (…, V).
-        top_p: The fewest tokens with this probability in sum stay; the others get 0.
-        taken: (…) int64, tokens that were drawn: they stay, though under a policy that has changed
-            they may lie outside, so that their probability is never 0.
-    """
-    if top_p >= 1:
-        return log_probs
-    ordered, order = log_probs.exp().sort(dim=-1, descending=True)
-    outside = ordered.cumsum(-1) - ordered >= top_p
-    cut = torch.zeros_like(outside).scatter(-1, order, outside)
-    if taken is not None:
-        cut = cut.scatter(-1, taken.unsqueeze(-1), False)
-    return log_probs.masked_fill(cut, -torch.inf).log_softmax(-1)
-
-
 class Policy(nn.Module):
     """Draws replies and scores them.
 
@@ -146,12 +92,8 @@ class Policy(nn.Module):
         self.sampling = sampling
         self.encoder = Encoder(processor)
         self.tokenizer = processor.tokenizer
-        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-        accepted = inspect.signature(type(inner).forward).parameters
-        self._takes_features = "mm_encoder_outputs" in accepted
-        self._positions_of = (
-            inner.base_model if hasattr(inner.base_model, "get_rope_index") else None
-        )
+        self.family = families.family_of(model, self.encoder)
+        self._features_agree: bool | None = None
         ends = model.generation_config.eos_token_id
         if ends is None:
             ends = self.tokenizer.eos_token_id
@@ -195,53 +137,49 @@ class Policy(nn.Module):
             generator: Source of the draws; None is greedy (and so is temperature 0), the
                 log-probabilities being those of temperature 1 then.
         """
-        greedy = generator is None or self.sampling.temperature == 0
-        temperature = 1.0 if greedy else self.sampling.temperature
-        top_p = 1.0 if greedy else self.sampling.top_p
-        size, longest = len(prompts), self.sampling.max_new_tokens
-        ids = torch.zeros(size, longest, dtype=torch.int64, device=self.device)
-        log_probs = torch.zeros(size, longest, device=self.device)
-        lengths = torch.zeros(size, dtype=torch.int64, device=self.device)
-        finished = torch.zeros(size, dtype=torch.bool, device=self.device)
-        rows = torch.arange(size, device=self.device)  # those that the cache holds
-
+        draw = Draw(self.sampling, len(prompts), self.end_ids, self.forbidden, generator)
         with self._evaluating():
             batch = self._batch(prompts, None)
-            mask = batch["attention_mask"]
-            logits, hidden, cache = self._run(batch, keep=1)
-            values = self._values(hidden[:, -1])
-            shift = self._shift(size)
-            for step in range(longest):
-                distribution = log_distribution(logits[:, -1], temperature, self.forbidden)
-                distribution = nucleus(distribution, top_p)
-                if greedy:
-                    token = distribution.argmax(-1)
-                else:
-                    token = torch.multinomial(distribution.exp(), 1, generator=generator)[:, 0]
-                writing = ~finished[rows]
-                ids[rows, step] = token
-                log_probs[rows, step] = distribution.gather(-1, token[:, None])[:, 0]
-                lengths[rows] += writing
-                finished[rows] |= torch.isin(token, self.end_ids)
-                left = (~finished[rows]).nonzero()[:, 0]
-                if not len(left) or step + 1 == longest:
-                    break
-                if len(left) < COMPACT_BELOW * len(rows):
-                    cache.batch_select_indices(left)
-                    rows, token, mask = rows[left], token[left], mask[left]
-                mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-                positions = mask.sum(-1, keepdim=True) - 1 + shift[rows]
-                if self._positions_of is not None:  # one for each of time, height and width
-                    positions = positions.expand(3, -1, -1)
-                one = {"input_ids": token[:, None], "attention_mask": mask}
-                one |= {"past_key_values": cache, "position_ids": positions}
-                logits, _, cache = self._run(one, keep=1)
-        return [
-            Generation(row[:n].cpu(), log_p[:n].cpu(), value, self.decode(row[:n].tolist()), ended)
-            for row, log_p, n, value, ended in zip(
-                ids, log_probs, lengths.tolist(), values.tolist(), finished.tolist(), strict=True
-            )
-        ]
+            values = self._step(batch, draw) if self.family.steps else self._write(batch, draw)
+        return draw.drawn(values, self.decode)
+
+    def _step(self, batch: dict[str, Any], draw: Draw) -> Tensor:
+        """Write replies token by token, without the rows that have ended; return the values."""
+        mask = batch["attention_mask"]
+        logits, hidden, cache = self._run(batch, keep=1)
+        values = self._values(hidden[:, -1])
+        while True:
+            token = draw.token(logits[:, -1])
+            left = draw.unfinished
+            if not len(left) or draw.full:
+                return values
+            if len(left) < COMPACT_BELOW * len(draw.rows):
+                cache.batch_select_indices(left)
+                draw.rows, token, mask = draw.rows[left], token[left], mask[left]
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+            one = {"input_ids": token[:, None], "attention_mask": mask, "past_key_values": cache}
+            logits, _, cache = self._run(one, keep=1)
+
+    def _write(self, batch: dict[str, Any], draw: Draw) -> Tensor:
+        """Write replies with the model's own `generate`; return the values."""
+        inner = families.plain(self.model)
+        pad = self.tokenizer.pad_token_id
+        own = inner.generation_config
+        # What the checkpoint says of sampling (penalties, forced tokens) isn't the policy's.
+        inner.generation_config = GenerationConfig(
+            eos_token_id=self.end_ids.tolist(), pad_token_id=pad
+        )
+        self._hidden = None
+        try:
+            inner.generate(
+                **batch, max_new_tokens=self.sampling.max_new_tokens, do_sample=False,
+                logits_processor=LogitsProcessorList([Drawing(draw)]),
+            )  # fmt: skip
+        finally:
+            inner.generation_config = own
+        assert self._hidden is not None
+        hidden, self._hidden = self._hidden, None
+        return self._values(hidden[:, -1])
 
     @torch.no_grad()
     def values(self, prompts: Sequence[EncodedPrompt]) -> list[float]:
@@ -278,40 +216,60 @@ class Policy(nn.Module):
     def _batch(
         self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor] | None
     ) -> dict[str, Any]:
-        batch: dict[str, Any] = {
-            name: tensor.to(self.device)
-            for name, tensor in self.encoder.collate(prompts, replies).items()
-        }
-        if self._takes_features and self.picture_is_frozen():
-            pictures = [picture for prompt in prompts for picture in prompt.pictures]
-            features = self._features(pictures)
-            if features:
-                told = BaseModelOutputWithPooling(pooler_output=features)
-                batch["mm_encoder_outputs"] = {"image": told}
-            shape_names = ("image_sizes", "image_grid_thw")
-            shapes = {n: t for n, t in pixels(prompts).items() if n in shape_names}
-            return batch | {name: tensor.to(self.device) for name, tensor in shapes.items()}
+        """Return what the model is fed: pictures, or the features of pictures once seen."""
+        if pictures_of(prompts) and self._sees_once(prompts):
+            return self._with_features(prompts, replies)
+        return self._sent(self.encoder.collate(prompts, replies))
+
+    def _with_features(
+        self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor] | None
+    ) -> dict[str, Any]:
+        pictures = pictures_of(prompts)
+        self._see(pictures)
+        told = self.encoder.tokens(prompts, replies) | families.beside_features(pictures)
+        features = families.join_features([picture.features for picture in pictures])
+        return self._sent(told) | {"mm_encoder_outputs": {"image": features}}
+
+    def _sent(self, batch: dict[str, Tensor]) -> dict[str, Any]:
+        """Return a batch where the model is, pictures in its precision."""
         dtype = self.model.dtype
-        for name, tensor in pixels(prompts).items():
-            floating = tensor.is_floating_point()
-            batch[name] = tensor.to(self.device, dtype if floating else tensor.dtype)
-        return batch
+        return {
+            name: tensor.to(self.device, dtype if tensor.is_floating_point() else tensor.dtype)
+            for name, tensor in batch.items()
+        }
+
+    def _sees_once(self, prompts: Sequence[EncodedPrompt]) -> bool:
+        """Whether the model is handed features: it can, and they do as well as the pictures."""
+        if not self.family.takes_features or not self.picture_is_frozen():
+            return False
+        if self._features_agree is None:
+            self._features_agree = self._compared([p for p in prompts if p.pictures][:2])
+        return self._features_agree
 
     @torch.no_grad()
-    def _features(self, pictures: Sequence[EncodedPicture]) -> list[Tensor]:
-        """Return the features of pictures, each computed once while the tower is frozen."""
+    def _compared(self, prompts: Sequence[EncodedPrompt]) -> bool:
+        """Find out whether logits are the same with features as with pictures."""
+        if not self._see(pictures_of(prompts)):
+            return False
+        with self._evaluating():
+            shown = self._run(self._sent(self.encoder.collate(prompts)), keep=1)[0].float()
+            handed = self._run(self._with_features(prompts, None), keep=1)[0].float()
+        error = torch.finfo(self.model.dtype).eps ** 0.5
+        return bool((shown - handed).abs().max() <= error * shown.abs().max())
+
+    @torch.no_grad()
+    def _see(self, pictures: Sequence[EncodedPicture]) -> bool:
+        """Compute the features of pictures that have none; return whether each has its own."""
         new = list({id(p): p for p in pictures if p.features is None}.values())
         for start in range(0, len(new), FEATURE_BATCH):
             some = new[start : start + FEATURE_BATCH]
-            given = pixels([EncodedPrompt({}, tuple(some))])
-            given = {
-                name: t.to(self.device, self.model.dtype if t.is_floating_point() else t.dtype)
-                for name, t in given.items()
-            }
-            made = self.model.get_image_features(**given).pooler_output
-            for picture, features in zip(some, made, strict=True):
-                picture.features = features
-        return [picture.features for picture in pictures]
+            made = self.model.get_image_features(**self._sent(pixels(some)))
+            features = families.split_features(made, len(some))
+            if features is None:
+                return False
+            for picture, own in zip(some, features, strict=True):
+                picture.features = own
+        return True
 
     def _run(self, batch: dict[str, Any], keep: int) -> tuple[Tensor, Tensor, Any]:
         """Run the model.
@@ -320,30 +278,22 @@ class Policy(nn.Module):
             Logits (B, keep, V) and last hidden states (B, keep, width) of the last positions, and
             the cache.
         """
-        if "position_ids" not in batch and self._positions_of is None:
+        given = dict(batch)
+        if not self.family.places_tokens:
             positions = (batch["attention_mask"].cumsum(-1) - 1).clamp_min(0)
-            batch = {**batch, "position_ids": positions}
-        out = self.model(
-            **batch, use_cache=not torch.is_grad_enabled(), logits_to_keep=keep, return_dict=True
-        )
+            given["position_ids"] = positions[:, -batch["input_ids"].shape[1] :]
+        if self.family.keeps_some:
+            given["logits_to_keep"] = keep
+        self._hidden = None
+        out = self.model(**given, use_cache=not torch.is_grad_enabled(), return_dict=True)
         hidden, self._hidden = self._hidden, None
-        assert hidden is not None
+        assert hidden is not None, "the output head isn't called"
         return out.logits[:, -keep:], hidden[:, -keep:], out.past_key_values
 
-    def _shift(self, size: int) -> Tensor:
-        """Return (B, 1), what is added to a reply's positions after a prompt was read.
-
-        Models with positions in a picture's plane find the prompt's themselves, and go on from
-        less than its length.
-        """
-        if self._positions_of is None:
-            return torch.zeros(size, 1, dtype=torch.int64, device=self.device)
-        shift: Tensor = self._positions_of.rope_deltas
-        return shift.to(self.device)
-
     def _remember(self, _: nn.Module, given: tuple[Tensor, ...]) -> None:
-        """Keep what the output head reads: the value head reads the same."""
-        self._hidden = given[0]
+        """Keep what the output head reads first: the value head reads the same."""
+        if self._hidden is None:
+            self._hidden = given[0]
 
     def _values(self, hidden: Tensor) -> Tensor:
         if self.value_head is None:

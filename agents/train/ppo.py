@@ -20,19 +20,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents.arguments import refuse
 from agents.train import losses
 from agents.train.checkpoint import Checkpoints, Interruption, load_state, step_of
 from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.environments import Journal, make_envs
 from agents.train.evaluation import examine, held_out_rows
-from agents.train.loading import add_lora, load, train_parts
 from agents.train.logbook import Logbook, Metrics
 from agents.train.monitors import EpisodeMonitor, RolloutMonitor
 from agents.train.plan import plan
-from agents.train.policy import Policy, Sampling, ValueHead
+from agents.train.policy import Policy
 from agents.train.ppo_config import PRESETS, Config
-from agents.train.rollout_buffer import RolloutBuffer
+from agents.train.processes import Processes, run_in_processes
+from agents.train.rollout_buffer import Minibatch, RolloutBuffer
+from agents.train.start import Reference, build_policy, build_reference
 from agents.train.token_weights import token_weights
 from vlbench.naming import full_id
 from vlbench.parsing import parse
@@ -40,8 +40,10 @@ from vlbench.parsing import parse
 
 @dataclass(slots=True)
 class Actors:
-    """The environments with what is followed from turn to turn."""
+    """A process's environments with what is followed from turn to turn."""
 
+    share: range
+    """Their numbers, of 0..N − 1."""
     envs: Any
     journal: Journal
     episodes: EpisodeMonitor
@@ -62,8 +64,8 @@ def rollout(
     told: Callable[[str], None],
 ) -> tuple[RolloutBuffer, RolloutMonitor]:
     """Let the policy play T turns in all environments."""
-    buffer, monitor = RolloutBuffer(), RolloutMonitor()
-    envs = actors.envs
+    buffer, monitor = RolloutBuffer(actors.share, config.num_envs), RolloutMonitor()
+    envs, size = actors.envs, len(actors.share)
     for step in range(config.num_steps):
         told(f"rollout {step * config.num_envs}/{config.num_steps * config.num_envs} turns")
         prompts = [policy.encoder.encode(observation) for observation in actors.observations]
@@ -80,14 +82,15 @@ def rollout(
         ended = terminated | truncated
 
         # A truncated episode would have gone on: its last observation has a value.
-        cut = [i for i in range(config.num_envs) if truncated[i]]
-        last_values = torch.zeros(config.num_envs)
+        cut = [i for i in range(size) if truncated[i]]
+        last_values = torch.zeros(size)
         if cut:
             shown = [policy.encoder.encode(info["final_obs"][i]) for i in cut]
             last_values[cut] = torch.tensor(policy.values(shown))
 
         success = info["final_info"]["success"] if ended.any() else ended
-        actors.episodes.step(rewards.tolist(), ended.tolist(), success.tolist())
+        over = actors.episodes.step(rewards.tolist(), ended.tolist(), success.tolist())
+        monitor.ended += over
         actors.journal.add(texts, ended)
         actors.observations = split_observations(batch)
         buffer.add(
@@ -99,21 +102,41 @@ def rollout(
     return buffer, monitor
 
 
-@dataclass(frozen=True)
-class Reference:
-    """The frozen start policy, for the KL penalty."""
+def terms_of(
+    policy: Policy, reference: Reference | None, batch: Minibatch, config: Config, actor: bool
+) -> dict[str, Tensor]:
+    """Return the loss and its terms, each summed over the turns.
 
-    policy: Policy
-    """A copy, or the policy itself where its adapter can be switched off."""
-    own_adapter: bool
-
-    @torch.no_grad()
-    def distributions(self, prompts: Sequence[Any], replies: Sequence[Tensor]) -> Tensor:
-        """Return the start policy's log-probabilities (B, R, V)."""
-        if not self.own_adapter:
-            return self.policy(prompts, replies).distributions
-        with self.policy.model.disable_adapter():
-            return self.policy(prompts, replies).distributions
+    Args:
+        policy: Scores the turns, with gradient.
+        reference: For the KL penalty.
+        batch: The turns.
+        config: The run's options.
+        actor: Whether the model is trained, or its value head alone.
+    """
+    scores = policy(batch.prompts, batch.replies)
+    lengths = scores.mask.sum(-1)
+    new = losses.turn_log_prob(scores.log_probs, batch.weights)
+    ratio = losses.ratio_of(new, batch.log_probs)
+    terms = {
+        "policy_loss": losses.surrogate(ratio, batch.advantages, config.clip),
+        "value_loss": losses.value_loss(
+            scores.values, batch.values, batch.returns, config.value_clip
+        ),
+        "entropy": (scores.entropy.sum(-1) / lengths).sum(),
+        "approx_kl": losses.approximate_kl(ratio),
+        "clipfrac": ((ratio - 1).abs() > config.clip).sum(),
+        "largest_ratio_error": (ratio - 1).abs().max(),
+    }
+    loss = config.value_coef * terms["value_loss"]
+    if actor:
+        loss = loss + terms["policy_loss"] - config.entropy_coef * terms["entropy"]
+    if actor and reference is not None:
+        start_log = reference.distributions(batch.prompts, batch.replies)
+        kl = losses.token_kl(scores.distributions, start_log) * scores.mask
+        terms["kl_to_start"] = (kl.sum(-1) / lengths).sum()
+        loss = loss + config.kl_coef * terms["kl_to_start"]
+    return {"loss": loss, **terms}
 
 
 def update(
@@ -124,112 +147,70 @@ def update(
     config: Config,
     shuffler: torch.Generator,
     actor: bool,
+    processes: Processes,
 ) -> Metrics:
     """Improve the policy on a rollout.
 
     Args:
-        policy: Is changed.
+        policy: Is changed, in the same way in every process.
         reference: For the KL penalty.
         optimizer: Of the policy's trained weights.
         buffer: The rollout, with advantages.
         config: The run's options.
-        shuffler: Source of the order.
+        shuffler: Source of the order, the same in every process.
         actor: Whether the model is trained, or its value head alone.
+        processes: Who has the rest of the rollout.
 
     Raises:
         FloatingPointError: The loss is no number; the weights are those before.
     """
     if config.normalise_advantages:
-        buffer.normalise(buffer.advantages.mean(), buffer.advantages.std(correction=0))
+        buffer.normalise(processes.columns(buffer.advantages))
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    sums: dict[str, float] = {}
+    names = ["loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac"]
+    names += ["kl_to_start"] if actor and reference is not None else []
+    sums = dict.fromkeys([*names, "grad_norm"], 0.0)
     seen = steps = 0
     ratio_error = None
     policy.train()
     for _ in range(config.epochs):
         epoch_kl = epoch_seen = 0.0
         for numbers in buffer.minibatches(config.minibatch, shuffler):
-            total: Metrics = {}
-            for start in range(0, len(numbers), config.micro_batch):
-                batch = buffer.take(numbers[start : start + config.micro_batch], policy.device)
-                scores = policy(batch.prompts, batch.replies)
-                new = losses.turn_log_prob(scores.log_probs, batch.weights)
-                ratio = losses.ratio_of(new, batch.log_probs)
+            mine, total = buffer.own(numbers), dict.fromkeys(names, 0.0)
+            for start in range(0, len(mine), config.micro_batch):
+                batch = buffer.take(mine[start : start + config.micro_batch], policy.device)
+                terms = terms_of(policy, reference, batch, config, actor)
                 if ratio_error is None:  # nothing has been updated: the ratio is 1
-                    ratio_error = float((ratio.detach() - 1).abs().max())
-                lengths = scores.mask.sum(-1)
-                terms = {
-                    "policy_loss": losses.surrogate(ratio, batch.advantages, config.clip),
-                    "value_loss": losses.value_loss(
-                        scores.values, batch.values, batch.returns, config.value_clip
-                    ),
-                    "entropy": (scores.entropy.sum(-1) / lengths).sum(),
-                }
-                loss = config.value_coef * terms["value_loss"]
-                if actor:
-                    loss = loss + terms["policy_loss"] - config.entropy_coef * terms["entropy"]
-                if actor and reference is not None:
-                    start_log = reference.distributions(batch.prompts, batch.replies)
-                    kl = losses.token_kl(scores.distributions, start_log) * scores.mask
-                    terms["kl_to_start"] = (kl.sum(-1) / lengths).sum()
-                    loss = loss + config.kl_coef * terms["kl_to_start"]
-                if not torch.isfinite(loss):
-                    raise FloatingPointError("the loss is no number any more; lower the lr")
-                (loss / len(numbers)).backward()
-                terms["approx_kl"] = losses.approximate_kl(ratio)
-                terms["clipfrac"] = ((ratio - 1).abs() > config.clip).sum()
-                for name, value in terms.items():
-                    total[name] = total.get(name, 0.0) + float(value.detach())
-            total["grad_norm"] = len(numbers) * float(
-                torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
-            )
+                    ratio_error = float(terms["largest_ratio_error"].detach())
+                (terms["loss"] / len(numbers)).backward()
+                for name in names:
+                    total[name] += float(terms[name].detach())
+            total = processes.sum(total)
+            if not math.isfinite(total["loss"]):
+                raise FloatingPointError("the loss is no number any more; lower the lr")
+            processes.sum_gradients(weights)
+            norm = torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad()
+            total["grad_norm"] = len(numbers) * float(norm)
             steps += 1
             seen += len(numbers)
             epoch_seen += len(numbers)
             epoch_kl += total["approx_kl"]
             for name, value in total.items():
-                sums[name] = sums.get(name, 0.0) + value
+                sums[name] += value
         if config.target_kl and epoch_kl / epoch_seen > config.target_kl:
             break
     metrics = {f"losses/{name}": value / seen for name, value in sums.items()}
-    metrics["losses/explained_variance"] = losses.explained_variance(buffer.values, buffer.returns)
-    metrics["losses/ratio_error"] = ratio_error or 0.0
+    metrics["losses/explained_variance"] = losses.explained_variance(
+        processes.columns(buffer.values), processes.columns(buffer.returns)
+    )
+    metrics["losses/ratio_error"] = max(processes.gather(ratio_error or 0.0))
     metrics["losses/optimizer_steps"] = steps
     return metrics
 
 
-def build_policy(config: Config, checkpoint: str, resumed: bool) -> tuple[Policy, Any]:
-    """Return the policy and its processor, with a new value head."""
-    loaded = load(checkpoint, trainable=True, trust_remote_code=config.trust_remote_code)
-    model, fresh = loaded.model, not hasattr(loaded.model, "peft_config")
-    if config.lora and fresh:
-        model = add_lora(
-            model, rank=config.lora_rank, alpha=config.lora_alpha, dropout=config.lora_dropout,
-            vision=config.train_vision,
-        )  # fmt: skip
-    elif fresh:
-        train_parts(model, config.train_vision)
-    width = model.get_output_embeddings().weight.shape[1]
-    head = ValueHead(width, (config.value_width or width,), config.value_detach)
-    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
-    policy = Policy(model, loaded.processor, sampling, head.to(loaded.model.device))
-    return policy, loaded.processor
-
-
-def build_reference(config: Config, policy: Policy) -> Reference | None:
-    """Return the start policy where the KL penalty needs it."""
-    if not config.kl_coef:
-        return None
-    if config.lora and not Path(config.model, "adapter_config.json").is_file():
-        return Reference(policy, own_adapter=True)
-    start = load(config.model, trust_remote_code=config.trust_remote_code)
-    start.model.requires_grad_(False)
-    return Reference(Policy(start.model, start.processor, policy.sampling).eval(), False)
-
-
-def train(config: Config) -> Path:
+def train(config: Config, processes: Processes) -> Path:
     """Train; return the last checkpoint.
 
     Raises:
@@ -240,35 +221,39 @@ def train(config: Config) -> Path:
     """
     env_id = full_id(config.env)
     rules = {"prompt": config.prompt, "theme": config.theme, **config.env_kwargs}
-    config.out.mkdir(parents=True, exist_ok=True)
+    share = processes.share(config.num_envs)
     checkpoints = Checkpoints(config.out)
-    resumed = checkpoints.latest()
+    resumed = processes.on_main(checkpoints.latest)
     done = step_of(resumed) if resumed else 0
-    torch.manual_seed(config.seed)  # of dropout and new weights, to which torch gives no generator
-    policy, processor = build_policy(config, str(resumed or config.model), resumed is not None)
+    seed = processes.seed(config.seed, done)
+    torch.manual_seed(seed)  # of dropout and new weights, to which torch gives no generator
+    policy, processor = build_policy(config, str(resumed or config.model), processes.device)
     reference = build_reference(config, policy)
     head = list(policy.value_head.parameters()) if policy.value_head else []
     body = [weight for weight in policy.model.parameters() if weight.requires_grad]
+    processes.align([*body, *head])
     groups = [{"params": body, "lr": config.lr}, {"params": head, "lr": config.value_lr}]
     optimizer = torch.optim.Adam(groups, eps=config.adam_eps)
 
-    envs = make_envs(
-        env_id, config.num_envs, {"split": config.split, "jitter": config.jitter, **rules}
-    )
-    sampler = torch.Generator(policy.device).manual_seed(config.seed)
+    dealt = {"split": config.split, "jitter": config.jitter, **rules}
+    envs = make_envs(env_id, len(share), dealt)
+    sampler = torch.Generator(policy.device).manual_seed(seed)
     shuffler = torch.Generator().manual_seed(config.seed)
-    first = envs.reset(seed=config.seed * config.num_envs)[0]
-    actors = Actors(envs, Journal(envs), EpisodeMonitor(config.num_envs), split_observations(first))
+    first = envs.reset(seed=config.seed * config.num_envs + share.start)[0]
+    shown = split_observations(first)
+    actors = Actors(share, envs, Journal(envs), EpisodeMonitor(len(share)), shown)
     if resumed:
         state = load_state(resumed)
         assert policy.value_head is not None
         policy.value_head.load_state_dict(state["value_head"])
         optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"])
-        sampler.set_state(state["sampler"])
         shuffler.set_state(state["shuffler"])
-        actors.observations = actors.journal.restore(json.loads(state["environments"]))
-        actors.episodes.restore(state["episodes"])
+        if len(state["random"]) == processes.count:  # else other processes have draws of their own
+            torch.set_rng_state(state["random"][processes.number])
+            sampler.set_state(state["sampler"][processes.number])
+        played = json.loads(state["environments"])[share.start : share.stop]
+        actors.observations = actors.journal.restore([row["journal"] for row in played])
+        actors.episodes.restore([row["episode"] for row in played], state["episodes"])
 
     def save(iteration: int) -> Path:
         def write(folder: Path) -> None:
@@ -276,42 +261,55 @@ def train(config: Config) -> Path:
             processor.save_pretrained(folder)
 
         assert policy.value_head is not None
-        return checkpoints.save(iteration, write, {
+        rows = zip(actors.journal.state(), actors.episodes.running(), strict=True)
+        played = [{"journal": journal, "episode": episode} for journal, episode in rows]
+        state = {
             "value_head": policy.value_head.state_dict(),
             "optimizer": optimizer.state_dict(),
-            "random": torch.get_rng_state(),
-            "sampler": sampler.get_state(),
+            "random": processes.gather(torch.get_rng_state()),
+            "sampler": processes.gather(sampler.get_state()),
             "shuffler": shuffler.get_state(),
-            "environments": json.dumps(actors.journal.state()),  # 128-bit integers are in it
-            "episodes": actors.episodes.state(),
-        })  # fmt: skip
+            # As text: 128-bit integers are in it.
+            "environments": json.dumps([row for rows in processes.gather(played) for row in rows]),
+            "episodes": actors.episodes.ended(),
+        }
+        return processes.on_main(lambda: checkpoints.save(iteration, write, state))
 
     told = dataclasses.asdict(config) | {"out": str(config.out)}
-    (config.out / "config.json").write_text(json.dumps(told, indent=2) + "\n", "utf-8")
-    log = Logbook(config.out, step=done, tensorboard=config.tensorboard, stream=sys.stderr)
+    processes.on_main(lambda: note(config.out, told))
+    log = Logbook(
+        config.out, step=done, tensorboard=config.tensorboard, stream=sys.stderr,
+        silent=not processes.main,
+    )  # fmt: skip
     rows = held_out_rows(env_id, config.eval_episodes if config.eval_every else 0, rules)
-    with Interruption() as interruption, contextlib.closing(log):
+    stopped = Interruption(launched=processes.count > 1)
+    with stopped as interruption, contextlib.closing(log):
         if rows and not done:
-            log.write(0, examine(policy, rows, told=log.doing).metrics())
+            log.write(0, examine(policy, rows, processes, told=log.doing).metrics())
         kept = resumed
         for iteration in range(done + 1, config.iterations + 1):
             optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
             begun = time.monotonic()
             buffer, monitor = rollout(policy, actors, config, sampler, log.doing)
+            monitor = RolloutMonitor.joined(processes.gather(monitor))
+            actors.episodes.count(monitor.ended)
             rolled = time.monotonic()
             log.doing(f"iteration {iteration}/{config.iterations}: update")
-            actor = iteration > config.critic_iterations
-            metrics = update(policy, reference, optimizer, buffer, config, shuffler, actor)
-            updated = time.monotonic()
+            metrics = update(
+                policy, reference, optimizer, buffer, config, shuffler,
+                iteration > config.critic_iterations, processes,
+            )  # fmt: skip
+            updated, turns = time.monotonic(), len(buffer)
+            del buffer  # else its pictures' features are there through the next rollout
             metrics |= monitor.metrics() | actors.episodes.metrics()
             metrics["charts/learning_rate"] = optimizer.param_groups[0]["lr"]
             metrics["charts/env_steps"] = iteration * config.num_envs * config.num_steps
-            metrics["charts/SPS"] = len(buffer) / (updated - begun)
+            metrics["charts/SPS"] = turns / (updated - begun)
             metrics["time/rollout"], metrics["time/update"] = rolled - begun, updated - rolled
-            stopping = interruption.asked
+            stopping = processes.any(interruption.asked)
             last = iteration == config.iterations or stopping
             if rows and (last or iteration % config.eval_every == 0):
-                metrics |= examine(policy, rows, told=log.doing).metrics()
+                metrics |= examine(policy, rows, processes, told=log.doing).metrics()
             log.write(iteration, metrics)
             log.say(line_of(iteration, config, log.seconds, metrics))
             for warning in monitor.warnings():
@@ -322,6 +320,12 @@ def train(config: Config) -> Path:
                 raise KeyboardInterrupt
     assert kept is not None
     return kept
+
+
+def note(run: Path, told: dict[str, Any]) -> None:
+    """Write a run's options into its folder."""
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "config.json").write_text(json.dumps(told, indent=2) + "\n", "utf-8")
 
 
 def learning_rate(iteration: int, config: Config) -> float:
@@ -344,21 +348,17 @@ def line_of(iteration: int, config: Config, seconds: float, metrics: Metrics) ->
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; exit 0 when done, 2 on a wrong call, 1 on a failed run, 130 on Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
-    try:
-        config = parse_dataclass(
+
+    def read() -> Config:
+        return parse_dataclass(
             Config, argv, prog="python -m agents.train.ppo", description=__doc__ or "",
             presets=PRESETS,
         )  # fmt: skip
-        print(plan(config.plan, config) if config.plan else train(config))
-    except ValueError as error:
-        return refuse("ppo", error)
-    except (OSError, FloatingPointError) as error:
-        refuse("ppo", error)
-        return 1
-    except KeyboardInterrupt:
-        print("ppo: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+
+    def run(config: Config, processes: Processes) -> object:
+        return plan(config.plan, config) if config.plan else train(config, processes)
+
+    return run_in_processes("ppo", read, run)
 
 
 if __name__ == "__main__":

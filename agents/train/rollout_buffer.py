@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from agents.train.drawing import Generation
 from agents.train.encoding import EncodedPrompt
-from agents.train.policy import Generation
 
 
 def advantages_of(
@@ -83,9 +83,16 @@ class Minibatch:
 
 
 class RolloutBuffer:
-    """The turns of one rollout."""
+    """The turns of one rollout, or a process's share of them.
 
-    def __init__(self) -> None:
+    Args:
+        share: Numbers of the environments that are played here, of 0..N − 1.
+        width: How many environments the rollout has in all processes, N.
+    """
+
+    def __init__(self, share: range, width: int) -> None:
+        self.share = share
+        self.width = width
         self.turns: list[list[TurnSample]] = []
         self._rewards: list[Tensor] = []
         self._values: list[Tensor] = []
@@ -146,34 +153,46 @@ class RolloutBuffer:
         self.returns = self.advantages + self.values
 
     def __len__(self) -> int:
-        """Return the number of turns."""
-        return sum(map(len, self.turns))
+        """Return the number of turns in all processes."""
+        return len(self.turns) * self.width
 
-    def normalise(self, mean: Tensor, deviation: Tensor) -> None:
-        """Shift and scale the advantages by moments that may be those of several processes."""
-        self.advantages = (self.advantages - mean) / (deviation + 1e-8)
+    def normalise(self, everyone: Tensor) -> None:
+        """Shift and scale the advantages.
+
+        Args:
+            everyone: (T, N), the advantages of all processes.
+        """
+        deviation = everyone.std(correction=0)
+        self.advantages = (self.advantages - everyone.mean()) / (deviation + 1e-8)
 
     def minibatches(self, size: int, generator: torch.Generator) -> Iterator[list[int]]:
-        """Yield the turns' numbers in random order, `size` at a time."""
+        """Yield the turns' numbers t · N + n in random order, `size` at a time.
+
+        They are those of all processes, which draw the same order.
+        """
         order = torch.randperm(len(self), generator=generator).tolist()
         for start in range(0, len(order), size):
             yield order[start : start + size]
 
+    def own(self, numbers: Sequence[int]) -> list[int]:
+        """Return those of the turns that were played here."""
+        return [number for number in numbers if number % self.width in self.share]
+
     def take(self, numbers: Sequence[int], device: torch.device) -> Minibatch:
-        """Return turns by their numbers."""
-        width = len(self.turns[0])
-        chosen = [self.turns[number // width][number % width] for number in numbers]
+        """Return turns that were played here, by their numbers."""
+        places = [(n // self.width, n % self.width - self.share.start) for n in numbers]
+        chosen = [self.turns[t][n] for t, n in places]
         longest = max(len(turn.ids) for turn in chosen)
         weights = torch.zeros(len(chosen), longest)
         for row, turn in zip(weights, chosen, strict=True):
             row[longest - len(turn.ids) :] = turn.weights
-        index = torch.tensor(numbers)
+        index = torch.tensor(places).unbind(1)
         return Minibatch(
             prompts=[turn.prompt for turn in chosen],
             replies=[turn.ids for turn in chosen],
             weights=weights.to(device),
             log_probs=torch.tensor([turn.log_prob for turn in chosen], device=device),
-            advantages=self.advantages.flatten()[index].to(device),
-            returns=self.returns.flatten()[index].to(device),
-            values=self.values.flatten()[index].to(device),
+            advantages=self.advantages[index].to(device),
+            returns=self.returns[index].to(device),
+            values=self.values[index].to(device),
         )

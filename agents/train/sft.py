@@ -16,15 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents.arguments import refuse
 from agents.train import sft_data
 from agents.train.checkpoint import Checkpoints, Interruption, load_state, step_of
 from agents.train.dataclass_arguments import parse_dataclass
+from agents.train.drawing import Sampling
 from agents.train.encoding import EncodedPrompt
 from agents.train.evaluation import examine, held_out_rows
 from agents.train.loading import add_lora, load, train_parts
 from agents.train.logbook import Logbook
-from agents.train.policy import Policy, Sampling
+from agents.train.policy import Policy
+from agents.train.processes import Processes, run_in_processes
 from vlbench.instances import hashed
 
 
@@ -96,14 +97,20 @@ class Examples:
         """Return the number of examples."""
         return len(self._examples)
 
+    def tokens(self, indices: Sequence[int]) -> int:
+        """Return the length of all their replies."""
+        return sum(len(self._reply(self._examples[i].reply)) for i in indices)
+
     def batch(self, indices: Sequence[int]) -> tuple[list[EncodedPrompt], list[Tensor]]:
         """Return prompts and the replies to learn."""
         some = [self._examples[i] for i in indices]
-        for example in some:
-            if example.reply not in self._replies:
-                self._replies[example.reply] = self._encoder.encode_reply(example.reply)
         prompts = [self._encoder.encode(self._redrawer.observation(e)) for e in some]
-        return prompts, [self._replies[example.reply] for example in some]
+        return prompts, [self._reply(example.reply) for example in some]
+
+    def _reply(self, reply: str) -> Tensor:
+        if reply not in self._replies:
+            self._replies[reply] = self._encoder.encode_reply(reply)
+        return self._replies[reply]
 
 
 def learning_rate(step: int, config: Config) -> float:
@@ -128,25 +135,29 @@ def indices_of(step: int, size: int, config: Config) -> list[int]:
     return chosen
 
 
-def measure(policy: Policy, examples: Examples, config: Config) -> dict[str, float]:
+def measure(
+    policy: Policy, examples: Examples, config: Config, processes: Processes
+) -> dict[str, float]:
     """Return loss and token accuracy on examples, by teacher forcing."""
-    loss = right = tokens = 0.0
+    sums = {"loss": 0.0, "right": 0.0, "tokens": 0.0}
+    mine = range(len(examples))[processes.number :: processes.count]
     policy.eval()
     with torch.no_grad():
-        for start in range(0, len(examples), config.batch):
-            stop = min(start + config.batch, len(examples))
-            prompts, replies = examples.batch(range(start, stop))
+        for start in range(0, len(mine), config.batch):
+            prompts, replies = examples.batch(mine[start : start + config.batch])
             scores = policy(prompts, replies)
             wanted = torch.cat([reply.to(policy.device) for reply in replies])
             guessed = scores.distributions.argmax(-1)[scores.mask]
-            loss -= float(scores.log_probs.sum())
-            right += float((guessed == wanted).sum())
-            tokens += len(wanted)
+            sums["loss"] -= float(scores.log_probs.sum())
+            sums["right"] += float((guessed == wanted).sum())
+            sums["tokens"] += len(wanted)
     policy.train()
-    return {"heldout/loss": loss / tokens, "heldout/token_accuracy": right / tokens}
+    sums = processes.sum(sums)
+    tokens = sums["tokens"]
+    return {"heldout/loss": sums["loss"] / tokens, "heldout/token_accuracy": sums["right"] / tokens}
 
 
-def train(config: Config) -> Path:
+def train(config: Config, processes: Processes) -> Path:
     """Fine-tune; return the last checkpoint.
 
     Raises:
@@ -157,14 +168,16 @@ def train(config: Config) -> Path:
     examples = sft_data.read(config.data)
     shares = [hashed(f"{e.instance or e.prompt}|{e.presentation}") / 2**64 for e in examples]
     held = [share < config.holdout for share in shares]
-    config.out.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(config.out)
-    resumed = checkpoints.latest()
+    resumed = processes.on_main(checkpoints.latest)
     done = step_of(resumed) if resumed else 0
-    torch.manual_seed(config.seed)  # of dropout and a new adapter, which torch gives no generator
+    # Dropout and a new adapter take torch's own draws.
+    torch.manual_seed(processes.seed(config.seed, done))
     loaded = load(
         str(resumed) if resumed else config.model,
+        device=processes.device,
         trainable=True,
+        lora_dropout=config.lora_dropout,
         trust_remote_code=config.trust_remote_code,
     )
     model = loaded.model
@@ -177,11 +190,13 @@ def train(config: Config) -> Path:
         train_parts(model, config.train_vision)
     policy = Policy(model, loaded.processor, Sampling())
     weights = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+    processes.align(weights)
     optimizer = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)
     if resumed:
         state = load_state(resumed)
         optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"])
+        if len(state["random"]) == processes.count:
+            torch.set_rng_state(state["random"][processes.number])
     learned = Examples([e for e, h in zip(examples, held, strict=True) if not h], policy)
     unseen = Examples([e for e, h in zip(examples, held, strict=True) if h], policy)
     if not len(learned):
@@ -192,54 +207,65 @@ def train(config: Config) -> Path:
             model.save_pretrained(folder)
             loaded.processor.save_pretrained(folder)
 
-        state = {"optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
-        return checkpoints.save(step, write, state)
+        random = processes.gather(torch.get_rng_state())
+        state = {"optimizer": optimizer.state_dict(), "random": random}
+        return processes.on_main(lambda: checkpoints.save(step, write, state))
 
-    log = Logbook(config.out, step=done, tensorboard=config.tensorboard, stream=sys.stderr)
+    processes.on_main(lambda: config.out.mkdir(parents=True, exist_ok=True))
+    log = Logbook(
+        config.out, step=done, tensorboard=config.tensorboard, stream=sys.stderr,
+        silent=not processes.main,
+    )  # fmt: skip
     log.say(
         f"{sum(w.numel() for w in weights):,} trained weights; {len(learned)} examples, "
         f"{len(unseen)} held out" + (f"; goes on after step {done}" if done else "")
     )
     policy.train()
     kept = resumed
-    with Interruption() as interruption, contextlib.closing(log):
+    stopped = Interruption(launched=processes.count > 1)
+    with stopped as interruption, contextlib.closing(log):
         for step in range(done + 1, config.steps + 1):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, config)
             chosen = indices_of(step, len(learned), config)
-            prompts, replies = learned.batch(chosen)
-            tokens = sum(map(len, replies))
+            tokens = learned.tokens(chosen)
+            mine = chosen[processes.number :: processes.count]
             loss = 0.0
-            for start in range(0, len(chosen), config.micro_batch):
-                part = slice(start, start + config.micro_batch)
-                scores = policy(prompts[part], replies[part])
-                share = -scores.log_probs.sum() / tokens
+            for start in range(0, len(mine), config.micro_batch):
+                prompts, replies = learned.batch(mine[start : start + config.micro_batch])
+                share = -policy(prompts, replies).log_probs.sum() / tokens
                 share.backward()
                 loss += share.item()
+            processes.sum_gradients(weights)
             norm = torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad()
+            loss = processes.sum({"loss": loss})["loss"]
             metrics = {"loss": loss, "grad_norm": float(norm), "lr": learning_rate(step, config)}
             if config.eval_every and step % config.eval_every == 0 and len(unseen):
-                metrics |= measure(policy, unseen, config)
+                metrics |= measure(policy, unseen, config, processes)
             log.write(step, metrics)
             log.doing(f"step {step}/{config.steps} loss {loss:.4f}")
             if "heldout/loss" in metrics or step == config.steps:
                 told = "".join(f" {k} {v:.4f}" for k, v in metrics.items() if k != "lr")
                 log.say(f"step {step}/{config.steps} {log.seconds:.0f} s{told}")
-            stopping = interruption.asked
+            stopping = processes.any(interruption.asked)
             last = step == config.steps or stopping
             if last or step % config.save_every == 0:
                 kept = save(step)
             if stopping and step < config.steps:
                 raise KeyboardInterrupt
-        _examine(policy, examples, config, log)
+        _examine(policy, examples, config, log, processes)
     assert kept is not None
     return kept
 
 
 def _examine(
-    policy: Policy, examples: Sequence[sft_data.Example], config: Config, log: Logbook
+    policy: Policy,
+    examples: Sequence[sft_data.Example],
+    config: Config,
+    log: Logbook,
+    processes: Processes,
 ) -> None:
     """Play frozen rows of the environments that were learned."""
     if not config.eval_episodes:
@@ -249,7 +275,7 @@ def _examine(
     metrics: dict[str, Any] = {}
     for env_id, prompt in sorted(prompts):
         rows = held_out_rows(env_id, config.eval_episodes, {"prompt": prompt})
-        exam = examine(policy, rows, told=log.doing)
+        exam = examine(policy, rows, processes, told=log.doing)
         log.say(
             f"{env_id}: success {exam.success.value:.3f} "
             f"[{exam.success.low:.3f}, {exam.success.high:.3f}] of {exam.episodes}, "
@@ -262,19 +288,12 @@ def _examine(
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; exit 0 when done, 2 on a wrong call, 1 if a checkpoint failed, 130 on Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
-    try:
+
+    def read() -> Config:
         prog = "python -m agents.train.sft"
-        config = parse_dataclass(Config, argv, prog=prog, description=__doc__ or "")
-        print(train(config))
-    except ValueError as error:
-        return refuse("sft", error)
-    except OSError as error:
-        refuse("sft", error)
-        return 1
-    except KeyboardInterrupt:
-        print("sft: stopped after a checkpoint; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+        return parse_dataclass(Config, argv, prog=prog, description=__doc__ or "")
+
+    return run_in_processes("sft", read, train)
 
 
 if __name__ == "__main__":
