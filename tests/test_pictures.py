@@ -142,8 +142,52 @@ def test_painting_only_what_changed_gives_the_same_pixels(
         look = picture.look(states[0], Presentation(instance, seed))
         frame = painted(picture, states[0], look)
         for before, state in itertools.pairwise(states):
-            picture.paint(frame, state, look, before)
+            picture.paint(frame, state, look, (before, look))
             assert np.array_equal(frame, painted(picture, state, look)), (before, state)
+
+
+@pytest.mark.parametrize("jitter", [0, 5])
+@pytest.mark.parametrize("group", [*THEME_GROUPS, "classic", "comic"])
+@every_task
+def test_painting_over_another_episode_gives_the_same_pixels(
+    name: str, group: str, jitter: int
+) -> None:
+    task = TASKS[name]
+    picture = task.picture(group, jitter)
+    rng = np.random.default_rng(4)
+    frame, shown = empty_frame(), None
+    for number in range(24):
+        instance = task.game.deal(rng)
+        states = list(walk(task.game, instance, number))
+        look = picture.look(states[0], Presentation(instance, number // 2))
+        for state in (states[0], states[-1])[number % 3 == 0 :]:
+            picture.paint(frame, state, look, shown)
+            assert np.array_equal(frame, painted(picture, state, look)), (shown, state)
+            shown = state, look
+
+
+def test_blackjack_hands_of_any_sizes_are_painted_over_each_other() -> None:
+    picture, rng = BlackjackPicture("classic", 0), random.Random(0)
+    frame, shown = empty_frame(), None
+    for number in range(300):
+        cards = tuple(rng.randint(1, 13) for _ in range(MAX_PLAYER))
+        player, dealer = cards[: rng.randint(2, 9)], cards[-rng.randint(2, 6) :]
+        state = BlackjackState("blackjack/1", player, dealer, over=rng.random() < 0.5)
+        look = picture.look(state, Presentation("blackjack/1", number))
+        picture.paint(frame, state, look, shown)
+        assert np.array_equal(frame, painted(picture, state, look)), (shown, state)
+        shown = state, look
+
+
+def test_numbers_of_any_length_are_painted_over_each_other() -> None:
+    picture, rng = NumberLinePicture("classic", 0), random.Random(0)
+    frame, shown = empty_frame(), None
+    for number in range(200):
+        state = NumberLineState(*(rng.randrange(10 ** rng.randint(1, 9)) for _ in range(2)))
+        look = picture.look(state, Presentation("number_line/x", number))
+        picture.paint(frame, state, look, shown)
+        assert np.array_equal(frame, painted(picture, state, look)), (shown, state)
+        shown = state, look
 
 
 @pytest.mark.parametrize("jitter", [0, 5])
@@ -155,13 +199,13 @@ def test_large_hands_are_extended_to_the_same_pixels(theme: str, jitter: int) ->
     look = picture.look(states[0], Presentation("blackjack/1", 5))
     frame = painted(picture, states[0], look)
     for before, state in itertools.pairwise(states):
-        picture.paint(frame, state, look, before)
+        picture.paint(frame, state, look, (before, look))
         assert np.array_equal(frame, painted(picture, state, look))
     for n in range(2, MAX_DEALER + 1):
         over = BlackjackState("blackjack/1", ranks[:3], (13, *ranks[: n - 1]), over=True)
         before = BlackjackState("blackjack/1", ranks[:3], (13, ranks[0]))
         frame = painted(picture, before, look)
-        picture.paint(frame, over, look, before)
+        picture.paint(frame, over, look, (before, look))
         assert np.array_equal(frame, painted(picture, over, look))
 
 
@@ -173,7 +217,7 @@ def test_long_numbers_replace_each_other(theme: str, current: int) -> None:
     for other in (1, 5_000, 123_456_789):
         before, state = NumberLineState(other, 999_999_999), NumberLineState(current, 999_999_999)
         frame = painted(picture, before, look)
-        picture.paint(frame, state, look, before)
+        picture.paint(frame, state, look, (before, look))
         assert np.array_equal(frame, painted(picture, state, look))
         assert not np.array_equal(frame, painted(picture, before, look))
 
@@ -221,7 +265,7 @@ def test_cards_and_the_longest_formulas_lie_apart_and_in_the_frame(
             for i, token in enumerate(tokens):
                 earlier, before = frame.copy(), state
                 state = FormulaState(hand, tokens[: i + 1], ())
-                picture.paint(frame, state, look, before)
+                picture.paint(frame, state, look, (before, look))
                 rows, columns = np.nonzero(frame[..., 2] != earlier[..., 2])
                 height, width = look.scene.tokens[token].shape[:2]
                 assert rows.size, f"{token} can't be seen"

@@ -100,7 +100,7 @@ class BlankPicture:
     def look(self, start, presentation):
         return None
 
-    def paint(self, frame, state, look, before):
+    def paint(self, frame, state, look, shown):
         frame[:] = 255
 
     def facts(self, state, look):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
 
 import gymnasium
 import numpy as np
@@ -55,8 +55,7 @@ class Options(TypedDict, total=False):
     render_mode: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one reply did."""
 
     reward: float
@@ -125,7 +124,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         self.observation_space = observation_space()
         self.action_space = ReplySpace(game.vocabulary)
         self.frame: Frame | None = None
-        """The frame of the current state, painted in place; the vector env puts its slab here."""
+        """Painted in place by `draw`; the vector env puts its slab here."""
+        self._shown: tuple[S, L] | None = None
         self._window: Any = None
         self._turn = 0
         self._over = True
@@ -158,46 +158,27 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         return observation, outcome.reward, outcome.terminated, outcome.truncated, outcome.info
 
     def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Do what `reset` does, without copying the frame; return the info."""
+        """Do what `reset` does, without drawing; return the info."""
         super().reset(seed=seed)
-        given = dict(options or {})
-        instance = given.pop("instance", None)
-        number = given.pop("presentation", None)
-        if given:
-            name = next(iter(given))
-            raise ValueError(unknown("reset option", name, ("instance", "presentation")))
-        if instance is not None and not isinstance(instance, str):
-            raise ValueError(f'instance must be a str like "points24/3-3-8-8", got {instance!r}')
-        if number is not None and (
-            isinstance(number, bool)
-            or not isinstance(number, (int, np.integer))
-            or not 0 <= number < MAX_PRESENTATION
-        ):
-            raise ValueError(
-                f"presentation must be an integer from 0 to {MAX_PRESENTATION - 1}, got {number!r}"
-            )
+        instance, number = _checked(options) if options else (None, None)
         if number is None and instance is not None and seed is None:
             number = hashed(f"{instance}|presentation") % MAX_PRESENTATION
         if instance is None:
             instance = self._deal()
         if number is None:
-            number = self.np_random.integers(MAX_PRESENTATION)
-        self._state = self.game.start(instance)
-        self.presentation = Presentation(instance, int(number))
-        self._look = self.picture.look(self._state, self.presentation)
+            number = int(self.np_random.integers(MAX_PRESENTATION))
+        state = self.game.start(instance)
+        self.presentation = Presentation(instance, number)
+        self._look = self.picture.look(state, self.presentation)
         if self.frame is None:
             self.frame = np.empty((SIZE, SIZE, 3), np.uint8)
-        self.picture.paint(self.frame, self._state, self._look, None)
+        self._enter(state)
         self._turn = 0
         self._over = False
-        self._facts = self.picture.facts(self._state, self._look)
-        self._legal = self.game.legal(self._state)
-        if self.render_mode == "human":
-            self._show()
         return self._info(_NOTHING_READ, False, "", False)
 
     def advance(self, reply: str) -> Outcome:
-        """Do what `step` does, without copying the frame."""
+        """Do what `step` does, without drawing."""
         if not isinstance(reply, str):
             raise TypeError(
                 f"an action is the model's whole reply, a str; got {type(reply).__name__}. "
@@ -214,27 +195,41 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         if action is None or illegal:
             hint = self._hint(parsed, illegal)
         else:
-            before = self._state
-            move = self.game.step(before, action)
+            move = self.game.step(self._state, action)
             reward, terminated, success = move.reward, move.terminated, move.success
-            if move.state is not before:
-                assert self.frame is not None
-                self._state = move.state
-                self.picture.paint(self.frame, move.state, self._look, before)
-                self._facts = self.picture.facts(move.state, self._look)
-                self._legal = self.game.legal(move.state)
+            if move.state is not self._state:
+                self._enter(move.state)
         truncated = not terminated and self._turn >= self.game.max_turns
         self._over = terminated or truncated
-        if self.render_mode == "human":
-            self._show()
         info = self._info(parsed, illegal, hint, success)
         return Outcome(reward, terminated, truncated, info)
 
+    def draw(self) -> None:
+        """Make the frame show the current state; only what differs is painted."""
+        self._must_be_reset()
+        assert self.frame is not None
+        shown = self._shown
+        if shown is None or shown[0] is not self._state or shown[1] is not self._look:
+            self.picture.paint(self.frame, self._state, self._look, shown)
+            self._shown = self._state, self._look
+        if self.render_mode == "human":
+            self._show(self.frame)
+
     def observe(self) -> Observation:
         """Return the current observation, with a copy of the frame."""
-        text = self.text
+        self.draw()
         assert self.frame is not None
-        return {"image": self.frame.copy(), "text": text}
+        return {"image": self.frame.copy(), "text": self.text}
+
+    def observe_on(self, frame: Frame) -> Observation:
+        """Return the current observation, drawn on another frame; the own one is left as it was."""
+        self._must_be_reset()
+        assert self.frame is not None
+        frame[:] = self.frame
+        self.picture.paint(frame, self._state, self._look, self._shown)
+        if self.render_mode == "human":
+            self._show(frame)
+        return {"image": frame, "text": self.text}
 
     @property
     def text(self) -> str:
@@ -284,7 +279,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 
     def frame_hash(self) -> str:
         """Return the sha256 of the current frame's bytes."""
-        assert self.frame is not None, "reset() first"
+        self.draw()
+        assert self.frame is not None
         return hashlib.sha256(self.frame.data).hexdigest()
 
     def render(self) -> Frame | None:
@@ -298,6 +294,12 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         if self._window is not None:
             self._window.close()
             self._window = None
+
+    def _enter(self, state: S) -> None:
+        """Make a state the current one, with its facts and legal actions."""
+        self._state = state
+        self._facts = self.picture.facts(state, self._look)
+        self._legal = self.game.legal(state)
 
     def _must_be_reset(self) -> None:
         if self.frame is None:
@@ -332,14 +334,34 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         wanted = f'wanted a JSON object with "action", one of {_listed(self.vocabulary)}'
         return f"{wanted}; the reply is {parsed.status}"
 
-    def _show(self) -> None:
+    def _show(self, frame: Frame) -> None:
         if self._window is None:
             from vlbench.play.window import Window  # needs pygame
 
             self._window = Window(type(self).__name__)
-        self._window.show(self.frame)
+        self._window.show(frame)
 
 
+def _checked(options: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    """Return the instance and the presentation that reset options name."""
+    for name in options:
+        if name not in ("instance", "presentation"):
+            raise ValueError(unknown("reset option", name, ("instance", "presentation")))
+    instance, number = options.get("instance"), options.get("presentation")
+    if instance is not None and not isinstance(instance, str):
+        raise ValueError(f'instance must be a str like "points24/3-3-8-8", got {instance!r}')
+    if number is not None and (
+        isinstance(number, bool)
+        or not isinstance(number, (int, np.integer))
+        or not 0 <= number < MAX_PRESENTATION
+    ):
+        raise ValueError(
+            f"presentation must be an integer from 0 to {MAX_PRESENTATION - 1}, got {number!r}"
+        )
+    return instance, None if number is None else int(number)
+
+
+@lru_cache(maxsize=1024)
 def _listed(actions: tuple[str, ...]) -> str:
     return ", ".join(f'"{action}"' for action in actions)
 

@@ -6,16 +6,14 @@ randomness but the generator that `deal` is handed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True)
-class Move(Generic[S]):
+class Move(NamedTuple, Generic[S]):
     """What a legal action does to a state."""
 
     state: S

@@ -30,15 +30,16 @@ class Picture(Protocol[S, L]):
     def look(self, start: S, presentation: Presentation) -> L:
         """Fix all that the presentation decides, once an episode: no work is left for the steps."""
 
-    def paint(self, frame: Frame, state: S, look: L, before: S | None) -> None:
+    def paint(self, frame: Frame, state: S, look: L, shown: tuple[S, L] | None) -> None:
         """Make `frame` show `state`.
 
         Args:
-            frame: Written in place; its earlier content doesn't matter unless `before` is given.
+            frame: Written in place; its earlier content doesn't matter unless `shown` is given.
             state: What to show.
             look: From `look`, for this episode.
-            before: What `frame` shows now in the same look, so that only what changed need be
-                drawn; None to draw everything. The pixels that result are the same.
+            shown: The state and the look that `frame` shows now, this episode's or an earlier
+                one's, so that only what differs need be drawn; None to draw everything. The pixels
+                that result are the same.
         """
 
     def facts(self, state: S, look: L) -> dict[str, Fact]:

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -63,7 +64,13 @@ class Prompt:
 
     def render(self, facts: Mapping[str, Fact]) -> str:
         """Return the whole prompt for a state."""
-        return self.pattern % tuple(shown(facts[name]) for name in self.fields)
+        return _filled(self.pattern, tuple([shown(facts[name]) for name in self.fields]))
+
+
+@lru_cache(maxsize=4096)
+def _filled(pattern: str, values: tuple[str, ...]) -> str:
+    """Return a prompt; the same few come again and again."""
+    return pattern % values
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from vlbench.env import Observation, VLEnv
+from vlbench.env import VLEnv
 from vlbench.picture import SIZE
 
 
@@ -101,18 +101,16 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         terminated = np.zeros(self.num_envs, np.bool_)
         truncated = np.zeros(self.num_envs, np.bool_)
         infos: list[dict[str, Any]] = []
-        last: dict[int, tuple[Observation, dict[str, Any]]] = {}
+        ended: list[int] = []
         for i, (env, reply) in enumerate(zip(self.envs, actions, strict=True)):
             outcome = env.advance(reply)
-            info = outcome.info
+            infos.append(outcome.info)
             rewards[i] = outcome.reward
             if outcome.terminated or outcome.truncated:
                 terminated[i], truncated[i] = outcome.terminated, outcome.truncated
-                last[i] = env.observe(), info
-                info = env.begin(None, None)
-            infos.append(info)
-        batch = {**self._final(last), **self._batch(infos)}
-        return self._observe(), rewards, terminated, truncated, batch
+                ended.append(i)
+        final = self._restart(ended, infos) if ended else {}
+        return self._observe(), rewards, terminated, truncated, {**final, **self._batch(infos)}
 
     def render(self) -> tuple[npt.NDArray[np.uint8] | None, ...]:  # type: ignore[override]
         """Return each environment's frame under "rgb_array"."""
@@ -124,20 +122,30 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
             env.close()
 
     def _observe(self) -> Observations:
+        for env in self.envs:
+            env.draw()
         image = self.slab.copy() if self.copy else self.slab
         return {"image": image, "text": tuple([env.text for env in self.envs])}
 
-    def _final(self, last: Mapping[int, tuple[Observation, dict[str, Any]]]) -> dict[str, Any]:
-        """Return what the episodes that ended showed last."""
-        if not last:
-            return {}
+    def _restart(self, ended: Sequence[int], infos: list[dict[str, Any]]) -> dict[str, Any]:
+        """Start the next episodes and put their infos in place; return what the last ones showed.
+
+        Args:
+            ended: The environments whose episodes ended, at least one.
+            infos: The last infos of all environments.
+        """
         who = np.zeros(self.num_envs, np.bool_)
-        who[list(last)] = True
+        who[ended] = True
+        final = _batch([infos[i] for i in ended], self.num_envs, who)
         shown = np.full(self.num_envs, None, object)
-        for i, (observation, _) in last.items():
-            shown[i] = observation
-        infos = _batch([info for _, info in last.values()], self.num_envs, who)
-        return {"final_obs": shown, "_final_obs": who, "final_info": infos, "_final_info": who}
+        # One block: many small ones would have the allocator give pages back and fetch them again.
+        frames = np.empty((len(ended), SIZE, SIZE, 3), np.uint8)
+        for i, frame in zip(ended, frames, strict=True):
+            env = self.envs[i]
+            shown[i] = env.observe_on(frame)
+            infos[i] = env.begin(None, None)
+            env.draw()  # while the frame is in the processor's cache
+        return {"final_obs": shown, "_final_obs": who, "final_info": final, "_final_info": who}
 
     def _batch(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return _batch(infos, self.num_envs, self._everyone)

@@ -54,7 +54,7 @@ class LampsPicture:
     def look(self, start, presentation):
         return 60 + presentation.pick("brightness", 150)
 
-    def paint(self, frame, state, look, before):
+    def paint(self, frame, state, look, shown):
         frame[:] = 20
         for number, lit in enumerate(state.lit):
             frame[100:200, 20 + 90 * number : 100 + 90 * number] = look if lit else 40

@@ -122,17 +122,29 @@ class BlackjackPicture:
         return scene("classic")
 
     def paint(
-        self, frame: Frame, state: BlackjackState, look: Scene, before: BlackjackState | None
+        self,
+        frame: Frame,
+        state: BlackjackState,
+        look: Scene,
+        shown: tuple[BlackjackState, Scene] | None,
     ) -> None:
         """Draw the player's cards that the frame doesn't show yet, or everything."""
-        if before is None:
+        before = shown[0] if shown is not None and shown[1] is look else None
+        drawn = 0
+        if (
+            before is not None
+            and before.dealer[0] == state.dealer[0]
+            and state.player[: len(before.player)] == before.player
+        ):
+            drawn = len(before.player)
+        else:
             frame[:] = look.empty
             labels = (LAYOUTS["classic"].dealer_label, LAYOUTS["classic"].player_label)
             for label, (x, y) in zip(look.labels, labels, strict=True):
                 _paste(frame, label, x, y + look.label_top)
             _paste(frame, _sprite(look, state.dealer[0]), *DEALER)
             _paste(frame, look.deck.back, *BACK)
-        for i in range(len(before.player) if before else 0, len(state.player)):
+        for i in range(drawn, len(state.player)):
             column = i if i < IN_A_ROW else i - IN_A_ROW
             y = PLAYER[1] if i < IN_A_ROW else SECOND_ROW
             _paste(frame, _sprite(look, state.player[i]), PLAYER[0] + STEP * column, y)

@@ -44,14 +44,14 @@ class RL4VLMEnv(VLEnv[S, L]):
     """
 
     def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Do what `reset` does, without copying the frame; return the info."""
+        """Do what `reset` does, without drawing; return the info."""
         self._total = 0.0
         self._drawn = False
         self._note = ""
         return super().begin(seed, options)
 
     def advance(self, reply: str) -> Outcome:
-        """Do what `step` does, without copying the frame."""
+        """Do what `step` does, without drawing."""
         if not isinstance(reply, str) or self._over:
             return super().advance(reply)  # which raises what every environment raises
         action = read_action(reply, self.vocabulary)
@@ -67,15 +67,9 @@ class RL4VLMEnv(VLEnv[S, L]):
         self._turn += 1
         self._total += move.reward
         if move.state is not before:
-            assert self.frame is not None
-            self._state = move.state
-            self.picture.paint(self.frame, move.state, self._look, before)
-            self._facts = self.picture.facts(move.state, self._look)
-            self._legal = self.game.legal(move.state)
+            self._enter(move.state)
         truncated = not move.terminated and self._turn >= self.game.max_turns
         self._over = move.terminated or truncated
-        if self.render_mode == "human":
-            self._show()
         parsed = Parsed(action, status, False, None, {})
         hint = self._hint(parsed, illegal) if illegal or self._drawn else ""
         info = self._info(parsed, illegal, hint, self._over and self._total > 0)

@@ -44,7 +44,7 @@ class FormulaEnv(RL4VLMEnv[FormulaState, FormulaLook]):
         self._last_formula = ""
 
     def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Do what `reset` does, without copying the frame; return the info.
+        """Do what `reset` does, without drawing; return the info.
 
         Raises:
             ValueError: The instance names an earlier formula, which this environment doesn't show.
@@ -63,7 +63,7 @@ class FormulaEnv(RL4VLMEnv[FormulaState, FormulaLook]):
         return self.prompt.render({"formula": self._state.stale or "".join(self._state.tokens)})
 
     def advance(self, reply: str) -> Outcome:
-        """Do what `step` does, without copying the frame."""
+        """Do what `step` does, without drawing."""
         outcome = super().advance(reply)
         if self._over:
             self._last_formula = "".join(self._state.tokens)

@@ -44,12 +44,17 @@ class FormulaPicture:
         return FormulaLook(view, still, left, top + view.font.top)
 
     def paint(
-        self, frame: Frame, state: FormulaState, look: FormulaLook, before: FormulaState | None
+        self,
+        frame: Frame,
+        state: FormulaState,
+        look: FormulaLook,
+        shown: tuple[FormulaState, FormulaLook] | None,
     ) -> None:
         """Draw the tokens that the frame doesn't show yet, or everything."""
-        shown = 0
-        if before is not None and state.tokens[: len(before.tokens)] == before.tokens:
-            shown = len(before.tokens)
+        before = shown[0].tokens if shown is not None and shown[1] is look else None
+        drawn = 0
+        if before is not None and state.tokens[: len(before)] == before:
+            drawn = len(before)
         else:
             frame[:] = look.scene.empty
             for place, sprite in look.still:
@@ -58,7 +63,7 @@ class FormulaPicture:
         for i, token in enumerate(state.tokens):
             if token != SPACE:
                 sprite = look.scene.tokens[token][:, : max(SIZE - x, 0)]
-                if i >= shown:
+                if i >= drawn:
                     frame[y : y + font.height, x : x + sprite.shape[1]] = sprite
                 x += look.scene.tokens[token].shape[1]
             else:

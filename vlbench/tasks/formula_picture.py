@@ -19,7 +19,7 @@ from vlbench.atlas import (
     offsets,
     word,
 )
-from vlbench.cards import rank_text
+from vlbench.cards import count_faces, rank_text
 from vlbench.formula import OPERATORS
 from vlbench.instances import Presentation
 from vlbench.picture import Fact, Frame
@@ -100,6 +100,12 @@ def placed(cards: Deck, rank: int, suit: int, x: int, y: int) -> Blit:
     return blit(cards.card(rank, suit), x, y)
 
 
+@lru_cache(maxsize=1024)
+def written(font: Lettering, text: str, x: int, y: int) -> Blit:
+    """Return the blit of a word."""
+    return blit(word(font, text), x, y)
+
+
 class FormulaPicture:
     """Draws a hand of cards and the formula so far.
 
@@ -132,55 +138,54 @@ class FormulaPicture:
             placed(view.deck, rank, suit, x + dx, y + dy)
             for (rank, suit), (x, y), (dx, dy) in zip(ranks, layout.cards, shifts, strict=False)
         ]
-        dx, dy = shifts[count]
-        label = word(font, "Formula:")
-        still.append(blit(label, layout.label[0] + dx, layout.label[1] + dy + font.top))
+        (x, y), (dx, dy) = layout.label, shifts[count]
+        still.append(written(font, "Formula:", x + dx, y + dy + font.top))
         if self._target != self.usual_target:
             still += self._target_line(view, shifts[count + 1])
-        left, top = layout.tokens or (
-            layout.label[0] + label.shape[1] + font.space,
-            layout.label[1],
-        )
+        left, top = layout.tokens or (x + word(font, "Formula:").shape[1] + font.space, y)
         return FormulaLook(
             scene=view,
             still=tuple(still),
             left=left + dx,
             top=top + dy + font.top,
             right=layout.right + dx,
-            cards=tuple(rank_text(rank) for rank, _ in ranks),
-            numbers=tuple(rank if self._faces == 11 else min(rank, 10) for rank, _ in ranks),
+            cards=tuple([rank_text(rank) for rank, _ in ranks]),
+            numbers=tuple([count_faces(rank, self._faces) for rank, _ in ranks]),
         )
 
     def paint(
-        self, frame: Frame, state: FormulaState, look: FormulaLook, before: FormulaState | None
+        self,
+        frame: Frame,
+        state: FormulaState,
+        look: FormulaLook,
+        shown: tuple[FormulaState, FormulaLook] | None,
     ) -> None:
-        """Draw the tokens that the frame doesn't show yet, or everything."""
-        tokens = state.tokens
-        shown = 0
-        if before is not None and tokens[: len(before.tokens)] == before.tokens:
-            shown = len(before.tokens)
-            if shown == len(tokens):
-                return
-        else:
-            frame[:] = look.scene.empty
+        """Draw the cards and tokens that the frame doesn't show yet, or everything."""
+        view, tokens = look.scene, state.tokens
+        empty, height = view.empty, view.font.height
+        first = 0
+        if shown is None or (shown[1] is not look and not self._fits(shown[1], look)):
+            frame[:] = empty
             for place, sprite in look.still:
                 frame[place] = sprite
-        view = look.scene
-        sprites, widths, pitch = view.tokens, view.widths, view.layout.pitch
-        height, space = view.font.height, view.font.space
-        left, right = look.left, look.right
-        x, y = left, look.top
-        for token in tokens[:shown]:
-            width = widths[token]
-            if x + width > right:
-                x, y = left, y + pitch
-            x += width + space
-        for token in tokens[shown:]:
-            width = widths[token]
-            if x + width > right:
-                x, y = left, y + pitch
-            frame[y : y + height, x : x + width] = sprites[token]
-            x += width + space
+        else:
+            old, worn = shown[0].tokens, shown[1]
+            if worn is not look:
+                for new, other in zip(look.still, worn.still, strict=True):
+                    if new is not other:
+                        frame[new.place] = new.sprite
+            if tokens[: len(old)] == old:
+                first = len(old)
+            else:
+                lines = slice(look.top, _corners(look, old)[-1][1] + height)
+                columns = slice(look.left, look.right)
+                frame[lines, columns] = empty[lines, columns]
+        if first == len(tokens):
+            return
+        corners = _corners(look, tokens)
+        for i in range(first, len(tokens)):
+            (x, y), sprite = corners[i], view.tokens[tokens[i]]
+            frame[y : y + height, x : x + sprite.shape[1]] = sprite
 
     def facts(self, state: FormulaState, look: FormulaLook) -> dict[str, Fact]:
         """Return the cards as they lie, what they count, the formula and the target."""
@@ -206,9 +211,27 @@ class FormulaPicture:
             cards.append((rank, suit))
         return cards
 
+    def _fits(self, worn: FormulaLook, look: FormulaLook) -> bool:
+        """Whether all that a look shows stands where another look's stands."""
+        return worn.scene is look.scene and not self._jitter
+
     def _target_line(self, view: Scene, shift: Point) -> list[Blit]:
         font, (x, y) = view.font, view.layout.target
-        label = word(font, "Target:")
         x, y = x + shift[0], y + shift[1] + font.top
-        number = word(font, str(self._target))
-        return [blit(label, x, y), blit(number, x + label.shape[1] + font.space, y)]
+        indent = word(font, "Target:").shape[1] + font.space
+        return [written(font, "Target:", x, y), written(font, str(self._target), x + indent, y)]
+
+
+def _corners(look: FormulaLook, tokens: Sequence[str]) -> list[Point]:
+    """Return the upper left corner of each token."""
+    view, left, right = look.scene, look.left, look.right
+    widths, space, pitch = view.widths, view.font.space, view.layout.pitch
+    x, y = left, look.top
+    corners = []
+    for token in tokens:
+        width = widths[token]
+        if x + width > right:
+            x, y = left, y + pitch
+        corners.append((x, y))
+        x += width + space
+    return corners

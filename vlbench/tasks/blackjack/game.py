@@ -27,11 +27,15 @@ class BlackjackState:
     """The dealer has shown the whole hand, or the player is bust."""
 
 
-@lru_cache(maxsize=4096)
+VALUES = (0, *range(1, 11), 10, 10, 10)
+"""What a card counts, by rank; an ace as 1."""
+
+_hand = lru_cache(maxsize=1024)(odds.Hand)
+
+
 def hand(ranks: tuple[int, ...]) -> odds.Hand:
     """Return the hand that these cards make."""
-    values = [min(rank, 10) for rank in ranks]
-    return odds.Hand(sum(values), 1 in values)
+    return _hand(sum([VALUES[rank] for rank in ranks]), 1 in ranks)
 
 
 class BlackjackGame:

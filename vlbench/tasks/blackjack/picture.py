@@ -182,24 +182,9 @@ class BlackjackPicture:
     def look(self, start: BlackjackState, presentation: Presentation) -> BlackjackLook:
         """Choose the theme, and suit and shift of every card that may come."""
         view = scene(self._themes[presentation.number % len(self._themes)].name)
-        layout = view.layout
-        corners = (layout.dealer_label, layout.player_label)
-        shifts = offsets(presentation, "labels", 2, self._jitter)
-        still = tuple(
-            blit(label, x + dx, y + min(dy, layout.label_room) + view.label_top)
-            for label, (x, y), (dx, dy) in zip(view.labels, corners, shifts, strict=True)
-        )
-        dealer, player = (
-            Hand(
-                spreads,
-                presentation.pick(f"{who}/suits", 4**most),
-                offsets(presentation, f"{who}/shifts", most, self._jitter) if self._jitter else (),
-            )
-            for who, spreads, most in (
-                ("dealer", view.dealer, MAX_DEALER),
-                ("player", view.player, MAX_PLAYER),
-            )
-        )
+        still = labels(view, offsets(presentation, "labels", 2, self._jitter))
+        dealer = self._hand(presentation, "dealer", view.dealer, MAX_DEALER)
+        player = self._hand(presentation, "player", view.player, MAX_PLAYER)
         return BlackjackLook(view, still, dealer, player)
 
     def paint(
@@ -207,70 +192,101 @@ class BlackjackPicture:
         frame: Frame,
         state: BlackjackState,
         look: BlackjackLook,
-        before: BlackjackState | None,
+        shown: tuple[BlackjackState, BlackjackLook] | None,
     ) -> None:
         """Draw the cards that the frame doesn't show yet, or everything."""
         view = look.scene
-        if before is None:
+        if shown is None or not (shown[1] is look or self._fits(shown[1], look)):
             frame[:] = view.empty
             for place, sprite in look.still:
                 frame[place] = sprite
-            old_dealer: tuple[int, ...] = ()
-            old_player: tuple[int, ...] = ()
+            _draw(frame, view, look.dealer, _dealers(state), look.dealer, ())
+            _draw(frame, view, look.player, state.player, look.player, ())
         else:
-            old_dealer, old_player = _shown(before), before.player
-        dealer = _shown(state)
-        if dealer != old_dealer:
-            _draw(frame, view, look.dealer, dealer, old_dealer)
-        if state.player != old_player:
-            _draw(frame, view, look.player, state.player, old_player)
+            before, worn = shown
+            _draw(frame, view, look.dealer, _dealers(state), worn.dealer, _dealers(before))
+            _draw(frame, view, look.player, state.player, worn.player, before.player)
 
     def facts(self, state: BlackjackState, look: BlackjackLook) -> dict[str, Fact]:
         """Return the dealer's open card, the player's cards and what they make."""
         ours = counted(state.player)
         return {
             "dealer_card": RANKS[state.dealer[0]],
-            "player_cards": texts(state.player),
+            "player_cards": tuple([RANKS[rank] for rank in state.player]),
             "player_total": ours.total,
             "usable_ace": ours.usable_ace,
         }
 
+    def _hand(
+        self, presentation: Presentation, who: str, spreads: Sequence[Spread], most: int
+    ) -> Hand:
+        suits = presentation.pick(f"{who}/suits", 4**most)
+        shifts = offsets(presentation, f"{who}/shifts", most, self._jitter) if self._jitter else ()
+        return Hand(spreads, suits, shifts)
 
-@lru_cache(maxsize=4096)
-def texts(ranks: tuple[int, ...]) -> tuple[str, ...]:
-    """Return what some cards show."""
-    return tuple(RANKS[rank] for rank in ranks)
+    def _fits(self, worn: BlackjackLook, look: BlackjackLook) -> bool:
+        """Whether all that a look shows stands where another look's stands."""
+        return worn.scene is look.scene and not self._jitter
 
 
-def _shown(state: BlackjackState) -> tuple[int, ...]:
+@lru_cache(maxsize=1024)
+def labels(view: Scene, shifts: tuple[Point, ...]) -> tuple[Blit, ...]:
+    """Return the blits of the labels."""
+    layout = view.layout
+    corners = (layout.dealer_label, layout.player_label)
+    return tuple(
+        blit(label, x + dx, y + min(dy, layout.label_room) + view.label_top)
+        for label, (x, y), (dx, dy) in zip(view.labels, corners, shifts, strict=True)
+    )
+
+
+def _dealers(state: BlackjackState) -> tuple[int, ...]:
     """Return the dealer's hand as shown; 0 is a card back."""
     return state.dealer if state.over else (state.dealer[0], 0)
 
 
 def _draw(
-    frame: Frame, view: Scene, hand: Hand, ranks: tuple[int, ...], shown: tuple[int, ...]
+    frame: Frame,
+    view: Scene,
+    hand: Hand,
+    ranks: tuple[int, ...],
+    worn: Hand,
+    shown: tuple[int, ...],
 ) -> None:
     """Draw a hand where the frame shows another, over it where cards stay where they are."""
-    cards, lie = view.deck, hand.spreads[len(ranks)]
-    height, width = cards.height, cards.width
-    first = 0
-    if shown:
-        if hand.spreads[len(shown)].corners == lie.corners[: len(shown)]:
-            while first < len(shown) and shown[first] == ranks[first]:
-                first += 1
-        else:
-            frame[lie.rows] = view.empty[lie.rows]
-    for i in range(first, len(ranks)):
-        where = lie.places[i]
-        if hand.shifts:
-            (x, y), (dx, dy) = lie.corners[i], hand.shifts[i]
-            where = place(min(x + min(dx, lie.room), SIZE - width), y + dy, width, height)
-        rank = ranks[i]
-        sprite = cards.card(rank, hand.suits >> 2 * i & 3) if rank else cards.back
+    if hand is worn and ranks == shown:
+        return
+    cards, lie, lay = view.deck, hand.spreads[len(ranks)], worn.spreads[len(shown)]
+    fewer, fanned = min(len(ranks), len(shown)), max(len(ranks), len(shown)) > SIDE_BY_SIDE
+    same = hand is worn
+    # A back has no suit.
+    stays = [rank == old and (same or not rank) for rank, old in zip(ranks, shown, strict=False)]
+    if lie.corners[:fewer] != lay.corners[:fewer] or (fanned and sum(stays) < len(shown)):
+        frame[lay.rows] = view.empty[lay.rows]
+        stays = []
+    else:
+        for i in range(len(ranks), len(shown)):
+            where = _place(worn, lay, i, cards)
+            frame[where] = view.empty[where]
+    suits = hand.suits
+    for i, rank in enumerate(ranks):
+        if i < len(stays) and stays[i]:
+            continue
+        sprite = cards.card(rank, suits >> 2 * i & 3) if rank else cards.back
+        where = lie.places[i] if not hand.shifts else _place(hand, lie, i, cards)
         if len(ranks) > SIDE_BY_SIDE:
             _lay(frame[where], sprite, cards)
         else:
             frame[where] = sprite
+
+
+def _place(hand: Hand, lie: Spread, i: int, cards: Deck) -> Place:
+    """Return where a hand's card i goes."""
+    if not hand.shifts:
+        return lie.places[i]
+    (x, y), (dx, dy) = lie.corners[i], hand.shifts[i]
+    x = min(x + min(dx, lie.room), SIZE - cards.width)
+    return place(x, y + dy, cards.width, cards.height)
 
 
 def _lay(ground: Frame, card: Sprite, cards: Deck) -> None:

@@ -52,25 +52,19 @@ class Scene:
     layout: Layout
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Slot:
     """Where a number goes: behind its label, or under it where it is too wide for that.
 
     Its sprite fills the place, so as to cover any other number there.
     """
 
+    font: Lettering
     behind: Place
     room: int
     """Width behind the label; 0 if numbers never go there."""
     under: Place
     under_room: int
-
-    def blit(self, font: Lettering, number: int) -> Blit:
-        """Return a number's sprite and its place."""
-        sprite = word(font, str(number), self.room)
-        if sprite.shape[1] <= self.room:
-            return Blit(self.behind, sprite)
-        return Blit(self.under, word(font, str(number), self.under_room))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,8 +72,8 @@ class NumberLineLook:
     """An episode's theme and target, and where the current number goes."""
 
     scene: Scene
-    still: tuple[Blit, ...]
-    """The labels and the target."""
+    titles: tuple[Blit, Blit]
+    target: Blit
     current: Slot
 
 
@@ -107,33 +101,58 @@ class NumberLinePicture:
         """Choose the theme and where the lines stand."""
         view = scene(self._themes[presentation.number % len(self._themes)].name)
         shifts = offsets(presentation, "lines", 2, self._jitter)
-        title, target = _line(view, "Target:", view.layout.target, shifts[0])
-        other_title, current = _line(view, "Current:", view.layout.current, shifts[1])
-        number = target.blit(view.font, start.target)
-        return NumberLineLook(view, (title, number, other_title), current)
+        title, target = line(view, "Target:", view.layout.target, shifts[0])
+        other_title, current = line(view, "Current:", view.layout.current, shifts[1])
+        return NumberLineLook(view, (title, other_title), written(target, start.target), current)
 
     def paint(
         self,
         frame: Frame,
         state: NumberLineState,
         look: NumberLineLook,
-        before: NumberLineState | None,
+        shown: tuple[NumberLineState, NumberLineLook] | None,
     ) -> None:
-        """Draw the current number, and the rest where the frame doesn't show this episode yet."""
-        font, slot = look.scene.font, look.current
-        where, sprite = slot.blit(font, state.current)
-        if before is None or slot.blit(font, before.current).place is not where:
+        """Draw the numbers that the frame doesn't show yet, or everything."""
+        place, sprite = written(look.current, state.current)
+        target = look.target
+        if shown is None or not _fits(shown, look, place):
             frame[:] = look.scene.empty
-            for still_where, still_sprite in look.still:
-                frame[still_where] = still_sprite
-        frame[where] = sprite
+            for title_place, title in look.titles:
+                frame[title_place] = title
+            frame[target.place] = target.sprite
+        elif shown[1].target is not target:
+            frame[target.place] = target.sprite
+        frame[place] = sprite
 
     def facts(self, state: NumberLineState, look: NumberLineLook) -> dict[str, Fact]:
         """Return both numbers."""
         return {"target": state.target, "current": state.current}
 
 
-def _line(
+def _fits(
+    shown: tuple[NumberLineState, NumberLineLook], look: NumberLineLook, current: Place
+) -> bool:
+    """Whether both numbers stand where the frame shows others, and the titles are the same."""
+    before, worn = shown
+    return (
+        worn.titles[0] is look.titles[0]
+        and worn.current is look.current
+        and worn.target.place is look.target.place
+        and written(worn.current, before.current).place is current
+    )
+
+
+@lru_cache(maxsize=1024)
+def written(slot: Slot, number: int) -> Blit:
+    """Return a number's sprite and its place in a slot."""
+    sprite = word(slot.font, str(number), slot.room)
+    if sprite.shape[1] <= slot.room:
+        return Blit(slot.behind, sprite)
+    return Blit(slot.under, word(slot.font, str(number), slot.under_room))
+
+
+@lru_cache(maxsize=1024)
+def line(
     view: Scene, label: str, corner: tuple[int, int], shift: tuple[int, int]
 ) -> tuple[Blit, Slot]:
     """Return a label's blit and the slot of its number."""
@@ -144,4 +163,4 @@ def _line(
     under_room = RIGHT - corner[0]
     behind = place(x + indent, y, room, font.height)
     under = place(x, y + font.height + font.height // 4, under_room, font.height)
-    return blit(title, x, y), Slot(behind, room, under, under_room)
+    return blit(title, x, y), Slot(font, behind, room, under, under_room)
