@@ -81,7 +81,7 @@ def test_the_vector_env_equals_gymnasiums_over_the_same_envs(env_id):
 
 
 @every_env
-def test_a_slab_that_is_not_copied_is_overwritten_and_a_copied_one_is_not(env_id):
+def test_a_slab_that_is_not_copied_is_overwritten_and_read_only_and_a_copied_one_is_neither(env_id):
     for copy in (True, False):
         envs = gymnasium.make_vec(
             env_id, num_envs=3, vectorization_mode="vector_entry_point", copy=copy
@@ -91,3 +91,4 @@ def test_a_slab_that_is_not_copied_is_overwritten_and_a_copied_one_is_not(env_id
         for _ in range(30):
             envs.step([envs.single_action_space.sample() for _ in range(3)])
         assert (kept["image"] == before).all() == copy
+        assert kept["image"].flags.writeable == copy

@@ -40,7 +40,7 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
     Args:
         num_envs: Number of environments N.
         copy: Hand out a copy of the slab, as Gymnasium does by default. With False the slab itself
-            is handed out, and the next step overwrites it.
+            is handed out, read-only; the next step overwrites it.
         **kwargs: Arguments of the environments.
     """
 
@@ -56,6 +56,8 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         self.slab = np.empty((num_envs, SIZE, SIZE, 3), np.uint8)
         for env, frame in zip(self.envs, self.slab, strict=True):
             env.frame = frame
+        self._shared = self.slab.view()
+        self._shared.flags.writeable = False  # what was painted is painted over, never anew
         self.render_mode = self.envs[0].render_mode
         self.single_observation_space = self.envs[0].observation_space
         self.single_action_space = self.envs[0].action_space
@@ -124,7 +126,7 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
     def _observe(self) -> Observations:
         for env in self.envs:
             env.draw()
-        image = self.slab.copy() if self.copy else self.slab
+        image = self.slab.copy() if self.copy else self._shared
         return {"image": image, "text": tuple([env.text for env in self.envs])}
 
     def _restart(self, ended: Sequence[int], infos: list[dict[str, Any]]) -> dict[str, Any]:
