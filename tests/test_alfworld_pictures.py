@@ -215,7 +215,7 @@ def test_painting_only_what_changed_gives_the_same_pixels(theme: str, jitter: in
         look = picture.look(states[0], Presentation("alfworld/x", seed))
         frame = painted(picture, states[0], look)
         for before, state in itertools.pairwise(states):
-            picture.paint(frame, state, look, before)
+            picture.paint(frame, state, look, (before, look))
             assert np.array_equal(frame, painted(picture, state, look)), (before, state)
 
 

@@ -86,10 +86,12 @@ class AlfworldPicture:
             style, parts, blit(sheet, x, y), blit(plan, view.x + dx, view.y + dy), shifts
         )
 
-    def paint(self, frame: Frame, state: Seen, look: RoomLook, before: Seen | None) -> None:
+    def paint(
+        self, frame: Frame, state: Seen, look: RoomLook, shown: tuple[Seen, RoomLook] | None
+    ) -> None:
         """Draw the parts of the frame that don't show this scene yet."""
         scene = state.scene
-        old = None if before is None else before.scene
+        old = shown[0].scene if shown is not None and shown[1] is look else None
         if old is None:
             frame[:] = background(look.style.paper)
             frame[look.roll.place] = look.roll.sprite
