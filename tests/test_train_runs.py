@@ -194,7 +194,7 @@ def test_sft_learns_and_resumes_bit_for_bit(checkpoint, tmp_path):
                         batch=8, micro_batch=4, eval_every=5, save_every=10)  # fmt: skip
     end = learn(config)
     rows = metrics(config.out)
-    assert rows[-1]["heldout/loss"] < 0.5 * rows[4]["heldout/loss"]
+    assert rows[-1]["heldout/loss"] < 0.6 * rows[4]["heldout/loss"]
     learn(config)  # nothing left to do
     # A run that stopped at step 10 is the same folder with its later checkpoint gone.
     parts = dataclasses.replace(config, out=tmp_path / "parts")
