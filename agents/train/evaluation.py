@@ -29,6 +29,8 @@ class Exam:
     anything. 0 where none does."""
     parsed: float
     """Share of the turns whose reply names an action."""
+    won: tuple[bool, ...]
+    """Of each row, in the rows' order, whether its goal was reached."""
 
     def metrics(self) -> dict[str, float]:
         """Return the numbers under their logged names."""
@@ -62,10 +64,27 @@ def held_out_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[R
     )
 
 
+def distinct_rows(env_id: str, kwargs: dict[str, Any]) -> tuple[Row, ...]:
+    """Return the whole frozen test set under changed keyword arguments, each look once.
+
+    Under a fixed theme, several rows may show one instance in the same pictures.
+    """
+    kept: dict[tuple[str, bytes], Row] = {}
+    env: gymnasium.Env[Any, str] | None = None
+    for row in held_out_rows(env_id, len(frozen_rows(env_id, "test")), kwargs):
+        env = env or make_env(row.env_id, row.kwargs)
+        options = {"instance": row.instance, "presentation": row.presentation}
+        observation: Any = env.reset(options=options)[0]
+        kept.setdefault((row.instance, observation["image"].tobytes()), row)
+    return tuple(kept.values())
+
+
 @dataclass(slots=True)
 class _Game:
     """An episode in play."""
 
+    number: int
+    """Of its row."""
     env: gymnasium.Env[Any, str]
     row: Row
     observation: Any
@@ -90,14 +109,14 @@ def examine(
         generator: Source of the draws; None is greedy.
         told: Told how far it is.
     """
-    waiting = list(reversed(rows))
+    waiting = list(reversed(list(enumerate(rows))))
     playing: list[_Game] = []
     ended: list[_Game] = []
     turns = optimal = claims = true_claims = parsed = 0
     spare: dict[str, list[gymnasium.Env[Any, str]]] = {}
     while waiting or playing:
         while waiting and len(playing) < batch:
-            playing.append(_start(waiting.pop(), spare))
+            playing.append(_start(*waiting.pop(), spare))
         prompts: list[EncodedPrompt] = [policy.encoder.encode(g.observation) for g in playing]
         replies = policy.generate(prompts, generator)
         still: list[_Game] = []
@@ -122,6 +141,7 @@ def examine(
                 still.append(game)
         playing = still
         told(f"evaluation {len(ended)}/{len(rows)} episodes")
+    ended.sort(key=lambda game: game.number)
     successes = [game.success for game in ended]
     return Exam(
         episodes=len(ended),
@@ -130,6 +150,7 @@ def examine(
         optimal=optimal / turns,
         perceived=true_claims / claims if claims else 0.0,
         parsed=parsed / turns,
+        won=tuple(successes),
     )
 
 
@@ -137,8 +158,8 @@ def _place(row: Row) -> str:
     return f"{row.env_id} {sorted(row.kwargs.items())}"
 
 
-def _start(row: Row, spare: dict[str, list[gymnasium.Env[Any, str]]]) -> _Game:
+def _start(number: int, row: Row, spare: dict[str, list[gymnasium.Env[Any, str]]]) -> _Game:
     free = spare.get(_place(row))
     env = free.pop() if free else make_env(row.env_id, row.kwargs)
     options = {"instance": row.instance, "presentation": row.presentation}
-    return _Game(env, row, env.reset(options=options)[0])
+    return _Game(number, env, row, env.reset(options=options)[0])

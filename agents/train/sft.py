@@ -70,6 +70,8 @@ class Config:
     """rows of the frozen test set of each environment that are played greedily at the end"""
     save_every: int = 1000
     """steps between checkpoints; there is always one at the end"""
+    keep: int = 2
+    """checkpoints that are kept, the newest ones"""
     tensorboard: bool = False
     """write TensorBoard events too"""
     trust_remote_code: bool = False
@@ -158,7 +160,7 @@ def train(config: Config) -> Path:
     shares = [hashed(f"{e.instance or e.prompt}|{e.presentation}") / 2**64 for e in examples]
     held = [share < config.holdout for share in shares]
     config.out.mkdir(parents=True, exist_ok=True)
-    checkpoints = Checkpoints(config.out)
+    checkpoints = Checkpoints(config.out, config.keep)
     resumed = checkpoints.latest()
     done = step_of(resumed) if resumed else 0
     torch.manual_seed(config.seed)  # of dropout and a new adapter, which torch gives no generator

@@ -1,0 +1,114 @@
+"""What `agents.train.reproduce` runs: starts, arms and comparisons, by the name of a preset.
+
+All of it is stated before anything is measured; a run whose recipe has changed isn't mixed with
+results of the earlier one.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from agents.train.ppo_config import PRESETS
+
+Options = dict[str, Any]
+"""Values of fields of a command's `Config`; what isn't named has its default."""
+
+BAND = 0.05
+"""How far the greedy success of a start that shall equal another may lie from it."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A tiny LLaVA after SFT, made anew for each seed."""
+
+    data: Options
+    """Of `sft_data`."""
+    sft: Options
+    """Of `sft`."""
+    tiny: Options = field(default_factory=dict)
+    """Of `tiny`."""
+    equal_to: str = ""
+    """The start whose greedy success it shall equal; "" for none. The rule: of this run's
+    checkpoints, those within BAND of the other's success, and of these the one whose share of
+    optimal actions is nearest; where none is within, the one whose success is nearest."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """PPO from a start."""
+
+    title: str
+    start: str
+    preset: str
+    """Of `ppo`."""
+    ppo: Options = field(default_factory=dict)
+    """What differs from the preset."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two arms, in pairs of the same seed: the first minus the second."""
+
+    first: str
+    second: str
+    question: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that a preset runs."""
+
+    starts: dict[str, Start]
+    arms: dict[str, Arm]
+    comparisons: tuple[Comparison, ...] = ()
+    seeds: int = 5
+
+    def recipe(self, name: str) -> str:
+        """Return a digest of all that an arm's results follow from, besides its seed."""
+        arm = self.arms[name]
+        start = self.starts[arm.start]
+        told = [asdict(arm), PRESETS[arm.preset], asdict(start)]
+        if start.equal_to:
+            told.append(asdict(self.starts[start.equal_to]))
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+_CLASSIC: Options = {"theme": "classic"}
+_EARLY: Options = {"steps": 160, "lr": 2e-3, "eval_every": 0, "save_every": 8, "keep": 20}
+_CLEAN: Options = {"env": "NumberLine", "episodes": 1500, "off_path": 0.3, **_CLASSIC}
+_NUMBER_LINE: Options = {**_CLASSIC, "eval_every": 3, "eval_episodes": 60, "tensorboard": False}
+
+
+def _number_line(title: str, start: str, **ppo: Any) -> Arm:
+    return Arm(title, start, "tiny-numberline", {**_NUMBER_LINE, **ppo})
+
+
+MINIATURE = Study(
+    starts={
+        "noisy": Start(
+            data={**_CLEAN, "noise": 0.5}, sft={"steps": 300, "lr": 2e-3, "eval_every": 0}
+        ),
+        "early": Start(data=_CLEAN, sft=_EARLY, equal_to="noisy"),
+        "early-no-cot": Start(
+            data={**_CLEAN, "prompt": "action_only"}, sft=_EARLY, equal_to="noisy"
+        ),
+    },
+    arms={
+        "lambda-0": _number_line("CoT, λ = 0", "noisy", thought_weight=0.0),
+        "lambda-0.2": _number_line("CoT, λ = 0.2", "noisy", thought_weight=0.2),
+        "lambda-0.5": _number_line("CoT, λ = 0.5", "noisy", thought_weight=0.5),
+        "lambda-1": _number_line("CoT, λ = 1", "noisy", thought_weight=1.0),
+        "early": _number_line("CoT, λ = 0.5, early start", "early", thought_weight=0.5),
+        "no-cot": _number_line("no CoT, early start", "early-no-cot", prompt="action_only"),
+    },
+    comparisons=(
+        Comparison("lambda-0.5", "lambda-0", "is λ = 0.5 better than no credit for thoughts?"),
+        Comparison("lambda-0.5", "lambda-0.2", "is λ = 0.5 better than 0.2?"),
+        Comparison("lambda-0.5", "lambda-1", "is λ = 0.5 better than full credit?"),
+        Comparison("early", "no-cot", "does CoT help, from early-stopped starts?"),
+        Comparison("lambda-0.5", "no-cot", "does CoT help, from a start with noisy actions?"),
+    ),
+)
+
+STUDIES: dict[str, Study] = {"miniature": MINIATURE}
