@@ -19,17 +19,24 @@ BAND = 0.05
 
 
 @dataclass(frozen=True)
-class Start:
-    """A tiny LLaVA after SFT, made anew for each seed."""
+class Stage:
+    """One SFT, from the stage before."""
 
     data: Options
     """Of `sft_data`."""
     sft: Options
     """Of `sft`."""
-    tiny: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A tiny LLaVA after SFT, made anew for each seed."""
+
+    tiny: Options
     """Of `tiny`."""
+    stages: tuple[Stage, ...]
     equal_to: str = ""
-    """The start whose greedy success it shall equal; "" for none. The rule: of this run's
+    """The start whose greedy success it shall equal; "" for none. The rule: of the last stage's
     checkpoints, those within BAND of the other's success, and of these the one whose share of
     optimal actions is nearest; where none is within, the one whose success is nearest."""
 
@@ -74,6 +81,7 @@ class Study:
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
+_TINY: Options = {"env": "NumberLine"}
 _CLASSIC: Options = {"theme": "classic"}
 _EARLY: Options = {"steps": 160, "lr": 2e-3, "eval_every": 0, "save_every": 8, "keep": 20}
 _CLEAN: Options = {"env": "NumberLine", "episodes": 1500, "off_path": 0.3, **_CLASSIC}
@@ -87,11 +95,11 @@ def _number_line(title: str, start: str, **ppo: Any) -> Arm:
 MINIATURE = Study(
     starts={
         "noisy": Start(
-            data={**_CLEAN, "noise": 0.5}, sft={"steps": 300, "lr": 2e-3, "eval_every": 0}
+            _TINY, (Stage({**_CLEAN, "noise": 0.5}, {"steps": 300, "lr": 2e-3, "eval_every": 0}),)
         ),
-        "early": Start(data=_CLEAN, sft=_EARLY, equal_to="noisy"),
+        "early": Start(_TINY, (Stage(_CLEAN, _EARLY),), equal_to="noisy"),
         "early-no-cot": Start(
-            data={**_CLEAN, "prompt": "action_only"}, sft=_EARLY, equal_to="noisy"
+            _TINY, (Stage({**_CLEAN, "prompt": "action_only"}, _EARLY),), equal_to="noisy"
         ),
     },
     arms={

@@ -93,12 +93,15 @@ def make_start(study: Study, name: str, seed: int, out: Path) -> Started:
     other = make_start(study, start.equal_to, seed, out) if start.equal_to else None
     folder.mkdir(parents=True, exist_ok=True)
     say(f"seed {seed}: start {name}")
-    model, data = folder / "tiny", folder / "data.jsonl"
+    model = folder / "tiny"
     with contextlib.redirect_stdout(sys.stderr):
         tiny.build(tiny.Config(out=model, seed=seed, **start.tiny))
-    sft_data.write(sft_data.Config(out=data, seed=seed, **start.data))
-    sft.train(sft.Config(model=str(model), data=data, out=folder, seed=seed, **start.sft))
-    chosen = choose(start.data, Checkpoints(folder).found(), other)
+    for number, stage in enumerate(start.stages, 1):
+        run = folder / f"stage-{number}"
+        data = folder / f"stage-{number}.jsonl"
+        sft_data.write(sft_data.Config(out=data, seed=seed, **stage.data))
+        model = sft.train(sft.Config(model=str(model), data=data, out=run, seed=seed, **stage.sft))
+    chosen = choose(stage.data, Checkpoints(run).found(), other)
     note.write_text(json.dumps(dataclasses.asdict(chosen)), "utf-8")
     return chosen
 
