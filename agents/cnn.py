@@ -70,10 +70,9 @@ def new_policy(shape: Shape) -> Any:
 
 def write_checkpoint(policy: Any, shape: Shape, folder: Path) -> None:
     """Write a policy's weights and shape into a folder."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save_model
 
-    weights = {name: tensor.contiguous() for name, tensor in policy.state_dict().items()}
-    save_file(weights, folder / WEIGHTS)
+    save_model(policy, str(folder / WEIGHTS))
     told = json.dumps(dataclasses.asdict(shape), ensure_ascii=False, indent=2)
     (folder / SHAPE).write_text(told + "\n", "utf-8")
 
@@ -95,20 +94,20 @@ def read_shape(folder: Path) -> Shape:
     return shape
 
 
-def read_weights(folder: Path) -> dict[str, Any]:
-    """Return the weights of a checkpoint.
+def load_weights(policy: Any, folder: Path) -> None:
+    """Load a checkpoint's weights into a policy of its shape.
 
     Raises:
-        ValueError: They can't be read.
+        ValueError: They can't be read, or don't fit.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load_model
 
     try:
-        weights: dict[str, Any] = load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{folder / WEIGHTS} can't be read: {error}") from error
-    return weights
+        load_model(policy, folder / WEIGHTS)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise ValueError(f"{folder / WEIGHTS} can't be loaded: {told}") from error
 
 
 def located(model: str) -> Path:
@@ -144,14 +143,9 @@ class Cnn:
         self._shape = read_shape(folder)
         try:
             self._policy = new_policy(self._shape)
-            weights = read_weights(folder)
+            load_weights(self._policy, folder)
         except ImportError as error:
             raise ValueError(MISSING.format(error=error)) from error
-        try:
-            self._policy.load_state_dict(weights)
-        except RuntimeError as error:
-            told = " ".join(str(error).split())[:200]
-            raise ValueError(f"{folder / WEIGHTS} doesn't fit its {SHAPE}: {told}") from error
         self._policy.set_training_mode(False)
         self.name = f"cnn ({self._shape.env})"
         self.settings: dict[str, Any] = {"model": model, "batch_size": batch_size}

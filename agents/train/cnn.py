@@ -7,12 +7,11 @@ Called again with the same `--out`, it goes on where it stopped.
 """
 
 import contextlib
-import dataclasses
 import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,17 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.arguments import refuse
-from agents.cnn import MISSING, Shape, read_shape, read_weights, shrunk, write_checkpoint
+from agents.cnn import MISSING, Shape, load_weights, read_shape, shrunk, write_checkpoint
 from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.environments import full_id, make_env
 from agents.train.monitors import EpisodeMonitor
 from vlbench.wrappers import DiscreteActions
+
+LOSSES = (
+    "policy_gradient_loss", "value_loss", "entropy_loss", "approx_kl", "clip_fraction",
+    "explained_variance",
+)  # fmt: skip
+"""What is kept of that which stable-baselines3 tells of an update."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,7 @@ def train(config: Config) -> Path:
         if read_shape(resumed) != shape:
             raise ValueError(f"{resumed} is of another environment or size; give another --out")
         state = load_state(resumed)
-        learner.policy.load_state_dict(read_weights(resumed))
+        load_weights(learner.policy, resumed)
         learner.policy.optimizer.load_state_dict(state["optimizer"])
         learner.num_timesteps = done * config.num_envs * config.num_steps
         saved = json.loads(state["environments"])
@@ -199,7 +204,7 @@ def train(config: Config) -> Path:
         )
         learner._last_episode_starts = np.array(state["starts"])
         episodes.restore(state["episodes"])
-        np.random.set_state(tuple(json.loads(state["shuffling"])))  # noqa: NPY002
+        np.random.set_state(tuple(json.loads(state["shuffling"])))
         torch.set_rng_state(state["random"])
 
     def save(iteration: int) -> Path:
@@ -218,3 +223,72 @@ def train(config: Config) -> Path:
                 "episodes": episodes.state(),
             },
         )  # fmt: skip
+
+    log = Logbook(config.out, step=done, tensorboard=False, stream=sys.stderr)
+    log.say(f"{env_id}, {len(shape.actions)} actions" + (f"; goes on after {done}" if done else ""))
+    kept = resumed
+    with Interruption() as interruption, contextlib.closing(log):
+        for iteration in range(done + 1, config.iterations + 1):
+            begun = time.monotonic()
+            log.doing(f"rollout {iteration}/{config.iterations}")
+            learner.learn(
+                config.num_envs * config.num_steps, watching(episodes), sys.maxsize,
+                reset_num_timesteps=False,
+            )  # fmt: skip
+            told = learner.logger.name_to_value
+            metrics = {f"losses/{name}": float(told[f"train/{name}"]) for name in LOSSES}
+            metrics |= episodes.metrics()
+            metrics["charts/env_steps"] = learner.num_timesteps
+            metrics["charts/SPS"] = learner.n_steps * config.num_envs / (time.monotonic() - begun)
+            log.write(iteration, metrics)
+            stopping = interruption.asked
+            last = iteration == config.iterations or stopping
+            if last or iteration % config.save_every == 0:
+                kept = save(iteration)
+                log.say(line_of(iteration, config, log.seconds, metrics))
+            if stopping and iteration < config.iterations:
+                raise KeyboardInterrupt
+    assert kept is not None
+    return kept
+
+
+def watching(episodes: EpisodeMonitor) -> Callable[[dict[str, Any], dict[str, Any]], bool]:
+    """Return a callback of stable-baselines3 that counts each step of all environments."""
+
+    def watch(local: dict[str, Any], _: dict[str, Any]) -> bool:
+        success = [info["success"] for info in local["infos"]]
+        episodes.step(local["rewards"].tolist(), local["dones"].tolist(), success)
+        return True
+
+    return watch
+
+
+def line_of(iteration: int, config: Config, seconds: float, metrics: dict[str, float]) -> str:
+    """Return what people are told of a rollout."""
+    shown = {
+        "return": "rollout/return", "success": "rollout/success", "length": "rollout/length",
+        "entropy": "losses/entropy_loss", "explained": "losses/explained_variance",
+    }  # fmt: skip
+    told = [f"{name} {metrics[key]:.3f}" for name, key in shown.items() if key in metrics]
+    return f"{iteration}/{config.iterations} {seconds:.0f} s  " + "  ".join(told)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train; exit 0 when done, 2 on a wrong call, 1 if a checkpoint failed, 130 on Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        prog = "python -m agents.train.cnn"
+        print(train(parse_dataclass(Config, argv, prog=prog, description=__doc__ or "")))
+    except ValueError as error:
+        return refuse("cnn", error)
+    except OSError as error:
+        refuse("cnn", error)
+        return 1
+    except KeyboardInterrupt:
+        print("cnn: stopped after a checkpoint; the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
