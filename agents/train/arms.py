@@ -71,14 +71,20 @@ class Study:
     comparisons: tuple[Comparison, ...] = ()
     seeds: int = 5
 
+    def start_recipe(self, name: str) -> str:
+        """Return a digest of all that a start follows from, besides its seed."""
+        start = self.starts[name]
+        other = self.start_recipe(start.equal_to) if start.equal_to else ""
+        return _digest(asdict(start), other)
+
     def recipe(self, name: str) -> str:
         """Return a digest of all that an arm's results follow from, besides its seed."""
         arm = self.arms[name]
-        start = self.starts[arm.start]
-        told = [asdict(arm), PRESETS[arm.preset], asdict(start)]
-        if start.equal_to:
-            told.append(asdict(self.starts[start.equal_to]))
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+        return _digest(asdict(arm), PRESETS[arm.preset], self.start_recipe(arm.start))
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 _TINY: Options = {"env": "NumberLine"}

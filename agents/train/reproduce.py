@@ -22,11 +22,11 @@ from agents.train.arms import BAND, STUDIES, Options, Study
 from agents.train.checkpoint import Checkpoints, step_of
 from agents.train.curves import write_page
 from agents.train.dataclass_arguments import parse_dataclass
-from agents.train.environments import full_id
 from agents.train.evaluation import Exam, distinct_rows, examine
 from agents.train.loading import load
 from agents.train.policy import Policy, Sampling
 from vlbench.instances import Row
+from vlbench.naming import full_id
 from vlbench.nearest import unknown
 
 STARTED = "start.json"
@@ -84,7 +84,7 @@ def exam(checkpoint: Path, rows: Sequence[Row], seed: int | None) -> Exam:
 
 def make_start(study: Study, name: str, seed: int, out: Path) -> Started:
     """Fine-tune a new tiny LLaVA, and choose the checkpoint that arms start from."""
-    folder = out / f"seed-{seed}" / f"start-{name}"
+    folder = out / f"seed-{seed}" / f"start-{name}-{study.start_recipe(name)}"
     note = folder / STARTED
     if note.is_file():
         told = json.loads(note.read_text("utf-8"))
@@ -99,7 +99,8 @@ def make_start(study: Study, name: str, seed: int, out: Path) -> Started:
     for number, stage in enumerate(start.stages, 1):
         run = folder / f"stage-{number}"
         data = folder / f"stage-{number}.jsonl"
-        sft_data.write(sft_data.Config(out=data, seed=seed, **stage.data))
+        told = sft_data.Config(out=data, seed=seed, **stage.data)
+        sft_data.write(data, sft_data.transcripts(told))
         model = sft.train(sft.Config(model=str(model), data=data, out=run, seed=seed, **stage.sft))
     chosen = choose(stage.data, Checkpoints(run).found(), other)
     note.write_text(json.dumps(dataclasses.asdict(chosen)), "utf-8")
@@ -139,7 +140,8 @@ def run_arm(study: Study, name: str, seed: int, out: Path) -> dict[str, Any]:
     start = make_start(study, arm.start, seed, out)
     say(f"seed {seed}: arm {name}")
     config = ppo.Config(
-        model=start.checkpoint, seed=seed, out=out / f"seed-{seed}" / f"arm-{name}",
+        model=start.checkpoint, seed=seed,
+        out=out / f"seed-{seed}" / f"arm-{name}-{study.recipe(name)}",
         **{**ppo.PRESETS[arm.preset], **arm.ppo},
     )  # fmt: skip
     last = ppo.train(config)
