@@ -225,6 +225,8 @@ def reproduce(study: Study, config: Config) -> Path:
     for name in names:
         if name not in study.arms:
             raise ValueError(unknown("arm", name, study.arms))
+    if config.seeds < 0:
+        raise ValueError(f"seeds must be at least 0, got {config.seeds}")
     seeds = range(config.seeds or study.seeds)
     lines = read_lines(results, study)
     done = {(line["arm"], line["seed"]) for line in lines}
