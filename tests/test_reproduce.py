@@ -116,13 +116,14 @@ def test_a_start_equals_another_in_success_first_and_in_optimal_actions_second(m
     monkeypatch.setattr(reproduce, "exam", lambda path, rows, seed: exams[int(path.name[5:])])
     found = [Path(f"step-{step:06d}") for step in exams]
     data = {"env": "NumberLine", "theme": "classic"}
-    other = reproduce.Started("x", 1, 0.5, 0.6, 1.0, (), {}, 0.0)
-    assert reproduce.choose(data, found, other).step == 24
-    assert reproduce.choose(data, found, other).missed_by == 0
-    other = dataclasses.replace(other, success=0.9)
-    assert reproduce.choose(data, found, other).step == 32
-    assert reproduce.choose(data, found, other).missed_by == pytest.approx(0.05)
-    assert reproduce.choose(data, found, None).step == 32
+    wanted = reproduce.Wanted(0.5, 0.6)
+    assert reproduce.choose(data, found, wanted).step == 24
+    assert reproduce.choose(data, found, wanted).missed_by == 0
+    wanted = reproduce.Wanted(0.9, 0.6)
+    assert reproduce.choose(data, found, wanted).step == 32
+    assert reproduce.choose(data, found, wanted).missed_by == pytest.approx(0.05)
+    assert reproduce.choose(data, found, reproduce.Wanted(0.49)).step == 16
+    assert reproduce.choose(data, found, reproduce.Wanted()).step == 32
 
 
 def test_rows_that_look_alike_are_played_once():

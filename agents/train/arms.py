@@ -39,6 +39,9 @@ class Start:
     """The start whose greedy success it shall equal; "" for none. The rule: of the last stage's
     checkpoints, those within BAND of the other's success, and of these the one whose share of
     optimal actions is nearest; where none is within, the one whose success is nearest."""
+    success: float | None = None
+    """The greedy success it shall have, where it shall equal no other: of the last stage's
+    checkpoints, the nearest."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def _digest(*parts: Any) -> str:
 
 _TINY: Options = {"env": "NumberLine"}
 _CLASSIC: Options = {"theme": "classic"}
-_EARLY: Options = {"steps": 160, "lr": 2e-3, "eval_every": 0, "save_every": 8, "keep": 20}
+_EARLY: Options = {"steps": 160, "lr": 2e-3, "eval_every": 0, "save_every": 16, "keep": 10}
 _CLEAN: Options = {"env": "NumberLine", "episodes": 1500, "off_path": 0.3, **_CLASSIC}
 _NUMBER_LINE: Options = {**_CLASSIC, "eval_every": 3, "eval_episodes": 60, "tensorboard": False}
 
@@ -107,8 +110,31 @@ MINIATURE = Study(
         "early-no-cot": Start(
             _TINY, (Stage({**_CLEAN, "prompt": "action_only"}, _EARLY),), equal_to="noisy"
         ),
+        "ez-points": Start(
+            {"env": "EZPoints"},
+            (
+                Stage(
+                    {"env": "EZPoints", "episodes": 1500, "off_path": 0.2, **_CLASSIC},
+                    {**_EARLY, "save_every": 20},
+                ),
+            ),
+            success=0.4,
+        ),
     },
     arms={
+        "ez-points": Arm(
+            "EZPoints, CoT, λ = 0.5",
+            "ez-points",
+            "tiny-ezpoints",
+            {
+                **_CLASSIC,
+                "iterations": 16,
+                "kl_coef": 0.0,
+                "eval_every": 4,
+                "eval_episodes": 60,
+                "tensorboard": False,
+            },
+        ),
         "lambda-0": _number_line("CoT, λ = 0", "noisy", thought_weight=0.0),
         "lambda-0.2": _number_line("CoT, λ = 0.2", "noisy", thought_weight=0.2),
         "lambda-0.5": _number_line("CoT, λ = 0.5", "noisy", thought_weight=0.5),

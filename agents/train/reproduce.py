@@ -74,6 +74,14 @@ class Started:
     """How far its success lies outside the band around the start that it shall equal."""
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a start shall be like; None for as it comes."""
+
+    success: float | None = None
+    optimal: float | None = None
+
+
 def exam(checkpoint: Path, rows: Sequence[Row], seed: int | None) -> Exam:
     """Play rows with a checkpoint: greedily, or with a seed at temperature 1."""
     loaded = load(str(checkpoint))
@@ -91,6 +99,7 @@ def make_start(study: Study, name: str, seed: int, out: Path) -> Started:
         return Started(**{**told, "won": tuple(told["won"])})
     start = study.starts[name]
     other = make_start(study, start.equal_to, seed, out) if start.equal_to else None
+    wanted = Wanted(other.success, other.optimal) if other else Wanted(start.success)
     folder.mkdir(parents=True, exist_ok=True)
     say(f"seed {seed}: start {name}")
     model = folder / "tiny"
@@ -102,24 +111,28 @@ def make_start(study: Study, name: str, seed: int, out: Path) -> Started:
         told = sft_data.Config(out=data, seed=seed, **stage.data)
         sft_data.write(data, sft_data.transcripts(told))
         model = sft.train(sft.Config(model=str(model), data=data, out=run, seed=seed, **stage.sft))
-    chosen = choose(stage.data, Checkpoints(run).found(), other)
+    chosen = choose(stage.data, Checkpoints(run).found(), wanted)
     note.write_text(json.dumps(dataclasses.asdict(chosen)), "utf-8")
     return chosen
 
 
-def choose(data: Options, found: Sequence[Path], other: Started | None) -> Started:
-    """Return the last of some checkpoints, or the one that equals another start."""
+def choose(data: Options, found: Sequence[Path], wanted: Wanted) -> Started:
+    """Return one of some checkpoints by the rules of `Start`; the last where nothing is wanted."""
     rules = {name: data[name] for name in ("theme", "prompt") if name in data}
     rows = distinct_rows(full_id(data["env"]), rules | data.get("env_kwargs", {}))
-    exams = {path: exam(path, rows, None) for path in (found if other else found[-1:])}
+    exams = {
+        path: exam(path, rows, None) for path in (found[-1:] if wanted.success is None else found)
+    }
 
     def missed(path: Path) -> float:
-        if other is None:
+        if wanted.success is None:
             return 0.0
-        return max(0.0, abs(exams[path].success.value - other.success) - BAND)
+        return max(0.0, abs(exams[path].success.value - wanted.success) - BAND)
 
     def rank(path: Path) -> tuple[float, float]:
-        return missed(path), abs(exams[path].optimal - other.optimal) if other else 0.0
+        if wanted.optimal is None:
+            return missed(path), abs(exams[path].success.value - (wanted.success or 0.0))
+        return missed(path), abs(exams[path].optimal - wanted.optimal)
 
     best = min(exams, key=rank)
     return Started(
