@@ -11,8 +11,9 @@ torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum i
 pytest.importorskip("transformers")
 pytest.importorskip("matplotlib")
 
-from agents.train import curves, ppo_config, reproduce  # noqa: E402
+from agents.train import cnn, curves, ppo_config, reproduce  # noqa: E402
 from agents.train.arms import STUDIES, Arm, Comparison, Stage, Start, Study  # noqa: E402
+from agents.train.dataclass_arguments import field_docs  # noqa: E402
 from agents.train.evaluation import Exam, distinct_rows  # noqa: E402
 from vlbench.statistics import Interval  # noqa: E402
 
@@ -160,7 +161,7 @@ def test_the_gain_over_rows_is_the_mean_over_seeds_of_won_after_less_won_before(
     assert (gain.value, gain.low, gain.high) == (0.5, 0.5, 0.5)
 
 
-def test_every_study_can_be_run_as_it_stands():
+def test_every_study_can_be_run_as_it_stands_and_every_option_has_help():
     for study in STUDIES.values():
         for name, arm in study.arms.items():
             ppo_config.Config(**{"model": "x", **ppo_config.PRESETS[arm.preset], **arm.ppo})
@@ -169,5 +170,7 @@ def test_every_study_can_be_run_as_it_stands():
                 reproduce.sft_data.Config(out=Path(), **stage.data)
             reproduce.tiny.Config(out=Path(), **study.starts[arm.start].tiny)
             assert len(study.recipe(name)) == 12
+    for config in (reproduce.Config, cnn.Config):
+        assert field_docs(config).keys() == {field.name for field in dataclasses.fields(config)}
         for comparison in study.comparisons:
             assert {comparison.first, comparison.second} <= study.arms.keys()

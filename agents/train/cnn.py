@@ -220,7 +220,7 @@ def train(config: Config) -> Path:
                      for part in np.random.get_state()]
                 ),
                 "environments": json.dumps([env.state() for env in envs]),  # 128-bit integers
-                "starts": learner._last_episode_starts.tolist(),
+                "starts": np.asarray(learner._last_episode_starts).tolist(),
                 "episodes": episodes.state(),
             },
         )  # fmt: skip

@@ -28,7 +28,7 @@ class Measure:
 
 
 def _mean_success(line: Line) -> float:
-    later = [point["success"] for point in line["curve"] if point["turns"]]
+    later: list[float] = [point["success"] for point in line["curve"] if point["turns"]]
     return sum(later) / len(later)
 
 
