@@ -5,13 +5,14 @@
 A checkpoint is a folder with safetensors, or a LoRA adapter's folder that names its base.
 """
 
-import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
 
 from agents.base import Observation
+from agents.batching import Batcher
 from vlbench.episodes import Reply
 
 MISSING = (
@@ -81,50 +82,15 @@ class Llava:
         self._generator = None
         if temperature > 0:
             self._generator = torch.Generator(self._policy.device).manual_seed(seed)
-        self._batch_size = batch_size
-        self._waiting: list[tuple[Observation, asyncio.Future[Reply]]] = []
-        self._answering: asyncio.Task[None] | None = None
+        self._batcher = Batcher(self._write, batch_size)
 
     async def act(
         self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
     ) -> Reply:
         """Answer an observation, together with those that wait when the model is free."""
-        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting.append((observation, reply))
-        if self._answering is None or self._answering.done():
-            self._answering = asyncio.create_task(self._answer())
-        return await reply
+        return await self._batcher.ask(observation)
 
-    async def _answer(self) -> None:
-        """Answer batches until nobody waits."""
-        while self._waiting:
-            await self._gather()
-            batch = self._waiting[: self._batch_size]
-            del self._waiting[: self._batch_size]
-            batch = [(shown, reply) for shown, reply in batch if not reply.done()]
-            if not batch:
-                continue
-            writing = asyncio.create_task(
-                asyncio.to_thread(self._write, [shown for shown, _ in batch])
-            )
-            await asyncio.wait([writing])
-            for place, (_, reply) in enumerate(batch):
-                if reply.done():
-                    continue
-                if error := writing.exception():  # theirs who wait; others are answered still
-                    reply.set_exception(error)
-                else:
-                    reply.set_result(writing.result()[place])
-
-    async def _gather(self) -> None:
-        """Let episodes that are ready to ask do so, until nobody new comes."""
-        count = -1
-        while count < len(self._waiting) < self._batch_size:
-            count = len(self._waiting)
-            for _ in range(3):
-                await asyncio.sleep(0)
-
-    def _write(self, observations: list[Observation]) -> list[Reply]:
+    def _write(self, observations: Sequence[Observation]) -> list[Reply]:
         begun = time.perf_counter()
         prompts = [self._policy.encoder.encode(shown) for shown in observations]
         written = self._policy.generate(prompts, self._generator)

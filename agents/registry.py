@@ -18,6 +18,7 @@ AGENTS: dict[str, str] = {
     "gpt4v": "agents.openai_chat:OpenAIChat",
     "openai": "agents.openai_chat:OpenAIChat",
     "gemini": "agents.gemini:Gemini",
+    "cnn": "agents.cnn:Cnn",
     "llava": "agents.llava:Llava",
 }
 """Name → "module:Class"; nothing is imported before its name is asked for."""

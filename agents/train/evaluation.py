@@ -30,6 +30,8 @@ class Exam:
     anything. 0 where none does."""
     parsed: float
     """Share of the turns whose reply names an action."""
+    won: tuple[bool, ...]
+    """Of each row, in the rows' order, whether its goal was reached."""
 
     def metrics(self) -> dict[str, float]:
         """Return the numbers under their logged names."""
@@ -63,10 +65,27 @@ def held_out_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[R
     )
 
 
+def distinct_rows(env_id: str, kwargs: dict[str, Any]) -> tuple[Row, ...]:
+    """Return the whole frozen test set under changed keyword arguments, each look once.
+
+    Under a fixed theme, several rows may show one instance in the same pictures.
+    """
+    kept: dict[tuple[str, bytes], Row] = {}
+    env: gymnasium.Env[Any, str] | None = None
+    for row in held_out_rows(env_id, len(frozen_rows(env_id, "test")), kwargs):
+        env = env or make_env(row.env_id, row.kwargs)
+        options = {"instance": row.instance, "presentation": row.presentation}
+        observation: Any = env.reset(options=options)[0]
+        kept.setdefault((row.instance, observation["image"].tobytes()), row)
+    return tuple(kept.values())
+
+
 @dataclass(slots=True)
 class _Game:
     """An episode in play."""
 
+    number: int
+    """Of its row."""
     env: gymnasium.Env[Any, str]
     row: Row
     observation: Any
@@ -77,6 +96,7 @@ class _Game:
 class _Ended:
     """An episode that was played."""
 
+    number: int
     instance: str
     gain: float
     success: bool
@@ -113,14 +133,15 @@ def examine(
         generator: Source of the draws; None is greedy.
         told: Told how far it is.
     """
+    numbered = list(enumerate(rows))
     if processes is None:
-        tallies = [_play(policy, rows, batch, generator, told)]
+        tallies = [_play(policy, numbered, batch, generator, told)]
     else:
-        mine = rows[processes.number :: processes.count]
+        mine = numbered[processes.number :: processes.count]
         tallies = processes.gather(_play(policy, mine, batch, generator, told))
     turns = sum(tally.turns for tally in tallies)
     claims = sum(tally.claims for tally in tallies)
-    ended = [episode for tally in tallies for episode in tally.ended]
+    ended = sorted((e for tally in tallies for e in tally.ended), key=lambda e: e.number)
     return Exam(
         episodes=len(ended),
         success=statistics.rate([e.success for e in ended], [e.instance for e in ended]),
@@ -128,12 +149,13 @@ def examine(
         optimal=sum(tally.optimal for tally in tallies) / turns,
         perceived=sum(tally.true_claims for tally in tallies) / claims if claims else 0.0,
         parsed=sum(tally.parsed for tally in tallies) / turns,
+        won=tuple(e.success for e in ended),
     )
 
 
 def _play(
     policy: Policy,
-    rows: Sequence[Row],
+    rows: Sequence[tuple[int, Row]],
     batch: int,
     generator: torch.Generator | None,
     told: Callable[[str], None],
@@ -144,7 +166,7 @@ def _play(
     spare: dict[str, list[gymnasium.Env[Any, str]]] = {}
     while waiting or playing:
         while waiting and len(playing) < batch:
-            playing.append(_start(waiting.pop(), spare))
+            playing.append(_start(*waiting.pop(), spare))
         prompts: list[EncodedPrompt] = [policy.encoder.encode(g.observation) for g in playing]
         replies = policy.generate(prompts, generator)
         still: list[_Game] = []
@@ -162,7 +184,9 @@ def _play(
             game.observation, reward, terminated, truncated, info = game.env.step(reply.text)
             game.gain += float(reward)
             if terminated or truncated:
-                tally.ended.append(_Ended(game.row.instance, game.gain, info["success"]))
+                tally.ended.append(
+                    _Ended(game.number, game.row.instance, game.gain, info["success"])
+                )
                 spare.setdefault(_place(game.row), []).append(game.env)
             else:
                 still.append(game)
@@ -175,8 +199,8 @@ def _place(row: Row) -> str:
     return f"{row.env_id} {sorted(row.kwargs.items())}"
 
 
-def _start(row: Row, spare: dict[str, list[gymnasium.Env[Any, str]]]) -> _Game:
+def _start(number: int, row: Row, spare: dict[str, list[gymnasium.Env[Any, str]]]) -> _Game:
     free = spare.get(_place(row))
     env = free.pop() if free else make_env(row.env_id, row.kwargs)
     options = {"instance": row.instance, "presentation": row.presentation}
-    return _Game(env, row, env.reset(options=options)[0])
+    return _Game(number, env, row, env.reset(options=options)[0])

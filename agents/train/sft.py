@@ -71,6 +71,8 @@ class Config:
     """rows of the frozen test set of each environment that are played greedily at the end"""
     save_every: int = 1000
     """steps between checkpoints; there is always one at the end"""
+    keep: int = 2
+    """checkpoints that are kept, the newest ones"""
     tensorboard: bool = False
     """write TensorBoard events too"""
     trust_remote_code: bool = False
@@ -168,7 +170,7 @@ def train(config: Config, processes: Processes) -> Path:
     examples = sft_data.read(config.data)
     shares = [hashed(f"{e.instance or e.prompt}|{e.presentation}") / 2**64 for e in examples]
     held = [share < config.holdout for share in shares]
-    checkpoints = Checkpoints(config.out)
+    checkpoints = Checkpoints(config.out, config.keep)
     resumed = processes.on_main(checkpoints.latest)
     done = step_of(resumed) if resumed else 0
     # Dropout and a new adapter take torch's own draws.

@@ -1,0 +1,170 @@
+"""A convolutional policy as an agent: the classic reinforcement learner beside the language models.
+
+    python -m agents.evaluate --agent cnn --model runs/cnn --env NumberLine
+
+It sees the picture alone, reads no text, and knows the actions of the environment that it was
+trained on. `agents.train.cnn` trains it.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+import vlbench
+from agents.base import Observation
+from agents.batching import Batcher
+from vlbench.episodes import Reply
+
+MISSING = (
+    "the cnn agent needs stable-baselines3, torch and safetensors: "
+    'pip install "vlbench[cnn]" ({error})'
+)
+WEIGHTS, SHAPE = "model.safetensors", "cnn.json"
+"""A checkpoint's files: no pickles, which could run code when they are loaded."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What fixes a policy's layers, and what its outputs mean."""
+
+    env: str
+    """The environment it was trained on."""
+    actions: tuple[str, ...]
+    size: int
+    """Side of the picture it sees, in pixels."""
+
+
+def shrunk(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """Return a picture as the network sees it.
+
+    Args:
+        image: (H, W, 3) uint8.
+        size: The side s.
+
+    Returns:
+        (3, s, s) uint8, each pixel the mean of what it covers (a triangle filter).
+    """
+    small = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
+
+
+def new_policy(shape: Shape) -> Any:
+    """Return an untrained policy of stable-baselines3: the network of Mnih et al. 2015."""
+    from stable_baselines3.common.policies import ActorCriticCnnPolicy
+
+    return ActorCriticCnnPolicy(
+        gymnasium.spaces.Box(0, 255, (3, shape.size, shape.size), np.uint8),
+        gymnasium.spaces.Discrete(len(shape.actions)),
+        lambda _: 0.0,
+    )
+
+
+def write_checkpoint(policy: Any, shape: Shape, folder: Path) -> None:
+    """Write a policy's weights and shape into a folder."""
+    from safetensors.torch import save_model
+
+    save_model(policy, str(folder / WEIGHTS))
+    told = json.dumps(dataclasses.asdict(shape), ensure_ascii=False, indent=2)
+    (folder / SHAPE).write_text(told + "\n", "utf-8")
+
+
+def read_shape(folder: Path) -> Shape:
+    """Return the shape of a checkpoint.
+
+    Raises:
+        ValueError: It is none.
+    """
+    path = folder / SHAPE
+    try:
+        told = json.loads(path.read_text("utf-8"))
+        shape = Shape(str(told["env"]), tuple(map(str, told["actions"])), int(told["size"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder} is no checkpoint of agents.train.cnn: {path} can't be read ({error})"
+        ) from error
+    return shape
+
+
+def load_weights(policy: Any, folder: Path) -> None:
+    """Load a checkpoint's weights into a policy of its shape.
+
+    Raises:
+        ValueError: They can't be read, or don't fit.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
+    try:
+        load_model(policy, folder / WEIGHTS)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise ValueError(f"{folder / WEIGHTS} can't be loaded: {told}") from error
+
+
+def located(model: str) -> Path:
+    """Return a checkpoint's folder: the one that is named, or a run's latest.
+
+    Raises:
+        ValueError: There is no such folder.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        raise ValueError(f"no folder {model} of a run of agents.train.cnn")
+    latest = folder / "latest"
+    return latest if latest.is_dir() else folder
+
+
+class Cnn:
+    """Plays a checkpoint of `agents.train.cnn`, greedily; pictures that wait are seen in one batch.
+
+    Args:
+        model: A run's folder, or a checkpoint's.
+        batch_size: Most observations that are answered at once.
+
+    Raises:
+        ValueError: The checkpoint can't be loaded, or what it needs isn't installed.
+    """
+
+    privileged = False
+
+    def __init__(self, model: str, *, batch_size: int = 64) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        folder = located(model)
+        self._shape = read_shape(folder)
+        try:
+            self._policy = new_policy(self._shape)
+            load_weights(self._policy, folder)
+        except ImportError as error:
+            raise ValueError(MISSING.format(error=error)) from error
+        self._policy.set_training_mode(False)
+        self.name = f"cnn ({self._shape.env})"
+        self.settings: dict[str, Any] = {"model": model, "batch_size": batch_size}
+        self.env_ids = (self._shape.env,)
+        self._batcher = Batcher(self._answer, batch_size)
+
+    async def act(
+        self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
+    ) -> Reply:
+        """Answer an observation's picture."""
+        return await self._batcher.ask(observation)
+
+    def _answer(self, observations: Sequence[Observation]) -> list[Reply]:
+        begun = time.perf_counter()
+        pictures = np.stack([shrunk(shown["image"], self._shape.size) for shown in observations])
+        chosen, _ = self._policy.predict(pictures, deterministic=True)
+        seconds = time.perf_counter() - begun
+        return [
+            Reply(vlbench.reply(self._shape.actions[i]), stop_reason="stop", usd=0.0,
+                  seconds=seconds)
+            for i in chosen
+        ]  # fmt: skip
