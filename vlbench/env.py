@@ -205,8 +205,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
             )
         if self._over:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset() first")
-        read = _read_again if len(reply) <= LONGEST_REMEMBERED else parse
-        parsed = read(reply, self.vocabulary)
+        parsed = self.read(reply)
         action = parsed.action
         illegal = action is not None and action not in self._legal
         self._turn += 1
@@ -246,6 +245,10 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     def vocabulary(self) -> tuple[str, ...]:
         """The action texts that a reply may name in this state; whether they are legal is apart."""
         return self.game.vocabulary
+
+    def read(self, reply: str) -> Parsed:
+        """Read the action out of a reply to the current state."""
+        return read_among(reply, self.vocabulary)
 
     @property
     def legal(self) -> tuple[str, ...]:
@@ -338,6 +341,11 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 
             self._window = Window(type(self).__name__)
         self._window.show(self.frame)
+
+
+def read_among(reply: str, actions: tuple[str, ...]) -> Parsed:
+    """Read one of these actions out of a reply."""
+    return (_read_again if len(reply) <= LONGEST_REMEMBERED else parse)(reply, actions)
 
 
 def _listed(actions: tuple[str, ...]) -> str:

@@ -51,14 +51,31 @@ SPLIT_KEY = "vlbench-v0"
 """Key of the split; chosen once, before anything was scored."""
 
 
+def group_of(instance: str) -> str:
+    """Return the group in which an instance is scored apart; "" where its task has none.
+
+    An instance is named "<task>/<start>", or "<task>/<group>/<unit>-<number>" where many starts
+    share what must not be torn apart by a split: ALFWorld's types of tasks, and its floor plans.
+    """
+    parts = instance.split("/")
+    return parts[1] if len(parts) == 3 else ""
+
+
+def unit_of(instance: str) -> str:
+    """Return what is held out whole: the instance itself, or "<task>/<unit>" where it names one."""
+    task, *rest = instance.split("/")
+    return f"{task}/{rest[1].rpartition('-')[0]}" if len(rest) == 2 else instance
+
+
 def split_of(instance: str, test_share: float) -> str:
-    """Return "test" or "train", by a keyed hash of the instance.
+    """Return "test" or "train", by a keyed hash of the instance's unit.
 
     Args:
         instance: The canonical instance.
-        test_share: Share of the instances that are test instances.
+        test_share: Share of the units that are test units.
     """
-    return "test" if hashed(f"{SPLIT_KEY}|{instance}") < test_share * 2**64 else "train"
+    unit = unit_of(instance)
+    return "test" if hashed(f"{SPLIT_KEY}|{unit}") < test_share * 2**64 else "train"
 
 
 @dataclass(frozen=True, slots=True)
