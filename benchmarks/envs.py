@@ -24,7 +24,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-import vlbench
+from vlbench.scoring import CARD_TASKS
 
 STEPS = 1000
 WARM_UP = 300
@@ -90,7 +90,7 @@ def driver(make: Callable[[], gymnasium.Env[Any, Any]], rendered: bool) -> Calla
 def candidates() -> dict[str, tuple[Callable[[], gymnasium.Env[Any, Any]], bool]]:
     """Return name → (maker, whether the picture has to be asked for)."""
     found: dict[str, tuple[Callable[[], gymnasium.Env[Any, Any]], bool]] = {}
-    for env_id in vlbench.ENV_IDS:
+    for env_id in CARD_TASKS:
         found[env_id] = (lambda env_id=env_id: gymnasium.make(env_id), False)
     if importlib.util.find_spec("pygame"):
         for name in ("Blackjack-v1", "FrozenLake-v1", "CartPole-v1"):
@@ -124,7 +124,7 @@ def minigrid() -> gymnasium.Env[Any, Any]:
 def vectors(rounds: int, n: int = 64) -> dict[str, dict[str, float]]:
     """Return, for each id, how many times faster the native vector env is than Gymnasium's."""
     ratios: dict[str, dict[str, float]] = {}
-    for env_id in vlbench.ENV_IDS:
+    for env_id in CARD_TASKS:
         mode = {"vectorization_mode": "vector_entry_point"}
         envs = {
             "sync": gymnasium.make_vec(env_id, num_envs=n, vectorization_mode="sync"),
@@ -173,7 +173,7 @@ print((rss() - start) / 64 / 1024)
 def cold_starts(rounds: int) -> dict[str, dict[str, float]]:
     """Return CPU seconds of import + make + first reset, and KiB an instance, by id."""
     found = {}
-    for env_id in vlbench.ENV_IDS:
+    for env_id in CARD_TASKS:
         runs = []
         for _ in range(rounds):
             command = [sys.executable, "-c", PROGRAM, env_id]

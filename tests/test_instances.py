@@ -23,7 +23,7 @@ every_suite = pytest.mark.parametrize(
     ("env_id", "suite"), [(env_id, suite) for env_id in vlbench.ENV_IDS for suite in SUITES]
 )
 
-SIZES = {"NumberLine": 120, "EZPoints": 200, "Points24": 200, "Blackjack": 1000}
+SIZES = {"NumberLine": 120, "EZPoints": 200, "Points24": 200, "Blackjack": 1000, "ALFWorld": 120}
 
 
 @every_suite
@@ -43,7 +43,8 @@ def test_every_ood_row_changes_the_rule_too():
 
 
 def test_test_rows_are_instances_that_training_never_deals():
-    for env_id, share in (("vlbench/Points24-v0", 0.4), ("vlbench/Blackjack-v0", 0.2)):
+    shares = {"vlbench/Points24-v0": 0.4, "vlbench/Blackjack-v0": 0.2, "vlbench/ALFWorld-v0": 0.2}
+    for env_id, share in shares.items():
         for suite in SUITES:
             rows = frozen_rows(env_id, suite)
             assert {split_of(row.instance, share) for row in rows} == {"test"}
@@ -88,6 +89,7 @@ def test_tasks_with_few_instances_say_that_none_are_held_out():
         "vlbench/EZPoints-v0": False,
         "vlbench/Points24-v0": True,
         "vlbench/Blackjack-v0": True,
+        "vlbench/ALFWorld-v0": True,
     }
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar
 
 import gymnasium
 import numpy as np
@@ -98,6 +98,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 4}
+    about: ClassVar[Mapping[str, str]] = {}
+    """What `bounds.json` says besides bounds: `label` and more; see `vlbench.instances`."""
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
 from vlbench.tasks.alfworld.generator import HIDDEN, OBJECTS
 from vlbench.tasks.alfworld.heuristic import Person
 from vlbench.tasks.alfworld.host import Host
+from vlbench.tasks.alfworld.official import DATA
 from vlbench.tasks.alfworld.picture import MIDDLE, NOTHING, AlfworldPicture
 from vlbench.tasks.alfworld.telling import Telling
 from vlbench.vector import Observations, Steps, VLVectorEnv
@@ -37,10 +38,11 @@ class ALFWorld(VLEnv[AlfworldState, Any]):
         player stands, open or closed, and what is seen in or on it; what the player holds; what is
         hot, cold, clean or lit.
     Text:
-        The intro (all receptacles), the goal, the last `memory` commands with the engine's feedback,
-        and the admissible commands, as RL4VLM's text has them. `text_obs="feedback"` gives the forms
-        of commands instead of the admissible ones; `"none"` gives no feedback either, so that the
-        picture must be read: what objects there are stands in the picture alone.
+        The intro (all receptacles), the goal, the last `memory` commands with the engine's
+        feedback, and the admissible commands. So much is told because RL4VLM's text told the last
+        feedback and the admissible commands: the default is its task. `text_obs="feedback"` gives
+        the forms of commands instead of the admissible ones; `"none"` gives no feedback either:
+        which objects there are, and where, stands in the picture alone.
     Actions:
         The commands that the engine admits in the state, e.g. "go to fridge 1", "open fridge 1",
         "take apple 1 from fridge 1", "move apple 1 to countertop 2" (or "put apple 1 in/on
@@ -56,9 +58,11 @@ class ALFWorld(VLEnv[AlfworldState, Any]):
         The goal is reached.
     Instances:
         `alfworld/<type>/<floor plan>-<number>`, of ALFWorld's six types and THOR's 120 floor plans.
-        Number, `objects` and `hidden` fix the goal and where everything lies, by sha256. 20 % of the
-        floor plans are test floor plans, by a keyed hash. In a room at most six receptacles of a
-        kind are kept, each has a place of its own, lamps stand on furniture, nothing can be sliced.
+        Number, `objects` and `hidden` fix the goal and where everything lies, by sha256. 20 % of
+        the floor plans are test floor plans, by a keyed hash. At most six receptacles of a kind
+        stand in a room, each in a place of its own; lamps stand on furniture; nothing can be
+        sliced. With the official games in `$ALFWORLD_DATA` there are theirs too, as suites of their
+        own: see `docs/alfworld.md`.
     Differences from RL4VLM:
         Generated games and schematic pictures (there official games in AI2-THOR); the change of the
         rate of conditions (there its level, in every turn, so that idling pays); 50 turns (there up
@@ -84,6 +88,11 @@ class ALFWorld(VLEnv[AlfworldState, Any]):
         EngineError: The engine died or hung (in `reset` or `step`).
     """
 
+    about = {
+        "label": "generated games, schematic pictures",
+        "local": DATA,
+        "local_label": "official games, schematic pictures",
+    }
     game: AlfworldGame
 
     def __init__(
@@ -157,7 +166,7 @@ class ALFWorld(VLEnv[AlfworldState, Any]):
     def state_hash(self) -> str:
         """Return the sha256 of the canonical state and the presentation."""
         state, world = self._state, self._state.world
-        things = [world.at, world.holding, *map(sorted, (world.opened, world.lies, world.states))]
+        things = [world.at, world.holding, sorted(world.opened), world.lies, sorted(world.states)]
         told = [state.instance, state.commands, state.told, state.admissible, things]
         text = json.dumps([told, self.presentation.number])
         return hashlib.sha256(text.encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 `host` starts this file as a program; nothing else imports it, and it imports nothing of vlbench.
 What the engine does to its process (it rewrites `sys.argv`, swaps `sys.stdout`, prints from C, sets
-the translator's global options and ALFWORLD_DATA) ends here, and a crash or a hang ends nothing else.
+ALFWORLD_DATA and the translator's global options) ends here; a crash or a hang ends nothing else.
 
 A request is a tuple, a name first; an answer is ("ok", value) or ("error", text). All plain data.
 """
@@ -13,13 +13,19 @@ import os
 import sys
 from collections import OrderedDict
 from multiprocessing.connection import Connection
+from typing import Any
 
 import textworld
 from alfworld.agents.environment.alfred_tw_env import AlfredDemangler
-from grammar import Logic, Problem, State, query_of, symbols_of
+from grammar import (  # type: ignore[import-not-found]  # a file beside this one
+    Logic,
+    Problem,
+    State,
+    query_of,
+    symbols_of,
+)
 from textworld.core import GameState
-from textworld.envs.pddl import PddlEnv, textgen
-from textworld.envs.pddl.logic import PddlState
+from textworld.envs.pddl import PddlEnv, logic, textgen
 from textworld.logic import Action, Placeholder, Variable
 
 PREPARED = 64
@@ -30,23 +36,23 @@ NEEDED = textworld.EnvInfos(won=True, admissible_commands=True)
 class Prepared:
     """A game, parsed and translated."""
 
-    def __init__(self, domain, grammar, problem):
+    def __init__(self, domain: str, grammar: str, problem: str) -> None:
         gc.disable()  # a translation makes millions of objects, and no garbage
         try:
             self.problem = Problem(domain, problem)
         finally:
             gc.enable()
         self.logic = Logic(domain, grammar)
-        self.entities = None
+        self.entities: Any = None
         """Id → what is known of a thing; the first load fills it in."""
-        self.actions = {}
+        self.actions: dict[str, tuple[Any, str]] = {}
         """Operator → its action and its command, where that can't change."""
 
 
-class MemoisedEnv(PddlEnv):
+class MemoisedEnv(PddlEnv):  # type: ignore[misc]
     """TextWorld's PDDL environment over a prepared game."""
 
-    def load(self, prepared):
+    def load(self, prepared: Prepared) -> None:
         """Load a game."""
         self._prepared = prepared
         self._logic = prepared.logic
@@ -57,7 +63,7 @@ class MemoisedEnv(PddlEnv):
             prepared.entities = self._get_entity_infos()
         self._entity_infos = prepared.entities
 
-    def reset(self):
+    def reset(self) -> Any:
         """Start the game; see `PddlEnv.reset`."""
         self._pddl_state = State(self.downward_lib, self._prepared.problem, self._logic)
         self.prev_state, self.state = None, GameState()
@@ -67,7 +73,7 @@ class MemoisedEnv(PddlEnv):
         self._gather_infos()
         return self.state
 
-    def _context(self, mapping):
+    def _context(self, mapping: dict[Any, Any]) -> dict[str, Any]:
         return {
             "state": self._pddl_state,
             "facts": (),
@@ -76,14 +82,14 @@ class MemoisedEnv(PddlEnv):
             "entity_infos": self._entity_infos,
         }
 
-    def _gather_infos(self):
+    def _gather_infos(self) -> None:
         """Tell what can be done; see `PddlEnv._gather_infos`."""
         state = self._pddl_state
         count = state.downward_lib.get_applicable_operators_count()
-        operators = (textworld.envs.pddl.logic.fast_downward.Operator * count)()
+        operators = (logic.fast_downward.Operator * count)()
         state.downward_lib.get_applicable_operators(operators)
         state._operators = {operator.id: operator for operator in operators}
-        known: dict = {}
+        known: dict[str, tuple[Any, str]] = {}
         for operator in operators:
             name = operator.name
             if name not in known:
@@ -94,7 +100,7 @@ class MemoisedEnv(PddlEnv):
         self.state["won"] = state.check_goal()
         self.state["lost"] = False
 
-    def _action(self, operator, number):
+    def _action(self, operator: str, number: int) -> tuple[Any, str]:
         """Return an operator's action and command."""
         found = self._prepared.actions.get(operator)
         if found is None:
@@ -114,15 +120,16 @@ class MemoisedEnv(PddlEnv):
         found[0].id = number
         return found
 
-    def _command(self, action, template):
+    def _command(self, action: Any, template: str) -> str:
         action.command_template = self._logic.grammar.derive(
             template, self._context(action.mapping)
         )
-        return action.format_command({k: info.name for k, info in self._entity_infos.items()})
+        names = {key: info.name for key, info in self._entity_infos.items()}
+        return str(action.format_command(names))
 
-    def _may_change(self, template):
+    def _may_change(self, template: str) -> bool:
         """Whether a command's text depends on what steps change."""
-        asked = set()
+        asked: set[str] = set()
         for symbol in symbols_of(template):
             symbol = symbol.symbol if isinstance(symbol, textgen.ListSymbol) else symbol
             if isinstance(symbol, textgen.NonterminalSymbol):
@@ -138,30 +145,36 @@ class MemoisedEnv(PddlEnv):
 class Cursor:
     """A game in the middle of being played; it holds a copy of the planner's library."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._env = MemoisedEnv(NEEDED)
         self._names = AlfredDemangler(self._env)
-        self._prepared = None
-        self.moment = None
+        self._prepared: Prepared | None = None
+        self.moment: tuple[Any, ...] = ()
         """What holds now: feedback, commands, whether won, and the facts that change."""
 
-    def start(self, prepared):
+    def start(self, prepared: Prepared) -> None:
         """Start a game from its beginning."""
         if prepared is not self._prepared:
             self._names.load(prepared)
             self._prepared = prepared
         self._tell(self._env.reset())
 
-    def step(self, command):
+    def step(self, command: str) -> None:
         """Play a command."""
         self._tell(self._env.step(command)[0])
 
-    def _tell(self, state):
-        facts = self._facts(self._prepared.problem.changing)
+    def _tell(self, state: Any) -> None:
+        facts = self._facts(self._changing)
         commands = tuple(state["admissible_commands"])
         self.moment = state.feedback, commands, state["won"], facts
 
-    def _facts(self, wanted):
+    @property
+    def _changing(self) -> frozenset[str]:
+        assert self._prepared is not None
+        changing: frozenset[str] = self._prepared.problem.changing
+        return changing
+
+    def _facts(self, wanted: frozenset[str]) -> list[tuple[str, ...]]:
         return sorted(
             (fact.name, *(argument.name for argument in fact.arguments))
             for signature, facts in self._env._pddl_state._facts.items()
@@ -169,12 +182,12 @@ class Cursor:
             for fact in facts
         )
 
-    def static(self):
+    def static(self) -> tuple[list[tuple[str, ...]], dict[str, str]]:
         """Return the facts that never change, and the names of all things by id."""
         state = self._env._pddl_state
-        stated = {signature.name for signature in state._facts}
+        stated = frozenset(signature.name for signature in state._facts)
         names = {key: info.name.strip() for key, info in self._env._entity_infos.items()}
-        return self._facts(stated - self._prepared.problem.changing), names
+        return self._facts(stated - self._changing), names
 
 
 class Engine:
@@ -184,12 +197,14 @@ class Engine:
         cursors: How many games may stand in the middle; the one left longest makes room.
     """
 
-    def __init__(self, cursors):
+    def __init__(self, cursors: int) -> None:
         self._most = cursors
-        self._prepared = OrderedDict()
-        self._cursors = OrderedDict()
+        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+        self._cursors: OrderedDict[tuple[str, tuple[str, ...]], Cursor] = OrderedDict()
 
-    def play(self, game, commands, texts=None):
+    def play(
+        self, game: str, commands: tuple[str, ...], texts: tuple[str, str, str] | None = None
+    ) -> tuple[Any, ...] | None:
         """Return what holds after these commands, played on from where a cursor stands.
 
         Args:
@@ -219,25 +234,25 @@ class Engine:
         self._cursors[game, commands] = cursor
         return cursor.moment
 
-    def describe(self, game):
+    def describe(self, game: str) -> tuple[list[tuple[str, ...]], dict[str, str]]:
         """Return the facts of a game that never change, and the names of all things by id."""
         return next(c for (name, _), c in self._cursors.items() if name == game).static()
 
-    def plan(self, texts):
+    def plan(self, texts: tuple[str, str, str]) -> tuple[str, ...]:
         """Return the planner's plan as commands, () where it finds none."""
         cursor = Cursor()
         cursor.start(Prepared(*texts))
         env = cursor._env
-        state = PddlState(env.downward_lib, texts[2], env._logic)
+        state = logic.PddlState(env.downward_lib, texts[2], env._logic)
         return tuple(state.replan(env._entity_infos))
 
-    def _fresh(self):
+    def _fresh(self) -> Cursor:
         if len(self._cursors) < self._most:
             return Cursor()
         return self._cursors.popitem(last=False)[1]
 
 
-def serve(connection, cursors):
+def serve(connection: Any, cursors: int) -> None:
     """Answer requests until the other side is gone."""
     engine = Engine(cursors)
     connection.send(("ok", None))

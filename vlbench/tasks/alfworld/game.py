@@ -57,7 +57,7 @@ class FrozenGame:
 
     sha256: str
     plan: tuple[str, ...]
-    """The planner's way to the goal."""
+    """A way to the goal, played to its end when the set was frozen."""
 
 
 @lru_cache(maxsize=1)
@@ -182,14 +182,14 @@ class AlfworldGame:
         scene, _, number = rest.partition("-")
         if kind not in KINDS:
             raise ValueError(unknown("type of task", kind, KINDS) + f' in "{instance}"')
+        if number.startswith("T"):
+            return official.game(instance)
         plans = scenes(kind)
         if not scene.isdecimal() or scene not in map(str, plans):
             raise ValueError(
                 f'unknown instance "{instance}": {kind} is played in the floor plans '
                 f'{", ".join(map(str, plans))}; wanted one like "{EXAMPLE}"'
             )
-        if number.startswith("T"):
-            return official.game(kind, int(scene), number)
         if not number.isdecimal() or len(number) > 6 or str(int(number)) != number:
             raise ValueError(
                 f'unknown instance "{instance}"; wanted "alfworld/<type>/<floor plan>-<number>" '

@@ -140,9 +140,7 @@ def _room(number: int) -> _Room:
                 kept.append(_Receptacle(_free_place(kind, number, kept), kind))
     kinds = {receptacle.kind for receptacle in kept}
     pool = {
-        name
-        for name in plan.classes
-        if any(name in tables.holds.get(kind, ()) for kind in kinds)
+        name for name in plan.classes if any(name in tables.holds.get(kind, ()) for kind in kinds)
     }
     return _Room(tuple(sorted(kept, key=lambda r: r.id)), tuple(sorted(pool)))
 
@@ -234,9 +232,7 @@ def generate(kind: str, scene: int, seed: int, objects: int, hidden: bool) -> Ga
     parent = dice.choose(aim.parents) if aim.parents else ""
     sentences = shipped.templates(kind).sentences
     goal = Goal(kind, aim.target.lower(), parent.lower(), "" if parent else LAMP.lower())
-    sentence = dice.choose(sentences).format(
-        obj=goal.target, recep=goal.parent, toggle=goal.toggle
-    )
+    sentence = dice.choose(sentences).format(obj=goal.target, recep=goal.parent, toggle=goal.toggle)
     copies = dice.below(2) + (2 if kind == "pick_two_obj_and_place" else 1)
     at = [name for name in room.classes(aim.target) if name != parent]
     closed = [name for name in at if name in shipped.affordances().openable]
@@ -261,9 +257,7 @@ def generate(kind: str, scene: int, seed: int, objects: int, hidden: bool) -> Ga
     )  # fmt: skip
 
 
-def _problem(
-    name: str, room: _Room, laid: Sequence[tuple[str, _Receptacle]], goal: str
-) -> str:
+def _problem(name: str, room: _Room, laid: Sequence[tuple[str, _Receptacle]], goal: str) -> str:
     """Write the PDDL problem. Every receptacle has a location of its own.
 
     Where several share one, as in the official games, the engine forbids going from one to another.
@@ -289,7 +283,9 @@ def _problem(
         facts += [f"(objectAtLocation {symbol} {place[r]})"]
         facts += [f"(toggleable {symbol})" if kind == LAMP else f"(pickupable {symbol})"]
         facts += [
-            f"({fact} {symbol})" for table, fact in ABILITIES.items() if kind in tables.actions[table]
+            f"({fact} {symbol})"
+            for table, fact in ABILITIES.items()
+            if kind in tables.actions[table]
         ]
     # Constants of the domain's actions, wherever they are.
     things |= dict.fromkeys(("KnifeType", "ButterKnifeType"), "otype")

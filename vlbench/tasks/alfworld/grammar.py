@@ -9,8 +9,9 @@ symbol. Nothing of it is patched: these are subclasses, used by us alone, and
 import re
 from collections import Counter, defaultdict
 from functools import lru_cache
+from types import CodeType
+from typing import Any
 
-import fast_downward
 import textworld.logic
 from textworld.envs.pddl import logic, textgen
 from textworld.logic import Proposition, Rule, Variable
@@ -19,35 +20,44 @@ _GOAL = re.compile(r'(?<=Your task is to: )[^"\n]*')
 _NO_GOAL = "UNKNOWN GOAL."
 
 query_of = lru_cache(maxsize=1024)(Rule.parse_conjunctive_query)
-code_of = lru_cache(maxsize=1024)(lambda text: compile(text, "<grammar>", "eval"))
+fast_downward = logic.fast_downward
+
+Context = dict[str, Any]
+"""What a symbol is told in: variables and mapping change, the rest is the state's."""
+
+
+@lru_cache(maxsize=1024)
+def code_of(text: str) -> CodeType:
+    """Return an expression of a grammar, compiled."""
+    return compile(text, "<grammar>", "eval")
 
 
 @lru_cache(maxsize=4096)
-def symbols_of(text):
+def symbols_of(text: str) -> Any:
     """Return the symbols of a right-hand side."""
     return textgen._parse_and_convert(text, rule_name="symbols")
 
 
 @lru_cache(maxsize=8)
-def document_of(text):
+def document_of(text: str) -> Any:
     """Return the actions and the grammar of a document."""
     return logic._parse_and_convert(text, rule_name="pddlStart")
 
 
-class Grammar(textgen.ContextSensitiveGrammar):
+class Grammar(textgen.ContextSensitiveGrammar):  # type: ignore[misc]
     """A grammar that derives without copying what it doesn't change."""
 
-    def derive(self, start, context):
+    def derive(self, start: str, context: Context) -> str:
         """Return the text that `start` stands for."""
-        told = []
+        told: list[str] = []
         self._tell(symbols_of(start), context, told)
         return "".join(told)
 
-    def _tell(self, symbols, context, told):
+    def _tell(self, symbols: Any, context: Context, told: list[str]) -> None:
         for symbol in symbols:
             self._tell_one(symbol, context, told)
 
-    def _tell_one(self, symbol, context, told):
+    def _tell_one(self, symbol: Any, context: Context, told: list[str]) -> None:
         if isinstance(symbol, textgen.TerminalSymbol):
             told.append(str(symbol))
         elif isinstance(symbol, textgen.NonterminalSymbol):
@@ -62,7 +72,7 @@ class Grammar(textgen.ContextSensitiveGrammar):
         else:
             raise NotImplementedError(f"unknown symbol {symbol!r}")
 
-    def _tell_list(self, symbol, context, told):
+    def _tell_list(self, symbol: Any, context: Context, told: list[str]) -> None:
         """Tell a list as "a, b, and c", or as the grammar's #list_empty#."""
         items = [(symbol, context)]
         if isinstance(symbol, textgen.ConditionalSymbol):
@@ -76,7 +86,7 @@ class Grammar(textgen.ContextSensitiveGrammar):
                 self._tell(self._rule(name, context).rhs, context, told)
             self._tell_one(item, found, told)
 
-    def _rule(self, name, context):
+    def _rule(self, name: str, context: Context) -> Any:
         """Return the first rule of a name whose condition holds."""
         rules = self._rules.get(name)
         if not rules:
@@ -84,15 +94,13 @@ class Grammar(textgen.ContextSensitiveGrammar):
         for rule in rules:
             if not rule.condition:
                 return rule
-            matches = context["state"].all_assignments(
-                query_of(rule.condition), context["mapping"]
-            )
+            matches = context["state"].all_assignments(query_of(rule.condition), context["mapping"])
             if next(iter(matches), None) is not None:
                 return rule
         raise IndexError(f"no rule of #{name}# applies")
 
     @staticmethod
-    def _contexts(symbol, context):
+    def _contexts(symbol: Any, context: Context) -> list[Context]:
         """Return a context for each way in which a symbol's condition holds."""
         if not symbol.given:
             return [context]
@@ -107,10 +115,10 @@ class Grammar(textgen.ContextSensitiveGrammar):
         return found
 
 
-class Logic(logic.GameLogic):
+class Logic(logic.GameLogic):  # type: ignore[misc]
     """A game's actions and grammar; games that differ by their goal's sentence share a parse."""
 
-    def __init__(self, domain, grammar):
+    def __init__(self, domain: str, grammar: str) -> None:
         self.domain = domain
         self.types = textworld.logic.TypeHierarchy()
         goals = _GOAL.findall(grammar)
@@ -122,16 +130,14 @@ class Logic(logic.GameLogic):
         if apart:
             (task,) = self.grammar._rules["task"]
             whole = f"Your task is to: {goals[0]}"
-            rule = textgen.ProductionRule(
-                task.lhs, symbols_of(whole), task.weight, task.condition
-            )
+            rule = textgen.ProductionRule(task.lhs, symbols_of(whole), task.weight, task.condition)
             self.grammar._rules["task"] = [rule]
 
 
 class Problem:
     """A problem translated once, and what a fresh state of it holds."""
 
-    def __init__(self, domain, problem):
+    def __init__(self, domain: str, problem: str) -> None:
         self.domain, self.text = domain, problem
         self.task, sas = fast_downward.pddl2sas(domain, problem)
         self.sas = sas.encode()
@@ -143,10 +149,10 @@ class Problem:
         self.changing = frozenset(changed | {axiom.name for axiom in self.task.axioms})
         """Predicates that a step may change."""
         self.stated = [fact for atom in self.task.init if (fact := self._fact(atom))]
-        self.initial = None
+        self.initial: Any = None
         """The library's own facts of the first state; the first `State` fills it in."""
 
-    def _fact(self, atom):
+    def _fact(self, atom: Any) -> Any:
         if isinstance(atom, fast_downward.translate.pddl.conditions.Atom):
             if atom.predicate != "=":
                 return self._proposition(atom.predicate, atom.args)
@@ -156,18 +162,18 @@ class Problem:
                 return self._proposition(value, atom.fluent.args)
         return None
 
-    def _proposition(self, name, arguments):
+    def _proposition(self, name: str, arguments: Any) -> Any:
         return Proposition(name, [Variable(a, self.name2type[a]) for a in arguments])
 
 
-class State(logic.PddlState):
+class State(logic.PddlState):  # type: ignore[misc]
     """A state over a problem that is translated already."""
 
-    def __init__(self, downward_lib, problem, game_logic):
-        self._facts = defaultdict(set)
-        self._vars_by_name = {}
-        self._vars_by_type = defaultdict(set)
-        self._var_counts = Counter()
+    def __init__(self, downward_lib: Any, problem: Problem, game_logic: Logic) -> None:
+        self._facts: Any = defaultdict(set)
+        self._vars_by_name: dict[str, Any] = {}
+        self._vars_by_type: Any = defaultdict(set)
+        self._var_counts: Counter[str] = Counter()
         self._logic = game_logic
         self.downward_lib = downward_lib
         self.pddl_problem = problem.text

@@ -84,7 +84,9 @@ class Person:
         for name, place in self._known(kind):
             if name not in leave:
                 return self._open(self.room.spot[place]) or f"take {name} from {place}"
-        return self._search([spot for spot in self.room.spots if (spot.kind, kind) in self.room.fits])
+        return self._search(
+            [spot for spot in self.room.spots if (spot.kind, kind) in self.room.fits]
+        )
 
     def _light(self) -> str:
         for lamp, place in self._known(self.room.goal.toggle):

@@ -22,6 +22,10 @@ WANTED = dict(zip(STATIONS, MADE.values(), strict=True))
 """Type of task → state in which its object must be."""
 
 
+CONDITIONS = {"pick_and_place_simple": 1, "look_at_obj_in_light": 2, "pick_two_obj_and_place": 2}
+"""Conditions of a goal; the other types have three."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spot:
     """A receptacle, as far as it never changes."""
@@ -86,7 +90,7 @@ class Room:
         for name, *arguments in told.facts:
             by_predicate.setdefault(name, []).append(tuple(arguments))
         kinds = {thing: _kind(kind) for thing, kind in by_predicate.get("receptacletype", ())}
-        location = dict(by_predicate.get("receptacleatlocation", ()))
+        location = {r: place for r, place in by_predicate.get("receptacleatlocation", ())}
         openable = {thing for (thing,) in by_predicate.get("openable", ())}
         able = {
             state: {thing for (thing,) in by_predicate.get(f"{verb}able", ())}
@@ -94,6 +98,8 @@ class Room:
         }
         spots = []
         for thing, kind in kinds.items():
+            if thing not in location:
+                continue  # official games have some that nobody can stand at
             x, z = _coordinates(thing)
             name = told.names[thing]
             spots.append(Spot(name, kind, location[thing], thing in openable, x, z))
@@ -164,17 +170,13 @@ class Room:
         if verb in MADE:
             thing, _, _ = rest.partition(" with ")
             undone = {"heat": "cold", "cool": "hot"}.get(verb, "")
-            return replace(
-                world, states=(world.states | {(thing, MADE[verb])}) - {(thing, undone)}
-            )
+            return replace(world, states=(world.states | {(thing, MADE[verb])}) - {(thing, undone)})
         return world
 
     @property
     def conditions(self) -> int:
         """How many conditions the goal has, counted as ALFWorld counts them."""
-        return {"pick_and_place_simple": 1, "look_at_obj_in_light": 2, "pick_two_obj_and_place": 2}.get(
-            self.goal.kind, 3
-        )
+        return CONDITIONS.get(self.goal.kind, 3)
 
     def met(self, world: World) -> int:
         """Return how many of the goal's conditions hold; all of them is success.

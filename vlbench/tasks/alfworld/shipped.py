@@ -136,7 +136,9 @@ class FloorPlan:
 def floor_plan(number: int) -> FloorPlan:
     """Read a floor plan."""
     layouts = folder() / "gen" / "layouts"
-    stood_at: dict[str, Any] = json.loads((layouts / f"FloorPlan{number}-openable.json").read_text())
+    stood_at: dict[str, Any] = json.loads(
+        (layouts / f"FloorPlan{number}-openable.json").read_text()
+    )
     classes: list[str] = json.loads((layouts / f"FloorPlan{number}-objects.json").read_text())
     return FloorPlan(tuple(sorted(stood_at)), tuple(sorted(set(classes))))
 
