@@ -22,8 +22,8 @@ ALLOWED = {
 ENGINE = {"vlbench/tasks/alfworld/engine.py", "vlbench/tasks/alfworld/grammar.py"}
 """Files that run in the engine's own process, and are never imported in ours."""
 HEAVY = (
-    "torch transformers openai google.genai google.generativeai pygame matplotlib alfworld textworld "
-    "jinja2 pydantic"
+    "torch transformers openai google.genai google.generativeai pygame matplotlib alfworld "
+    "textworld jinja2 pydantic"
 ).split()
 
 

@@ -51,7 +51,7 @@ class _Node(NamedTuple):
     held: int
     """A target's number, _NOTHING or _OTHER."""
     lies: tuple[int, ...]
-    """The spot of each target, −1 in hand."""
+    """The spot of each target; −1 in hand, or where nothing reaches."""
     opened: int
     """Bits of the spots opened on the way."""
     made: int
@@ -145,6 +145,8 @@ def _moves(puzzle: _Puzzle, node: _Node) -> Iterator[tuple[int, _Node]]:
     at, held, lies, opened, made = node
     if held == _NOTHING:
         for target, place in enumerate(lies):
+            if place < 0:
+                continue
             spot = puzzle.spots[place]
             price, open_now = _reach(spot, place, at, opened)
             moved = (*lies[:target], -1, *lies[target + 1 :])

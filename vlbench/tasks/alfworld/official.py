@@ -6,7 +6,7 @@ make frozen sets of their own names, on the user's machine (their data can't be 
     python -m vlbench.tasks.alfworld.official
 
 writes `official_seen` and `official_unseen` into `$ALFWORLD_DATA/vlbench`, and `--suite
-official_unseen` plays one. Another suite is another table: nothing puts them beside generated games.
+official_unseen` plays one. Another suite is another table: none puts them beside generated games.
 """
 
 import json
