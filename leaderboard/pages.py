@@ -46,7 +46,7 @@ def describe(env_id: str, draw: Drawing) -> Task:
     summary, _, rest = (inspect.getdoc(env_class) or "").partition("\n\n")
     found = {suite: frozen_rows(env_id, suite) for suite in suites(env_id)}
     limits = {suite: bounds(env_id, suite) for suite in found}
-    name = short(env_id)
+    name = short_name(env_id)
     try:
         prompt = draw.first_prompt(found["test"][0])
         frames = {suite: draw.first_frame(rows[0]) for suite, rows in found.items()}
