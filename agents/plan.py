@@ -58,7 +58,7 @@ def make_plan(
             list or with commas between. "module:namespace/Name-v0" imports the module first, as
             `gymnasium.make` does.
         agent: Who will play; its `env_ids`, if it has them, limit `all` and globs.
-        suite: "test" or "ood".
+        suite: "test", "ood" or the name of a set that the user has frozen.
         episodes: Rows of each suite; None for all.
         prompt: Variant of the prompt.
         theme: Theme or group of themes instead of the suite's own.
@@ -67,14 +67,16 @@ def make_plan(
         ValueError: A name isn't known, an environment that is named can't be played, or nothing
             is left to play.
     """
-    if suite not in SUITES:
-        raise ValueError(unknown("suite", suite, SUITES))
+    wanted = _chosen(env_ids)
+    known = dict.fromkeys((*SUITES, *(name for env_id in wanted for name in suites(env_id))))
+    if suite not in known:
+        raise ValueError(unknown("suite", suite, known))
     changes = {} if prompt == "cot" else {"prompt": prompt}  # the default of every environment
     changes |= {} if theme is None else {"theme": theme}
     rows: dict[str, tuple[Row, ...]] = {}
     hashes: dict[str, str] = {}
     skipped = []
-    for env_id, named in _chosen(env_ids).items():
+    for env_id, named in wanted.items():
         try:
             chosen = _rows(env_id, suite, episodes, changes)
             hashes[env_id] = _prompt_hash(agent, chosen[0])

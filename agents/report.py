@@ -97,7 +97,11 @@ def _card(card: Scorecard) -> str:
         ("truncated", percent(card.truncated_rate)),
         ("errored", str(card.errored)),
     ]
-    cells = "".join(f"<dt>{name}</dt><dd>{_text(text)}</dd>" for name, text in numbers)
+    numbers += [
+        (name, f"{percent(group.success)} of {group.episodes}")
+        for name, group in card.groups.items()
+    ]
+    cells = "".join(f"<dt>{_text(name)}</dt><dd>{_text(text)}</dd>" for name, text in numbers)
     notes = "".join(f"<p class=note>{_text(note)}</p>" for note in card.notes)
     return (
         f"<article><h3>{_text(card.env)}</h3><p class=rate>{percent(card.success)} "

@@ -27,12 +27,18 @@ def scorecard_table(cards: Sequence[Scorecard]) -> str:
         )
         for card in cards
     ]
-    lines = [table(head, rows)]
+    lines = [table(head, rows), *map(_by_group, filter(lambda card: card.groups, cards))]
     notes: dict[str, list[str]] = {}
     for card in cards:
         for note in card.notes:
             notes.setdefault(note, []).append(card.env)
     return "\n".join(lines + [f"{note}: {', '.join(envs)}" for note, envs in notes.items()])
+
+
+def _by_group(card: Scorecard) -> str:
+    """Return a scorecard's success by group as a line."""
+    parts = [f"{name} {percent(g.success)} of {g.episodes}" for name, g in card.groups.items()]
+    return f"{card.env} by type: {', '.join(parts)}"
 
 
 def headline_line(headline: Headline) -> str:

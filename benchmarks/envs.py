@@ -25,7 +25,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-import vlbench
+from vlbench.scoring import CARD_TASKS
 
 STEPS = 1000
 WARM_UP = 300
@@ -91,7 +91,7 @@ def driver(make: Callable[[], gymnasium.Env[Any, Any]], rendered: bool) -> Calla
 def candidates() -> dict[str, tuple[Callable[[], gymnasium.Env[Any, Any]], bool]]:
     """Return name → (maker, whether the picture has to be asked for)."""
     found: dict[str, tuple[Callable[[], gymnasium.Env[Any, Any]], bool]] = {}
-    for env_id in vlbench.ENV_IDS:
+    for env_id in CARD_TASKS:
         found[env_id] = (lambda env_id=env_id: gymnasium.make(env_id), False)
     if importlib.util.find_spec("pygame"):
         for name in ("Blackjack-v1", "FrozenLake-v1", "CartPole-v1"):
@@ -128,7 +128,7 @@ def vectors(rounds: int, n: int = 64) -> dict[str, dict[str, float]]:
     Both do the same work: the same replies, and an episode that ends is reset in the same step.
     """
     ratios: dict[str, dict[str, float]] = {}
-    for env_id in vlbench.ENV_IDS:
+    for env_id in CARD_TASKS:
         mode = {"vectorization_mode": "vector_entry_point"}
         same_step = {"autoreset_mode": AutoresetMode.SAME_STEP}
         envs = {
@@ -176,7 +176,7 @@ print((rss() - start) / 64 / 1024)
 def cold_starts(rounds: int) -> dict[str, dict[str, float]]:
     """Return CPU seconds of import + make + first reset, and KiB an instance, by id."""
     found = {}
-    for env_id in vlbench.ENV_IDS:
+    for env_id in CARD_TASKS:
         runs = []
         for _ in range(rounds):
             command = [sys.executable, "-c", PROGRAM, env_id]

@@ -78,6 +78,10 @@ class Drawing:
         """Draw the first picture of a row; return its name."""
         return self._keep(Recording(self._env(row), row))
 
+    def first_prompt(self, row: Row) -> str:
+        """Return the first text of a row."""
+        return str(Recording(self._env(row), row).observation["text"])
+
     def _env(self, row: Row) -> gymnasium.Env[Any, str]:
         place = f"{row.env_id} {sorted(row.kwargs.items())}"
         if place not in self._envs:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import gymnasium
+from gymnasium.envs.registration import load_env_creator
 
 from leaderboard.drawing import Drawing
-from vlbench.instances import Bounds, bounds, frozen_rows, held_out, suites
+from vlbench.instances import Bounds, bounds, frozen_rows, held_out, label, suites
 from vlbench.naming import short_name
 
 _LEFT_OUT = ("Args", "Version history")
@@ -25,38 +26,44 @@ class Task:
     rules: tuple[tuple[str, str], ...]
     """Sections of the docstring: label and text."""
     prompt: str
-    """The text that the first row of `test` shows."""
+    """The text that the first row of `test` shows; "" where what draws it isn't installed."""
     limits: Mapping[str, Bounds]
     """Suite → floor and ceiling."""
     rows: Mapping[str, int]
     """Suite → rows."""
     frames: Mapping[str, str]
-    """Suite → picture of its first row."""
+    """Suite → picture of its first row; {} where what draws it isn't installed."""
     held_out: bool
+    label: str
+    """What must be said beside its numbers."""
 
 
 def describe(env_id: str, draw: Drawing) -> Task:
     """Return a task's page, from its docstring and frozen sets."""
-    env = gymnasium.make(env_id).unwrapped
-    summary, _, rest = (inspect.getdoc(type(env)) or "").partition("\n\n")
+    entry_point = gymnasium.registry[env_id].entry_point
+    assert isinstance(entry_point, str)
+    env_class = load_env_creator(entry_point)
+    summary, _, rest = (inspect.getdoc(env_class) or "").partition("\n\n")
     found = {suite: frozen_rows(env_id, suite) for suite in suites(env_id)}
     limits = {suite: bounds(env_id, suite) for suite in found}
-    first = found["test"][0]
-    shown, _ = gymnasium.make(env_id, **first.kwargs).reset(
-        options={"instance": first.instance, "presentation": first.presentation}
-    )
-    name = type(env).__name__
+    name = short_name(env_id)
+    try:
+        prompt = draw.first_prompt(found["test"][0])
+        frames = {suite: draw.first_frame(rows[0]) for suite, rows in found.items()}
+    except ImportError:
+        prompt, frames = "", {}
     return Task(
         env_id=env_id,
         name=name,
         slug=name.casefold(),
         summary=summary,
         rules=tuple(_sections(rest)),
-        prompt=shown["text"],
+        prompt=prompt,
         limits={suite: limit for suite, limit in limits.items() if limit is not None},
         rows={suite: len(rows) for suite, rows in found.items()},
-        frames={suite: draw.first_frame(rows[0]) for suite, rows in found.items()},
+        frames=frames,
         held_out=held_out(env_id),
+        label=label(env_id),
     )
 
 
@@ -67,7 +74,7 @@ def _sections(text: str) -> list[tuple[str, str]]:
             sections.append((line[:-1], []))
         elif sections and line.strip():
             sections[-1][1].append(line.strip())
-    return [(label, " ".join(lines)) for label, lines in sections if label not in _LEFT_OUT]
+    return [(title, " ".join(lines)) for title, lines in sections if title not in _LEFT_OUT]
 
 
 def filters() -> dict[str, Callable[..., str]]:

@@ -134,7 +134,10 @@ def _check_versions(place: str, run: RunHeader) -> None:
 
 @lru_cache
 def _prompt_hash(env_id: str, prompt: str) -> str:
-    env = gymnasium.make(env_id, prompt=prompt)
+    try:
+        env = gymnasium.make(env_id, prompt=prompt)
+    except ImportError as error:
+        raise ValueError(f"{env_id} can't be replayed here: {error}") from error
     digest = str(env.unwrapped.prompt.sha256)  # type: ignore[attr-defined]
     env.close()
     return digest

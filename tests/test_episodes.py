@@ -12,7 +12,7 @@ from vlbench.episodes import MAX_REPLY, Episode, Recording, Reply, from_json, to
 from vlbench.instances import Row, frozen_rows
 from vlbench.replay import Replayer, divergences, main
 from vlbench.runs import RunFolder, RunHeader
-from vlbench.scoring import CAUSES, compare, headlines, score
+from vlbench.scoring import CARD_TASKS, CAUSES, compare, headlines, score
 
 
 def header(**changes):
@@ -47,7 +47,7 @@ def random_player(seed):
 def some_episodes():
     return [
         play(env_id, number, player)
-        for env_id in vlbench.ENV_IDS
+        for env_id in CARD_TASKS
         for number, player in enumerate([expert, random_player(1), random_player(2)])
     ]
 
@@ -234,7 +234,7 @@ def test_strict_reading_is_recorded_beside_the_standard_one():
 
 def test_a_scorecard_counts_what_was_played(some_episodes):
     cards = score(header(), some_episodes)
-    assert [card.env for card in cards] == list(vlbench.ENV_IDS)
+    assert [card.env for card in cards] == list(CARD_TASKS)
     for card in cards:
         played = [e for e in some_episodes if e.env_id == card.env]
         assert card.episodes == 3 and card.errored == 0

@@ -17,7 +17,7 @@ from vlbench.contract import CHECKS
 from vlbench.instances import frozen_rows
 from vlbench.replay import divergences
 from vlbench.runs import EPISODES, HEADER
-from vlbench.scoring import Scorecard
+from vlbench.scoring import CARD_TASKS, Scorecard
 from vlbench.spaces import ReplySpace, observation_space
 
 TOY = "toy_task:toy/Lamps-v0"
@@ -51,7 +51,7 @@ def test_the_main_job_plays_every_task_and_prints_a_table(run, tmp_path):
     assert code == 0
     assert "expert (privileged: it is handed the environment), suite test, prompt cot" in out
     for env_id in vlbench.ENV_IDS:
-        assert env_id in out
+        assert env_id in out or f"skipped {env_id}: ALFWorld needs its engine" in err
     assert "cards: mean normalized success" in out
     assert "instances not held out: vlbench/NumberLine-v0, vlbench/EZPoints-v0" in out
     resume = f"python -m agents.evaluate --agent expert --episodes 3 --out {tmp_path}"
@@ -62,7 +62,8 @@ def test_json_has_the_fields_of_the_contract_and_nothing_else_is_on_stdout(run):
     code, out, _ = run("--agent", "random", "--episodes", 3, "--json")
     data = json.loads(out)
     assert code == 0 and set(data) == {"run", "scorecards", "headlines", "skipped"}
-    assert [card["env"] for card in data["scorecards"]] == list(vlbench.ENV_IDS)
+    played, skipped = ([item["env"] for item in data[k]] for k in ("scorecards", "skipped"))
+    assert [*played, *skipped] == list(vlbench.ENV_IDS) and set(CARD_TASKS) <= set(played)
     for card in data["scorecards"]:
         assert set(SCORECARD) <= set(card)
     assert data["run"]["agent"] == "random" and data["run"]["privileged"] is True

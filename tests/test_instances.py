@@ -13,9 +13,11 @@ from vlbench.instances import (
     bounds,
     frozen_hash,
     frozen_rows,
+    group_of,
     held_out,
     split_of,
     suites,
+    unit_of,
 )
 from vlbench.tasks.points24.game import Points24Game, standard_hands
 
@@ -23,7 +25,7 @@ every_suite = pytest.mark.parametrize(
     ("env_id", "suite"), [(env_id, suite) for env_id in vlbench.ENV_IDS for suite in SUITES]
 )
 
-SIZES = {"NumberLine": 120, "EZPoints": 200, "Points24": 200, "Blackjack": 1000}
+SIZES = {"NumberLine": 120, "EZPoints": 200, "Points24": 200, "Blackjack": 1000, "ALFWorld": 120}
 
 
 @every_suite
@@ -43,7 +45,8 @@ def test_every_ood_row_changes_the_rule_too():
 
 
 def test_test_rows_are_instances_that_training_never_deals():
-    for env_id, share in (("vlbench/Points24-v0", 0.4), ("vlbench/Blackjack-v0", 0.2)):
+    shares = {"vlbench/Points24-v0": 0.4, "vlbench/Blackjack-v0": 0.2, "vlbench/ALFWorld-v0": 0.2}
+    for env_id, share in shares.items():
         for suite in SUITES:
             rows = frozen_rows(env_id, suite)
             assert {split_of(row.instance, share) for row in rows} == {"test"}
@@ -88,7 +91,25 @@ def test_tasks_with_few_instances_say_that_none_are_held_out():
         "vlbench/EZPoints-v0": False,
         "vlbench/Points24-v0": True,
         "vlbench/Blackjack-v0": True,
+        "vlbench/ALFWorld-v0": True,
     }
+
+
+def test_an_instance_names_its_group_and_what_is_held_out_whole():
+    assert group_of("points24/3-3-8-8") == "" and unit_of("points24/3-3-8-8") == "points24/3-3-8-8"
+    heat = "alfworld/pick_heat_then_place_in_recep/12-345"
+    assert group_of(heat) == "pick_heat_then_place_in_recep" and unit_of(heat) == "alfworld/12"
+    of_one_floor_plan = {
+        split_of(f"alfworld/{kind}/12-{number}", 0.5) for kind in ("a", "b") for number in range(20)
+    }
+    assert len(of_one_floor_plan) == 1
+
+
+def test_every_prefix_of_a_set_with_groups_is_balanced():
+    rows = frozen_rows("vlbench/ALFWorld-v0", "test")
+    for length in (6, 30, 50, 120):
+        counts = Counter(group_of(row.instance) for row in rows[:length])
+        assert len(counts) == 6 and max(counts.values()) - min(counts.values()) <= 1
 
 
 def test_unknown_ids_and_suites_suggest_the_nearest():

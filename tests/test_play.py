@@ -5,6 +5,7 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
+from ids import EVERY_ID
 
 import vlbench
 from vlbench import replay
@@ -209,7 +210,7 @@ def test_after_the_last_episode_the_window_closes_by_itself(tmp_path, capsys):
     assert len(run.episodes()) == 1, "nothing is left to play"
 
 
-@pytest.mark.parametrize("task", vlbench.ENV_IDS)
+@pytest.mark.parametrize("task", EVERY_ID)
 @pytest.mark.parametrize("suite", ["test", "ood"])
 def test_every_task_is_playable_by_keys_in_its_frozen_sets(tmp_path, task, suite):
     options = ["--suite", suite, "--episodes", "2"]

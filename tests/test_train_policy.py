@@ -23,6 +23,7 @@ from agents.train.encoding import pixels  # noqa: E402
 from agents.train.loading import add_lora, load, train_parts, vision_modules  # noqa: E402
 from agents.train.policy import Policy, ValueHead  # noqa: E402
 from vlbench.prompting import Exchange, messages  # noqa: E402
+from vlbench.scoring import CARD_TASKS  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -41,7 +42,7 @@ def observations():
     """Prompts of different lengths, with pictures that differ and one that repeats."""
     found = []
     for env_id, theme in zip(
-        vlbench.ENV_IDS, ("classic", "slate", "parchment", "midnight"), strict=True
+        CARD_TASKS, ("classic", "slate", "parchment", "midnight"), strict=True
     ):
         env = gymnasium.make(env_id, theme=theme, jitter=3)
         found.append(env.reset(seed=1)[0])

@@ -32,6 +32,7 @@ ENV_IDS: tuple[str, ...] = (
     _register("EZPoints", "vlbench.tasks.ez_points"),
     _register("Points24", "vlbench.tasks.points24"),
     _register("Blackjack", "vlbench.tasks.blackjack"),
+    _register("ALFWorld", "vlbench.tasks.alfworld"),
 )
 """The ids of the benchmark, in the order of its tables."""
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypedDict, TypeVar
 
 import gymnasium
 import numpy as np
@@ -97,6 +97,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 4}
+    about: ClassVar[Mapping[str, str]] = {}
+    """What `bounds.json` says besides bounds: `label` and more; see `vlbench.instances`."""
 
     def __init__(
         self,
@@ -186,8 +188,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
             )
         if self._over:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset() first")
-        read = _read_again if len(reply) <= LONGEST_REMEMBERED else parse
-        parsed = read(reply, self.vocabulary)
+        parsed = self.read(reply)
         action = parsed.action
         illegal = action is not None and action not in self._legal
         self._turn += 1
@@ -241,6 +242,10 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     def vocabulary(self) -> tuple[str, ...]:
         """The action texts that a reply may name in this state; whether they are legal is apart."""
         return self.game.vocabulary
+
+    def read(self, reply: str) -> Parsed:
+        """Read the action out of a reply to the current state."""
+        return read_among(reply, self.vocabulary)
 
     @property
     def legal(self) -> tuple[str, ...]:
@@ -340,6 +345,11 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 
             self._window = Window(type(self).__name__)
         self._window.show(frame)
+
+
+def read_among(reply: str, actions: tuple[str, ...]) -> Parsed:
+    """Read one of these actions out of a reply."""
+    return (_read_again if len(reply) <= LONGEST_REMEMBERED else parse)(reply, actions)
 
 
 def _checked(options: Mapping[str, Any]) -> tuple[str | None, int | None]:

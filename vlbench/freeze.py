@@ -7,6 +7,7 @@ own `freeze.py`: `starts(suite)`, and `limits(suite, rows)`.
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -19,7 +20,7 @@ import numpy as np
 import vlbench
 from vlbench.env import VLEnv
 from vlbench.game import Game
-from vlbench.instances import MAX_PRESENTATION, SUITES, Bounds, hashed, task_folder
+from vlbench.instances import MAX_PRESENTATION, SUITES, Bounds, group_of, hashed, task_folder
 
 RANDOM_EPISODES = 100_000
 """Random episodes behind a floor that isn't computed exactly."""
@@ -73,21 +74,39 @@ def random_success(games: Sequence[tuple[Game[Any], str]], episodes: int) -> flo
     return successes / episodes
 
 
+def in_turn(starts: Sequence[Start]) -> list[Start]:
+    """Return starts in an order whose prefixes are fair: mixed, and all groups in turn."""
+    mixed = sorted(starts, key=lambda start: hashed(json.dumps(asdict(start))))
+    earlier: Counter[str] = Counter()
+    turns = []
+    for start in mixed:
+        group = group_of(start.instance)
+        turns.append((earlier[group], group, start))
+        earlier[group] += 1
+    return [start for _, _, start in sorted(turns, key=lambda turn: turn[:2])]
+
+
 def freeze(env_id: str) -> None:
     """Write a task's sets and bounds."""
     folder = Path(str(task_folder(env_id)))
     task: TaskFreeze = import_module(f"vlbench.tasks.{folder.name}.freeze")
     bounds: dict[str, Any] = {}
     for suite in SUITES:
-        starts = sorted(task.starts(suite), key=lambda s: hashed(json.dumps(asdict(s))))
-        lines = [json.dumps({**asdict(start), "frame": _frame(env_id, start)}) for start in starts]
-        (folder / f"{suite}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+        starts = in_turn(task.starts(suite))
+        write_rows(folder / f"{suite}.jsonl", env_id, starts)
         bounds[suite] = asdict(task.limits(suite, starts))
-        print(f"{env_id} {suite}: {len(lines)} rows, {bounds[suite]}", file=sys.stderr)
-    game = gymnasium.make(env_id).unwrapped
-    assert isinstance(game, VLEnv)
-    bounds["held_out"] = game.game.held_out
+        print(f"{env_id} {suite}: {len(starts)} rows, {bounds[suite]}", file=sys.stderr)
+    env = gymnasium.make(env_id).unwrapped
+    assert isinstance(env, VLEnv)
+    bounds["held_out"] = env.game.held_out
+    bounds |= env.about
     (folder / "bounds.json").write_text(json.dumps(bounds, indent=2) + "\n", "utf-8")
+
+
+def write_rows(path: Path, env_id: str, starts: Sequence[Start]) -> None:
+    """Write a set, each row with the sha256 of its first frame."""
+    lines = [json.dumps({**asdict(start), "frame": _frame(env_id, start)}) for start in starts]
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
 
 def _frame(env_id: str, start: Start) -> str:

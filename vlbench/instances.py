@@ -7,10 +7,12 @@ that it is the same on every machine and under every version of numpy.
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -51,14 +53,31 @@ SPLIT_KEY = "vlbench-v0"
 """Key of the split; chosen once, before anything was scored."""
 
 
+def group_of(instance: str) -> str:
+    """Return the group in which an instance is scored apart; "" where its task has none.
+
+    An instance is named "<task>/<start>", or "<task>/<group>/<unit>-<number>" where many starts
+    share what must not be torn apart by a split: ALFWorld's types of tasks, and its floor plans.
+    """
+    parts = instance.split("/")
+    return parts[1] if len(parts) == 3 else ""
+
+
+def unit_of(instance: str) -> str:
+    """Return what is held out whole: the instance itself, or "<task>/<unit>" where it names one."""
+    task, *rest = instance.split("/")
+    return f"{task}/{rest[1].rpartition('-')[0]}" if len(rest) == 2 else instance
+
+
 def split_of(instance: str, test_share: float) -> str:
-    """Return "test" or "train", by a keyed hash of the instance.
+    """Return "test" or "train", by a keyed hash of the instance's unit.
 
     Args:
         instance: The canonical instance.
-        test_share: Share of the instances that are test instances.
+        test_share: Share of the units that are test units.
     """
-    return "test" if hashed(f"{SPLIT_KEY}|{instance}") < test_share * 2**64 else "train"
+    unit = unit_of(instance)
+    return "test" if hashed(f"{SPLIT_KEY}|{unit}") < test_share * 2**64 else "train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +136,34 @@ def _stated(env_id: str, name: str) -> str | None:
     return folder.joinpath(name).read_text("utf-8")
 
 
+def local_folder(env_id: str) -> Path | None:
+    """Return the folder of the sets that a user has frozen from data that can't be shipped.
+
+    A task that may have some names an environment variable in its `bounds.json` ("local"); the
+    folder is `vlbench` in the folder which that variable names.
+    """
+    text = _stated(env_id, "bounds.json")
+    place = os.environ.get(json.loads(text).get("local", "")) if text else None
+    return Path(place, "vlbench") if place else None
+
+
+def _local_suites(env_id: str) -> dict[str, Path]:
+    folder = local_folder(env_id)
+    found = sorted(folder.glob("*.jsonl")) if folder is not None and folder.is_dir() else []
+    return {path.stem: path for path in found if path.stem not in SUITES}
+
+
 def suites(env_id: str) -> tuple[str, ...]:
     """Return the names of an environment's frozen sets; none for one that brings no sets."""
-    return tuple(suite for suite in SUITES if _stated(env_id, f"{suite}.jsonl") is not None)
+    shipped = [suite for suite in SUITES if _stated(env_id, f"{suite}.jsonl") is not None]
+    return (*shipped, *_local_suites(env_id))
+
+
+def _suite_text(env_id: str, suite: str) -> str | None:
+    if suite in SUITES:
+        return _stated(env_id, f"{suite}.jsonl")
+    path = _local_suites(env_id).get(suite)
+    return None if path is None else path.read_text("utf-8")
 
 
 def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
@@ -128,7 +172,7 @@ def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
     Raises:
         ValueError: The environment has no such set.
     """
-    text = _stated(env_id, f"{suite}.jsonl") if suite in SUITES else None
+    text = _suite_text(env_id, suite)
     if text is None:
         raise ValueError(unknown(f"suite of {env_id}", suite, suites(env_id)))
     return tuple(Row(env_id, **json.loads(line)) for line in text.splitlines())
@@ -136,7 +180,7 @@ def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
 
 def frozen_hash(env_id: str, suite: str) -> str:
     """Return the sha256 of a frozen set's text; "" where the environment has no such set."""
-    text = _stated(env_id, f"{suite}.jsonl")
+    text = _suite_text(env_id, suite)
     return "" if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -145,6 +189,18 @@ def bounds(env_id: str, suite: str) -> Bounds | None:
     text = _stated(env_id, "bounds.json")
     stated = json.loads(text) if text else {}
     return Bounds(**stated[suite]) if suite in stated else None
+
+
+def label(env_id: str, suite: str = "") -> str:
+    """Return what must be said wherever an environment's results are shown; "" for nothing.
+
+    Args:
+        env_id: A registered id.
+        suite: The set that was played; one that the user has frozen may be labelled otherwise.
+    """
+    text = _stated(env_id, "bounds.json")
+    stated = json.loads(text) if text else {}
+    return str(stated.get("local_label" if suite in _local_suites(env_id) else "label", ""))
 
 
 def held_out(env_id: str) -> bool:

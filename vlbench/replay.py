@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium
 
 from vlbench.episodes import Episode, Recording
-from vlbench.instances import SUITES, Row, frozen_hash, frozen_rows
+from vlbench.instances import Row, frozen_rows, suites
 from vlbench.runs import RunFolder, RunHeader
 
 
@@ -116,7 +116,7 @@ def misplaced(header: RunHeader, episodes: Sequence[Episode]) -> list[Divergence
     """Return the episodes whose start isn't the row of the frozen set that they claim."""
     found = []
     for episode in episodes:
-        if header.suite not in SUITES or not frozen_hash(episode.env_id, header.suite):
+        if header.suite not in suites(episode.env_id):
             continue
         rows = frozen_rows(episode.env_id, header.suite)
         row = rows[episode.row] if 0 <= episode.row < len(rows) else None

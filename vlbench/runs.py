@@ -242,7 +242,11 @@ def _ends_with_newline(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def versions(packages: Sequence[str] = ("gymnasium", "numpy", "pillow")) -> dict[str, str]:
+PACKAGES = ("gymnasium", "numpy", "pillow", "alfworld", "textworld")
+"""Packages that what is shown may depend on."""
+
+
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Return the versions of python, vlbench and what is installed of some packages."""
     found = {"python": platform.python_version(), "vlbench": vlbench.__version__}
     for package in packages:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vlbench.episodes import CAUSES, Episode, Turn
-from vlbench.instances import bounds, held_out
+from vlbench.instances import bounds, group_of, held_out, label
 from vlbench.runs import RunHeader
 from vlbench.statistics import RESAMPLES, Interval, mean, percentiles, rate, resampled_means
 
@@ -24,6 +24,17 @@ class Attribution:
     turns: int
     regret: float
     """Sum over those turns; 0 where the environment states no values."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupScore:
+    """Success in one group of an environment's instances."""
+
+    episodes: int
+    success: float
+    success_low: float
+    success_high: float
+    """95 % interval, as in `Scorecard`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,10 @@ class Scorecard:
     usd_per_success: float | None
     seconds: float
     """Mean latency of a reply."""
+    groups: dict[str, GroupScore]
+    """Success by group of instances, e.g. ALFWorld's types of tasks; {} where a task has none."""
     notes: tuple[str, ...] = field(default=())
+    """What must be said beside these numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +152,27 @@ def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Episode]) -> S
         usd=usd,
         usd_per_success=usd / successes if usd is not None and successes else None,
         seconds=_mean([turn.reply.seconds for turn in turns]),
-        notes=() if held_out(env_id) else ("instances not held out",),
+        groups=_groups(played),
+        notes=notes(env_id, header.suite),
     )
+
+
+def notes(env_id: str, suite: str) -> tuple[str, ...]:
+    """Return what must be said wherever an environment's numbers are shown."""
+    told = label(env_id, suite), "" if held_out(env_id) else "instances not held out"
+    return tuple(filter(None, told))
+
+
+def _groups(episodes: Sequence[Episode]) -> dict[str, GroupScore]:
+    groups: dict[str, list[Episode]] = {}
+    for episode in episodes:
+        if group := group_of(episode.instance):
+            groups.setdefault(group, []).append(episode)
+    scores = {}
+    for group in sorted(groups):
+        success = success_interval(groups[group])
+        scores[group] = GroupScore(len(groups[group]), success.value, success.low, success.high)
+    return scores
 
 
 def success_interval(episodes: Sequence[Episode]) -> Interval:

@@ -78,14 +78,7 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
             seed: One seed s for s, s + 1, …, or one seed an environment.
             options: As in `VLEnv.reset`, for every environment.
         """
-        if seed is None:
-            seeds: Sequence[int | None] = [None] * self.num_envs
-        elif isinstance(seed, (int, np.integer)):
-            seeds = range(int(seed), int(seed) + self.num_envs)
-        else:
-            seeds = seed
-        if len(seeds) != self.num_envs:
-            raise ValueError(f"wanted {self.num_envs} seeds, one an environment, got {len(seeds)}")
+        seeds = self._seeds(seed)
         infos = [env.begin(s, options) for env, s in zip(self.envs, seeds, strict=True)]
         return self._observe(), self._batch(infos)
 
@@ -122,6 +115,16 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         """Close the environments."""
         for env in self.envs:
             env.close()
+
+    def _seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
+        """Return one seed an environment."""
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, (int, np.integer)):
+            return range(int(seed), int(seed) + self.num_envs)
+        if len(seed) != self.num_envs:
+            raise ValueError(f"wanted {self.num_envs} seeds, one an environment, got {len(seed)}")
+        return seed
 
     def _observe(self) -> Observations:
         for env in self.envs:

@@ -61,7 +61,7 @@ def header_of(arguments: argparse.Namespace, env_id: str, suite: str, row: Row) 
     """
     try:
         env = gymnasium.make(env_id, **row.kwargs)
-    except (TypeError, gymnasium.error.Error) as error:
+    except (ImportError, TypeError, gymnasium.error.Error) as error:
         raise ValueError(f"{env_id} can't be played: {error}") from error
     if not {"image", "text"} <= set(getattr(env.observation_space, "spaces", ())):
         raise ValueError(f'{env_id} shows no "image" and "text"; see vlbench.contract')

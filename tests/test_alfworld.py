@@ -1,0 +1,596 @@
+"""ALFWorld on the real engine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from random import Random
+
+import gymnasium
+import numpy as np
+import pytest
+from command import call
+from ids import ALFWORLD
+
+import vlbench
+from agents.evaluate import evaluate
+from agents.scripted import Random as RandomAgent
+from vlbench.episodes import Recording, Reply
+from vlbench.instances import Row, frozen_rows, label, split_of, suites
+from vlbench.nearest import unknown
+from vlbench.tasks.alfworld import game as game_module
+from vlbench.tasks.alfworld import official, shipped
+from vlbench.tasks.alfworld.distance import distances
+from vlbench.tasks.alfworld.game import AlfworldGame, FrozenGame, frozen_games
+from vlbench.tasks.alfworld.generator import KINDS, LAMP_SPOTS, generate, scenes
+from vlbench.tasks.alfworld.host import EngineError, Host
+
+needs_engine = pytest.mark.slow
+"""The engine is a heavy extra."""
+
+HEAT = "alfworld/pick_heat_then_place_in_recep/12-345"
+
+
+def env_of(**kwargs):
+    return gymnasium.make(ALFWORLD, **kwargs).unwrapped
+
+
+def games(number, seed=0):
+    """Some games, as many of each type."""
+    rng = Random(seed)
+    for i in range(number):
+        kind = KINDS[i % 6]
+        yield f"alfworld/{kind}/{rng.choice(scenes(kind))}-{rng.randrange(1000)}"
+
+
+def walk(game, instance, seed, turns):
+    """Yield (state, command, move) of a random walk."""
+    rng, state = Random(f"{instance} {seed}"), game.start(instance)
+    for _ in range(turns):
+        wise = rng.random() < 0.3  # else nothing would ever be heated
+        command = game.expert(state, 50) if wise else rng.choice(state.admissible)
+        move = game.step(state, command)
+        yield state, command, move
+        state = move.state
+        if move.terminated:
+            return
+
+
+# The engine
+
+STOCK = """
+import json, sys
+out = open(sys.argv[1], "w")  # the translator overwrites sys.argv
+import textworld
+from alfworld.agents.environment.alfred_tw_env import AlfredDemangler
+from textworld.envs.pddl import PddlEnv
+env = AlfredDemangler(PddlEnv(textworld.EnvInfos(won=True, admissible_commands=True)))
+told = []
+def tell(state):
+    facts = sorted([f.name, *(a.name for a in f.arguments)] for f in state["_facts"])
+    told.append([state.feedback, state["admissible_commands"], state["won"], facts])
+for domain, grammar, problem, commands in json.load(sys.stdin):
+    env.load({"pddl_domain": domain, "grammar": grammar, "pddl_problem": problem})
+    tell(env.reset())
+    for command in commands:
+        tell(env.step(command)[0])
+json.dump(told, out)
+"""
+
+
+@needs_engine
+def test_our_engine_says_what_the_stock_engine_says(tmp_path):
+    game, asked, ours = AlfworldGame(), [], []
+    for number, instance in enumerate(games(6, seed=5)):
+        data = game.data(instance)
+        rng = Random(instance)
+        played: list[str] = []
+        moment = game.host.play(data, ())
+        fixed = game.host.describe(data).facts
+        ours.append([moment.feedback, list(moment.commands), moment.won, moment.facts, fixed])
+        for turn in range(10):
+            odd = ("fly away", "take moon 1 from sky 1", "")[number % 3]
+            played.append(odd if turn == 7 else rng.choice(moment.commands))
+            moment = game.host.play(data, tuple(played))
+            ours.append([moment.feedback, list(moment.commands), moment.won, moment.facts, fixed])
+        asked.append([data.domain, data.grammar, data.problem, played])
+    environment = {**os.environ, "ALFWORLD_DATA": str(tmp_path)}
+    command = [sys.executable, "-c", STOCK, str(tmp_path / "told")]
+    subprocess.run(command, input=json.dumps(asked), text=True, check=True, env=environment,
+                   cwd=tmp_path, stdout=subprocess.DEVNULL)  # fmt: skip
+    theirs = json.loads((tmp_path / "told").read_text())
+    assert len(ours) == len(theirs) == 6 * 11
+    for (feedback, commands, won, facts, fixed), stock in zip(ours, theirs, strict=True):
+        assert [feedback, commands, won] == stock[:3]
+        stated = [fact for fact in stock[3] if not fact[0].startswith(("new-axiom@", "not_"))]
+        assert sorted(map(list, (*facts, *fixed))) == stated
+
+
+@needs_engine
+def test_nothing_of_the_process_or_the_home_is_touched(tmp_path):
+    program = (
+        "import os, sys; before = dict(os.environ), list(sys.argv), sys.stdout\n"
+        "import gymnasium, vlbench\n"
+        "env = gymnasium.make('vlbench/ALFWorld-v0'); env.reset(seed=0); env.step('')\n"
+        "env.step(vlbench.reply(env.unwrapped.expert()))\n"
+        "assert before == (dict(os.environ), list(sys.argv), sys.stdout)\n"
+        "assert not {'alfworld', 'textworld', 'fast_downward'} & set(sys.modules)\n"
+        "print('untouched')"
+    )
+    home, scratch = tmp_path / "home", tmp_path / "tmp"
+    home.mkdir(), scratch.mkdir()
+    environment = {
+        **os.environ, "HOME": str(home), "TMPDIR": str(scratch), "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }  # fmt: skip
+    environment.pop("ALFWORLD_DATA", None)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], env=environment,
+                          capture_output=True, text=True)  # fmt: skip
+    assert (done.stdout, done.stderr) == ("untouched\n", "")
+    assert list(home.iterdir()) == [] and list(scratch.iterdir()) == []
+
+
+@needs_engine
+@pytest.mark.parametrize(
+    ("blow", "told"), [(signal.SIGKILL, "ended by itself"), (signal.SIGSTOP, "gave no answer in 2")]
+)
+def test_an_engine_that_dies_or_hangs_is_an_error_and_the_next_one_goes_on(blow, told):
+    game = AlfworldGame(host=Host(answer=2))
+    state = game.start(HEAT)
+    after = game.step(state, "look").state
+    os.kill(game.host._running._process.pid, blow)
+    with pytest.raises(EngineError, match=told):
+        game.step(after, "inventory")
+    game.host._answer = 60
+    assert game.step(after, "inventory").state.told[-1] == "You are not carrying anything."
+    game.host.close()
+
+
+@needs_engine
+def test_an_episode_whose_engine_dies_is_errored_and_the_run_goes_on(tmp_path):
+    class Murderer(RandomAgent):
+        def choose(self, env):
+            if env.presentation.instance == rows[1].instance:
+                os.kill(env.game.host._running._process.pid, signal.SIGKILL)
+            return env.expert()
+
+    rows = frozen_rows(ALFWORLD, "test")[:3]
+    run = evaluate(Murderer(), ALFWORLD, episodes=3, concurrency=1, out=tmp_path)
+    assert [episode.end for episode in run.episodes] == ["terminated", "errored", "terminated"]
+    assert "ALFWorld's engine ended by itself" in run.episodes[1].error
+
+
+@needs_engine
+def test_several_environments_share_an_engine_and_stay_apart():
+    one, other = env_of(), env_of()
+    assert one.game.host is other.game.host
+    for env in (one, other):
+        env.reset(options={"instance": HEAT})
+    alone = env_of()
+    alone.game.host = Host(cursors=1)
+    alone.reset(options={"instance": HEAT})
+    rng = Random(1)
+    for _ in range(20):
+        reply = vlbench.reply(rng.choice(one.legal))
+        told = one.step(reply)
+        other.step(vlbench.reply(rng.choice(other.legal)))
+        assert told[4] == alone.step(reply)[4] and told[0]["text"] == alone.text
+    alone.game.host.close()
+
+
+# The games
+
+
+@needs_engine
+def test_every_generated_game_is_sound():
+    game = AlfworldGame()
+    for instance in games(24, seed=1):
+        room, state = game.room(instance), game.start(instance)
+        assert not state.won and room.met(state.world) < room.conditions
+        assert len({spot.location for spot in room.spots}) == len(room.spots)
+        assert max(Counter(spot.kind for spot in room.spots).values()) <= 6
+        assert len(state.world.lies) == len(room.items) == 18
+        for thing, place in state.world.lies:
+            if thing.startswith("desklamp"):
+                assert room.spot[place].kind in {kind.lower() for kind in LAMP_SPOTS}
+        for spot in room.spots:  # nowhere can something be gone to that isn't
+            assert f"go to {spot.name}" in state.admissible
+        assert not any(command.startswith("slice") for command in state.admissible)
+
+
+@needs_engine
+def test_hidden_things_start_behind_doors_and_rooms_hold_as_much_as_asked():
+    game = AlfworldGame(objects=36, hidden=True)
+    behind = 0
+    for instance in games(18, seed=2):
+        room, state = game.room(instance), game.start(instance)
+        copies = Counter(item.kind for item in room.items)
+        full = all(
+            copies[kind] == 3 for kind in copies if kind not in (room.goal.target, "desklamp")
+        )
+        assert len(room.items) == 36 or full  # a small room has few kinds of things
+        places = [room.spot[state.world.place_of[item.name]] for item in room.targets]
+        could = any(
+            spot.openable and spot.kind != room.goal.parent
+            and (spot.kind, room.goal.target) in room.fits
+            for spot in room.spots
+        )  # fmt: skip
+        assert all(place.openable for place in places) == could
+        behind += could
+    assert behind > 6
+
+
+@needs_engine
+def test_games_depend_on_nothing_but_their_name_and_difficulty():
+    one = generate(KINDS[3], 12, 345, 18, False)
+    assert one.sha256 == generate(KINDS[3], 12, 345, 18, False).sha256
+    others = [
+        generate(KINDS[3], 12, 346, 18, False),
+        generate(KINDS[3], 13, 345, 18, False),
+        generate(KINDS[3], 12, 345, 19, False),
+        generate(KINDS[4], 12, 345, 18, False),
+    ]
+    assert len({one.sha256, *(other.sha256 for other in others)}) == 5
+
+
+@needs_engine
+def test_a_game_that_is_not_what_was_frozen_is_refused_in_one_line(monkeypatch):
+    changed = {(HEAT, 18, False): FrozenGame("0" * 64, ())}
+    monkeypatch.setattr(game_module, "frozen_games", lambda: changed)
+    with pytest.raises(ValueError, match="isn't what it was when it was frozen") as error:
+        env_of().reset(options={"instance": HEAT})
+    assert "\n" not in str(error.value) and "alfworld 0." in str(error.value)
+
+
+@needs_engine
+@pytest.mark.parametrize(
+    ("instance", "told"),
+    [
+        ("alfworld/pick_heat_then_place/12-3", 'did you mean "pick_heat_then_place_in_recep"'),
+        ("alfworld/pick_heat_then_place_in_recep/212-3", "is played in the floor plans 1, 2"),
+        ("alfworld/pick_heat_then_place_in_recep/12-03", "with a number from 0 to 999999"),
+        ("alfworld/pick_heat_then_place_in_recep/12", "with a number from 0 to 999999"),
+        ("points24/3-3-8-8", "wanted one like"),
+    ],
+)
+def test_a_wrong_instance_is_told_in_one_line(instance, told):
+    with pytest.raises(ValueError) as error:
+        env_of().reset(options={"instance": instance})
+    assert told in str(error.value) and "\n" not in str(error.value)
+
+
+@needs_engine
+def test_the_frozen_ways_lead_to_their_goals_and_none_is_shorter_than_the_experts():
+    known = frozen_games()
+    rows = [*frozen_rows(ALFWORLD, "test"), *frozen_rows(ALFWORLD, "ood")]
+    assert len(known) == len(rows)
+    for row in [*rows[:6], *rows[-6:]]:
+        game = AlfworldGame(row.kwargs.get("objects", 18), row.kwargs.get("hidden", False))
+        plan = known[row.instance, game.objects, game.hidden].plan
+        state = game.start(row.instance)
+        assert distances(game.room(row.instance), state.world)[-1] <= len(plan)
+        for command in plan:
+            state = game.step(state, command).state
+        assert state.won
+
+
+@needs_engine
+def test_splits_hold_out_whole_floor_plans():
+    for split in ("train", "test"):
+        env = env_of(split=split)
+        for seed in range(6):
+            instance = env.reset(seed=seed)[1]["instance"]
+            assert split_of(instance, 0.2) == split
+
+
+# What the expert thinks ahead with
+
+
+@needs_engine
+def test_rooms_change_as_the_engine_says():
+    game = AlfworldGame()
+    seen = Counter()
+    for instance in games(18, seed=3):
+        room = game.room(instance)
+        for state, command, move in walk(game, instance, 0, 40):
+            assert room.after(state.world, command) == move.state.world, (instance, command)
+            assert (move.state.met == room.conditions) == move.state.won
+            seen[command.split()[0]] += 1
+    assert {"go", "open", "take", "move", "heat", "cool", "clean", "use"} <= set(seen)
+
+
+@needs_engine
+def test_the_expert_wins_from_wherever_a_game_was_left():
+    game = AlfworldGame()
+    for instance in games(12, seed=4):
+        room, rng, state = game.room(instance), Random(instance), game.start(instance)
+        for _ in range(25):
+            state = game.step(state, rng.choice(state.admissible)).state
+            if state.won:
+                break
+        if state.won:
+            continue
+        turns = distances(room, state.world)[-1]
+        for left in range(turns, 0, -1):
+            values = game.values(state, left)
+            assert max(values.values()) == 50 + (room.conditions - state.met) / room.conditions
+            state = game.step(state, game.expert(state, left)).state
+            assert state.won == (left == 1)
+
+
+@needs_engine
+def test_values_count_what_the_turns_left_allow():
+    game = AlfworldGame()
+    state, room = game.start(HEAT), game.room(HEAT)
+    away = distances(room, state.world)
+    assert away == (0, *sorted(away[1:])) and away[3] >= 6
+    best = {turns: max(game.values(state, turns).values()) for turns in range(1, away[3] + 1)}
+    for turns, value in best.items():
+        most = max(met for met, distance in enumerate(away) if distance <= turns)
+        assert value == pytest.approx(most / 3 + 50 * (most == 3))
+
+
+@needs_engine
+def test_rewards_are_fifty_and_the_change_of_the_rate():
+    env = env_of()
+    env.reset(options={"instance": HEAT})
+    rewards = {}
+    while not env._over:
+        command = env.expert()
+        rewards[command.split()[0]] = env.step(vlbench.reply(command))[1]
+    assert rewards["heat"] == pytest.approx(1 / 3) and rewards["take"] == rewards["go"] == 0
+    assert rewards["move"] == pytest.approx(50 + 2 / 3)
+
+
+@needs_engine
+def test_the_heuristic_wins_by_looking_around():
+    env = env_of()
+    won = 0
+    for instance in games(12, seed=6):
+        env.reset(options={"instance": instance})
+        while not env._over:
+            _, reward, *_ = env.step(vlbench.reply(env.heuristic()))
+        won += reward > 40
+    assert won >= 11
+
+
+# Commands and texts
+
+
+@needs_engine
+def test_cabinet_10_is_not_cabinet_1_and_both_spellings_of_move_are_understood():
+    env = env_of()
+    env.reset(options={"instance": HEAT})
+    assert "go to cabinet 1" in env.vocabulary and "go to cabinet 10" not in env.vocabulary
+    assert env.step(vlbench.reply("go to cabinet 10"))[4]["status"] == "unknown"
+    assert env.step(vlbench.reply("go to cabinet"))[4]["status"] == "unknown"
+    assert env.step(vlbench.reply("Go to Cabinet 1"))[4]["action"] == "go to cabinet 1"
+    env.reset(options={"instance": HEAT})
+    while not (move := env.expert()).startswith("move"):
+        env.step(vlbench.reply(move))
+    put = "put" + move[4:].replace(" to ", " in/on ")
+    assert move in env.vocabulary and put not in env.vocabulary
+    _, reward, terminated, _, info = env.step(vlbench.reply(put))
+    assert terminated and reward > 50 and info["action"] == move and info["status"] == "ok"
+
+
+def told_alike(**kwargs):
+    """Return the texts of two states of one goal and one way that differ in what is seen."""
+    env = env_of(**kwargs)
+    seen: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for number in range(400):
+        env.reset(options={"instance": f"alfworld/pick_and_place_simple/402-{number}"})
+        goal = env._state.told[0]
+        env.step(vlbench.reply("go to toilet 1"))
+        visible = env._facts["visible"]
+        if goal in seen and seen[goal][1] != visible:
+            return seen[goal][0], env.text
+        seen.setdefault(goal, (env.text, visible))
+    raise AssertionError("no two such states")
+
+
+@needs_engine
+def test_under_none_the_text_does_not_tell_what_the_picture_shows():
+    one, other = told_alike(text_obs="none")
+    assert one == other and "go to toilet 1" in one and "You are in the middle" in one
+    one, other = told_alike(text_obs="feedback")
+    assert one != other
+
+
+@needs_engine
+def test_the_text_tells_the_intro_the_last_commands_and_what_is_admissible():
+    env = env_of(memory=2)
+    env.reset(options={"instance": HEAT})
+    assert "Commands given so far: 0." in env.text and '"go to cabinet 1", ' in env.text
+    for command in ("look", "inventory", "go to fridge 1"):
+        env.step(vlbench.reply(command))
+    assert "Looking quickly around you, you see a cabinet" in env.text
+    assert "Your last 2 commands, and what came of them:\n> inventory\nYou are not" in env.text
+    assert "> go to fridge 1\nYou arrive at fridge 1. The fridge 1 is closed." in env.text
+    assert "> look" not in env.text and '"open fridge 1"' in env.text
+    assert env.text.count("Your task is to: ") == 1 and "$" not in env.text
+    facts = env_of(prompt="cot_facts", text_obs="none")
+    facts.reset(options={"instance": HEAT})
+    facts.step(vlbench.reply("go to fridge 1"))
+    shown = "you stand at the fridge 1; the fridge 1 is closed; in your hand is nothing."
+    assert f"The image shows this: {shown}" in facts.text
+
+
+@needs_engine
+def test_a_closed_receptacle_shows_nothing():
+    game = AlfworldGame()
+    for instance in games(6, seed=7):
+        for _, _, move in walk(game, instance, 2, 25):
+            for place in move.state.scene.places:
+                if place.contents is not None:
+                    assert place.name == move.state.scene.at
+                    assert place.opened or not place.openable
+
+
+@needs_engine
+def test_claims_are_held_against_the_scene():
+    env = env_of()
+    env.reset(options={"instance": HEAT})
+    right = {"location": "middle of the room", "holding": "Nothing"}
+    assert env.claims(right).perception is True
+    assert env.claims({**right, "holding": "egg 1"}).perception is False
+    assert env.claims({}).perception is None and env.claims({"location": 3}).perception is None
+
+
+@needs_engine
+def test_samples_and_the_random_player_command_what_is_admissible():
+    env = env_of()
+    env.reset(seed=3)
+    assert env.action_space == env_of().action_space
+    for _ in range(10):
+        assert RandomAgent().choose(env) in env.legal
+        status = env.step(env.action_space.sample())[4]["status"]
+        assert status == "ok"
+
+
+@needs_engine
+def test_a_reply_that_cannot_be_read_leaves_the_engine_alone():
+    env = env_of()
+    env.reset(seed=3)
+    before = env.state_hash()
+    for reply in ("", "go to fridge 1", vlbench.reply("fly away")):
+        _, reward, *_ = env.step(reply)
+        assert reward == -1 and env.state_hash() == before
+
+
+# Runs
+
+
+@needs_engine
+def test_a_run_is_scored_by_type_and_labelled(tmp_path, capsys):
+    run = evaluate("expert", ALFWORLD, episodes=12, out=tmp_path)
+    (card,) = run.scorecards
+    assert card.notes == ("generated games, schematic pictures",)
+    assert set(card.groups) == set(KINDS) and card.success == 1
+    assert all(group.episodes == 2 and group.success == 1 for group in card.groups.values())
+    code, out, _ = call(tmp_path, "agents.evaluate", "--agent", "expert", "--env", "ALFWorld",
+                        "--episodes", "6", "--out", "again")  # fmt: skip
+    assert code == 0 and "generated games, schematic pictures: vlbench/ALFWorld-v0" in out
+    assert "by type: look_at_obj_in_light 100.0 % of 1" in out
+
+
+@needs_engine
+def test_gymnasiums_async_vector_env_plays_it_too():
+    envs = gymnasium.make_vec(ALFWORLD, num_envs=2, vectorization_mode="async",
+                              vector_kwargs={"shared_memory": False})  # fmt: skip
+    alone = env_of()
+    observations, _ = envs.reset(seed=5)
+    assert np.array_equal(observations["image"][0], alone.reset(seed=5)[0]["image"])
+    observations, *_ = envs.step([vlbench.reply("look")] * 2)
+    assert observations["text"][0] == alone.step(vlbench.reply("look"))[0]["text"]
+    envs.close()
+
+
+def test_without_the_extra_it_is_skipped_in_one_line_and_named_outright_an_error(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(shipped, "PARTS", {"no_such_module": "alfworld"})
+    told = r'ALFWorld needs its engine \(alfworld missing\): pip install "vlbench\[alfworld\]"'
+    with pytest.raises(ImportError, match=told):
+        gymnasium.make(ALFWORLD)
+    run = evaluate("expert", "*L*", episodes=1, out=tmp_path)
+    assert [skip.env for skip in run.skipped] == [ALFWORLD]
+    assert run.skipped[0].reason.startswith("ALFWorld needs its engine")
+    with pytest.raises(ValueError, match=f"{ALFWORLD} can't be played: ALFWorld needs"):
+        evaluate("expert", ALFWORLD, episodes=1, out=tmp_path / "named")
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "told"),
+    [
+        ({"objects": 2}, "objects must be an integer of at least 3"),
+        ({"objects": 61}, "objects must be at most 60"),
+        ({"hidden": 1}, "hidden must be a bool"),
+        ({"text_obs": "ful"}, 'did you mean "full"'),
+        ({"memory": -1}, "memory must be an integer of at least 0"),
+        ({"lables": "names"}, 'did you mean "labels"'),
+    ],
+)
+@needs_engine
+def test_wrong_arguments_are_told_in_one_line(kwargs, told):
+    with pytest.raises(ValueError) as error:
+        env_of(**kwargs)
+    assert told in str(error.value) and "\n" not in str(error.value)
+
+
+# The official games
+
+
+@pytest.fixture
+def official_data(tmp_path, monkeypatch):
+    """A folder in the official format, with games of our own."""
+    data = tmp_path / "data"
+    for number, kind in enumerate(KINDS):
+        made = generate(kind, scenes(kind)[number], number, 18, False)
+        goal = made.goal
+        wanted = {
+            "object_target": goal.target.capitalize(), "parent_target": goal.parent.capitalize(),
+            "toggle_target": goal.toggle.capitalize(), "mrecep_target": "", "object_sliced": False,
+        }  # fmt: skip
+        split = ("valid_seen", "valid_unseen")[number % 2]
+        name = f"{kind}-{goal.target}-None-{goal.parent or goal.toggle}-{made.scene}"
+        folder = data / "json_2.1.1" / split / name / f"trial_T2019_{number}"
+        folder.mkdir(parents=True)
+        texts = {"pddl_domain": made.domain, "grammar": made.grammar, "pddl_problem": made.problem}
+        (folder / "game.tw-pddl").write_text(json.dumps({**texts, "solvable": True}))
+        trial = {"task_type": kind, "pddl_params": wanted}
+        (folder / "traj_data.json").write_text(json.dumps(trial))
+    monkeypatch.setenv("ALFWORLD_DATA", str(data))
+    official._trials.cache_clear()
+    official._hashes.cache_clear()
+    return data
+
+
+@needs_engine
+def test_official_games_are_suites_of_their_own(official_data, tmp_path):
+    assert suites(ALFWORLD) == ("test", "ood")
+    assert official.main() == 0
+    assert suites(ALFWORLD) == ("test", "ood", "official_seen", "official_unseen")
+    run = evaluate("expert", "all", suite="official_seen", out=tmp_path / "run")
+    (card,) = run.scorecards
+    assert card.success == 1 and card.episodes == 3 and card.suite == "official_seen"
+    assert card.notes == ("official games, schematic pictures",)
+    assert label(ALFWORLD, "test") == "generated games, schematic pictures"
+    assert len(run.skipped) == 4 and "unknown suite" in run.skipped[0].reason
+    assert len(run.header.frozen_hashes[ALFWORLD]) == 64 and card.normalized is None
+
+
+@needs_engine
+def test_damaged_or_missing_official_games_are_told_in_one_line(official_data, capsys, monkeypatch):
+    assert official.main() == 0
+    row = frozen_rows(ALFWORLD, "official_seen")[0]
+    place = official._trials(official.games_folder())[row.instance]
+    text = (place / "game.tw-pddl").read_text()
+    changed = text.replace("Your task is to: ", "Your task is to: please ")
+    for damage, told in ((changed, "isn't what it was when it was frozen"), ("{", "can't be read"),
+                         ("{}", "is damaged: no 'pddl_domain'")):  # fmt: skip
+        (place / "game.tw-pddl").write_text(damage)
+        with pytest.raises(ValueError) as error:
+            Recording(gymnasium.make(ALFWORLD), Row(ALFWORLD, {}, row.instance, 0))
+        assert told in str(error.value) and "\n" not in str(error.value)
+    monkeypatch.delenv("ALFWORLD_DATA")
+    capsys.readouterr()
+    assert official.main() == 2
+    assert "no official games: $ALFWORLD_DATA isn't set" in capsys.readouterr().err
+
+
+def test_the_hint_of_an_unknown_name_is_the_nearest():
+    assert "pick_two" in unknown("type of task", "pick_two_obj", KINDS)
+
+
+@needs_engine
+def test_an_episode_is_recorded_and_replayed():
+    row = frozen_rows(ALFWORLD, "test")[0]
+    recording = Recording(gymnasium.make(ALFWORLD, **row.kwargs), row)
+    while not recording.end:
+        env = recording.env.unwrapped
+        turn = recording.play(Reply(vlbench.reply(env.expert(), location=env._state.scene.at)))
+        assert turn.regret == pytest.approx(0) and turn.strict
+    assert recording.success

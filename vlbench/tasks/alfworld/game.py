@@ -1,0 +1,276 @@
+"""ALFWorld's rules: the engine's, counted in rewards."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from vlbench.game import Move, checked_int, instance_body
+from vlbench.nearest import unknown
+from vlbench.tasks.alfworld import official
+from vlbench.tasks.alfworld.distance import distances
+from vlbench.tasks.alfworld.generator import HIDDEN, KINDS, OBJECTS, GameData, generate, scenes
+from vlbench.tasks.alfworld.host import Host, Moment, shared_host
+from vlbench.tasks.alfworld.room import Room, World
+from vlbench.tasks.alfworld.scene import Scene
+from vlbench.tasks.alfworld.shipped import check_installed, engine_versions
+
+WON = 50.0
+"""Reward of reaching the goal, besides the change of the rate of its conditions."""
+
+MAX_SEED = 10**6
+"""Games of a type and a floor plan are numbered 0..MAX_SEED−1."""
+
+MOST_OBJECTS = 60
+
+EXAMPLE = "alfworld/pick_heat_then_place_in_recep/12-345"
+
+KEPT = 64
+"""Games that stay read."""
+
+
+@dataclass(frozen=True)
+class AlfworldState:
+    """What the engine said to the commands so far, and what holds now."""
+
+    instance: str
+    commands: tuple[str, ...]
+    told: tuple[str, ...]
+    """The intro, and the feedback to each command."""
+    admissible: tuple[str, ...]
+    world: World
+    met: int
+    """How many of the goal's conditions hold."""
+    won: bool
+    scene: Scene
+    """What a picture may show."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenGame:
+    """What is known of a game since the frozen sets were made."""
+
+    sha256: str
+    plan: tuple[str, ...]
+    """A way to the goal, played to its end when the set was frozen."""
+
+
+@lru_cache(maxsize=1)
+def frozen_games() -> Mapping[tuple[str, int, bool], FrozenGame]:
+    """Return the games of the frozen sets, by (instance, objects, hidden)."""
+    source = files(__package__).joinpath("games.jsonl")
+    rows = [json.loads(line) for line in source.read_text("utf-8").splitlines()]
+    return {
+        (row["instance"], row["objects"], row["hidden"]): FrozenGame(
+            row["sha256"], tuple(row["plan"])
+        )
+        for row in rows
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    game: GameData
+    room: Room
+
+
+class AlfworldGame:
+    """The rules of ALFWorld.
+
+    States are pure data, as in every game: the engine plays a state's commands from the game's
+    beginning, or goes on from where it stands (see `host`).
+
+    Args:
+        objects: How many things lie in a generated room.
+        hidden: Whether the goal's objects start in closed receptacles, where they can.
+        host: The engine; by default the one that this process's environments share.
+
+    Raises:
+        ImportError: The engine isn't installed.
+        ValueError: An argument is out of range.
+    """
+
+    name = "alfworld"
+    vocabulary: tuple[str, ...] = ("help", "inventory", "look")
+    """The commands that every state allows; each state has more."""
+    max_turns = 50
+    held_out = True
+    test_share = 0.2
+
+    def __init__(
+        self, objects: int = OBJECTS, hidden: bool = HIDDEN, host: Host | None = None
+    ) -> None:
+        check_installed()
+        if not isinstance(hidden, bool):
+            raise ValueError(f"hidden must be a bool, got {hidden!r}")
+        self.objects = checked_int("objects", objects, 3)
+        if self.objects > MOST_OBJECTS:
+            raise ValueError(f"objects must be at most {MOST_OBJECTS}, got {objects}")
+        self.hidden = hidden
+        self.host = host or shared_host()
+        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
+        self._foreseen: dict[tuple[str, tuple[str, ...]], Moment] = {}
+
+    def deal(self, rng: np.random.Generator) -> str:
+        """Draw a type, a floor plan where it can be played, and a number, all uniformly."""
+        kind = KINDS[int(rng.integers(len(KINDS)))]
+        plans = scenes(kind)
+        scene = plans[int(rng.integers(len(plans)))]
+        return f"{self.name}/{kind}/{scene}-{int(rng.integers(MAX_SEED))}"
+
+    def start(self, instance: str) -> AlfworldState:
+        """Start a game.
+
+        Raises:
+            ValueError: The instance names no game, or one that isn't what it was when the sets were
+                frozen.
+            EngineError: The engine failed.
+        """
+        loaded = self._load(instance)
+        return self._state(instance, loaded, (), (), self._moment(loaded.game, ()))
+
+    def legal(self, state: AlfworldState) -> tuple[str, ...]:
+        """Return the admissible commands, sorted."""
+        return state.admissible
+
+    def step(self, state: AlfworldState, action: str) -> Move[AlfworldState]:
+        """Play a command: 50 for reaching the goal, and the change of the rate of its conditions.
+
+        Raises:
+            EngineError: The engine failed.
+        """
+        loaded = self._load(state.instance)
+        commands = (*state.commands, action)
+        moment = self._moment(loaded.game, commands)
+        after = self._state(state.instance, loaded, commands, state.told, moment)
+        reward = (after.met - state.met) / loaded.room.conditions + WON * after.won
+        return Move(after, reward, terminated=after.won, success=after.won)
+
+    def values(self, state: AlfworldState, turns: int) -> Mapping[str, float]:
+        """Return the best return that can follow each command.
+
+        50 and all conditions that don't hold yet where the goal can be reached in the turns left;
+        elsewhere the most conditions that can hold by then, less those that hold now.
+        """
+        return {command: hope.worth for command, hope in self._hopes(state, turns).items()}
+
+    def expert(self, state: AlfworldState, turns: int) -> str:
+        """Return the command of the largest value; among these, the one nearest to what it hopes.
+
+        Commands that are equal in this too are taken in their order.
+        """
+        hopes = self._hopes(state, turns)
+        return max(hopes, key=lambda command: (hopes[command].worth, -hopes[command].distance))
+
+    def room(self, instance: str) -> Room:
+        """Return what never changes in a game."""
+        return self._load(instance).room
+
+    def data(self, instance: str) -> GameData:
+        """Return a game as the engine loads it.
+
+        Raises:
+            ValueError: The instance names no game, or one that has changed.
+        """
+        body = instance_body(instance, self.name, EXAMPLE)
+        kind, _, rest = body.partition("/")
+        scene, _, number = rest.partition("-")
+        if kind not in KINDS:
+            raise ValueError(unknown("type of task", kind, KINDS) + f' in "{instance}"')
+        if number.startswith("T"):
+            return official.game(instance)
+        plans = scenes(kind)
+        if not scene.isdecimal() or scene not in map(str, plans):
+            raise ValueError(
+                f'unknown instance "{instance}": {kind} is played in the floor plans '
+                f'{", ".join(map(str, plans))}; wanted one like "{EXAMPLE}"'
+            )
+        if not number.isdecimal() or len(number) > 6 or str(int(number)) != number:
+            raise ValueError(
+                f'unknown instance "{instance}"; wanted "alfworld/<type>/<floor plan>-<number>" '
+                f'with a number from 0 to {MAX_SEED - 1}, like "{EXAMPLE}"'
+            )
+        game = generate(kind, int(scene), int(number), self.objects, self.hidden)
+        frozen = frozen_games().get((instance, self.objects, self.hidden))
+        if frozen is not None and frozen.sha256 != game.sha256:
+            raise ValueError(
+                f'the game "{instance}" isn\'t what it was when it was frozen (sha256 '
+                f"{game.sha256[:12]}…, not {frozen.sha256[:12]}…): {engine_versions()} here makes "
+                "other games; install the versions that the set belongs to"
+            )
+        return game
+
+    def foresee(self, state: AlfworldState, action: str) -> AlfworldState:
+        """Ask the engine now for what a command will do; the next `step` needn't wait."""
+        loaded = self._load(state.instance)
+        commands = (*state.commands, action)
+        moment = self.host.play(loaded.game, commands)
+        self._foreseen = {(loaded.game.sha256, commands): moment}
+        return self._state(state.instance, loaded, commands, state.told, moment)
+
+    def _moment(self, game: GameData, commands: tuple[str, ...]) -> Moment:
+        foreseen = self._foreseen.pop((game.sha256, commands), None)
+        return foreseen or self.host.play(game, commands)
+
+    def _load(self, instance: str) -> _Loaded:
+        if instance not in self._loaded:
+            game = self.data(instance)
+            room = Room.read(game.scene, game.goal, self.host.describe(game))
+            self._loaded[instance] = _Loaded(game, room)
+            if len(self._loaded) > KEPT:
+                self._loaded.popitem(last=False)
+        return self._loaded[instance]
+
+    @staticmethod
+    def _state(
+        instance: str,
+        loaded: _Loaded,
+        commands: tuple[str, ...],
+        told: tuple[str, ...],
+        moment: Moment,
+    ) -> AlfworldState:
+        room = loaded.room
+        world = room.world(moment.facts)
+        walks = [command.removeprefix("go to ") for command in commands if command[:3] == "go "]
+        scene = room.scene_of(world, walks[-1] if walks else "")
+        return AlfworldState(
+            instance, commands, (*told, moment.feedback), moment.commands, world,
+            room.met(world), moment.won, scene,
+        )  # fmt: skip
+
+    def _hopes(self, state: AlfworldState, turns: int) -> dict[str, "_Hope"]:
+        room = self._load(state.instance).room
+        return {
+            command: _hope(room, state, room.after(state.world, command), turns - 1)
+            for command in state.admissible
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what was read behind, and the shared engine."""
+        host = None if self.host is shared_host() else self.host
+        return {"objects": self.objects, "hidden": self.hidden, "host": host}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Rebuild with nothing read."""
+        self.__init__(**state)  # type: ignore[misc]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hope:
+    """The best that a command leaves."""
+
+    worth: float
+    distance: int
+    """Commands from after this one to there."""
+
+
+def _hope(room: Room, state: AlfworldState, after: World, left: int) -> _Hope:
+    away = distances(room, after)
+    most = max(met for met, distance in enumerate(away) if distance <= left)
+    goal = most == room.conditions
+    return _Hope((most - state.met) / room.conditions + WON * goal, away[most])

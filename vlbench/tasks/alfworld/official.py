@@ -1,0 +1,159 @@
+"""The official games, for those who have downloaded them to `$ALFWORLD_DATA`.
+
+Their instances end in a trial's name: `alfworld/<type>/<floor plan>-T20190906_190325_123456`. They
+make frozen sets of their own names, on the user's machine (their data can't be shipped):
+
+    python -m vlbench.tasks.alfworld.official
+
+writes `official_seen` and `official_unseen` into `$ALFWORLD_DATA/vlbench`, and `--suite
+official_unseen` plays one. Another suite is another table: none puts them beside generated games.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from vlbench.freeze import Start, in_turn, presentation, write_rows
+from vlbench.tasks.alfworld.generator import KINDS, GameData, Goal
+
+DATA = "ALFWORLD_DATA"
+"""Environment variable that names the folder of the data."""
+
+GAMES = "json_2.1.1"
+"""Folder of the games in there."""
+
+SUITES = {"official_seen": "valid_seen", "official_unseen": "valid_unseen"}
+"""Our suite → the split of the data."""
+
+HASHES = "games.json"
+"""Instance → sha256 of its game, when the sets were frozen."""
+
+
+def games_folder() -> Path:
+    """Return the folder of the official games.
+
+    Raises:
+        ValueError: There is none; says how to get it.
+    """
+    named = os.environ.get(DATA, "")
+    folder = Path(named, GAMES)
+    if not named or not folder.is_dir():
+        place = f"{folder} isn't there" if named else f"${DATA} isn't set"
+        raise ValueError(f"no official games: {place}; alfworld-download fetches them")
+    return folder
+
+
+def game(instance: str) -> GameData:
+    """Return an official game.
+
+    Raises:
+        ValueError: It isn't there, is damaged, or isn't what it was when the sets were frozen.
+    """
+    folder = games_folder()
+    place = _trials(folder).get(instance)
+    if place is None:
+        raise ValueError(f'no official game "{instance}" in {folder}')
+    data, trial = (_read(place / name) for name in ("game.tw-pddl", "traj_data.json"))
+    try:
+        wanted = trial["pddl_params"]
+        goal = Goal(
+            trial["task_type"],
+            wanted["object_target"].lower(),
+            (wanted["parent_target"] or "").lower(),
+            (wanted["toggle_target"] or "").lower(),
+        )
+        texts = [data[name] for name in ("pddl_domain", "grammar", "pddl_problem")]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{place} is damaged: no {error}; download the games again") from error
+    found = GameData(scene_of(instance), goal, *texts)
+    frozen = _hashes(folder.parent / "vlbench").get(instance, found.sha256)
+    if frozen != found.sha256:
+        raise ValueError(
+            f'the game "{instance}" isn\'t what it was when it was frozen (sha256 '
+            f"{found.sha256[:12]}…, not {frozen[:12]}…); download the games again"
+        )
+    return found
+
+
+def scene_of(instance: str) -> int:
+    """Return the floor plan of "alfworld/<type>/<floor plan>-<trial>"."""
+    return int(instance.rpartition("/")[2].partition("-")[0])
+
+
+def instances(split: str) -> list[str]:
+    """Return the games of a split that can be solved, sorted."""
+    folder = games_folder()
+    return sorted(
+        instance
+        for instance, place in _trials(folder).items()
+        if place.parent.parent.name == split and _read(place / "game.tw-pddl").get("solvable")
+    )
+
+
+@lru_cache(maxsize=8)
+def _trials(folder: Path) -> Mapping[str, Path]:
+    """Return the folder of each game of the six types; movable receptacles aren't among them."""
+    found = {}
+    for path in sorted(folder.glob("*/*/trial_*/game.tw-pddl")):
+        kind, *_, scene = path.parent.parent.name.split("-")
+        apart = "movable" in str(path) or "Sliced" in str(path)
+        if kind in KINDS and not apart and path.with_name("traj_data.json").exists():
+            trial = path.parent.name.removeprefix("trial_")
+            found[f"alfworld/{kind}/{scene}-{trial}"] = path.parent
+    return found
+
+
+@lru_cache(maxsize=8)
+def _hashes(folder: Path) -> Mapping[str, str]:
+    path = folder / HASHES
+    return _read(path) if path.is_file() else {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} can't be read: {error}; download the games again") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"{path} is damaged: wanted an object; download the games again")
+    return data
+
+
+def freeze() -> None:
+    """Write the official sets.
+
+    Raises:
+        ValueError: The games aren't there, or a game is damaged.
+    """
+    folder = games_folder().parent / "vlbench"
+    folder.mkdir(exist_ok=True)
+    hashes: dict[str, str] = {}
+    for suite, split in SUITES.items():
+        names = instances(split)
+        starts = [
+            Start({"theme": "train"}, instance, presentation(suite, number))
+            for number, instance in enumerate(names)
+        ]
+        write_rows(folder / f"{suite}.jsonl", "vlbench/ALFWorld-v0", in_turn(starts))
+        hashes |= {instance: game(instance).sha256 for instance in names}
+        print(f"{folder / suite}.jsonl: {len(names)} games", file=sys.stderr)
+    (folder / HASHES).write_text(json.dumps(hashes, indent=1), "utf-8")
+    _hashes.cache_clear()
+
+
+def main() -> int:
+    """Freeze; exit 0 when done, 2 where there is nothing to freeze."""
+    try:
+        freeze()
+    except (ValueError, ImportError, OSError) as error:
+        print(f"official: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
