@@ -16,6 +16,10 @@ EPISODES = {
     "EZPoints": ("ez_points/2-10", ("2", "+")),
     "Points24": ("points24/3-3-8-8", ("8", "/", "(", "3", "-")),
     "Blackjack": ("blackjack/39", ("hit",)),
+    "ALFWorld": (
+        "alfworld/pick_heat_then_place_in_recep/12-345",
+        ("go to fridge 1", "open fridge 1", "take apple 1 from fridge 1"),
+    ),
 }
 """Task → instance and the actions before the frame."""
 
