@@ -60,9 +60,7 @@ def commands(room, world):
         yield from (f"use {thing}" for thing in here if thing.startswith("desklamp"))
         if not s.openable or s.name in world.opened:
             if not world.holding:
-                yield from (
-                    f"take {thing} from {s.name}" for thing in here if "lamp" not in thing
-                )
+                yield from (f"take {thing} from {s.name}" for thing in here if "lamp" not in thing)
             elif (s.kind, room.item[world.holding].kind) in room.fits:
                 yield f"move {world.holding} to {s.name}"
         for kind, verb in (("sinkbasin", "clean"), ("microwave", "heat"), ("fridge", "cool")):
