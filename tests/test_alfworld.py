@@ -23,6 +23,7 @@ from vlbench.nearest import unknown
 from vlbench.tasks.alfworld import game as game_module
 from vlbench.tasks.alfworld import official, shipped
 from vlbench.tasks.alfworld.distance import distances
+from vlbench.tasks.alfworld.freeze import admissible
 from vlbench.tasks.alfworld.game import AlfworldGame, FrozenGame, frozen_games
 from vlbench.tasks.alfworld.generator import KINDS, LAMP_SPOTS, generate, scenes
 from vlbench.tasks.alfworld.host import EngineError, Host
@@ -296,6 +297,7 @@ def test_rooms_change_as_the_engine_says():
         room = game.room(instance)
         for state, command, move in walk(game, instance, 0, 40):
             assert room.after(state.world, command) == move.state.world, (instance, command)
+            assert admissible(room, state.world) == list(state.admissible)
             assert (move.state.met == room.conditions) == move.state.won
             seen[command.split()[0]] += 1
     assert {"go", "open", "take", "move", "heat", "cool", "clean", "use"} <= set(seen)

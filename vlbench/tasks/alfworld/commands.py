@@ -15,7 +15,7 @@ GRAMMAR = (
     "cool (object) with (receptacle)",
     "clean (object) with (receptacle)",
     "use (object)",
-    "examine (object or receptacle)",
+    "examine (receptacle or object in hand)",
     "inventory",
     "look",
     "help",

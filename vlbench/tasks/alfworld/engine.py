@@ -28,7 +28,7 @@ from textworld.core import GameState
 from textworld.envs.pddl import PddlEnv, logic, textgen
 from textworld.logic import Action, Placeholder, Variable
 
-PREPARED = 64
+PREPARED = 32
 """Games whose translation is kept."""
 NEEDED = textworld.EnvInfos(won=True, admissible_commands=True)
 
