@@ -13,7 +13,6 @@ from agents.train.policy import Policy
 from agents.train.processes import Processes
 from vlbench import statistics
 from vlbench.instances import Row, frozen_rows
-from vlbench.parsing import parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ def _play(
         still: list[_Game] = []
         for game, reply in zip(playing, replies, strict=True):
             env: Any = game.env.unwrapped
-            read = parse(reply.text, env.vocabulary)
+            read = env.read(reply.text)
             values = env.values()
             claim = env.claims(read.fields).perception
             tally.turns += 1

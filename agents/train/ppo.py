@@ -35,7 +35,6 @@ from agents.train.rollout_buffer import Minibatch, RolloutBuffer
 from agents.train.start import Reference, build_policy, build_reference
 from agents.train.token_weights import token_weights
 from vlbench.naming import full_id
-from vlbench.parsing import parse
 
 
 @dataclass(slots=True)
@@ -72,7 +71,7 @@ def rollout(
         replies = policy.generate(prompts, generator)
         weights: list[Tensor] = []
         for env, reply in zip(envs.envs, replies, strict=True):
-            parsed = parse(reply.text, env.vocabulary)
+            parsed = env.read(reply.text)
             monitor.look(env, reply.text, parsed, len(reply.ids), reply.finished)
             weights.append(token_weights(
                 reply.ids.tolist(), reply.text, parsed.span, config.thought_weight, policy.decode
