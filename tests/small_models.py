@@ -59,7 +59,7 @@ def template(family, image):
 
 @functools.cache
 def own_tokenizer():
-    return tiny.make_tokenizer(VOCABULARY).backend_tokenizer.to_str()
+    return tiny.make_tokenizer("NumberLine,EZPoints", VOCABULARY).backend_tokenizer.to_str()
 
 
 def tokenizer_with(*special, end="</s>", **named):

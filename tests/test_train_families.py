@@ -44,7 +44,7 @@ def observations():
 
 @pytest.mark.parametrize("family", small_models.FAMILIES)
 def test_every_family_draws_and_scores_alike(family, observations):
-    policy = policy_of(family, top_p=0.9)
+    policy = policy_of(family, temperature=0.8)
     prompts = [policy.encoder.encode(observation) for observation in observations]
     drawn = policy.generate(prompts, torch.Generator().manual_seed(0))
     replies = [reply.ids for reply in drawn]

@@ -144,7 +144,7 @@ class Draw:
         ]
 
 
-class Drawing(LogitsProcessor):  # type: ignore[misc]
+class Drawing(LogitsProcessor):
     """Makes a model's own `generate` write what is drawn: the only token that is left is it."""
 
     def __init__(self, draw: Draw) -> None:

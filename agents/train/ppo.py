@@ -170,7 +170,7 @@ def update(
     names += ["kl_to_start"] if actor and reference is not None else []
     sums = dict.fromkeys([*names, "grad_norm"], 0.0)
     seen = steps = 0
-    ratio_error = None
+    ratio_error = 0.0
     policy.train()
     for _ in range(config.epochs):
         epoch_kl = epoch_seen = 0.0
@@ -179,8 +179,8 @@ def update(
             for start in range(0, len(mine), config.micro_batch):
                 batch = buffer.take(mine[start : start + config.micro_batch], policy.device)
                 terms = terms_of(policy, reference, batch, config, actor)
-                if ratio_error is None:  # nothing has been updated: the ratio is 1
-                    ratio_error = float(terms["largest_ratio_error"].detach())
+                if not steps:  # nothing has been updated: the ratio is 1
+                    ratio_error = max(ratio_error, float(terms["largest_ratio_error"].detach()))
                 (terms["loss"] / len(numbers)).backward()
                 for name in names:
                     total[name] += float(terms[name].detach())
@@ -204,7 +204,7 @@ def update(
     metrics["losses/explained_variance"] = losses.explained_variance(
         processes.columns(buffer.values), processes.columns(buffer.returns)
     )
-    metrics["losses/ratio_error"] = max(processes.gather(ratio_error or 0.0))
+    metrics["losses/ratio_error"] = max(processes.gather(ratio_error))
     metrics["losses/optimizer_steps"] = steps
     return metrics
 
