@@ -57,7 +57,7 @@ class Room:
         self.parents[name] = parent
         for receptacle in self.poses.keys() & self.things.keys():
             held = [n for n, where in self.parents.items() if where == receptacle]
-            self.things[receptacle]["receptacleObjectIds"] = held or None
+            self.things[receptacle]["receptacleObjectIds"] = held
         self.things[name]["parentReceptacles"] = [parent] if parent else None
 
     def seen(self):

@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,11 +32,14 @@ UNITY = Path(__file__).with_name("stand_in_unity.py")
 PLACE = "train/pick_and_place_simple-Book-None-Desk-304/trial_T1"
 LIGHT = "valid_unseen/look_at_obj_in_light-Book-None-DeskLamp-304/trial_T2"
 CLEAN = "valid_seen/pick_clean_then_place_in_recep-Cloth-None-BathtubBasin-419/trial_T3"
+HEAT = "train/pick_heat_then_place_in_recep-Apple-None-Fridge-14/trial_T6"
+COOL = "train/pick_cool_then_place_in_recep-Apple-None-CounterTop-14/trial_T7"
 NOT_PLAYED = (
     "train/pick_and_place_with_movable_recep-Book-Box-Desk-304/trial_T4",
     "train/pick_heat_then_place_in_recep-PotatoSliced-None-Desk-304/trial_T5",
 )
 BED, DESK, SIDE_TABLE = (-1.31, 0.69, 1.47), (-0.88, 0.0, -1.41), (-2.12, 0.46, -1.31)
+SINK = (1.10, 0.91, -1.60)
 START = {
     "action": "TeleportFull", "x": 0.0, "y": 0.9, "z": 0.0, "rotation": 0, "horizon": 30,
     "rotateOnTeleport": True,
@@ -88,6 +92,16 @@ def home(tmp_path_factory):
         patch.setenv("DISPLAY", f"127.0.0.1:{x.getsockname()[1] - 6000}")
         write_program(build(), f'exec "{sys.executable}" "{UNITY}" "$@"')
         yield home
+
+
+@pytest.fixture
+def kitchens(home):
+    """The episodes in a kitchen, which takes long to look round in: they aren't dealt elsewhere."""
+    for trial in (HEAT, COOL):
+        write_trial(home / "data", trial, Apple=SINK)
+    yield
+    for trial in (HEAT, COOL):
+        shutil.rmtree(home / "data" / "json_2.1.1" / trial)
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +217,37 @@ def test_basins_are_receptacles_and_what_stands_beside_them_is_not(shared):
         shared, "go to bathtubbasin 1", "move cloth 1 to bathtubbasin 1"
     )
     assert terminated and reward == pytest.approx(50 + 2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("trial", "treatment", "placing"),
+    [
+        (HEAT, ["go to microwave 1", "heat apple 1 with microwave 1"],
+         ["go to fridge 1", "open fridge 1", "move apple 1 to fridge 1"]),
+        (COOL, ["go to fridge 1", "cool apple 1 with fridge 1"],
+         ["go to countertop 1", "move apple 1 to countertop 1"]),
+    ],
+    ids=["heat", "cool"],
+)  # fmt: skip
+def test_things_are_heated_and_cooled(shared, kitchens, trial, treatment, placing):
+    start(shared, trial)
+    play(shared, "go to sinkbasin 1", "take apple 1 from sinkbasin 1")
+    _, reward, *_, info = play(shared, *treatment)
+    assert told(shared).startswith(f"You {treatment[1][:4]} the apple 1 using the ")
+    assert reward == pytest.approx(1 / 3) and info["facts"]["holding"] == "apple 1"
+    _, reward, terminated, *_ = play(shared, *placing)
+    assert terminated and reward == pytest.approx(50 + 2 / 3)
+
+
+def test_a_closed_receptacle_shows_nothing(shared, kitchens):
+    start(shared, HEAT)
+    *_, info = play(
+        shared, "go to sinkbasin 1", "take apple 1 from sinkbasin 1", "go to fridge 1",
+        "open fridge 1", "move apple 1 to fridge 1", "examine fridge 1",
+    )  # fmt: skip
+    assert info["facts"]["visible"] == ("apple 1",)
+    *_, info = play(shared, "close fridge 1")
+    assert info["facts"]["visible"] == ()
 
 
 def test_what_cannot_be_done_answers_and_what_is_not_offered_is_unknown(shared):
