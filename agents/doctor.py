@@ -13,12 +13,12 @@ import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from time import monotonic
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import load_env_creator
 
 from agents.agent_options import add_agent_options, agent_settings
 from agents.arguments import Parser, refuse
@@ -96,10 +96,7 @@ def examine_env(env_id: str, tell: Callable[[Finding], None]) -> bool:
 
 def _class_of(env_id: str) -> Any:
     entry_point = gymnasium.registry[env_id.rpartition(":")[2]].entry_point
-    if not isinstance(entry_point, str):
-        return entry_point
-    module, _, name = entry_point.partition(":")
-    return getattr(import_module(module), name)
+    return load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
 
 
 async def _examine(agent: Agent, found: Callable[[str, bool, str], None]) -> None:

@@ -430,6 +430,7 @@ def test_the_harness_plays_it_without_an_expert(home, tmp_path):
     assert {(turn.expert, turn.regret) for turn in episode.turns} == {("", None)}
     (card,) = run.scorecards
     assert (card.success, card.normalized, card.regret) == (0.0, None, None)
+    assert "AI2-THOR frames; untested against real Unity" in card.notes
 
 
 def test_doctor_starts_an_episode_where_nothing_is_missing(home, capsys, unity):
