@@ -25,7 +25,7 @@ from vlbench.tasks.alfworld_thor.game import ThorGame
 from vlbench.tasks.alfworld_thor.simulator import Simulator
 from vlbench.tasks.alfworld_thor.trials import any_trial, trajectory, trials
 
-CONTRACT = Path(__file__).parent / "outside" / "thor_contract.py"
+FOLDER = Path(__file__).parent / "thor"
 (THOR,) = vlbench.APART_IDS
 PACKAGES = [
     "alfworld==0.4.2", "textworld[pddl]==1.7.0", "tatsu==5.8.3", "ai2thor==2.1.0",
@@ -202,9 +202,10 @@ def test_its_class_has_no_expert():
 def test_the_adapter_keeps_its_contract_on_the_real_server_with_a_stand_in_for_unity():
     python = own_python("ai2thor-2.1.0", PACKAGES, os.environ.get("VLBENCH_THOR"))
     root = Path(vlbench.__file__).parent.parent
+    files = [str(FOLDER / name) for name in ("contract.py", "faults.py")]
     done = subprocess.run(
-        [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", str(CONTRACT)],
-        env={**os.environ, "PYTHONPATH": str(root)}, cwd=CONTRACT.parent,
+        [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
+        env={**os.environ, "PYTHONPATH": str(root)}, cwd=FOLDER,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]

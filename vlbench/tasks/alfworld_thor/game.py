@@ -119,7 +119,9 @@ class ThorPicture:
     def look(self, start: ThorState, presentation: Presentation) -> None:
         """There is nothing to choose."""
 
-    def paint(self, frame: Frame, state: ThorState, look: None, before: ThorState | None) -> None:
+    def paint(
+        self, frame: Frame, state: ThorState, look: None, shown: tuple[ThorState, None] | None
+    ) -> None:
         """Copy the frame."""
         frame[:] = state.frame
 

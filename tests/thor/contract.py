@@ -1,154 +1,24 @@
 """ALFWorldThor on ai2thor 2.1.0's own server and ALFWorld's own controller.
 
-Unity, and the X server that it would draw on, are stand-ins (`stand_in_unity.py`), the rest isn't.
 `tests/test_alfworld_thor.py` runs this file in a virtual environment of its own.
 """
 
 import json
-import os
 import pickle
 import random
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
+from trials import CLEAN, COOL, HEAT, LIGHT, NOT_PLAYED, PLACE, THOR, play, runs, start, told
 
 import vlbench
 from agents.doctor import main as doctor
 from agents.evaluate import evaluate
 from vlbench import contract
-from vlbench.tasks.alfworld.host import EngineError
-from vlbench.tasks.alfworld_thor.requirements import build, needs
-
-(THOR,) = vlbench.APART_IDS
-UNITY = Path(__file__).with_name("stand_in_unity.py")
-PLACE = "train/pick_and_place_simple-Book-None-Desk-304/trial_T1"
-LIGHT = "valid_unseen/look_at_obj_in_light-Book-None-DeskLamp-304/trial_T2"
-CLEAN = "valid_seen/pick_clean_then_place_in_recep-Cloth-None-BathtubBasin-419/trial_T3"
-HEAT = "train/pick_heat_then_place_in_recep-Apple-None-Fridge-14/trial_T6"
-COOL = "train/pick_cool_then_place_in_recep-Apple-None-CounterTop-14/trial_T7"
-NOT_PLAYED = (
-    "train/pick_and_place_with_movable_recep-Book-Box-Desk-304/trial_T4",
-    "train/pick_heat_then_place_in_recep-PotatoSliced-None-Desk-304/trial_T5",
-)
-BED, DESK, SIDE_TABLE = (-1.31, 0.69, 1.47), (-0.88, 0.0, -1.41), (-2.12, 0.46, -1.31)
-SINK = (1.10, 0.91, -1.60)
-START = {
-    "action": "TeleportFull", "x": 0.0, "y": 0.9, "z": 0.0, "rotation": 0, "horizon": 30,
-    "rotateOnTeleport": True,
-}  # fmt: skip
-
-
-def write_trial(data, trial, **lies):
-    """Write what ALFWorld reads of an official episode."""
-    kind, thing, _, target, scene = trial.split("/")[1].split("-")
-    lamp = target if target.endswith("Lamp") else ""
-    poses = [
-        {"objectName": f"{name}_1", "position": dict(zip("xyz", where, strict=True))}
-        for name, where in lies.items()
-    ]
-    folder = data / "json_2.1.1" / trial
-    folder.mkdir(parents=True)
-    folder.joinpath("traj_data.json").write_text(json.dumps({
-        "task_type": kind, "plan": {"high_pddl": [{}]}, "turk_annotations": {"anns": []},
-        "pddl_params": {
-            "object_target": thing, "parent_target": "" if lamp else target,
-            "toggle_target": lamp, "mrecep_target": "", "object_sliced": False,
-        },
-        "scene": {
-            "scene_num": int(scene), "floor_plan": f"FloorPlan{scene}", "object_poses": poses,
-            "object_toggles": [], "dirty_and_empty": True, "init_action": START,
-        },
-    }))  # fmt: skip
-
-
-def write_program(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A user's home with all that is needed."""
-    home = tmp_path_factory.mktemp("home of a user")
-    write_trial(home / "data", PLACE, Book=BED)
-    write_trial(home / "data", LIGHT, Book=BED, DeskLamp=DESK)
-    write_trial(home / "data", CLEAN, Cloth=SIDE_TABLE)
-    for trial in NOT_PLAYED:
-        write_trial(home / "data", trial, Book=BED)
-    write_program(home / "bin" / "xdpyinfo", "exit 0")  # ai2thor asks it, where there is one
-    with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as x:
-        patch.setenv("HOME", str(home))
-        patch.setenv("ALFWORLD_DATA", str(home / "data"))
-        patch.setenv("PATH", f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}")
-        patch.setenv("DISPLAY", f"127.0.0.1:{x.getsockname()[1] - 6000}")
-        write_program(build(), f'exec "{sys.executable}" "{UNITY}" "$@"')
-        yield home
-
-
-@pytest.fixture
-def kitchens(home):
-    """The episodes in a kitchen, which takes long to look round in: they aren't dealt elsewhere."""
-    for trial in (HEAT, COOL):
-        write_trial(home / "data", trial, Apple=SINK)
-    yield
-    for trial in (HEAT, COOL):
-        shutil.rmtree(home / "data" / "json_2.1.1" / trial)
-
-
-@pytest.fixture(scope="module")
-def shared(home):
-    """One environment for the tests that leave it in order."""
-    env = gymnasium.make(THOR, timeout=60).unwrapped
-    yield env
-    env.close()
-
-
-@pytest.fixture
-def unity(home):
-    """Return what gives the process id of the stand-in that was reset last."""
-    return lambda: int((home / "unity.pid").read_text())
-
-
-def runs(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2]
-    return state[0] != "Z"  # whoever adopted it may not have buried it yet
-
-
-def ends(pid, seconds=10):
-    """Whether a process ends in time."""
-    deadline = time.monotonic() + seconds
-    while runs(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not runs(pid)
-
-
-def start(env, trial):
-    return env.reset(options={"instance": f"alfworld_thor/{trial}"})
-
-
-def play(env, *commands):
-    """Give commands; return the last step."""
-    for command in commands:
-        step = env.step(vlbench.reply(command))
-        assert step[4]["status"] == "ok", step[4]["hint"]
-    return step
-
-
-def told(env):
-    return env._state.told[-1]
+from vlbench.tasks.alfworld_thor.requirements import needs
 
 
 def test_all_that_is_needed_is_found_without_importing_or_making_anything(home):
@@ -313,96 +183,9 @@ def test_it_keeps_the_contract_of_every_environment(home, check):
 
 def test_info_has_the_keys_and_types_of_every_environment(shared):
     _, info = start(shared, PLACE)
-    for told in (info, play(shared, "go to bed 1")[4], shared.step("hm")[4]):
-        assert {key: type(value) for key, value in told.items()} == contract.INFO_TYPES
-        json.dumps(told)
-
-
-def test_a_unity_that_is_killed_is_one_clear_error_at_once_and_the_next_reset_starts_another(
-    shared, unity
-):
-    start(shared, PLACE)
-    killed = unity()
-    os.kill(killed, signal.SIGKILL)
-    begun = time.monotonic()
-    with pytest.raises(EngineError, match=r"ended by itself.*exited with -9"):
-        play(shared, "go to bed 1")
-    assert time.monotonic() - begun < 10  # the deadline is 60
-    with pytest.raises(EngineError, match="isn't running any more"):
-        play(shared, "go to bed 2")
-    start(shared, PLACE)
-    assert unity() != killed and play(shared, "go to bed 1")[1] == 0.0
-
-
-def test_a_unity_that_leaves_without_complaint_is_an_error_too(shared, unity):
-    start(shared, PLACE)
-    os.kill(unity(), signal.SIGTERM)
-    with pytest.raises(EngineError, match="Unity ended by itself: exit code 0"):
-        play(shared, "go to bed 1")
-
-
-def test_a_unity_that_hangs_is_an_error_at_the_deadline_and_is_killed(shared, unity):
-    start(shared, PLACE)
-    os.kill(unity(), signal.SIGSTOP)
-    shared.game.simulator.timeout, kept = 2.0, shared.game.simulator.timeout
-    begun = time.monotonic()
-    with pytest.raises(EngineError, match=r"gave no answer in 2 s and was stopped"):
-        play(shared, "go to bed 1")
-    assert 2 <= time.monotonic() - begun < 10 and ends(unity())
-    shared.game.simulator.timeout = kept
-
-
-@pytest.mark.parametrize(
-    ("program", "told"),
-    [
-        ("echo no GL on this display >&2; exit 3", r"no GL on this display.*exited with 3"),
-        ('echo $$ > "$HOME/unity.pid"; exec sleep 600', "gave no answer in 8 s"),
-    ],
-)
-def test_a_unity_that_never_speaks_is_one_error(home, unity, program, told):
-    kept = build().read_text()
-    write_program(build(), program)
-    env = gymnasium.make(THOR, timeout=8)
-    try:
-        with pytest.raises(EngineError, match=told) as caught:
-            env.reset(seed=0)
-        assert "\n" not in str(caught.value)
-        assert ends(unity())
-    finally:
-        build().write_text(kept)
-
-
-def test_a_damaged_episode_is_an_error_that_names_what_is_wrong(shared, home):
-    file = home / "data" / "json_2.1.1" / PLACE / "traj_data.json"
-    kept = file.read_text()
-    file.write_text("{}")
-    try:
-        with pytest.raises(EngineError, match="failed at reset: KeyError: 'scene'"):
-            start(shared, PLACE)
-    finally:
-        file.write_text(kept)
-
-
-def test_closing_stops_unity_and_a_reset_starts_it_again(shared, unity):
-    start(shared, PLACE)
-    first = unity()
-    shared.close()
-    assert not runs(first)
-    start(shared, PLACE)
-    assert unity() != first and runs(unity())
-
-
-def test_no_unity_is_left_behind_when_the_user_s_process_is_killed(home, unity):
-    program = (
-        "import time, gymnasium, vlbench\n"
-        f"env = gymnasium.make({THOR!r}); env.reset(seed=0); print('begun', flush=True)\n"
-        "time.sleep(600)"
-    )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as user:
-        assert user.stdout.readline() == b"begun\n"
-        assert runs(unity())
-        user.kill()
-    assert ends(unity())
+    for each in (info, play(shared, "go to bed 1")[4], shared.step("hm")[4]):
+        assert {key: type(value) for key, value in each.items()} == contract.INFO_TYPES
+        json.dumps(each)
 
 
 def test_an_environment_cannot_be_copied(shared):
