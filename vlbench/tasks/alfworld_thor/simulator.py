@@ -29,6 +29,9 @@ GOODBYE = 10.0
 WORDS = 3
 """Lines of the log that an error quotes: Unity's reason comes before ai2thor's."""
 
+TAIL = 1 << 14
+"""Bytes of the log that they are looked for in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Glimpse:
@@ -136,7 +139,7 @@ class _Running:
 
     def __init__(self, program: Path) -> None:
         self.owner = os.getpid()
-        self._log = tempfile.NamedTemporaryFile(prefix="vlbench-thor-")
+        self._log = tempfile.TemporaryFile()  # without a name: nothing is left, however we end
         ours, theirs = socketpair()
         engine = Path(__file__).with_name("engine.py")
         with theirs:
@@ -164,7 +167,9 @@ class _Running:
 
     def last_words(self) -> str:
         """Return the last lines that the process and Unity wrote, as one."""
-        lines = Path(self._log.name).read_text("utf-8", "replace").splitlines()
+        log = self._log.fileno()
+        start = max(os.fstat(log).st_size - TAIL, 0)
+        lines = os.pread(log, TAIL, start).decode("utf-8", "replace").splitlines()
         return " / ".join([line.strip() for line in lines if line.strip()][-WORDS:])
 
 
