@@ -23,10 +23,15 @@ TEXTS = {
 }
 
 
-def add_agent_options(parser: Parser) -> None:
-    """Add `--agent`, `--set` and a flag for each setting that providers' agents know."""
+def add_agent_options(parser: Parser, required: bool = True) -> None:
+    """Add `--agent`, `--set` and a flag for each setting that providers' agents know.
+
+    Args:
+        parser: Gets the options.
+        required: Whether the agent must be named.
+    """
     names = ", ".join(AGENTS)
-    parser.add_argument("--agent", required=True, help=f"{names}; openai:MODEL; "
+    parser.add_argument("--agent", required=required, help=f"{names}; openai:MODEL; "
                         "package.module:Class or path/to/file.py:Class")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], type=setting, metavar="NAME=VALUE",
                         help="a setting of the agent; may be given again")  # fmt: skip

@@ -1,17 +1,24 @@
-"""Find out whether an agent's model can be used: `python -m agents.doctor --agent gpt4v`.
+"""Find out whether an agent's model, or an environment, can be used.
 
-An answer with status 200 proves nothing: some servers take a picture and drop it. So a red picture
-and a blue one are shown, and a text without any, before a real turn of a game is played.
+`python -m agents.doctor --agent gpt4v`: an answer with status 200 proves nothing, some servers take
+a picture and drop it. So a red picture and a blue one are shown, and a text without any, before a
+real turn of a game is played.
+
+`python -m agents.doctor --env Points24`: what the environment needs is looked for, line by line;
+where all of it is there, an episode is started.
 """
 
 import asyncio
 import sys
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import load_env_creator
 
 from agents.agent_options import add_agent_options, agent_settings
 from agents.arguments import Parser, refuse
@@ -19,6 +26,7 @@ from agents.base import Agent, ProviderError
 from agents.registry import load_agent
 from agents.retries import Asking, Patience
 from vlbench.episodes import Reply
+from vlbench.naming import full_id
 from vlbench.parsing import parse
 from vlbench.prompting import messages
 
@@ -55,6 +63,40 @@ def examine(agent: Agent, tell: Callable[[Finding], None]) -> bool:
 
     asyncio.run(_examine(agent, found))
     return well
+
+
+def examine_env(env_id: str, tell: Callable[[Finding], None]) -> bool:
+    """Check an environment, and tell each finding when it is there.
+
+    Args:
+        env_id: A registered id. Its class may have `requirements()`, which returns what it needs
+            as records with `name`, `ok` and `told`.
+        tell: Called with each finding.
+
+    Returns:
+        Whether all is well.
+    """
+    needs = getattr(_class_of(env_id), "requirements", tuple)
+    findings = [Finding(need.name, need.ok, need.told) for need in needs()]
+    for finding in findings:
+        tell(finding)
+    if not all(finding.ok for finding in findings):
+        return False
+    begun = monotonic()
+    try:
+        env = gymnasium.make(env_id)
+        env.reset(seed=0)
+        env.close()
+    except (ImportError, OSError, ValueError, gymnasium.error.Error) as error:
+        tell(Finding("episode", False, " ".join(str(error).split())))
+        return False
+    tell(Finding("episode", True, f"starts, in {monotonic() - begun:.1f} s"))
+    return True
+
+
+def _class_of(env_id: str) -> Any:
+    entry_point = gymnasium.registry[env_id.rpartition(":")[2]].entry_point
+    return load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
 
 
 async def _examine(agent: Agent, found: Callable[[str, bool, str], None]) -> None:
@@ -152,17 +194,39 @@ def _trouble(error: ProviderError) -> tuple[str, bool, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Examine an agent; exit 0 if all is well, 1 if something isn't, 2 on a wrong call."""
-    parser = Parser(prog="python -m agents.doctor", description=__doc__)
-    add_agent_options(parser)
+    """Examine an agent or an environment.
+
+    Returns:
+        0 if all is well, 1 if something isn't, 2 on a wrong call.
+    """
+    parser = Parser(prog="python -m agents.doctor", description=__doc__,
+                    formatter_class=RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--env", help="id or short name of an environment, instead of an agent")
+    add_agent_options(parser, required=False)
     try:
         arguments = parser.parse_args(argv)
-        agent = load_agent(arguments.agent, **agent_settings(arguments))
+        settings = agent_settings(arguments)
+        if arguments.env and (arguments.agent or settings):
+            raise ValueError("wanted an agent with its settings, or --env alone; got both")
+        if arguments.env:
+            env_id = full_id(arguments.env)
+        elif arguments.agent:
+            agent = load_agent(arguments.agent, **settings)
+        else:
+            raise ValueError(f"wanted --agent or --env (see {parser.prog} --help)")
     except (ValueError, OSError) as error:
         return refuse("doctor", error)
+    if arguments.env:
+        if said := getattr(_class_of(env_id), "label", ""):
+            print(f"{env_id}: {said}")
+        return 0 if examine_env(env_id, _print) else 1
     if note := getattr(agent, "note", ""):
         print(note)
-    return 0 if examine(agent, lambda finding: print(finding.line(), flush=True)) else 1
+    return 0 if examine(agent, _print) else 1
+
+
+def _print(finding: Finding) -> None:
+    print(finding.line(), flush=True)
 
 
 if __name__ == "__main__":

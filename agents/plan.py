@@ -118,7 +118,10 @@ def _chosen(env_ids: str | Iterable[str]) -> dict[str, bool]:
 def _matching(pattern: str) -> list[str]:
     known = gymnasium.registry if "/" in pattern else vlbench.ENV_IDS
     found = [
-        name for name in known if fnmatchcase(name if "/" in pattern else short_name(name), pattern)
+        name
+        for name in known
+        if fnmatchcase(name if "/" in pattern else short_name(name), pattern)
+        and name not in vlbench.APART_IDS
     ]
     if not found:
         raise ValueError(f'no env id matches "{pattern}" (known: {", ".join(vlbench.ENV_IDS)})')

@@ -33,9 +33,11 @@ def pages() -> dict[Path, str]:
     """Return what each page must be."""
     ids = "\n\n".join(map(task, vlbench.ENV_IDS))
     original = "\n\n".join(map(task, vlbench.RL4VLM_IDS))
+    apart = "\n\n".join(map(task, vlbench.APART_IDS))
     records = "\n\n".join(record(file, name) for file, names in RECORDS.items() for name in names)
     return {
         DOCS / "tasks.md": filled(DOCS / "tasks.md", {"tasks": ids, "rl4vlm": original}),
+        DOCS / "alfworld-thor.md": filled(DOCS / "alfworld-thor.md", {"tasks": apart}),
         DOCS / "prompts.md": filled(DOCS / "prompts.md", {"templates": templates()}),
         DOCS / "records.md": filled(DOCS / "records.md", {"fields": records}),
     }

@@ -13,6 +13,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from own_python import own_python
+
 LITELLM = "litellm[proxy]==1.106.2"
 """It pins another openai SDK, so it lives in a virtual environment of its own."""
 
@@ -148,16 +150,9 @@ def transformers_serve(folder):
 
 
 def litellm_python():
-    """Return the Python of LiteLLM's own environment, which is made once and kept."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vlbench-tests"
-    folder = Path(os.environ.get("VLBENCH_LITELLM", cache / LITELLM.rpartition("==")[2]))
-    python = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        for packages in (["--upgrade", "pip"], [LITELLM]):  # an old pip takes minutes to resolve
-            subprocess.run([str(python), "-m", "pip", "install", "-q", *packages], check=True)
-        (folder / "ready").touch()
-    return python
+    """Return the Python of LiteLLM's own environment."""
+    given = os.environ.get("VLBENCH_LITELLM")
+    return own_python(LITELLM.rpartition("==")[2], [LITELLM], given)
 
 
 @contextlib.contextmanager

@@ -31,11 +31,13 @@ def full_id(name: str) -> str:
             ) from error
     if env_id in gymnasium.registry:
         return env_id if env_id in vlbench.ENV_IDS else name
-    short = {_plain(short_name(known)): known for known in vlbench.ENV_IDS}
+    ours = (*vlbench.ENV_IDS, *vlbench.APART_IDS)
+    short = {_plain(short_name(known)): known for known in ours}
     if not module and _plain(name) in short:
         return short[_plain(name)]
-    known = vlbench.ENV_IDS if "/" in name else [short_name(known) for known in vlbench.ENV_IDS]
-    raise ValueError(unknown("env id", name, known))
+    raise ValueError(
+        unknown("env id", name, ours if "/" in name else [short_name(known) for known in ours])
+    )
 
 
 def short_name(env_id: str) -> str:

@@ -1,0 +1,25 @@
+"""Virtual environments of their own, for packages that can't live beside the others."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def own_python(name, packages, folder=None):
+    """Return the Python of an environment with these packages, which is made once and kept.
+
+    Args:
+        name: The folder's name in the cache; other packages need another name.
+        packages: What to install.
+        folder: Where it is, if not in the cache.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vlbench-tests"
+    folder = Path(folder or cache / name)
+    python = folder / "bin" / "python"
+    if not (folder / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        for wanted in (["--upgrade", "pip"], packages):  # an old pip takes minutes to resolve
+            subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True)
+        (folder / "ready").touch()
+    return python

@@ -1,0 +1,137 @@
+"""AI2-THOR as a game: the simulator's, counted in rewards."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vlbench.game import Move
+from vlbench.instances import Presentation
+from vlbench.picture import Fact, Frame
+from vlbench.tasks.alfworld.game import WON
+from vlbench.tasks.alfworld.host import EngineError
+from vlbench.tasks.alfworld.picture import MIDDLE, NOTHING
+from vlbench.tasks.alfworld.scene import Scene
+from vlbench.tasks.alfworld_thor.simulator import Glimpse, Simulator
+from vlbench.tasks.alfworld_thor.trials import NAME, trajectory, trials
+
+
+@dataclass(frozen=True, slots=True)
+class ThorState:
+    """What ALFWorld said to the commands so far, and what the simulator shows now."""
+
+    instance: str
+    commands: tuple[str, ...]
+    told: tuple[str, ...]
+    """The intro, and the feedback to each command."""
+    admissible: tuple[str, ...]
+    rate: float
+    """The goal's conditions that hold, 0..1."""
+    won: bool
+    scene: Scene
+    number: int
+    """Of the simulator's glimpse."""
+    frame: Frame = field(compare=False, repr=False)
+
+
+class ThorGame:
+    """The rules of ALFWorld over one running simulator.
+
+    The simulator has one state, its latest, and can't go back: only that one can be stepped.
+
+    Args:
+        simulator: Where it is played.
+    """
+
+    name = NAME
+    vocabulary: tuple[str, ...] = ("help", "inventory", "look")
+    """The commands that every state allows; each state has more."""
+    max_turns = 50
+    held_out = True
+    test_share = 0.0
+    """The split is ALFRED's, by folder."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+        self._trials: dict[str, tuple[str, ...]] = {}
+
+    def deal(self, rng: np.random.Generator, split: str = "all") -> str:
+        """Draw one of a split's episodes, uniformly.
+
+        Raises:
+            ValueError: There is none.
+        """
+        if split not in self._trials:
+            self._trials[split] = trials(split)
+        names = self._trials[split]
+        if not names:
+            raise ValueError(f"the data has no {split} episodes; use another split")
+        return names[int(rng.integers(len(names)))]
+
+    def start(self, instance: str) -> ThorState:
+        """Start an episode.
+
+        Raises:
+            ValueError: There is no such episode.
+            EngineError: The simulator failed.
+        """
+        glimpse = self.simulator.reset(trajectory(instance), instance)
+        return _state(instance, (), (), glimpse)
+
+    def legal(self, state: ThorState) -> tuple[str, ...]:
+        """Return the commands that ALFWorld's controller offers, sorted."""
+        return state.admissible
+
+    def step(self, state: ThorState, action: str) -> Move[ThorState]:
+        """Play a command: 50 for reaching the goal, and the change of the rate of its conditions.
+
+        Raises:
+            EngineError: The simulator failed, or has left this state.
+        """
+        if state.number != self.simulator.given:
+            raise EngineError("AI2-THOR can't go back: this isn't the state where it stands")
+        glimpse = self.simulator.step(action)
+        after = _state(state.instance, (*state.commands, action), state.told, glimpse)
+        reward = after.rate - state.rate + WON * after.won
+        return Move(after, reward, terminated=after.won, success=after.won)
+
+    def values(self, state: ThorState, turns: int) -> Mapping[str, float]:
+        """Nobody knows them: there is no model of the simulator to plan with."""
+        raise NotImplementedError("the values of AI2-THOR's states aren't known")
+
+    def expert(self, state: ThorState, turns: int) -> str:
+        """Nobody knows it; see `values`."""
+        raise NotImplementedError("the best play in AI2-THOR isn't known")
+
+
+def _state(
+    instance: str, commands: tuple[str, ...], told: tuple[str, ...], glimpse: Glimpse
+) -> ThorState:
+    return ThorState(
+        instance, commands, (*told, glimpse.feedback), glimpse.commands, glimpse.rate,
+        glimpse.won, glimpse.scene, glimpse.number, glimpse.frame,
+    )  # fmt: skip
+
+
+class ThorPicture:
+    """The frame that Unity drew; a presentation changes nothing."""
+
+    def look(self, start: ThorState, presentation: Presentation) -> None:
+        """There is nothing to choose."""
+
+    def paint(
+        self, frame: Frame, state: ThorState, look: None, shown: tuple[ThorState, None] | None
+    ) -> None:
+        """Copy the frame."""
+        frame[:] = state.frame
+
+    def facts(self, state: ThorState, look: None) -> dict[str, Fact]:
+        """Return where the player stands, what is held, and the named objects in the frame."""
+        scene = state.scene
+        here = next((place for place in scene.places if place.name == scene.at), None)
+        seen = (here.contents if here else None) or ()
+        return {
+            "location": scene.at or MIDDLE,
+            "holding": scene.holding.name if scene.holding else NOTHING,
+            "visible": tuple(thing.name for thing in seen),
+        }

@@ -1,0 +1,134 @@
+"""What AI2-THOR's frames need, looked for without a trace: nothing is imported, started or made."""
+
+import os
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from vlbench.tasks.alfworld.host import EngineError
+from vlbench.tasks.alfworld_thor.trials import any_trial, data_folder
+
+INSTALL = 'pip install "vlbench[thor]"'
+
+PACKAGES: dict[str, tuple[tuple[str, ...], str]] = {
+    "alfworld": (("alfworld",), r"0\.(4\.[2-9]|[5-9]).*"),
+    "textworld": (("textworld",), r".*"),
+    "ai2thor": (("ai2thor",), r"2\.1\.0"),
+    "werkzeug": (("werkzeug",), r"2\.0\.3"),
+    "flask": (("flask",), r"2\.[01]\..*"),
+    "cv2": (("opencv-python-headless", "opencv-python"), r".*"),
+}
+"""Check → the distributions that bring it, and the versions that will do.
+
+ALFRED's rooms belong to ai2thor 2.1.0 alone, whose server needs the flask of its time.
+"""
+
+BUILD = "thor-201909061227-Linux64"
+"""Unity's program, as ai2thor 2.1.0 names and downloads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One thing that must be there."""
+
+    name: str
+    ok: bool
+    told: str
+    """What was found, or what to do."""
+    package: bool = False
+    """Whether it is a Python package."""
+
+
+def needs() -> tuple[Requirement, ...]:
+    """Look for all that is needed, in the order in which it is best put right."""
+    packages = [_package(name, *wanted) for name, wanted in PACKAGES.items()]
+    return (*packages, _unity(), _display(), _data())
+
+
+def check() -> None:
+    """Refuse to go on where something is missing.
+
+    Raises:
+        ImportError: Packages are missing (and perhaps more).
+        EngineError: Something else is missing.
+    """
+    missing = [requirement for requirement in needs() if not requirement.ok]
+    if missing:
+        told = "; ".join(f"{requirement.name}: {requirement.told}" for requirement in missing)
+        kind = ImportError if any(requirement.package for requirement in missing) else EngineError
+        raise kind(f"AI2-THOR can't run here: {told}")
+
+
+def build() -> Path:
+    """Return where Unity's program must be: where ai2thor puts it."""
+    return Path.home() / ".ai2thor" / "releases" / BUILD / BUILD
+
+
+def _package(name: str, distributions: tuple[str, ...], wanted: str) -> Requirement:
+    found = next(filter(None, map(_version, distributions)), "")
+    if not found:
+        return Requirement(name, False, f"not installed: {INSTALL}", package=True)
+    if not re.fullmatch(wanted, found):
+        told = f"{found} won't do: {INSTALL} in a virtual environment of its own"
+        return Requirement(name, False, told, package=True)
+    return Requirement(name, True, found, package=True)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
+
+
+def _unity() -> Requirement:
+    program = build()
+    if not program.is_file():
+        told = f"no {program}; docs/alfworld-thor.md has the command that downloads it"
+        return Requirement("unity", False, told)
+    if not os.access(program, os.X_OK):
+        return Requirement("unity", False, f"{program} isn't executable: chmod +x it")
+    return Requirement("unity", True, str(program))
+
+
+def _display() -> Requirement:
+    display = os.environ.get("DISPLAY", "")
+    if not display:
+        return Requirement("display", False, "DISPLAY isn't set: it must name an X server with GL")
+    if (reach := _way_to(display)) is None:
+        told = f'DISPLAY is "{display}"; wanted one like ":0"'
+        return Requirement("display", False, told)
+    try:
+        reach()
+    except OSError as error:
+        told = f"no X server answers at {display} ({error.strerror or error}): start one with GL"
+        return Requirement("display", False, told)
+    return Requirement("display", True, f"{display} answers (whether it has GL, Unity will find)")
+
+
+def _way_to(display: str) -> Callable[[], None] | None:
+    """Return what connects to an X server and leaves again; None if it is no display's name."""
+    named = re.fullmatch(r"(?P<host>[^:/]*):(?P<number>\d{1,5})(\.\d+)?", display)
+    if named is None:
+        return None
+    number = int(named["number"])
+    if named["host"] in ("", "unix"):
+
+        def local() -> None:
+            with socket.socket(socket.AF_UNIX) as server:
+                server.settimeout(2)
+                server.connect(f"/tmp/.X11-unix/X{number}")
+
+        return local
+    host = named["host"]
+    return lambda: socket.create_connection((host, 6000 + number), timeout=2).close()
+
+
+def _data() -> Requirement:
+    if any_trial():
+        return Requirement("data", True, str(data_folder()))
+    told = f"no episodes in {data_folder()}: set ALFWORLD_DATA, or run alfworld-download"
+    return Requirement("data", False, told)

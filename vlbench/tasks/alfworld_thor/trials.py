@@ -1,0 +1,77 @@
+"""The official episodes, where they have been downloaded: `$ALFWORLD_DATA/json_2.1.1`.
+
+They are listed by the names of their folders; nothing is read but those names. Nothing is ever
+downloaded either: `alfworld-download` does that, on the user's word.
+"""
+
+import os
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from vlbench.game import instance_body
+from vlbench.tasks.alfworld.generator import KINDS
+
+NAME = "alfworld_thor"
+
+EXAMPLE = (
+    f"{NAME}/valid_unseen/pick_and_place_simple-Mug-None-Desk-308/trial_T20190908_133040_000000"
+)
+
+FOLDERS: dict[str, tuple[str, ...]] = {
+    "all": ("train", "valid_seen", "valid_unseen"),
+    "train": ("train",),
+    "test": ("valid_unseen",),
+}
+"""Split → ALFRED's folders."""
+
+TRAJECTORY = "traj_data.json"
+
+
+def data_folder() -> Path:
+    """Return where the episodes are; alfworld's own default without `$ALFWORLD_DATA`."""
+    root = os.environ.get("ALFWORLD_DATA") or "~/.cache/alfworld"
+    return Path(root).expanduser() / "json_2.1.1"
+
+
+def trials(split: str) -> tuple[str, ...]:
+    """Return the instances of a split, sorted.
+
+    These are what ALFWorld plays: its six types, without those of movable receptacles and of sliced
+    objects.
+    """
+    return tuple(sorted(chain.from_iterable(map(_inside, FOLDERS[split]))))
+
+
+def any_trial() -> str:
+    """Return an instance, "" where there is none."""
+    return next(chain.from_iterable(map(_inside, FOLDERS["all"])), "")
+
+
+def trajectory(instance: str) -> Path:
+    """Return the file that describes an episode.
+
+    Raises:
+        ValueError: There is no such episode.
+    """
+    body = instance_body(instance, NAME, EXAMPLE)
+    file = data_folder() / body / TRAJECTORY
+    folder, _, rest = body.partition("/")
+    named = folder in FOLDERS["all"] and len(Path(rest).parts) == 2 and ".." not in body
+    if not named or not _played(rest) or not file.is_file():
+        raise ValueError(
+            f'unknown instance "{instance}": wanted {NAME}/<{"|".join(FOLDERS["all"])}>/<task>/'
+            f"<trial> as they lie in {data_folder()}, one of ALFWorld's six types"
+        )
+    return file
+
+
+def _inside(folder: str) -> Iterator[str]:
+    for file in (data_folder() / folder).glob(f"*/*/{TRAJECTORY}"):
+        if _played("/".join(file.parts[-3:-1])):
+            yield "/".join((NAME, folder, *file.parts[-3:-1]))
+
+
+def _played(trial: str) -> bool:
+    kind = trial.partition("-")[0]
+    return kind in KINDS and "movable" not in trial and "Sliced" not in trial
