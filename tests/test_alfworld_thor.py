@@ -29,7 +29,8 @@ FOLDER = Path(__file__).parent / "thor"
 (THOR,) = vlbench.APART_IDS
 PACKAGES = [
     "alfworld==0.4.2", "textworld[pddl]==1.7.0", "tatsu==5.8.3", "ai2thor==2.1.0",
-    "werkzeug==2.0.3", "opencv-python-headless>=4.9", "gymnasium>=1.1,<2", "pillow>=10", "pytest>=8",
+    "werkzeug==2.0.3", "opencv-python-headless>=4.9", "gymnasium>=1.1,<2", "pillow>=10",
+    "pytest>=8",
 ]  # fmt: skip
 VERSIONS = {
     "alfworld": "0.4.2", "textworld": "1.7.0", "ai2thor": "2.1.0", "werkzeug": "2.0.3",
