@@ -204,7 +204,7 @@ def train(config: Config) -> Path:
             [env.restore(one) for env, one in zip(envs, saved, strict=True)]
         )
         learner._last_episode_starts = np.array(state["starts"])
-        episodes.restore(state["episodes"])
+        episodes.restore(state["running"], state["episodes"])
         np.random.set_state(tuple(json.loads(state["shuffling"])))
         torch.set_rng_state(state["random"])
 
@@ -221,7 +221,8 @@ def train(config: Config) -> Path:
                 ),
                 "environments": json.dumps([env.state() for env in envs]),  # 128-bit integers
                 "starts": np.asarray(learner._last_episode_starts).tolist(),
-                "episodes": episodes.state(),
+                "running": episodes.running(),
+                "episodes": episodes.ended(),
             },
         )  # fmt: skip
 
@@ -258,7 +259,8 @@ def watching(episodes: EpisodeMonitor) -> Callable[[dict[str, Any], dict[str, An
 
     def watch(local: dict[str, Any], _: dict[str, Any]) -> bool:
         success = [info["success"] for info in local["infos"]]
-        episodes.step(local["rewards"].tolist(), local["dones"].tolist(), success)
+        rewards, dones = local["rewards"].tolist(), local["dones"].tolist()
+        episodes.count(episodes.step(rewards, dones, success))
         return True
 
     return watch
