@@ -20,6 +20,8 @@ AGENTS: dict[str, str] = {
     "gemini": "agents.gemini:Gemini",
     "cnn": "agents.cnn:Cnn",
     "llava": "agents.llava:Llava",
+    "llava-sft": "agents.shipped:LlavaSft",
+    "llava-rl": "agents.shipped:LlavaRl",
 }
 """Name → "module:Class"; nothing is imported before its name is asked for."""
 
