@@ -17,7 +17,7 @@ HANDS = [tuple(hand) for hand in hands(4, range(1, 11))]
 
 
 def value(plan):
-    """Return what a formula with a left operand, an operator and a right operand a step is worth."""
+    """Return what a formula is worth."""
     exact = re.sub(r"\d+", r"Fraction(\g<0>)", plan)
     return eval(exact, {"__builtins__": {}, "Fraction": Fraction})
 

@@ -99,7 +99,7 @@ def work(numbers: Sequence[int], target: int) -> Worked | None:
 
 
 def worked_step(step: Step, target: int) -> str:
-    """Return a first step as it is written down: with its verdict, and to its end if that is yes."""
+    """Return a first step as it is written down: with its verdict, to its end if that is yes."""
     if not leads(step.rest, target):
         return f"{step} no"
     return ", ".join([f"{step} yes", *map(str, _walk(step.rest, target))])
