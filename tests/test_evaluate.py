@@ -291,10 +291,12 @@ def test_compare_pairs_the_rows_of_two_runs(tmp_path, capsys):
         evaluate(agent, "NumberLine", out=tmp_path / agent)
     assert compare.main([str(tmp_path / "random"), str(tmp_path / "expert")]) == 0
     out = capsys.readouterr().out
-    assert "first: random, second: expert" in out and out.rstrip().endswith("yes")
+    assert "first: random, second: expert" in out and "  yes\n" in out
+    assert out.endswith("instances not held out: vlbench/NumberLine-v0\n")
     assert compare.main([str(tmp_path / "random"), str(tmp_path / "expert"), "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["envs"]
     assert row["rows"] == NUMBER_LINES and row["separated"]
+    assert row["notes"] == ["instances not held out"]
     assert row["only_first"] == 0 < row["only_second"]
 
 
