@@ -33,6 +33,7 @@ VALUES = (0, *range(1, 11), 10, 10, 10)
 _hand = lru_cache(maxsize=1024)(odds.Hand)
 
 
+@lru_cache(maxsize=8192)
 def hand(ranks: tuple[int, ...]) -> odds.Hand:
     """Return the hand that these cards make."""
     return _hand(sum([VALUES[rank] for rank in ranks]), 1 in ranks)

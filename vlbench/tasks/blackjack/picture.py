@@ -257,24 +257,25 @@ def _draw(
     if hand is worn and ranks == shown:
         return
     cards, lie, lay = view.deck, hand.spreads[len(ranks)], worn.spreads[len(shown)]
-    fewer, fanned = min(len(ranks), len(shown)), max(len(ranks), len(shown)) > SIDE_BY_SIDE
+    fanned = len(ranks) > SIDE_BY_SIDE
     same = hand is worn
     # A back has no suit.
     stays = [rank == old and (same or not rank) for rank, old in zip(ranks, shown, strict=False)]
-    if lie.corners[:fewer] != lay.corners[:fewer] or (fanned and sum(stays) < len(shown)):
+    if (fanned or len(shown) > SIDE_BY_SIDE) and (
+        lie.corners[: len(stays)] != lay.corners[: len(stays)] or sum(stays) < len(shown)
+    ):
         frame[lay.rows] = view.empty[lay.rows]
         stays = []
-    else:
+    elif len(shown) > len(ranks):
         for i in range(len(ranks), len(shown)):
             where = _place(worn, lay, i, cards)
             frame[where] = view.empty[where]
-    suits = hand.suits
     for i, rank in enumerate(ranks):
         if i < len(stays) and stays[i]:
             continue
-        sprite = cards.card(rank, suits >> 2 * i & 3) if rank else cards.back
+        sprite = cards.card(rank, hand.suits >> 2 * i & 3) if rank else cards.back
         where = lie.places[i] if not hand.shifts else _place(hand, lie, i, cards)
-        if len(ranks) > SIDE_BY_SIDE:
+        if fanned:
             _lay(frame[where], sprite, cards)
         else:
             frame[where] = sprite
