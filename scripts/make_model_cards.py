@@ -84,7 +84,11 @@ def page(rows: list[dict[str, Any]], changes: dict[str, list[dict[str, Any]]]) -
     """Return the tables of the page."""
     lines = []
     for suite, told in SUITES.items():
-        lines += [f"On {told}:", "", "| task | `llava-sft` | `llava-rl` | difference in pairs, points |"]
+        lines += [
+            f"On {told}:",
+            "",
+            "| task | `llava-sft` | `llava-rl` | difference in pairs, points |",
+        ]
         lines.append("|---|---|---|---|")
         for env in TASKS:
             of = {r["agent"]: r for r in rows if (r["suite"], r["env"]) == (suite, env)}
