@@ -26,6 +26,7 @@ from agents.train.loading import add_lora, load, train_parts
 from agents.train.logbook import Logbook
 from agents.train.policy import Policy
 from agents.train.processes import Processes, run_in_processes
+from agents.train.redrawing import Redrawer
 from vlbench.instances import hashed
 
 
@@ -92,7 +93,7 @@ class Examples:
     def __init__(self, examples: Sequence[sft_data.Example], policy: Policy) -> None:
         self._examples = examples
         self._encoder = policy.encoder
-        self._redrawer = sft_data.Redrawer()
+        self._redrawer = Redrawer(examples)
         self._replies: dict[str, Tensor] = {}
 
     def __len__(self) -> int:
