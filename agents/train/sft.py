@@ -274,10 +274,15 @@ def _examine(
     if not config.eval_episodes:
         return
     played = [example for example in examples if example.env_id]
-    prompts = {(e.env_id, json.loads(e.kwargs)["prompt"]) for e in played}
+    kinds = {
+        (e.env_id, kwargs.get("group", ""), kwargs["prompt"])
+        for e in played
+        for kwargs in [json.loads(e.kwargs)]
+    }
     metrics: dict[str, Any] = {}
-    for env_id, prompt in sorted(prompts):
-        rows = held_out_rows(env_id, config.eval_episodes, {"prompt": prompt})
+    for env_id, group, prompt in sorted(kinds):
+        rules = {"prompt": prompt, **({"group": group} if group else {})}
+        rows = held_out_rows(env_id, config.eval_episodes, rules)
         exam = examine(policy, rows, processes, told=log.doing)
         log.say(
             f"{env_id}: success {exam.success.value:.3f} "
