@@ -1,25 +1,12 @@
-"""Command lines: errors of use as one line."""
+"""Command lines: what several commands read alike."""
 
 import argparse
 import json
-import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-
-class Parser(argparse.ArgumentParser):
-    """A parser that raises what argparse would print over several lines, and exit.
-
-    Raises:
-        ValueError: From `parse_args`, on a wrong call.
-    """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, **options)
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the message."""
-        raise ValueError(f"{message} (see {self.prog} --help)")
+from vlbench.command_line import Parser as Parser
+from vlbench.command_line import refuse as refuse
 
 
 def folder_name(text: str) -> Path:
@@ -38,9 +25,3 @@ def setting(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
-
-
-def refuse(command: str, error: Exception) -> int:
-    """Tell an error of use in one line on stderr, and return the exit code."""
-    print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
-    return 2

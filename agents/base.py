@@ -13,8 +13,9 @@ import gymnasium
 from vlbench.episodes import Reply, from_json, to_json
 
 Observation = Mapping[str, Any]
-"""`image` ((300, 300, 3) uint8, RGB), `text` (the whole prompt), `env_id` (which task it is) and,
-where the harness keeps one, `history` (a tuple of `vlbench.prompting.Exchange`, oldest first)."""
+"""`image` ((300, 300, 3) uint8, RGB), `text` (the whole prompt), `env_id` (which task it is),
+`repeat` (how often the row was played before, in this run) and, where the harness keeps one,
+`history` (a tuple of `vlbench.prompting.Exchange`, oldest first)."""
 
 
 @runtime_checkable

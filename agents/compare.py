@@ -9,11 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import gymnasium
+
 from agents.arguments import Parser, refuse
 from agents.tables import comparison_table
 from vlbench.episodes import to_json
 from vlbench.runs import RunFolder
-from vlbench.scoring import compare
+from vlbench.scoring import compare, notes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,15 +30,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         comparisons = compare(*[run.episodes() for run in runs])
     except (ValueError, OSError) as error:
         return refuse("compare", error)
+    # An environment of another package may not be registered here; it has no notes then.
+    envs = [c.env for c in comparisons if c.env in gymnasium.registry]
+    told = {env: notes(env, runs[0].header.suite) for env in envs}
     for line in [line for run in runs for line in run.damaged]:
         print(f"damaged line left out: {line}", file=sys.stderr)
     if arguments.json:
-        rows = [to_json(c) | {"separated": c.separated} for c in comparisons]
+        rows = [
+            to_json(c) | {"separated": c.separated, "notes": list(told.get(c.env, ()))}
+            for c in comparisons
+        ]
         headers = [to_json(run.header) for run in runs]
         print(json.dumps({"first": headers[0], "second": headers[1], "envs": rows}, indent=2))
     else:
         print(f"first: {runs[0].header.agent}, second: {runs[1].header.agent}; second less first:")
-        print(comparison_table(comparisons))
+        print(comparison_table(comparisons, told))
     return 0
 
 

@@ -121,6 +121,9 @@ def evaluate(
         waiting = unfinished(jobs, folder)
         for skip in plan.skipped:
             progress.say(f"skipped {skip.env}: {skip.reason}")
+        for env_id, rows in plan.rows.items():
+            if episodes is not None and len(rows) < episodes:
+                progress.say(f"{env_id}: suite {plan.suite} has {len(rows)} rows, not {episodes}")
         for line in folder.damaged:
             progress.say(f"damaged line left out: {line}")
         if note := getattr(agent, "note", ""):

@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+import traceback
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -20,6 +21,8 @@ AGENTS: dict[str, str] = {
     "gemini": "agents.gemini:Gemini",
     "cnn": "agents.cnn:Cnn",
     "llava": "agents.llava:Llava",
+    "llava-sft": "agents.shipped:LlavaSft",
+    "llava-rl": "agents.shipped:LlavaRl",
 }
 """Name → "module:Class"; nothing is imported before its name is asked for."""
 
@@ -49,15 +52,33 @@ def load_agent(spec: str, /, **settings: Any) -> Agent:
         module = _file(Path(source)) if source.endswith(".py") else import_module(source)
     except ImportError as error:
         raise ValueError(f'agent "{spec}" can\'t be imported: {error}') from error
+    # A user's code may raise anything, here and in its constructor.
+    except (Exception, SystemExit) as error:
+        raise ValueError(f'agent "{spec}" can\'t be imported: {_placed(error)}') from error
     if not hasattr(module, attribute):
         names = [name for name, value in vars(module).items() if callable(value)]
         raise ValueError(unknown(f"agent in {source}", attribute, names))
     found = getattr(module, attribute)
     if isinstance(found, type):
-        found = found(**_accepted(spec, found, settings))
+        accepted = _accepted(spec, found, settings)
+        try:
+            found = found(**accepted)
+        except (Exception, SystemExit) as error:
+            if spec in AGENTS or isinstance(error, ValueError):
+                raise
+            raise ValueError(f'agent "{spec}" can\'t be made: {_placed(error)}') from error
     elif settings:
         raise ValueError(f'agent "{spec}" is no class and takes no settings')
     return as_agent(found)
+
+
+def _placed(error: BaseException) -> str:
+    """Return an error with the place where it was raised; a SyntaxError names its own."""
+    told = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return told
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{told} ({last.filename}:{last.lineno})"
 
 
 def _file(path: Path) -> ModuleType:

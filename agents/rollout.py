@@ -222,7 +222,9 @@ class _Worker:
         past: deque[Exchange] = deque(maxlen=self._history)
         turn = 0
         while not recording.end:
-            shown: Observation = {**recording.observation, "env_id": job.row.env_id}
+            shown: Observation = {
+                **recording.observation, "env_id": job.row.env_id, "repeat": job.repeat,
+            }  # fmt: skip
             if turn < len(job.journaled):
                 reply = job.journaled[turn]
             else:

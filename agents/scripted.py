@@ -34,25 +34,25 @@ class _Scripted:
         for need in self.needs:
             if not hasattr(inner, need):
                 raise ValueError(f"{self.name} can't play {type(inner).__name__}: no {need} there")
-        return Reply(vlbench.reply(self.choose(inner)))
+        return Reply(vlbench.reply(self.choose(inner, int(observation.get("repeat", 0)))))
 
-    def choose(self, env: Any) -> str:
-        """Return an action for the environment's current state."""
+    def choose(self, env: Any, repeat: int = 0) -> str:
+        """Return an action for the environment's current state, in this repetition of its row."""
         raise NotImplementedError
 
 
 class Random(_Scripted):
     """Draws uniformly from the vocabulary.
 
-    The draw follows from the episode's seed and the turn alone, so that a resumed run equals an
-    undisturbed one.
+    The draw follows from the episode's seed, its repetition and the turn alone, so that a resumed
+    run equals an undisturbed one.
     """
 
     needs = ("vocabulary", "turns_left")
 
-    def choose(self, env: Any) -> str:
+    def choose(self, env: Any, repeat: int = 0) -> str:
         """Draw."""
-        rng = np.random.default_rng((env.np_random_seed, env.turns_left))
+        rng = np.random.default_rng((env.np_random_seed, env.turns_left, repeat))
         return str(env.vocabulary[int(rng.integers(len(env.vocabulary)))])
 
 
@@ -61,7 +61,7 @@ class Expert(_Scripted):
 
     needs = ("expert",)
 
-    def choose(self, env: Any) -> str:
+    def choose(self, env: Any, repeat: int = 0) -> str:
         """Ask the environment's expert."""
         return str(env.expert())
 
@@ -71,6 +71,6 @@ class Heuristic(_Scripted):
 
     needs = ("heuristic",)
 
-    def choose(self, env: Any) -> str:
+    def choose(self, env: Any, repeat: int = 0) -> str:
         """Ask the environment's heuristic."""
         return str(env.heuristic())

@@ -1,6 +1,6 @@
 """Results as texts for a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vlbench.scoring import Comparison, Headline, Scorecard
 
@@ -28,11 +28,16 @@ def scorecard_table(cards: Sequence[Scorecard]) -> str:
         for card in cards
     ]
     lines = [table(head, rows), *map(_by_group, filter(lambda card: card.groups, cards))]
-    notes: dict[str, list[str]] = {}
-    for card in cards:
-        for note in card.notes:
-            notes.setdefault(note, []).append(card.env)
-    return "\n".join(lines + [f"{note}: {', '.join(envs)}" for note, envs in notes.items()])
+    return "\n".join(lines + _noted({card.env: card.notes for card in cards}))
+
+
+def _noted(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a line for each note, with the environments that it belongs to."""
+    envs: dict[str, list[str]] = {}
+    for env, said in notes.items():
+        for note in said:
+            envs.setdefault(note, []).append(env)
+    return [f"{note}: {', '.join(named)}" for note, named in envs.items()]
 
 
 def _by_group(card: Scorecard) -> str:
@@ -47,8 +52,13 @@ def headline_line(headline: Headline) -> str:
     return f"{headline.table}: mean normalized success {number(headline.normalized)} ({interval})"
 
 
-def comparison_table(comparisons: Sequence[Comparison]) -> str:
-    """Return a paired comparison as an aligned table; differences are second less first."""
+def comparison_table(comparisons: Sequence[Comparison], notes: Mapping[str, Sequence[str]]) -> str:
+    """Return a paired comparison as an aligned table, and a line for each note.
+
+    Args:
+        comparisons: Differences, second less first.
+        notes: What must be said of each environment.
+    """
     head = (
         "env", "rows", "success, points (95 %)", "return (95 %)", "only first",
         "only second", "separated",
@@ -66,7 +76,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
             str(c.only_second),
             "yes" if c.separated else "no",
         ))  # fmt: skip
-    return table(head, rows)
+    return "\n".join([table(head, rows), *_noted(notes)])
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -12,7 +12,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--required",
         type=Path,
-        help="a file of test ids, one a line, that must pass: a skip or an absence fails the run",
+        help="a file of tests, functions or files, one a line, all of which must pass: a skip or "
+        "an absence fails the run",
     )
 
 
@@ -22,6 +23,13 @@ class Required:
     def __init__(self, path: Path) -> None:
         lines = path.read_text("utf-8").splitlines()
         self.missing = {line.strip() for line in lines if line.strip() and line[0] != "#"}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Put the tests of this run in place of a whole file or function."""
+        tests = [item.nodeid for item in session.items]
+        for line in tuple(self.missing):
+            if under := {test for test in tests if test.startswith((f"{line}::", f"{line}["))}:
+                self.missing = self.missing - {line} | under
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and report.passed:

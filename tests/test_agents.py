@@ -30,11 +30,14 @@ def test_every_scripted_agent_in_the_table_loads_and_plays(name):
     assert parse(act(agent, env).text, vocabulary).action in vocabulary
 
 
-def test_random_depends_on_the_seed_and_the_turn_alone():
+def test_random_depends_on_the_seed_the_repetition_and_the_turn_alone():
     env = gymnasium.make("vlbench/Points24-v0")
     agents = load_agent("random"), load_agent("random")
     replies = [[act(agent, env, seed).text for seed in range(20)] for agent in agents]
     assert replies[0] == replies[1] and len(set(replies[0])) > 5
+    env.reset(seed=0)
+    again = [asyncio.run(agents[0].act({"repeat": repeat}, env)).text for repeat in range(20)]
+    assert again[0] == replies[0][0] and len(set(again)) > 5
 
 
 def test_a_scripted_player_says_what_an_environment_lacks():
@@ -107,6 +110,28 @@ def test_a_wrong_name_or_setting_is_one_clear_sentence(spec, settings, message):
     with pytest.raises(ValueError) as error:
         load_agent(spec.format(slow=OUTSIDE / "slow_agent.py"), **settings)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("raise RuntimeError('no weights')", "can't be imported: RuntimeError: no weights ({}:1)"),
+        ("raise ValueError('no weights')", "can't be imported: ValueError: no weights ({}:1)"),
+        ("def broken(:", "can't be imported: SyntaxError: invalid syntax (mine.py, line 1)"),
+        ("raise SystemExit(3)", "can't be imported: SystemExit: 3 ({}:1)"),
+        ("import no_such_module", "can't be imported: No module named 'no_such_module'"),
+        ("class Mine:\n  def __init__(self): {}['key']", "can't be made: KeyError: 'key' ({}:2)"),
+        ("class Mine:\n  def __init__(self): import no_module", "ModuleNotFoundError: No module"),
+    ],
+)
+def test_whatever_an_agents_file_raises_is_one_line_with_its_place(code, message, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(code + "\n")
+    with pytest.raises(ValueError) as error:
+        load_agent(f"{file}:Mine")
+    told = str(error.value)
+    assert told.startswith(f'agent "{file}:Mine" can') and message.format(file) in told
+    assert "\n" not in told
 
 
 def test_a_provider_error_tells_whether_to_try_again():

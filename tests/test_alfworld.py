@@ -1,12 +1,7 @@
-"""ALFWorld on the real engine."""
+"""ALFWorld's games, texts and runs on the real engine."""
 
-import json
-import os
 import pickle
-import signal
-import subprocess
-import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from random import Random
 
 import gymnasium
@@ -14,173 +9,21 @@ import numpy as np
 import pytest
 from command import call
 from ids import ALFWORLD
+from rooms import HEAT, env_of, games, needs_engine, walk
 
 import vlbench
 from agents.evaluate import evaluate
+from agents.report import write_report
 from agents.scripted import Random as RandomAgent
 from vlbench.episodes import Recording, Reply
-from vlbench.instances import Row, frozen_rows, label, split_of, suites
+from vlbench.instances import frozen_rows, split_of
 from vlbench.nearest import unknown
 from vlbench.tasks.alfworld import game as game_module
-from vlbench.tasks.alfworld import official, shipped
+from vlbench.tasks.alfworld import shipped
 from vlbench.tasks.alfworld.distance import distances
 from vlbench.tasks.alfworld.freeze import admissible
 from vlbench.tasks.alfworld.game import AlfworldGame, FrozenGame, frozen_games
-from vlbench.tasks.alfworld.generator import KINDS, LAMP_SPOTS, generate, scenes
-from vlbench.tasks.alfworld.host import EngineError, Host
-
-needs_engine = pytest.mark.slow
-"""The engine is a heavy extra."""
-
-HEAT = "alfworld/pick_heat_then_place_in_recep/12-345"
-
-
-def env_of(**kwargs):
-    return gymnasium.make(ALFWORLD, **kwargs).unwrapped
-
-
-def games(number, seed=0):
-    """Some games, as many of each type."""
-    rng = Random(seed)
-    for i in range(number):
-        kind = KINDS[i % 6]
-        yield f"alfworld/{kind}/{rng.choice(scenes(kind))}-{rng.randrange(1000)}"
-
-
-def walk(game, instance, seed, turns):
-    """Yield (state, command, move) of a random walk."""
-    rng, state = Random(f"{instance} {seed}"), game.start(instance)
-    for _ in range(turns):
-        wise = rng.random() < 0.3  # else nothing would ever be heated
-        command = game.expert(state, 50) if wise else rng.choice(state.admissible)
-        move = game.step(state, command)
-        yield state, command, move
-        state = move.state
-        if move.terminated:
-            return
-
-
-# The engine
-
-STOCK = """
-import json, sys
-out = open(sys.argv[1], "w")  # the translator overwrites sys.argv
-import textworld
-from alfworld.agents.environment.alfred_tw_env import AlfredDemangler
-from textworld.envs.pddl import PddlEnv
-env = AlfredDemangler(PddlEnv(textworld.EnvInfos(won=True, admissible_commands=True)))
-told = []
-def tell(state):
-    facts = sorted([f.name, *(a.name for a in f.arguments)] for f in state["_facts"])
-    told.append([state.feedback, state["admissible_commands"], state["won"], facts])
-for domain, grammar, problem, commands in json.load(sys.stdin):
-    env.load({"pddl_domain": domain, "grammar": grammar, "pddl_problem": problem})
-    tell(env.reset())
-    for command in commands:
-        tell(env.step(command)[0])
-json.dump(told, out)
-"""
-
-
-@needs_engine
-def test_our_engine_says_what_the_stock_engine_says(tmp_path):
-    game, asked, ours = AlfworldGame(), [], []
-    for number, instance in enumerate(games(6, seed=5)):
-        data = game.data(instance)
-        rng = Random(instance)
-        played: list[str] = []
-        moment = game.host.play(data, ())
-        fixed = game.host.describe(data).facts
-        ours.append([moment.feedback, list(moment.commands), moment.won, moment.facts, fixed])
-        for turn in range(10):
-            odd = ("fly away", "take moon 1 from sky 1", "")[number % 3]
-            played.append(odd if turn == 7 else rng.choice(moment.commands))
-            moment = game.host.play(data, tuple(played))
-            ours.append([moment.feedback, list(moment.commands), moment.won, moment.facts, fixed])
-        asked.append([data.domain, data.grammar, data.problem, played])
-    environment = {**os.environ, "ALFWORLD_DATA": str(tmp_path)}
-    command = [sys.executable, "-c", STOCK, str(tmp_path / "told")]
-    subprocess.run(command, input=json.dumps(asked), text=True, check=True, env=environment,
-                   cwd=tmp_path, stdout=subprocess.DEVNULL)  # fmt: skip
-    theirs = json.loads((tmp_path / "told").read_text())
-    assert len(ours) == len(theirs) == 6 * 11
-    for (feedback, commands, won, facts, fixed), stock in zip(ours, theirs, strict=True):
-        assert [feedback, commands, won] == stock[:3]
-        stated = [fact for fact in stock[3] if not fact[0].startswith(("new-axiom@", "not_"))]
-        assert sorted(map(list, (*facts, *fixed))) == stated
-
-
-@needs_engine
-def test_nothing_of_the_process_or_the_home_is_touched(tmp_path):
-    program = (
-        "import os, sys; before = dict(os.environ), list(sys.argv), sys.stdout\n"
-        "import gymnasium, vlbench\n"
-        "env = gymnasium.make('vlbench/ALFWorld-v0'); env.reset(seed=0); env.step('')\n"
-        "env.step(vlbench.reply(env.unwrapped.expert()))\n"
-        "assert before == (dict(os.environ), list(sys.argv), sys.stdout)\n"
-        "assert not {'alfworld', 'textworld', 'fast_downward'} & set(sys.modules)\n"
-        "print('untouched')"
-    )
-    home, scratch = tmp_path / "home", tmp_path / "tmp"
-    home.mkdir(), scratch.mkdir()
-    environment = {
-        **os.environ, "HOME": str(home), "TMPDIR": str(scratch), "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    }  # fmt: skip
-    environment.pop("ALFWORLD_DATA", None)
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], env=environment,
-                          capture_output=True, text=True)  # fmt: skip
-    assert (done.stdout, done.stderr) == ("untouched\n", "")
-    assert list(home.iterdir()) == [] and list(scratch.iterdir()) == []
-
-
-@needs_engine
-@pytest.mark.parametrize(
-    ("blow", "told"), [(signal.SIGKILL, "ended by itself"), (signal.SIGSTOP, "gave no answer in 2")]
-)
-def test_an_engine_that_dies_or_hangs_is_an_error_and_the_next_one_goes_on(blow, told):
-    game = AlfworldGame(host=Host(answer=2))
-    state = game.start(HEAT)
-    after = game.step(state, "look").state
-    os.kill(game.host._running._process.pid, blow)
-    with pytest.raises(EngineError, match=told):
-        game.step(after, "inventory")
-    game.host._answer = 60
-    assert game.step(after, "inventory").state.told[-1] == "You are not carrying anything."
-    game.host.close()
-
-
-@needs_engine
-def test_an_episode_whose_engine_dies_is_errored_and_the_run_goes_on(tmp_path):
-    class Murderer(RandomAgent):
-        def choose(self, env):
-            if env.presentation.instance == rows[1].instance:
-                os.kill(env.game.host._running._process.pid, signal.SIGKILL)
-            return env.expert()
-
-    rows = frozen_rows(ALFWORLD, "test")[:3]
-    run = evaluate(Murderer(), ALFWORLD, episodes=3, concurrency=1, out=tmp_path)
-    assert [episode.end for episode in run.episodes] == ["terminated", "errored", "terminated"]
-    assert "ALFWorld's engine ended by itself" in run.episodes[1].error
-
-
-@needs_engine
-def test_several_environments_share_an_engine_and_stay_apart():
-    one, other = env_of(), env_of()
-    assert one.game.host is other.game.host
-    for env in (one, other):
-        env.reset(options={"instance": HEAT})
-    alone = env_of()
-    alone.game.host = Host(cursors=1)
-    alone.reset(options={"instance": HEAT})
-    rng = Random(1)
-    for _ in range(20):
-        reply = vlbench.reply(rng.choice(one.legal))
-        told = one.step(reply)
-        other.step(vlbench.reply(rng.choice(other.legal)))
-        assert told[4] == alone.step(reply)[4] and told[0]["text"] == alone.text
-    alone.game.host.close()
-
+from vlbench.tasks.alfworld.generator import KINDS, LAMP_SPOTS, generate
 
 # The games
 
@@ -399,27 +242,32 @@ def test_cabinet_10_is_not_cabinet_1_and_both_spellings_of_move_are_understood()
     assert terminated and reward > 50 and info["action"] == move and info["status"] == "ok"
 
 
-def told_alike(**kwargs):
-    """Return the texts of two states of one goal and one way that differ in what is seen."""
+def told_and_shown(**kwargs):
+    """Play games of one room and goal in the same way; return what each turn told and showed."""
+    alike = defaultdict(list)
+    for number in range(600):
+        made = generate(KINDS[0], 402, number, 18, False)
+        alike[made.grammar].append(f"alfworld/{KINDS[0]}/402-{number}")
     env = env_of(**kwargs)
-    seen: dict[str, tuple[str, tuple[str, ...]]] = {}
-    for number in range(400):
-        env.reset(options={"instance": f"alfworld/pick_and_place_simple/402-{number}"})
-        goal = env._state.told[0]
-        env.step(vlbench.reply("go to toilet 1"))
-        visible = env._facts["visible"]
-        if goal in seen and seen[goal][1] != visible:
-            return seen[goal][0], env.text
-        seen.setdefault(goal, (env.text, visible))
-    raise AssertionError("no two such states")
+    told, shown = defaultdict(set), defaultdict(set)
+    for instance in max(alike.values(), key=len)[:8]:
+        env.reset(options={"instance": instance})
+        for place in env._facts["receptacles"]:
+            for command in (f"go to {place}", f"open {place}"):
+                if command in env.legal:
+                    env.step(vlbench.reply(command))
+                    told[command].add(env.text)
+                    shown[command].add((env._facts["door"], env._facts["visible"]))
+    return told, shown
 
 
 @needs_engine
 def test_under_none_the_text_does_not_tell_what_the_picture_shows():
-    one, other = told_alike(text_obs="none")
-    assert one == other and "go to toilet 1" in one and "You are in the middle" in one
-    one, other = told_alike(text_obs="feedback")
-    assert one != other
+    told, shown = told_and_shown(text_obs="none")
+    assert sum(len(sights) > 1 for sights in shown.values()) > 8
+    assert all(len(texts) == 1 for texts in told.values())
+    told, shown = told_and_shown(text_obs="feedback")
+    assert all(len(told[command]) >= len(shown[command]) for command in shown)
 
 
 @needs_engine
@@ -497,18 +345,10 @@ def test_a_run_is_scored_by_type_and_labelled(tmp_path, capsys):
                         "--episodes", "6", "--out", "again")  # fmt: skip
     assert code == 0 and "generated games, schematic pictures: vlbench/ALFWorld-v0" in out
     assert "by type: look_at_obj_in_light 100.0 % of 1" in out
-
-
-@needs_engine
-def test_gymnasiums_async_vector_env_plays_it_too():
-    envs = gymnasium.make_vec(ALFWORLD, num_envs=2, vectorization_mode="async",
-                              vector_kwargs={"shared_memory": False})  # fmt: skip
-    alone = env_of()
-    observations, _ = envs.reset(seed=5)
-    assert np.array_equal(observations["image"][0], alone.reset(seed=5)[0]["image"])
-    observations, *_ = envs.step([vlbench.reply("look")] * 2)
-    assert observations["text"][0] == alone.step(vlbench.reply("look"))[0]["text"]
-    envs.close()
+    code, out, _ = call(tmp_path, "agents.compare", str(tmp_path), "again")
+    assert code == 0 and "generated games, schematic pictures: vlbench/ALFWorld-v0" in out
+    write_report(tmp_path / "again", tmp_path / "report.html")
+    assert "generated games, schematic pictures" in (tmp_path / "report.html").read_text()
 
 
 def test_without_the_extra_it_is_skipped_in_one_line_and_named_outright_an_error(
@@ -541,67 +381,6 @@ def test_wrong_arguments_are_told_in_one_line(kwargs, told):
     with pytest.raises(ValueError) as error:
         env_of(**kwargs)
     assert told in str(error.value) and "\n" not in str(error.value)
-
-
-# The official games
-
-
-@pytest.fixture
-def official_data(tmp_path, monkeypatch):
-    """A folder in the official format, with games of our own."""
-    data = tmp_path / "data"
-    for number, kind in enumerate(KINDS):
-        made = generate(kind, scenes(kind)[number], number, 18, False)
-        goal = made.goal
-        wanted = {
-            "object_target": goal.target.capitalize(), "parent_target": goal.parent.capitalize(),
-            "toggle_target": goal.toggle.capitalize(), "mrecep_target": "", "object_sliced": False,
-        }  # fmt: skip
-        split = ("valid_seen", "valid_unseen")[number % 2]
-        name = f"{kind}-{goal.target}-None-{goal.parent or goal.toggle}-{made.scene}"
-        folder = data / "json_2.1.1" / split / name / f"trial_T2019_{number}"
-        folder.mkdir(parents=True)
-        texts = {"pddl_domain": made.domain, "grammar": made.grammar, "pddl_problem": made.problem}
-        (folder / "game.tw-pddl").write_text(json.dumps({**texts, "solvable": True}))
-        trial = {"task_type": kind, "pddl_params": wanted}
-        (folder / "traj_data.json").write_text(json.dumps(trial))
-    monkeypatch.setenv("ALFWORLD_DATA", str(data))
-    official._trials.cache_clear()
-    official._hashes.cache_clear()
-    return data
-
-
-@needs_engine
-def test_official_games_are_suites_of_their_own(official_data, tmp_path):
-    assert suites(ALFWORLD) == ("test", "ood")
-    assert official.main() == 0
-    assert suites(ALFWORLD) == ("test", "ood", "official_seen", "official_unseen")
-    run = evaluate("expert", "all", suite="official_seen", out=tmp_path / "run")
-    (card,) = run.scorecards
-    assert card.success == 1 and card.episodes == 3 and card.suite == "official_seen"
-    assert card.notes == ("official games, schematic pictures",)
-    assert label(ALFWORLD, "test") == "generated games, schematic pictures"
-    assert len(run.skipped) == 4 and "unknown suite" in run.skipped[0].reason
-    assert len(run.header.frozen_hashes[ALFWORLD]) == 64 and card.normalized is None
-
-
-@needs_engine
-def test_damaged_or_missing_official_games_are_told_in_one_line(official_data, capsys, monkeypatch):
-    assert official.main() == 0
-    row = frozen_rows(ALFWORLD, "official_seen")[0]
-    place = official._trials(official.games_folder())[row.instance]
-    text = (place / "game.tw-pddl").read_text()
-    changed = text.replace("Your task is to: ", "Your task is to: please ")
-    for damage, told in ((changed, "isn't what it was when it was frozen"), ("{", "can't be read"),
-                         ("{}", "is damaged: no 'pddl_domain'")):  # fmt: skip
-        (place / "game.tw-pddl").write_text(damage)
-        with pytest.raises(ValueError) as error:
-            Recording(gymnasium.make(ALFWORLD), Row(ALFWORLD, {}, row.instance, 0))
-        assert told in str(error.value) and "\n" not in str(error.value)
-    monkeypatch.delenv("ALFWORLD_DATA")
-    capsys.readouterr()
-    assert official.main() == 2
-    assert "no official games: $ALFWORLD_DATA isn't set" in capsys.readouterr().err
 
 
 def test_the_hint_of_an_unknown_name_is_the_nearest():

@@ -362,6 +362,8 @@ def test_the_replay_command_says_what_differs(tmp_path, capsys, some_episodes):
     assert main([str(tmp_path)]) == 1
     assert "success is" in capsys.readouterr().out
     assert main([str(tmp_path / "nothing")]) == 2
+    assert main([]) == main([str(tmp_path), "--fast"]) == 2
+    assert capsys.readouterr().err.count("\n") == 3
 
 
 def test_the_replay_command_notices_an_episode_in_another_rows_place(

@@ -81,6 +81,13 @@ def test_a_second_call_with_more_episodes_goes_on_with_the_run(run, tmp_path):
     assert after.startswith(before) and after.count("\n") == 5
 
 
+def test_more_episodes_than_a_suite_has_are_told(run):
+    code, out, err = run("--agent", "expert", "--env", "NumberLine", "--episodes", NUMBER_LINES + 1)
+    assert code == 0 and f" {NUMBER_LINES} " in out
+    wanted = f"vlbench/NumberLine-v0: suite test has {NUMBER_LINES} rows, not {NUMBER_LINES + 1}\n"
+    assert wanted in err
+
+
 def test_a_folder_of_another_run_is_refused(run):
     assert run("--agent", "expert", "--env", "NumberLine", "--episodes", 1)[0] == 0
     code, out, err = run("--agent", "random", "--env", "NumberLine", "--episodes", 1)
@@ -225,6 +232,14 @@ def test_a_task_without_frozen_sets_is_played_from_seeds_and_alone(toy, run):
     assert code == 0 and data["run"]["suite"] == "seeds" and data["scorecards"][0]["episodes"] == 4
 
 
+def test_random_plays_each_repetition_of_a_seed_anew(toy, tmp_path):
+    played = evaluate("random", TOY, episodes=4, repeats=5, out=tmp_path).episodes
+    assert {episode.seed for episode in played} == set(range(4))
+    for seed in range(4):
+        games = {tuple(t.action for t in e.turns) for e in played if e.seed == seed}
+        assert len(games) > 2
+
+
 def test_an_environment_that_keeps_half_of_the_contract_is_told_so(run):
     class Half(gymnasium.Env):
         observation_space = observation_space()
@@ -291,10 +306,12 @@ def test_compare_pairs_the_rows_of_two_runs(tmp_path, capsys):
         evaluate(agent, "NumberLine", out=tmp_path / agent)
     assert compare.main([str(tmp_path / "random"), str(tmp_path / "expert")]) == 0
     out = capsys.readouterr().out
-    assert "first: random, second: expert" in out and out.rstrip().endswith("yes")
+    assert "first: random, second: expert" in out and "  yes\n" in out
+    assert out.endswith("instances not held out: vlbench/NumberLine-v0\n")
     assert compare.main([str(tmp_path / "random"), str(tmp_path / "expert"), "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["envs"]
     assert row["rows"] == NUMBER_LINES and row["separated"]
+    assert row["notes"] == ["instances not held out"]
     assert row["only_first"] == 0 < row["only_second"]
 
 

@@ -171,7 +171,7 @@ def test_only_a_privileged_agent_is_handed_the_environment(tmp_path):
         name, privileged, settings = "curious", False, {}
 
         async def act(self, observation, env=None):
-            assert env is None and set(observation) == {"image", "text", "env_id"}
+            assert env is None and set(observation) == {"image", "text", "env_id", "repeat"}
             return Reply(PLUS)
 
     run = evaluate(Curious(), "NumberLine", episodes=3, out=tmp_path)

@@ -16,6 +16,7 @@ from packing import packed, run  # noqa: E402
 
 import vlbench  # noqa: E402
 from leaderboard import drawing, ranking, site  # noqa: E402
+from leaderboard import pages as task_pages  # noqa: E402
 from leaderboard.reported import reported_ids, reported_rows  # noqa: E402
 from leaderboard.verify import verify  # noqa: E402
 from vlbench.episodes import Reply  # noqa: E402
@@ -113,6 +114,20 @@ def test_general_models_come_first_and_what_is_reported_comes_last(pages):
     reported = page[page.index('<h2 id="reported"') :]
     assert "replayed</span>" not in reported and "Band" not in reported
     assert all(row.name in reported.replace("&#39;", "'") for row in reported_rows())
+
+
+def test_a_task_s_label_stands_on_every_page_that_shows_its_results(
+    entries, pages, tmp_path, monkeypatch
+):
+    for name in ("index.html", "compare.html", "tasks/alfworld.html"):
+        page = (pages / name).read_text("utf-8")
+        assert "generated games, schematic pictures" in page.casefold(), name
+    labels = {"vlbench/Blackjack-v0": "drawn by hand"}
+    monkeypatch.setattr(task_pages, "label", lambda env_id: labels.get(env_id, ""))
+    assert site.main([*map(str, entries[:2]), "--out", str(tmp_path / "site")]) == 0
+    shown = [*(tmp_path / "site" / "entries").iterdir(), tmp_path / "site" / "tasks/blackjack.html"]
+    assert len(shown) == 3
+    assert all("drawn by hand" in page.read_text("utf-8").casefold() for page in shown)
 
 
 def test_an_empty_leaderboard_says_so_plainly(tmp_path):

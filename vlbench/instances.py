@@ -170,12 +170,15 @@ def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
     """Return a frozen set, in the order in which any prefix of it is a fair small set.
 
     Raises:
-        ValueError: The environment has no such set.
+        ValueError: The environment has no such set, or it is damaged.
     """
     text = _suite_text(env_id, suite)
     if text is None:
         raise ValueError(unknown(f"suite of {env_id}", suite, suites(env_id)))
-    return tuple(Row(env_id, **json.loads(line)) for line in text.splitlines())
+    try:
+        return tuple(Row(env_id, **json.loads(line)) for line in text.splitlines())
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"the set {suite} of {env_id} is damaged: {error}") from error
 
 
 def frozen_hash(env_id: str, suite: str) -> str:
@@ -196,11 +199,12 @@ def label(env_id: str, suite: str = "") -> str:
 
     Args:
         env_id: A registered id.
-        suite: The set that was played; one that the user has frozen may be labelled otherwise.
+        suite: The set that was played; one that a user has frozen may be labelled otherwise,
+            wherever its results are shown.
     """
     text = _stated(env_id, "bounds.json")
     stated = json.loads(text) if text else {}
-    return str(stated.get("local_label" if suite in _local_suites(env_id) else "label", ""))
+    return str(stated.get("label" if suite in ("", *SUITES) else "local_label", ""))
 
 
 def held_out(env_id: str) -> bool:

@@ -3,7 +3,6 @@
 `python -m vlbench.replay RUN` replays every episode of a run's folder.
 """
 
-import argparse
 import dataclasses
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 import gymnasium
 
+from vlbench.command_line import Parser, refuse
 from vlbench.episodes import Episode, Recording
 from vlbench.instances import Row, frozen_rows, suites
 from vlbench.runs import RunFolder, RunHeader
@@ -129,18 +129,17 @@ def misplaced(header: RunHeader, episodes: Sequence[Episode]) -> list[Divergence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Replay a run; exit 0 if nothing differs, 1 if something does, 2 on a wrong call."""
-    parser = argparse.ArgumentParser(prog="python -m vlbench.replay", description=__doc__)
+    parser = Parser(prog="python -m vlbench.replay", description=__doc__)
     parser.add_argument("run", type=Path, help="a run's folder")
-    arguments = parser.parse_args(argv)
     try:
+        arguments = parser.parse_args(argv)
         run = RunFolder.open(arguments.run)
         episodes = run.episodes()
         found = divergences(episodes)
         places = {divergence.key for divergence in found}
         found += [d for d in misplaced(run.header, episodes) if d.key not in places]
     except (ValueError, OSError) as error:
-        print(f"replay: {error}", file=sys.stderr)
-        return 2
+        return refuse("replay", error)
     for line in run.damaged:
         print(f"damaged line left out: {line}")
     for divergence in found:

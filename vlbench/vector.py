@@ -142,7 +142,7 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         who = np.zeros(self.num_envs, np.bool_)
         who[ended] = True
         final = _batch([infos[i] for i in ended], self.num_envs, who)
-        shown = np.full(self.num_envs, None, object)
+        shown = np.empty(self.num_envs, object)  # of None
         # One block: many small ones would have the allocator give pages back and fetch them again.
         frames = np.empty((len(ended), SIZE, SIZE, 3), np.uint8)
         for i, frame in zip(ended, frames, strict=True):
@@ -162,20 +162,22 @@ def _batch(
     """Turn infos into Gymnasium's form: arrays by key, and under `_key` who has it.
 
     Args:
-        infos: The infos of those environments that have one, in order.
+        infos: The infos of those environments that have one, in order; all with the same keys in
+            the same order.
         size: Number of environments.
         who: Which environments those are; shape (size,).
     """
     batch: dict[str, Any] = {}
-    for key, first in infos[0].items():
-        column = [info[key] for info in infos]
+    columns = zip(*[info.values() for info in infos], strict=True)
+    for (key, first), column in zip(infos[0].items(), columns, strict=True):
         if isinstance(first, dict):
             batch[key] = _batch(column, size, who)
         else:
             plain = isinstance(first, (bool, int, float))
             values = np.fromiter(column, type(first) if plain else object, len(column))
             if len(column) < size:
-                everyone = np.zeros(size, values.dtype) if plain else np.full(size, None, object)
+                # An empty array of objects is one of None.
+                everyone = (np.zeros if plain else np.empty)(size, values.dtype)
                 everyone[who] = values
                 values = everyone
             batch[key] = values

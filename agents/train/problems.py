@@ -1,8 +1,10 @@
 """Worked problems, as text: `python -m agents.train.problems --out problems.jsonl`.
 
 Points24's thoughts write a search down (see `agents.train.search`), and a small language model has
-to practise it on many more problems than there are hands: here with other targets, and with three
-numbers. The transcripts have no pictures, and none of the problems is a hand of the test split.
+to practise it on more than there are hands. Problems are hands, or are made backwards from three
+numbers that a hand can come to, one of which is taken apart into two. Drills are single steps
+without the problem around them, so that every three numbers are judged often. There are no
+pictures, and no problem or step is of a hand of the test split.
 """
 
 import sys
@@ -15,13 +17,10 @@ import numpy as np
 from agents.arguments import refuse
 from agents.train import sft_data
 from agents.train.dataclass_arguments import parse_dataclass
-from agents.train.search import posed, reachable, work
+from agents.train.search import LARGEST, Numbers, listed, steps, work, worked_step
 from vlbench.formula import hands
 from vlbench.instances import split_of
 from vlbench.tasks.points24.game import Points24Game
-
-TARGETS = frozenset(range(1, 61))
-"""What problems other than the usual ones aim at."""
 
 
 @dataclass(frozen=True)
@@ -30,41 +29,97 @@ class Config:
 
     out: Path
     """JSONL file to write"""
-    count: int = 40_000
-    """problems"""
-    three: float = 0.4
-    """share of problems with three numbers, which may be larger than cards"""
-    usual: float = 0.5
-    """share of problems with the target 24, where it can be reached"""
+    count: int = 60_000
+    """problems and drills"""
+    drills: float = 0.5
+    """share of drills"""
+    lines: int = 12
+    """steps in a drill"""
+    made: float = 0.5
+    """share of problems that are made backwards from three numbers"""
+    target: int = 24
+    """what every problem aims at"""
     seed: int = 0
-    """seed of the problems and of how they are worked"""
+    """seed of the problems"""
+
+
+class Problems:
+    """Draws problems and drills; none is of a test hand.
+
+    Args:
+        config: What is drawn.
+    """
+
+    def __init__(self, config: Config) -> None:
+        game = Points24Game(config.target, 10)
+        every = [tuple(hand) for hand in hands(4, game.numbers)]
+        self._config = config
+        self._rng = np.random.default_rng(config.seed)
+        self._hidden = {hand for hand in every if _split(hand, game) == "test"}
+        self._hands = [hand for hand in every if hand not in self._hidden]
+        self._triples = sorted({step.rest for hand in every for step in steps(hand)})
+
+    def problem(self) -> sft_data.Example:
+        """Return a problem and how it is worked."""
+        while True:
+            if self._rng.random() < self._config.made:
+                numbers = self._apart()[0]
+            else:
+                numbers = self._hands[self._rng.integers(len(self._hands))]
+            lying = [numbers[i] for i in self._rng.permutation(len(numbers))]
+            if worked := work(lying, self._config.target):
+                posed = f"{self._config.target}: {' '.join(map(str, lying))}"
+                return _example(posed, f"{worked.search} {worked.plan}")
+
+    def drill(self) -> sft_data.Example:
+        """Return steps to be made and judged, and how that is done."""
+        posed, made = [], []
+        for _ in range(self._config.lines):
+            numbers, triple = self._apart()
+            step = next(step for step in steps(numbers) if step.rest == triple)
+            left = list(numbers)
+            left.remove(step.left)
+            left.remove(step.right)
+            posed.append(f"{step.left} {step.operator} {step.right}, {listed(left)}")
+            made.append(worked_step(step, self._config.target))
+        return _example("; ".join(posed), "; ".join(made))
+
+    def _apart(self) -> tuple[Numbers, Numbers]:
+        """Return four sorted numbers, and the three that a step makes of them."""
+        while True:
+            triple = self._triples[self._rng.integers(len(self._triples))]
+            place = int(self._rng.integers(3))
+            result, rest = triple[place], [*triple[:place], *triple[place + 1 :]]
+            pairs = [(a, result - a) for a in range(1, result // 2 + 1)]
+            pairs += [(result + b, b) for b in range(1, 11)]
+            pairs += [(result * b, b) for b in range(2, 11) if 0 < result * b <= LARGEST]
+            pairs += [(a, result // a) for a in range(1, 11) if result and result % a == 0] * 4
+            # Mostly pairs such as cards are.
+            usual = [pair for pair in pairs if max(pair) <= 10]
+            if usual and self._rng.random() < 0.8:
+                pairs = usual
+            numbers = tuple(sorted((*rest, *pairs[self._rng.integers(len(pairs))])))
+            if numbers not in self._hidden and numbers[-1] <= LARGEST:
+                return numbers, triple
 
 
 def examples(config: Config) -> Iterator[sft_data.Example]:
-    """Yield problems, none of them a test hand."""
-    rng = np.random.default_rng(config.seed)
-    game = Points24Game(24, 10)
-    shown = [
-        hand
-        for hand in hands(4, game.numbers)
-        if split_of(f"points24/{'-'.join(map(str, hand))}", game.test_share) == "train"
-    ]
-    for _ in range(config.count):
-        if rng.random() < config.three:
-            drawn = rng.integers(1, 11, 3) * rng.choice((1, 1, 2, 3, 4, 5), 3)
-            numbers = tuple(int(number) for number in sorted(drawn))
-        else:
-            numbers = tuple(shown[rng.integers(len(shown))])
-        targets = sorted(reachable(numbers) & TARGETS)
-        usual = game.target in targets and rng.random() < config.usual
-        target = game.target if usual else targets[rng.integers(len(targets))]
-        lying = [numbers[i] for i in rng.permutation(len(numbers))]
-        worked = work(lying, target, rng)
-        assert worked is not None
-        yield sft_data.Example(
-            env_id="", kwargs="{}", instance="", presentation=0, played=[], action="", expert="",
-            prompt=posed(lying, target), reply=f"{worked.search} {worked.plan}",
-        )  # fmt: skip
+    """Yield problems and drills."""
+    problems = Problems(config)
+    for place in range(config.count):
+        drilled = int((place + 1) * config.drills) > int(place * config.drills)
+        yield problems.drill() if drilled else problems.problem()
+
+
+def _split(hand: Numbers, game: Points24Game) -> str:
+    return split_of(f"points24/{'-'.join(map(str, hand))}", game.test_share)
+
+
+def _example(prompt: str, reply: str) -> sft_data.Example:
+    return sft_data.Example(
+        env_id="", kwargs="{}", instance="", presentation=0, played=[], action="", expert="",
+        prompt=prompt, reply=reply,
+    )  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog = "python -m agents.train.problems"
         config = parse_dataclass(Config, argv, prog=prog, description=__doc__ or "")
         written = sft_data.write(config.out, examples(config))
-        print(f"{written} problems in {config.out}")
+        print(f"{written} problems and drills in {config.out}")
     except (ValueError, OSError) as error:
         return refuse("problems", error)
     return 0

@@ -1,23 +1,22 @@
 """Problems worked in writing: numbers are combined two at a time until the target is left.
 
-What leads elsewhere is marked "no", and another way is tried:
+The first steps are gone through in a fixed order. What leaves three numbers that can't make the
+target is marked "no"; the first that leaves three that can is marked "yes", and worked to its end:
 
-    24: 9 3 9 10 > 3 * 9 = 27 9 10 27, ... = 28 no; 10 - 9 = 1 3 9 1, ... = 24 yes
+    10 9 9 3 > 10 + 9 = 19 19 9 3 no, 10 - 9 = 1 9 3 1 yes, 9 - 1 = 8 8 3, 8 * 3 = 24
+
+So a hand that was never seen is a matter of triples that were: there are only some 2,000.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
-
-import numpy as np
 
 Numbers = tuple[int, ...]
 
 LARGEST = 100
 """Problems stay among the integers 0..LARGEST; what has no such solution isn't worked."""
-MOST_FAILURES = 3
-"""Tries that lead elsewhere, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,11 @@ class Step:
     rest: Numbers
     """The numbers there are then, the result among them, sorted."""
 
+    def __str__(self) -> str:
+        """Return it as it is written down."""
+        done = f"{self.left} {self.operator} {self.right} = {self.result}"
+        return f"{done} {listed(self.rest)}" if len(self.rest) > 1 else done
+
 
 @dataclass(frozen=True, slots=True)
 class Worked:
@@ -43,85 +47,75 @@ class Worked:
 
 @lru_cache(maxsize=2**18)
 def steps(numbers: Numbers) -> tuple[Step, ...]:
-    """Return every way to combine two of some numbers, the larger on the left."""
+    """Return every way to combine two of some sorted numbers, in the order in which they are tried.
+
+    Pairs go from the largest down; the larger number stands on the left.
+    """
     found: dict[tuple[int, str, int], Step] = {}
-    for i, j in combinations(range(len(numbers)), 2):
-        a, b = max(numbers[i], numbers[j]), min(numbers[i], numbers[j])
-        results = {"+": a + b, "-": a - b, "*": a * b}
-        if b and a % b == 0:
-            results["/"] = a // b
+    for j, i in combinations(reversed(range(len(numbers))), 2):
+        a, b = numbers[j], numbers[i]
+        results = {"+": a + b, "/": a // b if b and a % b == 0 else None, "-": a - b, "*": a * b}
         others = [number for k, number in enumerate(numbers) if k not in (i, j)]
         for operator, result in results.items():
-            if result <= LARGEST:
+            if result is not None and result <= LARGEST:
                 rest = tuple(sorted([*others, result]))
-                found[a, operator, b] = Step(a, operator, b, result, rest)
+                found.setdefault((a, operator, b), Step(a, operator, b, result, rest))
     return tuple(found.values())
 
 
 @lru_cache(maxsize=2**18)
-def ways(numbers: Numbers, target: int) -> int:
-    """Return how many sequences of steps lead to the target."""
+def leads(numbers: Numbers, target: int) -> bool:
+    """Return whether sorted numbers can be combined into the target."""
     if len(numbers) == 1:
-        return int(numbers[0] == target)
-    return sum(ways(step.rest, target) for step in steps(numbers))
+        return numbers[0] == target
+    return any(leads(step.rest, target) for step in steps(numbers))
 
 
 @lru_cache(maxsize=2**18)
 def reachable(numbers: Numbers) -> frozenset[int]:
-    """Return every number that can be left."""
+    """Return every number that sorted numbers can be combined into."""
     if len(numbers) == 1:
         return frozenset(numbers)
     return frozenset().union(*(reachable(step.rest) for step in steps(numbers)))
 
 
-def work(
-    numbers: Sequence[int], target: int, rng: np.random.Generator, failing: float = 0.3
-) -> Worked | None:
+def work(numbers: Sequence[int], target: int) -> Worked | None:
     """Work a problem; None if integers don't lead to the target.
 
     Args:
         numbers: In the order in which they lie.
         target: What is to be left.
-        rng: Chooses among the solutions, each sequence of steps being as likely.
-        failing: Share of tries that lead elsewhere.
     """
     start = tuple(sorted(numbers))
-    if not ways(start, target):
+    if not leads(start, target):
         return None
-    tries: list[str] = []
-    while len(tries) < MOST_FAILURES and rng.random() < failing:
-        walked = _walk(start, None, rng)
-        if walked[-1].result != target:
-            tries.append(f"{_written(walked)} no")
-    solution = _walk(start, target, rng)
-    tries.append(f"{_written(solution)} yes")
-    return Worked(f"{posed(numbers, target)} > {'; '.join(tries)}", _formula(start, solution))
+    tried: list[str] = []
+    for step in steps(start):
+        tried.append(worked_step(step, target))
+        if leads(step.rest, target):
+            break
+    walked = [step, *_walk(step.rest, target)]
+    return Worked(f"{listed(start)} > {', '.join(tried)}", _formula(start, walked))
 
 
-def posed(numbers: Sequence[int], target: int) -> str:
-    """Return a problem as it is posed."""
-    return f"{target}: {' '.join(map(str, numbers))}"
+def worked_step(step: Step, target: int) -> str:
+    """Return a first step as it is written down: with its verdict, to its end if that is yes."""
+    if not leads(step.rest, target):
+        return f"{step} no"
+    return ", ".join([f"{step} yes", *map(str, _walk(step.rest, target))])
 
 
-def _walk(numbers: Numbers, target: int | None, rng: np.random.Generator) -> list[Step]:
-    """Return steps until one number is left: to the target, or anywhere."""
-    walked: list[Step] = []
+def listed(numbers: Sequence[int]) -> str:
+    """Return sorted numbers as they are written down, the largest first."""
+    return " ".join(map(str, reversed(numbers)))
+
+
+def _walk(numbers: Numbers, target: int) -> Iterator[Step]:
+    """Yield the first steps that lead to the target."""
     while len(numbers) > 1:
-        open_steps = steps(numbers)
-        weights = [1 if target is None else ways(step.rest, target) for step in open_steps]
-        place = rng.integers(sum(weights))
-        walked.append(open_steps[int(np.searchsorted(np.cumsum(weights), place, side="right"))])
-        numbers = walked[-1].rest
-    return walked
-
-
-def _written(walked: Sequence[Step]) -> str:
-    lines = []
-    for step in walked:
-        rest = step.rest if len(step.rest) > 1 else ()
-        done = f"{step.left} {step.operator} {step.right} = {step.result}"
-        lines.append(" ".join([done, *map(str, rest)]))
-    return ", ".join(lines)
+        step = next(step for step in steps(numbers) if leads(step.rest, target))
+        yield step
+        numbers = step.rest
 
 
 def _formula(numbers: Numbers, walked: Sequence[Step]) -> str:

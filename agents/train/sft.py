@@ -104,6 +104,10 @@ class Examples:
         """Return the length of all their replies."""
         return sum(len(self._reply(self._examples[i].reply)) for i in indices)
 
+    def by_length(self, indices: Sequence[int]) -> list[int]:
+        """Return them by the length of their replies, so that forward passes are padded little."""
+        return sorted(indices, key=lambda i: len(self._reply(self._examples[i].reply)))
+
     def batch(self, indices: Sequence[int]) -> tuple[list[EncodedPrompt], list[Tensor]]:
         """Return prompts and the replies to learn."""
         some = [self._examples[i] for i in indices]
@@ -232,7 +236,7 @@ def train(config: Config, processes: Processes) -> Path:
                 group["lr"] = learning_rate(step, config)
             chosen = indices_of(step, len(learned), config)
             tokens = learned.tokens(chosen)
-            mine = chosen[processes.number :: processes.count]
+            mine = learned.by_length(chosen[processes.number :: processes.count])
             loss = 0.0
             for start in range(0, len(mine), config.micro_batch):
                 prompts, replies = learned.batch(mine[start : start + config.micro_batch])

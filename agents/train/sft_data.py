@@ -38,6 +38,8 @@ class Config:
     off_path: float = 0.0
     """share of the turns in which a random legal action is played instead of the expert's, so that
     states off the expert's path appear, with the expert's recovery as the reply"""
+    kept: float = 1.0
+    """share of the turns that are written; the turns of an episode show the same cards"""
     prompt: str = "cot"
     """variant of the prompt; under action_only the replies have no thoughts"""
     reading: bool = False
@@ -119,17 +121,18 @@ def _episode(
             reply = json.dumps({name: fields[name] for name in SEEN if name in fields})
         else:
             reply = _reply({} if config.prompt == "action_only" else fields, written)
-        yield Example(
-            env_id=env_id,
-            kwargs=json.dumps(kwargs),
-            instance=info["instance"],
-            presentation=info["presentation"],
-            played=list(played),
-            prompt="" if config.reading else observation["text"],
-            reply=reply,
-            action=written,
-            expert=expert,
-        )
+        if config.kept == 1 or rng.random() < config.kept:
+            yield Example(
+                env_id=env_id,
+                kwargs=json.dumps(kwargs),
+                instance=info["instance"],
+                presentation=info["presentation"],
+                played=list(played),
+                prompt="" if config.reading else observation["text"],
+                reply=reply,
+                action=written,
+                expert=expert,
+            )
         taken = expert
         if rng.random() < config.off_path:
             taken = str(rng.choice(info["legal_actions"]))
@@ -188,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             prog="python -m agents.train.sft_data",
             description=__doc__ or "",
         )
-        for name in ("noise", "off_path"):
+        for name in ("noise", "off_path", "kept"):
             if not 0 <= getattr(config, name) <= 1:
                 raise ValueError(f"{name} is a share, 0..1; got {getattr(config, name)}")
         lines = write(config.out, transcripts(config))

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-import numpy as np
-
 from agents.train.alfworld_thoughts import household
 from agents.train.search import work
 from vlbench.game import Game
-from vlbench.instances import hashed
 from vlbench.picture import Fact
 from vlbench.tasks.alfworld.game import AlfworldGame
 from vlbench.tasks.formula_game import END
@@ -94,8 +91,7 @@ def search(scene: Scene) -> Thought | None:
     """
     numbers, target, tokens = scene.facts["numbers"], scene.facts["target"], scene.state.tokens
     assert isinstance(numbers, tuple) and isinstance(target, int)
-    rng = np.random.default_rng(hashed(f"{target}: {numbers}"))
-    worked = work([int(number) for number in numbers], target, rng)
+    worked = work([int(number) for number in numbers], target)
     if worked is None:
         return None
     planned = [*re.findall(r"\d+|\S", worked.plan), END]

@@ -13,10 +13,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import gymnasium
 
+from vlbench.command_line import Parser, refuse
 from vlbench.instances import SUITES, Row, frozen_hash, frozen_rows, suites
 from vlbench.naming import full_id, short_name
 from vlbench.play.sitting import EXPERT_SHOWN, Sitting
@@ -162,13 +163,8 @@ def summary(run: RunFolder) -> str:
     return "\n".join([*lines, f"run: {run.path}"])
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message} (see {self.prog} --help)")
-
-
-def _arguments() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m vlbench.play", description=__doc__, allow_abbrev=False)
+def _arguments() -> Parser:
+    parser = Parser(prog="python -m vlbench.play", description=__doc__)
     add = parser.add_argument
     add("task", help="Points24 or another task, an id, or module:namespace/Name-v0")
     add("--episodes", type=int, default=10, help="how many (default: %(default)s)")
@@ -196,8 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         name = f"{AGENT}-{short_name(env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
         sitting = _sit(arguments.out or Path("runs", name), header, rows)
     except (ValueError, ImportError, OSError) as error:
-        print(f"play: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return refuse("play", error)
     print(summary(sitting.run))
     if left := sitting.rows_left - (sitting.rows_left > 0 and sitting.over):
         place = [] if arguments.out else ["--out", str(sitting.run.path)]

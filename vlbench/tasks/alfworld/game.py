@@ -15,7 +15,7 @@ from vlbench.nearest import unknown
 from vlbench.tasks.alfworld import official
 from vlbench.tasks.alfworld.distance import distances
 from vlbench.tasks.alfworld.generator import HIDDEN, KINDS, OBJECTS, GameData, generate, scenes
-from vlbench.tasks.alfworld.host import Host, Moment, shared_host
+from vlbench.tasks.alfworld.host import EngineError, Host, Moment, shared_host
 from vlbench.tasks.alfworld.room import Room, World
 from vlbench.tasks.alfworld.scene import Scene
 from vlbench.tasks.alfworld.shipped import check_installed, engine_versions
@@ -228,7 +228,11 @@ class AlfworldGame:
     def _load(self, instance: str) -> _Loaded:
         if instance not in self._loaded:
             game = self.data(instance)
-            room = Room.read(game.scene, game.goal, self.host.describe(game))
+            try:
+                told = self.host.describe(game)
+            except EngineError as error:
+                raise EngineError(f'"{instance}" can\'t be started: {error}') from None
+            room = Room.read(game.scene, game.goal, told)
             self._loaded[instance] = _Loaded(game, room)
             if len(self._loaded) > KEPT:
                 self._loaded.popitem(last=False)

@@ -3,7 +3,7 @@
 Runs in the engine's process (`engine`), beside nothing else of vlbench. Stock TextWorld parses the
 same few strings of a grammar for every command of every state, and copies whole contexts for every
 symbol. Nothing of it is patched: these are subclasses, used by us alone, and
-`tests/test_alfworld.py` holds their transcripts against the stock engine's.
+`tests/test_alfworld_engine.py` holds their transcripts against the stock engine's.
 """
 
 import re

@@ -5,6 +5,8 @@ starts a new one, which plays the commands again.
 """
 
 import os
+import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
-from socket import socketpair
+from socket import SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET, socketpair
 from typing import Any
 
 from vlbench.tasks.alfworld.generator import GameData
@@ -33,7 +35,7 @@ Fact = tuple[str, ...]
 
 
 class EngineError(ChildProcessError):
-    """The engine died, hung or refused a request."""
+    """The engine died or hung."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,33 +118,37 @@ class Host:
 
     def _ask(self, *request: Any) -> Any:
         running = self._started()
+        answered = False
         try:
             running.connection.send(request)
-            status, value = running.receive(self._answer)
-        except _Silent:
-            self._stop()
+            answer = running.receive(self._answer)
+            answered = True
+            return answer
+        except (_Silent, BlockingIOError):
             raise EngineError(
                 f"ALFWorld's engine gave no answer in {self._answer:g} s and was stopped"
             ) from None
         except (EOFError, OSError):
             told = running.last_words()
-            self._stop()
             raise EngineError(f"ALFWorld's engine ended by itself: {told}") from None
-        if status != "ok":
-            raise EngineError(f"ALFWorld's engine refused {request[0]}: {value}")
-        return value
+        finally:
+            if not answered:  # after Ctrl-C too: its answer would be taken for the next one's
+                self._stop()
 
     def _started(self) -> "_Running":
         if self._owner != os.getpid():  # a fork's parent keeps its own engine
             self._running, self._owner = None, os.getpid()
         if self._running is None:
-            self._running = _Running(self._cursors)
+            running = _Running(self._cursors, self._answer)
             try:
-                self._running.receive(START)
+                running.receive(START)
+                self._running = running
             except (_Silent, EOFError, OSError) as error:
-                told = "no answer" if isinstance(error, _Silent) else self._running.last_words()
-                self._stop()
+                told = "no answer" if isinstance(error, _Silent) else running.last_words()
                 raise EngineError(f"ALFWorld's engine didn't start: {told}") from None
+            finally:
+                if self._running is None:
+                    running.end()
         return self._running
 
     def _stop(self) -> None:
@@ -172,30 +178,34 @@ class _Silent(Exception):
 class _Running:
     """A running engine."""
 
-    def __init__(self, cursors: int) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="vlbench-alfworld-")
-        self._errors = Path(self._folder.name, "errors")
+    def __init__(self, cursors: int, answer: float) -> None:
+        folder = tempfile.mkdtemp(prefix="vlbench-alfworld-")
+        self._errors = tempfile.TemporaryFile()
         ours, theirs = socketpair()
+        # An engine that hangs in the middle of a request or an answer fills or starves the socket.
+        patience = struct.pack("@ll", int(answer), int(answer % 1 * 1e6))
+        for direction in (SO_SNDTIMEO, SO_RCVTIMEO):
+            ours.setsockopt(SOL_SOCKET, direction, patience)
         program = Path(__file__).with_name("engine.py")
         paths = [str(program.parent), *filter(None, sys.path)]
-        with theirs, self._errors.open("wb") as errors:
+        with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(program), str(theirs.fileno()), str(cursors)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=errors,
+                stderr=self._errors,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,  # Ctrl-C is for us alone; the engine ends when we do
                 env={
                     **os.environ,
-                    "ALFWORLD_DATA": self._folder.name,
-                    "TMPDIR": self._folder.name,
+                    "ALFWORLD_DATA": folder,
+                    "TMPDIR": folder,
                     "PYTHONPATH": os.pathsep.join(paths),
                 },
             )
         self.connection = Connection(ours.detach())
         self._finalizer = weakref.finalize(
-            self, _end, os.getpid(), self._process, self.connection, self._folder
+            self, _end, os.getpid(), self._process, self.connection, folder
         )
 
     def receive(self, seconds: float) -> Any:
@@ -214,22 +224,21 @@ class _Running:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             code = None
-        lines = self._errors.read_text("utf-8", "replace").strip().splitlines()
+        self._errors.seek(0)
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else f"exit code {code}"
 
     def end(self) -> None:
         """Kill the process and remove its folder."""
         self._finalizer()
+        self._errors.close()
 
 
 def _end(
-    owner: int,
-    process: "subprocess.Popen[bytes]",
-    connection: Connection,
-    folder: "tempfile.TemporaryDirectory[str]",
+    owner: int, process: "subprocess.Popen[bytes]", connection: Connection, folder: str
 ) -> None:
     connection.close()
-    if owner == os.getpid():
+    if owner == os.getpid():  # not in a fork
         process.kill()
         process.wait()
-        folder.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,23 +1,17 @@
 """The official games, for those who have downloaded them to `$ALFWORLD_DATA`.
 
 Their instances end in a trial's name: `alfworld/<type>/<floor plan>-T20190906_190325_123456`. They
-make frozen sets of their own names, on the user's machine (their data can't be shipped):
-
-    python -m vlbench.tasks.alfworld.official
-
-writes `official_seen` and `official_unseen` into `$ALFWORLD_DATA/vlbench`, and `--suite
-official_unseen` plays one. Another suite is another table: none puts them beside generated games.
+make frozen sets of their own names, on the user's machine (their data can't be shipped): see
+`freeze_official`.
 """
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from vlbench.freeze import Start, in_turn, presentation, write_rows
 from vlbench.tasks.alfworld.generator import KINDS, GameData, Goal
 
 DATA = "ALFWORLD_DATA"
@@ -25,9 +19,6 @@ DATA = "ALFWORLD_DATA"
 
 GAMES = "json_2.1.1"
 """Folder of the games in there."""
-
-SUITES = {"official_seen": "valid_seen", "official_unseen": "valid_unseen"}
-"""Our suite → the split of the data."""
 
 HASHES = "games.json"
 """Instance → sha256 of its game, when the sets were frozen."""
@@ -58,19 +49,23 @@ def game(instance: str) -> GameData:
     if place is None:
         raise ValueError(f'no official game "{instance}" in {folder}')
     data, trial = (_read(place / name) for name in ("game.tw-pddl", "traj_data.json"))
+    kind = instance.split("/")[1]
+    if trial.get("task_type") != kind:
+        told = f"its task is {trial.get('task_type')!r}, not {kind}"
+        raise ValueError(f"{place} is damaged: {told}; download the games again")
     try:
         wanted = trial["pddl_params"]
         goal = Goal(
-            trial["task_type"],
+            kind,
             wanted["object_target"].lower(),
             (wanted["parent_target"] or "").lower(),
             (wanted["toggle_target"] or "").lower(),
         )
-        texts = [data[name] for name in ("pddl_domain", "grammar", "pddl_problem")]
+        texts = [str(data[name]) for name in ("pddl_domain", "grammar", "pddl_problem")]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{place} is damaged: no {error}; download the games again") from error
     found = GameData(scene_of(instance), goal, *texts)
-    frozen = _hashes(folder.parent / "vlbench").get(instance, found.sha256)
+    frozen = frozen_hashes(folder.parent / "vlbench").get(instance, found.sha256)
     if frozen != found.sha256:
         raise ValueError(
             f'the game "{instance}" isn\'t what it was when it was frozen (sha256 '
@@ -100,7 +95,8 @@ def _trials(folder: Path) -> Mapping[str, Path]:
     found = {}
     for path in sorted(folder.glob("*/*/trial_*/game.tw-pddl")):
         kind, *_, scene = path.parent.parent.name.split("-")
-        apart = "movable" in str(path) or "Sliced" in str(path)
+        name = str(path.relative_to(folder))
+        apart = "movable" in name or "Sliced" in name
         if kind in KINDS and not apart and path.with_name("traj_data.json").exists():
             trial = path.parent.name.removeprefix("trial_")
             found[f"alfworld/{kind}/{scene}-{trial}"] = path.parent
@@ -108,7 +104,8 @@ def _trials(folder: Path) -> Mapping[str, Path]:
 
 
 @lru_cache(maxsize=8)
-def _hashes(folder: Path) -> Mapping[str, str]:
+def frozen_hashes(folder: Path) -> Mapping[str, str]:
+    """Return the hashes of the games when the sets were frozen, by instance."""
     path = folder / HASHES
     return _read(path) if path.is_file() else {}
 
@@ -121,39 +118,3 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError(f"{path} is damaged: wanted an object; download the games again")
     return data
-
-
-def freeze() -> None:
-    """Write the official sets.
-
-    Raises:
-        ValueError: The games aren't there, or a game is damaged.
-    """
-    folder = games_folder().parent / "vlbench"
-    folder.mkdir(exist_ok=True)
-    hashes: dict[str, str] = {}
-    for suite, split in SUITES.items():
-        names = instances(split)
-        starts = [
-            Start({"theme": "train"}, instance, presentation(suite, number))
-            for number, instance in enumerate(names)
-        ]
-        write_rows(folder / f"{suite}.jsonl", "vlbench/ALFWorld-v0", in_turn(starts))
-        hashes |= {instance: game(instance).sha256 for instance in names}
-        print(f"{folder / suite}.jsonl: {len(names)} games", file=sys.stderr)
-    (folder / HASHES).write_text(json.dumps(hashes, indent=1), "utf-8")
-    _hashes.cache_clear()
-
-
-def main() -> int:
-    """Freeze; exit 0 when done, 2 where there is nothing to freeze."""
-    try:
-        freeze()
-    except (ValueError, ImportError, OSError) as error:
-        print(f"official: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -182,7 +182,7 @@ def serve(connection: Connection, build: str) -> None:
             answer = "ok", getattr(simulation, name)(*arguments)
         # Whatever goes wrong in there is told to the other side, which decides.
         except Exception as error:
-            answer = "error", f"{type(error).__name__}: {error}"
+            answer = "error", f"{type(error).__name__}: {' '.join(str(error).split())}"
         connection.send(answer)
     if simulation is not None:
         simulation.close()

@@ -33,6 +33,7 @@ VALUES = (0, *range(1, 11), 10, 10, 10)
 _hand = lru_cache(maxsize=1024)(odds.Hand)
 
 
+@lru_cache(maxsize=8192)
 def hand(ranks: tuple[int, ...]) -> odds.Hand:
     """Return the hand that these cards make."""
     return _hand(sum([VALUES[rank] for rank in ranks]), 1 in ranks)
@@ -92,11 +93,12 @@ class BlackjackGame:
             bust = hand(player).total > 21
             after = BlackjackState(state.shoe, player, state.dealer, over=bust)
             return Move(after, -1.0 if bust else 0.0, terminated=bust)
-        dealer = state.dealer
-        while odds.dealer_draws(hand(dealer), self.dealer_hits_soft_17):
+        dealer, theirs = state.dealer, hand(state.dealer)
+        while odds.dealer_draws(theirs, self.dealer_hits_soft_17):
             dealer = (*dealer, self._card(state.shoe, "dealer", len(dealer)))
-        ours, theirs = hand(state.player).total, hand(dealer).total
-        reward = 1.0 if theirs > 21 or theirs < ours else 0.0 if theirs == ours else -1.0
+            theirs = hand(dealer)
+        ours, total = hand(state.player).total, theirs.total
+        reward = 1.0 if total > 21 or total < ours else 0.0 if total == ours else -1.0
         after = BlackjackState(state.shoe, state.player, dealer, over=True)
         return Move(after, reward, terminated=True, success=reward > 0)
 

@@ -257,24 +257,23 @@ def _draw(
     if hand is worn and ranks == shown:
         return
     cards, lie, lay = view.deck, hand.spreads[len(ranks)], worn.spreads[len(shown)]
-    fewer, fanned = min(len(ranks), len(shown)), max(len(ranks), len(shown)) > SIDE_BY_SIDE
+    fanned, both = len(ranks) > SIDE_BY_SIDE, min(len(ranks), len(shown))
+    # Another hand's card has another suit; a back has none.
     same = hand is worn
-    # A back has no suit.
-    stays = [rank == old and (same or not rank) for rank, old in zip(ranks, shown, strict=False)]
-    if lie.corners[:fewer] != lay.corners[:fewer] or (fanned and sum(stays) < len(shown)):
+    todo = [i for i in range(both) if ranks[i] != shown[i] or not (same or ranks[i] == 0)]
+    if (fanned or len(shown) > SIDE_BY_SIDE) and (
+        todo or both < len(shown) or lie.corners[:both] != lay.corners[:both]
+    ):
         frame[lay.rows] = view.empty[lay.rows]
-        stays = []
+        todo, both = [], 0
     else:
-        for i in range(len(ranks), len(shown)):
+        for i in range(both, len(shown)):
             where = _place(worn, lay, i, cards)
             frame[where] = view.empty[where]
-    suits = hand.suits
-    for i, rank in enumerate(ranks):
-        if i < len(stays) and stays[i]:
-            continue
-        sprite = cards.card(rank, suits >> 2 * i & 3) if rank else cards.back
-        where = lie.places[i] if not hand.shifts else _place(hand, lie, i, cards)
-        if len(ranks) > SIDE_BY_SIDE:
+    for i in (*todo, *range(both, len(ranks))):
+        sprite = cards.card(ranks[i], hand.suits >> 2 * i & 3) if ranks[i] else cards.back
+        where = _place(hand, lie, i, cards)
+        if fanned:
             _lay(frame[where], sprite, cards)
         else:
             frame[where] = sprite
@@ -291,8 +290,9 @@ def _place(hand: Hand, lie: Spread, i: int, cards: Deck) -> Place:
 
 def _lay(ground: Frame, card: Sprite, cards: Deck) -> None:
     """Draw a card on what lies under it, which shows at its rounded corners."""
-    straight = slice(cards.rounding, cards.height - cards.rounding)
-    ground[straight] = card[straight]
-    for rows in (slice(cards.rounding), slice(straight.stop, None)):
-        # Whole pixels are copied many times faster than their bytes one by one.
-        np.copyto(ground[rows].view("V3"), card[rows].view("V3"), where=cards.opaque[rows])
+    top, bottom = cards.rounding, cards.height - cards.rounding
+    ground[top:bottom] = card[top:bottom]
+    # Whole pixels are copied many times faster than their bytes one by one.
+    pixels, new, opaque = ground.view("V3"), card.view("V3"), cards.opaque
+    np.copyto(pixels[:top], new[:top], where=opaque[:top])
+    np.copyto(pixels[bottom:], new[bottom:], where=opaque[bottom:])

@@ -1,0 +1,84 @@
+"""The checkpoints that come with the package, as the agents `llava-sft` and `llava-rl`.
+
+    python -m agents.evaluate --agent llava-rl --env NumberLine --episodes 20
+
+Each is a tiny LLaVA for each of the four card tasks, trained from nothing on that task alone: a
+working example of the whole way, and no general model. `llava-sft` is what PPO started from.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from agents.base import Observation
+from agents.llava import Llava
+from vlbench.episodes import Reply
+
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+"""A folder a stage, in it a folder a task; each with a model card."""
+
+TASKS = {
+    "vlbench/NumberLine-v0": "number_line",
+    "vlbench/EZPoints-v0": "ez_points",
+    "vlbench/Points24-v0": "points24",
+    "vlbench/Blackjack-v0": "blackjack",
+}
+"""What they play, and the name of its checkpoint."""
+
+
+class Shipped:
+    """Plays each task with the checkpoint that was trained on it, loaded when it is first asked.
+
+    Args:
+        stage: "llava-sft" or "llava-rl".
+        **settings: Of `agents.llava.Llava`, besides `model`.
+
+    Raises:
+        ValueError: A setting is wrong, or what it needs isn't installed.
+    """
+
+    privileged = False
+    env_ids = tuple(TASKS)
+
+    def __init__(self, stage: str, **settings: Any) -> None:
+        self.name = f"{stage}: tiny-llava-2M (trained only on these tasks)"
+        self._folder = CHECKPOINTS / stage
+        self._settings = settings
+        self._players: dict[str, Llava] = {}
+        first = self._player(self.env_ids[0])
+        self.settings = {**first.settings, "model": stage}
+
+    async def act(
+        self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
+    ) -> Reply:
+        """Answer an observation of one of the four tasks."""
+        return await self._player(observation["env_id"]).act(observation)
+
+    def _player(self, env_id: str) -> Llava:
+        if env_id not in self._players:
+            model = str(self._folder / TASKS[env_id])
+            self._players[env_id] = Llava(model, **self._settings)
+        return self._players[env_id]
+
+
+class LlavaSft(Shipped):
+    """After fine-tuning on expert transcripts.
+
+    Args:
+        **settings: As of `Shipped`.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__("llava-sft", **settings)
+
+
+class LlavaRl(Shipped):
+    """After PPO.
+
+    Args:
+        **settings: As of `Shipped`.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__("llava-rl", **settings)

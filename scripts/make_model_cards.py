@@ -1,0 +1,127 @@
+"""Write the shipped checkpoints' model cards and their page of results from their evaluations.
+
+    python -m scripts.make_model_cards RUNS
+
+RUNS holds what `docs/results/checkpoints.sh` wrote: `llava-rl-test.json` and the like by
+`agents.evaluate --json`, `test.json` and `ood.json` by `agents.compare --json`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from agents.shipped import CHECKPOINTS, TASKS
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results"
+BEGIN, END = "<!-- made by scripts.make_model_cards -->", "<!-- end of what is made -->"
+STAGES = {
+    "llava-sft": "after fine-tuning on transcripts of the expert; PPO started from it",
+    "llava-rl": "after PPO, which started from `llava-sft`",
+}
+SUITES = {
+    "test": "the frozen `test` set, in themes that training showed",
+    "ood": "the frozen `ood` set: changed rules, in themes that no training shows",
+}
+KEPT = (
+    "env", "suite", "episodes", "distinct", "success", "success_low", "success_high",
+    "mean_return", "normalized", "regret", "illegal_rate", "malformed_rate", "attribution",
+)  # fmt: skip
+CARD = """\
+---
+license: mit
+library_name: transformers
+pipeline_tag: image-text-to-text
+---
+# {stage}, {env}
+
+A tiny LLaVA (LLaVA's architecture and processor, {parameters:,} parameters, float16 safetensors)
+{what}. It was trained from nothing, on this task alone, on a CPU: an example of the
+whole way from transcripts to a policy, and no general model.
+
+- Trained on the `train` split and the `train` themes, with jitter; seeds and every command stand in
+  [checkpoints.sh](https://github.com/vlbench/vlbench/blob/main/docs/results/checkpoints.sh).
+- Played with `python -m agents.evaluate --agent {stage} --env {env}`, or as any checkpoint with
+  `--agent llava --model` and this folder.
+
+| set | episodes | success (95 %) | return |
+|---|---|---|---|
+{rows}
+
+`test` is {test}; `ood` is {ood}. Greedy replies.
+"""
+
+
+def percents(row: dict[str, Any]) -> str:
+    """Return a success rate with its interval."""
+    low, high = 100 * row["success_low"], 100 * row["success_high"]
+    return f"{100 * row['success']:.1f} % ({low:.1f}–{high:.1f})"
+
+
+def points(change: dict[str, float]) -> str:
+    """Return a difference in points with its interval."""
+    low, value, high = (100 * change[name] for name in ("low", "value", "high"))
+    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def card(stage: str, env: str, rows: list[dict[str, Any]]) -> str:
+    """Return a model card."""
+    from safetensors import safe_open
+
+    with safe_open(CHECKPOINTS / stage / TASKS[env] / "model.safetensors", "np") as weights:
+        parameters = sum(weights.get_tensor(name).size for name in weights.keys())  # noqa: SIM118
+    table = [
+        f"| `{row['suite']}` | {row['episodes']} | {percents(row)} | {row['mean_return']:.3f} |"
+        for row in rows
+    ]
+    return CARD.format(
+        stage=stage, env=env.split("/")[1], what=STAGES[stage], parameters=parameters,
+        rows="\n".join(table), **SUITES,
+    )  # fmt: skip
+
+
+def page(rows: list[dict[str, Any]], changes: dict[str, list[dict[str, Any]]]) -> str:
+    """Return the tables of the page."""
+    lines = []
+    for suite, told in SUITES.items():
+        lines += [
+            f"On {told}:",
+            "",
+            "| task | `llava-sft` | `llava-rl` | difference in pairs, points |",
+        ]
+        lines.append("|---|---|---|---|")
+        for env in TASKS:
+            of = {r["agent"]: r for r in rows if (r["suite"], r["env"]) == (suite, env)}
+            change = next(c for c in changes[suite] if c["env"] == env)
+            cells = [env.split("/")[1], *(percents(of[stage]) for stage in STAGES)]
+            lines.append(f"| {' | '.join([*cells, points(change['success'])])} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=Path)
+    runs: Path = parser.parse_args().runs
+    rows = []
+    for stage in STAGES:
+        for suite in SUITES:
+            told = json.loads((runs / f"{stage}-{suite}.json").read_text("utf-8"))
+            for scores in told["scorecards"]:
+                rows.append({"agent": stage, **{name: scores[name] for name in KEPT}})
+    compared = {s: json.loads((runs / f"{s}.json").read_text("utf-8"))["envs"] for s in SUITES}
+    (RESULTS / "checkpoints.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in rows), "utf-8"
+    )
+    for stage in STAGES:
+        for env, folder in TASKS.items():
+            mine = [row for row in rows if (row["agent"], row["env"]) == (stage, env)]
+            (CHECKPOINTS / stage / folder / "README.md").write_text(card(stage, env, mine), "utf-8")
+    path = RESULTS / "checkpoints.md"
+    before, _, rest = path.read_text("utf-8").partition(BEGIN)
+    made = f"{BEGIN}\n\n{page(rows, compared)}\n{END}"
+    path.write_text(before + made + rest.partition(END)[2], "utf-8")
+
+
+if __name__ == "__main__":
+    main()
