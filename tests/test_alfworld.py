@@ -1,9 +1,11 @@
 """ALFWorld's games, texts and runs on the real engine."""
 
+import pickle
 from collections import Counter, defaultdict
 from random import Random
 
 import gymnasium
+import numpy as np
 import pytest
 from command import call
 from ids import ALFWORLD
@@ -41,6 +43,26 @@ def test_every_generated_game_is_sound():
         for spot in room.spots:  # nowhere can something be gone to that isn't
             assert f"go to {spot.name}" in state.admissible
         assert not any(command.startswith("slice") for command in state.admissible)
+
+
+@needs_engine
+@pytest.mark.parametrize("scene", [418, 425, 429])
+def test_a_basin_whose_place_nobody_recorded_is_called_like_the_others(scene):
+    room = AlfworldGame().room(f"alfworld/pick_and_place_simple/{scene}-0")
+    names = [spot.name for spot in room.spots if "sink" in spot.name]
+    assert names == ["sinkbasin 1"]
+
+
+@needs_engine
+def test_one_group_of_games_can_be_dealt_alone():
+    kind = "pick_heat_then_place_in_recep"
+    game, rng = AlfworldGame(group=kind), np.random.default_rng(0)
+    assert {game.deal(rng).split("/")[1] for _ in range(20)} == {kind}
+    other = "alfworld/look_at_obj_in_light/301-5"
+    assert game.start(other).instance == other
+    assert pickle.loads(pickle.dumps(game)).group == kind
+    with pytest.raises(ValueError, match='did you mean "pick_and_place_simple"'):
+        AlfworldGame(group="pick_and_place")
 
 
 @needs_engine

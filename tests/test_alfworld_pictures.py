@@ -504,6 +504,8 @@ def test_unknown_kinds_are_drawn_with_their_names() -> None:
         for name in ("gizmo 1", "widget 1")
     ]
     assert not np.array_equal(*frames)
+    empty = [painted(picture, standing_at(room, place, ())) for place in ("hammock 1", "sofa 1")]
+    assert not np.array_equal(*empty)
 
 
 def test_a_group_shows_its_themes_in_turn() -> None:

@@ -66,7 +66,7 @@ def test_the_plans_that_the_page_prints_are_those_of_its_commands(capsys):
     text = (DOCS / "train-7b.md").read_text("utf-8")
     printed = r"^    python -m agents\.train\.ppo ([^\n]*--plan [^\n]*)\n\n```\n(.*?)```"
     shown = re.findall(printed, text, re.MULTILINE | re.DOTALL)
-    assert len(shown) == 3
+    assert len(shown) == 4
     for arguments, printed in shown:
         assert ppo.main(shlex.split(arguments)) == 0
         assert capsys.readouterr().out == printed

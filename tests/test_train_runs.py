@@ -27,6 +27,7 @@ from agents.train.drawing import Sampling  # noqa: E402
 from agents.train.loading import load  # noqa: E402
 from agents.train.policy import Policy  # noqa: E402
 from agents.train.processes import Processes  # noqa: E402
+from agents.train.redrawing import Redrawer  # noqa: E402
 from vlbench.env import VLEnv  # noqa: E402
 from vlbench.game import Move  # noqa: E402
 from vlbench.parsing import parse  # noqa: E402
@@ -212,7 +213,7 @@ def test_expert_transcripts_are_train_instances_with_truthful_fields(tmp_path):
         off_path=0.3, noise=0.3, jitter=3,
     )  # fmt: skip
     examples = list(sft_data.transcripts(config))
-    redrawer = sft_data.Redrawer()
+    redrawer = Redrawer()
     flipped = 0
     for example in examples:
         env = gymnasium.make(example.env_id, **json.loads(example.kwargs)).unwrapped
@@ -251,7 +252,7 @@ def test_reading_examples_say_what_the_picture_shows_and_have_no_prompt(tmp_path
         shown = {name.replace(" number", "").replace(" ", "_"): v for name, v in fields.items()}
         assert all(facts[name] == (tuple(v) if isinstance(v, list) else v)
                    for name, v in shown.items())  # fmt: skip
-        assert sft_data.Redrawer().observation(example)["text"] == "" == example.prompt
+        assert Redrawer().observation(example)["text"] == "" == example.prompt
         seen |= set(fields)
     assert seen == {"current number", "target number", "cards", "dealer card", "player cards"}
 

@@ -8,6 +8,7 @@ import pytest
 
 from agents.train import sft_data
 from agents.train.problems import Config, examples
+from agents.train.redrawing import Redrawer
 from agents.train.search import leads, reachable, steps, work, worked_step
 from vlbench.formula import evaluate, hands
 from vlbench.instances import split_of
@@ -62,7 +63,7 @@ def test_half_of_what_is_practised_are_drills_and_nothing_shows_a_test_hand():
     assert len(hidden) > 200
     practised = list(examples(Config(Path(), count=120, seed=3)))
     assert sum(example.prompt.startswith("24: ") for example in practised) == 60
-    assert sft_data.Redrawer().observation(practised[0]) == {"text": practised[0].prompt}
+    assert Redrawer().observation(practised[0]) == {"text": practised[0].prompt}
     for example in practised:
         if example.prompt.startswith("24: "):
             shown = [example.prompt.removeprefix("24: ")]

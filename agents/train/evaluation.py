@@ -12,7 +12,7 @@ from agents.train.environments import make_env
 from agents.train.policy import Policy
 from agents.train.processes import Processes
 from vlbench import statistics
-from vlbench.instances import Row, frozen_rows
+from vlbench.instances import Row, frozen_rows, group_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,19 @@ def held_out_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[R
     Args:
         env_id: The environment.
         episodes: How many; 0 for none.
-        kwargs: Keyword arguments that replace the rows' own; `split` and `jitter` have no effect on
-            a row that names its instance and presentation, and are left out.
+        kwargs: Keyword arguments that replace the rows' own; a `group` leaves its rows alone.
+            `split` and `jitter` have no effect on a row that names its instance and presentation,
+            and are left out.
     """
     if not episodes:
         return ()
     rules = {name: value for name, value in kwargs.items() if name not in ("split", "jitter")}
+    group = rules.get("group") or ""
     return tuple(
         Row(row.env_id, {**row.kwargs, **rules}, row.instance, row.presentation)
-        for row in frozen_rows(env_id, "test")[:episodes]
-    )
+        for row in frozen_rows(env_id, "test")
+        if group in ("", group_of(row.instance))
+    )[:episodes]
 
 
 def distinct_rows(env_id: str, kwargs: dict[str, Any]) -> tuple[Row, ...]:

@@ -127,6 +127,12 @@ _TINY_CARDS: Preset = {
     "target_kl": 0.1, "kl_coef": 0.1, "lr": 1e-4,
 }  # fmt: skip
 
+# One of ALFWorld's six types; episodes are long, and paid at their end.
+_TINY_ALFWORLD: Preset = {
+    **_TINY_CARDS, "env": "ALFWorld", "env_kwargs": {"group": "pick_and_place_simple"},
+    "thought_weight": 0.2, "num_envs": 16, "num_steps": 16, "eval_episodes": 20,
+}  # fmt: skip
+
 # Constants of the original's published scripts (Zhai et al. 2024). They ran one environment on each
 # of two processes, with 128 turns in a step of each; here a rollout has as many turns in all, from
 # more environments, so that replies are written in batches.
@@ -151,8 +157,16 @@ PRESETS: dict[str, Preset] = {
         "gae_lambda": 0.95,
         "target_kl": 0.1,
     },
+    "tiny-alfworld": _TINY_ALFWORLD,
     "rl4vlm-numberline": {**_RL4VLM, "env": "NumberLine", "num_steps": 32, "iterations": 29},
     "rl4vlm-ezpoints": {**_RL4VLM, "env": "EZPoints", "num_steps": 64, "iterations": 14},
     "rl4vlm-points24": {**_RL4VLM, "env": "Points24", "num_steps": 64, "iterations": 14},
     "rl4vlm-blackjack": {**_RL4VLM, "env": "Blackjack", "num_steps": 32, "iterations": 29},
+    "rl4vlm-alfworld": {
+        **_RL4VLM,
+        "env": "ALFWorld",
+        "thought_weight": 0.2,
+        "num_steps": 32,
+        "iterations": 11,
+    },
 }

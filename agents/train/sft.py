@@ -26,6 +26,7 @@ from agents.train.loading import add_lora, load, train_parts
 from agents.train.logbook import Logbook
 from agents.train.policy import Policy
 from agents.train.processes import Processes, run_in_processes
+from agents.train.redrawing import Redrawer
 from vlbench.instances import hashed
 
 
@@ -92,7 +93,7 @@ class Examples:
     def __init__(self, examples: Sequence[sft_data.Example], policy: Policy) -> None:
         self._examples = examples
         self._encoder = policy.encoder
-        self._redrawer = sft_data.Redrawer()
+        self._redrawer = Redrawer(examples)
         self._replies: dict[str, Tensor] = {}
 
     def __len__(self) -> int:
@@ -277,10 +278,15 @@ def _examine(
     if not config.eval_episodes:
         return
     played = [example for example in examples if example.env_id]
-    prompts = {(e.env_id, json.loads(e.kwargs)["prompt"]) for e in played}
+    kinds = {
+        (e.env_id, kwargs.get("group", ""), kwargs["prompt"])
+        for e in played
+        for kwargs in [json.loads(e.kwargs)]
+    }
     metrics: dict[str, Any] = {}
-    for env_id, prompt in sorted(prompts):
-        rows = held_out_rows(env_id, config.eval_episodes, {"prompt": prompt})
+    for env_id, group, prompt in sorted(kinds):
+        rules = {"prompt": prompt, **({"group": group} if group else {})}
+        rows = held_out_rows(env_id, config.eval_episodes, rules)
         exam = examine(policy, rows, processes, told=log.doing)
         log.say(
             f"{env_id}: success {exam.success.value:.3f} "

@@ -21,7 +21,6 @@ from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.environments import make_env
 from agents.train.thoughts import SEEN, THOUGHTS, Fields, Scene, Thought
 from vlbench.naming import full_id
-from vlbench.picture import Frame
 
 
 @dataclass(frozen=True)
@@ -151,43 +150,6 @@ def _reply(thoughts: Fields, action: str) -> str:
 def _another(expert: str, legal: Sequence[str], rng: np.random.Generator) -> str:
     others = [action for action in legal if action != expert]
     return str(rng.choice(others)) if others else expert
-
-
-class Redrawer:
-    """Draws the pictures of examples anew, in environments that it keeps."""
-
-    def __init__(self) -> None:
-        self._envs: dict[tuple[str, str], gymnasium.Env[Any, str]] = {}
-
-    def observation(self, example: Example) -> dict[str, Any]:
-        """Return the observation of an example: `image` (300, 300, 3) uint8, and `text`.
-
-        One without an environment is text alone.
-
-        Raises:
-            ValueError: The environment doesn't say what the example says.
-        """
-        if not example.env_id:
-            return {"text": example.prompt}
-        place = (example.env_id, example.kwargs)
-        if place not in self._envs:
-            self._envs[place] = make_env(example.env_id, json.loads(example.kwargs))
-        env = self._envs[place]
-        options = {"instance": example.instance, "presentation": example.presentation}
-        shown: Any = env.reset(options=options)[0]
-        for action in example.played:
-            shown = env.step(vlbench.reply(action))[0]
-        if example.prompt not in ("", shown["text"]):
-            raise ValueError(
-                f"{example.instance}: the example's prompt isn't the environment's; "
-                "write the data anew with this version"
-            )
-        return {**shown, "text": example.prompt}
-
-    def image(self, example: Example) -> Frame:
-        """Return the picture of an example."""
-        frame: Frame = self.observation(example)["image"]
-        return frame
 
 
 def write(path: Path, examples: Iterable[Example]) -> int:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from agents.train.alfworld_thoughts import household
 from agents.train.search import work
 from vlbench.game import Game
 from vlbench.picture import Fact
+from vlbench.tasks.alfworld.game import AlfworldGame
 from vlbench.tasks.formula_game import END
 
 
@@ -121,11 +123,19 @@ def blackjack(scene: Scene) -> Thought:
     return Thought(fields, scene.action)
 
 
+def alfworld(scene: Scene) -> Thought | None:
+    """Where one stands, what one holds and sees, and what is next."""
+    assert isinstance(scene.game, AlfworldGame)
+    written = household(scene.game, scene.state, scene.facts, scene.turns_left)
+    return Thought(*written) if written else None
+
+
 THOUGHTS: dict[str, Callable[[Scene], Thought | None]] = {
     "number_line": number_line,
     "ez_points": formula,
     "points24": search,
     "blackjack": blackjack,
+    "alfworld": alfworld,
 }
 """Game → what its expert writes; None where an expert has nothing to teach, since the goal can't be
 reached any more, or not by what it has planned. A game that isn't here has its action alone."""

@@ -75,6 +75,8 @@ class ALFWorld(VLEnv[AlfworldState, Any]):
     Args:
         objects: How many things lie in the room, 3..60.
         hidden: Whether the goal's objects start in closed receptacles, where they can.
+        group: The type of task that is dealt, e.g. "pick_and_place_simple"; "" for all six. An
+            instance that is named may be of any.
         text_obs: "full", "feedback" or "none": how much the text tells; see above.
         memory: How many of the last commands the text tells, at least 0.
         labels: "names" writes what things are beside them, "numbers" only which of their kind.
@@ -100,6 +102,7 @@ class ALFWorld(VLEnv[AlfworldState, Any]):
         *,
         objects: int = OBJECTS,
         hidden: bool = HIDDEN,
+        group: str = "",
         text_obs: str = "full",
         memory: int = 8,
         labels: str = "names",
@@ -108,7 +111,7 @@ class ALFWorld(VLEnv[AlfworldState, Any]):
         prompt: str = "cot",
         **options: Unpack[Options],
     ) -> None:
-        game = AlfworldGame(objects, hidden)
+        game = AlfworldGame(objects, hidden, group=group)
         self._telling = Telling(text_obs, checked_int("memory", memory, 0))
         words = Prompt.load(__name__, prompt, {})
         super().__init__(game, AlfworldPicture(theme, jitter, labels), words, **options)

@@ -89,6 +89,7 @@ class AlfworldGame:
         objects: How many things lie in a generated room.
         hidden: Whether the goal's objects start in closed receptacles, where they can.
         host: The engine; by default the one that this process's environments share.
+        group: The type of task that is dealt; "" for all six.
 
     Raises:
         ImportError: The engine isn't installed.
@@ -103,22 +104,29 @@ class AlfworldGame:
     test_share = 0.2
 
     def __init__(
-        self, objects: int = OBJECTS, hidden: bool = HIDDEN, host: Host | None = None
+        self,
+        objects: int = OBJECTS,
+        hidden: bool = HIDDEN,
+        host: Host | None = None,
+        group: str = "",
     ) -> None:
         check_installed()
+        if group and group not in KINDS:
+            raise ValueError(unknown("group of games", str(group), KINDS))
         if not isinstance(hidden, bool):
             raise ValueError(f"hidden must be a bool, got {hidden!r}")
         self.objects = checked_int("objects", objects, 3)
         if self.objects > MOST_OBJECTS:
             raise ValueError(f"objects must be at most {MOST_OBJECTS}, got {objects}")
         self.hidden = hidden
+        self.group = group
         self.host = host or shared_host()
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
         self._foreseen: dict[tuple[str, tuple[str, ...]], Moment] = {}
 
     def deal(self, rng: np.random.Generator) -> str:
         """Draw a type, a floor plan where it can be played, and a number, all uniformly."""
-        kind = KINDS[int(rng.integers(len(KINDS)))]
+        kind = self.group or KINDS[int(rng.integers(len(KINDS)))]
         plans = scenes(kind)
         scene = plans[int(rng.integers(len(plans)))]
         return f"{self.name}/{kind}/{scene}-{int(rng.integers(MAX_SEED))}"
@@ -257,7 +265,9 @@ class AlfworldGame:
     def __getstate__(self) -> dict[str, Any]:
         """Leave what was read behind, and the shared engine."""
         host = None if self.host is shared_host() else self.host
-        return {"objects": self.objects, "hidden": self.hidden, "host": host}
+        return {
+            "objects": self.objects, "hidden": self.hidden, "host": host, "group": self.group,
+        }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild with nothing read."""

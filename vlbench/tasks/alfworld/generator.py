@@ -166,7 +166,10 @@ def _free_place(kind: str, number: int, others: Sequence[_Receptacle]) -> str:
         if (dx, dz) != (0, 0)
     ]
     x, z = max(near, key=lambda p: (min((p[0] - a) ** 2 + (p[1] - b) ** 2 for a, b in places), p))
-    return f"{kind}|{x / 100:+06.2f}|+00.90|{z / 100:+06.2f}"
+    place = f"{x / 100:+06.2f}|+00.90|{z / 100:+06.2f}"
+    # As THOR writes them: ALFWorld makes "sinkbasin" of a sink's basin, and of nothing else.
+    owner = kind.removesuffix("Basin")
+    return f"{kind}|{place}" if owner == kind else f"{owner}|{place}|{kind}"
 
 
 def _centimetres(name: str, part: int) -> int:

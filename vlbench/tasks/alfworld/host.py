@@ -26,8 +26,9 @@ START = 120.0
 """Seconds that the engine may take to start."""
 ANSWER = 60.0
 """Seconds that a request may take; a slow machine needs one."""
-CURSORS = 16
-"""Games that one engine keeps in the middle; others are played again from their beginnings."""
+CURSORS = 64
+"""Games that one engine keeps in the middle, at about 2 MB each; others are played again from their
+beginnings."""
 
 Fact = tuple[str, ...]
 """A predicate's name, and the ids that it holds of."""

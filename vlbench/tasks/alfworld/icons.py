@@ -24,6 +24,8 @@ SIZES: Final = {
     16: ("thing", "place", "cue"),
 }
 """Width and height of the icons, in pixels → the groups that are drawn in it."""
+THINGS: Final = tuple(size for size, groups in SIZES.items() if "thing" in groups)
+"""Sizes that have a question mark."""
 COLUMNS: Final = 16
 """Icons in a row of a sheet."""
 
@@ -61,6 +63,11 @@ def icon(name: str, size: int) -> Icon:
         size: One of `SIZES`.
     """
     if name not in _index(size):
+        if size not in THINGS:
+            mark, unknown = icon("thing/unknown", THINGS[0]), np.zeros((size, size, 4), np.uint8)
+            edge = (size - THINGS[0]) // 2
+            unknown[edge : edge + THINGS[0], edge : edge + THINGS[0]] = mark
+            return unknown
         return icon("thing/unknown", size)
     row, column = divmod(_index(size)[name], COLUMNS)
     return _sheet(size)[row * size : (row + 1) * size, column * size : (column + 1) * size]
