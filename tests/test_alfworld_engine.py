@@ -115,7 +115,7 @@ def test_an_engine_that_dies_or_hangs_is_an_error_and_the_next_one_goes_on(blow,
 @needs_engine
 def test_an_episode_whose_engine_dies_is_errored_and_the_run_goes_on(tmp_path):
     class Murderer(RandomAgent):
-        def choose(self, env):
+        def choose(self, env, repeat=0):
             if env.presentation.instance == rows[1].instance:
                 os.kill(env.game.host._running._process.pid, signal.SIGKILL)
             return env.expert()

@@ -23,3 +23,58 @@ ppo() { # ppo TASK FROM PRESET OPTIONS
   $python -m agents.train.ppo --preset "$3" --model "$out/$1/$2" --out "$out/$1/ppo" \
     --jitter 3 --no-tensorboard "${@:4}"
 }
+
+# NumberLine: starts from actions 40 % of which are flipped
+tiny number_line NumberLine --width 72 --patch-size 12
+transcripts number_line read NumberLine --reading --off-path 0.5 --episodes 4000 --kept 0.5 --seed 5
+sft number_line tiny read reading --steps 1500 --batch 32 --micro-batch 32 --lr 3e-3
+transcripts number_line turns NumberLine --noise 0.4 --off-path 0.3 --episodes 1500 --kept 0.7 --seed 1
+sft number_line reading/latest turns sft --steps 500 --batch 32 --micro-batch 32 --lr 1e-3
+ppo number_line sft/latest tiny-numberline --iterations 20
+
+# EZPoints: 30 % of the actions are flipped
+tiny ez_points EZPoints --width 80
+transcripts ez_points read EZPoints --reading --off-path 0.2 --episodes 6000 --kept 0.5
+sft ez_points tiny read reading --steps 2500 --batch 32 --micro-batch 32 --lr 2e-3
+transcripts ez_points turns EZPoints --noise 0.3 --off-path 0.15 --episodes 6000 --kept 0.5 --seed 1
+sft ez_points reading/latest turns sft --steps 500 --batch 32 --lr 1e-3
+ppo ez_points sft/latest tiny-ezpoints --iterations 16
+
+# Blackjack: 30 % of the actions are flipped
+tiny blackjack Blackjack --width 88 --image-size 128
+transcripts blackjack read Blackjack --reading --off-path 0.4 --episodes 12000 --kept 0.6
+sft blackjack tiny read reading --steps 2200 --batch 32 --micro-batch 32 --lr 2e-3
+transcripts blackjack turns Blackjack --noise 0.3 --off-path 0.3 --episodes 8000 --seed 1
+sft blackjack reading/latest turns sft-1 --steps 600 --batch 32 --lr 1e-3
+sft blackjack sft-1/latest turns sft --steps 900 --batch 32 --lr 1.5e-3 --seed 2
+ppo blackjack sft/latest tiny-blackjack --max-new-tokens 96 --num-envs 64 --iterations 20 --lr 1e-4
+
+# Points24: the search as text, then drills, then the cards, then turns beside drills
+tiny points24 Points24 --image-size 150 --patch-size 15 --width 112 --vision-layers 3 --text-layers 3
+$python -m agents.train.problems --drills 0 --out "$out/points24/problems.jsonl"
+sft points24 tiny problems problems --steps 1400 --batch 64 --lr 2.5e-3
+$python -m agents.train.problems --count 30000 --seed 1 --out "$out/points24/drills.jsonl"
+sft points24 problems/latest drills drills --steps 1000 --batch 64 --lr 2e-3
+transcripts points24 read Points24 --reading --off-path 0.3 --episodes 12000 --kept 0.3
+cat "$out/points24/read.jsonl" <(head -n 4000 "$out/points24/drills.jsonl") \
+  >"$out/points24/read-drills.jsonl"
+sft points24 drills/latest read-drills reading-1 --steps 2400 --batch 32 --lr 2e-3
+sft points24 reading-1/latest read reading --steps 1600 --batch 32 --micro-batch 32 --lr 2e-3 --seed 4
+transcripts points24 cot Points24 --episodes 8000 --kept 0.35 --seed 1
+cat "$out/points24/cot.jsonl" <(sed -n 4001,12000p "$out/points24/drills.jsonl") \
+  >"$out/points24/turns.jsonl"
+sft points24 reading/latest turns sft --steps 800 --batch 32 --micro-batch 8 --lr 1.5e-3
+ppo points24 sft/latest tiny-points24 --max-new-tokens 256
+
+for task in number_line ez_points blackjack points24; do
+  $python scripts/ship_checkpoint.py "$out/$task/sft/latest" "agents/checkpoints/llava-sft/$task"
+  $python scripts/ship_checkpoint.py "$out/$task/ppo/latest" "agents/checkpoints/llava-rl/$task"
+done
+for suite in test ood; do
+  for stage in llava-sft llava-rl; do
+    $python -m agents.evaluate --agent $stage --suite $suite --concurrency 64 \
+      --out "$out/$stage-$suite" --json >"$out/$stage-$suite.json"
+  done
+  $python -m agents.compare "$out/llava-sft-$suite" "$out/llava-rl-$suite" --json >"$out/$suite.json"
+done
+$python -m scripts.make_model_cards "$out"

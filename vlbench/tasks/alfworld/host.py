@@ -17,7 +17,7 @@ from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from socket import SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET, socketpair
-from typing import Any
+from typing import IO, Any
 
 from vlbench.tasks.alfworld.generator import GameData
 from vlbench.tasks.alfworld.shipped import check_installed
@@ -205,7 +205,7 @@ class _Running:
             )
         self.connection = Connection(ours.detach())
         self._finalizer = weakref.finalize(
-            self, _end, os.getpid(), self._process, self.connection, folder
+            self, _end, os.getpid(), self._process, self.connection, self._errors, folder
         )
 
     def receive(self, seconds: float) -> Any:
@@ -231,13 +231,17 @@ class _Running:
     def end(self) -> None:
         """Kill the process and remove its folder."""
         self._finalizer()
-        self._errors.close()
 
 
 def _end(
-    owner: int, process: "subprocess.Popen[bytes]", connection: Connection, folder: str
+    owner: int,
+    process: "subprocess.Popen[bytes]",
+    connection: Connection,
+    errors: IO[bytes],
+    folder: str,
 ) -> None:
     connection.close()
+    errors.close()
     if owner == os.getpid():  # not in a fork
         process.kill()
         process.wait()
