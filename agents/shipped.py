@@ -2,8 +2,9 @@
 
     python -m agents.evaluate --agent llava-rl --env NumberLine --episodes 20
 
-Each is a tiny LLaVA for each of the four card tasks, trained from nothing on that task alone: a
-working example of the whole way, and no general model. `llava-sft` is what PPO started from.
+Each is a tiny LLaVA for each of three tasks, trained from nothing on that task alone: a working
+example of the whole way, and no general model. `llava-sft` is what PPO started from. Points24 has
+none: `docs/results/checkpoints.md` says what was tried, and where it fails.
 """
 
 from pathlib import Path
@@ -21,7 +22,6 @@ CHECKPOINTS = Path(__file__).parent / "checkpoints"
 TASKS = {
     "vlbench/NumberLine-v0": "number_line",
     "vlbench/EZPoints-v0": "ez_points",
-    "vlbench/Points24-v0": "points24",
     "vlbench/Blackjack-v0": "blackjack",
 }
 """What they play, and the name of its checkpoint."""
@@ -52,7 +52,7 @@ class Shipped:
     async def act(
         self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
     ) -> Reply:
-        """Answer an observation of one of the four tasks."""
+        """Answer an observation of one of these tasks."""
         return await self._player(observation["env_id"]).act(observation)
 
     def _player(self, env_id: str) -> Llava:

@@ -47,7 +47,7 @@ def evaluated(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_the_four_card_tasks_are_played_and_alfworld_is_not(evaluated):
+def test_the_tasks_they_were_trained_on_are_played_and_others_are_skipped(evaluated):
     assert [card.env for card in evaluated.scorecards] == list(TASKS)
     assert "only on these tasks" in evaluated.scorecards[0].agent
 
@@ -58,7 +58,7 @@ def test_what_they_learned_is_seen_in_a_dozen_episodes(evaluated):
     success = {card.env: card.success for card in evaluated.scorecards}
     assert success["vlbench/NumberLine-v0"] >= 0.9
     assert success["vlbench/EZPoints-v0"] >= 0.8
-    assert success["vlbench/Points24-v0"] > 0
+    assert success["vlbench/Blackjack-v0"] > 0
     assert all(card.malformed_rate < 0.1 for card in evaluated.scorecards)
 
 
