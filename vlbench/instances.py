@@ -204,7 +204,8 @@ def label(env_id: str, suite: str = "") -> str:
     """
     text = _stated(env_id, "bounds.json")
     stated = json.loads(text) if text else {}
-    return str(stated.get("label" if suite in ("", *SUITES) else "local_label", ""))
+    usual = str(stated.get("label", ""))
+    return usual if suite in ("", *SUITES) else str(stated.get("local_label", usual))
 
 
 def held_out(env_id: str) -> bool:
