@@ -2,11 +2,13 @@
 
 Points24's thoughts write a search down (see `agents.train.search`), and a small language model has
 to practise it on more than there are hands. Problems are hands, or are made backwards from three
-numbers that a hand can come to, one of which is taken apart into two. Drills are single steps
+numbers that a hand can come to, one of which is taken apart into two; they are posed as replies
+name the cards of a picture. Drills are single steps
 without the problem around them, so that every three numbers are judged often. There are no
 pictures, and no problem or step is of a hand of the test split.
 """
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -68,7 +70,8 @@ class Problems:
                 numbers = self._hands[self._rng.integers(len(self._hands))]
             lying = [numbers[i] for i in self._rng.permutation(len(numbers))]
             if worked := work(lying, self._config.target):
-                posed = f"{self._config.target}: {' '.join(map(str, lying))}"
+                cards = json.dumps([self._card(number) for number in lying])
+                posed = f"{self._config.target}: {cards}"
                 return _example(posed, f"{worked.search} {worked.plan}")
 
     def drill(self) -> sft_data.Example:
@@ -83,6 +86,11 @@ class Problems:
             posed.append(f"{step.left} {step.operator} {step.right}, {listed(left)}")
             made.append(worked_step(step, self._config.target))
         return _example("; ".join(posed), "; ".join(made))
+
+    def _card(self, number: int) -> str:
+        """Return a card that counts as a number, as replies name it; a larger number as it is."""
+        cards = {1: ["A"], 10: ["10", "J", "Q", "K"]}.get(number, [str(number)])
+        return str(self._rng.choice(cards))
 
     def _apart(self) -> tuple[Numbers, Numbers]:
         """Return four sorted numbers, and the three that a step makes of them."""
