@@ -9,7 +9,7 @@ import pytest
 from agents.train import sft_data
 from agents.train.problems import Config, examples
 from agents.train.redrawing import Redrawer
-from agents.train.search import leads, reachable, steps, work, worked_step
+from agents.train.search import leads, listed, reachable, steps, work, worked_step
 from vlbench.formula import evaluate, hands
 from vlbench.instances import split_of
 
@@ -66,7 +66,10 @@ def test_half_of_what_is_practised_are_drills_and_nothing_shows_a_test_hand():
     assert Redrawer().observation(practised[0]) == {"text": practised[0].prompt}
     for example in practised:
         if example.prompt.startswith("24: "):
-            shown = [example.prompt.removeprefix("24: ")]
+            cards = json.loads(example.prompt.removeprefix("24: "))
+            counts = {"A": "1", "J": "10", "Q": "10", "K": "10"}
+            shown = [" ".join(counts.get(card, card) for card in cards)]
+            assert example.reply.startswith(listed(tuple(sorted(map(int, shown[0].split())))))
         else:
             shown = [re.sub(r"[^\d]+", " ", line) for line in example.prompt.split(";")]
         for numbers in shown:
