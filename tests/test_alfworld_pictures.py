@@ -4,149 +4,37 @@
 at each of them before committing: a change of pixels is a change of the benchmark.
 """
 
-import importlib.util
 import itertools
-import json
-import random
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from alfworld_rooms import (
+    KITCHEN,
+    OPENABLE,
+    PLACES,
+    STUDY,
+    THINGS,
+    State,
+    every_theme,
+    painted,
+    room_of,
+    some_things,
+    standing_at,
+    walk,
+)
 from PIL import Image
 
 from vlbench.instances import Presentation
-from vlbench.picture import SIZE, Frame
-from vlbench.tasks.alfworld.bar import TEXT
-from vlbench.tasks.alfworld.icons import SIZES, has_icon, icon
-from vlbench.tasks.alfworld.picture import MARGIN, AlfworldPicture
-from vlbench.tasks.alfworld.receptacle_view import things
-from vlbench.tasks.alfworld.room_style import COLUMN, HAND, room_style, slip, zones
-from vlbench.tasks.alfworld.room_view import FORMS, grouped, numbers_of, roll, spread
-from vlbench.tasks.alfworld.scene import Place, Scene, Thing
+from vlbench.tasks.alfworld.picture import AlfworldPicture
+from vlbench.tasks.alfworld.scene import Thing
 from vlbench.themes import THEME_GROUPS, THEMES
 
 GOLDENS = Path(__file__).parent / "goldens"
-every_theme = pytest.mark.parametrize("theme", THEMES)
-
-THINGS = tuple(
-    """alarmclock apple applesliced baseballbat basketball book bowl box bread breadsliced
-    butterknife candle cd cellphone cloth creditcard cup desklamp dishsponge egg floorlamp fork
-    glassbottle handtowel kettle keychain knife ladle laptop lettuce lettucesliced mug newspaper
-    pan papertowel pen pencil peppershaker pillow plate plunger pot potato potatosliced
-    remotecontrol saltshaker soapbar soapbottle spatula spoon spraybottle statue tennisracket
-    tissuebox toiletpaper toiletpaperroll tomato tomatosliced towel vase watch wateringcan
-    winebottle""".split()
-)
-"""What the engine's constants let lie in receptacles, and the lamps."""
-PLACES = tuple(
-    """armchair bathtubbasin bed box cabinet cart coffeemachine coffeetable countertop desk
-    diningtable drawer dresser fridge garbagecan handtowelholder laundryhamper microwave ottoman
-    safe shelf sidetable sinkbasin sofa stoveburner toaster toilet toiletpaperhanger towelholder
-    tvstand""".split()
-)
-OPENABLE = ("box", "cabinet", "drawer", "fridge", "microwave", "safe")
-KITCHEN = {
-    "cabinet": 28,
-    "coffeemachine": 1,
-    "countertop": 3,
-    "diningtable": 1,
-    "drawer": 11,
-    "fridge": 1,
-    "garbagecan": 1,
-    "microwave": 1,
-    "sinkbasin": 1,
-    "stoveburner": 4,
-    "toaster": 1,
-}
-"""What stands in the fullest of THOR's rooms."""
-STUDY = {"bed": 1, "desk": 1, "drawer": 3, "laundryhamper": 1, "shelf": 2, "sidetable": 1}
-
-
-@dataclass(frozen=True)
-class State:
-    """As much of a game's state as its picture sees."""
-
-    scene: Scene
-
-
-def room_of(counts: dict[str, int], seed: int = 0) -> Scene:
-    """A room whose receptacles stand anywhere along its walls."""
-    choose = random.Random(seed)
-    places = []
-    for kind, count in counts.items():
-        for number in range(1, count + 1):
-            along, wall = choose.randrange(-12, 12) / 4, choose.choice((-2.5, 2.5))
-            x, z = (along, wall) if choose.random() < 0.6 else (wall, along)
-            places.append(Place(f"{kind} {number}", x, z, openable=kind in OPENABLE))
-    return Scene(1, tuple(sorted(places, key=lambda place: place.name)))
-
-
-def standing_at(
-    scene: Scene, at: str, contents: tuple[Thing, ...] | None, opened: bool = False
-) -> State:
-    """The room with its player at a receptacle."""
-    places = tuple(
-        replace(place, contents=contents, opened=opened) if place.name == at else place
-        for place in scene.places
-    )
-    return State(replace(scene, places=places, at=at))
-
-
-def painted(picture: Any, state: State, look: Any = None, number: int = 7) -> Frame:
-    slab = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
-    look = look or picture.look(state, Presentation("alfworld/x", number))
-    picture.paint(slab[1], state, look, None)
-    frame: Frame = slab[1]
-    return frame
-
-
-def some_things(count: int, seed: int = 0) -> tuple[Thing, ...]:
-    choose = random.Random(seed)
-    kinds = [choose.choice(THINGS) for _ in range(count)]
-    names = [f"{kind} {kinds[:i].count(kind) + 1}" for i, kind in enumerate(kinds)]
-    states = [frozenset(choose.sample(("hot", "clean", "cold"), choose.choice((0, 0, 1, 2))))]
-    return tuple(Thing(name, choose.choice([frozenset(), *states])) for name in sorted(names))
-
-
-def walk(scene: Scene, seed: int) -> Iterator[State]:
-    """The scenes of an episode in which a player goes, looks, opens, takes and comes back."""
-    choose = random.Random(seed)
-    inside = {place.name: some_things(choose.randrange(6), seed) for place in scene.places}
-    yield State(scene)
-    holding: Thing | None = None
-    opened: set[str] = set()
-    at = ""
-    for _ in range(40):
-        action = choose.choice(("go", "go", "open", "take", "put", "change", "leave"))
-        if action == "leave":
-            at = ""
-        elif action == "go" or not at:
-            at = choose.choice(scene.places).name
-        elif action == "open" and at.split()[0] in OPENABLE:
-            opened ^= {at}
-        elif action == "take" and inside[at] and holding is None:
-            holding, inside[at] = inside[at][0], inside[at][1:]
-        elif action == "put" and holding is not None:
-            inside[at], holding = (*inside[at], holding), None
-        elif action == "change" and holding is not None:
-            holding = replace(holding, states=frozenset({choose.choice(("hot", "cold"))}))
-        places = tuple(
-            replace(
-                place,
-                opened=place.name in opened,
-                contents=inside[at]
-                if place.name == at and (at in opened or not place.openable)
-                else None,
-            )
-            for place in scene.places
-        )
-        yield State(replace(scene, places=places, at=at, holding=holding))
 
 
 SIGHTS = {
@@ -217,172 +105,6 @@ def test_painting_only_what_changed_gives_the_same_pixels(theme: str, jitter: in
         for before, state in itertools.pairwise(states):
             picture.paint(frame, state, look, (before, look))
             assert np.array_equal(frame, painted(picture, state, look)), (before, state)
-
-
-@pytest.mark.parametrize("name", THINGS)
-def test_every_thing_has_an_icon_of_its_own(name: str) -> None:
-    assert has_icon(f"thing/{name}"), name
-    for size in (size for size, groups in SIZES.items() if "thing" in groups):
-        drawn = icon(f"thing/{name}", size)
-        assert drawn.shape == (size, size, 4) and (drawn[..., 3] > 127).mean() > 0.1
-        others = [icon(f"thing/{other}", size) for other in THINGS if other != name]
-        assert not any(np.array_equal(drawn, other) for other in others)
-
-
-@pytest.mark.parametrize("name", PLACES)
-def test_every_receptacle_has_an_icon_of_its_own_and_an_open_one_if_it_opens(name: str) -> None:
-    names = [f"place/{kind}" for kind in PLACES] + [f"place/{kind}-open" for kind in OPENABLE]
-    for size in (size for size, groups in SIZES.items() if "place" in groups):
-        assert has_icon(f"place/{name}", size)
-        assert has_icon(f"place/{name}-open", size) == (name in OPENABLE)
-        drawn = icon(f"place/{name}", size)
-        assert sum(np.array_equal(drawn, icon(other, size)) for other in names) == 1
-
-
-def engine_constants() -> ModuleType:
-    """The engine's constants, without importing the engine, which writes to the home folder."""
-    found = importlib.util.find_spec("alfworld")
-    if found is None or not found.submodule_search_locations:
-        pytest.skip("needs the extra `alfworld`")
-    path = Path(found.submodule_search_locations[0]) / "gen" / "constants.py"
-    spec = importlib.util.spec_from_file_location("alfworld_constants", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.extra
-def test_the_lists_of_this_test_are_those_of_the_engine() -> None:
-    constants = engine_constants()
-    may_lie = {
-        name.lower() for names in constants.VAL_RECEPTACLE_OBJECTS.values() for name in names
-    }
-    lamps = {name.lower() for name in constants.VAL_ACTION_OBJECTS["Toggleable"]}
-    assert may_lie | lamps == set(THINGS)
-    movable = {name.lower() for name in constants.MOVABLE_RECEPTACLES}
-    holders = {name.lower() for name in constants.VAL_RECEPTACLE_OBJECTS}
-    assert holders - (movable - {"box"}) == set(PLACES)
-    assert {name.lower() for name in constants.OPENABLE_CLASS_LIST} == set(OPENABLE)
-
-
-@pytest.mark.extra
-@pytest.mark.parametrize("theme", ["classic", "typewriter", "comic"])
-def test_all_120_floor_plans_have_room_for_their_receptacles(theme: str) -> None:
-    constants = engine_constants()
-    folder = Path(constants.__file__ or "").parent / "layouts"
-    plans = sorted(folder.glob("FloorPlan*-openable.json"))
-    assert len(plans) == 120
-    for path in plans:
-        sites: dict[str, list[tuple[float, float]]] = {}
-        for key in json.loads(path.read_text()):
-            kind, x, _, z, *part = key.split("|")
-            sites.setdefault((part or [kind])[0].lower(), []).append((float(x), float(z)))
-        # What the layouts leave out stands near something.
-        for kind in ("garbagecan", "coffeemachine", "toaster"):
-            sites.setdefault(kind, sites[min(sites)][:1])
-        sites["stoveburner"] = sites[min(sites)][:1] * 4
-        places = tuple(
-            Place(f"{kind} {number}", *site)
-            for kind, found in sites.items()
-            for number, site in enumerate(found, 1)
-        )
-        for jitter in (0, 5):
-            painted(AlfworldPicture(theme, jitter), State(Scene(1, places)))
-
-
-def test_numbers_of_kinds_are_shortened_to_runs() -> None:
-    names = ["shelf 2", "cabinet 3", "cabinet 1", "cabinet 2", "shelf 5", "fridge 1", "shelf 6"]
-    assert numbers_of(names) == {"cabinet": "1-3", "fridge": "1", "shelf": "2 5-6"}
-
-
-@every_theme
-def test_no_name_is_cut(theme: str) -> None:
-    style = room_style(theme)
-    spread_out = {"cabinet": 28, "drawer": 27, "shelf": 14, "stoveburner": 6}
-    for kind in PLACES:
-        names = tuple(f"{kind} {n}" for n in range(1, spread_out.get(kind, 2) + 1))
-        wide = roll(style, names, 300)
-        width = (COLUMN if style.layout == "columns" else SIZE) - 2 * MARGIN
-        assert np.array_equal(wide[:, :width], roll(style, names, width))
-        assert not (wide[:, width:] != style.paper).any(), f"{names[-1]} is cut"
-        assert style.name.draw(names[-1]).shape[1] <= SIZE - HAND - TEXT - 5
-    assert style.title.draw("middle of the room").shape[1] <= SIZE - HAND - TEXT
-    for thing in THINGS:
-        assert slip(style, f"{thing} 3").shape[1] <= HAND - 5
-
-
-def test_only_neighbours_of_a_kind_share_a_marker() -> None:
-    places = (
-        Place("cabinet 1", 0.0, 0.0),
-        Place("cabinet 2", 1.0, 0.0),
-        Place("cabinet 3", 2.0, 0.0),
-        Place("drawer 1", 0.5, 0.0),
-        Place("cabinet 4", 9.0, 0.0),
-    )
-    assert [(g.kind, g.numbers) for g in grouped(places, 0)] == [
-        ("cabinet", (1,)),
-        ("cabinet", (2,)),
-        ("cabinet", (3,)),
-        ("cabinet", (4,)),
-        ("drawer", (1,)),
-    ]
-    shared = grouped(places, 1.5)
-    assert sorted((g.kind, g.numbers) for g in shared) == [
-        ("cabinet", (1, 2, 3)),
-        ("cabinet", (4,)),
-        ("drawer", (1,)),
-    ]
-    assert next(g.x for g in shared if g.numbers == (1, 2, 3)) == 1.0
-    crowd = tuple(Place(f"shelf {n}", 0.0, 0.0) for n in range(1, 12))
-    assert [g.numbers for g in grouped(crowd, 1)] == [tuple(range(1, 9)), (9, 10, 11)]
-
-
-def apart(boxes: list[tuple[int, int, int, int]], width: int, height: int) -> None:
-    """Check that rectangles (x, y, width, height) lie in a larger one and apart."""
-    for x, y, wide, high in boxes:
-        assert x >= 0 and y >= 0 and x + wide <= width and y + high <= height, (x, y, wide, high)
-    for (x, y, wide, high), (x2, y2, wide2, high2) in itertools.combinations(boxes, 2):
-        assert x + wide <= x2 or x2 + wide2 <= x or y + high <= y2 or y2 + high2 <= y
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_markers_lie_apart_and_alone_ones_at_their_places(seed: int) -> None:
-    groups = grouped(room_of(KITCHEN, seed).places, 0)
-    sizes = [(24, 14)] * len(groups)
-    corners = spread(groups, sizes, 290, 150)
-    apart([(x, y, *size) for (x, y), size in zip(corners, sizes, strict=True)], 290, 150)
-    alone = spread(groups[:1], sizes[:1], 290, 150)
-    assert alone == ((132, 68),)
-    assert spread(groups, [(60, 40)] * len(groups), 290, 150) == ()
-
-
-def test_what_is_right_stands_right_and_what_is_up_stands_up() -> None:
-    groups = grouped(
-        (
-            Place("bed 1", -1, 2),
-            Place("desk 1", 3, 2),
-            Place("safe 1", 3, -4),
-            Place("sofa 1", 1, -1),
-        ),
-        0,
-    )
-    assert spread(groups, [(20, 10)] * 4, 120, 110) == ((0, 0), (100, 0), (100, 100), (50, 50))
-
-
-@pytest.mark.parametrize("count", [1, 2, 5, 9, 12, 16, 20])
-@every_theme
-def test_things_lie_apart_and_in_view_in_the_fullest_kitchen(theme: str, count: int) -> None:
-    style = room_style(theme)
-    view = zones(style.layout, 16 * 5 + 6 + 5, 5).view
-    for seed in range(10):
-        contents = some_things(count, seed)
-        place = Place("countertop 1", 0, 0, contents=contents)
-        labels = [thing.name for thing in contents]
-        blits = things(style, place, labels, replace(view, x=0, y=0), (5, 5), 5)
-        boxes = [(c.start, r.start, sprite.shape[1], sprite.shape[0]) for (r, c), sprite in blits]
-        assert len(boxes) == count
-        apart(boxes, view.width, view.height)
 
 
 @every_theme
@@ -574,7 +296,3 @@ def test_two_processes_draw_the_same_and_open_no_font() -> None:
         for seed in "12"
     }
     assert len(digests) == 1
-
-
-def test_the_smallest_markers_group_the_whole_room() -> None:
-    assert FORMS[-1].reach > 100, "the last form must fit in any room"
