@@ -189,6 +189,26 @@ def test_a_vector_env_wants_one_reply_an_environment():
         envs.reset(seed=[1])
 
 
+@pytest.mark.parametrize("copy", [True, False])
+def test_parts_of_frames_that_are_kept_stay_what_they_were_and_the_rest_is_used_again(copy):
+    envs = gymnasium.make_vec(
+        "vlbench/Blackjack-v0", num_envs=3, vectorization_mode="vector_entry_point", copy=copy
+    )
+    envs.reset(seed=0)
+    parts, copies, blocks = [], [], set()
+    for turn in range(60):
+        observations, *_, info = envs.step([vlbench.reply("stand")] * 3)
+        frame = info["final_obs"][1]["image"]
+        blocks.add(frame.base.ctypes.data)
+        if turn % 10 == 0:
+            parts += [frame[5:200:3, ::2, 1].T, np.asarray(memoryview(frame))]
+            if copy:
+                parts.append(observations["image"][2, 40:])
+            copies += [part.copy() for part in parts[len(copies) :]]
+    assert all(map(np.array_equal, parts, copies))
+    assert len(blocks) < 20
+
+
 @pytest.mark.parametrize("name", ["NumberLine", "EZPoints", "Points24", "Blackjack"])
 def test_the_class_docstring_is_a_specification(name):
     text = type(make(name).unwrapped).__doc__

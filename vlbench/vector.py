@@ -1,5 +1,6 @@
 """VLVectorEnv: many environments of one task in one process, their frames in one slab."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypedDict
 
@@ -30,6 +31,32 @@ Steps = tuple[
 ]
 
 
+class FrameBlocks:
+    """Memory for frames that are handed out; a block is used again once nobody holds a part of it.
+
+    The system clears fresh memory page by page, which takes longer than to copy frames into it.
+
+    Args:
+        frames: Number of frames in a block.
+        kept: Blocks that are remembered; one that is forgotten lives as long as it is held.
+    """
+
+    def __init__(self, frames: int, kept: int = 4) -> None:
+        self._shape = (frames, SIZE, SIZE, 3)
+        self._kept = kept
+        self._blocks: list[npt.NDArray[np.uint8]] = []
+
+    def take(self, frames: int) -> npt.NDArray[np.uint8]:
+        """Return frames of any content, as a view, which holds its block."""
+        for i in range(len(self._blocks)):
+            if sys.getrefcount(self._blocks[i]) == 2:  # the list's, and this call's
+                return self._blocks[i][:frames]
+        if len(self._blocks) == self._kept:
+            del self._blocks[0]
+        self._blocks.append(np.empty(self._shape, np.uint8))
+        return self._blocks[-1][:frames]
+
+
 class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
     """N environments stepped in turn, each painting into its part of one slab.
 
@@ -56,6 +83,7 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         self.slab = np.empty((num_envs, SIZE, SIZE, 3), np.uint8)
         for env, frame in zip(self.envs, self.slab, strict=True):
             env.frame = frame
+        self._blocks = FrameBlocks(num_envs)
         self._shared = self.slab.view()
         self._shared.flags.writeable = False  # what was painted is painted over, never anew
         self.render_mode = self.envs[0].render_mode
@@ -129,7 +157,10 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
     def _observe(self) -> Observations:
         for env in self.envs:
             env.draw()
-        image = self.slab.copy() if self.copy else self._shared
+        image = self._shared
+        if self.copy:
+            image = self._blocks.take(self.num_envs)
+            image[:] = self.slab
         return {"image": image, "text": tuple([env.text for env in self.envs])}
 
     def _restart(self, ended: Sequence[int], infos: list[dict[str, Any]]) -> dict[str, Any]:
@@ -143,8 +174,7 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         who[ended] = True
         final = _batch([infos[i] for i in ended], self.num_envs, who)
         shown = np.empty(self.num_envs, object)  # of None
-        # One block: many small ones would have the allocator give pages back and fetch them again.
-        frames = np.empty((len(ended), SIZE, SIZE, 3), np.uint8)
+        frames = self._blocks.take(len(ended))
         for i, frame in zip(ended, frames, strict=True):
             env = self.envs[i]
             shown[i] = env.observe_on(frame)
