@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One attempt, not run to its end yet:  bash docs/results/alfworld.sh [FOLDER]
+# The commands behind alfworld.md:  bash docs/results/alfworld.sh [FOLDER]
 # One type of ALFWorld's tasks: transcripts → SFT → PPO → games of training and held-out floor plans.
 set -euo pipefail
 out=${1:-runs/alfworld}
