@@ -1,6 +1,6 @@
 """Supervised fine-tuning on expert transcripts: `python -m agents.train.sft --model DIR --data F`.
 
-The loss is the mean cross-entropy of the reply's tokens. Writes a checkpoint that plays, and goes
+The loss is the mean cross-entropy of the replies' tokens. Writes a checkpoint that plays, and goes
 on where it stopped when it is called again with the same folder.
 """
 
@@ -14,19 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from agents.train import sft_data
 from agents.train.checkpoint import Checkpoints, Interruption, load_state, step_of
 from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.drawing import Sampling
-from agents.train.encoding import EncodedPrompt
 from agents.train.evaluation import examine, held_out_rows
+from agents.train.examples import Examples
 from agents.train.loading import add_lora, load, train_parts
 from agents.train.logbook import Logbook
 from agents.train.policy import Policy
 from agents.train.processes import Processes, run_in_processes
-from agents.train.redrawing import Redrawer
 from vlbench.instances import hashed
 
 
@@ -54,6 +52,9 @@ class Config:
     """of AdamW"""
     max_grad_norm: float = 1.0
     """gradients are scaled down to this norm"""
+    seen_weight: float = 1.0
+    """weight of the tokens with which a reply says what the picture shows; long thoughts after them
+    drown them"""
     lora: bool = False
     """train a LoRA adapter instead of the weights themselves"""
     lora_rank: int = 128
@@ -80,44 +81,6 @@ class Config:
     """run code that the checkpoint brings"""
     seed: int = 0
     """seed of the order of the examples"""
-
-
-class Examples:
-    """Transcripts, encoded when they are first used.
-
-    Args:
-        examples: The transcripts.
-        policy: Whose processor encodes them.
-    """
-
-    def __init__(self, examples: Sequence[sft_data.Example], policy: Policy) -> None:
-        self._examples = examples
-        self._encoder = policy.encoder
-        self._redrawer = Redrawer(examples)
-        self._replies: dict[str, Tensor] = {}
-
-    def __len__(self) -> int:
-        """Return the number of examples."""
-        return len(self._examples)
-
-    def tokens(self, indices: Sequence[int]) -> int:
-        """Return the length of all their replies."""
-        return sum(len(self._reply(self._examples[i].reply)) for i in indices)
-
-    def by_length(self, indices: Sequence[int]) -> list[int]:
-        """Return them by the length of their replies, so that forward passes are padded little."""
-        return sorted(indices, key=lambda i: len(self._reply(self._examples[i].reply)))
-
-    def batch(self, indices: Sequence[int]) -> tuple[list[EncodedPrompt], list[Tensor]]:
-        """Return prompts and the replies to learn."""
-        some = [self._examples[i] for i in indices]
-        prompts = [self._encoder.encode(self._redrawer.observation(e)) for e in some]
-        return prompts, [self._reply(example.reply) for example in some]
-
-    def _reply(self, reply: str) -> Tensor:
-        if reply not in self._replies:
-            self._replies[reply] = self._encoder.encode_reply(reply)
-        return self._replies[reply]
 
 
 def learning_rate(step: int, config: Config) -> float:
@@ -204,7 +167,8 @@ def train(config: Config, processes: Processes) -> Path:
         optimizer.load_state_dict(state["optimizer"])
         if len(state["random"]) == processes.count:
             torch.set_rng_state(state["random"][processes.number])
-    learned = Examples([e for e, h in zip(examples, held, strict=True) if not h], policy)
+    taught = [e for e, h in zip(examples, held, strict=True) if not h]
+    learned = Examples(taught, policy, config.seen_weight)
     unseen = Examples([e for e, h in zip(examples, held, strict=True) if h], policy)
     if not len(learned):
         raise ValueError(f"{config.data}: every example is held out (holdout {config.holdout})")
@@ -235,12 +199,13 @@ def train(config: Config, processes: Processes) -> Path:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, config)
             chosen = indices_of(step, len(learned), config)
-            tokens = learned.tokens(chosen)
+            weight = learned.weight(chosen)
             mine = learned.by_length(chosen[processes.number :: processes.count])
             loss = 0.0
             for start in range(0, len(mine), config.micro_batch):
-                prompts, replies = learned.batch(mine[start : start + config.micro_batch])
-                share = -policy(prompts, replies).log_probs.sum() / tokens
+                some = mine[start : start + config.micro_batch]
+                log_probs = policy(*learned.batch(some)).log_probs
+                share = -(log_probs * learned.weights(some).to(policy.device)).sum() / weight
                 share.backward()
                 loss += share.item()
             processes.sum_gradients(weights)

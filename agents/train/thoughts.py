@@ -4,10 +4,11 @@ The fields are those that the prompts ask for, in their order, and short: a smal
 every token of them.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import Any
 
 from agents.train.alfworld_thoughts import household
@@ -38,6 +39,18 @@ Fields = dict[str, Any]
 
 SEEN = ("current number", "target number", "cards", "dealer card", "player cards")
 """Fields that are read off the picture, and follow from nothing else."""
+
+
+def saying_what_is_seen(reply: str) -> str:
+    """Return the beginning of a reply that says what the picture shows; "" where there is none."""
+    try:
+        fields = json.loads(reply)
+    except ValueError:
+        return ""
+    if not isinstance(fields, dict):
+        return ""
+    seen = dict(takewhile(lambda field: field[0] in SEEN, fields.items()))
+    return json.dumps(seen, ensure_ascii=False)[:-1] if seen else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ transcripts number_line turns-2 NumberLine --noise 0.3 --off-path 0.4 --episodes
 sft number_line sft-1/latest turns-2 sft-2 --steps 800 --batch 32 --micro-batch 32 --lr 2e-3 --seed 2
 transcripts number_line turns-3 NumberLine --jitter 2 --noise 0.2 --off-path 0.5 --episodes 4000 --kept 0.6 --seed 3
 sft number_line sft-2/latest turns-3 sft --steps 900 --batch 32 --micro-batch 32 --lr 3e-3 --seed 3
-ppo number_line sft/latest tiny-numberline --jitter 2 --iterations 12 --lr 1e-4 --thought-weight 0.2 --kl-coef 0.05
+ppo number_line sft/latest tiny-numberline --jitter 2 --num-envs 64 --iterations 8 --lr 3e-5 \
+  --end-lr 1e-5 --thought-weight 0.2 --kl-coef 0.1 --seed 3
 
 # EZPoints: 30 % of the actions are flipped
 tiny ez_points EZPoints --width 80
@@ -41,16 +42,22 @@ transcripts ez_points read EZPoints --reading --off-path 0.2 --episodes 6000 --k
 sft ez_points tiny read reading --steps 2500 --batch 32 --micro-batch 32 --lr 2e-3
 transcripts ez_points turns EZPoints --noise 0.3 --off-path 0.15 --episodes 6000 --kept 0.5 --seed 1
 sft ez_points reading/latest turns sft --steps 500 --batch 32 --lr 1e-3
-ppo ez_points sft/latest tiny-ezpoints --iterations 16
+ppo ez_points sft/latest tiny-ezpoints --num-envs 64 --iterations 10 --lr 5e-5 --end-lr 1e-5 \
+  --thought-weight 0.2 --kl-coef 0.05 --seed 3
 
-# Blackjack: 30 % of the actions are flipped
+# Blackjack: 30, then 15 % of the actions are flipped
 tiny blackjack Blackjack --width 88 --image-size 128
 transcripts blackjack read Blackjack --reading --off-path 0.4 --episodes 12000 --kept 0.6
 sft blackjack tiny read reading --steps 2200 --batch 32 --micro-batch 32 --lr 2e-3
 transcripts blackjack turns Blackjack --noise 0.3 --off-path 0.3 --episodes 8000 --seed 1
 sft blackjack reading/latest turns sft-1 --steps 600 --batch 32 --lr 1e-3
-sft blackjack sft-1/latest turns sft --steps 900 --batch 32 --lr 1.5e-3 --seed 2
-ppo blackjack sft/latest tiny-blackjack --max-new-tokens 96 --num-envs 64 --iterations 20 --lr 1e-4
+sft blackjack sft-1/latest turns sft-2 --steps 900 --batch 32 --lr 1.5e-3 --seed 2
+transcripts blackjack turns-3 Blackjack --noise 0.15 --off-path 0.3 --episodes 14000 --seed 3
+transcripts blackjack read-3 Blackjack --reading --off-path 0.4 --episodes 8000 --kept 0.6 --seed 3
+cat "$out/blackjack/turns-3.jsonl" "$out/blackjack/read-3.jsonl" >"$out/blackjack/both.jsonl"
+sft blackjack sft-2/latest both sft --steps 1600 --batch 32 --micro-batch 32 --lr 2e-3 --seed 3
+ppo blackjack sft/latest tiny-blackjack --max-new-tokens 96 --num-envs 64 --iterations 10 --lr 5e-5 \
+  --end-lr 1e-5 --thought-weight 0.2 --kl-coef 0.05 --seed 3
 
 # Points24, not shipped: the search as text, drills, the cards, then turns beside drills
 tiny points24 Points24 --image-size 150 --patch-size 15 --width 112 --vision-layers 3 --text-layers 3
