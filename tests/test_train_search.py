@@ -66,10 +66,15 @@ def test_half_of_what_is_practised_are_drills_and_nothing_shows_a_test_hand():
     assert Redrawer().observation(practised[0]) == {"text": practised[0].prompt}
     for example in practised:
         if example.prompt.startswith("24: "):
-            cards = json.loads(example.prompt.removeprefix("24: "))
+            reply = json.loads(example.reply)
+            assert example.prompt.startswith(f"24: {json.dumps(reply['cards'])}")
             counts = {"A": "1", "J": "10", "Q": "10", "K": "10"}
-            shown = [" ".join(counts.get(card, card) for card in cards)]
-            assert example.reply.startswith(listed(tuple(sorted(map(int, shown[0].split())))))
+            shown = [" ".join(counts.get(card, card) for card in reply["cards"])]
+            listing = listed(tuple(sorted(map(int, shown[0].split()))))
+            assert reply["thoughts"].startswith(f"{listing} > ")
+            formula = reply["current formula"]
+            assert f"{reply['plan']}=".startswith(formula + reply["action"])
+            assert example.prompt.endswith(f"] {formula}" if formula else "]")
         else:
             shown = [re.sub(r"[^\d]+", " ", line) for line in example.prompt.split(";")]
         for numbers in shown:

@@ -2,13 +2,14 @@
 
 Points24's thoughts write a search down (see `agents.train.search`), and a small language model has
 to practise it on more than there are hands. Problems are hands, or are made backwards from three
-numbers that a hand can come to, one of which is taken apart into two; they are posed as replies
-name the cards of a picture. Drills are single steps
+numbers that a hand can come to, one of which is taken apart into two. They are answered as the
+turns of an episode are, somewhere on the way to the planned formula. Drills are single steps
 without the problem around them, so that every three numbers are judged often. There are no
 pictures, and no problem or step is of a hand of the test split.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.search import LARGEST, Numbers, listed, steps, work, worked_step
 from vlbench.formula import hands
 from vlbench.instances import split_of
+from vlbench.tasks.formula_game import END
 from vlbench.tasks.points24.game import Points24Game
 
 
@@ -70,9 +72,19 @@ class Problems:
                 numbers = self._hands[self._rng.integers(len(self._hands))]
             lying = [numbers[i] for i in self._rng.permutation(len(numbers))]
             if worked := work(lying, self._config.target):
-                cards = json.dumps([self._card(number) for number in lying])
-                posed = f"{self._config.target}: {cards}"
-                return _example(posed, f"{worked.search} {worked.plan}")
+                cards = [self._card(number) for number in lying]
+                tokens = [*re.findall(r"\d+|\S", worked.plan), END]
+                place = int(self._rng.integers(len(tokens)))
+                formula = "".join(tokens[:place])
+                reply = {
+                    "cards": cards,
+                    "current formula": formula,
+                    "thoughts": worked.search,
+                    "plan": worked.plan,
+                    "action": tokens[place],
+                }
+                posed = f"{self._config.target}: {json.dumps(cards)} {formula}".rstrip()
+                return _example(posed, json.dumps(reply))
 
     def drill(self) -> sft_data.Example:
         """Return steps to be made and judged, and how that is done."""

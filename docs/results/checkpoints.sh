@@ -59,21 +59,34 @@ sft blackjack sft-2/latest both sft --steps 1600 --batch 32 --micro-batch 32 --l
 ppo blackjack sft/latest tiny-blackjack --max-new-tokens 96 --num-envs 64 --iterations 10 --lr 5e-5 \
   --end-lr 1e-5 --thought-weight 0.2 --kl-coef 0.05 --seed 3
 
-# Points24, not shipped: the search as text, drills, the cards, then turns beside drills
+# Points24: the search as text, drills, the cards, then all of them beside whole turns
 tiny points24 Points24 --image-size 150 --patch-size 15 --width 112 --vision-layers 3 --text-layers 3
-$python -m agents.train.problems --drills 0 --out "$out/points24/problems.jsonl"
-sft points24 tiny problems problems --steps 1400 --batch 64 --lr 2.5e-3
-$python -m agents.train.problems --count 30000 --seed 1 --out "$out/points24/drills.jsonl"
+practice() { # practice FILE OPTIONS
+  $python -m agents.train.problems --out "$out/points24/$1.jsonl" "${@:2}"
+}
+practice problems --drills 0
+sft points24 tiny problems problems --steps 900 --batch 64 --lr 2.5e-3
+practice drills --count 30000 --seed 1
 sft points24 problems/latest drills drills --steps 1000 --batch 64 --lr 2e-3
 transcripts points24 read Points24 --reading --off-path 0.3 --episodes 12000 --kept 0.3
 cat "$out/points24/read.jsonl" <(head -n 4000 "$out/points24/drills.jsonl") \
   >"$out/points24/read-drills.jsonl"
-sft points24 drills/latest read-drills reading-1 --steps 2400 --batch 32 --lr 2e-3
+sft points24 drills/latest read-drills reading-1 --steps 1536 --batch 32 --lr 2e-3
 sft points24 reading-1/latest read reading --steps 1600 --batch 32 --micro-batch 32 --lr 2e-3 --seed 4
 transcripts points24 cot Points24 --episodes 8000 --kept 0.35 --seed 1
 cat "$out/points24/cot.jsonl" <(sed -n 4001,12000p "$out/points24/drills.jsonl") \
   >"$out/points24/turns.jsonl"
-sft points24 reading/latest turns sft --steps 800 --batch 32 --micro-batch 8 --lr 1.5e-3
+sft points24 reading/latest turns sft-1 --steps 800 --batch 32 --micro-batch 8 --lr 1.5e-3
+practice problems-3 --count 40000 --drills 0.35 --made 0.4 --seed 3
+transcripts points24 cot-3 Points24 --episodes 7000 --kept 0.2 --seed 3
+transcripts points24 read-3 Points24 --reading --off-path 0.3 --episodes 24000 --kept 0.15 --seed 3
+cat "$out"/points24/{problems-3,cot-3,read-3}.jsonl >"$out/points24/all.jsonl"
+sft points24 sft-1/latest all sft-2 --steps 706 --batch 32 --micro-batch 8 --lr 2e-3 --seed 3
+cat "$out/points24/cot-3.jsonl" <(cat "$out"/points24/{read,read-3}.jsonl | head -n 14000) \
+  <(head -n 10000 "$out/points24/problems-3.jsonl") >"$out/points24/seen.jsonl"
+sft points24 sft-2/latest seen sft --steps 1200 --batch 32 --micro-batch 8 --lr 1.5e-3 --seed 7 \
+  --seen-weight 15
+ppo points24 sft/latest tiny-points24 TODO
 
 for task in number_line ez_points blackjack; do
   $python scripts/ship_checkpoint.py "$out/$task/sft/latest" "agents/checkpoints/llava-sft/$task"
