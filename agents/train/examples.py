@@ -10,7 +10,7 @@ from agents.train import sft_data
 from agents.train.encoding import EncodedPrompt
 from agents.train.policy import Policy
 from agents.train.redrawing import Redrawer
-from agents.train.thoughts import saying_what_is_seen
+from agents.train.thoughts import span_of_thoughts
 
 
 class Examples:
@@ -19,16 +19,16 @@ class Examples:
     Args:
         examples: The transcripts.
         policy: Whose processor encodes them.
-        seen_weight: Weight of the tokens that say what the picture shows.
+        thought_weight: λ, the weight of the tokens between what is seen and the action.
     """
 
     def __init__(
-        self, examples: Sequence[sft_data.Example], policy: Policy, seen_weight: float = 1.0
+        self, examples: Sequence[sft_data.Example], policy: Policy, thought_weight: float = 1.0
     ) -> None:
         self._examples = examples
         self._encoder = policy.encoder
         self._redrawer = Redrawer(examples)
-        self._seen_weight = seen_weight
+        self._thought_weight = thought_weight
         self._replies: dict[str, Tensor] = {}
         self._weights: dict[str, Tensor] = {}
 
@@ -57,9 +57,13 @@ class Examples:
 
     def _weigh(self, reply: str) -> Tensor:
         if reply not in self._weights:
+            span = span_of_thoughts(reply)
+            start, end = (
+                len(self._encoder.encode_reply(reply[:place])) - 1
+                for place in (span.start, span.stop)
+            )
             weights = torch.ones(len(self._reply(reply)))
-            if seen := saying_what_is_seen(reply):
-                weights[: len(self._encoder.encode_reply(seen)) - 1] = self._seen_weight
+            weights[start:end] = self._thought_weight
             self._weights[reply] = weights
         return self._weights[reply]
 

@@ -52,9 +52,9 @@ class Config:
     """of AdamW"""
     max_grad_norm: float = 1.0
     """gradients are scaled down to this norm"""
-    seen_weight: float = 1.0
-    """weight of the tokens with which a reply says what the picture shows; long thoughts after them
-    drown them"""
+    thought_weight: float = 1.0
+    """λ, the weight of the tokens between what a reply says of the picture and its action: long
+    thoughts drown both"""
     lora: bool = False
     """train a LoRA adapter instead of the weights themselves"""
     lora_rank: int = 128
@@ -168,7 +168,7 @@ def train(config: Config, processes: Processes) -> Path:
         if len(state["random"]) == processes.count:
             torch.set_rng_state(state["random"][processes.number])
     taught = [e for e, h in zip(examples, held, strict=True) if not h]
-    learned = Examples(taught, policy, config.seen_weight)
+    learned = Examples(taught, policy, config.thought_weight)
     unseen = Examples([e for e, h in zip(examples, held, strict=True) if h], policy)
     if not len(learned):
         raise ValueError(f"{config.data}: every example is held out (holdout {config.holdout})")

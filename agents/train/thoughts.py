@@ -41,16 +41,21 @@ SEEN = ("current number", "target number", "cards", "dealer card", "player cards
 """Fields that are read off the picture, and follow from nothing else."""
 
 
-def saying_what_is_seen(reply: str) -> str:
-    """Return the beginning of a reply that says what the picture shows; "" where there is none."""
+def span_of_thoughts(reply: str) -> slice:
+    """Return the characters between what a reply says of the picture and its action.
+
+    Of a reply without fields that is all of it.
+    """
     try:
         fields = json.loads(reply)
     except ValueError:
-        return ""
+        return slice(0, len(reply))
     if not isinstance(fields, dict):
-        return ""
+        return slice(0, len(reply))
     seen = dict(takewhile(lambda field: field[0] in SEEN, fields.items()))
-    return json.dumps(seen, ensure_ascii=False)[:-1] if seen else ""
+    start = len(json.dumps(seen, ensure_ascii=False)) - 1 if seen else 0
+    end = reply.rfind('"action"') if "action" in fields else len(reply)
+    return slice(start, max(start, end))
 
 
 @dataclass(frozen=True, slots=True)
