@@ -8,7 +8,7 @@ pytest.importorskip("transformers")
 
 from pathlib import Path  # noqa: E402
 
-from agents.train import sft_data, tiny  # noqa: E402
+from agents.train import sft, sft_data, tiny  # noqa: E402
 from agents.train.drawing import Sampling  # noqa: E402
 from agents.train.examples import Examples  # noqa: E402
 from agents.train.loading import load  # noqa: E402
@@ -31,6 +31,12 @@ from agents.train.thoughts import span_of_thoughts  # noqa: E402
 )  # fmt: skip
 def test_thoughts_stand_between_what_is_seen_and_the_action(reply, thoughts):
     assert reply[span_of_thoughts(reply)] == thoughts
+
+
+def test_thoughts_must_weigh_something(tmp_path, capsys):
+    options = ["--model", "m", "--data", "d", "--out", str(tmp_path), "--thought-weight", "0"]
+    assert sft.main(options) == 2
+    assert capsys.readouterr().err == "sft: thought-weight must be above 0, got 0.0\n"
 
 
 @pytest.mark.slow

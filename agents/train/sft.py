@@ -135,6 +135,8 @@ def train(config: Config, processes: Processes) -> Path:
         OSError: A checkpoint can't be written.
         KeyboardInterrupt: Stopped, after a checkpoint.
     """
+    if not config.thought_weight > 0:
+        raise ValueError(f"thought-weight must be above 0, got {config.thought_weight}")
     examples = sft_data.read(config.data)
     shares = [hashed(f"{e.instance or e.prompt}|{e.presentation}") / 2**64 for e in examples]
     held = [share < config.holdout for share in shares]
