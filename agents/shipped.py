@@ -4,7 +4,7 @@
 
 Each is a tiny LLaVA for each of three tasks, trained from nothing on that task alone: a working
 example of the whole way, and no general model. `llava-sft` is what PPO started from. Points24 has
-none: `docs/results/checkpoints.md` says what was tried, and where it fails.
+none yet: `docs/results/checkpoints.md` says what was tried, and where it fails.
 """
 
 from pathlib import Path

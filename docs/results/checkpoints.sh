@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The commands behind the shipped checkpoints:  bash docs/results/checkpoints.sh [FOLDER]
-# A tiny LLaVA a task: reading, turns, PPO; then all evaluations and the model cards. Points24 plays
-# too little to be shipped. About seven hours on one core. checkpoints.md says in what the stages that
+# A tiny LLaVA a task: reading, turns, PPO; then all evaluations and the model cards. Points24 is
+# not shipped yet. About seven hours on one core. checkpoints.md says in what the stages that
 # were run differ from these.
 set -euo pipefail
 out=${1:-runs/checkpoints}
@@ -59,7 +59,7 @@ sft blackjack sft-2/latest both sft --steps 1600 --batch 32 --micro-batch 32 --l
 ppo blackjack sft/latest tiny-blackjack --max-new-tokens 96 --num-envs 64 --iterations 10 --lr 5e-5 \
   --end-lr 1e-5 --thought-weight 0.2 --kl-coef 0.05 --seed 3
 
-# Points24, not shipped: the search as text, drills, the cards, then all of them beside whole turns
+# Points24, not shipped yet: the search as text, drills, the cards, then all of them beside whole turns
 tiny points24 Points24 --image-size 150 --patch-size 15 --width 112 --vision-layers 3 --text-layers 3
 practice() { # practice FILE OPTIONS
   $python -m agents.train.problems --out "$out/points24/$1.jsonl" "${@:2}"
@@ -90,7 +90,12 @@ practice problems-4 --count 30000 --drills 0.2 --made 0.6 --seed 4
 transcripts points24 cot-4 Points24 --episodes 6000 --kept 0.2 --seed 4
 cat <(head -n 21000 "$out/points24/problems-4.jsonl") <(head -n 13000 "$out/points24/cot-4.jsonl") \
   <(tail -n 8000 "$out/points24/read-3.jsonl") >"$out/points24/turns-4.jsonl"
-sft points24 sft-3/latest turns-4 sft --steps 1200 --batch 32 --micro-batch 8 --lr 1.5e-3 --seed 8 \
+sft points24 sft-3/latest turns-4 sft-4 --steps 1200 --batch 32 --micro-batch 8 --lr 1.5e-3 --seed 8 \
+  --thought-weight 0.07
+cat "$out/points24/cot-4.jsonl" <(tail -n 8000 "$out/points24/cot-3.jsonl") \
+  <(tail -n 9000 "$out/points24/problems-4.jsonl") <(head -n 5000 "$out/points24/read-3.jsonl") \
+  >"$out/points24/turns-5.jsonl"
+sft points24 sft-4/latest turns-5 sft --steps 950 --batch 32 --micro-batch 8 --lr 1.5e-3 --seed 9 \
   --thought-weight 0.07
 
 for task in number_line ez_points blackjack; do
