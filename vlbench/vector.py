@@ -31,6 +31,10 @@ Steps = tuple[
 ]
 
 
+KEPT_BLOCKS = 4
+"""Observations and last frames of two steps; a block that is forgotten lives while it is held."""
+
+
 class FrameBlocks:
     """Memory for frames that are handed out; a block is used again once nobody holds a part of it.
 
@@ -38,12 +42,10 @@ class FrameBlocks:
 
     Args:
         frames: Number of frames in a block.
-        kept: Blocks that are remembered; one that is forgotten lives as long as it is held.
     """
 
-    def __init__(self, frames: int, kept: int = 4) -> None:
+    def __init__(self, frames: int) -> None:
         self._shape = (frames, SIZE, SIZE, 3)
-        self._kept = kept
         self._blocks: list[npt.NDArray[np.uint8]] = []
 
     def take(self, frames: int) -> npt.NDArray[np.uint8]:
@@ -51,7 +53,7 @@ class FrameBlocks:
         for i in range(len(self._blocks)):
             if sys.getrefcount(self._blocks[i]) == 2:  # the list's, and this call's
                 return self._blocks[i][:frames]
-        if len(self._blocks) == self._kept:
+        if len(self._blocks) == KEPT_BLOCKS:
             del self._blocks[0]
         self._blocks.append(np.empty(self._shape, np.uint8))
         return self._blocks[-1][:frames]

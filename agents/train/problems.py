@@ -9,7 +9,6 @@ pictures, and no problem or step is of a hand of the test split.
 """
 
 import json
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.search import LARGEST, Numbers, listed, steps, work, worked_step
 from vlbench.formula import hands
 from vlbench.instances import split_of
-from vlbench.tasks.formula_game import END
 from vlbench.tasks.points24.game import Points24Game
 
 
@@ -73,15 +71,15 @@ class Problems:
             lying = [numbers[i] for i in self._rng.permutation(len(numbers))]
             if worked := work(lying, self._config.target):
                 cards = [self._card(number) for number in lying]
-                tokens = [*re.findall(r"\d+|\S", worked.plan), END]
-                place = int(self._rng.integers(len(tokens)))
-                formula = "".join(tokens[:place])
+                actions = worked.actions
+                place = int(self._rng.integers(len(actions)))
+                formula = "".join(actions[:place])
                 reply = {
                     "cards": cards,
                     "current formula": formula,
                     "thoughts": worked.search,
                     "plan": worked.plan,
-                    "action": tokens[place],
+                    "action": actions[place],
                 }
                 posed = f"{self._config.target}: {json.dumps(cards)} {formula}".rstrip()
                 return _example(posed, json.dumps(reply))

@@ -8,10 +8,13 @@ target is marked "no"; the first that leaves three that can is marked "yes", and
 So a hand that was never seen is a matter of triples that were: there are only some 2,000.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
+
+from vlbench.tasks.formula_game import END
 
 Numbers = tuple[int, ...]
 
@@ -43,6 +46,11 @@ class Worked:
     search: str
     plan: str
     """The formula that the search ends with, every step but the last in parentheses."""
+
+    @property
+    def actions(self) -> list[str]:
+        """The plan as it is played, token by token and handed in."""
+        return [*re.findall(r"\d+|\S", self.plan), END]
 
 
 @lru_cache(maxsize=2**18)

@@ -5,7 +5,6 @@ every token of them.
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
@@ -16,7 +15,6 @@ from agents.train.search import work
 from vlbench.game import Game
 from vlbench.picture import Fact
 from vlbench.tasks.alfworld.game import AlfworldGame
-from vlbench.tasks.formula_game import END
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,7 @@ def search(scene: Scene) -> Thought | None:
     worked = work([int(number) for number in numbers], target)
     if worked is None:
         return None
-    planned = [*re.findall(r"\d+|\S", worked.plan), END]
+    planned = worked.actions
     if list(tokens) != planned[: len(tokens)]:
         return None
     fields = {
