@@ -141,7 +141,9 @@ def vector_driver(env: Any, expert: bool) -> Callable[[], float]:
             )
             played += len(replies) - int(resets.sum())
             start = time.process_time_ns()
-            _, _, terminated, truncated, _ = env.step(replies)
+            _, _, terminated, truncated, info = env.step(replies)
+            for i in np.flatnonzero(truncated) if "final_obs" in info else ():
+                info["final_obs"][i]["image"]
             spent += time.process_time_ns() - start
             resets[:] = next_step & (terminated | truncated)
         return spent / played / 1e3
@@ -153,8 +155,10 @@ def vectors(rounds: int, expert: bool, n: int = 64) -> dict[str, dict[str, float
     """Return, for each id, how many times faster the native vector env is than Gymnasium's.
 
     `sync` resets an episode that ends in the same step and gives its last observation, as ours
-    does; `default` is what `make_vec` gives unless asked: there a reset is a step of its own, whose
-    reply isn't played. Either costs what a reply costs that is played.
+    does; the last pictures of episodes that are cut are looked at, since a trainer wants the values
+    of those, and ours are drawn only then. `default` is what `make_vec` gives unless asked: there a
+    reset is a step of its own, whose reply isn't played. Either costs what a reply costs that is
+    played.
 
     Args:
         rounds: Rounds of 50 steps, after one to warm up.

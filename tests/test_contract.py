@@ -45,6 +45,8 @@ def test_the_expert_wins_every_frozen_row(env_id, suite):
 
 @every_env
 def test_the_vector_env_equals_gymnasiums_over_the_same_envs(env_id):
+    from collections.abc import Mapping
+
     import numpy as np
     from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
@@ -56,7 +58,7 @@ def test_the_vector_env_equals_gymnasiums_over_the_same_envs(env_id):
     assert ours.observation_space == theirs.observation_space
 
     def same(a, b):
-        if isinstance(a, dict):
+        if isinstance(a, Mapping):
             return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
         if isinstance(a, np.ndarray) and a.dtype == object:
             return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))

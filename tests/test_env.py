@@ -1,5 +1,7 @@
 """What a user meets at `make`, `reset` and `step`."""
 
+import pickle
+
 import gymnasium
 import numpy as np
 import pytest
@@ -189,24 +191,42 @@ def test_a_vector_env_wants_one_reply_an_environment():
         envs.reset(seed=[1])
 
 
-@pytest.mark.parametrize("copy", [True, False])
-def test_parts_of_frames_that_are_kept_stay_what_they_were_and_the_rest_is_used_again(copy):
+def test_parts_of_frames_that_are_kept_stay_what_they_were_and_the_rest_is_used_again():
     envs = gymnasium.make_vec(
-        "vlbench/Blackjack-v0", num_envs=3, vectorization_mode="vector_entry_point", copy=copy
+        "vlbench/Blackjack-v0", num_envs=3, vectorization_mode="vector_entry_point"
     )
     envs.reset(seed=0)
     parts, copies, blocks = [], [], set()
     for turn in range(60):
-        observations, *_, info = envs.step([vlbench.reply("stand")] * 3)
-        frame = info["final_obs"][1]["image"]
-        blocks.add(frame.base.ctypes.data)
+        frames = envs.step([vlbench.reply("stand")] * 3)[0]["image"]
+        blocks.add(frames.base.ctypes.data)
         if turn % 10 == 0:
-            parts += [frame[5:200:3, ::2, 1].T, np.asarray(memoryview(frame))]
-            if copy:
-                parts.append(observations["image"][2, 40:])
+            parts += [frames[1, 5:200:3, ::2, 1].T, np.asarray(memoryview(frames)), frames[2, 40:]]
             copies += [part.copy() for part in parts[len(copies) :]]
     assert all(map(np.array_equal, parts, copies))
     assert len(blocks) < 20
+
+
+def test_a_last_observation_shows_its_episode_whenever_it_is_looked_at_and_is_pickled_as_a_dict():
+    envs = gymnasium.make_vec(
+        "vlbench/Blackjack-v0", num_envs=2, vectorization_mode="vector_entry_point", copy=False
+    )
+    envs.reset(seed=0)
+    one = make("Blackjack")
+    shown = [envs.step([vlbench.reply("stand")] * 2)[4] for _ in range(9)]
+    for info in shown:
+        last, instance = info["final_obs"][1], info["final_info"]["instance"][1]
+        presentation = int(info["final_info"]["presentation"][1])
+        one.reset(options={"instance": instance, "presentation": presentation})
+        wanted = one.step(vlbench.reply("stand"))[0]
+        again = pickle.loads(pickle.dumps(last))
+        assert type(again) is dict and again.keys() == wanted.keys() == dict(last).keys()
+        assert last["text"] == again["text"] == wanted["text"] and len(last) == 2
+        assert np.array_equal(last["image"], wanted["image"])
+        assert np.array_equal(again["image"], wanted["image"])
+        assert last["image"] is last["image"]
+        with pytest.raises(KeyError):
+            last["sound"]
 
 
 @pytest.mark.parametrize("name", ["NumberLine", "EZPoints", "Points24", "Blackjack"])

@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypedDict, TypeVar
 
 import gymnasium
 import numpy as np
-import numpy.typing as npt
 
 from vlbench.game import Game
 from vlbench.instances import MAX_PRESENTATION, Presentation, hashed, split_of
 from vlbench.nearest import unknown
+from vlbench.observation import LastObservation, Observation
 from vlbench.parsing import Json, Parsed, parse
 from vlbench.picture import SIZE, Frame, Picture
 from vlbench.prompting import Prompt
@@ -37,15 +37,6 @@ LONGEST_REMEMBERED = 1000
 """Replies up to so many characters are read once: policies repeat themselves."""
 
 _read_again = lru_cache(maxsize=4096)(parse)
-
-
-class Observation(TypedDict):
-    """What the agent is shown."""
-
-    image: npt.NDArray[np.uint8]
-    """(300, 300, 3) uint8, RGB; a fresh array every time."""
-    text: str
-    """The whole prompt for this state."""
 
 
 class Options(TypedDict, total=False):
@@ -222,15 +213,12 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         assert self.frame is not None
         return {"image": self.frame.copy(), "text": self.text}
 
-    def observe_on(self, frame: Frame) -> Observation:
-        """Return the current observation, drawn on another frame; the own one is left as it was."""
+    def last_observation(self) -> LastObservation:
+        """Return the current observation, to be drawn only if it is looked at."""
         self._must_be_reset()
-        assert self.frame is not None
-        frame[:] = self.frame
-        self.picture.paint(frame, self._state, self._look, self._shown)
         if self.render_mode == "human":
-            self._show(frame)
-        return {"image": frame, "text": self.text}
+            self.draw()
+        return LastObservation(self.picture, self._state, self._look, self.text)
 
     @property
     def text(self) -> str:

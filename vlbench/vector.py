@@ -31,8 +31,8 @@ Steps = tuple[
 ]
 
 
-KEPT_BLOCKS = 4
-"""Observations and last frames of two steps; a block that is forgotten lives while it is held."""
+KEPT_BLOCKS = 2
+"""The frames of two steps; a block that is forgotten lives while it is held."""
 
 
 class FrameBlocks:
@@ -48,15 +48,15 @@ class FrameBlocks:
         self._shape = (frames, SIZE, SIZE, 3)
         self._blocks: list[npt.NDArray[np.uint8]] = []
 
-    def take(self, frames: int) -> npt.NDArray[np.uint8]:
+    def take(self) -> npt.NDArray[np.uint8]:
         """Return frames of any content, as a view, which holds its block."""
         for i in range(len(self._blocks)):
             if sys.getrefcount(self._blocks[i]) == 2:  # the list's, and this call's
-                return self._blocks[i][:frames]
+                return self._blocks[i][:]
         if len(self._blocks) == KEPT_BLOCKS:
             del self._blocks[0]
         self._blocks.append(np.empty(self._shape, np.uint8))
-        return self._blocks[-1][:frames]
+        return self._blocks[-1][:]
 
 
 class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
@@ -64,7 +64,8 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
 
     What it returns equals `SyncVectorEnv(..., autoreset_mode="SameStep")` over the same
     environments: an episode that ends is reset in the same step, its last observation and info
-    stand under `final_obs` and `final_info` as copies.
+    stand under `final_obs` and `final_info`. A last observation is a `LastObservation`: a mapping
+    of its own whose picture is drawn when it is first looked at.
 
     Args:
         num_envs: Number of environments N.
@@ -161,7 +162,7 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
             env.draw()
         image = self._shared
         if self.copy:
-            image = self._blocks.take(self.num_envs)
+            image = self._blocks.take()
             image[:] = self.slab
         return {"image": image, "text": tuple([env.text for env in self.envs])}
 
@@ -176,10 +177,9 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         who[ended] = True
         final = _batch([infos[i] for i in ended], self.num_envs, who)
         shown = np.empty(self.num_envs, object)  # of None
-        frames = self._blocks.take(len(ended))
-        for i, frame in zip(ended, frames, strict=True):
+        for i in ended:
             env = self.envs[i]
-            shown[i] = env.observe_on(frame)
+            shown[i] = env.last_observation()
             infos[i] = env.begin(None, None)
             env.draw()  # while the frame is in the processor's cache
         return {"final_obs": shown, "_final_obs": who, "final_info": final, "_final_info": who}

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from gymnasium.spaces import Dict, Discrete
 
 import vlbench
-from vlbench.env import Observation, VLEnv
+from vlbench.env import VLEnv
+from vlbench.observation import Observation
 
 
 class DiscreteActions(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -1,0 +1,60 @@
+"""What an agent is shown: a picture and a text."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypedDict, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from vlbench.picture import SIZE, Frame, Picture
+
+S = TypeVar("S")
+L = TypeVar("L")
+
+
+class Observation(TypedDict):
+    """What the agent is shown."""
+
+    image: npt.NDArray[np.uint8]
+    """(300, 300, 3) uint8, RGB; a fresh array every time."""
+    text: str
+    """The whole prompt for this state."""
+
+
+class LastObservation(Mapping[str, Any]):
+    """An observation of the keys "image" and "text" whose picture is drawn when first looked at.
+
+    Of an episode that is over few want the picture, and drawing it costs more than the turn did.
+    Pickled or deeply copied it is a `dict`.
+    """
+
+    __slots__ = ("_frame", "_shown", "_text")
+
+    def __init__(self, picture: Picture[S, L], state: S, look: L, text: str) -> None:
+        self._shown = picture, state, look
+        self._frame: Frame | None = None
+        self._text = text
+
+    def __getitem__(self, key: str) -> Any:
+        """Return the picture, the same array every time, or the text."""
+        if key == "text":
+            return self._text
+        if key != "image":
+            raise KeyError(key)
+        if self._frame is None:
+            picture, state, look = self._shown
+            self._frame = np.empty((SIZE, SIZE, 3), np.uint8)
+            picture.paint(self._frame, state, look, None)
+        return self._frame
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield "image" and "text"."""
+        return iter(("image", "text"))
+
+    def __len__(self) -> int:
+        """Return 2."""
+        return 2
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """Be pickled as a `dict`, without the picture's sprites."""
+        return dict, (dict(self),)
