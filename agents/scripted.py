@@ -1,5 +1,6 @@
 """Players that are handed the environment: floors, ceilings and oracles, not models."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import gymnasium
@@ -10,7 +11,7 @@ from agents.base import Observation
 from vlbench.episodes import Reply
 
 
-class _Scripted:
+class _Scripted(ABC):
     """What the scripted players share: they choose an action and write a well-formed reply."""
 
     privileged = True
@@ -36,9 +37,9 @@ class _Scripted:
                 raise ValueError(f"{self.name} can't play {type(inner).__name__}: no {need} there")
         return Reply(vlbench.reply(self.choose(inner, int(observation.get("repeat", 0)))))
 
+    @abstractmethod
     def choose(self, env: Any, repeat: int = 0) -> str:
         """Return an action for the environment's current state, in this repetition of its row."""
-        raise NotImplementedError
 
 
 class Random(_Scripted):
