@@ -142,8 +142,9 @@ def vector_driver(env: Any, expert: bool) -> Callable[[], float]:
             played += len(replies) - int(resets.sum())
             start = time.process_time_ns()
             _, _, terminated, truncated, info = env.step(replies)
-            for i in np.flatnonzero(truncated) if "final_obs" in info else ():
-                info["final_obs"][i]["image"]
+            if "final_obs" in info:
+                for i in np.flatnonzero(truncated):
+                    info["final_obs"][i]["image"]
             spent += time.process_time_ns() - start
             resets[:] = next_step & (terminated | truncated)
         return spent / played / 1e3

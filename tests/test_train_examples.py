@@ -14,6 +14,7 @@ from agents.train.examples import Examples  # noqa: E402
 from agents.train.loading import load  # noqa: E402
 from agents.train.policy import Policy  # noqa: E402
 from agents.train.thoughts import span_of_thoughts  # noqa: E402
+from agents.train.token_weights import token_weights  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -27,16 +28,24 @@ from agents.train.thoughts import span_of_thoughts  # noqa: E402
         ('{"action": "+"}', "{"),
         ("10 9 9 3 > 10 + 9 = 19", "10 9 9 3 > 10 + 9 = 19"),
         ("24", "24"),
+        ('{\n "cards": ["A",\n  "10"],\n "plan": "1",\n "action": "("\n}', ',\n "plan": "1",\n '),
+        ('{"cards":["A"],"plan":"1","action":"("}', ',"plan":"1",'),
+        ('```json\n{"cards": ["A"], "plan": "1", "action": "("}\n```', ', "plan": "1", '),
+        ('{"location": "shelf 1", "holding": "nothing", "thoughts": "x", "action": "look"}',
+         ', "thoughts": "x", '),
+        ('{"cards": ["A"], "thoughts": "1 > 1 >', ', "thoughts": "1 > 1 >'),
     ],
 )  # fmt: skip
 def test_thoughts_stand_between_what_is_seen_and_the_action(reply, thoughts):
     assert reply[span_of_thoughts(reply)] == thoughts
 
 
-def test_thoughts_must_weigh_something(tmp_path, capsys):
-    options = ["--model", "m", "--data", "d", "--out", str(tmp_path), "--thought-weight", "0"]
+@pytest.mark.parametrize("weight", ["-0.1", "1.5", "inf", "nan"])
+def test_thoughts_weigh_at_most_what_the_rest_does(tmp_path, capsys, weight):
+    options = ["--model", "m", "--data", "d", "--out", str(tmp_path), "--thought-weight", weight]
     assert sft.main(options) == 2
-    assert capsys.readouterr().err == "sft: thought-weight must be above 0, got 0.0\n"
+    error = capsys.readouterr().err
+    assert error == f"sft: thought-weight must be from 0 to 1, got {float(weight)}\n"
 
 
 @pytest.mark.slow
@@ -57,5 +66,10 @@ def test_tokens_of_thoughts_weigh_less_than_what_is_seen_and_the_action(tmp_path
     kept = [(int(i), float(w)) for i, w in zip(replies[0], weights[0], strict=True)]
     heavy = policy.decode([i for i, w in kept if w == 1])
     light = policy.decode([i for i, w in kept if w == 0.25])
-    assert heavy.startswith('{"cards": ["') and 'action": "' in heavy
+    assert heavy.startswith('{"cards": ["') and ' "action": "' in heavy
     assert '"plan": "' in light and "cards" not in light and "action" not in light
+    reply = replies[0].tolist()
+    text = policy.decode(reply)
+    acted = token_weights(reply, text, (text.index('"action"'), 0), 0.25, policy.decode)
+    last = int((weights[0] == 0.25).nonzero().max())
+    assert acted[last] == 0.25 and (acted[last + 1 :] == 1).all()  # as PPO has it

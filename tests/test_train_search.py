@@ -79,6 +79,10 @@ def test_half_of_what_is_practised_are_drills_and_nothing_shows_a_test_hand():
             shown = [re.sub(r"[^\d]+", " ", line) for line in example.prompt.split(";")]
         for numbers in shown:
             assert tuple(sorted(map(int, numbers.split()))) not in hidden
+    replies = [json.loads(e.reply) for e in practised if e.prompt.startswith("24: ")]
+    assert {"A", "10", "J", "K"} <= {card for reply in replies for card in reply["cards"]}
+    assert any(reply["current formula"] == "" for reply in replies)
+    assert any(reply["action"] == "=" for reply in replies)
 
 
 def test_fewer_turns_of_an_episode_can_be_kept():

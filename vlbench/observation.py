@@ -22,16 +22,27 @@ class Observation(TypedDict):
 
 
 class LastObservation(Mapping[str, Any]):
-    """An observation of the keys "image" and "text" whose picture is drawn when first looked at.
+    """An observation, of the keys "image" and "text", whose picture is drawn when first looked at.
 
     Of an episode that is over few want the picture, and drawing it costs more than the turn did.
-    Pickled or deeply copied it is a `dict`.
+    `dict(last)` is a plain observation; so is one that was pickled or copied deeply.
+
+    Args:
+        picture: How it is drawn.
+        state: What it shows.
+        look: Its episode's.
+        text: The prompt.
     """
 
-    __slots__ = ("_frame", "_shown", "_text")
+    __slots__ = ("_draw", "_frame", "_text")
 
     def __init__(self, picture: Picture[S, L], state: S, look: L, text: str) -> None:
-        self._shown = picture, state, look
+        def draw() -> Frame:
+            frame = np.empty((SIZE, SIZE, 3), np.uint8)
+            picture.paint(frame, state, look, None)
+            return frame
+
+        self._draw = draw
         self._frame: Frame | None = None
         self._text = text
 
@@ -42,9 +53,7 @@ class LastObservation(Mapping[str, Any]):
         if key != "image":
             raise KeyError(key)
         if self._frame is None:
-            picture, state, look = self._shown
-            self._frame = np.empty((SIZE, SIZE, 3), np.uint8)
-            picture.paint(self._frame, state, look, None)
+            self._frame = self._draw()
         return self._frame
 
     def __iter__(self) -> Iterator[str]:

@@ -31,8 +31,8 @@ Steps = tuple[
 ]
 
 
-KEPT_BLOCKS = 2
-"""The frames of two steps; a block that is forgotten lives while it is held."""
+KEPT_BLOCKS = 4
+"""Steps whose frames may be held without new memory; a block that is forgotten lives while held."""
 
 
 class FrameBlocks:
@@ -64,8 +64,8 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
 
     What it returns equals `SyncVectorEnv(..., autoreset_mode="SameStep")` over the same
     environments: an episode that ends is reset in the same step, its last observation and info
-    stand under `final_obs` and `final_info`. A last observation is a `LastObservation`: a mapping
-    of its own whose picture is drawn when it is first looked at.
+    stand under `final_obs` and `final_info`. Only a last observation is no `dict` but a
+    `LastObservation`, whose picture is drawn when it is first looked at; `dict(last)` is one.
 
     Args:
         num_envs: Number of environments N.

@@ -1,6 +1,7 @@
 """Transcripts as `sft` learns them: prompts, replies and the weights of their tokens."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,6 +12,17 @@ from agents.train.encoding import EncodedPrompt
 from agents.train.policy import Policy
 from agents.train.redrawing import Redrawer
 from agents.train.thoughts import span_of_thoughts
+from agents.train.token_weights import span_weights
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A reply of n tokens, its end token included."""
+
+    ids: Tensor
+    """(n,) int64."""
+    weights: Tensor
+    """(n,) float32."""
 
 
 class Examples:
@@ -27,10 +39,10 @@ class Examples:
     ) -> None:
         self._examples = examples
         self._encoder = policy.encoder
+        self._decode = policy.decode
         self._redrawer = Redrawer(examples)
         self._thought_weight = thought_weight
-        self._replies: dict[str, Tensor] = {}
-        self._weights: dict[str, Tensor] = {}
+        self._replies: dict[str, Learned] = {}
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -38,36 +50,35 @@ class Examples:
 
     def weight(self, indices: Sequence[int]) -> float:
         """Return the weight of all tokens of their replies."""
-        return sum(float(self._weigh(self._examples[i].reply).sum()) for i in indices)
+        return sum(float(self._learned(i).weights.sum()) for i in indices)
 
     def by_length(self, indices: Sequence[int]) -> list[int]:
         """Return them by the length of their replies, so that forward passes are padded little."""
-        return sorted(indices, key=lambda i: len(self._reply(self._examples[i].reply)))
+        return sorted(indices, key=lambda i: len(self._learned(i).ids))
 
     def batch(self, indices: Sequence[int]) -> tuple[list[EncodedPrompt], list[Tensor]]:
         """Return prompts and the replies to learn."""
-        some = [self._examples[i] for i in indices]
-        prompts = [self._encoder.encode(self._redrawer.observation(e)) for e in some]
-        return prompts, [self._reply(example.reply) for example in some]
+        shown = [self._redrawer.observation(self._examples[i]) for i in indices]
+        prompts = [self._encoder.encode(observation) for observation in shown]
+        return prompts, [self._learned(i).ids for i in indices]
 
     def weights(self, indices: Sequence[int]) -> Tensor:
         """Return the weights of the tokens of replies, (B, R) float32; replies end at the right."""
-        weights = [self._weigh(self._examples[i].reply) for i in indices]
+        weights = [self._learned(i).weights for i in indices]
         return pad_sequence(weights, batch_first=True, padding_side="left")
 
-    def _weigh(self, reply: str) -> Tensor:
-        if reply not in self._weights:
-            span = span_of_thoughts(reply)
-            start, end = (
-                len(self._encoder.encode_reply(reply[:place])) - 1
-                for place in (span.start, span.stop)
-            )
-            weights = torch.ones(len(self._reply(reply)))
-            weights[start:end] = self._thought_weight
-            self._weights[reply] = weights
-        return self._weights[reply]
-
-    def _reply(self, reply: str) -> Tensor:
+    def _learned(self, index: int) -> Learned:
+        reply = self._examples[index].reply
         if reply not in self._replies:
-            self._replies[reply] = self._encoder.encode_reply(reply)
+            ids = self._encoder.encode_reply(reply)
+            self._replies[reply] = Learned(ids, self._weigh(reply, ids))
         return self._replies[reply]
+
+    def _weigh(self, reply: str, ids: Tensor) -> Tensor:
+        if self._thought_weight == 1:
+            return torch.ones(len(ids))
+        text = self._decode(ids.tolist())
+        # A template may put space around a reply.
+        first, span = max(text.find(reply), 0), span_of_thoughts(reply)
+        span = slice(first + span.start, first + span.stop)
+        return span_weights(ids.tolist(), text, span, self._thought_weight, self._decode)

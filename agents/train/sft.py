@@ -1,7 +1,8 @@
 """Supervised fine-tuning on expert transcripts: `python -m agents.train.sft --model DIR --data F`.
 
-The loss is the mean cross-entropy of the replies' tokens. Writes a checkpoint that plays, and goes
-on where it stopped when it is called again with the same folder.
+The loss is the mean cross-entropy of the replies' tokens, weighted by `--thought-weight`; on
+held-out examples every token weighs the same. Writes a checkpoint that plays, and goes on where it
+stopped when it is called again with the same folder.
 """
 
 import contextlib
@@ -135,8 +136,8 @@ def train(config: Config, processes: Processes) -> Path:
         OSError: A checkpoint can't be written.
         KeyboardInterrupt: Stopped, after a checkpoint.
     """
-    if not config.thought_weight > 0:
-        raise ValueError(f"thought-weight must be above 0, got {config.thought_weight}")
+    if not 0 <= config.thought_weight <= 1:
+        raise ValueError(f"thought-weight must be from 0 to 1, got {config.thought_weight}")
     examples = sft_data.read(config.data)
     shares = [hashed(f"{e.instance or e.prompt}|{e.presentation}") / 2**64 for e in examples]
     held = [share < config.holdout for share in shares]

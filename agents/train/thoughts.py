@@ -5,9 +5,10 @@ every token of them.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import accumulate, takewhile
+from itertools import accumulate
 from typing import Any
 
 from agents.train.alfworld_thoughts import household
@@ -35,8 +36,15 @@ class Scene:
 
 Fields = dict[str, Any]
 
-SEEN = ("current number", "target number", "cards", "dealer card", "player cards")
-"""Fields that are read off the picture, and follow from nothing else."""
+SEEN = (
+    "current number", "target number", "cards", "dealer card", "player cards", "location", "holding"
+)  # fmt: skip
+"""Fields that are read off the picture, and follow from nothing else; they come first."""
+_JSON = json.JSONDecoder()
+
+
+_FIELD = re.compile(r'[\s,{]*("(?:[^"\\]|\\.)*")\s*:\s*')
+"""What stands before a field's value."""
 
 
 def span_of_thoughts(reply: str) -> slice:
@@ -44,16 +52,17 @@ def span_of_thoughts(reply: str) -> slice:
 
     Of a reply without fields that is all of it.
     """
-    try:
-        fields = json.loads(reply)
-    except ValueError:
-        return slice(0, len(reply))
-    if not isinstance(fields, dict):
-        return slice(0, len(reply))
-    seen = dict(takewhile(lambda field: field[0] in SEEN, fields.items()))
-    start = len(json.dumps(seen, ensure_ascii=False)) - 1 if seen else 0
-    end = reply.rfind('"action"') if "action" in fields else len(reply)
-    return slice(start, max(start, end))
+    start, place = 0, max(reply.find("{"), 0)
+    while field := _FIELD.match(reply, place):
+        if field[1] == '"action"':
+            return slice(start, field.start(1))
+        try:
+            _, place = _JSON.raw_decode(reply, field.end())
+        except ValueError:
+            break
+        if json.loads(field[1]) in SEEN:
+            start = place
+    return slice(start, len(reply))
 
 
 @dataclass(frozen=True, slots=True)

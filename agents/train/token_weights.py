@@ -65,7 +65,29 @@ def token_weights(
     Returns:
         (n,) float32.
     """
+    if span is None:
+        return torch.ones(len(ids))
+    return span_weights(ids, text, slice(0, span[0]), thought_weight, decode)
+
+
+def span_weights(
+    ids: Sequence[int], text: str, span: slice, weight: float, decode: Decode
+) -> Tensor:
+    """Return the weight of each token: `weight` in a span, 1 outside it and at its two ends.
+
+    Args:
+        ids: The reply's n tokens, end token included.
+        text: `decode(ids)`.
+        span: Characters; a token that reaches into it or out of it weighs 1.
+        weight: Of the others in it.
+        decode: Token ids → text.
+
+    Returns:
+        (n,) float32.
+    """
+    start, end = (first_token_of(ids, text, place, decode) for place in (span.start, span.stop))
+    if len(decode(ids[:start])) < span.start:
+        start += 1
     weights = torch.ones(len(ids))
-    if span is not None:
-        weights[: first_token_of(ids, text, span[0], decode)] = thought_weight
+    weights[start:end] = weight
     return weights
