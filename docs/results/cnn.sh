@@ -31,6 +31,7 @@ PYTHON
 }
 
 run NumberLine train 60000
+run NumberLine classic 60000
 run Blackjack train 40000
 run EZPoints train 30000
 run Points24 train 10000
