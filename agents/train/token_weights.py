@@ -85,9 +85,7 @@ def span_weights(
     Returns:
         (n,) float32.
     """
-    start, end = (first_token_of(ids, text, place, decode) for place in (span.start, span.stop))
-    if len(decode(ids[:start])) < span.start:
-        start += 1
+    start = first_token_of(ids, text, span.start - 1, decode) + 1 if span.start else 0
     weights = torch.ones(len(ids))
-    weights[start:end] = weight
+    weights[start : first_token_of(ids, text, span.stop, decode)] = weight
     return weights
