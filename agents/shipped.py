@@ -2,9 +2,9 @@
 
     python -m agents.evaluate --agent llava-rl --env NumberLine --episodes 20
 
-Each is a tiny LLaVA for each of three tasks, trained from nothing on that task alone: a working
-example of the whole way, and no general model. `llava-sft` is what PPO started from. Points24 has
-none yet: `docs/results/checkpoints.md` says what was tried, and where it fails.
+Each is a tiny LLaVA for each of four tasks, trained from nothing on that task alone: a working
+example of the whole way, and no general model. `llava-sft` is what PPO started from.
+`docs/results/checkpoints.md` says what was tried, and where they fail.
 """
 
 from pathlib import Path
@@ -22,6 +22,7 @@ CHECKPOINTS = Path(__file__).parent / "checkpoints"
 TASKS = {
     "vlbench/NumberLine-v0": "number_line",
     "vlbench/EZPoints-v0": "ez_points",
+    "vlbench/Points24-v0": "points24",
     "vlbench/Blackjack-v0": "blackjack",
 }
 """What they play, and the name of its checkpoint."""

@@ -58,6 +58,7 @@ def test_what_they_learned_is_seen_in_a_dozen_episodes(evaluated):
     success = {card.env: card.success for card in evaluated.scorecards}
     assert success["vlbench/NumberLine-v0"] >= 0.9
     assert success["vlbench/EZPoints-v0"] >= 0.8
+    assert success["vlbench/Points24-v0"] > 0
     assert success["vlbench/Blackjack-v0"] > 0
     assert all(card.malformed_rate < 0.1 for card in evaluated.scorecards)
 

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # The commands behind the shipped checkpoints:  bash docs/results/checkpoints.sh [FOLDER]
-# A tiny LLaVA a task: reading, turns, PPO; then all evaluations and the model cards. Points24 is
-# not shipped yet. About seven hours on one core. checkpoints.md says in what the stages that
-# were run differ from these.
+# A tiny LLaVA a task: reading, turns, PPO; then all evaluations and the model cards. About eight
+# hours on one core. checkpoints.md says in what the stages that were run differ from these.
 set -euo pipefail
 out=${1:-runs/checkpoints}
 python=${PYTHON:-python}
@@ -59,7 +58,7 @@ sft blackjack sft-2/latest both sft --steps 1600 --batch 32 --micro-batch 32 --l
 ppo blackjack sft/latest tiny-blackjack --max-new-tokens 96 --num-envs 64 --iterations 10 --lr 5e-5 \
   --end-lr 1e-5 --thought-weight 0.2 --kl-coef 0.05 --seed 3
 
-# Points24, not shipped yet: the search as text, drills, the cards, then all of them beside whole turns
+# Points24: the search as text, drills, the cards, then all of them beside whole turns
 tiny points24 Points24 --image-size 150 --patch-size 15 --width 112 --vision-layers 3 --text-layers 3
 practice() { # practice FILE OPTIONS
   $python -m agents.train.problems --out "$out/points24/$1.jsonl" "${@:2}"
@@ -95,10 +94,23 @@ sft points24 sft-3/latest turns-4 sft-4 --steps 1200 --batch 32 --micro-batch 8 
 cat "$out/points24/cot-4.jsonl" <(tail -n 8000 "$out/points24/cot-3.jsonl") \
   <(tail -n 9000 "$out/points24/problems-4.jsonl") <(head -n 5000 "$out/points24/read-3.jsonl") \
   >"$out/points24/turns-5.jsonl"
-sft points24 sft-4/latest turns-5 sft --steps 950 --batch 32 --micro-batch 8 --lr 1.5e-3 --seed 9 \
+sft points24 sft-4/latest turns-5 sft-5 --steps 950 --batch 32 --micro-batch 8 --lr 1.5e-3 --seed 9 \
   --thought-weight 0.07
+practice problems-5 --count 30000 --drills 0.1 --made 0.6 --seed 5
+transcripts points24 cot-5 Points24 --episodes 9000 --kept 0.2 --seed 5
+cat <(head -n 17000 "$out/points24/cot-5.jsonl") <(head -n 17000 "$out/points24/problems-5.jsonl") \
+  <(head -n 4500 "$out/points24/read.jsonl") >"$out/points24/turns-6.jsonl"
+sft points24 sft-5/latest turns-6 sft-6 --steps 1100 --batch 32 --micro-batch 8 --lr 1.5e-3 --seed 10 \
+  --thought-weight 0.07
+cat <(tail -n 4400 "$out/points24/cot-5.jsonl") <(tail -n 5000 "$out/points24/cot-4.jsonl") \
+  <(tail -n 10500 "$out/points24/problems-5.jsonl") <(head -n 1500 "$out/points24/read-3.jsonl") \
+  >"$out/points24/turns-7.jsonl"
+sft points24 sft-6/latest turns-7 sft --steps 600 --batch 32 --micro-batch 8 --lr 1e-3 --seed 11 \
+  --thought-weight 0.3
+ppo points24 sft/latest tiny-points24 --max-new-tokens 256 --num-envs 64 --num-steps 8 \
+  --micro-batch 16 --iterations 8 --lr 3e-5 --end-lr 1e-5 --thought-weight 0.2 --kl-coef 0.05 --seed 3
 
-for task in number_line ez_points blackjack; do
+for task in number_line ez_points points24 blackjack; do
   $python scripts/ship_checkpoint.py "$out/$task/sft/latest" "agents/checkpoints/llava-sft/$task"
   $python scripts/ship_checkpoint.py "$out/$task/ppo/latest" "agents/checkpoints/llava-rl/$task"
 done
@@ -110,3 +122,8 @@ for suite in test ood; do
   $python -m agents.compare "$out/llava-sft-$suite" "$out/llava-rl-$suite" --json >"$out/$suite.json"
 done
 $python -m scripts.make_model_cards "$out"
+for stage in llava-sft llava-rl; do
+  $python -m leaderboard.submission pack "$out/$stage-test" "$out/$stage-ood" --weights open \
+    --track specialist --out "leaderboard/entries/$stage.tar.gz"
+  $python -m leaderboard.verify "leaderboard/entries/$stage.tar.gz"
+done
