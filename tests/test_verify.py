@@ -354,5 +354,5 @@ ENTRIES = sorted((Path(leaderboard.__file__).parent / "entries").glob("*.tar.gz"
 @pytest.mark.slow
 @pytest.mark.parametrize("path", ENTRIES, ids=lambda path: path.name)
 def test_every_entry_of_the_leaderboard_is_replayed(path):
-    assert path.stat().st_size <= 2 << 20
+    assert path.stat().st_size <= 1 << 20
     assert verify(path).mark == "replayed"

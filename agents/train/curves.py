@@ -152,7 +152,7 @@ def draw(study: Study, lines: Sequence[Line], picture: Path) -> None:
     """Draw, for each arm, the mean of its seeds and their range."""
     from matplotlib.figure import Figure  # only who draws pays for it
 
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
     greedy, rollouts = figure.subplots(1, 2)
     for name in study.arms:
         some = list(of_arm(lines, name).values())
@@ -170,7 +170,7 @@ def draw(study: Study, lines: Sequence[Line], picture: Path) -> None:
         axes.set_xlabel("turns played")
         axes.set_ylim(0, 102)
         axes.grid(alpha=0.3)
-    rollouts.legend(fontsize="small")
+    figure.legend(*greedy.get_legend_handles_labels(), ncols=4, loc="outside lower center")
     figure.savefig(picture, dpi=110, metadata={"Software": None})
 
 

@@ -71,14 +71,14 @@ class Examples:
         reply = self._examples[index].reply
         if reply not in self._replies:
             ids = self._encoder.encode_reply(reply)
-            self._replies[reply] = Learned(ids, self._weigh(reply, ids))
+            self._replies[reply] = Learned(ids, self._weigh(reply, ids.tolist()))
         return self._replies[reply]
 
-    def _weigh(self, reply: str, ids: Tensor) -> Tensor:
+    def _weigh(self, reply: str, ids: list[int]) -> Tensor:
         if self._thought_weight == 1:
             return torch.ones(len(ids))
-        text = self._decode(ids.tolist())
+        text = self._decode(ids)
         # A template may put space around a reply.
         first, span = max(text.find(reply), 0), span_of_thoughts(reply)
         span = slice(first + span.start, first + span.stop)
-        return span_weights(ids.tolist(), text, span, self._thought_weight, self._decode)
+        return span_weights(ids, text, span, self._thought_weight, self._decode)
