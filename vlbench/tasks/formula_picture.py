@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
+from typing import NamedTuple
 
 from vlbench.atlas import (
     Blit,
@@ -30,7 +31,7 @@ TOKENS = (*map(str, range(1, 14)), *OPERATORS, "(", ")")
 Point = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FormulaLayout:
     """Where things stand, in pixels: upper left corners without jitter."""
 
@@ -60,8 +61,7 @@ class Scene:
     layout: FormulaLayout
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FormulaLook:
+class FormulaLook(NamedTuple):
     """An episode's theme, cards and labels, and where its formula starts."""
 
     scene: Scene

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -102,8 +103,7 @@ class Scene:
     """How hands lie, by the number of cards."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Hand:
+class Hand(NamedTuple):
     """How one hand will look, however many cards it comes to hold."""
 
     spreads: Sequence[Spread]
@@ -114,8 +114,7 @@ class Hand:
     """By the number of the card; empty without jitter."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BlackjackLook:
+class BlackjackLook(NamedTuple):
     """An episode's theme, its labels, and the suits and shifts of all cards that can come."""
 
     scene: Scene

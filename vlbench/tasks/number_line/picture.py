@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from vlbench.atlas import (
     Blit,
@@ -67,8 +68,7 @@ class Slot:
     under_room: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NumberLineLook:
+class NumberLineLook(NamedTuple):
     """An episode's theme and target, and where the current number goes."""
 
     scene: Scene
