@@ -7,8 +7,9 @@ from typing import Any
 
 import gymnasium
 
-from vlbench.episodes import Recording, Reply
+from vlbench.episodes import Reply
 from vlbench.instances import Row
+from vlbench.recording import Recording
 
 CHARACTERS_PER_TOKEN = 3.5
 PICTURE_TOKENS = 300

@@ -21,9 +21,10 @@ from PIL import Image
 
 from agents.arguments import Parser, refuse
 from agents.tables import headline_line, number, percent
-from vlbench.episodes import Episode, Recording, Turn, sha256, to_json
+from vlbench.episodes import Episode, Turn, to_json
 from vlbench.instances import Row
 from vlbench.parsing import parse
+from vlbench.recording import Recording, sha256
 from vlbench.runs import RunFolder, RunHeader
 from vlbench.scoring import Scorecard, headlines, score
 

@@ -18,9 +18,10 @@ from agents.base import Agent, Observation, ProviderError
 from agents.budget import Budget
 from agents.redaction import redacted
 from agents.retries import Asking, Patience
-from vlbench.episodes import SCHEMA, Episode, Recording, Reply, episode_key
+from vlbench.episodes import SCHEMA, Episode, Reply, episode_key
 from vlbench.instances import Row
 from vlbench.prompting import Exchange
+from vlbench.recording import Recording
 from vlbench.runs import RunFolder
 
 MAX_ERROR = 500

@@ -9,9 +9,10 @@ import gymnasium
 from PIL import Image
 
 from leaderboard.verify import Verified
-from vlbench.episodes import Episode, Recording, Turn, sha256
+from vlbench.episodes import Episode, Turn
 from vlbench.instances import Row
 from vlbench.parsing import parse
+from vlbench.recording import Recording, sha256
 
 SHARED = 6
 """Rows of each task and suite, from its beginning, that are drawn for every entry."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from played import some_of_each
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,3 +48,9 @@ class Required:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--required"):
         config.pluginmanager.register(Required(config.getoption("--required")))
+
+
+@pytest.fixture(scope="session")
+def some_episodes():
+    """Three episodes of each card task."""
+    return some_of_each()

@@ -15,9 +15,10 @@ import vlbench
 from agents.evaluate import evaluate
 from agents.report import write_report
 from agents.scripted import Random as RandomAgent
-from vlbench.episodes import Recording, Reply
+from vlbench.episodes import Reply
 from vlbench.instances import frozen_rows, split_of
 from vlbench.nearest import unknown
+from vlbench.recording import Recording
 from vlbench.tasks.alfworld import game as game_module
 from vlbench.tasks.alfworld import shipped
 from vlbench.tasks.alfworld.distance import distances

@@ -10,8 +10,8 @@ from ids import ALFWORLD
 from rooms import needs_engine
 
 from agents.evaluate import evaluate
-from vlbench.episodes import Recording
 from vlbench.instances import Row, frozen_rows, label, suites
+from vlbench.recording import Recording
 from vlbench.tasks.alfworld import freeze_official, official
 from vlbench.tasks.alfworld.generator import KINDS, generate, scenes
 

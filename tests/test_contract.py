@@ -6,8 +6,9 @@ from ids import every_env
 
 import vlbench
 from vlbench.contract import CHECKS
-from vlbench.episodes import Recording, Reply
+from vlbench.episodes import Reply
 from vlbench.instances import SUITES, frozen_rows
+from vlbench.recording import Recording
 from vlbench.statistics import wilson
 
 

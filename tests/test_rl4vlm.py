@@ -14,8 +14,9 @@ from restated import ACTIONS
 import vlbench
 from agents.evaluate import evaluate
 from vlbench import contract
-from vlbench.episodes import Episode, Recording, Reply, from_json, to_json
+from vlbench.episodes import Episode, Reply, from_json, to_json
 from vlbench.instances import Row, bounds, suites
+from vlbench.recording import Recording
 from vlbench.replay import Replayer, divergences
 from vlbench.rl4vlm.reading import read_action
 

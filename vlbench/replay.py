@@ -13,8 +13,9 @@ from typing import Any
 import gymnasium
 
 from vlbench.command_line import Parser, refuse
-from vlbench.episodes import Episode, Recording
+from vlbench.episodes import Episode
 from vlbench.instances import Row, frozen_rows, suites
+from vlbench.recording import Recording
 from vlbench.runs import RunFolder, RunHeader
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import gymnasium
 
-from vlbench.episodes import Judged, Recording, Reply, episode_key
+from vlbench.episodes import Reply, episode_key
 from vlbench.instances import Row
+from vlbench.recording import Judged, Recording
 from vlbench.runs import RunFolder
 
 EXPERT_SHOWN = "expert shown"
