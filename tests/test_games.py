@@ -167,7 +167,7 @@ def brute_force(tokens, cards, target, grammar, longest):
 def test_the_shortest_completion_is_what_brute_force_finds(tokens, cards, target):
     grammar = Grammar()
     expected = brute_force(tokens.split(), cards, target, grammar, longest=5)
-    found = fewest_tokens(tokens.split(), cards, target, grammar)
+    found = fewest_tokens(tuple(tokens.split()), cards, target, grammar)
     assert found == expected
 
 

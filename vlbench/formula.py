@@ -183,7 +183,10 @@ def _frames(tokens: Sequence[str], grammar: Grammar) -> tuple[Frame, ...] | None
     return tuple(frames)
 
 
-def fewest_tokens(tokens: Sequence[str], cards: Cards, target: int, grammar: Grammar) -> int | None:
+@lru_cache(maxsize=16384)
+def fewest_tokens(
+    tokens: tuple[str, ...], cards: Cards, target: int, grammar: Grammar
+) -> int | None:
     """Return how many more tokens make a formula equal the target, each card used once.
 
     Args:
