@@ -8,7 +8,7 @@ example of the whole way, and no general model. `llava-sft` is what PPO started 
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 
@@ -32,23 +32,42 @@ class Shipped:
     """Plays each task with the checkpoint that was trained on it, loaded when it is first asked.
 
     Args:
-        stage: "llava-sft" or "llava-rl".
-        **settings: Of `agents.llava.Llava`, besides `model`.
+        temperature: 0 is greedy.
+        top_p: Nucleus of sampling.
+        max_tokens: Longest reply, in tokens.
+        batch_size: Most observations that are answered at once.
+        seed: Of sampling.
+        device: "cuda", "mps" or "cpu"; by default the best that is there.
+        dtype: "float32", "bfloat16" or "float16"; by default float32 on a CPU, else bfloat16.
 
     Raises:
         ValueError: A setting is wrong, or what it needs isn't installed.
     """
 
+    stage: ClassVar[str]
+    """Name of the agent and of the folder of its checkpoints."""
     privileged = False
     env_ids = tuple(TASKS)
 
-    def __init__(self, stage: str, **settings: Any) -> None:
-        self.name = f"{stage}: tiny-llava-2M (trained only on these tasks)"
-        self._folder = CHECKPOINTS / stage
-        self._settings = settings
+    def __init__(
+        self,
+        *,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        max_tokens: int = 256,
+        batch_size: int = 32,
+        seed: int = 0,
+        device: str = "",
+        dtype: str = "",
+    ) -> None:
+        self.name = f"{self.stage}: tiny-llava-2M (trained only on these tasks)"
+        self._settings: dict[str, Any] = {
+            "temperature": temperature, "top_p": top_p, "max_tokens": max_tokens,
+            "batch_size": batch_size, "seed": seed, "device": device, "dtype": dtype,
+        }  # fmt: skip
         self._players: dict[str, Llava] = {}
         first = self._player(self.env_ids[0])
-        self.settings = {**first.settings, "model": stage}
+        self.settings = {**first.settings, "model": self.stage}
 
     async def act(
         self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
@@ -58,28 +77,18 @@ class Shipped:
 
     def _player(self, env_id: str) -> Llava:
         if env_id not in self._players:
-            model = str(self._folder / TASKS[env_id])
+            model = str(CHECKPOINTS / self.stage / TASKS[env_id])
             self._players[env_id] = Llava(model, **self._settings)
         return self._players[env_id]
 
 
 class LlavaSft(Shipped):
-    """After fine-tuning on expert transcripts.
+    """After fine-tuning on expert transcripts."""
 
-    Args:
-        **settings: As of `Shipped`.
-    """
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__("llava-sft", **settings)
+    stage = "llava-sft"
 
 
 class LlavaRl(Shipped):
-    """After PPO.
+    """After PPO."""
 
-    Args:
-        **settings: As of `Shipped`.
-    """
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__("llava-rl", **settings)
+    stage = "llava-rl"

@@ -92,6 +92,12 @@ def test_a_file_may_import_what_stands_beside_it(tmp_path):
     assert act(load_agent(f"{tmp_path}/main.py:say")).text == "hm"
 
 
+@pytest.mark.parametrize("name", AGENTS)
+def test_every_agent_refuses_a_setting_that_it_does_not_know(name):
+    with pytest.raises(ValueError, match='"nonsense"'):
+        load_agent(name, nonsense=1)
+
+
 @pytest.mark.parametrize(
     ("spec", "settings", "message"),
     [

@@ -24,7 +24,7 @@ import vlbench  # noqa: E402
 from agents.train import ppo, sft, sft_data, tiny  # noqa: E402
 from agents.train.checkpoint import Checkpoints  # noqa: E402
 from agents.train.drawing import Sampling  # noqa: E402
-from agents.train.loading import load  # noqa: E402
+from agents.train.loading import add_lora, load  # noqa: E402
 from agents.train.policy import Policy  # noqa: E402
 from agents.train.processes import Processes  # noqa: E402
 from agents.train.redrawing import Redrawer  # noqa: E402
@@ -205,6 +205,20 @@ def test_sft_learns_and_resumes_bit_for_bit(checkpoint, tmp_path):
     again = learn(parts)
     mine, theirs = (load_file(folder / "model.safetensors") for folder in (again, end))
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+@pytest.mark.parametrize("lora", [False, True], ids=["unasked", "asked"])
+def test_sft_trains_on_an_adapter_and_leaves_its_base(checkpoint, tmp_path, lora):
+    adapter = tmp_path / "adapter"
+    model = add_lora(load(str(checkpoint)).model, rank=4, alpha=8, dropout=0.0, vision="none")
+    model.save_pretrained(adapter)
+    data = tmp_path / "data.jsonl"
+    assert sft_data.main(["--out", str(data), "--episodes", "4"]) == 0
+    end = learn(sft.Config(model=str(adapter), data=data, out=tmp_path / "run", steps=3, lora=lora))
+    before, after = (load(str(folder)).model.state_dict() for folder in (adapter, end))
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all("lora_" in name for name in changed)
 
 
 def test_expert_transcripts_are_train_instances_with_truthful_fields(tmp_path):

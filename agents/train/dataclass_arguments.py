@@ -45,8 +45,8 @@ def parse_dataclass(
     """Read a command line into a dataclass.
 
     Args:
-        config: Fields of type str, int, float, bool, dict (JSON), or one of these or None. A field
-            without default is a required option.
+        config: Fields of type str, int, float, bool, Path, dict (JSON), or one of these or None. A
+            field without default is a required option.
         argv: The command line. With presets, `--preset NAME` sets defaults that options override.
         prog: The command's name.
         description: What it does.
@@ -68,7 +68,7 @@ def parse_dataclass(
                 raise ValueError(unknown("preset", name, presets))
             preset = presets[name]
         parser.add_argument("--preset", choices=presets, help="values to start from")
-    for field in fields:
+    for field in sorted(fields, key=_has_default):
         default = preset.get(field.name, _default(field))
         required = default is dataclasses.MISSING
         kind = _plain(hints[field.name])
@@ -86,6 +86,10 @@ def parse_dataclass(
         parser.add_argument(f"--{field.name.replace('_', '-')}", **options)
     given = vars(parser.parse_args(list(argv)))
     return config(**{field.name: given[field.name] for field in fields})
+
+
+def _has_default(field: Any) -> bool:
+    return _default(field) is not dataclasses.MISSING
 
 
 def _default(field: Any) -> Any:

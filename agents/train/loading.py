@@ -3,7 +3,7 @@
 import json
 import logging
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+from agents.train.tuning import Tuning
 
 HUB = "hf:"
 """Prefix of a checkpoint on the Hugging Face Hub."""
@@ -94,6 +96,28 @@ def load(
             f"the adapter {checkpoint} doesn't fit the base {base}: {_first_line(error)}"
         ) from error
     return Loaded(model.to(device), processor, base)
+
+
+def load_trainable(checkpoint: str, tuning: Tuning, device: torch.device | None = None) -> Loaded:
+    """Load a checkpoint to be trained: its own adapter if it is one, else what `tuning` says.
+
+    Raises:
+        ValueError: It can't be loaded, or an option is wrong.
+    """
+    loaded = load(
+        checkpoint, device=device, trainable=True, lora_dropout=tuning.lora_dropout,
+        trust_remote_code=tuning.trust_remote_code,
+    )  # fmt: skip
+    if isinstance(loaded.model, PeftModel):
+        return loaded
+    if not tuning.lora:
+        train_parts(loaded.model, tuning.train_vision)
+        return loaded
+    model = add_lora(
+        loaded.model, rank=tuning.lora_rank, alpha=tuning.lora_alpha, dropout=tuning.lora_dropout,
+        vision=tuning.train_vision,
+    )  # fmt: skip
+    return replace(loaded, model=model)
 
 
 def _located(checkpoint: str) -> str:

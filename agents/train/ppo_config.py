@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agents.train.tuning import Tuning
 
-@dataclass(frozen=True)
-class Config:
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Tuning):
     """Options of `ppo`."""
 
     model: str
@@ -84,17 +86,8 @@ class Config:
     max_new_tokens: int = 64
     """longest reply"""
 
-    lora: bool = False
-    """train a LoRA adapter instead of the weights themselves"""
-    lora_rank: int = 128
-    """rank of the adapter"""
-    lora_alpha: int = 256
-    """the adapter's output is scaled by alpha / rank"""
     lora_dropout: float = 0.0
     """dropout of the adapter's input, in updates"""
-    train_vision: str = "all"
-    """what of the picture's way is trained: none, projector or all; with none the features of a
-    picture are computed once"""
 
     eval_every: int = 5
     """iterations between greedy plays of held-out rows; 0 for none"""
@@ -104,8 +97,6 @@ class Config:
     """iterations between checkpoints; there is always one at the end"""
     tensorboard: bool = True
     """write TensorBoard events too"""
-    trust_remote_code: bool = False
-    """run code that the checkpoint brings"""
     seed: int = 0
     """seed of environments, sampling, shuffling and new weights"""
     plan: str = ""

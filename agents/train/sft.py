@@ -22,15 +22,16 @@ from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.drawing import Sampling
 from agents.train.evaluation import examine, held_out_rows
 from agents.train.examples import Examples
-from agents.train.loading import add_lora, load, train_parts
+from agents.train.loading import load_trainable
 from agents.train.logbook import Logbook
 from agents.train.policy import Policy
 from agents.train.processes import Processes, run_in_processes
+from agents.train.tuning import Tuning
 from vlbench.instances import hashed
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(Tuning):
     """Options of `sft`."""
 
     model: str
@@ -56,16 +57,6 @@ class Config:
     thought_weight: float = 1.0
     """λ, the weight of the tokens between what a reply says of the picture and its action: long
     thoughts drown both"""
-    lora: bool = False
-    """train a LoRA adapter instead of the weights themselves"""
-    lora_rank: int = 128
-    """rank of the adapter"""
-    lora_alpha: int = 256
-    """the adapter's output is scaled by alpha / rank"""
-    lora_dropout: float = 0.05
-    """dropout of the adapter's input"""
-    train_vision: str = "all"
-    """what of the picture's way is trained: none, projector or all"""
     holdout: float = 0.05
     """share of the episodes whose examples are never learned, only measured"""
     eval_every: int = 200
@@ -78,8 +69,6 @@ class Config:
     """checkpoints that are kept, the newest ones"""
     tensorboard: bool = False
     """write TensorBoard events too"""
-    trust_remote_code: bool = False
-    """run code that the checkpoint brings"""
     seed: int = 0
     """seed of the order of the examples"""
 
@@ -146,22 +135,8 @@ def train(config: Config, processes: Processes) -> Path:
     done = step_of(resumed) if resumed else 0
     # Dropout and a new adapter take torch's own draws.
     torch.manual_seed(processes.seed(config.seed, done))
-    loaded = load(
-        str(resumed) if resumed else config.model,
-        device=processes.device,
-        trainable=True,
-        lora_dropout=config.lora_dropout,
-        trust_remote_code=config.trust_remote_code,
-    )
-    model = loaded.model
-    if config.lora and not resumed:
-        model = add_lora(
-            model, rank=config.lora_rank, alpha=config.lora_alpha, dropout=config.lora_dropout,
-            vision=config.train_vision,
-        )  # fmt: skip
-    elif not config.lora:
-        train_parts(model, config.train_vision)
-    policy = Policy(model, loaded.processor, Sampling())
+    loaded = load_trainable(str(resumed or config.model), config, processes.device)
+    policy = Policy(loaded.model, loaded.processor, Sampling())
     weights = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     processes.align(weights)
     optimizer = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)
@@ -178,7 +153,7 @@ def train(config: Config, processes: Processes) -> Path:
 
     def save(step: int) -> Path:
         def write(folder: Path) -> None:
-            model.save_pretrained(folder)
+            loaded.model.save_pretrained(folder)
             loaded.processor.save_pretrained(folder)
 
         random = processes.gather(torch.get_rng_state())

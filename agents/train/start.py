@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from agents.train.drawing import Sampling
-from agents.train.loading import add_lora, load, train_parts
+from agents.train.loading import load, load_trainable
 from agents.train.policy import Policy, ValueHead
 from agents.train.ppo_config import Config
 
@@ -35,18 +35,8 @@ def build_policy(
     config: Config, checkpoint: str, device: torch.device | None = None
 ) -> tuple[Policy, Any]:
     """Return the policy and its processor, with a new value head."""
-    loaded = load(
-        checkpoint, device=device, trainable=True, lora_dropout=config.lora_dropout,
-        trust_remote_code=config.trust_remote_code,
-    )  # fmt: skip
-    model, fresh = loaded.model, not hasattr(loaded.model, "peft_config")
-    if config.lora and fresh:
-        model = add_lora(
-            model, rank=config.lora_rank, alpha=config.lora_alpha, dropout=config.lora_dropout,
-            vision=config.train_vision,
-        )  # fmt: skip
-    elif fresh:
-        train_parts(model, config.train_vision)
+    loaded = load_trainable(checkpoint, config, device)
+    model = loaded.model
     width = model.get_output_embeddings().weight.shape[1]
     head = ValueHead(width, (config.value_width or width,), config.value_detach)
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
