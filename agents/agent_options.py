@@ -3,9 +3,10 @@
 import argparse
 from typing import Any
 
-from agents.arguments import Parser, setting
+from agents.arguments import setting
 from agents.budget import Price
 from agents.registry import AGENTS
+from vlbench.command_line import Parser
 
 NUMBERS: dict[str, tuple[type, str]] = {
     "temperature": (float, "of sampling"),

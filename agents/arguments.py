@@ -5,9 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vlbench.command_line import Parser as Parser
-from vlbench.command_line import refuse as refuse
-
 
 def folder_name(text: str) -> Path:
     """Return the path of a folder; nothing is no name (an unset variable in a script)."""

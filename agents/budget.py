@@ -7,13 +7,15 @@ from typing import Any
 
 import gymnasium
 
+import vlbench
 from vlbench.episodes import Reply
 from vlbench.instances import Row
 from vlbench.recording import Recording
 
 CHARACTERS_PER_TOKEN = 3.5
+"""Of English with JSON, for tokenizers of general models; an estimate."""
 PICTURE_TOKENS = 300
-"""What providers count for a picture of 300×300, roughly: 85 to 258."""
+"""For a picture of 300×300; providers count 85 to 258, so that the estimate errs upwards."""
 REPLY_TOKENS = 150
 SECONDS_PER_CALL = 3.0
 """Assumed for the estimate; the last three are what the cot prompts come to with such models."""
@@ -198,7 +200,7 @@ def _expert_turns(recording: Recording, limit: int) -> int:
         return limit
     turns, over = 0, False
     while not over and turns < limit:
-        _, _, terminated, truncated, _ = recording.env.step(f'{{"action": "{inner.expert()}"}}')
+        _, _, terminated, truncated, _ = recording.env.step(vlbench.reply(inner.expert()))
         over = bool(terminated or truncated)
         turns += 1
     return turns

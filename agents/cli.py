@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import vlbench
-from agents.arguments import refuse
+from vlbench.command_line import refuse
 from vlbench.nearest import unknown
 
 SUBCOMMANDS: dict[str, tuple[str, str]] = {

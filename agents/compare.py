@@ -11,8 +11,8 @@ from pathlib import Path
 
 import gymnasium
 
-from agents.arguments import Parser, refuse
 from agents.tables import comparison_table
+from vlbench.command_line import Parser, refuse
 from vlbench.episodes import to_json
 from vlbench.runs import RunFolder
 from vlbench.scoring import compare, notes

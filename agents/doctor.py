@@ -21,10 +21,10 @@ import numpy as np
 from gymnasium.envs.registration import load_env_creator
 
 from agents.agent_options import add_agent_options, agent_settings
-from agents.arguments import Parser, refuse
 from agents.base import Agent, ProviderError
 from agents.registry import load_agent
 from agents.retries import Asking, Patience
+from vlbench.command_line import Parser, refuse
 from vlbench.episodes import Reply
 from vlbench.naming import full_id
 from vlbench.parsing import parse
@@ -135,9 +135,7 @@ async def _text_tokens(agent: Agent) -> int | None:
     complete = getattr(agent, "complete", None)
     if complete is None:
         return None
-    chat = messages({"image": None, "text": QUESTION})
-    chat[0]["content"] = [part for part in chat[0]["content"] if part["type"] == "text"]
-    return (await _ask(complete, chat)).prompt_tokens
+    return (await _ask(complete, messages({"text": QUESTION}))).prompt_tokens
 
 
 def _picture(replies: dict[str, Reply], without: int | None) -> tuple[bool, str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent_options import add_agent_options, agent_settings, max_usd, price
-from agents.arguments import Parser, folder_name, refuse
+from agents.arguments import folder_name
 from agents.base import Agent, as_agent
 from agents.budget import Budget, Price, estimate
 from agents.plan import Plan, Skipped, make_plan
@@ -29,6 +29,7 @@ from agents.registry import load_agent
 from agents.retries import Patience
 from agents.rollout import Job, play, unfinished
 from agents.tables import headline_line, scorecard_table
+from vlbench.command_line import Parser, refuse
 from vlbench.episodes import Episode, to_json
 from vlbench.instances import frozen_hash
 from vlbench.runs import RunFolder, RunHeader, git_commit, versions
@@ -78,7 +79,7 @@ def evaluate(
         agent: An `agents.base.Agent`, a function `observation -> str`, or what `--agent` takes.
         env_ids: Ids, short names, globs or "all"; see `agents.plan.make_plan`.
         episodes: Rows of each suite, from its beginning; None for all.
-        suite: "test" or "ood".
+        suite: "test", "ood" or the name of a set that you have frozen.
         prompt: "cot", "action_only" or "cot_facts".
         theme: Theme or group of themes instead of the suite's own.
         repeats: How often each row is played.
@@ -232,7 +233,7 @@ def _arguments() -> Parser:
     add("--env", default="all", help="id, short name (Points24), glob, several with commas, or "
         "module:namespace/Name-v0 (default: %(default)s)")  # fmt: skip
     add("--episodes", type=int, help="rows of each suite, from its beginning (default: all)")
-    add("--suite", default="test", help="test or ood (default: %(default)s)")
+    add("--suite", default="test", help="test, ood, or a set of your own (default: %(default)s)")
     add("--prompt", default="cot", help="cot, action_only or cot_facts (default: %(default)s)")
     add("--theme", help="theme or group of themes instead of the suite's own")
     add("--repeats", type=int, default=1, help="times each row is played (default: %(default)s)")

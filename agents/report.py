@@ -19,8 +19,8 @@ from typing import Any
 import gymnasium
 from PIL import Image
 
-from agents.arguments import Parser, refuse
 from agents.tables import headline_line, number, percent
+from vlbench.command_line import Parser, refuse
 from vlbench.episodes import Episode, Turn, to_json
 from vlbench.instances import Row
 from vlbench.parsing import parse

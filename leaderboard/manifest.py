@@ -110,7 +110,7 @@ class Losses(Record):
     replayed: tuple[Replayed, ...]
     """Known from the run's folder alone, so declared."""
     damaged_lines: Annotated[int, Field(ge=0)]
-    """Lines of the run's files that couldn't be read; declared too."""
+    """Lines of the run's episodes that couldn't be read; declared too."""
 
 
 class Suite(Record):

@@ -24,8 +24,8 @@ from leaderboard.archive import Refused
 from leaderboard.drawing import Drawing, Drawn
 from leaderboard.pages import Task, describe, filters
 from leaderboard.reported import reported_ids, reported_rows
-from leaderboard.submission import Parser
 from leaderboard.verify import Verified, verify
+from vlbench.command_line import Parser, refuse
 from vlbench.instances import SUITES
 from vlbench.scoring import CARD_TASKS, HEADLINES
 
@@ -190,7 +190,7 @@ def _script(path: Path, name: str, data: Any) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Build the site; exit 0 when done, 1 if an entry is refused, 2 on a wrong call."""
-    parser = Parser(prog="python -m leaderboard.site", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="python -m leaderboard.site", description=__doc__)
     parser.add_argument("entries", nargs="*", type=Path, metavar="ENTRY.tar.gz",
                         help="entries to show (default: those of the repository)")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
@@ -210,8 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(f"refused: {error}", file=sys.stderr)
         build(entries, arguments.out)
     except (ValueError, OSError) as error:
-        print(f"site: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return refuse("site", error)
     print(f"{arguments.out / 'index.html'}: {len(entries)} entries shown, {refused} refused")
     return 1 if refused else 0
 

@@ -4,7 +4,6 @@ An entry holds one run on `test`, one on `ood`, or both, of the same agent with 
 The same runs and card give the same bytes. What is packed and why is in `docs/submitting.md`.
 """
 
-import argparse
 import hashlib
 import json
 import sys
@@ -12,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -30,6 +29,7 @@ from leaderboard.manifest import (
     losses,
     scored,
 )
+from vlbench.command_line import Parser, refuse
 from vlbench.episodes import Episode, episode_key, from_json, to_json
 from vlbench.instances import SUITES, frozen_rows, suites
 from vlbench.nearest import unknown
@@ -173,7 +173,7 @@ def _replayed(folder: RunFolder) -> list[Replayed]:
 def _readable(line: bytes) -> Episode | None:
     try:
         return from_json(Episode, json.loads(line))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None  # the run's folder has counted it as damaged
 
 
@@ -188,17 +188,9 @@ def _listed(choices: Any) -> str:
     return ", ".join(get_args(choices))
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors of use are a ValueError, for one line on stderr."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the message."""
-        raise ValueError(f"{message} (see {self.prog} --help)")
-
-
 def _arguments() -> Parser:
     prog = "python -m leaderboard.submission pack"
-    parser = Parser(prog=prog, description=__doc__, allow_abbrev=False)
+    parser = Parser(prog=prog, description=__doc__)
     add = parser.add_argument
     add("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder; one a suite")
     add("--out", type=Path, required=True, metavar="ENTRY.tar.gz", help="the archive to write")
@@ -222,8 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         entry = pack(runs, {name: value for name, value in options.items() if value is not None})
         entry.write(out)
     except (ValueError, OSError) as error:
-        print(f"pack: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return refuse("pack", error)
     size = out.stat().st_size
     print(f"{out}: {size} bytes, digest {entry.manifest.digest}")
     for suite in entry.manifest.suites:

@@ -21,10 +21,12 @@ import vlbench
 from leaderboard.archive import Refused
 from leaderboard.manifest import MANIFEST, Manifest, Suite, losses, scored
 from leaderboard.reading import read_entry, read_episodes
-from leaderboard.submission import Parser, expected_keys, together
+from leaderboard.submission import expected_keys, together
+from vlbench.command_line import Parser, refuse
 from vlbench.episodes import SCHEMA, Episode
 from vlbench.instances import Row, frozen_hash, frozen_rows, suites
 from vlbench.nearest import unknown
+from vlbench.parsing import RULES
 from vlbench.replay import Replayer
 from vlbench.runs import RunHeader
 
@@ -34,7 +36,6 @@ MAX_ERRORED = 0.02
 PROMPTS = ("cot", "action_only")
 """Prompts that an entry may use; `cot_facts` tells what the picture shows."""
 
-PARSER = "vlact-1"
 ENDS = ("terminated", "truncated", "errored")
 
 _CLOSE = 1e-9
@@ -50,7 +51,6 @@ class Verified:
     """Suite → its episodes, in the order of the frozen sets."""
     flags: tuple[str, ...]
     """What is odd without being wrong, one sentence each."""
-    mark: str = "replayed"
 
 
 def verify(path: Path) -> Verified:
@@ -94,7 +94,7 @@ def _check_manifest(manifest: Manifest) -> None:
         place = f"suites.{number}.run."
         _same(f"suites.{number}.part.name", f"{run.suite}.jsonl", suite.part.name)
         _same(place + "schema", SCHEMA, run.schema)
-        _same(place + "parser", PARSER, run.parser)
+        _same(place + "parser", RULES, run.parser)
         _same(place + "theme", "", run.theme)
         _same(place + "repeats", 1, run.repeats)
         if run.prompt not in PROMPTS:
@@ -258,7 +258,7 @@ def _replay(replayer: Replayer, file: str, place: str, episode: Episode) -> None
 def summary(verified: Verified) -> str:
     """Return what verifying an entry found, for a terminal."""
     manifest = verified.manifest
-    lines = [f"{verified.file}: {verified.mark}: {manifest.card.name}, {manifest.card.track}"]
+    lines = [f"{verified.file}: replayed: {manifest.card.name}, {manifest.card.track}"]
     for suite in manifest.suites:
         for card in suite.scorecards:
             normalized = "–" if card.normalized is None else f"{card.normalized:.3f}"
@@ -277,7 +277,7 @@ def summary(verified: Verified) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Verify entries; exit 0 if all are replayed, 1 if one is refused, 2 on a wrong call."""
-    parser = Parser(prog="python -m leaderboard.verify", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="python -m leaderboard.verify", description=__doc__)
     parser.add_argument("entries", nargs="+", type=Path, metavar="ENTRY.tar.gz")
     try:
         paths = parser.parse_args(argv).entries
@@ -285,8 +285,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not (path.exists() or path.is_symlink()):
                 raise ValueError(f"no entry {path}")
     except ValueError as error:
-        print(f"verify: {error}", file=sys.stderr)
-        return 2
+        return refuse("verify", error)
     refused = 0
     for path in paths:
         try:

@@ -8,9 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vlbench.atlas import (
-    THEMES,
-)
 from vlbench.picture import SIZE, Frame
 from vlbench.tasks.blackjack.game import BlackjackGame
 from vlbench.tasks.blackjack.picture import BlackjackPicture
@@ -20,6 +17,7 @@ from vlbench.tasks.number_line.game import NumberLineGame
 from vlbench.tasks.number_line.picture import NumberLinePicture
 from vlbench.tasks.points24.game import Points24Game
 from vlbench.tasks.points24.picture import Points24Picture
+from vlbench.themes import THEMES
 
 
 @dataclass(frozen=True)

@@ -250,8 +250,9 @@ def test_work_grows_no_faster_than_the_text(unit, head, monkeypatch):
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("unit", FLOODS)
-def test_a_flood_of_200_000_characters_ends(unit, head):
-    parse(head + unit * (200_000 // len(unit)), ACTIONS)
+def test_a_flood_of_200_000_characters_is_read_as_a_short_one_is(unit, head):
+    short, long = (parse(head + unit * (size // len(unit)), ACTIONS) for size in (2_000, 200_000))
+    assert (short.action, short.status) == (long.action, long.status)
 
 
 def test_reading_near_the_recursion_limit_changes_nothing():

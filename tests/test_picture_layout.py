@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from card_pictures import every_theme, painted
 
-from vlbench.atlas import CARD_SIZES, THEMES, deck
+from vlbench.atlas import CARD_SIZES, deck
 from vlbench.instances import Presentation
 from vlbench.picture import SIZE
 from vlbench.tasks.blackjack.game import BlackjackState
@@ -15,6 +15,7 @@ from vlbench.tasks.ez_points.picture import EZPointsPicture
 from vlbench.tasks.formula_game import FormulaState
 from vlbench.tasks.formula_picture import FormulaPicture
 from vlbench.tasks.points24.picture import Points24Picture
+from vlbench.themes import THEMES
 
 
 def boxes(places: list[tuple[slice, slice]]) -> None:

@@ -15,14 +15,7 @@ import pytest
 from card_pictures import TASKS, empty_frame, every_task, every_theme, painted, walk
 from PIL import Image
 
-from vlbench.atlas import (
-    ASSETS,
-    MAX_JITTER,
-    THEME_GROUPS,
-    THEMES,
-    choices,
-    offsets,
-)
+from vlbench.atlas import ASSETS, MAX_JITTER, choices, offsets
 from vlbench.cards import count_faces, rank_text
 from vlbench.instances import Presentation
 from vlbench.tasks.blackjack.game import BlackjackState
@@ -31,6 +24,7 @@ from vlbench.tasks.formula_game import FormulaState
 from vlbench.tasks.number_line.game import NumberLineState
 from vlbench.tasks.number_line.picture import NumberLinePicture
 from vlbench.tasks.points24.picture import Points24Picture
+from vlbench.themes import THEME_GROUPS, THEMES
 
 GOLDENS = Path(__file__).parent / "goldens"
 

@@ -18,8 +18,6 @@ import numpy.typing as npt
 from vlbench.cards import SUITS, rank_text
 from vlbench.instances import Presentation
 from vlbench.picture import SIZE, Frame
-from vlbench.themes import THEME_GROUPS as THEME_GROUPS
-from vlbench.themes import THEMES as THEMES
 from vlbench.themes import Colour, Theme
 
 ASSETS = files("vlbench") / "assets"

@@ -56,6 +56,9 @@ def _operand(tokens: Sequence[str], start: int) -> tuple[Fraction | None, int]:
 # so two different fractions never have the same residue, and only zero has residue zero.
 PRIME = 2**61 - 1
 
+UNREACHABLE = 99
+"""Stands for the length of a continuation that doesn't exist; longer than any that does."""
+
 Cards = tuple[int, ...]
 
 
@@ -127,7 +130,7 @@ def _closings(frame: Frame, cards: Cards, grammar: Grammar) -> dict[int, int]:
         for operator in grammar.operators:
             waiting = Frame(frame.total, frame.term, operator)
             for value, length in _closings(waiting, cards, grammar).items():
-                if length + 1 < fewest.get(value, 99):
+                if length + 1 < fewest.get(value, UNREACHABLE):
                     fewest[value] = length + 1
         return fewest
     for chosen, left in parts(cards):
@@ -137,17 +140,17 @@ def _closings(frame: Frame, cards: Cards, grammar: Grammar) -> dict[int, int]:
             after = _apply(frame, operand)
             if after is not None:
                 for value, length in _closings(after, left, grammar).items():
-                    if written + length < fewest.get(value, 99):
+                    if written + length < fewest.get(value, UNREACHABLE):
                         fewest[value] = written + length
     return fewest
 
 
 @lru_cache(maxsize=65536)
 def _finish(outer: tuple[Frame, ...], frame: Frame, cards: Cards, goal: int, g: Grammar) -> int:
-    """Return the fewest further tokens that close every frame at `goal`; 99 if there are none."""
+    """Return the fewest further tokens that close every frame at `goal`, or UNREACHABLE."""
     if not outer:
-        return _closings(frame, cards, g).get(goal, 99)
-    fewest = 99
+        return _closings(frame, cards, g).get(goal, UNREACHABLE)
+    fewest = UNREACHABLE
     for chosen, left in (((), cards), *parts(cards)):
         for operand, written in _closings(frame, chosen, g).items():
             after = _apply(outer[-1], operand)
@@ -203,7 +206,7 @@ def fewest_tokens(
     if frames is None:
         return None
     fewest = _finish(frames[:-1], frames[-1], cards, target % PRIME, grammar)
-    return fewest if fewest < 99 else None
+    return fewest if fewest < UNREACHABLE else None
 
 
 def hands(size: int, numbers: Sequence[int]) -> Iterator[Cards]:

@@ -2,7 +2,7 @@
 
 `python -m vlbench.freeze` writes each task's `test.jsonl`, `ood.jsonl` and `bounds.json` anew. It
 is run once for a version of a task: a set that changes is another set. A task's part stands in its
-own `freeze.py`: `starts(suite)`, and `limits(suite, rows)`.
+own `freeze.py`: `starts(suite)`, and `limits(suite, starts)`.
 """
 
 import json

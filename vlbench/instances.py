@@ -136,14 +136,20 @@ def _stated(env_id: str, name: str) -> str | None:
     return folder.joinpath(name).read_text("utf-8")
 
 
+def _about(env_id: str) -> dict[str, Any]:
+    """Return what a task's `bounds.json` says; nothing where it has none."""
+    text = _stated(env_id, "bounds.json")
+    about: dict[str, Any] = json.loads(text) if text else {}
+    return about
+
+
 def local_folder(env_id: str) -> Path | None:
     """Return the folder of the sets that a user has frozen from data that can't be shipped.
 
     A task that may have some names an environment variable in its `bounds.json` ("local"); the
     folder is `vlbench` in the folder which that variable names.
     """
-    text = _stated(env_id, "bounds.json")
-    place = os.environ.get(json.loads(text).get("local", "")) if text else None
+    place = os.environ.get(_about(env_id).get("local", ""))
     return Path(place, "vlbench") if place else None
 
 
@@ -189,9 +195,8 @@ def frozen_hash(env_id: str, suite: str) -> str:
 
 def bounds(env_id: str, suite: str) -> Bounds | None:
     """Return the floor and ceiling of a suite; None where the task states none."""
-    text = _stated(env_id, "bounds.json")
-    stated = json.loads(text) if text else {}
-    return Bounds(**stated[suite]) if suite in stated else None
+    stated = _about(env_id).get(suite)
+    return None if stated is None else Bounds(**stated)
 
 
 def label(env_id: str, suite: str = "") -> str:
@@ -202,13 +207,11 @@ def label(env_id: str, suite: str = "") -> str:
         suite: The set that was played; one that a user has frozen may be labelled otherwise,
             wherever its results are shown.
     """
-    text = _stated(env_id, "bounds.json")
-    stated = json.loads(text) if text else {}
-    usual = str(stated.get("label", ""))
-    return usual if suite in ("", *SUITES) else str(stated.get("local_label", usual))
+    about = _about(env_id)
+    usual = str(about.get("label", ""))
+    return usual if suite in ("", *SUITES) else str(about.get("local_label", usual))
 
 
 def held_out(env_id: str) -> bool:
     """Whether a task holds instances out; True where it states nothing of them."""
-    text = _stated(env_id, "bounds.json")
-    return bool(json.loads(text).get("held_out", True)) if text else True
+    return bool(_about(env_id).get("held_out", True))

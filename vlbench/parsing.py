@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
+RULES = "vlact-1"
+"""Name and version of these rules; runs record it."""
+
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 Status: TypeAlias = Literal["ok", "unknown", "malformed", "truncated", "empty"]
 

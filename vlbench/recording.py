@@ -6,7 +6,7 @@ does replay, so that a record and its replay can be compared field by field.
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 
@@ -111,7 +111,7 @@ class Recording:
             recovered=bool(info["recovered"]),
             action=str(info["action"]),
             illegal=bool(info["illegal"]),
-            reward=float(cast(float, reward)),
+            reward=float(reward),
             expert=expert,
             regret=regret,
             cause=_cause(info, regret, claims),

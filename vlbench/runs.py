@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 import vlbench
 from vlbench.episodes import SCHEMA, Episode, Reply, from_json, to_json
+from vlbench.parsing import RULES
 
 try:
     import fcntl
@@ -49,7 +50,7 @@ class RunHeader:
     """env id → sha256 of the template."""
     frozen_hashes: dict[str, str]
     """env id → sha256 of the frozen set."""
-    parser: str = "vlact-1"
+    parser: str = RULES
     dropped: list[str] = field(default_factory=list)
     """Parameters that a provider refused and that were left out."""
     price: list[float] | None = None
@@ -84,9 +85,13 @@ class RunFolder:
     def __init__(self, path: Path, header: RunHeader) -> None:
         self.path = path
         self.header = header
-        self.damaged: list[str] = []
-        """Lines that can't be read, one sentence each; the others are kept."""
+        self._damaged: dict[str, list[str]] = {}
         self._files: dict[str, TextIO] = {}
+
+    @property
+    def damaged(self) -> list[str]:
+        """Lines that couldn't be read when they were last asked for, one sentence each."""
+        return [line for lines in self._damaged.values() for line in lines]
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -183,11 +188,12 @@ class RunFolder:
             try:
                 episode = from_json(Episode, data)
             except ValueError as error:
-                self.damaged.append(f"{place}: {error}")
+                self._damaged[EPISODES].append(f"{place}: {error}")
             else:
                 last[episode.key] = episode
         order = {env_id: number for number, env_id in enumerate(self.header.env_ids)}
-        return sorted(last.values(), key=lambda e: (order.get(e.env_id, 99), e.row, e.repeat))
+        others = len(order)
+        return sorted(last.values(), key=lambda e: (order.get(e.env_id, others), e.row, e.repeat))
 
     def replies(self) -> dict[str, list[Reply]]:
         """Return the journaled replies of each episode, in the order of its turns."""
@@ -197,7 +203,7 @@ class RunFolder:
                 reply, turn = from_json(Reply, data["reply"]), int(data["turn"])
                 turns = journal.setdefault(str(data["episode"]), [])
             except (KeyError, TypeError, ValueError, OverflowError) as error:
-                self.damaged.append(f"{place}: {error}")
+                self._damaged[JOURNAL].append(f"{place}: {error}")
             else:
                 if 0 <= turn <= len(turns):  # a turn after one that was lost can't be played
                     turns[turn:] = [reply]  # a turn played anew undoes those after it
@@ -222,6 +228,7 @@ class RunFolder:
 
     def _lines(self, name: str) -> list[tuple[str, Any]]:
         path = self.path / name
+        damaged = self._damaged[name] = []
         if not path.exists():
             return []
         lines = []
@@ -230,7 +237,7 @@ class RunFolder:
                 try:
                     lines.append((f"{path}:{number}", json.loads(line)))
                 except (ValueError, RecursionError) as error:
-                    self.damaged.append(f"{path}:{number}: not a JSON line ({error})")
+                    damaged.append(f"{path}:{number}: not a JSON line ({error})")
         return lines
 
 

@@ -39,7 +39,7 @@ class Checkpoints:
     def found(self) -> list[Path]:
         """Return the whole checkpoints, oldest first."""
         named = [path for path in self._run.glob("step-*") if _STEP.fullmatch(path.name)]
-        return sorted(named, key=_number)
+        return sorted(named, key=step_of)
 
     def latest(self) -> Path | None:
         """Return the newest checkpoint; None where there is none."""
@@ -93,13 +93,9 @@ class Checkpoints:
             link.unlink(missing_ok=True)
 
 
-def _number(path: Path) -> int:
-    return int(path.name.partition("-")[2])
-
-
 def step_of(checkpoint: Path) -> int:
     """Return the number of a checkpoint."""
-    return _number(checkpoint)
+    return int(checkpoint.name.partition("-")[2])
 
 
 def load_state(checkpoint: Path) -> dict[str, Any]:

@@ -20,11 +20,11 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from agents.arguments import refuse
 from agents.cnn import MISSING, Shape, load_weights, read_shape, shrunk, write_checkpoint
 from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.environments import make_env
 from agents.train.monitors import EpisodeMonitor
+from vlbench.command_line import refuse
 from vlbench.naming import full_id
 from vlbench.wrappers import DiscreteActions
 

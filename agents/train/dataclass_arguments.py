@@ -11,7 +11,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from agents.arguments import Parser
+from vlbench.command_line import Parser
 from vlbench.nearest import unknown
 
 T = TypeVar("T")

@@ -15,6 +15,7 @@ from transformers import (
     Qwen2_5_VLConfig,
 )
 
+from agents.budget import CHARACTERS_PER_TOKEN
 from agents.train.environments import make_env
 from agents.train.loading import add_lora, train_parts, vision_modules
 from agents.train.ppo_config import Config
@@ -22,8 +23,6 @@ from vlbench.naming import full_id
 from vlbench.nearest import unknown
 
 BYTES = {"bfloat16": 2, "float32": 4}
-CHARACTERS_A_TOKEN = 3.5
-"""Of English with JSON, for tokenizers of general models; an estimate."""
 
 
 def llava_1_6_mistral_7b() -> LlavaNextConfig:
@@ -129,7 +128,7 @@ def plan(name: str, options: Config) -> str:
     size, text = measure(config, options)
     env_id = full_id(options.env)
     observation, _ = _first_observation(env_id, options)
-    prompt = round(len(observation["text"]) / CHARACTERS_A_TOKEN)
+    prompt = round(len(observation["text"]) / CHARACTERS_PER_TOKEN)
     turns = options.num_envs * options.num_steps
     row = picture + prompt + options.max_new_tokens
     heads, width = text.num_attention_heads, text.hidden_size

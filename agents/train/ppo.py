@@ -104,7 +104,7 @@ def rollout(
 def terms_of(
     policy: Policy, reference: Reference | None, batch: Minibatch, config: Config, actor: bool
 ) -> dict[str, Tensor]:
-    """Return the loss and its terms, each summed over the turns.
+    """Return the loss and its terms, summed over the turns; of the ratio's error, the largest.
 
     Args:
         policy: Scores the turns, with gradient.

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.arguments import refuse
 from agents.train import sft_data
 from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.search import LARGEST, Numbers, listed, steps, work, worked_step
+from vlbench.command_line import refuse
 from vlbench.formula import hands
 from vlbench.instances import split_of
 from vlbench.tasks.points24.game import Points24Game

@@ -15,7 +15,7 @@ from accelerate import PartialState
 from torch import Tensor, nn
 from torch import distributed as dist
 
-from agents.arguments import refuse
+from vlbench.command_line import refuse
 
 T = TypeVar("T")
 

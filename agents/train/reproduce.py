@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 
-from agents.arguments import refuse
 from agents.train import ppo, ppo_config, sft, sft_data, tiny
 from agents.train.arms import BAND, STUDIES, Options, Study
 from agents.train.checkpoint import Checkpoints, step_of
@@ -27,6 +26,7 @@ from agents.train.evaluation import Exam, distinct_rows, examine
 from agents.train.loading import load
 from agents.train.policy import Policy, Sampling
 from agents.train.processes import Processes
+from vlbench.command_line import refuse
 from vlbench.instances import Row
 from vlbench.naming import full_id
 from vlbench.nearest import unknown

@@ -75,7 +75,7 @@ class Minibatch:
     log_probs: Tensor
     """(B,), log π under the policy that wrote the turns."""
     advantages: Tensor
-    """(B,), normalised."""
+    """(B,), normalised over the whole rollout unless the run says otherwise."""
     returns: Tensor
     """(B,)."""
     values: Tensor
@@ -110,16 +110,16 @@ class RolloutBuffer:
         truncated: Tensor,
         last_values: Tensor,
     ) -> None:
-        """Keep a step of all N environments.
+        """Keep a step of the n environments that are played here.
 
         Args:
             prompts: What was shown.
             generations: What was written.
-            weights: Of each reply's tokens, (n_i,).
-            rewards: (N,).
-            terminated: (N,) bool.
-            truncated: (N,) bool.
-            last_values: (N,), V of the last observation where an episode was truncated.
+            weights: Of each reply's tokens, (length,).
+            rewards: (n,).
+            terminated: (n,) bool.
+            truncated: (n,) bool.
+            last_values: (n,), V of the last observation where an episode was truncated.
         """
         self.turns.append([
             TurnSample(prompt, made.ids, weight, float((weight * made.log_probs).sum()))
@@ -139,7 +139,7 @@ class RolloutBuffer:
         """Compute advantages and returns.
 
         Args:
-            values: (N,), V of the observations after the last step.
+            values: (n,), V of the observations after the last step.
             discount: γ.
             trace: λ of GAE.
         """

@@ -79,14 +79,6 @@ def leads(numbers: Numbers, target: int) -> bool:
     return any(leads(step.rest, target) for step in steps(numbers))
 
 
-@lru_cache(maxsize=2**18)
-def reachable(numbers: Numbers) -> frozenset[int]:
-    """Return every number that sorted numbers can be combined into."""
-    if len(numbers) == 1:
-        return frozenset(numbers)
-    return frozenset().union(*(reachable(step.rest) for step in steps(numbers)))
-
-
 def work(numbers: Sequence[int], target: int) -> Worked | None:
     """Work a problem; None if integers don't lead to the target.
 

@@ -1,7 +1,7 @@
 """Write expert transcripts: `python -m agents.train.sft_data --env NumberLine --out sft.jsonl`.
 
 Each line is one turn: the prompt as shown, the reply to learn, and what redraws the picture
-(environment, instance, presentation and the replies before). Pictures aren't stored.
+(environment, instance, presentation and the actions before). Pictures aren't stored.
 """
 
 import dataclasses
@@ -16,10 +16,10 @@ import gymnasium
 import numpy as np
 
 import vlbench
-from agents.arguments import refuse
 from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.environments import make_env
 from agents.train.thoughts import SEEN, THOUGHTS, Fields, Scene, Thought
+from vlbench.command_line import refuse
 from vlbench.naming import full_id
 
 

@@ -23,10 +23,10 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from agents.arguments import refuse
 from agents.train import sft_data
 from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.search import LARGEST
+from vlbench.command_line import refuse
 from vlbench.prompting import VARIANTS
 
 PAD, START, END, IMAGE = "<pad>", "<s>", "</s>", "<image>"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import gymnasium
 
 from vlbench.command_line import Parser, refuse
-from vlbench.instances import SUITES, Row, frozen_hash, frozen_rows, suites
+from vlbench.instances import Row, frozen_hash, frozen_rows, suites
 from vlbench.naming import full_id, short_name
 from vlbench.play.sitting import EXPERT_SHOWN, Sitting
 from vlbench.prompting import VARIANTS
@@ -67,6 +67,7 @@ def header_of(arguments: argparse.Namespace, env_id: str, suite: str, row: Row) 
     if not {"image", "text"} <= set(getattr(env.observation_space, "spaces", ())):
         raise ValueError(f'{env_id} shows no "image" and "text"; see vlbench.contract')
     prompt = getattr(env.unwrapped, "prompt", None)
+    env.close()
     return RunHeader(
         agent=AGENT,
         settings={"seed": row.seed} if suite == SEEDS else {},
@@ -168,7 +169,8 @@ def _arguments() -> Parser:
     add = parser.add_argument
     add("task", help="Points24 or another task, an id, or module:namespace/Name-v0")
     add("--episodes", type=int, default=10, help="how many (default: %(default)s)")
-    add("--suite", choices=SUITES, help="frozen set (default: test, where there is one)")
+    add("--suite", help="frozen set: test, ood, or one of your own (default: test, where there is "
+        "one)")  # fmt: skip
     add("--seed", type=int, help="play the episodes of this seed and the next ones instead")
     add("--prompt", default=VARIANTS[0], help=f"{', '.join(VARIANTS)} (default: %(default)s)")
     add("--theme", help="theme or group of themes instead of the suite's own")

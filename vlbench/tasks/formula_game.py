@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vlbench.formula import Cards, Grammar, evaluate, fewest_tokens
+from vlbench.formula import UNREACHABLE, Cards, Grammar, evaluate, fewest_tokens
 from vlbench.game import Move, checked_int, instance_body
 
 END = "="
@@ -147,9 +147,9 @@ class FormulaGame:
         for action in self.legal(state):
             move = self.step(state, action)
             if action == END:
-                distances[action] = 1 if move.success else 99
+                distances[action] = 1 if move.success else UNREACHABLE
                 continue
             after = move.state
             left = fewest_tokens(after.tokens, after.unused, self.target, self.grammar)
-            distances[action] = 99 if left is None else left + 2
+            distances[action] = UNREACHABLE if left is None else left + 2
         return distances
