@@ -44,7 +44,7 @@ class Bench:
     def __init__(self, config: ppo.Config) -> None:
         torch.manual_seed(0)
         self.config = config
-        self.policy, _ = ppo.build_policy(config, config.model)
+        self.policy = ppo.build_policy(config, config.model)
         self.optimizer = torch.optim.Adam(
             [weight for weight in self.policy.parameters() if weight.requires_grad], lr=0.0
         )

@@ -15,7 +15,7 @@ from leaderboard.verify import Verified
 from vlbench.episodes import Episode
 from vlbench.instances import bounds
 from vlbench.scoring import HEADLINES, Comparison, Headline, Scorecard, compare
-from vlbench.statistics import RESAMPLES, Interval, resampled_means
+from vlbench.statistics import RESAMPLES, Interval, percentile_interval, resampled_means
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,7 @@ def headline_difference(first: Verified, second: Verified, suite: str, table: st
         value += sum(gains) / len(gains) / span
         means = resampled_means(gains, [ours.instance for ours, _ in pairs], seed)
         resampled = resampled + means / span
-    ordered = np.sort(resampled)
-    low, high = ordered[int(0.025 * RESAMPLES)], ordered[int(0.975 * RESAMPLES) - 1]
-    return Interval(value, float(low), float(high))
+    return percentile_interval(value, resampled)
 
 
 def _played(entry: Verified, suite: str, env_id: str) -> list[Episode]:

@@ -135,7 +135,7 @@ def test_a_rollout_reads_the_states_own_commands_and_thoughts_count_a_fifth(
     told = {**PRESETS["tiny-alfworld"], "num_envs": 2, "num_steps": 6, "model": str(checkpoint)}
     config = ppo.Config(**told)
     assert config.thought_weight == 0.2
-    policy, _ = build_policy(config, config.model)
+    policy = build_policy(config, config.model)
     envs = make_envs(ALFWORLD, 2, {"group": GROUP, "split": "train", "theme": "train"})
     written = []
 

@@ -83,7 +83,7 @@ def test_two_processes_make_the_same_update_as_one_with_the_whole_rollout(
         model=str(checkpoint), num_envs=6, num_steps=3, minibatch=7, max_new_tokens=12,
         entropy_coef=0.01, value_detach=False, max_grad_norm=0.1, **changes,
     )  # fmt: skip
-    policy, _ = build_policy(config, config.model)
+    policy = build_policy(config, config.model)
     envs = make_envs("vlbench/NumberLine-v0", 6, {})
     shown = ppo.split_observations(envs.reset(seed=0)[0])
     actors = ppo.Actors(range(6), envs, Journal(envs), EpisodeMonitor(6), shown)

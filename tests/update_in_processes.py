@@ -19,7 +19,7 @@ def update(folder, processes):
     told = json.loads((folder / "config.json").read_text("utf-8"))
     config = ppo.Config(**{**told, "out": folder})
     torch.manual_seed(processes.number)  # new weights differ until they are aligned
-    policy, _ = build_policy(config, config.model)
+    policy = build_policy(config, config.model)
     reference = build_reference(config, policy)
     weights = [weight for weight in policy.parameters() if weight.requires_grad]
     torch.manual_seed(5)

@@ -10,7 +10,7 @@ import numpy as np
 from vlbench.episodes import CAUSES, Episode, Turn
 from vlbench.instances import bounds, group_of, held_out, label
 from vlbench.runs import RunHeader
-from vlbench.statistics import RESAMPLES, Interval, mean, percentiles, rate, resampled_means
+from vlbench.statistics import RESAMPLES, Interval, mean, percentile_interval, rate, resampled_means
 
 CARD_TASKS = tuple(f"vlbench/{t}-v0" for t in ("NumberLine", "EZPoints", "Points24", "Blackjack"))
 HEADLINES = {"vlbench": (*CARD_TASKS, "vlbench/ALFWorld-v0"), "cards": CARD_TASKS}
@@ -216,8 +216,8 @@ def _headline(table: str, episodes: dict[str, list[Episode]], suite: str) -> Hea
         value += (sum(outcomes) / len(outcomes) - limits.floor) / span
         means = resampled_means(outcomes, [e.instance for e in played], seed)
         resampled = resampled + (means - limits.floor) / span
-    low, high = percentiles(resampled)
-    return Headline(table, value, low, high)
+    spread = percentile_interval(value, resampled)
+    return Headline(table, value, spread.low, spread.high)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def rate(outcomes: Sequence[bool], clusters: Sequence[Hashable]) -> Interval:
     if successes in (0, len(outcomes)):
         return sure
     means = resampled_means([float(outcome) for outcome in outcomes], clusters)
-    return _interval(sure.value, means, sure if distinct < FEW else None)
+    return percentile_interval(sure.value, means, sure if distinct < FEW else None)
 
 
 def mean(
@@ -80,7 +80,7 @@ def mean(
     if span is not None and (distinct < FEW or len(set(values)) == 1):
         unseen = 1 - 0.025 ** (1 / distinct)
         room = Interval(value, value - unseen * (value + span), value + unseen * (span - value))
-    return _interval(value, resampled_means(values, clusters), room)
+    return percentile_interval(value, resampled_means(values, clusters), room)
 
 
 def student(values: Sequence[float]) -> Interval:
@@ -111,20 +111,21 @@ def _student_quantile(freedom: int) -> float:
     return z + first + second
 
 
-def _interval(
+def percentile_interval(
     value: float, means: npt.NDArray[np.float64], room: Interval | None = None
 ) -> Interval:
-    """Return the percentile interval of some resampled means, no narrower than `room`."""
-    low, high = percentiles(means)
+    """Return the interval from the 2.5th to the 97.5th percentile of RESAMPLES means.
+
+    Args:
+        value: What was measured.
+        means: Shape (RESAMPLES,), float64; see `resampled_means`.
+        room: The interval is no narrower than this one.
+    """
+    ordered = np.sort(means)
+    low, high = float(ordered[int(0.025 * RESAMPLES)]), float(ordered[int(0.975 * RESAMPLES) - 1])
     if room is not None:
         low, high = min(low, room.low), max(high, room.high)
     return Interval(value, low, high)
-
-
-def percentiles(means: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 2.5th and the 97.5th percentile of RESAMPLES means."""
-    ordered = np.sort(means)
-    return float(ordered[int(0.025 * RESAMPLES)]), float(ordered[int(0.975 * RESAMPLES) - 1])
 
 
 def resampled_means(

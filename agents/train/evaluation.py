@@ -1,7 +1,7 @@
 """Play frozen rows while training: how well does the policy do on what it never learned?"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -9,6 +9,7 @@ import torch
 
 from agents.train.encoding import EncodedPrompt
 from agents.train.environments import make_env
+from agents.train.monitors import RolloutMonitor
 from agents.train.policy import Policy
 from agents.train.processes import Processes
 from vlbench import statistics
@@ -104,16 +105,12 @@ class _Ended:
     success: bool
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What was counted, in one process or in all."""
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """What one process played."""
 
-    turns: int = 0
-    optimal: int = 0
-    claims: int = 0
-    true_claims: int = 0
-    parsed: int = 0
-    ended: list[_Ended] = field(default_factory=list)
+    turns: RolloutMonitor
+    ended: list[_Ended]
 
 
 def examine(
@@ -137,20 +134,19 @@ def examine(
     """
     numbered = list(enumerate(rows))
     if processes is None:
-        tallies = [_play(policy, numbered, batch, generator, told)]
+        parts = [_play(policy, numbered, batch, generator, told)]
     else:
         mine = numbered[processes.number :: processes.count]
-        tallies = processes.gather(_play(policy, mine, batch, generator, told))
-    turns = sum(tally.turns for tally in tallies)
-    claims = sum(tally.claims for tally in tallies)
-    ended = sorted((e for tally in tallies for e in tally.ended), key=lambda e: e.number)
+        parts = processes.gather(_play(policy, mine, batch, generator, told))
+    turns = RolloutMonitor.joined([part.turns for part in parts])
+    ended = sorted((e for part in parts for e in part.ended), key=lambda e: e.number)
     return Exam(
         episodes=len(ended),
         success=statistics.rate([e.success for e in ended], [e.instance for e in ended]),
         mean_return=sum(e.gain for e in ended) / len(ended),
-        optimal=sum(tally.optimal for tally in tallies) / turns,
-        perceived=sum(tally.true_claims for tally in tallies) / claims if claims else 0.0,
-        parsed=sum(tally.parsed for tally in tallies) / turns,
+        optimal=turns.optimal / turns.turns,
+        perceived=turns.true_claims / turns.claims if turns.claims else 0.0,
+        parsed=turns.parsed / turns.turns,
         won=tuple(e.success for e in ended),
     )
 
@@ -161,10 +157,10 @@ def _play(
     batch: int,
     generator: torch.Generator | None,
     told: Callable[[str], None],
-) -> _Tally:
+) -> _Played:
     waiting = list(reversed(rows))
     playing: list[_Game] = []
-    tally = _Tally()
+    monitor, ended = RolloutMonitor(), list[_Ended]()
     spare: dict[str, list[gymnasium.Env[Any, str]]] = {}
     while waiting or playing:
         while waiting and len(playing) < batch:
@@ -175,26 +171,17 @@ def _play(
         for game, reply in zip(playing, replies, strict=True):
             env: Any = game.env.unwrapped
             read = env.read(reply.text)
-            values = env.values()
-            claim = env.claims(read.fields).perception
-            tally.turns += 1
-            tally.parsed += read.action is not None
-            tally.claims += claim is not None
-            tally.true_claims += claim is True
-            best = max(values.values())
-            tally.optimal += read.action in values and values[str(read.action)] >= best - 1e-9
+            monitor.look(env, reply.text, read, len(reply.ids), reply.finished)
             game.observation, reward, terminated, truncated, info = game.env.step(reply.text)
             game.gain += float(reward)
             if terminated or truncated:
-                tally.ended.append(
-                    _Ended(game.number, game.row.instance, game.gain, info["success"])
-                )
+                ended.append(_Ended(game.number, game.row.instance, game.gain, info["success"]))
                 spare.setdefault(_place(game.row), []).append(game.env)
             else:
                 still.append(game)
         playing = still
-        told(f"evaluation {len(tally.ended)}/{len(rows)} episodes")
-    return tally
+        told(f"evaluation {len(ended)}/{len(rows)} episodes")
+    return _Played(monitor, ended)
 
 
 def _place(row: Row) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -110,6 +111,15 @@ class Policy(nn.Module):
     def device(self) -> torch.device:
         """Where the model is."""
         return self.end_ids.device
+
+    def save(self, folder: Path) -> None:
+        """Write the model, or its adapter, and the processor.
+
+        Raises:
+            OSError: The folder can't be written.
+        """
+        self.model.save_pretrained(folder)
+        self.encoder.processor.save_pretrained(folder)
 
     def picture_is_frozen(self) -> bool:
         """Whether nothing that is trained stands between a picture and its features."""

@@ -226,7 +226,7 @@ def train(config: Config, processes: Processes) -> Path:
     done = step_of(resumed) if resumed else 0
     seed = processes.seed(config.seed, done)
     torch.manual_seed(seed)  # of dropout and new weights, to which torch gives no generator
-    policy, processor = build_policy(config, str(resumed or config.model), processes.device)
+    policy = build_policy(config, str(resumed or config.model), processes.device)
     reference = build_reference(config, policy)
     head = list(policy.value_head.parameters()) if policy.value_head else []
     body = [weight for weight in policy.model.parameters() if weight.requires_grad]
@@ -255,10 +255,6 @@ def train(config: Config, processes: Processes) -> Path:
         actors.episodes.restore([row["episode"] for row in played], state["episodes"])
 
     def save(iteration: int) -> Path:
-        def write(folder: Path) -> None:
-            policy.model.save_pretrained(folder)
-            processor.save_pretrained(folder)
-
         assert policy.value_head is not None
         rows = zip(actors.journal.state(), actors.episodes.running(), strict=True)
         played = [{"journal": journal, "episode": episode} for journal, episode in rows]
@@ -272,7 +268,7 @@ def train(config: Config, processes: Processes) -> Path:
             "environments": json.dumps([row for rows in processes.gather(played) for row in rows]),
             "episodes": actors.episodes.ended(),
         }
-        return processes.on_main(lambda: checkpoints.save(iteration, write, state))
+        return processes.on_main(lambda: checkpoints.save(iteration, policy.save, state))
 
     told = dataclasses.asdict(config) | {"out": str(config.out)}
     processes.on_main(lambda: note(config.out, told))

@@ -5,7 +5,6 @@ each that is finished, and writes a page with a table and a picture of the learn
 again it goes on with what is missing. What the arms are stands in `agents.train.arms`.
 """
 
-import contextlib
 import dataclasses
 import json
 import sys
@@ -105,8 +104,7 @@ def make_start(study: Study, name: str, seed: int, out: Path) -> Started:
     folder.mkdir(parents=True, exist_ok=True)
     say(f"seed {seed}: start {name}")
     model = folder / "tiny"
-    with contextlib.redirect_stdout(sys.stderr):
-        tiny.build(tiny.Config(out=model, seed=seed, **start.tiny))
+    tiny.build(tiny.Config(out=model, seed=seed, **start.tiny))
     for number, stage in enumerate(start.stages, 1):
         run = folder / f"stage-{number}"
         data = folder / f"stage-{number}.jsonl"

@@ -152,13 +152,9 @@ def train(config: Config, processes: Processes) -> Path:
         raise ValueError(f"{config.data}: every example is held out (holdout {config.holdout})")
 
     def save(step: int) -> Path:
-        def write(folder: Path) -> None:
-            loaded.model.save_pretrained(folder)
-            loaded.processor.save_pretrained(folder)
-
         random = processes.gather(torch.get_rng_state())
         state = {"optimizer": optimizer.state_dict(), "random": random}
-        return processes.on_main(lambda: checkpoints.save(step, write, state))
+        return processes.on_main(lambda: checkpoints.save(step, policy.save, state))
 
     processes.on_main(lambda: config.out.mkdir(parents=True, exist_ok=True))
     log = Logbook(

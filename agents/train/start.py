@@ -31,17 +31,13 @@ class Reference:
             return self.policy(prompts, replies).distributions
 
 
-def build_policy(
-    config: Config, checkpoint: str, device: torch.device | None = None
-) -> tuple[Policy, Any]:
-    """Return the policy and its processor, with a new value head."""
+def build_policy(config: Config, checkpoint: str, device: torch.device | None = None) -> Policy:
+    """Return the policy of a checkpoint, with a new value head."""
     loaded = load_trainable(checkpoint, config, device)
-    model = loaded.model
-    width = model.get_output_embeddings().weight.shape[1]
+    width = loaded.model.get_output_embeddings().weight.shape[1]
     head = ValueHead(width, (config.value_width or width,), config.value_detach)
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
-    policy = Policy(model, loaded.processor, sampling, head.to(loaded.model.device))
-    return policy, loaded.processor
+    return Policy(loaded.model, loaded.processor, sampling, head.to(loaded.model.device))
 
 
 def build_reference(config: Config, policy: Policy) -> Reference | None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import transformers
@@ -174,7 +174,15 @@ def make_model(config: Config, tokenizer: Any) -> LlavaForConditionalGeneration:
     return model
 
 
-def build(config: Config) -> None:
+class Size(NamedTuple):
+    """How large a model is."""
+
+    parameters: int
+    tokens: int
+    """Of its vocabulary."""
+
+
+def build(config: Config) -> Size:
     """Write an untrained tiny LLaVA.
 
     Raises:
@@ -192,7 +200,7 @@ def build(config: Config) -> None:
     model.save_pretrained(config.out)
     processor.save_pretrained(config.out)
     count = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{count:,} parameters, {len(processor.tokenizer)} tokens in {config.out}")
+    return Size(count, len(processor.tokenizer))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -200,9 +208,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         argv = sys.argv[1:] if argv is None else argv
         prog = "python -m agents.train.tiny"
-        build(parse_dataclass(Config, argv, prog=prog, description=__doc__ or ""))
+        config = parse_dataclass(Config, argv, prog=prog, description=__doc__ or "")
+        size = build(config)
     except (ValueError, OSError) as error:
         return refuse("tiny", error)
+    print(f"{size.parameters:,} parameters, {size.tokens} tokens in {config.out}")
     return 0
 
 
