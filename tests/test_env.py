@@ -1,7 +1,5 @@
 """What a user meets at `make`, `reset` and `step`."""
 
-import pickle
-
 import gymnasium
 import numpy as np
 import pytest
@@ -9,7 +7,6 @@ import pytest
 import vlbench
 from vlbench.spaces import ReplySpace
 from vlbench.tasks.blackjack import Blackjack
-from vlbench.vector import FrameBlocks
 from vlbench.wrappers import DiscreteActions
 
 
@@ -179,70 +176,6 @@ def test_discrete_actions_are_the_vocabulary_in_order():
         env.step(action)
     _, reward, terminated, _, info = env.step(16)
     assert reward == 10 and terminated and info["success"]
-
-
-def test_a_vector_env_wants_one_reply_an_environment():
-    envs = gymnasium.make_vec(
-        "vlbench/NumberLine-v0", num_envs=3, vectorization_mode="vector_entry_point"
-    )
-    envs.reset(seed=[1, 2, 3])
-    with pytest.raises(ValueError, match="wanted 3 replies"):
-        envs.step(["+", "-"])
-    with pytest.raises(ValueError, match="wanted 3 seeds"):
-        envs.reset(seed=[1])
-
-
-def test_the_memory_of_frames_is_used_again_once_no_part_of_it_is_held():
-    def memory(frames):
-        return frames.base.ctypes.data
-
-    blocks = FrameBlocks(1)
-    one, two = blocks.take(), blocks.take()
-    held = {memory(one), memory(two)}
-    assert len(held) == 2
-    part = one[0, 5:9, ::2]
-    del one
-    assert memory(blocks.take()) not in held
-    freed = memory(two)
-    del two
-    assert memory(blocks.take()) == freed
-    assert all(memory(blocks.take()) != memory(part) for _ in range(9))
-
-
-def test_observations_that_are_kept_stay_what_they_were():
-    envs = gymnasium.make_vec(
-        "vlbench/Blackjack-v0", num_envs=3, vectorization_mode="vector_entry_point"
-    )
-    kept = [envs.reset(seed=0)[0]["image"]]
-    copies = [kept[0].copy()]
-    for _ in range(20):
-        frames = envs.step([vlbench.reply("stand")] * 3)[0]["image"]
-        kept += [frames, frames[1, 5:200:3, ::2, 1].T, np.asarray(memoryview(frames))]
-        copies += [part.copy() for part in kept[len(copies) :]]
-        del kept[1::4], copies[1::4]
-        assert all(map(np.array_equal, kept, copies))
-
-
-def test_a_last_observation_shows_its_episode_whenever_it_is_looked_at_and_is_pickled_as_a_dict():
-    envs = gymnasium.make_vec(
-        "vlbench/Blackjack-v0", num_envs=2, vectorization_mode="vector_entry_point", copy=False
-    )
-    envs.reset(seed=0)
-    one = make("Blackjack")
-    shown = [envs.step([vlbench.reply("stand")] * 2)[4] for _ in range(9)]
-    for info in shown:
-        last, instance = info["final_obs"][1], info["final_info"]["instance"][1]
-        presentation = int(info["final_info"]["presentation"][1])
-        one.reset(options={"instance": instance, "presentation": presentation})
-        wanted = one.step(vlbench.reply("stand"))[0]
-        again = pickle.loads(pickle.dumps(last))
-        assert type(again) is dict and again.keys() == wanted.keys() == dict(last).keys()
-        assert last["text"] == again["text"] == wanted["text"] and len(last) == 2
-        assert np.array_equal(last["image"], wanted["image"])
-        assert np.array_equal(again["image"], wanted["image"])
-        assert last["image"] is last["image"]
-        with pytest.raises(KeyError):
-            last["sound"]
 
 
 @pytest.mark.parametrize("name", ["NumberLine", "EZPoints", "Points24", "Blackjack"])

@@ -117,11 +117,16 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         self.observation_space = observation_space()
         self.action_space = ReplySpace(game.vocabulary)
         self.frame: Frame | None = None
-        """Painted in place by `draw`; the vector env puts its slab here."""
+        """Painted in place by `draw`; see `paint_into`."""
         self._shown: tuple[S, L] | None = None
+        self._begun = False
         self._window: Any = None
         self._turn = 0
         self._over = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the frame out of pickles and copies; it is drawn anew."""
+        return {**vars(self), "frame": None, "_shown": None}
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -163,9 +168,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         state = self.game.start(instance)
         self.presentation = Presentation(instance, number)
         self._look = self.picture.look(state, self.presentation)
-        if self.frame is None:
-            self.frame = np.empty((SIZE, SIZE, 3), np.uint8)
         self._enter(state)
+        self._begun = True
         self._turn = 0
         self._over = False
         return self._info(_NOTHING_READ, False, "", False)
@@ -199,13 +203,19 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     def draw(self) -> None:
         """Make the frame show the current state; only what differs is painted."""
         self._must_be_reset()
-        assert self.frame is not None
+        if self.frame is None:
+            self.frame = np.empty((SIZE, SIZE, 3), np.uint8)
         shown = self._shown
         if shown is None or shown[0] is not self._state or shown[1] is not self._look:
             self.picture.paint(self.frame, self._state, self._look, shown)
             self._shown = self._state, self._look
         if self.render_mode == "human":
             self._show(self.frame)
+
+    def paint_into(self, frame: Frame) -> None:
+        """Let `draw` paint into this memory from now on, whatever it holds."""
+        self.frame = frame
+        self._shown = None
 
     def observe(self) -> Observation:
         """Return the current observation, with a copy of the frame."""
@@ -266,6 +276,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 
     def state_hash(self) -> str:
         """Return the sha256 of the canonical state and the presentation."""
+        self._must_be_reset()
         state = dataclasses.asdict(self._state)  # type: ignore[call-overload]
         text = json.dumps([state, self.presentation.number], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -295,7 +306,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         self._legal = self.game.legal(state)
 
     def _must_be_reset(self) -> None:
-        if self.frame is None:
+        if not self._begun:
             raise gymnasium.error.ResetNeeded("no episode has begun; call reset() first")
 
     def _deal(self) -> str:

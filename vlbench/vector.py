@@ -31,6 +31,8 @@ Steps = tuple[
 ]
 
 
+_MEMORY = ("slab", "_blocks", "_shared")
+
 KEPT_BLOCKS = 4
 """Steps whose frames may be held without new memory; a block that is forgotten lives while held."""
 
@@ -83,12 +85,7 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         self.num_envs = num_envs
         self.copy = copy
         self.envs = [self.env_class(**kwargs) for _ in range(num_envs)]
-        self.slab = np.empty((num_envs, SIZE, SIZE, 3), np.uint8)
-        for env, frame in zip(self.envs, self.slab, strict=True):
-            env.frame = frame
-        self._blocks = FrameBlocks(num_envs)
-        self._shared = self.slab.view()
-        self._shared.flags.writeable = False  # what was painted is painted over, never anew
+        self._take_memory()
         self.render_mode = self.envs[0].render_mode
         self.single_observation_space = self.envs[0].observation_space
         self.single_action_space = self.envs[0].action_space
@@ -96,6 +93,23 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._everyone = np.ones(num_envs, np.bool_)
         self._everyone.flags.writeable = False
+
+    def _take_memory(self) -> None:
+        self.slab = np.empty((self.num_envs, SIZE, SIZE, 3), np.uint8)
+        for env, frame in zip(self.envs, self.slab, strict=True):
+            env.paint_into(frame)
+        self._blocks = FrameBlocks(self.num_envs)
+        self._shared = self.slab.view()
+        self._shared.flags.writeable = False  # what was painted is painted over, never anew
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the pictures out: a view of the slab would come back as an array of its own."""
+        return {name: value for name, value in vars(self).items() if name not in _MEMORY}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take a slab of its own, into which each environment is drawn anew."""
+        vars(self).update(state)
+        self._take_memory()
 
     def reset(
         self,

@@ -138,7 +138,7 @@ class ALFWorld(VLEnv[AlfworldState, Any]):
     @property
     def vocabulary(self) -> tuple[str, ...]:
         """The admissible commands; before the first reset, those that every state admits."""
-        return self.game.vocabulary if self.frame is None else self._legal
+        return self._legal if self._begun else self.game.vocabulary
 
     def read(self, reply: str) -> Parsed:
         """Read the command out of a reply, in either spelling, and spell it as the engine does."""

@@ -135,7 +135,7 @@ class ALFWorldThor(VLEnv[ThorState, None]):
     @property
     def vocabulary(self) -> tuple[str, ...]:
         """The commands on offer; before the first reset, those that every state has."""
-        return self.game.vocabulary if self.frame is None else self._legal
+        return self._legal if self._begun else self.game.vocabulary
 
     def read(self, reply: str) -> Parsed:
         """Read the command out of a reply, in either spelling, and spell it as ALFWorld does."""

@@ -1,0 +1,103 @@
+"""The native vector env: its memory, what it hands out, and copies of it."""
+
+import copy
+import pickle
+
+import gymnasium
+import numpy as np
+import pytest
+
+import vlbench
+from vlbench.vector import FrameBlocks
+
+
+def make(name, num_envs, **kwargs):
+    mode = "vector_entry_point"
+    return gymnasium.make_vec(f"vlbench/{name}-v0", num_envs, vectorization_mode=mode, **kwargs)
+
+
+@pytest.mark.parametrize("share", [False, True], ids=["copying", "shared"])
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda envs: pickle.loads(pickle.dumps(envs))])
+@pytest.mark.parametrize("name", ["NumberLine", "EZPoints", "Points24", "Blackjack"])
+def test_a_copied_or_pickled_vector_env_goes_on_like_the_first(name, twin, share):
+    envs = make(name, 3, copy=not share)
+    envs.reset(seed=0)
+    sample = envs.single_action_space.sample
+    for _ in range(2):
+        other = twin(envs)
+        assert np.array_equal(other.slab.shape, envs.slab.shape)
+        for _ in range(6):
+            replies = [sample() for _ in range(3)]
+            (shown, *told, info), (again, *retold, reinfo) = envs.step(replies), other.step(replies)
+            assert np.array_equal(shown["image"], again["image"])
+            assert shown["text"] == again["text"] and shown["image"] is not again["image"]
+            assert all(map(np.array_equal, told, retold))
+            assert np.array_equal(info["instance"], reinfo["instance"])
+            assert again["image"].flags.writeable is not share
+            for one, frame in zip(other.envs, again["image"], strict=True):
+                assert np.array_equal(one.frame, frame) and np.shares_memory(one.frame, other.slab)
+
+
+def test_what_needs_a_reset_says_so():
+    envs = make("NumberLine", 2, render_mode="rgb_array")
+    for call in (envs.render, envs.envs[0].state_hash, envs.envs[0].frame_hash):
+        with pytest.raises(gymnasium.error.ResetNeeded):
+            call()
+
+
+def test_a_vector_env_wants_one_reply_an_environment():
+    envs = make("NumberLine", 3)
+    envs.reset(seed=[1, 2, 3])
+    with pytest.raises(ValueError, match="wanted 3 replies"):
+        envs.step(["+", "-"])
+    with pytest.raises(ValueError, match="wanted 3 seeds"):
+        envs.reset(seed=[1])
+
+
+def test_the_memory_of_frames_is_used_again_once_no_part_of_it_is_held():
+    def memory(frames):
+        return frames.base.ctypes.data
+
+    blocks = FrameBlocks(1)
+    one, two = blocks.take(), blocks.take()
+    held = {memory(one), memory(two)}
+    assert len(held) == 2
+    part = one[0, 5:9, ::2]
+    del one
+    assert memory(blocks.take()) not in held
+    freed = memory(two)
+    del two
+    assert memory(blocks.take()) == freed
+    assert all(memory(blocks.take()) != memory(part) for _ in range(9))
+
+
+def test_observations_that_are_kept_stay_what_they_were():
+    envs = make("Blackjack", 3)
+    kept = [envs.reset(seed=0)[0]["image"]]
+    copies = [kept[0].copy()]
+    for _ in range(20):
+        frames = envs.step([vlbench.reply("stand")] * 3)[0]["image"]
+        kept += [frames, frames[1, 5:200:3, ::2, 1].T, np.asarray(memoryview(frames))]
+        copies += [part.copy() for part in kept[len(copies) :]]
+        del kept[1::4], copies[1::4]
+        assert all(map(np.array_equal, kept, copies))
+
+
+def test_a_last_observation_shows_its_episode_whenever_it_is_looked_at_and_is_pickled_as_a_dict():
+    envs = make("Blackjack", 2, copy=False)
+    envs.reset(seed=0)
+    one = gymnasium.make("vlbench/Blackjack-v0")
+    shown = [envs.step([vlbench.reply("stand")] * 2)[4] for _ in range(9)]
+    for info in shown:
+        last, instance = info["final_obs"][1], info["final_info"]["instance"][1]
+        presentation = int(info["final_info"]["presentation"][1])
+        one.reset(options={"instance": instance, "presentation": presentation})
+        wanted = one.step(vlbench.reply("stand"))[0]
+        again = pickle.loads(pickle.dumps(last))
+        assert type(again) is dict and again.keys() == wanted.keys() == dict(last).keys()
+        assert last["text"] == again["text"] == wanted["text"] and len(last) == 2
+        assert np.array_equal(last["image"], wanted["image"])
+        assert np.array_equal(again["image"], wanted["image"])
+        assert last["image"] is last["image"]
+        with pytest.raises(KeyError):
+            last["sound"]
