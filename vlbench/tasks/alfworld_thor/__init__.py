@@ -74,7 +74,7 @@ class ALFWorldThor(CommandEnv[ThorState, None]):
 
     label: ClassVar[str] = "AI2-THOR frames; untested against real Unity"
     game: ThorGame
-    values = None  # type: ignore[assignment]
+    values = None  # type: ignore[assignment]  # isinstance sees by it that it isn't Judged
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """AI2-THOR as a game: the simulator's, counted in rewards."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 
@@ -87,13 +87,11 @@ class ThorGame:
         reward = after.rate - state.rate + WON * after.won
         return Move(after, reward, terminated=after.won, success=after.won)
 
-    def values(self, state: ThorState, turns: int) -> Mapping[str, float]:
-        """Nobody knows them: there is no model of the simulator to plan with."""
-        raise NotImplementedError("the values of AI2-THOR's states aren't known")
+    def values(self, state: ThorState, turns: int) -> NoReturn:
+        """Nobody knows them, nor the best play: there is no model of the simulator to plan with."""
+        raise NotImplementedError("neither values nor best play are known in AI2-THOR")
 
-    def expert(self, state: ThorState, turns: int) -> str:
-        """Nobody knows it; see `values`."""
-        raise NotImplementedError("the best play in AI2-THOR isn't known")
+    expert = values
 
 
 def _state(
