@@ -1,6 +1,5 @@
 """The ALFWorld task."""
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -11,22 +10,20 @@ from typing import Any, Unpack
 
 from gymnasium.utils.seeding import np_random
 
-from vlbench.env import Claims, Options, Outcome, VLEnv, read_among
+from vlbench.env import Claims, Options
 from vlbench.game import checked_int
-from vlbench.parsing import Json, Parsed
-from vlbench.prompting import Prompt
-from vlbench.tasks.alfworld.commands import CommandSpace, spellings
+from vlbench.parsing import Json
+from vlbench.tasks.alfworld.command_env import CommandEnv
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
 from vlbench.tasks.alfworld.generator import HIDDEN, OBJECTS
 from vlbench.tasks.alfworld.heuristic import Person
 from vlbench.tasks.alfworld.host import Host
 from vlbench.tasks.alfworld.official import DATA
 from vlbench.tasks.alfworld.picture import MIDDLE, NOTHING, AlfworldPicture
-from vlbench.tasks.alfworld.telling import Telling
 from vlbench.vector import Observations, Steps, VLVectorEnv
 
 
-class ALFWorld(VLEnv[AlfworldState, Any]):
+class ALFWorld(CommandEnv[AlfworldState, Any]):
     """Do a household task in a room, on ALFWorld's own text engine; needs the extra `alfworld`.
 
     Generated games, schematic pictures: the games are made from what the `alfworld` package ships,
@@ -112,41 +109,8 @@ class ALFWorld(VLEnv[AlfworldState, Any]):
         **options: Unpack[Options],
     ) -> None:
         game = AlfworldGame(objects, hidden, group=group)
-        self._telling = Telling(text_obs, checked_int("memory", memory, 0))
-        words = Prompt.load(__name__, prompt, {})
-        super().__init__(game, AlfworldPicture(theme, jitter, labels), words, **options)
-        self.action_space: CommandSpace = CommandSpace(game.vocabulary)
-
-    def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Do what `reset` does, without copying the frame; return the info."""
-        info = super().begin(seed, options)
-        self.action_space.offer(self._legal)
-        return info
-
-    def advance(self, reply: str) -> Outcome:
-        """Do what `step` does, without copying the frame."""
-        outcome = super().advance(reply)
-        self.action_space.offer(self._legal)
-        return outcome
-
-    @property
-    def text(self) -> str:
-        """The prompt of the current state."""
-        self._must_be_reset()
-        return self.prompt.render(self._telling.fields(self._state))
-
-    @property
-    def vocabulary(self) -> tuple[str, ...]:
-        """The admissible commands; before the first reset, those that every state admits."""
-        return self._legal if self._begun else self.game.vocabulary
-
-    def read(self, reply: str) -> Parsed:
-        """Read the command out of a reply, in either spelling, and spell it as the engine does."""
-        ways = spellings(self.vocabulary)
-        parsed = read_among(reply, tuple(ways))
-        if parsed.action is None:
-            return parsed
-        return dataclasses.replace(parsed, action=ways[parsed.action])
+        picture = AlfworldPicture(theme, jitter, labels)
+        super().__init__(game, picture, prompt, text_obs, memory, **options)
 
     def heuristic(self) -> str:
         """Look everywhere in a sensible order, remember what was seen, then do it."""

@@ -35,20 +35,26 @@ KEPT = 64
 
 
 @dataclass(frozen=True)
-class AlfworldState:
-    """What the engine said to the commands so far, and what holds now."""
+class CommandState:
+    """What was said to the commands so far, and what the player sees now."""
 
     instance: str
     commands: tuple[str, ...]
     told: tuple[str, ...]
     """The intro, and the feedback to each command."""
     admissible: tuple[str, ...]
-    world: World
-    met: int
-    """How many of the goal's conditions hold."""
     won: bool
     scene: Scene
     """What a picture may show."""
+
+
+@dataclass(frozen=True)
+class AlfworldState(CommandState):
+    """A state of the engine, with what holds in it."""
+
+    world: World
+    met: int
+    """How many of the goal's conditions hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +257,8 @@ class AlfworldGame:
         walks = [command.removeprefix("go to ") for command in commands if command[:3] == "go "]
         scene = room.scene_of(world, walks[-1] if walks else "")
         return AlfworldState(
-            instance, commands, (*told, moment.feedback), moment.commands, world,
-            room.met(world), moment.won, scene,
+            instance, commands, (*told, moment.feedback), moment.commands, moment.won, scene,
+            world, room.met(world),
         )  # fmt: skip
 
     def _hopes(self, state: AlfworldState, turns: int) -> dict[str, "_Hope"]:

@@ -20,6 +20,9 @@ DATA = "ALFWORLD_DATA"
 GAMES = "json_2.1.1"
 """Folder of the games in there."""
 
+TRAJECTORY = "traj_data.json"
+"""File that describes a trial, in the trial's folder."""
+
 HASHES = "games.json"
 """Instance → sha256 of its game, when the sets were frozen."""
 
@@ -48,7 +51,7 @@ def game(instance: str) -> GameData:
     place = _trials(folder).get(instance)
     if place is None:
         raise ValueError(f'no official game "{instance}" in {folder}')
-    data, trial = (_read(place / name) for name in ("game.tw-pddl", "traj_data.json"))
+    data, trial = (_read(place / name) for name in ("game.tw-pddl", TRAJECTORY))
     kind = instance.split("/")[1]
     if trial.get("task_type") != kind:
         told = f"its task is {trial.get('task_type')!r}, not {kind}"
@@ -79,6 +82,14 @@ def scene_of(instance: str) -> int:
     return int(instance.rpartition("/")[2].partition("-")[0])
 
 
+def is_played(trial: str) -> bool:
+    """Return whether ALFWorld plays "<task>/<trial>".
+
+    It does if the task is of the six types, without movable receptacles and sliced objects.
+    """
+    return trial.partition("-")[0] in KINDS and "movable" not in trial and "Sliced" not in trial
+
+
 def instances(split: str) -> list[str]:
     """Return the games of a split that can be solved, sorted."""
     folder = games_folder()
@@ -91,15 +102,13 @@ def instances(split: str) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _trials(folder: Path) -> Mapping[str, Path]:
-    """Return the folder of each game of the six types; movable receptacles aren't among them."""
+    """Return the folder of each game that ALFWorld plays, by instance."""
     found = {}
     for path in sorted(folder.glob("*/*/trial_*/game.tw-pddl")):
-        kind, *_, scene = path.parent.parent.name.split("-")
-        name = str(path.relative_to(folder))
-        apart = "movable" in name or "Sliced" in name
-        if kind in KINDS and not apart and path.with_name("traj_data.json").exists():
-            trial = path.parent.name.removeprefix("trial_")
-            found[f"alfworld/{kind}/{scene}-{trial}"] = path.parent
+        task, name = path.parts[-3:-1]
+        if is_played(f"{task}/{name}") and path.with_name(TRAJECTORY).exists():
+            kind, *_, scene = task.split("-")
+            found[f"alfworld/{kind}/{scene}-{name.removeprefix('trial_')}"] = path.parent
     return found
 
 

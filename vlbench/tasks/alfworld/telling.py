@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vlbench.nearest import unknown
 from vlbench.tasks.alfworld.commands import GRAMMAR
-from vlbench.tasks.alfworld.game import AlfworldState
+from vlbench.tasks.alfworld.game import CommandState
 from vlbench.tasks.alfworld.picture import MIDDLE, NOTHING
 from vlbench.tasks.alfworld.scene import Place, Scene, Thing
 
@@ -31,7 +31,7 @@ class Telling:
         if self.text_obs not in TEXT_OBS:
             raise ValueError(unknown("text_obs", str(self.text_obs), TEXT_OBS))
 
-    def fields(self, state: AlfworldState) -> dict[str, str]:
+    def fields(self, state: CommandState) -> dict[str, str]:
         """Return the fields of the prompts."""
         return {
             "intro": _intro(state.told[0]),
@@ -41,7 +41,7 @@ class Telling:
             "shown": shown(state.scene),
         }
 
-    def _history(self, state: AlfworldState) -> str:
+    def _history(self, state: CommandState) -> str:
         first = max(len(state.commands) - self.memory, 0)
         pairs = list(zip(state.commands, state.told[1:], strict=True))[first:]
         if not pairs:
@@ -55,7 +55,7 @@ class Telling:
         answers = "" if self.text_obs == "none" else ", and what came of them"
         return "\n".join([f"{title}{answers}:", *lines])
 
-    def _commands(self, state: AlfworldState) -> str:
+    def _commands(self, state: CommandState) -> str:
         if self.text_obs == "full":
             return f"Your admissible actions now: {_quoted(state.admissible)}."
         return (

@@ -1,24 +1,18 @@
 """The ALFWorldThor task."""
 
-import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any, ClassVar, NoReturn, Unpack
+from typing import ClassVar, NoReturn, Unpack
 
-from vlbench.env import Options, Outcome, VLEnv, read_among
-from vlbench.game import checked_int
-from vlbench.parsing import Parsed
-from vlbench.prompting import Prompt
-from vlbench.tasks.alfworld.commands import CommandSpace, spellings
-from vlbench.tasks.alfworld.telling import Telling
+from vlbench.env import Options
+from vlbench.tasks.alfworld.command_env import CommandEnv
 from vlbench.tasks.alfworld_thor.game import ThorGame, ThorPicture, ThorState
 from vlbench.tasks.alfworld_thor.requirements import Requirement, build, check, needs
 from vlbench.tasks.alfworld_thor.simulator import Simulator
 from vlbench.vector import VLVectorEnv
 
 
-class ALFWorldThor(VLEnv[ThorState, None]):
+class ALFWorldThor(CommandEnv[ThorState, None]):
     """Do a household task in a room of AI2-THOR, in one of ALFWorld's official games.
 
     Untested against real Unity: the adapter is tested on ai2thor's own server and ALFWorld's own
@@ -80,7 +74,7 @@ class ALFWorldThor(VLEnv[ThorState, None]):
 
     label: ClassVar[str] = "AI2-THOR frames; untested against real Unity"
     game: ThorGame
-    values = None  # type: ignore[assignment]
+    values = None  # type: ignore[assignment]  # isinstance sees by it that it isn't Judged
 
     def __init__(
         self,
@@ -91,15 +85,11 @@ class ALFWorldThor(VLEnv[ThorState, None]):
         prompt: str = "cot",
         **options: Unpack[Options],
     ) -> None:
-        self._telling = Telling(text_obs, checked_int("memory", memory, 0))
-        # The same words as ALFWorld's: the two differ in their games and pictures alone.
-        words = Prompt.load("vlbench.tasks.alfworld", prompt, {})
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
             raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
         game = ThorGame(Simulator(build(), float(timeout)))
-        super().__init__(game, ThorPicture(), words, **options)
+        super().__init__(game, ThorPicture(), prompt, text_obs, memory, **options)
         check()
-        self.action_space: CommandSpace = CommandSpace(game.vocabulary)
 
     @staticmethod
     def requirements() -> tuple[Requirement, ...]:
@@ -112,38 +102,6 @@ class ALFWorldThor(VLEnv[ThorState, None]):
         raise AttributeError("nobody knows the best play in AI2-THOR")
 
     heuristic = expert
-
-    def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Do what `reset` does, without copying the frame; return the info."""
-        info = super().begin(seed, options)
-        self.action_space.offer(self._legal)
-        return info
-
-    def advance(self, reply: str) -> Outcome:
-        """Do what `step` does, without copying the frame."""
-        outcome = super().advance(reply)
-        self.action_space.offer(self._legal)
-        return outcome
-
-    @property
-    def text(self) -> str:
-        """The prompt of the current state."""
-        self._must_be_reset()
-        fields = self._telling.fields(self._state)  # type: ignore[arg-type]  # it reads no more
-        return self.prompt.render(fields)
-
-    @property
-    def vocabulary(self) -> tuple[str, ...]:
-        """The commands on offer; before the first reset, those that every state has."""
-        return self._legal if self._begun else self.game.vocabulary
-
-    def read(self, reply: str) -> Parsed:
-        """Read the command out of a reply, in either spelling, and spell it as ALFWorld does."""
-        ways = spellings(self.vocabulary)
-        parsed = read_among(reply, tuple(ways))
-        if parsed.action is None:
-            return parsed
-        return dataclasses.replace(parsed, action=ways[parsed.action])
 
     def state_hash(self) -> str:
         """Return the sha256 of what was commanded, told and shown."""

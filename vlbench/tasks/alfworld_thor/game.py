@@ -1,34 +1,26 @@
 """AI2-THOR as a game: the simulator's, counted in rewards."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 
 from vlbench.game import Move
 from vlbench.instances import Presentation
 from vlbench.picture import Fact, Frame
-from vlbench.tasks.alfworld.game import WON
+from vlbench.tasks.alfworld.game import WON, CommandState
 from vlbench.tasks.alfworld.host import EngineError
 from vlbench.tasks.alfworld.picture import MIDDLE, NOTHING
-from vlbench.tasks.alfworld.scene import Scene
 from vlbench.tasks.alfworld_thor.simulator import Glimpse, Simulator
 from vlbench.tasks.alfworld_thor.trials import NAME, trajectory, trials
 
 
 @dataclass(frozen=True, slots=True)
-class ThorState:
-    """What ALFWorld said to the commands so far, and what the simulator shows now."""
+class ThorState(CommandState):
+    """A state of the simulator, with the frame that it drew."""
 
-    instance: str
-    commands: tuple[str, ...]
-    told: tuple[str, ...]
-    """The intro, and the feedback to each command."""
-    admissible: tuple[str, ...]
     rate: float
     """The goal's conditions that hold, 0..1."""
-    won: bool
-    scene: Scene
     number: int
     """Of the simulator's glimpse."""
     frame: Frame = field(compare=False, repr=False)
@@ -95,21 +87,19 @@ class ThorGame:
         reward = after.rate - state.rate + WON * after.won
         return Move(after, reward, terminated=after.won, success=after.won)
 
-    def values(self, state: ThorState, turns: int) -> Mapping[str, float]:
-        """Nobody knows them: there is no model of the simulator to plan with."""
-        raise NotImplementedError("the values of AI2-THOR's states aren't known")
+    def values(self, state: ThorState, turns: int) -> NoReturn:
+        """Nobody knows them, nor the best play: there is no model of the simulator to plan with."""
+        raise NotImplementedError("neither values nor best play are known in AI2-THOR")
 
-    def expert(self, state: ThorState, turns: int) -> str:
-        """Nobody knows it; see `values`."""
-        raise NotImplementedError("the best play in AI2-THOR isn't known")
+    expert = values
 
 
 def _state(
     instance: str, commands: tuple[str, ...], told: tuple[str, ...], glimpse: Glimpse
 ) -> ThorState:
     return ThorState(
-        instance, commands, (*told, glimpse.feedback), glimpse.commands, glimpse.rate,
-        glimpse.won, glimpse.scene, glimpse.number, glimpse.frame,
+        instance, commands, (*told, glimpse.feedback), glimpse.commands, glimpse.won,
+        glimpse.scene, glimpse.rate, glimpse.number, glimpse.frame,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from vlbench.tasks.alfworld.host import EngineError
+from vlbench.tasks.alfworld.official import DATA
 from vlbench.tasks.alfworld_thor.trials import any_trial, data_folder
 
 INSTALL = 'pip install "vlbench[thor]"'
@@ -130,5 +131,5 @@ def _way_to(display: str) -> Callable[[], None] | None:
 def _data() -> Requirement:
     if any_trial():
         return Requirement("data", True, str(data_folder()))
-    told = f"no episodes in {data_folder()}: set ALFWORLD_DATA, or run alfworld-download"
+    told = f"no episodes in {data_folder()}: set {DATA}, or run alfworld-download"
     return Requirement("data", False, told)

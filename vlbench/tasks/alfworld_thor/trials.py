@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from vlbench.game import instance_body
-from vlbench.tasks.alfworld.generator import KINDS
+from vlbench.tasks.alfworld.official import DATA, GAMES, TRAJECTORY, is_played
 
 NAME = "alfworld_thor"
 
@@ -25,13 +25,11 @@ FOLDERS: dict[str, tuple[str, ...]] = {
 }
 """Split → ALFRED's folders."""
 
-TRAJECTORY = "traj_data.json"
-
 
 def data_folder() -> Path:
     """Return where the episodes are; alfworld's own default without `$ALFWORLD_DATA`."""
-    root = os.environ.get("ALFWORLD_DATA") or "~/.cache/alfworld"
-    return Path(root).expanduser() / "json_2.1.1"
+    root = os.environ.get(DATA) or "~/.cache/alfworld"
+    return Path(root).expanduser() / GAMES
 
 
 def trials(split: str) -> tuple[str, ...]:
@@ -58,7 +56,7 @@ def trajectory(instance: str) -> Path:
     file = data_folder() / body / TRAJECTORY
     folder, _, rest = body.partition("/")
     named = folder in FOLDERS["all"] and len(Path(rest).parts) == 2 and ".." not in body
-    if not named or not _played(rest) or not file.is_file():
+    if not named or not is_played(rest) or not file.is_file():
         raise ValueError(
             f'unknown instance "{instance}": wanted {NAME}/<{"|".join(FOLDERS["all"])}>/<task>/'
             f"<trial> as they lie in {data_folder()}, one of ALFWorld's six types"
@@ -68,10 +66,5 @@ def trajectory(instance: str) -> Path:
 
 def _inside(folder: str) -> Iterator[str]:
     for file in (data_folder() / folder).glob(f"*/*/{TRAJECTORY}"):
-        if _played("/".join(file.parts[-3:-1])):
+        if is_played("/".join(file.parts[-3:-1])):
             yield "/".join((NAME, folder, *file.parts[-3:-1]))
-
-
-def _played(trial: str) -> bool:
-    kind = trial.partition("-")[0]
-    return kind in KINDS and "movable" not in trial and "Sliced" not in trial
