@@ -2,15 +2,7 @@
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
-
-
-def folder_name(text: str) -> Path:
-    """Return the path of a folder; nothing is no name (an unset variable in a script)."""
-    if not text:
-        raise argparse.ArgumentTypeError("wanted a folder, got nothing")
-    return Path(text)
 
 
 def setting(text: str) -> tuple[str, Any]:

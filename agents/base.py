@@ -25,6 +25,7 @@ class Agent(Protocol):
     An agent may also have
 
     - `env_ids`, the ids that it can play; without it, all of them;
+    - `needs`, what it asks of an environment besides the contract, e.g. ("expert",);
     - `remote` (bool): it asks a provider, so that calls get a timeout and an estimate comes first;
     - `paid` (bool): the provider is known to charge; and `list_price`, an `agents.budget.Price`,
       where it is known what;

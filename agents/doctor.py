@@ -26,6 +26,7 @@ from agents.registry import load_agent
 from agents.retries import Asking, Patience
 from vlbench.command_line import Parser, refuse
 from vlbench.episodes import Reply
+from vlbench.foreign import foreign_code
 from vlbench.naming import full_id
 from vlbench.parsing import parse
 from vlbench.prompting import messages
@@ -84,10 +85,11 @@ def examine_env(env_id: str, tell: Callable[[Finding], None]) -> bool:
         return False
     begun = monotonic()
     try:
-        env = gymnasium.make(env_id)
-        env.reset(seed=0)
-        env.close()
-    except (ImportError, OSError, ValueError, gymnasium.error.Error) as error:
+        with foreign_code():
+            env = gymnasium.make(env_id)
+            env.reset(seed=0)
+            env.close()
+    except ValueError as error:
         tell(Finding("episode", False, " ".join(str(error).split())))
         return False
     tell(Finding("episode", True, f"starts, in {monotonic() - begun:.1f} s"))
@@ -95,8 +97,14 @@ def examine_env(env_id: str, tell: Callable[[Finding], None]) -> bool:
 
 
 def _class_of(env_id: str) -> Any:
+    """Return an environment's class, or what else makes it.
+
+    Raises:
+        ValueError: It can't be imported.
+    """
     entry_point = gymnasium.registry[env_id.rpartition(":")[2]].entry_point
-    return load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+    with foreign_code(f"{env_id} can't be imported", imported=True):
+        return load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
 
 
 async def _examine(agent: Agent, found: Callable[[str, bool, str], None]) -> None:
@@ -208,6 +216,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError("wanted an agent with its settings, or --env alone; got both")
         if arguments.env:
             env_id = full_id(arguments.env)
+            label = getattr(_class_of(env_id), "label", "")
         elif arguments.agent:
             agent = load_agent(arguments.agent, **settings)
         else:
@@ -215,8 +224,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         return refuse("doctor", error)
     if arguments.env:
-        if said := getattr(_class_of(env_id), "label", ""):
-            print(f"{env_id}: {said}")
+        if label:
+            print(f"{env_id}: {label}")
         return 0 if examine_env(env_id, _print) else 1
     if note := getattr(agent, "note", ""):
         print(note)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent_options import add_agent_options, agent_settings, max_usd, price
-from agents.arguments import folder_name
 from agents.base import Agent, as_agent
 from agents.budget import Budget, Price, estimate
 from agents.plan import Plan, Skipped, make_plan
@@ -29,7 +28,7 @@ from agents.registry import load_agent
 from agents.retries import Patience
 from agents.rollout import Job, play, unfinished
 from agents.tables import headline_line, scorecard_table
-from vlbench.command_line import Parser, refuse
+from vlbench.command_line import Parser, folder_name, refuse
 from vlbench.episodes import Episode, to_json
 from vlbench.instances import frozen_hash
 from vlbench.runs import RunFolder, RunHeader, git_commit, versions
@@ -267,8 +266,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     resume = ""
     try:
         arguments = _arguments().parse_args(argv)
-        if arguments.html and not arguments.html.resolve().parent.is_dir():
-            raise ValueError(f"no folder {arguments.html.parent} for the report")
+        if arguments.html:
+            _check_page(arguments.html)
         agent = load_agent(arguments.agent, **agent_settings(arguments))
         folder = arguments.out or new_folder(agent.name)
         place = [] if arguments.out else ["--out", str(folder)]
@@ -295,6 +294,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"evaluate: {run.stopped}; to go on: {resume}", file=sys.stderr)
         return 3
     return _errors(run, resume)
+
+
+def _check_page(path: Path) -> None:
+    """Refuse a page that can't be written before anything is played."""
+    if not path.resolve().parent.is_dir():
+        raise ValueError(f"no folder {path.parent} for the report")
+    if path.is_dir():
+        raise ValueError(f"the report must be a file, got the folder {path}")
 
 
 def _patience(arguments: argparse.Namespace, agent: Agent) -> Patience:

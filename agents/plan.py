@@ -1,25 +1,21 @@
 """What a run plays: environments from the names a user gives, and the rows of each."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
 import gymnasium
 
 import vlbench
 from agents.base import Agent
 from vlbench.contract import INFO_TYPES
-from vlbench.instances import SUITES, Row, frozen_rows, suites
+from vlbench.foreign import foreign_code
+from vlbench.instances import SEEDS, SUITES, Row, run_kwargs, run_rows, suites
 from vlbench.naming import full_id, short_name
 from vlbench.nearest import unknown
 
-SEEDS = "seeds"
-"""Suite of an environment that brings no frozen sets: it is played from seeds 0, 1, 2, …"""
-
 NUM_SEEDS = 50
-"""Episodes of such an environment unless the user asks for another number."""
+"""Episodes of an environment without frozen sets, unless the user asks for another number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +67,12 @@ def make_plan(
     known = dict.fromkeys((*SUITES, *(name for env_id in wanted for name in suites(env_id))))
     if suite not in known:
         raise ValueError(unknown("suite", suite, known))
-    changes = {} if prompt == "cot" else {"prompt": prompt}  # the default of every environment
-    changes |= {} if theme is None else {"theme": theme}
     rows: dict[str, tuple[Row, ...]] = {}
     hashes: dict[str, str] = {}
     skipped = []
     for env_id, named in wanted.items():
         try:
-            chosen = _rows(env_id, suite, episodes, changes)
+            chosen = _rows(env_id, suite, episodes, prompt, theme or "")
             hashes[env_id] = _prompt_hash(agent, chosen[0])
             rows[env_id] = chosen
         except ValueError as error:
@@ -129,19 +123,12 @@ def _matching(pattern: str) -> list[str]:
 
 
 def _rows(
-    env_id: str, suite: str, episodes: int | None, changes: dict[str, Any]
+    env_id: str, suite: str, episodes: int | None, prompt: str, theme: str
 ) -> tuple[Row, ...]:
     if suites(env_id):
-        rows = frozen_rows(env_id, suite)[:episodes]
-        redrawn = "theme" in changes  # then its frame isn't the frozen one
-        return tuple(
-            dataclasses.replace(
-                row, kwargs=row.kwargs | changes, frame="" if redrawn else row.frame
-            )
-            for row in rows
-        )
+        return run_rows(env_id, suite, prompt, theme)[:episodes]
     return tuple(
-        Row(env_id, dict(changes), instance="", presentation=0, seed=seed)
+        Row(env_id, run_kwargs(prompt, theme), instance="", presentation=0, seed=seed)
         for seed in range(episodes or NUM_SEEDS)
     )
 
@@ -155,15 +142,16 @@ def _prompt_hash(agent: Agent, row: Row) -> str:
     playable = getattr(agent, "env_ids", None)
     if playable is not None and row.env_id not in playable:
         raise ValueError(f"{agent.name} plays only {', '.join(playable)}")
-    try:
+    with foreign_code():
         env = gymnasium.make(row.env_id, **row.kwargs)
         observation, info = env.reset(seed=0)
-    except (ImportError, OSError, TypeError, gymnasium.error.Error) as error:
-        raise ValueError(" ".join(str(error).split())) from error
     if not (isinstance(observation, Mapping) and {"image", "text"} <= observation.keys()):
         raise ValueError('its observations have no "image" and "text"; see vlbench.contract')
     if lacking := [name for name in INFO_TYPES if name not in info]:
         raise ValueError(f"its info has no {', '.join(lacking)}; see vlbench.contract")
+    for need in getattr(agent, "needs", ()):
+        if not hasattr(env.unwrapped, need):
+            raise ValueError(f"{agent.name} needs an environment with {need}")
     prompt = getattr(env.unwrapped, "prompt", None)
     env.close()
     return str(getattr(prompt, "sha256", ""))

@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-import traceback
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from agents.base import Agent, as_agent
+from vlbench.foreign import foreign_code
 from vlbench.nearest import unknown
 
 AGENTS: dict[str, str] = {
@@ -48,37 +49,19 @@ def load_agent(spec: str, /, **settings: Any) -> Agent:
         if spec.endswith(".py"):
             raise ValueError(f'agent "{spec}": name the class too, as in {spec}:MyAgent')
         raise ValueError(unknown("agent", spec, AGENTS) + ", module:Class or path.py:Class")
-    try:
+    with foreign_code(f'agent "{spec}" can\'t be imported', imported=True):
         module = _file(Path(source)) if source.endswith(".py") else import_module(source)
-    except ImportError as error:
-        raise ValueError(f'agent "{spec}" can\'t be imported: {error}') from error
-    # A user's code may raise anything, here and in its constructor.
-    except (Exception, SystemExit) as error:
-        raise ValueError(f'agent "{spec}" can\'t be imported: {_placed(error)}') from error
     if not hasattr(module, attribute):
         names = [name for name, value in vars(module).items() if callable(value)]
         raise ValueError(unknown(f"agent in {source}", attribute, names))
     found = getattr(module, attribute)
     if isinstance(found, type):
         accepted = _accepted(spec, found, settings)
-        try:
+        with nullcontext() if spec in AGENTS else foreign_code(f'agent "{spec}" can\'t be made'):
             found = found(**accepted)
-        except (Exception, SystemExit) as error:
-            if spec in AGENTS or isinstance(error, ValueError):
-                raise
-            raise ValueError(f'agent "{spec}" can\'t be made: {_placed(error)}') from error
     elif settings:
         raise ValueError(f'agent "{spec}" is no class and takes no settings')
     return as_agent(found)
-
-
-def _placed(error: BaseException) -> str:
-    """Return an error with the place where it was raised; a SyntaxError names its own."""
-    told = f"{type(error).__name__}: {error}"
-    if isinstance(error, SyntaxError):
-        return told
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{told} ({last.filename}:{last.lineno})"
 
 
 def _file(path: Path) -> ModuleType:

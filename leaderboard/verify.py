@@ -10,12 +10,9 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-
-import gymnasium
 
 import vlbench
 from leaderboard.archive import Refused
@@ -24,10 +21,10 @@ from leaderboard.reading import read_entry, read_episodes
 from leaderboard.submission import expected_keys, together
 from vlbench.command_line import Parser, refuse
 from vlbench.episodes import SCHEMA, Episode
-from vlbench.instances import Row, frozen_hash, frozen_rows, suites
+from vlbench.instances import Row, frozen_hash, run_rows, suites
 from vlbench.nearest import unknown
 from vlbench.parsing import RULES
-from vlbench.replay import Replayer
+from vlbench.replay import Replayer, prompt_hash
 from vlbench.runs import RunHeader
 
 MAX_ERRORED = 0.02
@@ -112,7 +109,7 @@ def _check_manifest(manifest: Manifest) -> None:
             raise ValueError(place + "env_ids: wanted each once, found one twice")
         sets = {env_id: frozen_hash(env_id, run.suite) for env_id in run.env_ids}
         _same(place + "frozen_hashes", sets, run.frozen_hashes)
-        words = {env_id: _prompt_hash(env_id, run.prompt) for env_id in run.env_ids}
+        words = {env_id: prompt_hash(env_id, run.prompt) for env_id in run.env_ids}
         _same(place + "prompt_hashes", words, run.prompt_hashes)
         _check_versions(place, run)
         if run.privileged != (manifest.card.track == "reference"):
@@ -130,17 +127,6 @@ def _check_versions(place: str, run: RunHeader) -> None:
     if [int(n) for n in numbers] > [int(n) for n in ours.split(".")]:
         raise ValueError(f"{place}versions.vlbench: wanted at most {ours}, this verifier's, found "
                          f"{theirs}")  # fmt: skip
-
-
-@lru_cache
-def _prompt_hash(env_id: str, prompt: str) -> str:
-    try:
-        env = gymnasium.make(env_id, prompt=prompt)
-    except ImportError as error:
-        raise ValueError(f"{env_id} can't be replayed here: {error}") from error
-    digest = str(env.unwrapped.prompt.sha256)  # type: ignore[attr-defined]
-    env.close()
-    return digest
 
 
 def _same(place: str, wanted: Any, found: Any) -> None:
@@ -165,11 +151,10 @@ def _same(place: str, wanted: Any, found: Any) -> None:
 def _read(file: str, suite: Suite, data: bytes) -> tuple[Episode, ...]:
     """Return a part's episodes, which start from the frozen rows, each once and in order."""
     part, run = suite.part, suite.run
-    changes = {} if run.prompt == "cot" else {"prompt": run.prompt}
     rows = [
-        (number, row, row.kwargs | changes)
+        (number, row)
         for env_id in run.env_ids
-        for number, row in enumerate(frozen_rows(env_id, run.suite))
+        for number, row in enumerate(run_rows(env_id, run.suite, run.prompt, theme=""))
     ]
     episodes: list[Episode] = []
     for episode in read_episodes(file, part.name, data):
@@ -197,12 +182,11 @@ def _read(file: str, suite: Suite, data: bytes) -> tuple[Episode, ...]:
     return tuple(episodes)
 
 
-def _check_start(
-    file: str, place: str, episode: Episode, number: int, row: Row, kwargs: Mapping[str, Any]
-) -> None:
+def _check_start(file: str, place: str, episode: Episode, number: int, row: Row) -> None:
     wanted = {
         "schema": SCHEMA, "env_id": row.env_id, "row": number, "repeat": 0,
-        "instance": row.instance, "presentation": row.presentation, "kwargs": kwargs, "seed": None,
+        "instance": row.instance, "presentation": row.presentation, "kwargs": row.kwargs,
+        "seed": None,
     }  # fmt: skip
     for name, value in wanted.items():
         found = getattr(episode, name)

@@ -7,17 +7,19 @@ import numpy as np
 
 import vlbench
 from vlbench.episodes import Reply
-from vlbench.instances import frozen_rows
+from vlbench.instances import frozen_hash, frozen_rows
 from vlbench.recording import Recording
+from vlbench.replay import prompt_hash
 from vlbench.runs import RunHeader
 from vlbench.scoring import CARD_TASKS
 
 
 def header(**changes):
     base = RunHeader(
-        agent="test", settings={}, privileged=False, env_ids=list(vlbench.ENV_IDS), suite="test",
-        prompt="cot", theme="", episodes=None, repeats=1, history=0, prompt_hashes={},
-        frozen_hashes={},
+        agent="test", settings={}, privileged=False, env_ids=list(CARD_TASKS), suite="test",
+        prompt="cot", theme="", episodes=None, repeats=1, history=0,
+        prompt_hashes={env_id: prompt_hash(env_id, "cot") for env_id in CARD_TASKS},
+        frozen_hashes={env_id: frozen_hash(env_id, "test") for env_id in CARD_TASKS},
     )  # fmt: skip
     return dataclasses.replace(base, **changes)
 

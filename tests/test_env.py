@@ -7,6 +7,7 @@ import pytest
 import vlbench
 from vlbench.spaces import ReplySpace
 from vlbench.tasks.blackjack import Blackjack
+from vlbench.tasks.number_line import NumberLine
 from vlbench.wrappers import DiscreteActions
 
 
@@ -54,6 +55,9 @@ def test_cot_facts_tells_the_true_facts_and_action_only_asks_for_nothing_else(na
     ("name", "kwargs", "message"),
     [
         ("NumberLine", {"max_positon": 9}, 'did you mean "max_position"'),
+        ("NumberLine", {"max_position": 10**10}, "at most 999999999, got 10000000000"),
+        ("EZPoints", {"target": 2**61 + 11}, "can't be had from two cards"),
+        ("NumberLine", {"theme": ["classic"]}, 'did you mean "classic"'),
         ("NumberLine", {"theme": "clasic"}, 'did you mean "classic"'),
         ("Points24", {"prompt": "cott"}, 'did you mean "cot"'),
         ("Points24", {"split": "tests"}, 'did you mean "test"'),
@@ -165,6 +169,16 @@ def test_env_instances_share_the_bounds_of_the_picture_space_but_not_its_generat
     assert a["image"].low is b["image"].low
     a.seed(0)
     assert a["image"].np_random is not b["image"].np_random
+
+
+def test_discrete_actions_want_a_vocabulary_that_stays_the_same():
+    class Moody(NumberLine):
+        @property
+        def vocabulary(self):
+            return ("+",) if self.turns_left % 2 else ("-",)
+
+    with pytest.raises(ValueError, match="actions that stay the same"):
+        DiscreteActions(Moody())
 
 
 def test_discrete_actions_are_the_vocabulary_in_order():

@@ -116,6 +116,7 @@ def test_a_folder_of_another_run_is_refused(run):
         (["--agent", "expert", "--epsiodes", "3"], "unrecognized arguments: --epsiodes"),
         (["--env", "Points24"], "the following arguments are required: --agent"),
         (["--agent", "expert", "--html", "/no/such/folder/x.html"], "no folder /no/such/folder"),
+        (["--agent", "expert", "--html", "."], "the report must be a file, got the folder ."),
     ],
 )  # fmt: skip
 def test_a_wrong_call_exits_2_with_one_line_and_leaves_nothing(run, tmp_path, arguments, message):
@@ -254,6 +255,37 @@ def test_an_environment_that_keeps_half_of_the_contract_is_told_so(run):
     finally:
         del gymnasium.registry["half/Half-v0"]
     assert code == 2 and "its info has no presentation, legal_actions" in err
+
+
+def test_a_player_that_lacks_what_it_needs_is_refused_before_the_run(toy, run, tmp_path):
+    class Wordless(type(gymnasium.make(TOY).unwrapped)):
+        @property
+        def expert(self):
+            raise AttributeError("nobody knows")
+
+    gymnasium.register("half/Wordless-v0", Wordless)
+    try:
+        code, _, err = run("--agent", "expert", "--env", "half/Wordless-v0")
+    finally:
+        del gymnasium.registry["half/Wordless-v0"]
+    assert code == 2 and "can't be played: expert needs an environment with expert" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_glob_passes_by_what_cannot_be_made_here(run):
+    gymnasium.register("half/Lost-v0", "no_such_module.envs:Env")
+    try:
+        code, _, err = run("--agent", "expert", "--env", "half/*,NumberLine", "--episodes", 1)
+    finally:
+        del gymnasium.registry["half/Lost-v0"]
+    assert code == 0 and "skipped half/Lost-v0: ModuleNotFoundError: No module named" in err
+
+
+def test_a_terminal_that_knows_no_dashes_gets_the_table(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    arguments = ("--agent", "expert", "--env", "NumberLine", "--episodes", 2)
+    code, out, _ = call(tmp_path, "agents.evaluate", *arguments)
+    assert code == 0 and "100.0 % (34.2?100.0)" in out
 
 
 def test_python_takes_a_function_and_gives_a_run(tmp_path):

@@ -277,6 +277,7 @@ def test_an_environment_of_somebody_else_is_played_from_seeds(tmp_path, monkeypa
         (["Points24", "--theme", "clasic"], 'did you mean "classic"?'),
         (["Points24", "--prompt", "cott"], 'did you mean "cot"?'),
         (["Points24", "--suite", "tset"], 'did you mean "test"?'),
+        (["Points24", "--out", ""], "wanted a folder, got nothing"),
         (["Points24", "--episodes", "0"], "--episodes must be at least 1, got 0"),
         (["Points24", "--seed", "1", "--suite", "test"], "goes without --suite"),
         ([], "the following arguments are required: task"),

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from played import header
+from played import expert, header, play
 
 from vlbench.episodes import Reply
 from vlbench.replay import Replayer, divergences, main
@@ -97,6 +97,42 @@ def test_the_replay_command_notices_an_episode_in_another_rows_place(
     run.close()
     assert main([str(tmp_path)]) == 1
     assert "#5/0: row is" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"prompt_hashes": {"vlbench/EZPoints-v0": "0" * 64}}, "prompt_hashes of vlbench/EZ"),
+        ({"frozen_hashes": {"vlbench/EZPoints-v0": "0" * 64}}, "frozen_hashes of vlbench/EZ"),
+        ({"parser": "vlact-0"}, "parser is 'vlact-0'"),
+        ({"suite": "tset"}, "suite of vlbench/EZPoints-v0 is 'tset'"),
+        ({"suite": "seeds"}, "#1/0: seed is None"),
+        ({"prompt": "action_only"}, "#1/0: row is"),
+        ({"theme": "comic"}, "#1/0: row is"),
+    ],
+)
+def test_the_replay_command_notices_what_the_header_says_otherwise(tmp_path, capsys, change, field):
+    for folder, told in ((tmp_path / "honest", {}), (tmp_path / "other", change)):
+        run = RunFolder.start(folder, header(**told))
+        run.add(play("vlbench/EZPoints-v0", 1, expert))
+        run.close()
+    assert main([str(tmp_path / "honest")]) == 0
+    assert main([str(tmp_path / "other")]) == 1
+    assert field in capsys.readouterr().out
+
+
+def test_an_unknown_environment_hides_no_other_difference(tmp_path, capsys, some_episodes):
+    run = RunFolder.start(tmp_path, header())
+    run.add(dataclasses.replace(some_episodes[0], env_id="vlbench/NumberLin-v0"))
+    run.add(dataclasses.replace(some_episodes[1], env_id="Pusher-v5"))  # isn't installed
+    nothing = {"turns": (), "final_frame": "", "end": "errored", "error": "boom"}
+    run.add(dataclasses.replace(some_episodes[2], env_id="vlbench/NumberLin-v0", **nothing))
+    run.add(dataclasses.replace(some_episodes[3], success=not some_episodes[3].success))
+    run.close()
+    assert main([str(tmp_path)]) == 1
+    told = capsys.readouterr().out
+    for line in ("NumberLin-v0#0/0: start", "Pusher-v5#1/0", "NumberLin-v0#2/0: env_id", "success"):
+        assert line in told
 
 
 def test_the_replay_command_names_an_episode_that_can_not_be_started(

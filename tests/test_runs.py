@@ -3,7 +3,7 @@
 import pytest
 from played import header
 
-from vlbench.runs import RunFolder
+from vlbench.runs import EPISODES, JOURNAL, RunFolder
 
 
 def test_a_run_is_read_back_as_it_was_written(tmp_path, some_episodes):
@@ -69,8 +69,22 @@ def test_a_run_is_written_by_one_process_at_a_time(tmp_path):
     run = RunFolder.start(tmp_path, header())
     with pytest.raises(ValueError, match="being written by another process"):
         RunFolder.start(tmp_path, header())
+    before = (tmp_path / "run.json").read_text()
+    with pytest.raises(ValueError, match="being written by another process"):
+        RunFolder.start(tmp_path, header(repeats=3))
+    assert (tmp_path / "run.json").read_text() == before
     run.close()
     RunFolder.start(tmp_path, header()).close()
+
+
+def test_damaged_lines_are_told_once_however_often_they_are_read(tmp_path):
+    run = RunFolder.start(tmp_path, header())
+    run.close()
+    (tmp_path / EPISODES).write_text("torn\n")
+    (tmp_path / JOURNAL).write_text("{}\n")
+    for _ in range(2):
+        assert run.episodes() == [] and run.replies() == {}
+    assert len(run.damaged) == 2
 
 
 def test_episodes_without_a_header_are_nobodys(tmp_path):

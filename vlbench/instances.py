@@ -8,7 +8,8 @@ that it is the same on every machine and under every version of numpy.
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
@@ -18,11 +19,15 @@ from typing import Any
 import gymnasium
 
 import vlbench
+from vlbench.foreign import foreign_code
 from vlbench.nearest import unknown
 
 SUITES = ("test", "ood")
 """Frozen sets a task may bring: held-out rows under the usual rules, and changed rules in pictures
 that no training shows."""
+
+SEEDS = "seeds"
+"""What stands for the suite where an environment brings none: seeds 0, 1, 2, …"""
 
 MAX_PRESENTATION = 2**31
 """Presentations are integers 0..MAX_PRESENTATION−1."""
@@ -112,7 +117,8 @@ def task_folder(env_id: str) -> Traversable | None:
         env_id: A registered id; the module of "module:id" must have been imported.
 
     Returns:
-        None for an environment that is registered by a callable or stands in a plain module.
+        None for an environment that is registered by a callable, or stands in a plain module or in
+        one that can't be imported.
 
     Raises:
         ValueError: No such id is registered.
@@ -124,8 +130,10 @@ def task_folder(env_id: str) -> Traversable | None:
     if not isinstance(entry_point, str):
         return None
     module = entry_point.partition(":")[0]
-    spec = find_spec(module)
-    return files(module) if spec and spec.submodule_search_locations else None
+    with suppress(ValueError), foreign_code():  # the packages around it are imported
+        spec = find_spec(module)
+        return files(module) if spec and spec.submodule_search_locations else None
+    return None
 
 
 def _stated(env_id: str, name: str) -> str | None:
@@ -185,6 +193,32 @@ def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
         return tuple(Row(env_id, **json.loads(line)) for line in text.splitlines())
     except (ValueError, TypeError) as error:
         raise ValueError(f"the set {suite} of {env_id} is damaged: {error}") from error
+
+
+def run_kwargs(prompt: str, theme: str) -> dict[str, Any]:
+    """Return the keyword arguments by which a run changes its environments.
+
+    Args:
+        prompt: Variant of the prompt; "cot" is every environment's own.
+        theme: Theme or group of themes; "" for the suite's own.
+    """
+    changes = {} if prompt == "cot" else {"prompt": prompt}
+    return changes | ({"theme": theme} if theme else {})
+
+
+def run_rows(env_id: str, suite: str, prompt: str, theme: str) -> tuple[Row, ...]:
+    """Return a frozen set as a run plays it; see `run_kwargs`.
+
+    In another theme the first frame isn't the frozen one, so none is wanted.
+
+    Raises:
+        ValueError: The environment has no such set, or it is damaged.
+    """
+    changes = run_kwargs(prompt, theme)
+    return tuple(
+        replace(row, kwargs=row.kwargs | changes, frame="" if theme else row.frame)
+        for row in frozen_rows(env_id, suite)
+    )
 
 
 def frozen_hash(env_id: str, suite: str) -> str:

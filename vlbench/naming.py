@@ -5,6 +5,7 @@ from importlib import import_module
 import gymnasium
 
 import vlbench
+from vlbench.foreign import foreign_code
 from vlbench.nearest import unknown
 
 
@@ -23,12 +24,8 @@ def full_id(name: str) -> str:
     """
     module, _, env_id = name.rpartition(":")
     if module:
-        try:
+        with foreign_code(f'env "{name}": module "{module}" can\'t be imported', imported=True):
             import_module(module)
-        except ImportError as error:
-            raise ValueError(
-                f'env "{name}": module "{module}" can\'t be imported: {error}'
-            ) from error
     if env_id in gymnasium.registry:
         return env_id if env_id in vlbench.ENV_IDS else name
     ours = (*vlbench.ENV_IDS, *vlbench.APART_IDS)

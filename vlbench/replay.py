@@ -6,7 +6,9 @@
 import dataclasses
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ import gymnasium
 
 from vlbench.command_line import Parser, refuse
 from vlbench.episodes import Episode
-from vlbench.instances import Row, frozen_rows, suites
+from vlbench.foreign import foreign_code
+from vlbench.instances import SEEDS, Row, frozen_hash, run_kwargs, run_rows, suites
+from vlbench.parsing import RULES
 from vlbench.recording import Recording
-from vlbench.runs import RunFolder, RunHeader
+from vlbench.runs import HEADER, RunFolder, RunHeader
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,9 @@ def divergences(episodes: Iterable[Episode]) -> list[Divergence]:
     found = []
     for episode in episodes:
         try:
-            divergence = replayer.replay(episode).divergence
-        except (ValueError, TypeError, KeyError, ImportError, gymnasium.error.Error) as error:
+            with foreign_code():
+                divergence = replayer.replay(episode).divergence
+        except ValueError as error:
             told = " ".join(str(error).split())
             divergence = Divergence(episode.key, None, "start", told, episode.instance)
         if divergence is not None:
@@ -113,17 +118,66 @@ def divergences(episodes: Iterable[Episode]) -> list[Divergence]:
     return found
 
 
+def misnamed(header: RunHeader) -> list[Divergence]:
+    """Return what a run's header says otherwise than it is here: sets, prompts, the parser."""
+    wanted: dict[str, Any] = {"parser": RULES}
+    found: dict[str, Any] = {"parser": header.parser}
+    for env_id in header.env_ids:
+        field = f"suite of {env_id}"
+        with suppress(ValueError):  # of an environment that isn't here, each episode tells
+            named = (*suites(env_id), SEEDS)
+            wanted[field] = header.suite if header.suite in named else " or ".join(named)
+            found[field] = header.suite
+            field = f"frozen_hashes of {env_id}"
+            wanted[field] = frozen_hash(env_id, header.suite)
+            found[field] = header.frozen_hashes.get(env_id)
+            field = f"prompt_hashes of {env_id}"
+            wanted[field] = prompt_hash(env_id, header.prompt)
+            found[field] = header.prompt_hashes.get(env_id)
+    return [
+        Divergence(HEADER, None, field, value, found[field])
+        for field, value in wanted.items()
+        if value != found[field]
+    ]
+
+
+@lru_cache
+def prompt_hash(env_id: str, prompt: str) -> str:
+    """Return the sha256 of an environment's prompt; "" where it names none.
+
+    Args:
+        env_id: A registered id.
+        prompt: "cot", "action_only" or "cot_facts".
+
+    Raises:
+        ValueError: The environment can't be made.
+    """
+    with foreign_code(f"{env_id} can't be replayed here"):
+        env = gymnasium.make(env_id, **run_kwargs(prompt, theme=""))
+    digest = str(getattr(getattr(env.unwrapped, "prompt", None), "sha256", ""))
+    env.close()
+    return digest
+
+
 def misplaced(header: RunHeader, episodes: Sequence[Episode]) -> list[Divergence]:
-    """Return the episodes whose start isn't the row of the frozen set that they claim."""
+    """Return the episodes that aren't of the run, or don't start from the row that they claim."""
     found = []
     for episode in episodes:
-        if header.suite not in suites(episode.env_id):
+        if episode.env_id not in header.env_ids:
+            found.append(Divergence(episode.key, None, "env_id", header.env_ids, episode.env_id))
             continue
-        rows = frozen_rows(episode.env_id, header.suite)
+        if header.suite == SEEDS and episode.seed is None:
+            found.append(Divergence(episode.key, None, "seed", "a number", None))
+            continue
+        rows: Sequence[Row] = ()
+        with suppress(ValueError):  # `misnamed` tells of it
+            rows = run_rows(episode.env_id, header.suite, header.prompt, header.theme)
+        if not rows:
+            continue
         row = rows[episode.row] if 0 <= episode.row < len(rows) else None
-        start = (episode.instance, episode.presentation)
-        if row is None or start != (row.instance, row.presentation):
-            wanted = None if row is None else (row.instance, row.presentation)
+        wanted = None if row is None else (row.instance, row.presentation, row.kwargs)
+        start = (episode.instance, episode.presentation, episode.kwargs)
+        if start != wanted:
             found.append(Divergence(episode.key, None, "row", wanted, start))
     return found
 
@@ -136,16 +190,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser.parse_args(argv)
         run = RunFolder.open(arguments.run)
         episodes = run.episodes()
-        found = divergences(episodes)
+        found = misnamed(run.header) + divergences(episodes)
         places = {divergence.key for divergence in found}
-        found += [d for d in misplaced(run.header, episodes) if d.key not in places]
+        found += misplaced(run.header, [e for e in episodes if e.key not in places])
     except (ValueError, OSError) as error:
         return refuse("replay", error)
     for line in run.damaged:
         print(f"damaged line left out: {line}")
     for divergence in found:
         print(divergence)
-    print(f"{len(episodes)} episodes replayed, {len(found)} differ")
+    differ = sum(divergence.key != HEADER for divergence in found)
+    print(f"{len(episodes)} episodes replayed, {differ} differ")
     return 1 if found or run.damaged else 0
 
 

@@ -117,33 +117,41 @@ class RunFolder:
         Raises:
             ValueError: The folder can't be written, or holds another run.
         """
-        left = [name for name in (JOURNAL, EPISODES) if (path / name).exists()]
-        if left and not (path / HEADER).exists():
-            raise ValueError(f"{path} holds {left[0]} but no {HEADER}; choose another folder")
-        if (path / HEADER).exists():
-            run = cls.open(path)
-            if conflict := run.header.conflict(header):
-                raise ValueError(f"{path} holds another run: {conflict}; choose another folder")
-            dropped = list(dict.fromkeys(run.header.dropped + header.dropped))
-            first, wanted = run.header, header.episodes
-            if first.episodes is None or (wanted is not None and wanted < first.episodes):
-                wanted = first.episodes
-            run.header = dataclasses.replace(
-                first,
-                dropped=dropped,
-                episodes=wanted,
-                repeats=max(first.repeats, header.repeats),
-                price=header.price or first.price,
-            )
-        else:
-            run = cls(path, header)
+        run = cls(path, cls._joined(path, header))
         try:
             path.mkdir(parents=True, exist_ok=True)
-            run.write_header()
             run._lock()
+            run.header = cls._joined(path, header)  # as it is now that nobody else writes
+            run.write_header()
         except OSError as error:
             raise ValueError(f"can't write to {path}: {error.strerror}") from error
         return run
+
+    @classmethod
+    def _joined(cls, path: Path, header: RunHeader) -> RunHeader:
+        """Return the header of the run that is there, widened to what is wanted of it now.
+
+        Raises:
+            ValueError: The folder holds another run.
+        """
+        left = [name for name in (JOURNAL, EPISODES) if (path / name).exists()]
+        if left and not (path / HEADER).exists():
+            raise ValueError(f"{path} holds {left[0]} but no {HEADER}; choose another folder")
+        if not (path / HEADER).exists():
+            return header
+        first = cls.open(path).header
+        if conflict := first.conflict(header):
+            raise ValueError(f"{path} holds another run: {conflict}; choose another folder")
+        wanted = header.episodes
+        if first.episodes is None or (wanted is not None and wanted < first.episodes):
+            wanted = first.episodes
+        return dataclasses.replace(
+            first,
+            dropped=list(dict.fromkeys(first.dropped + header.dropped)),
+            episodes=wanted,
+            repeats=max(first.repeats, header.repeats),
+            price=header.price or first.price,
+        )
 
     def _lock(self) -> None:
         """Keep other processes from writing here, until this one closes the run or ends.

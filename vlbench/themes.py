@@ -145,9 +145,9 @@ def themes_named(name: str) -> tuple[Theme, ...]:
     Raises:
         ValueError: Neither a theme nor a group; names the nearest.
     """
-    if name in THEMES:
+    if isinstance(name, str) and name in THEMES:
         return (THEMES[name],)
-    if name in THEME_GROUPS:
+    if isinstance(name, str) and name in THEME_GROUPS:
         return tuple(THEMES[member] for member in THEME_GROUPS[name])
     near = difflib.get_close_matches(str(name), [*THEMES, *THEME_GROUPS], n=1, cutoff=0.5)
     hint = f'; did you mean "{near[0]}"?' if near else ""

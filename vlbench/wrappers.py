@@ -20,6 +20,9 @@ class DiscreteActions(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     Args:
         env: A vlbench environment whose vocabulary is the same in every state.
+
+    Raises:
+        ValueError: It is something else; ALFWorld's commands change from state to state.
     """
 
     def __init__(self, env: gymnasium.Env[Observation, str]) -> None:
@@ -27,6 +30,8 @@ class DiscreteActions(gymnasium.Wrapper[Any, Any, Any, Any]):
         inner = env.unwrapped
         if not isinstance(inner, VLEnv) or not isinstance(env.observation_space, Dict):
             raise ValueError(f"DiscreteActions wraps vlbench environments, got {inner}")
+        if type(inner).vocabulary is not VLEnv.vocabulary:
+            raise ValueError(f"DiscreteActions needs actions that stay the same; {inner}'s don't")
         self.actions: tuple[str, ...] = inner.vocabulary
         self.observation_space = env.observation_space["image"]
         self.action_space = Discrete(len(self.actions))

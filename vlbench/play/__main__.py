@@ -11,14 +11,14 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gymnasium
 
-from vlbench.command_line import Parser, refuse
-from vlbench.instances import Row, frozen_hash, frozen_rows, suites
+from vlbench.command_line import Parser, folder_name, refuse
+from vlbench.foreign import foreign_code
+from vlbench.instances import SEEDS, Row, frozen_hash, run_kwargs, run_rows, suites
 from vlbench.naming import full_id, short_name
 from vlbench.play.sitting import EXPERT_SHOWN, Sitting
 from vlbench.prompting import VARIANTS
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from vlbench.play.desk import Desk, View
 
 AGENT = "human"
-SEEDS = "seeds"
-"""Suite of a run whose rows are seeds, not frozen starts."""
 GREETING = "Press a key, click an action, or type a whole reply as a model would (Tab)."
 
 
@@ -44,14 +42,10 @@ def rows_of(arguments: argparse.Namespace, env_id: str) -> tuple[str, list[Row]]
     if arguments.seed is not None or suite == SEEDS:
         first = arguments.seed or 0
         seeds = range(first, first + arguments.episodes)
-        suite, rows = SEEDS, [Row(env_id, {}, "", 0, seed=seed) for seed in seeds]
-    else:
-        rows = list(frozen_rows(env_id, suite)[: arguments.episodes])
-    changes = {} if arguments.prompt == VARIANTS[0] else {"prompt": arguments.prompt}
-    if arguments.theme:
-        changes["theme"] = arguments.theme
-        rows = [replace(row, frame="") for row in rows]  # another theme is another picture
-    return suite, [replace(row, kwargs=row.kwargs | changes) for row in rows]
+        kwargs = run_kwargs(arguments.prompt, arguments.theme)
+        return SEEDS, [Row(env_id, kwargs, "", 0, seed=seed) for seed in seeds]
+    rows = run_rows(env_id, suite, arguments.prompt, arguments.theme)
+    return suite, list(rows[: arguments.episodes])
 
 
 def header_of(arguments: argparse.Namespace, env_id: str, suite: str, row: Row) -> RunHeader:
@@ -60,10 +54,8 @@ def header_of(arguments: argparse.Namespace, env_id: str, suite: str, row: Row) 
     Raises:
         ValueError: The environment can't be made, or shows something else than picture and text.
     """
-    try:
+    with foreign_code(f"{env_id} can't be played"):
         env = gymnasium.make(env_id, **row.kwargs)
-    except (ImportError, TypeError, gymnasium.error.Error) as error:
-        raise ValueError(f"{env_id} can't be played: {error}") from error
     if not {"image", "text"} <= set(getattr(env.observation_space, "spaces", ())):
         raise ValueError(f'{env_id} shows no "image" and "text"; see vlbench.contract')
     prompt = getattr(env.unwrapped, "prompt", None)
@@ -75,7 +67,7 @@ def header_of(arguments: argparse.Namespace, env_id: str, suite: str, row: Row) 
         env_ids=[env_id],
         suite=suite,
         prompt=arguments.prompt,
-        theme=arguments.theme or "",
+        theme=arguments.theme,
         episodes=arguments.episodes,
         repeats=1,
         history=0,
@@ -173,8 +165,8 @@ def _arguments() -> Parser:
         "one)")  # fmt: skip
     add("--seed", type=int, help="play the episodes of this seed and the next ones instead")
     add("--prompt", default=VARIANTS[0], help=f"{', '.join(VARIANTS)} (default: %(default)s)")
-    add("--theme", help="theme or group of themes instead of the suite's own")
-    add("--out", type=Path, help="the run's folder; one that is there goes on "
+    add("--theme", default="", help="theme or group of themes instead of the suite's own")
+    add("--out", type=folder_name, help="the run's folder; one that is there goes on "
         "(default: a new one under runs/)")  # fmt: skip
     return parser
 

@@ -20,11 +20,13 @@ class EZPointsGame(FormulaGame):
 
     def __init__(self, target: int = 12, faces: int = 10) -> None:
         super().__init__("ez_points", 2, target, faces, Grammar("+*", False), max_turns=7)
-        self.hands = tuple(filter(self.solvable, hands(2, self.numbers)))
-        if not self.hands:
+        largest = self.numbers[-1] ** 2
+        if target <= largest:
+            self.hands = tuple(filter(self.solvable, hands(2, self.numbers)))
+        if target > largest or not self.hands:
             raise ValueError(
                 f"target {target} can't be had from two cards; the largest possible target is "
-                f"{self.numbers[-1] ** 2} and it must be a sum or a product of two cards"
+                f"{largest} and it must be a sum or a product of two cards"
             )
 
     def deal(self, rng: np.random.Generator) -> str:

@@ -16,11 +16,18 @@ class NumberLineState:
     target: int
 
 
+MAX_POSITION = 999_999_999
+"""The longest number for which there is room in the picture."""
+
+
 class NumberLineGame:
     """The rules of NumberLine.
 
     Args:
-        max_position: Right end of the line, at least 1.
+        max_position: Right end of the line, from 1 to MAX_POSITION.
+
+    Raises:
+        ValueError: `max_position` is something else.
     """
 
     name = "number_line"
@@ -30,6 +37,8 @@ class NumberLineGame:
 
     def __init__(self, max_position: int = 5) -> None:
         self.max_position = checked_int("max_position", max_position, 1)
+        if self.max_position > MAX_POSITION:
+            raise ValueError(f"max_position must be at most {MAX_POSITION}, got {max_position}")
         self.max_turns = 2 * self.max_position
 
     def deal(self, rng: np.random.Generator) -> str:
