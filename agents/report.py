@@ -16,15 +16,13 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import gymnasium
 from PIL import Image
 
 from agents.tables import headline_line, number, percent
 from vlbench.command_line import Parser, refuse
 from vlbench.episodes import Episode, Turn, to_json
-from vlbench.instances import Row
 from vlbench.parsing import parse
-from vlbench.recording import Recording, sha256
+from vlbench.recording import Environments, Recording, sha256
 from vlbench.runs import RunFolder, RunHeader
 from vlbench.scoring import Scorecard, headlines, score
 
@@ -150,7 +148,7 @@ class _Drawn:
         """hash → PNG as a data URI."""
         self.prompts: dict[str, str] = {}
         """hash → text."""
-        self._envs: dict[str, gymnasium.Env[Any, str]] = {}
+        self._envs = Environments()
 
     def episode(self, episode: Episode) -> dict[str, Any]:
         """Return an episode for the viewer."""
@@ -164,14 +162,8 @@ class _Drawn:
         }
         if not episode.final_frame:  # it failed before its first frame
             return about | {"turns": [], "end": "", "redrawn": True}
-        row = Row(
-            episode.env_id, episode.kwargs, episode.instance, episode.presentation,
-            seed=episode.seed,
-        )  # fmt: skip
-        place = f"{row.env_id} {sorted(row.kwargs.items())}"
-        if place not in self._envs:
-            self._envs[place] = gymnasium.make(row.env_id, **row.kwargs)
-        recording = Recording(self._envs[place], row, episode.row, episode.repeat)
+        start = episode.start
+        recording = Recording(self._envs.of(start), start, episode.row, episode.repeat)
         turns = []
         for turn in episode.turns:
             if recording.end:

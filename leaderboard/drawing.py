@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import gymnasium
 from PIL import Image
 
 from leaderboard.verify import Verified
 from vlbench.episodes import Episode, Turn
 from vlbench.instances import Row
 from vlbench.parsing import parse
-from vlbench.recording import Recording, sha256
+from vlbench.recording import Environments, Recording, sha256
 
 SHARED = 6
 """Rows of each task and suite, from its beginning, that are drawn for every entry."""
@@ -56,7 +55,7 @@ class Drawing:
     def __init__(self) -> None:
         self.frames: dict[str, bytes] = {}
         """Name → PNG."""
-        self._envs: dict[str, gymnasium.Env[Any, str]] = {}
+        self._envs = Environments()
 
     def entry(self, entry: Verified) -> Drawn:
         """Draw an entry's chosen episodes, as many as there is room for."""
@@ -77,17 +76,11 @@ class Drawing:
 
     def first_frame(self, row: Row) -> str:
         """Draw the first picture of a row; return its name."""
-        return self._keep(Recording(self._env(row), row))
+        return self._keep(Recording(self._envs.of(row), row))
 
     def first_prompt(self, row: Row) -> str:
         """Return the first text of a row."""
-        return str(Recording(self._env(row), row).observation["text"])
-
-    def _env(self, row: Row) -> gymnasium.Env[Any, str]:
-        place = f"{row.env_id} {sorted(row.kwargs.items())}"
-        if place not in self._envs:
-            self._envs[place] = gymnasium.make(row.env_id, **row.kwargs)
-        return self._envs[place]
+        return str(Recording(self._envs.of(row), row).observation["text"])
 
     def _episode(
         self, episode: Episode, frames: dict[str, None], prompts: dict[str, str]
@@ -105,8 +98,8 @@ class Drawing:
         }
         if not episode.final_frame:  # it failed before its first frame
             return about | {"turns": [], "end": ""}
-        row = Row(episode.env_id, episode.kwargs, episode.instance, episode.presentation)
-        recording = Recording(self._env(row), row, episode.row, episode.repeat)
+        start = episode.start
+        recording = Recording(self._envs.of(start), start, episode.row, episode.repeat)
         turns = []
         for turn in episode.turns:
             vocabulary = getattr(recording.env.unwrapped, "vocabulary", ())
