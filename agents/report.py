@@ -7,7 +7,6 @@ JSON and shown as text.
 
 import base64
 import html
-import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,23 +15,15 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import gymnasium
-from PIL import Image
-
 from agents.tables import headline_line, number, percent
 from vlbench.command_line import Parser, refuse
-from vlbench.episodes import Episode, Turn, to_json
-from vlbench.instances import Row
-from vlbench.parsing import parse
-from vlbench.recording import Recording, sha256
+from vlbench.episodes import Episode
+from vlbench.redrawing import Redrawing, outcome
 from vlbench.runs import RunFolder, RunHeader
 from vlbench.scoring import Scorecard, headlines, score
 
 SHOWN = 20
 """Episodes of each environment that the page shows."""
-
-LONGEST = 4000
-"""Characters that are shown of a reply before, and after, its action."""
 
 OUTCOMES = ("failure", "errored", "success")
 """In the order in which episodes are shown."""
@@ -133,93 +124,25 @@ def _attribution(card: Scorecard) -> str:
 
 def _episodes(header: RunHeader, episodes: Sequence[Episode]) -> dict[str, Any]:
     """Return what the page's viewer shows, as plain data."""
-    drawn = _Drawn()
+    redrawing = Redrawing()
     shown = []
     for env_id in header.env_ids:
         of_env = [episode for episode in episodes if episode.env_id == env_id]
-        of_env.sort(key=lambda episode: OUTCOMES.index(_outcome(episode)))
-        shown += [drawn.episode(episode) for episode in of_env[:SHOWN]]
-    return {"frames": drawn.frames, "prompts": drawn.prompts, "episodes": shown}
+        of_env.sort(key=lambda episode: OUTCOMES.index(outcome(episode)))
+        shown += [_episode(redrawing, episode) for episode in of_env[:SHOWN]]
+    frames = {
+        name: f"data:image/png;base64,{base64.b64encode(png).decode()}"
+        for name, png in redrawing.frames.items()
+    }
+    return {"frames": frames, "prompts": redrawing.prompts, "episodes": shown}
 
 
-class _Drawn:
-    """Draws episodes anew; each picture and prompt is kept once."""
-
-    def __init__(self) -> None:
-        self.frames: dict[str, str] = {}
-        """hash → PNG as a data URI."""
-        self.prompts: dict[str, str] = {}
-        """hash → text."""
-        self._envs: dict[str, gymnasium.Env[Any, str]] = {}
-
-    def episode(self, episode: Episode) -> dict[str, Any]:
-        """Return an episode for the viewer."""
-        about = {
-            "env": episode.env_id,
-            "name": episode.instance,
-            "picture": episode.presentation,
-            "outcome": _outcome(episode),
-            "total": round(episode.total, 4),
-            "error": episode.error,
-        }
-        if not episode.final_frame:  # it failed before its first frame
-            return about | {"turns": [], "end": "", "redrawn": True}
-        row = Row(
-            episode.env_id, episode.kwargs, episode.instance, episode.presentation,
-            seed=episode.seed,
-        )  # fmt: skip
-        place = f"{row.env_id} {sorted(row.kwargs.items())}"
-        if place not in self._envs:
-            self._envs[place] = gymnasium.make(row.env_id, **row.kwargs)
-        recording = Recording(self._envs[place], row, episode.row, episode.repeat)
-        turns = []
-        for turn in episode.turns:
-            if recording.end:
-                break
-            vocabulary = getattr(recording.env.unwrapped, "vocabulary", ())
-            frame, prompt = self._keep(recording)
-            recording.play(turn.reply)
-            turns.append({"frame": frame, "prompt": prompt, **_turn(turn, vocabulary)})
-        again = [turn.frame for turn in recording.turns] == [turn.frame for turn in episode.turns]
-        return about | {"turns": turns, "end": self._keep(recording)[0], "redrawn": again}
-
-    def _keep(self, recording: Recording) -> tuple[str, str]:
-        """Keep what is shown now, and return the hashes of its picture and text."""
-        image, text = recording.observation["image"], recording.observation["text"]
-        frame, prompt = sha256(image.data), sha256(text.encode())
-        if frame not in self.frames:
-            png = io.BytesIO()
-            Image.fromarray(image).save(png, "PNG")
-            self.frames[frame] = (
-                f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
-            )
-        self.prompts[prompt] = text
-        return frame, prompt
-
-
-def _turn(turn: Turn, vocabulary: Sequence[str]) -> dict[str, Any]:
-    """Return a turn for the viewer; the reply in three parts, the action in the middle."""
-    text = turn.reply.text
-    start, end = parse(text, vocabulary).span or (len(text), len(text))
-    parts = [_shortened(text[:start]), text[start:end][:LONGEST], _shortened(text[end:])]
-    plain = to_json(turn)
-    wanted = ("status", "action", "illegal", "recovered", "reward", "expert", "regret", "cause")
-    return {
-        "reply": parts, "stop": turn.reply.stop_reason, **{name: plain[name] for name in wanted}
-    }  # fmt: skip
-
-
-def _shortened(text: str) -> str:
-    """Return a text, or its two ends and how much is left out."""
-    left_out = len(text) - LONGEST
-    if left_out <= 0:
-        return text
-    half = LONGEST // 2
-    return f"{text[:half]} … [{left_out} characters left out] … {text[-half:]}"
-
-
-def _outcome(episode: Episode) -> str:
-    return "errored" if episode.end == "errored" else "success" if episode.success else "failure"
+def _episode(redrawing: Redrawing, episode: Episode) -> dict[str, Any]:
+    """Return an episode for the viewer, and whether its pictures are those of the record."""
+    data = redrawing.episode(episode)
+    frames = [turn["frame"] for turn in data["turns"]]
+    again = not episode.final_frame or frames == [turn.frame for turn in episode.turns]
+    return data | {"redrawn": again}
 
 
 def _text(text: str) -> str:

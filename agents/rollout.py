@@ -21,7 +21,7 @@ from agents.retries import Asking, Patience
 from vlbench.episodes import SCHEMA, Episode, Reply, episode_key
 from vlbench.instances import Row
 from vlbench.prompting import Exchange
-from vlbench.recording import Recording
+from vlbench.recording import Environments, Recording
 from vlbench.runs import RunFolder
 
 MAX_ERROR = 500
@@ -185,7 +185,7 @@ class _Worker:
         self._player = player
         self._folder = folder
         self._history = history
-        self._envs: dict[str, gymnasium.Env[Any, str]] = {}
+        self._envs = Environments()
 
     async def work(self, jobs: Iterator[Job], finished: Callable[[Episode], None]) -> None:
         """Play jobs until none is left, or the run stops."""
@@ -200,12 +200,9 @@ class _Worker:
             env.close()
 
     async def _episode(self, job: Job) -> Episode:
-        place = f"{job.row.env_id} {sorted(job.row.kwargs.items())}"
         recording = None
         try:
-            if place not in self._envs:
-                self._envs[place] = gymnasium.make(job.row.env_id, **job.row.kwargs)
-            recording = Recording(self._envs[place], job.row, job.number, job.repeat)
+            recording = Recording(self._envs.of(job.row), job.row, job.number, job.repeat)
             await self._finish(recording, job)
         except Stopped:
             raise
@@ -214,7 +211,7 @@ class _Worker:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
                 raise  # it is the run that is cancelled, not something of the agent's
-            self._envs.pop(place, None)
+            self._envs.pop(job.row.env_key, None)
             return _errored(job, recording, _told(error))
         return recording.episode()
 

@@ -1,18 +1,12 @@
 """Episodes for the site's viewer: replayed once more, with their pictures as PNG files."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import gymnasium
-from PIL import Image
-
 from leaderboard.verify import Verified
-from vlbench.episodes import Episode, Turn
-from vlbench.instances import Row
-from vlbench.parsing import parse
-from vlbench.recording import Recording, sha256
+from vlbench.episodes import Episode
+from vlbench.redrawing import Redrawing, shortened
 
 SHARED = 6
 """Rows of each task and suite, from its beginning, that are drawn for every entry."""
@@ -22,9 +16,6 @@ FAILURES = 4
 
 MAX_BYTES = 5_000_000
 """Largest sum of an entry's pictures and episodes on the site."""
-
-LONGEST = 4000
-"""Characters that are shown of a reply before, and after, its action."""
 
 
 @dataclass(slots=True)
@@ -50,112 +41,31 @@ def chosen(episodes: Sequence[Episode]) -> list[Episode]:
     return picked
 
 
-class Drawing:
-    """Draws episodes; a picture that many of them show is kept once."""
+class Drawing(Redrawing):
+    """Draws entries; pictures are packed as tightly as PNG can, and have short names."""
 
     def __init__(self) -> None:
-        self.frames: dict[str, bytes] = {}
-        """Name → PNG."""
-        self._envs: dict[str, gymnasium.Env[Any, str]] = {}
+        super().__init__(compress_level=9, frame_digits=20, prompt_digits=16)
 
     def entry(self, entry: Verified) -> Drawn:
         """Draw an entry's chosen episodes, as many as there is room for."""
         drawn, size = Drawn(), 0
         for suite, episodes in entry.episodes.items():
             for episode in chosen(episodes):
-                frames: dict[str, None] = {}
-                data = {"suite": suite, **self._episode(episode, frames, drawn.prompts)}
-                new = [name for name in frames if name not in drawn.frames]
+                data = self.episode(episode) | {
+                    "suite": suite,
+                    "row": episode.row,
+                    "error": shortened(episode.error),
+                    "mistake": next((i for i, t in enumerate(episode.turns) if t.cause), None),
+                }
+                turns = data["turns"]
+                drawn.prompts |= {turn["prompt"]: self.prompts[turn["prompt"]] for turn in turns}
+                new = {*(turn["frame"] for turn in turns), data["end"]} - drawn.frames - {""}
                 size += sum(len(self.frames[name]) for name in new)
-                size += sum(len("".join(turn["reply"])) for turn in data["turns"])
+                size += sum(len("".join(turn["reply"])) for turn in turns)
                 if size > MAX_BYTES:
                     drawn.left_out += 1
                     continue
-                drawn.frames.update(new)
+                drawn.frames |= new
                 drawn.episodes.append(data)
         return drawn
-
-    def first_frame(self, row: Row) -> str:
-        """Draw the first picture of a row; return its name."""
-        return self._keep(Recording(self._env(row), row))
-
-    def first_prompt(self, row: Row) -> str:
-        """Return the first text of a row."""
-        return str(Recording(self._env(row), row).observation["text"])
-
-    def _env(self, row: Row) -> gymnasium.Env[Any, str]:
-        place = f"{row.env_id} {sorted(row.kwargs.items())}"
-        if place not in self._envs:
-            self._envs[place] = gymnasium.make(row.env_id, **row.kwargs)
-        return self._envs[place]
-
-    def _episode(
-        self, episode: Episode, frames: dict[str, None], prompts: dict[str, str]
-    ) -> dict[str, Any]:
-        mistakes = [number for number, turn in enumerate(episode.turns) if turn.cause]
-        about = {
-            "env": episode.env_id,
-            "row": episode.row,
-            "name": episode.instance,
-            "picture": episode.presentation,
-            "outcome": outcome(episode),
-            "total": round(episode.total, 4),
-            "error": _shortened(episode.error),
-            "mistake": mistakes[0] if mistakes else None,
-        }
-        if not episode.final_frame:  # it failed before its first frame
-            return about | {"turns": [], "end": ""}
-        row = Row(episode.env_id, episode.kwargs, episode.instance, episode.presentation)
-        recording = Recording(self._env(row), row, episode.row, episode.repeat)
-        turns = []
-        for turn in episode.turns:
-            vocabulary = getattr(recording.env.unwrapped, "vocabulary", ())
-            text = recording.observation["text"]
-            prompts[turn.prompt[:16]] = text
-            frame = self._keep(recording)
-            frames[frame] = None
-            turns.append({"frame": frame, "prompt": turn.prompt[:16], **_turn(turn, vocabulary)})
-            recording.play(turn.reply)
-        end = self._keep(recording)
-        frames[end] = None
-        return about | {"turns": turns, "end": end}
-
-    def _keep(self, recording: Recording) -> str:
-        image = recording.observation["image"]
-        name = sha256(image.data)[:20]
-        if name not in self.frames:
-            png = io.BytesIO()
-            Image.fromarray(image).save(png, "PNG", compress_level=9)
-            self.frames[name] = png.getvalue()
-        return name
-
-
-def outcome(episode: Episode) -> str:
-    """Return "success", "failure" or "errored"."""
-    return "errored" if episode.end == "errored" else "success" if episode.success else "failure"
-
-
-def _turn(turn: Turn, vocabulary: Sequence[str]) -> dict[str, Any]:
-    """Return a turn for the viewer; the reply in three parts, the action in the middle."""
-    text = turn.reply.text
-    start, end = parse(text, vocabulary).span or (len(text), len(text))
-    return {
-        "reply": [_shortened(text[:start]), text[start:end][:LONGEST], _shortened(text[end:])],
-        "stop": turn.reply.stop_reason,
-        "status": turn.status,
-        "action": turn.action,
-        "illegal": turn.illegal,
-        "recovered": turn.recovered,
-        "reward": turn.reward,
-        "expert": turn.expert,
-        "regret": turn.regret,
-        "cause": turn.cause,
-    }
-
-
-def _shortened(text: str) -> str:
-    left_out = len(text) - LONGEST
-    if left_out <= 0:
-        return text
-    half = LONGEST // 2
-    return f"{text[:half]} … [{left_out} characters left out] … {text[-half:]}"

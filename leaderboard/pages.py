@@ -48,8 +48,9 @@ def describe(env_id: str, draw: Drawing) -> Task:
     limits = {suite: bounds(env_id, suite) for suite in found}
     name = short_name(env_id)
     try:
-        prompt = draw.first_prompt(found["test"][0])
-        frames = {suite: draw.first_frame(rows[0]) for suite, rows in found.items()}
+        firsts = {suite: draw.first(rows[0]) for suite, rows in found.items()}
+        prompt = draw.prompts[firsts["test"][1]]
+        frames = {suite: frame for suite, (frame, _) in firsts.items()}
     except ImportError:
         prompt, frames = "", {}
     return Task(

@@ -48,6 +48,7 @@ class Verified:
     """Suite → its episodes, in the order of the frozen sets."""
     flags: tuple[str, ...]
     """What is odd without being wrong, one sentence each."""
+    mark: str = "replayed"
 
 
 def verify(path: Path) -> Verified:
@@ -242,7 +243,7 @@ def _replay(replayer: Replayer, file: str, place: str, episode: Episode) -> None
 def summary(verified: Verified) -> str:
     """Return what verifying an entry found, for a terminal."""
     manifest = verified.manifest
-    lines = [f"{verified.file}: replayed: {manifest.card.name}, {manifest.card.track}"]
+    lines = [f"{verified.file}: {verified.mark}: {manifest.card.name}, {manifest.card.track}"]
     for suite in manifest.suites:
         for card in suite.scorecards:
             normalized = "–" if card.normalized is None else f"{card.normalized:.3f}"

@@ -8,13 +8,21 @@ import pytest
 import vlbench
 from vlbench.episodes import Reply
 from vlbench.instances import Row, frozen_rows
-from vlbench.recording import Recording
+from vlbench.recording import Environments, Recording
 
 
 def test_a_row_that_is_drawn_differently_than_it_was_frozen_is_refused():
     row = dataclasses.replace(frozen_rows(vlbench.ENV_IDS[0], "test")[0], frame="0" * 64)
     with pytest.raises(ValueError, match="differently than it was frozen"):
         Recording(gymnasium.make(row.env_id, **row.kwargs), row)
+
+
+def test_rows_of_one_id_and_keyword_arguments_share_an_environment():
+    envs = Environments()
+    row = frozen_rows(vlbench.ENV_IDS[0], "test")[0]
+    other = dataclasses.replace(row, instance="number_line/2-5", frame="")
+    assert envs.of(row) is envs.of(other)
+    assert envs.of(row) is not envs.of(dataclasses.replace(row, kwargs={"prompt": "action_only"}))
 
 
 def test_causes_are_told_apart_by_the_replys_own_fields():

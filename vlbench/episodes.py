@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from vlbench.instances import Row
+
 SCHEMA = 1
 """Version of the record; a change in any field's meaning is a new number."""
 
@@ -108,6 +110,11 @@ class Episode:
     final_frame: str
     error: str = ""
     """What failed, for an errored episode."""
+
+    @property
+    def start(self) -> Row:
+        """From where it can be played again."""
+        return Row(self.env_id, self.kwargs, self.instance, self.presentation, seed=self.seed)
 
     @property
     def total(self) -> float:

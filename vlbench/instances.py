@@ -99,6 +99,11 @@ class Row:
     """sha256 of the first frame; "" where the row isn't frozen."""
     seed: int | None = None
 
+    @property
+    def env_key(self) -> str:
+        """Names the environment: rows of the same id and keyword arguments share it."""
+        return f"{self.env_id} {sorted(self.kwargs.items())}"
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:

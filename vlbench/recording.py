@@ -40,6 +40,21 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+class Environments(dict[str, gymnasium.Env[Any, str]]):
+    """`Row.env_key` → environment, made when it is first asked for."""
+
+    def of(self, row: Row) -> gymnasium.Env[Any, str]:
+        """Return the environment of a row.
+
+        Raises:
+            gymnasium.error.Error: Its id isn't registered.
+            TypeError, ValueError: It refuses its keyword arguments.
+        """
+        if row.env_key not in self:
+            self[row.env_key] = gymnasium.make(row.env_id, **row.kwargs)
+        return self[row.env_key]
+
+
 class Recording:
     """An episode being played: replies in, turns out.
 

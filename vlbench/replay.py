@@ -19,7 +19,7 @@ from vlbench.episodes import Episode
 from vlbench.foreign import foreign_code
 from vlbench.instances import SEEDS, Row, frozen_hash, run_kwargs, run_rows, suites
 from vlbench.parsing import RULES
-from vlbench.recording import Recording
+from vlbench.recording import Environments, Recording
 from vlbench.runs import HEADER, RunFolder, RunHeader
 
 
@@ -54,7 +54,7 @@ class Replayer:
     """Replays episodes, keeping one environment for each (id, keyword arguments)."""
 
     def __init__(self) -> None:
-        self._envs: dict[str, gymnasium.Env[Any, str]] = {}
+        self._envs = Environments()
 
     def replay(self, episode: Episode) -> Replay:
         """Play the texts of an episode again.
@@ -64,11 +64,8 @@ class Replayer:
         """
         if episode.end == "errored" and not (episode.turns or episode.final_frame):
             return Replay(episode, None)  # it failed before its first frame
-        row = Row(
-            episode.env_id, episode.kwargs, episode.instance, episode.presentation,
-            seed=episode.seed,
-        )  # fmt: skip
-        recording = Recording(self._env(row), row, episode.row, episode.repeat)
+        start = episode.start
+        recording = Recording(self._envs.of(start), start, episode.row, episode.repeat)
         for turn in episode.turns:
             if recording.end:
                 break
@@ -76,12 +73,6 @@ class Replayer:
         # An episode that came to its end didn't fail, whatever the record says.
         again = recording.episode("" if recording.end else episode.error)
         return Replay(again, _first_difference(episode, again))
-
-    def _env(self, row: Row) -> gymnasium.Env[Any, str]:
-        key = f"{row.env_id} {sorted(row.kwargs.items())}"
-        if key not in self._envs:
-            self._envs[key] = gymnasium.make(row.env_id, **row.kwargs)
-        return self._envs[key]
 
 
 def _first_difference(found: Episode, wanted: Episode) -> Divergence | None:

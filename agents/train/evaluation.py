@@ -176,7 +176,7 @@ def _play(
             game.gain += float(reward)
             if terminated or truncated:
                 ended.append(_Ended(game.number, game.row.instance, game.gain, info["success"]))
-                spare.setdefault(_place(game.row), []).append(game.env)
+                spare.setdefault(game.row.env_key, []).append(game.env)
             else:
                 still.append(game)
         playing = still
@@ -184,12 +184,8 @@ def _play(
     return _Played(monitor, ended)
 
 
-def _place(row: Row) -> str:
-    return f"{row.env_id} {sorted(row.kwargs.items())}"
-
-
 def _start(number: int, row: Row, spare: dict[str, list[gymnasium.Env[Any, str]]]) -> _Game:
-    free = spare.get(_place(row))
+    free = spare.get(row.env_key)
     env = free.pop() if free else make_env(row.env_id, row.kwargs)
     options = {"instance": row.instance, "presentation": row.presentation}
     return _Game(number, env, row, env.reset(options=options)[0])
