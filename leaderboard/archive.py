@@ -42,6 +42,7 @@ def write_archive(path: Path, parts: Mapping[str, bytes]) -> None:
     Raises:
         OSError: The file can't be written.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     raw = io.BytesIO()
     with gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
         for name, data in parts.items():

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 import vlbench
+from vlbench import freeze
 from vlbench.formula import hands
 from vlbench.instances import (
     SUITES,
@@ -126,3 +127,10 @@ def test_picks_are_even_and_independent_of_each_other():
     ]
     counts = Counter(picks)
     assert len(counts) == 16 and all(abs(count - 500) < 100 for count in counts.values())
+
+
+def test_freezing_what_is_no_task_is_one_line(capsys):
+    assert freeze.main(["NumberLin"]) == 2
+    assert capsys.readouterr().err.count('did you mean "NumberLine"?') == 1
+    with pytest.raises(SystemExit, match="0"):
+        freeze.main(["--help"])

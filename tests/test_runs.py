@@ -13,7 +13,7 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path, some_episodes):
             run.journal(episode.key, number, turn.reply)
         run.add(episode)
     run.close()
-    again = RunFolder.open(tmp_path / "run")
+    again = RunFolder.open(str(tmp_path / "run"))
     assert again.episodes() == some_episodes and again.header == header()
     journal = again.replies()
     assert all(journal[e.key] == [t.reply for t in e.turns] for e in some_episodes)

@@ -107,6 +107,13 @@ def test_pages_name_nothing_that_would_be_loaded_from_elsewhere(pages):
         assert "http" not in (pages / name).read_text("utf-8")
 
 
+def test_every_column_has_a_name_and_code_is_no_backtick(pages):
+    for path in pages.rglob("*.html"):
+        page = path.read_text("utf-8")
+        assert not re.findall(r"<button[^>]*>\s*</button>|<th[^>]*>\s*</th>", page), path
+        assert path.parent.name != "tasks" or "`" not in page, path
+
+
 def test_general_models_come_first_and_what_is_reported_comes_last(pages):
     page = (pages / "index.html").read_text("utf-8")
     order = [page.index(f'<h2 id="{key}"') for key in ("general", "specialists", "reference")]

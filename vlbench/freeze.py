@@ -18,9 +18,11 @@ import gymnasium
 import numpy as np
 
 import vlbench
+from vlbench.command_line import Parser, refuse
 from vlbench.env import VLEnv
 from vlbench.game import Game
 from vlbench.instances import MAX_PRESENTATION, SUITES, Bounds, group_of, hashed, task_folder
+from vlbench.naming import full_id
 
 RANDOM_EPISODES = 100_000
 """Random episodes behind a floor that isn't computed exactly."""
@@ -116,6 +118,20 @@ def _frame(env_id: str, start: Start) -> str:
     return env.frame_hash()
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Freeze tasks; exit 0 when done, 2 on a wrong call."""
+    parser = Parser(prog="python -m vlbench.freeze", description=__doc__)
+    parser.add_argument(
+        "tasks", nargs="*", metavar="TASK", help="ids or short names (default: all)"
+    )
+    try:
+        named = parser.parse_args(argv).tasks
+        for env_id in map(full_id, named or vlbench.ENV_IDS):
+            freeze(env_id)
+    except (ValueError, ImportError, OSError) as error:
+        return refuse("freeze", error)
+    return 0
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:] or vlbench.ENV_IDS:
-        freeze(name)
+    sys.exit(main())

@@ -1,5 +1,6 @@
 """Environments by the names that people type: "Points24", "points24", "vlbench/Points24-v0"."""
 
+import re
 from importlib import import_module
 
 import gymnasium
@@ -38,8 +39,8 @@ def full_id(name: str) -> str:
 
 
 def short_name(env_id: str) -> str:
-    """Return "Points24" of "vlbench/Points24-v0"."""
-    return env_id.rpartition("/")[2].rpartition("-v")[0]
+    """Return "Points24" of "vlbench/Points24-v0"; a version need not be there."""
+    return re.sub(r"-v\d+$", "", env_id.rpartition("/")[2])
 
 
 def _plain(name: str) -> str:

@@ -94,12 +94,13 @@ class RunFolder:
         return [line for lines in self._damaged.values() for line in lines]
 
     @classmethod
-    def open(cls, path: Path) -> "RunFolder":
+    def open(cls, path: str | Path) -> "RunFolder":
         """Open a run that exists.
 
         Raises:
             ValueError: There is no run, or its header can't be read.
         """
+        path = Path(path)
         try:
             header = from_json(RunHeader, json.loads((path / HEADER).read_text("utf-8")))
         except OSError as error:

@@ -155,6 +155,7 @@ def _another(expert: str, legal: Sequence[str], rng: np.random.Generator) -> str
 def write(path: Path, examples: Iterable[Example]) -> int:
     """Write a file of transcripts, whole or not at all; return its number of lines."""
     lines = 0
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("w", encoding="utf-8") as file:
         for example in examples:
