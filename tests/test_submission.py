@@ -26,7 +26,7 @@ def mixed(tmp_path_factory):
 
 
 def test_the_same_run_gives_the_same_bytes_in_any_process(mixed, tmp_path):
-    first = packed(mixed, tmp_path / "new" / "a.tar.gz").read_bytes()
+    first = packed(mixed, tmp_path / "a.tar.gz").read_bytes()
     card = [part for name, value in CARD.items() for part in (f"--{name}", value)]
     command = [sys.executable, "-m", "leaderboard.submission", "pack", str(mixed), *card]
     done = subprocess.run(
@@ -38,7 +38,7 @@ def test_the_same_run_gives_the_same_bytes_in_any_process(mixed, tmp_path):
 
 
 def test_an_archive_tells_nothing_of_the_machine_that_wrote_it(mixed, tmp_path):
-    path = packed(mixed, tmp_path / "new" / "a.tar.gz")
+    path = packed(mixed, tmp_path / "a.tar.gz")
     with tarfile.open(path) as tar:
         members = tar.getmembers()
     assert [m.name for m in members] == ["manifest.json", "ood.jsonl"]
@@ -50,7 +50,7 @@ def test_an_archive_tells_nothing_of_the_machine_that_wrote_it(mixed, tmp_path):
 
 
 def test_every_errored_and_retried_episode_is_listed(mixed, tmp_path):
-    manifest, parts = contents(packed(mixed, tmp_path / "new" / "a.tar.gz"))
+    manifest, parts = contents(packed(mixed, tmp_path / "a.tar.gz"))
     lost = manifest["suites"][0]["losses"]
     errors = [line for line in parts["ood.jsonl"] if line["end"] == "errored"]
     assert len(errors) == len(lost["errored"]) > 0
@@ -85,7 +85,7 @@ def test_rows_that_were_not_played_are_listed_and_told(tmp_path, capsys):
 
 
 def test_an_errored_episode_counts_as_failed(mixed, tmp_path):
-    manifest, parts = contents(packed(mixed, tmp_path / "new" / "a.tar.gz"))
+    manifest, parts = contents(packed(mixed, tmp_path / "a.tar.gz"))
     card = manifest["suites"][0]["scorecards"][0]
     won = sum(line["success"] and line["end"] != "errored" for line in parts["ood.jsonl"])
     assert card["success"] == won / len(parts["ood.jsonl"])
@@ -94,8 +94,8 @@ def test_an_errored_episode_counts_as_failed(mixed, tmp_path):
 def test_two_suites_of_one_agent_make_one_entry(tmp_path):
     for suite in ("test", "ood"):
         run(tmp_path / suite, "EZPoints", suite, agent=lambda observation: '{"action": "="}')
-    pack([tmp_path / "ood", tmp_path / "test"], CARD).write(tmp_path / "new" / "a.tar.gz")
-    assert [s.run.suite for s in verify(tmp_path / "new" / "a.tar.gz").manifest.suites] == ["test", "ood"]
+    pack([tmp_path / "ood", tmp_path / "test"], CARD).write(tmp_path / "a.tar.gz")
+    assert [s.run.suite for s in verify(tmp_path / "a.tar.gz").manifest.suites] == ["test", "ood"]
 
 
 def test_a_privileged_player_is_a_reference_and_no_model(tmp_path):
