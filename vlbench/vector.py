@@ -74,6 +74,9 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         copy: Hand out a copy of the slab, as Gymnasium does by default. With False the slab itself
             is handed out, read-only; the next step overwrites it.
         **kwargs: Arguments of the environments.
+
+    Raises:
+        ValueError: `num_envs` is less than 1, or an environment refuses an argument.
     """
 
     env_class: ClassVar[type[VLEnv[Any, Any]]]

@@ -182,7 +182,11 @@ def _band(axes: Any, at: Sequence[float], series: Sequence[Sequence[float]], tit
 
 
 def write_page(study: Study, lines: Sequence[Line], results: Path) -> Path:
-    """Write the page and the picture beside the results; return the page."""
+    """Write the page and the picture beside the results; return the page.
+
+    Raises:
+        ValueError: The page that is there lacks the marks around what is made.
+    """
     page, picture = results.with_suffix(".md"), results.with_suffix(".png")
     text = page.read_text("utf-8") if page.is_file() else f"# {results.stem}\n\n{BEGIN}{END}\n"
     before, begin, rest = text.partition(BEGIN)

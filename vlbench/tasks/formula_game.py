@@ -49,6 +49,9 @@ class FormulaGame:
         faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
         grammar: The tokens besides numbers and "=".
         max_turns: Turns of an episode.
+
+    Raises:
+        ValueError: `target` is no integer of at least 1, or `faces` neither 10 nor 11.
     """
 
     example: str

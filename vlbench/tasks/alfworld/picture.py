@@ -61,6 +61,9 @@ class AlfworldPicture:
         jitter: Largest shift of a part, in pixels.
         labels: "names" writes a thing's whole name at it; "numbers" only its number, so that the
             thing must be recognised.
+
+    Raises:
+        ValueError: An argument isn't known; names the nearest.
     """
 
     def __init__(self, theme: str = "classic", jitter: int = 0, labels: str = "names") -> None:

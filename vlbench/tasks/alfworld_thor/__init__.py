@@ -68,6 +68,7 @@ class ALFWorldThor(CommandEnv[ThorState, None]):
 
     Raises:
         ImportError: Packages are missing, or not of the version that is needed.
+        ValueError: An argument isn't known or out of its range.
         EngineError: Unity, an X server or the data is missing; or (in `reset` or `step`) the
             simulator died or hung.
     """

@@ -44,6 +44,9 @@ class BlackjackGame:
 
     Args:
         dealer_hits_soft_17: The dealer takes a card at a soft 17; by default it stands on all.
+
+    Raises:
+        ValueError: `dealer_hits_soft_17` is no bool.
     """
 
     name = "blackjack"

@@ -12,6 +12,9 @@ class EZPointsGame(FormulaGame):
     Args:
         target: What the formula must equal.
         faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
+
+    Raises:
+        ValueError: No hand reaches the target, or a rule isn't one; see `FormulaGame`.
     """
 
     example = "ez_points/2-10"

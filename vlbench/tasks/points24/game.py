@@ -35,6 +35,9 @@ class Points24Game(FormulaGame):
     Args:
         target: What the formula must equal.
         faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
+
+    Raises:
+        ValueError: Four cards can't reach the target, or a rule isn't one; see `FormulaGame`.
     """
 
     example = "points24/3-3-8-8"
@@ -51,7 +54,11 @@ class Points24Game(FormulaGame):
         return _reaches(hand, self.target)
 
     def deal(self, rng: np.random.Generator) -> str:
-        """Draw four ranks uniformly from 13 until they can reach the target."""
+        """Draw four ranks uniformly from 13 until they can reach the target.
+
+        Raises:
+            ValueError: None did in MOST_DRAWS deals.
+        """
         for _ in range(MOST_DRAWS):
             drawn = int(rng.integers(13**4))  # one number is drawn faster than four
             ranks = (drawn % 13 + 1, drawn // 13 % 13 + 1, drawn // 169 % 13 + 1, drawn // 2197 + 1)
