@@ -2,13 +2,12 @@
 
 import dataclasses
 import hashlib
-import inspect
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Generic, NamedTuple, TypedDict, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import gymnasium
 import numpy as np
@@ -17,6 +16,7 @@ from vlbench.game import Game
 from vlbench.instances import MAX_PRESENTATION, Presentation, hashed, split_of
 from vlbench.nearest import unknown
 from vlbench.observation import LastObservation, Observation
+from vlbench.options import accepted_options, reset_options
 from vlbench.parsing import Json, Parsed, parse
 from vlbench.picture import SIZE, Frame, Picture
 from vlbench.prompting import Prompt
@@ -37,13 +37,6 @@ LONGEST_REMEMBERED = 1000
 """Replies up to so many characters are read once: policies repeat themselves."""
 
 _read_again = lru_cache(maxsize=4096)(parse)
-
-
-class Options(TypedDict, total=False):
-    """Keyword arguments that every environment takes besides those of its task."""
-
-    split: str
-    render_mode: str | None
 
 
 class Outcome(NamedTuple):
@@ -158,7 +151,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
         """Do what `reset` does, without drawing; return the info."""
         super().reset(seed=seed)
-        instance, number = _checked(options) if options else (None, None)
+        instance, number = reset_options(options) if options else (None, None)
         if number is None and instance is not None and seed is None:
             number = hashed(f"{instance}|presentation") % MAX_PRESENTATION
         if instance is None:
@@ -351,25 +344,6 @@ def read_among(reply: str, actions: tuple[str, ...]) -> Parsed:
     return (_read_again if len(reply) <= LONGEST_REMEMBERED else parse)(reply, actions)
 
 
-def _checked(options: Mapping[str, Any]) -> tuple[str | None, int | None]:
-    """Return the instance and the presentation that reset options name."""
-    for name in options:
-        if name not in ("instance", "presentation"):
-            raise ValueError(unknown("reset option", name, ("instance", "presentation")))
-    instance, number = options.get("instance"), options.get("presentation")
-    if instance is not None and not isinstance(instance, str):
-        raise ValueError(f'instance must be a str like "points24/3-3-8-8", got {instance!r}')
-    if number is not None and (
-        isinstance(number, bool)
-        or not isinstance(number, (int, np.integer))
-        or not 0 <= number < MAX_PRESENTATION
-    ):
-        raise ValueError(
-            f"presentation must be an integer from 0 to {MAX_PRESENTATION - 1}, got {number!r}"
-        )
-    return instance, None if number is None else int(number)
-
-
 @lru_cache(maxsize=1024)
 def _listed(actions: tuple[str, ...]) -> str:
     return ", ".join(f'"{action}"' for action in actions)
@@ -381,14 +355,3 @@ def read_number(stated: Json) -> float | None:
         return None
     number = re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", str(stated).strip())
     return float(number[0]) if number else None
-
-
-def accepted_options(env_class: type) -> list[str]:
-    """Return the keyword arguments that an environment class takes."""
-    names: dict[str, None] = {}
-    for owner in env_class.__mro__:
-        if "__init__" in vars(owner) and issubclass(owner, gymnasium.Env):
-            for name, parameter in inspect.signature(owner.__init__).parameters.items():
-                if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                    names[name] = None
-    return list(names)

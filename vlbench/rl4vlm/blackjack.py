@@ -8,9 +8,9 @@ import numpy as np
 
 from vlbench.atlas import Sprite
 from vlbench.cards import RANKS, SUITS, rank_text
-from vlbench.env import Options
 from vlbench.game import Move, instance_body
 from vlbench.instances import Presentation, hashed
+from vlbench.options import Options
 from vlbench.picture import SIZE, Fact, Frame
 from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
 from vlbench.tasks.blackjack import odds

@@ -5,7 +5,7 @@ from typing import Unpack
 import numpy as np
 
 from vlbench.cards import RANKS, SUITS
-from vlbench.env import Options
+from vlbench.options import Options
 from vlbench.rl4vlm.formula_env import FormulaEnv
 from vlbench.rl4vlm.formula_game import FormulaGame
 from vlbench.tasks.ez_points.picture import CLASSIC

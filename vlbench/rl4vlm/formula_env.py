@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any, Unpack
 
-from vlbench.env import Claims, Options, Outcome
+from vlbench.env import Claims, Outcome
 from vlbench.formula import evaluate
+from vlbench.options import Options
 from vlbench.parsing import Json
 from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
 from vlbench.rl4vlm.formula_game import AFTER, END, SPACE, FormulaGame, FormulaState

@@ -5,7 +5,8 @@ from typing import Unpack
 
 import numpy as np
 
-from vlbench.env import Claims, Options
+from vlbench.env import Claims
+from vlbench.options import Options
 from vlbench.parsing import Json
 from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState

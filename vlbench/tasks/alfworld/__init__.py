@@ -10,8 +10,9 @@ from typing import Any, Unpack
 
 from gymnasium.utils.seeding import np_random
 
-from vlbench.env import Claims, Options
+from vlbench.env import Claims
 from vlbench.game import checked_int
+from vlbench.options import Options
 from vlbench.parsing import Json
 from vlbench.tasks.alfworld.command_env import CommandEnv
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState

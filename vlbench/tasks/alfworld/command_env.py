@@ -3,8 +3,9 @@
 import dataclasses
 from typing import TypeVar, Unpack
 
-from vlbench.env import Options, VLEnv, read_among
+from vlbench.env import VLEnv, read_among
 from vlbench.game import Game, checked_int
+from vlbench.options import Options
 from vlbench.parsing import Parsed
 from vlbench.picture import Picture
 from vlbench.prompting import Prompt

@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import ClassVar, NoReturn, Unpack
 
-from vlbench.env import Options
+from vlbench.options import Options
 from vlbench.tasks.alfworld.command_env import CommandEnv
 from vlbench.tasks.alfworld_thor.game import ThorGame, ThorPicture, ThorState
 from vlbench.tasks.alfworld_thor.requirements import Requirement, build, check, needs

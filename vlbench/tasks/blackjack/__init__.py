@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Unpack
 
 from vlbench.cards import read_rank
-from vlbench.env import Claims, Options, VLEnv, read_number
+from vlbench.env import Claims, VLEnv, read_number
+from vlbench.options import Options
 from vlbench.parsing import Json
 from vlbench.prompting import Prompt
 from vlbench.tasks.blackjack.game import BlackjackGame, BlackjackState

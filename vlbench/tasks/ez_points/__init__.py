@@ -2,7 +2,7 @@
 
 from typing import Unpack
 
-from vlbench.env import Options
+from vlbench.options import Options
 from vlbench.prompting import Prompt
 from vlbench.tasks.ez_points.game import EZPointsGame
 from vlbench.tasks.ez_points.picture import EZPointsPicture

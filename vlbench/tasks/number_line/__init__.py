@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Unpack
 
-from vlbench.env import Claims, Options, VLEnv, read_number
+from vlbench.env import Claims, VLEnv, read_number
+from vlbench.options import Options
 from vlbench.parsing import Json
 from vlbench.prompting import Prompt
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState

@@ -2,7 +2,7 @@
 
 from typing import Unpack
 
-from vlbench.env import Options
+from vlbench.options import Options
 from vlbench.prompting import Prompt
 from vlbench.tasks.formula_env import FormulaEnv
 from vlbench.tasks.formula_picture import FormulaLook
