@@ -11,7 +11,7 @@ from fault_server import FaultServer
 from agents import doctor
 from agents.evaluate import evaluate
 from agents.gemini import MODEL, Gemini
-from agents.openai_chat import png
+from agents.provider import png
 from agents.registry import load_agent
 from agents.retries import Patience
 from vlbench.prompting import Exchange

@@ -7,7 +7,8 @@ import pytest
 from fault_server import FaultServer
 
 from agents.evaluate import evaluate
-from agents.openai_chat import GPT4V, OpenAIChat, png
+from agents.openai_chat import GPT4V, OpenAIChat
+from agents.provider import png
 from agents.registry import load_agent
 from agents.retries import refused
 from vlbench.prompting import Exchange
