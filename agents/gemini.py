@@ -133,7 +133,7 @@ class Gemini(ProviderAgent):
         candidate = (answer.get("candidates") or [{}])[0]
         if not candidate and not blocked:
             told = f"{self._place}: status 200, but no candidate in the answer"
-            raise ProviderError(told, transient=True)
+            raise ProviderError(told, status=200, transient=True)
         finish = candidate.get("finish_reason")
         parts = (candidate.get("content") or {}).get("parts") or ()
         thought = usage.get("thoughts_token_count") or 0  # paid for like what is written

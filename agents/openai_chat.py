@@ -184,7 +184,7 @@ class OpenAIChat(ProviderAgent):
         if not choices or message is None:
             kind = "no choice" if hasattr(answer, "choices") else "no chat completion"
             told = f"{self._place}: status 200, but {kind} in the answer"
-            raise ProviderError(told, transient=True)
+            raise ProviderError(told, status=200, transient=True)
         usage = getattr(answer, "usage", None)
         finish = choices[0].finish_reason
         declined = finish == "content_filter" or bool(getattr(message, "refusal", None))

@@ -14,7 +14,6 @@ from PIL import Image
 
 from agents.base import Observation, ProviderError
 from agents.redaction import SHORTEST_SECRET, redacted, without_credentials
-from agents.retries import is_transient
 from vlbench.episodes import Reply
 from vlbench.prompting import messages
 
@@ -88,7 +87,8 @@ class ProviderAgent(ABC):
         key = self._key if len(self._key) >= SHORTEST_SECRET else ""
         return ProviderError(
             redacted(told, key, self._basic)[:400],  # providers put keys into their messages
-            transient=(not status or is_transient(status)) and not stops,
+            status=status or None,
+            transient=(not status or status in (408, 409, 425, 429) or status >= 500) and not stops,
             retry_after=retry_after(headers),
             stops=status in (401, 402, 404) or stops,
         )
