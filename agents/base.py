@@ -60,6 +60,7 @@ class ProviderError(Exception):
 
     Args:
         message: What was asked of whom, and what came.
+        status: The answer's HTTP status, if there was an answer.
         transient: Whether the same request may succeed later.
         retry_after: Seconds that the provider asks to wait, if it says so.
         stops: Whether every other request would fail too (a wrong key, an unknown model, an empty
@@ -70,11 +71,13 @@ class ProviderError(Exception):
         self,
         message: str,
         *,
+        status: int | None = None,
         transient: bool = False,
         retry_after: float | None = None,
         stops: bool = False,
     ) -> None:
         super().__init__(message)
+        self.status = status
         self.transient = transient
         self.retry_after = retry_after
         self.stops = stops

@@ -186,17 +186,15 @@ async def _reply(agent: Agent) -> tuple[bool, str]:
 
 
 def _trouble(error: ProviderError) -> tuple[str, bool, str]:
-    told = str(error)
-    status = next((s for s in ("401", "403", "404", "400", "429") if f"status {s}" in told), "")
     check, advice = {
-        "401": ("key", "the provider refuses the key; set the right one"),
-        "403": ("key", "the key may not use this model; ask for access"),
-        "404": ("model", "no such model or path there; check --model, and that --base-url ends as "
-                         "the server's documentation says (/v1)"),
-        "400": ("model", "the server refuses the request; check --model and the settings"),
-        "429": ("endpoint", "the quota is used up; wait, or use --rpm"),
-    }.get(status, ("endpoint", "is the server up, and its URL right?"))  # fmt: skip
-    return check, False, f"{told}; {advice}"
+        401: ("key", "the provider refuses the key; set the right one"),
+        403: ("key", "the key may not use this model; ask for access"),
+        404: ("model", "no such model or path there; check --model, and that --base-url ends as "
+                       "the server's documentation says (/v1)"),
+        400: ("model", "the server refuses the request; check --model and the settings"),
+        429: ("endpoint", "the quota is used up; wait, or use --rpm"),
+    }.get(error.status or 0, ("endpoint", "is the server up, and its URL right?"))  # fmt: skip
+    return check, False, f"{error}; {advice}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

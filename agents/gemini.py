@@ -3,22 +3,16 @@
 Pictures go as PNG. Retries are the harness's (`agents.retries`); both SDKs are told to make none.
 """
 
-import base64
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import gymnasium
-
-from agents.base import Observation, ProviderError
+from agents.base import ProviderError
 from agents.budget import Price
 from agents.gemini_sdks import TRANSPORTS
-from agents.openai_chat import NO_REPLY, png, retry_after
-from agents.redaction import redacted, without_credentials
-from agents.retries import is_transient, refused
+from agents.provider import NO_REPLY, ProviderAgent, png
+from agents.retries import refused
 from vlbench.episodes import Reply
 from vlbench.nearest import unknown
-from vlbench.prompting import messages
 
 MODEL = "gemini-3.8-flash"
 """What `gemini` plays with: Google gives its models no dates."""
@@ -34,7 +28,7 @@ BLOCKED = {
 """Reasons of an end that are the provider's, not the model's."""
 
 
-class Gemini:
+class Gemini(ProviderAgent):
     """A Gemini model.
 
     Args:
@@ -53,9 +47,6 @@ class Gemini:
         ValueError: A setting is wrong, neither key nor server is given, or the SDK is missing.
     """
 
-    privileged = False
-    remote = True
-
     def __init__(
         self,
         model: str = MODEL,
@@ -70,22 +61,12 @@ class Gemini:
     ) -> None:
         if sdk not in TRANSPORTS:
             raise ValueError(unknown("sdk", sdk, TRANSPORTS))
-        url = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL", "")
-        names = (api_key_env,) if api_key_env else KEYS
-        self._key = next(filter(None, (os.environ.get(name, "") for name in names)), "")
-        if not self._key and not url:
-            raise ValueError(
-                f"no key: set {' or '.join(names)}, or name a gateway with --base-url (or "
-                "GOOGLE_GEMINI_BASE_URL), as in --base-url http://127.0.0.1:4000"
-            )
-        self._url, userinfo = without_credentials(url) if url else ("", "")
-        self._basic = base64.b64encode(userinfo.encode()).decode()
-        self._place = self._url or "Google"
+        keys = (api_key_env,) if api_key_env else KEYS
+        own = ("a gateway", "http://127.0.0.1:4000")
+        super().__init__("Google", base_url, "GOOGLE_GEMINI_BASE_URL", keys, own)
         self.name = "gemini" if model == MODEL else f"gemini:{model}"
         self.note = f"{self.name} is {model}, through {sdk}; not verified offline"
         self.model = model
-        self.has_key = bool(self._key)
-        self.paid = not self._url
         self.list_price = LIST_PRICES.get(model) if self.paid else None
         self.settings: dict[str, Any] = {
             "model": model,
@@ -109,25 +90,10 @@ class Gemini:
         transport = TRANSPORTS[sdk]
         self.dropped = [name for name in transport.lacks if self._options.pop(name, None)
                         is not None]  # fmt: skip
-        headers = {"Authorization": f"Basic {self._basic}"} if self._basic else {}
-        self._transport = transport(model, self._key or "none", self._url, headers)
-
-    async def act(
-        self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
-    ) -> Reply:
-        """Ask once.
-
-        Raises:
-            ProviderError: There was no reply.
-        """
-        return await self.complete(messages(observation))
+        self._transport = transport(model, self._key or "none", self._url, self._headers)
 
     async def complete(self, chat: Sequence[Mapping[str, Any]]) -> Reply:
-        """Answer chat messages, as `vlbench.prompting.messages` makes them.
-
-        Raises:
-            ProviderError: There was no reply.
-        """
+        """Answer chat messages."""
         contents = [_content(message) for message in chat]
         while True:
             options = dict(self._options)
@@ -156,17 +122,10 @@ class Gemini:
     def _failure(self, error: Exception) -> ProviderError:
         """Sort an error of an SDK."""
         status = _status(error)
-        told = f"status {status}: {getattr(error, 'message', None) or error}"
-        if not status:
-            told = f"{type(error).__name__}: {error}"
-        told = redacted(told, self._key if len(self._key) > 7 else "", self._basic)
-        headers = getattr(getattr(error, "response", None), "headers", None)
-        return ProviderError(
-            f"{self._place}: {told}"[:400],
-            transient=not status or is_transient(status),
-            retry_after=retry_after(headers) if headers else None,
-            stops=status in (401, 402, 404) or "API key not valid" in told,
-        )
+        said = getattr(error, "message", None) or error
+        told = str(said) if status else f"{type(error).__name__}: {error}"
+        headers = getattr(getattr(error, "response", None), "headers", None) or {}
+        return self._failed(told, status, headers, stops="API key not valid" in told)
 
     def _reply(self, answer: Mapping[str, Any]) -> Reply:
         usage = answer.get("usage_metadata") or {}
@@ -174,7 +133,7 @@ class Gemini:
         candidate = (answer.get("candidates") or [{}])[0]
         if not candidate and not blocked:
             told = f"{self._place}: status 200, but no candidate in the answer"
-            raise ProviderError(told, transient=True)
+            raise ProviderError(told, status=200, transient=True)
         finish = candidate.get("finish_reason")
         parts = (candidate.get("content") or {}).get("parts") or ()
         thought = usage.get("thoughts_token_count") or 0  # paid for like what is written

@@ -6,25 +6,17 @@ Pictures go as PNG data URIs. Retries are the harness's (`agents.retries`); the 
 
 import asyncio
 import base64
-import io
-import os
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib import import_module
 from typing import Any
 
-import gymnasium
-from PIL import Image
-
-from agents.base import Observation, ProviderError
+from agents.base import ProviderError
 from agents.budget import Price
-from agents.redaction import redacted, without_credentials
-from agents.retries import is_transient, refused
+from agents.provider import NO_REPLY, ProviderAgent, png
+from agents.retries import refused
 from vlbench.episodes import Reply
 from vlbench.nearest import unknown
-from vlbench.prompting import messages
 
 GPT4V = "gpt-4o-2024-11-20"
 """What the alias `gpt4v` stands for. GPT-4V's own ids were switched off; of the dated ids that the
@@ -33,15 +25,12 @@ SDK lists as living this is the nearest (announced to end on 2027-01-14)."""
 LIST_PRICES = {GPT4V: Price(2.50, 10.00)}
 """Of OpenAI, as of November 2026."""
 
-NO_REPLY = "(no reply)"
-"""Stands for an empty past reply: servers refuse messages without text."""
-
 DETAILS = ("auto", "low", "high")
 
 _THINKS = re.compile(r"(o\d|gpt-[5-9])(?!\d)")
 
 
-class OpenAIChat:
+class OpenAIChat(ProviderAgent):
     """A model behind chat completions.
 
     Args:
@@ -60,9 +49,6 @@ class OpenAIChat:
         ValueError: A setting is wrong, neither key nor server is given, or the SDK is missing.
     """
 
-    privileged = False
-    remote = True
-
     def __init__(
         self,
         model: str = "gpt4v",
@@ -77,16 +63,8 @@ class OpenAIChat:
     ) -> None:
         if detail is not None and detail not in DETAILS:
             raise ValueError(unknown("detail", detail, DETAILS))
-        url = base_url or os.environ.get("OPENAI_BASE_URL", "")
-        self._key = os.environ.get(api_key_env, "")
-        if not self._key and not url:
-            raise ValueError(
-                f"no key: set {api_key_env}, or name a server of your own with --base-url (or "
-                "OPENAI_BASE_URL), as in --base-url http://127.0.0.1:8000/v1"
-            )
-        self._url, userinfo = without_credentials(url) if url else ("", "")
-        self._basic = base64.b64encode(userinfo.encode()).decode()
-        self._place = self._url or "OpenAI"
+        own = ("a server of your own", "http://127.0.0.1:8000/v1")
+        super().__init__("OpenAI", base_url, "OPENAI_BASE_URL", (api_key_env,), own)
         self._sdk = _sdk()
         self.note = ""
         self.name = f"openai:{model}"
@@ -96,8 +74,6 @@ class OpenAIChat:
         self.model = model
         thinks = bool(_THINKS.match(model.rpartition("/")[2]))
         max_tokens = max_tokens or (8192 if thinks else 1024)
-        self.has_key = bool(self._key)
-        self.paid = not self._url
         self.list_price = LIST_PRICES.get(model) if self.paid else None
         self.settings: dict[str, Any] = {
             "model": model,
@@ -110,7 +86,6 @@ class OpenAIChat:
             "reasoning_effort": reasoning_effort,
             "json_mode": json_mode,
         }
-        self.dropped: list[str] = []
         self._detail = detail
         limit = "max_completion_tokens" if thinks or not self._url else "max_tokens"
         wanted = {
@@ -124,22 +99,8 @@ class OpenAIChat:
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def act(
-        self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
-    ) -> Reply:
-        """Ask once.
-
-        Raises:
-            ProviderError: There was no reply.
-        """
-        return await self.complete(messages(observation))
-
     async def complete(self, chat: Sequence[Mapping[str, Any]]) -> Reply:
-        """Answer chat messages, as `vlbench.prompting.messages` makes them.
-
-        Raises:
-            ProviderError: There was no reply.
-        """
+        """Answer chat messages."""
         sent = [self._message(message) for message in chat]
         while True:
             options = dict(self._options)
@@ -147,14 +108,9 @@ class OpenAIChat:
                 answer = await self._connected().chat.completions.create(
                     model=self.model, messages=sent, **options
                 )
-            except self._sdk.APIStatusError as error:
+            except (self._sdk.APIError, ValueError) as error:  # the latter: a body that is no JSON
                 if not self._without_refused(error, options):
                     raise self._failure(error) from error
-            except (
-                self._sdk.APIError,
-                ValueError,
-            ) as error:  # a body that is no JSON is the latter
-                raise self._failure(error) from error
             else:
                 return self._reply(answer)
 
@@ -169,12 +125,11 @@ class OpenAIChat:
         """Return the client; its connections belong to one event loop."""
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            headers = {"Authorization": f"Basic {self._basic}"} if self._basic else {}
             self._loop = loop
             self._client = self._sdk.AsyncOpenAI(
                 api_key=self._key or "none",
                 base_url=self._url or "https://api.openai.com/v1",
-                default_headers=headers,
+                default_headers=self._headers,
                 max_retries=0,
                 timeout=None,  # the harness's
             )
@@ -200,7 +155,7 @@ class OpenAIChat:
         Returns:
             Whether there was one, so that the request can be sent again.
         """
-        if error.status_code not in (400, 422):
+        if getattr(error, "status_code", 0) not in (400, 422):
             return False
         told = f"{error.message} {error.body}"
         named = refused(f"{told} {error.param or ''}", sent)
@@ -219,19 +174,9 @@ class OpenAIChat:
         status = getattr(error, "status_code", 0)
         if status < 400:
             cause = error.__cause__ or error
-            told = f"{self._place}: {type(cause).__name__}: {str(cause) or error}"
-            return ProviderError(self._told(told), transient=True)
+            return self._failed(f"{type(cause).__name__}: {str(cause) or error}")
         broke = error.code == "insufficient_quota"
-        return ProviderError(
-            self._told(f"{self._place}: status {status}: {error.message}"),
-            transient=is_transient(status) and not broke,
-            retry_after=retry_after(error.response.headers),
-            stops=status in (401, 402, 404) or broke,
-        )
-
-    def _told(self, message: str) -> str:
-        """Return an error's message as it may be shown: providers put keys into theirs."""
-        return redacted(message, self._key if len(self._key) > 7 else "", self._basic)[:400]
+        return self._failed(error.message, status, error.response.headers, broke)
 
     def _reply(self, answer: Any) -> Reply:
         choices = getattr(answer, "choices", None)
@@ -239,7 +184,7 @@ class OpenAIChat:
         if not choices or message is None:
             kind = "no choice" if hasattr(answer, "choices") else "no chat completion"
             told = f"{self._place}: status 200, but {kind} in the answer"
-            raise ProviderError(told, transient=True)
+            raise ProviderError(told, status=200, transient=True)
         usage = getattr(answer, "usage", None)
         finish = choices[0].finish_reason
         declined = finish == "content_filter" or bool(getattr(message, "refusal", None))
@@ -250,27 +195,6 @@ class OpenAIChat:
             completion_tokens=getattr(usage, "completion_tokens", None),
             provider_id=str(getattr(answer, "id", None) or ""),
         )
-
-
-def png(image: Any) -> bytes:
-    """Return a picture ((height, width, 3) uint8) as PNG."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG", compress_level=1)  # half the time, a sixth larger
-    return file.getvalue()
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a provider asks to wait, if it asks so."""
-    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        try:
-            return float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-    try:
-        date = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return (date - datetime.now(UTC)).total_seconds() if date.tzinfo else None
 
 
 def _sdk() -> Any:

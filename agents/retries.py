@@ -80,12 +80,12 @@ class Asking:
                 reply = await self._within_timeout(call)
             except ProviderError as error:
                 wait = _wait(error, retries)
-                if not error.transient or retries >= self._patience.retries:
+                over = not error.transient or retries >= self._patience.retries
+                if over or wait > LONGEST_RETRY_AFTER:
+                    why = f"try {retries + 1}" if over else f"asked to wait {wait:.0f} s"
                     raise ProviderError(
-                        f"{error} (try {retries + 1})", stops=error.stops
+                        f"{error} ({why})", status=error.status, stops=error.stops
                     ) from error
-                if wait > LONGEST_RETRY_AFTER:
-                    raise ProviderError(f"{error} (asked to wait {wait:.0f} s)") from error
                 retries += 1
                 await asyncio.sleep(wait)
                 await self._turn()
@@ -120,11 +120,6 @@ def _wait(error: ProviderError, retries: int) -> float:
     longest: float = min(FIRST_WAIT * 2**retries, LONGEST_WAIT)
     # Calls that failed together part; nothing of a run may depend on these draws.
     return longest * random.SystemRandom().uniform(0.5, 1.0)
-
-
-def is_transient(status: int) -> bool:
-    """Return whether the same request may succeed later, by the answer's HTTP status."""
-    return status in (408, 409, 425, 429) or status >= 500
 
 
 def refused(message: str, sent: Iterable[str]) -> list[str]:

@@ -34,3 +34,17 @@ def call(folder, *arguments, path=()):
     process = start(folder, *arguments, path=path)
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
+
+
+def printed_by_two_processes(program: str) -> set[str]:
+    """Return all that a program prints in processes that hash differently."""
+    return {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "12"
+    }

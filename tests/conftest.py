@@ -54,3 +54,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def some_episodes():
     """Three episodes of each card task."""
     return some_of_each()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A folder with an untrained tiny LLaVA."""
+    from small_checkpoint import small_checkpoint  # needs an extra
+
+    return small_checkpoint(tmp_path_factory.mktemp("tiny"))

@@ -141,5 +141,6 @@ def test_whatever_an_agents_file_raises_is_one_line_with_its_place(code, message
 
 
 def test_a_provider_error_tells_whether_to_try_again():
-    error = ProviderError("429 from the provider", transient=True, retry_after=2.0)
-    assert error.transient and error.retry_after == 2.0 and not ProviderError("401").transient
+    error = ProviderError("from the provider", status=429, transient=True, retry_after=2.0)
+    assert (error.status, error.transient, error.retry_after) == (429, True, 2.0)
+    assert not ProviderError("401").transient

@@ -52,7 +52,7 @@ def asked(*tries, patience=None, monkeypatch=None):
 
 
 def fault(retry_after=None):
-    return ProviderError("busy", transient=True, retry_after=retry_after)
+    return ProviderError("busy", status=429, transient=True, retry_after=retry_after)
 
 
 def test_transient_faults_are_tried_again_with_growing_waits(monkeypatch):
@@ -75,8 +75,9 @@ def test_a_provider_that_names_a_wait_gets_it(monkeypatch):
     ],
 )
 def test_trying_ends(tries, message, monkeypatch):
-    with pytest.raises(ProviderError, match=message):
+    with pytest.raises(ProviderError, match=message) as raised:
         asked(*tries, patience=Patience(retries=2), monkeypatch=monkeypatch)
+    assert raised.value.status == tries[0].status
 
 
 def test_a_call_that_takes_too_long_is_tried_again():

@@ -1,17 +1,14 @@
 """`gemini` over both SDKs, against a server that tells what it was sent."""
 
-import asyncio
-import hashlib
 import sys
 
-import gymnasium
 import pytest
+from asking import ask, picture, shown
 from fault_server import FaultServer
 
 from agents import doctor
 from agents.evaluate import evaluate
 from agents.gemini import MODEL, Gemini
-from agents.openai_chat import png
 from agents.registry import load_agent
 from agents.retries import Patience
 from vlbench.prompting import Exchange
@@ -24,24 +21,6 @@ SDKS = ("google-genai", "google-generativeai")
 def sdk(request):
     pytest.importorskip("google.genai")
     return request.param
-
-
-def shown(seed=0):
-    observation, _ = gymnasium.make("vlbench/Points24-v0").reset(seed=seed)
-    return observation
-
-
-def ask(agent, *observations):
-    async def run():
-        replies = [await agent.act(observation) for observation in observations]
-        await agent.close()
-        return replies
-
-    return asyncio.run(run())
-
-
-def picture(observation):
-    return hashlib.sha256(png(observation["image"])).hexdigest()
 
 
 def test_the_picture_and_the_prompt_arrive_and_the_reply_tells_what_it_cost(sdk):

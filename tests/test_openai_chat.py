@@ -1,13 +1,12 @@
 """`openai_chat` against a server that tells what it was sent; the picture is among it."""
 
-import hashlib
-
-import gymnasium
 import pytest
+from asking import ask, picture, shown
 from fault_server import FaultServer
 
 from agents.evaluate import evaluate
-from agents.openai_chat import GPT4V, OpenAIChat, png
+from agents.openai_chat import GPT4V, OpenAIChat
+from agents.provider import png
 from agents.registry import load_agent
 from agents.retries import refused
 from vlbench.prompting import Exchange
@@ -18,27 +17,6 @@ SETTINGS = {
     "temperature": 0.5, "max_tokens": 77, "detail": "low", "seed": 3, "reasoning_effort": "low",
     "json_mode": True,
 }  # fmt: skip
-
-
-def shown(seed=0, env_id="vlbench/Points24-v0"):
-    observation, _ = gymnasium.make(env_id).reset(seed=seed)
-    return observation
-
-
-def ask(agent, *observations):
-    """Ask in one event loop, as a run does."""
-    import asyncio
-
-    async def run():
-        replies = [await agent.act(observation) for observation in observations]
-        await agent.close()
-        return replies
-
-    return asyncio.run(run())
-
-
-def picture(observation):
-    return hashlib.sha256(png(observation["image"])).hexdigest()
 
 
 def test_the_picture_and_the_prompt_arrive_and_the_reply_tells_what_it_cost():

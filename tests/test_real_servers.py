@@ -4,11 +4,10 @@ openai → transformers serve → a tiny LLaVA; google-genai and google-generati
 the same server.
 """
 
-import asyncio
-
 import gymnasium
 import numpy as np
 import pytest
+from asking import ask
 from model_servers import litellm_proxy, transformers_serve
 
 import vlbench
@@ -47,15 +46,6 @@ def clients(served, proxy):
     ]
 
 
-def replies(agent, observations):
-    async def run():
-        given = [await agent.act(observation) for observation in observations]
-        await agent.close()
-        return given
-
-    return asyncio.run(run())
-
-
 def test_the_same_picture_gets_the_same_reply_over_all_clients_and_another_picture_another(
     served, proxy, monkeypatch
 ):
@@ -66,7 +56,7 @@ def test_the_same_picture_gets_the_same_reply_over_all_clients_and_another_pictu
     shown = [{"image": image, "text": text} for image in colours] + [hand]
     red, blue, cards = ([], [], [])
     for make in clients(served, proxy):
-        given = replies(make(), [*shown, shown[0]])
+        given = ask(make(), *shown, shown[0])
         assert given[0].text == given[3].text, "greedy replies differ"
         assert given[0].text != given[1].text, "the picture didn't arrive"
         for kept, reply in zip((red, blue, cards), given, strict=False):

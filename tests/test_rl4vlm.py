@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from restated import ACTIONS
+from rl4vlm_games import make, play
 
 import vlbench
 from agents.evaluate import evaluate
@@ -21,22 +22,6 @@ from vlbench.replay import Replayer, divergences
 from vlbench.rl4vlm.reading import read_action
 
 every_task = pytest.mark.parametrize("task", ACTIONS)
-
-
-def make(task, **kwargs):
-    return gymnasium.make(f"rl4vlm/{task}-v0", **kwargs)
-
-
-def play(env, instance, actions):
-    """Return the rewards, the end and the last info of a game that starts at an instance."""
-    env.reset(seed=0, options={"instance": instance})
-    rewards, over = [], ""
-    for action in actions:
-        assert not over, f"over before {action}"
-        _, reward, terminated, truncated, info = env.step(vlbench.reply(action))
-        rewards.append(reward)
-        over = "terminated" if terminated else "truncated" if truncated else ""
-    return rewards, over, info
 
 
 # Reading

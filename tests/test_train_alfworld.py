@@ -14,10 +14,11 @@ pytest.importorskip("transformers")
 
 from ids import ALFWORLD  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
+from small_checkpoint import small_checkpoint  # noqa: E402
 
 import vlbench  # noqa: E402
 from agents import evaluate  # noqa: E402
-from agents.train import ppo, sft, sft_data, tiny  # noqa: E402
+from agents.train import ppo, sft, sft_data  # noqa: E402
 from agents.train.alfworld_thoughts import household  # noqa: E402
 from agents.train.drawing import Generation  # noqa: E402
 from agents.train.environments import Journal, make_env, make_envs  # noqa: E402
@@ -32,14 +33,11 @@ from vlbench.tasks.alfworld.heuristic import Person  # noqa: E402
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 GROUP = "pick_and_place_simple"
-SMALL = {"width": 32, "vision_layers": 1, "text_layers": 1, "heads": 2, "image_size": 48}
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    tiny.build(tiny.Config(out=folder, env="ALFWorld", **SMALL))
-    return folder
+    return small_checkpoint(tmp_path_factory.mktemp("tiny"), env="ALFWorld")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,9 @@ pytest.importorskip("transformers")
 
 from pathlib import Path  # noqa: E402
 
-from agents.train import sft, sft_data, tiny  # noqa: E402
+from small_checkpoint import small_checkpoint  # noqa: E402
+
+from agents.train import sft, sft_data  # noqa: E402
 from agents.train.drawing import Sampling  # noqa: E402
 from agents.train.examples import Examples  # noqa: E402
 from agents.train.loading import load  # noqa: E402
@@ -51,8 +53,7 @@ def test_thoughts_weigh_at_most_what_the_rest_does(tmp_path, capsys, weight):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_tokens_of_thoughts_weigh_less_than_what_is_seen_and_the_action(tmp_path):
-    small = {"width": 32, "vision_layers": 1, "text_layers": 1, "heads": 2, "image_size": 48}
-    tiny.build(tiny.Config(out=tmp_path, env="EZPoints", **small))
+    small_checkpoint(tmp_path, env="EZPoints")
     loaded = load(str(tmp_path), device=torch.device("cpu"))
     policy = Policy(loaded.model, loaded.processor, Sampling())
     told = list(sft_data.transcripts(sft_data.Config(Path(), "EZPoints", episodes=1)))[:2]

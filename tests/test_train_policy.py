@@ -13,6 +13,7 @@ pytest.importorskip("transformers")
 
 from PIL import Image  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
+from small_checkpoint import small_checkpoint  # noqa: E402
 from transformers import BertConfig, BertModel  # noqa: E402
 
 import vlbench  # noqa: E402
@@ -26,15 +27,6 @@ from vlbench.prompting import Exchange, messages  # noqa: E402
 from vlbench.scoring import CARD_TASKS  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
-
-SMALL = {"width": 32, "vision_layers": 1, "text_layers": 1, "heads": 2, "image_size": 48}
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    tiny.build(tiny.Config(out=folder, **SMALL))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +216,7 @@ def of_another_kind(checkpoint, folder):
 
 def adapter_of_another_base(checkpoint, folder):
     wider = folder.with_name("wider")
-    tiny.build(tiny.Config(out=wider, **{**SMALL, "width": 48}))
+    small_checkpoint(wider, width=48)
     add_lora(load(str(wider)).model, rank=4, alpha=8, dropout=0.0, vision="none").save_pretrained(
         folder
     )

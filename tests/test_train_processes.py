@@ -22,7 +22,7 @@ from safetensors.torch import load_file  # noqa: E402
 from torch.distributed.run import get_args_parser  # noqa: E402
 from update_in_processes import update  # noqa: E402
 
-from agents.train import ppo, sft, sft_data, tiny  # noqa: E402
+from agents.train import ppo, sft, sft_data  # noqa: E402
 from agents.train.checkpoint import Checkpoints, Interruption  # noqa: E402
 from agents.train.dataclass_arguments import field_docs  # noqa: E402
 from agents.train.environments import Journal, make_envs  # noqa: E402
@@ -33,7 +33,6 @@ from agents.train.start import build_policy  # noqa: E402
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 ROOT = Path(__file__).parent.parent
-SMALL = {"width": 32, "vision_layers": 1, "text_layers": 1, "heads": 2, "image_size": 48}
 RUN = [
     "--num-envs", "4", "--num-steps", "3", "--minibatch", "6", "--micro-batch", "2",
     "--max-new-tokens", "12", "--eval-every", "2", "--eval-episodes", "5", "--no-tensorboard",
@@ -62,13 +61,6 @@ def torchrun(*arguments):
 def metrics(run):
     lines = (run / "metrics.jsonl").read_text("utf-8").splitlines()
     return [{k: v for k, v in json.loads(line).items() if k not in TIMED} for line in lines]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    tiny.build(tiny.Config(out=folder, **SMALL))
-    return folder
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,6 @@ from vlbench.vector import VLVectorEnv  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
-SMALL = {"width": 32, "vision_layers": 1, "text_layers": 1, "heads": 2, "image_size": 48}
 FAST = {
     "num_envs": 4, "num_steps": 3, "minibatch": 6, "micro_batch": 3, "max_new_tokens": 12,
     "eval_every": 0, "tensorboard": False, "critic_iterations": 0,
@@ -54,13 +53,6 @@ def learn(config):
 def metrics(run):
     lines = (run / "metrics.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    tiny.build(tiny.Config(out=folder, **SMALL))
-    return folder
 
 
 @dataclass(frozen=True)

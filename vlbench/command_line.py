@@ -1,8 +1,9 @@
-"""Command lines: errors of use as one line on stderr and exit code 2."""
+"""Command lines: errors as one line on stderr, and exit codes."""
 
 import argparse
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,3 +39,29 @@ def refuse(command: str, error: Exception) -> int:
     """Tell an error of use in one line on stderr, and return the exit code."""
     print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
     return 2
+
+
+def exit_code(command: str, run: Callable[[], object], stopped: str, tells: bool = True) -> int:
+    """Run what may fail or be stopped, and print its result.
+
+    Args:
+        command: What errors are told to come from.
+        run: Raises ValueError on a wrong call, OSError or FloatingPointError if it fails.
+        stopped: What is told on Ctrl-C.
+        tells: Whether the result and a stop are told here; errors always are.
+
+    Returns:
+        0 when done, 2 on a wrong call, 1 on a failed run, 130 on Ctrl-C.
+    """
+    try:
+        result = run()
+    except (ValueError, OSError, FloatingPointError) as error:
+        refuse(command, error)
+        return 2 if isinstance(error, ValueError) else 1
+    except KeyboardInterrupt:
+        if tells:
+            print(f"{command}: {stopped}", file=sys.stderr)
+        return 130
+    if tells:
+        print(result)
+    return 0

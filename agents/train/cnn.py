@@ -24,7 +24,7 @@ from agents.cnn import MISSING, Shape, load_weights, read_shape, shrunk, write_c
 from agents.train.dataclass_arguments import parse_dataclass
 from agents.train.environments import make_env
 from agents.train.monitors import EpisodeMonitor
-from vlbench.command_line import refuse
+from vlbench.command_line import exit_code
 from vlbench.naming import full_id
 from vlbench.wrappers import DiscreteActions
 
@@ -33,6 +33,12 @@ LOSSES = (
     "explained_variance",
 )  # fmt: skip
 """What is kept of that which stable-baselines3 tells of an update."""
+
+SHOWN = {
+    "return": "rollout/return", "success": "rollout/success", "length": "rollout/length",
+    "entropy": "losses/entropy_loss", "explained": "losses/explained_variance",
+}  # fmt: skip
+"""What people are told of a rollout."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +253,7 @@ def train(config: Config) -> Path:
             last = iteration == config.iterations or stopping
             if last or iteration % config.save_every == 0:
                 kept = save(iteration)
-                log.say(line_of(iteration, config, log.seconds, metrics))
+                log.sum_up(iteration, config.iterations, SHOWN, metrics)
             if stopping and iteration < config.iterations:
                 raise KeyboardInterrupt
     assert kept is not None
@@ -266,31 +272,15 @@ def watching(episodes: EpisodeMonitor) -> Callable[[dict[str, Any], dict[str, An
     return watch
 
 
-def line_of(iteration: int, config: Config, seconds: float, metrics: dict[str, float]) -> str:
-    """Return what people are told of a rollout."""
-    shown = {
-        "return": "rollout/return", "success": "rollout/success", "length": "rollout/length",
-        "entropy": "losses/entropy_loss", "explained": "losses/explained_variance",
-    }  # fmt: skip
-    told = [f"{name} {metrics[key]:.3f}" for name, key in shown.items() if key in metrics]
-    return f"{iteration}/{config.iterations} {seconds:.0f} s  " + "  ".join(told)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; exit 0 when done, 2 on a wrong call, 1 if a checkpoint failed, 130 on Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
-    try:
+
+    def run() -> Path:
         prog = "python -m agents.train.cnn"
-        print(train(parse_dataclass(Config, argv, prog=prog, description=__doc__ or "")))
-    except ValueError as error:
-        return refuse("cnn", error)
-    except OSError as error:
-        refuse("cnn", error)
-        return 1
-    except KeyboardInterrupt:
-        print("cnn: stopped after a checkpoint; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+        return train(parse_dataclass(Config, argv, prog=prog, description=__doc__ or ""))
+
+    return exit_code("cnn", run, "stopped after a checkpoint; the same command goes on")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -70,6 +71,11 @@ class Logbook:
         if self._stream is not None:
             self._clear()
             print(line, file=self._stream, flush=True)
+
+    def sum_up(self, step: int, steps: int, shown: Mapping[str, str], metrics: Metrics) -> None:
+        """Tell people those of a step's metrics that are shown: a short name → a metric."""
+        told = [f"{name} {metrics[key]:.3f}" for name, key in shown.items() if key in metrics]
+        self.say(f"{step}/{steps} {self.seconds:.0f} s  " + "  ".join(told))
 
     def doing(self, line: str) -> None:
         """Tell people on a terminal what is going on, until the next line."""

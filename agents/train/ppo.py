@@ -36,6 +36,13 @@ from agents.train.start import Reference, build_policy, build_reference
 from agents.train.token_weights import token_weights
 from vlbench.naming import full_id
 
+SHOWN = {
+    "return": "rollout/return", "optimal": "rollout/optimal", "parsed": "rollout/parse_rate",
+    "seen": "rollout/perceived", "kl": "losses/approx_kl", "clip": "losses/clipfrac",
+    "entropy": "losses/entropy", "EVAL success": "eval/success",
+}  # fmt: skip
+"""What people are told of an iteration."""
+
 
 @dataclass(slots=True)
 class Actors:
@@ -306,7 +313,7 @@ def train(config: Config, processes: Processes) -> Path:
             if rows and (last or iteration % config.eval_every == 0):
                 metrics |= examine(policy, rows, processes, told=log.doing).metrics()
             log.write(iteration, metrics)
-            log.say(line_of(iteration, config, log.seconds, metrics))
+            log.sum_up(iteration, config.iterations, SHOWN, metrics)
             for warning in monitor.warnings():
                 log.say(f"  warning: {warning}")
             if last or iteration % config.save_every == 0:
@@ -327,17 +334,6 @@ def learning_rate(iteration: int, config: Config) -> float:
     """Return the model's learning rate in an iteration, 1..iterations: a cosine."""
     share = (iteration - 1) / max(1, config.iterations - 1)
     return config.end_lr + (config.lr - config.end_lr) * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def line_of(iteration: int, config: Config, seconds: float, metrics: Metrics) -> str:
-    """Return what people are told of an iteration."""
-    shown = {
-        "return": "rollout/return", "optimal": "rollout/optimal", "parsed": "rollout/parse_rate",
-        "seen": "rollout/perceived", "kl": "losses/approx_kl", "clip": "losses/clipfrac",
-        "entropy": "losses/entropy", "EVAL success": "eval/success",
-    }  # fmt: skip
-    told = [f"{name} {metrics[key]:.3f}" for name, key in shown.items() if key in metrics]
-    return f"{iteration}/{config.iterations} {seconds:.0f} s  " + "  ".join(told)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

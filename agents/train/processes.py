@@ -6,7 +6,6 @@ processes do what one would do with everything. Models are copied, never sharded
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -15,7 +14,7 @@ from accelerate import PartialState
 from torch import Tensor, nn
 from torch import distributed as dist
 
-from vlbench.command_line import refuse
+from vlbench.command_line import exit_code, refuse
 
 T = TypeVar("T")
 
@@ -195,20 +194,8 @@ def run_in_processes(
     except ValueError as error:  # it is everyone's, and told once
         return refuse(command, error) if number == 0 else 2
     name = f"{command} (process {number})" if number else command
-    try:
-        result = run(config, processes)
-    except ValueError as error:
-        return refuse(name, error)
-    except (OSError, FloatingPointError) as error:
-        refuse(name, error)
-        return 1
-    except KeyboardInterrupt:
-        if processes.main:
-            told = "stopped; the same command goes on from the last checkpoint"
-            print(f"{command}: {told}", file=sys.stderr)
+    stopped = "stopped; the same command goes on from the last checkpoint"
+    code = exit_code(name, lambda: run(config, processes), stopped, processes.main)
+    if code in (0, 130):
         processes.close()
-        return 130
-    if processes.main:
-        print(result)
-    processes.close()
-    return 0
+    return code

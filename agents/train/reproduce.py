@@ -25,7 +25,7 @@ from agents.train.evaluation import Exam, distinct_rows, examine
 from agents.train.loading import load
 from agents.train.policy import Policy, Sampling
 from agents.train.processes import Processes
-from vlbench.command_line import refuse
+from vlbench.command_line import exit_code
 from vlbench.instances import Row
 from vlbench.naming import full_id
 from vlbench.nearest import unknown
@@ -259,23 +259,16 @@ def reproduce(study: Study, config: Config) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; exit 0 when done, 2 on a wrong call, 1 on a failed run, 130 on Ctrl-C."""
-    try:
-        config = parse_dataclass(
-            Config, sys.argv[1:] if argv is None else argv,
-            prog="python -m agents.train.reproduce", description=__doc__ or "",
-        )  # fmt: skip
+    argv = sys.argv[1:] if argv is None else argv
+
+    def run() -> Path:
+        prog = "python -m agents.train.reproduce"
+        config = parse_dataclass(Config, argv, prog=prog, description=__doc__ or "")
         if config.preset not in STUDIES:
             raise ValueError(unknown("preset", config.preset, STUDIES))
-        print(reproduce(STUDIES[config.preset], config))
-    except ValueError as error:
-        return refuse("reproduce", error)
-    except (OSError, FloatingPointError) as error:
-        refuse("reproduce", error)
-        return 1
-    except KeyboardInterrupt:
-        print("reproduce: stopped; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+        return reproduce(STUDIES[config.preset], config)
+
+    return exit_code("reproduce", run, "stopped; the same command goes on")
 
 
 if __name__ == "__main__":
