@@ -9,7 +9,6 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -38,10 +37,10 @@ class Prompt:
 
     sha256: str
     """Hash of the template's text, 64 hex digits."""
-    pattern: str
-    """A %-format with one %s for each field that is left."""
+    pieces: tuple[str, ...]
+    """The text around the fields that are left, one piece more than there are fields."""
     fields: tuple[str, ...]
-    """Names of the facts that the %s stand for, in order."""
+    """Names of the facts that stand between the pieces, in order."""
 
     @classmethod
     def from_text(cls, template: str, rules: Mapping[str, Fact]) -> "Prompt":
@@ -49,7 +48,8 @@ class Prompt:
         digest = hashlib.sha256(template.encode()).hexdigest()
         text = template.strip("\n")
         text = _FIELD.sub(lambda m: shown(rules[m[1]]) if m[1] in rules else m[0], text)
-        return cls(digest, _FIELD.sub("%s", text.replace("%", "%%")), tuple(_FIELD.findall(text)))
+        parts = _FIELD.split(text)
+        return cls(digest, tuple(parts[::2]), tuple(parts[1::2]))
 
     @classmethod
     def load(cls, package: str, variant: str, rules: Mapping[str, Fact]) -> "Prompt":
@@ -64,13 +64,10 @@ class Prompt:
 
     def render(self, facts: Mapping[str, Fact]) -> str:
         """Return the whole prompt for a state."""
-        return _filled(self.pattern, tuple([shown(facts[name]) for name in self.fields]))
-
-
-@lru_cache(maxsize=4096)
-def _filled(pattern: str, values: tuple[str, ...]) -> str:
-    """Return a prompt; the same few come again and again."""
-    return pattern % values
+        text = self.pieces[0]
+        for name, piece in zip(self.fields, self.pieces[1:], strict=True):
+            text += shown(facts[name]) + piece
+        return text
 
 
 @dataclass(frozen=True, slots=True)
