@@ -1,8 +1,10 @@
 """What a run plays: environments from the names a user gives, and the rows of each."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 import gymnasium
 
@@ -72,7 +74,7 @@ def make_plan(
     skipped = []
     for env_id, named in wanted.items():
         try:
-            chosen = _rows(env_id, suite, episodes, prompt, theme or "")
+            chosen = _rows(env_id, suite, episodes, prompt, theme)
             hashes[env_id] = _prompt_hash(agent, chosen[0])
             rows[env_id] = chosen
         except ValueError as error:
@@ -123,7 +125,7 @@ def _matching(pattern: str) -> list[str]:
 
 
 def _rows(
-    env_id: str, suite: str, episodes: int | None, prompt: str, theme: str
+    env_id: str, suite: str, episodes: int | None, prompt: str, theme: str | None
 ) -> tuple[Row, ...]:
     if suites(env_id):
         return run_rows(env_id, suite, prompt, theme)[:episodes]
@@ -144,6 +146,12 @@ def _prompt_hash(agent: Agent, row: Row) -> str:
         raise ValueError(f"{agent.name} plays only {', '.join(playable)}")
     with foreign_code():
         env = gymnasium.make(row.env_id, **row.kwargs)
+    with closing(env):
+        return _checked_prompt(agent, env)
+
+
+def _checked_prompt(agent: Agent, env: gymnasium.Env[Any, Any]) -> str:
+    with foreign_code():
         observation, info = env.reset(seed=0)
     if not (isinstance(observation, Mapping) and {"image", "text"} <= observation.keys()):
         raise ValueError('its observations have no "image" and "text"; see vlbench.contract')
@@ -153,5 +161,4 @@ def _prompt_hash(agent: Agent, row: Row) -> str:
         if not hasattr(env.unwrapped, need):
             raise ValueError(f"{agent.name} needs an environment with {need}")
     prompt = getattr(env.unwrapped, "prompt", None)
-    env.close()
     return str(getattr(prompt, "sha256", ""))

@@ -155,7 +155,7 @@ def _read(file: str, suite: Suite, data: bytes) -> tuple[Episode, ...]:
     rows = [
         (number, row)
         for env_id in run.env_ids
-        for number, row in enumerate(run_rows(env_id, run.suite, run.prompt, theme=""))
+        for number, row in enumerate(run_rows(env_id, run.suite, run.prompt, theme=None))
     ]
     episodes: list[Episode] = []
     for episode in read_episodes(file, part.name, data):

@@ -173,6 +173,8 @@ def test_env_instances_share_the_bounds_of_the_picture_space_but_not_its_generat
 
 def test_discrete_actions_want_a_vocabulary_that_stays_the_same():
     class Moody(NumberLine):
+        actions_change = True
+
         @property
         def vocabulary(self):
             return ("+",) if self.turns_left % 2 else ("-",)

@@ -107,6 +107,7 @@ def test_a_folder_of_another_run_is_refused(run):
         (["--agent", "expert", "--env", "CartPole-v1"], 'have no "image" and "text"'),
         (["--agent", "expert", "--suite", "tset"], 'unknown suite "tset"; did you mean "test"?'),
         (["--agent", "expert", "--theme", "clasic"], 'did you mean "classic"?'),
+        (["--agent", "expert", "--env", "Points24", "--theme", ""], 'unknown theme ""'),
         (["--agent", "expert", "--prompt", "cots"], 'unknown prompt "cots"; did you mean "cot"?'),
         (["--agent", "expert", "--set", "depth=3"], "takes no settings"),
         (["--agent", "expert", "--set", "depth"], "wanted NAME=VALUE"),
@@ -223,6 +224,24 @@ def test_a_ten_line_agent_and_a_task_outside_the_package_go_through_evaluate(tmp
 def test_a_task_outside_the_package_goes_through_the_contract_suite(check, toy, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(OUTSIDE), prepend=":")
     check(TOY)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, None),
+        ({"prompt_hashes": {TOY: "0" * 64}}, f"prompt_hashes of {TOY}"),
+        ({"suite": "tset"}, f"suite of {TOY} is 'tset'"),
+        ({"theme": "comic"}, f"{TOY}#0/0: seed is"),
+    ],
+)
+def test_a_users_run_on_seeds_is_held_against_its_header(tmp_path, change, told):
+    arguments = ("--agent", "expert", "--env", TOY, "--episodes", 2, "--out", "toy")
+    assert call(tmp_path, "agents.evaluate", *arguments, path=[OUTSIDE])[0] == 0
+    header = tmp_path / "toy" / HEADER
+    header.write_text(json.dumps(json.loads(header.read_text()) | change))
+    code, out, _ = call(tmp_path, "vlbench.replay", "toy", path=[OUTSIDE])
+    assert code == (told is not None) and (told or "0 differ") in out
 
 
 def test_a_task_without_frozen_sets_is_played_from_seeds_and_alone(toy, run):

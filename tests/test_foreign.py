@@ -60,5 +60,8 @@ def test_what_speaks_to_the_user_passes_and_the_rest_is_placed():
     with pytest.raises(ValueError, match=r"^x: KeyError: 'a' \(.*test_foreign.py:\d+\)$"):
         with foreign_code("x"):
             {}["a"]
+    with pytest.raises(ValueError, match=r"^x: OSError \(.*test_foreign.py:\d+\)$"):
+        with foreign_code("x"):
+            raise OSError
     with pytest.raises(KeyboardInterrupt), foreign_code():
         raise KeyboardInterrupt

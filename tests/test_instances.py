@@ -132,5 +132,7 @@ def test_picks_are_even_and_independent_of_each_other():
 def test_freezing_what_is_no_task_is_one_line(capsys):
     assert freeze.main(["NumberLin"]) == 2
     assert capsys.readouterr().err.count('did you mean "NumberLine"?') == 1
+    assert freeze.main(["rl4vlm/NumberLine-v0"]) == 2
+    assert 'unknown task "rl4vlm/NumberLine-v0"' in capsys.readouterr().err
     with pytest.raises(SystemExit, match="0"):
         freeze.main(["--help"])

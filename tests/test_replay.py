@@ -106,7 +106,7 @@ def test_the_replay_command_notices_an_episode_in_another_rows_place(
         ({"frozen_hashes": {"vlbench/EZPoints-v0": "0" * 64}}, "frozen_hashes of vlbench/EZ"),
         ({"parser": "vlact-0"}, "parser is 'vlact-0'"),
         ({"suite": "tset"}, "suite of vlbench/EZPoints-v0 is 'tset'"),
-        ({"suite": "seeds"}, "#1/0: seed is None"),
+        ({"suite": "seeds"}, "#1/0: seed is (None"),
         ({"prompt": "action_only"}, "#1/0: row is"),
         ({"theme": "comic"}, "#1/0: row is"),
     ],

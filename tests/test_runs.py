@@ -1,5 +1,7 @@
 """A run's folder: written, read back, resumed, damaged."""
 
+import os
+
 import pytest
 from played import header
 
@@ -74,6 +76,14 @@ def test_a_run_is_written_by_one_process_at_a_time(tmp_path):
         RunFolder.start(tmp_path, header(repeats=3))
     assert (tmp_path / "run.json").read_text() == before
     run.close()
+    RunFolder.start(tmp_path, header()).close()
+
+
+def test_a_start_that_fails_lets_go_of_the_folder(tmp_path):
+    (tmp_path / f".run.json.{os.getpid()}").mkdir()
+    with pytest.raises(ValueError, match="can't write"):
+        RunFolder.start(tmp_path, header())
+    (tmp_path / f".run.json.{os.getpid()}").rmdir()
     RunFolder.start(tmp_path, header()).close()
 
 

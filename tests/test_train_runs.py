@@ -206,7 +206,12 @@ def test_sft_trains_on_an_adapter_and_leaves_its_base(checkpoint, tmp_path, lora
     model.save_pretrained(adapter)
     data = tmp_path / "data.jsonl"
     assert sft_data.main(["--out", str(data), "--episodes", "4"]) == 0
-    end = learn(sft.Config(model=str(adapter), data=data, out=tmp_path / "run", steps=3, lora=lora))
+    config = sft.Config(model=str(adapter), data=data, out=tmp_path / "run", steps=3, lora=lora,
+                        lora_rank=4, lora_alpha=8)  # fmt: skip
+    for wrong in ({"train_vision": "nonsense"}, {"lora": True, "lora_rank": 64}):
+        with pytest.raises(ValueError, match="train_vision is|rank 4 and alpha 8"):
+            learn(dataclasses.replace(config, **wrong))
+    end = learn(config)
     before, after = (load(str(folder)).model.state_dict() for folder in (adapter, end))
     assert before.keys() == after.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name])}

@@ -17,7 +17,9 @@ def make(name, num_envs, **kwargs):
 
 
 @pytest.mark.parametrize("share", [False, True], ids=["copying", "shared"])
-@pytest.mark.parametrize("twin", [copy.deepcopy, lambda envs: pickle.loads(pickle.dumps(envs))])
+@pytest.mark.parametrize(
+    "twin", [copy.deepcopy, copy.copy, lambda envs: pickle.loads(pickle.dumps(envs))]
+)
 @pytest.mark.parametrize("name", ["NumberLine", "EZPoints", "Points24", "Blackjack"])
 def test_a_copied_or_pickled_vector_env_goes_on_like_the_first(name, twin, share):
     envs = make(name, 3, copy=not share)
@@ -34,6 +36,9 @@ def test_a_copied_or_pickled_vector_env_goes_on_like_the_first(name, twin, share
             assert all(map(np.array_equal, told, retold))
             assert np.array_equal(info["instance"], reinfo["instance"])
             assert again["image"].flags.writeable is not share
+            assert not reinfo["_status"].flags.writeable
+            for one, frame in zip(envs.envs, shown["image"], strict=True):
+                assert np.array_equal(one.frame, frame)
             for one, frame in zip(other.envs, again["image"], strict=True):
                 assert np.array_equal(one.frame, frame) and np.shares_memory(one.frame, other.slab)
 

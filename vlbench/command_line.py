@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 class Parser(argparse.ArgumentParser):
     """A parser that raises what argparse would print over several lines, and exit.
 
-    What standard output can't encode is shown as "?" from here on: no result is lost for a dash.
+    What standard output can't encode is shown as "?" from here on, where it would be refused: no
+    result is lost for a dash.
 
     Raises:
         ValueError: From `parse_args`, on a wrong call.
@@ -19,9 +20,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            sys.stdout.reconfigure(errors="replace")
 
     def error(self, message: str) -> NoReturn:
         """Raise the message."""

@@ -33,14 +33,14 @@ def foreign_code(told: str = "", *, imported: bool = False) -> Iterator[None]:
         if isinstance(error, ValueError) and not imported:
             raise
         missing = isinstance(error, ModuleNotFoundError)
-        plain = isinstance(error, _TOLD) and (imported or not missing)
+        plain = isinstance(error, _TOLD) and str(error) and (imported or not missing)
         message = " ".join(str(error).split()) if plain else _placed(error)
         raise ValueError(f"{told}: {message}" if told else message) from error
 
 
 def _placed(error: BaseException) -> str:
     """Return an error with the place where it was raised; a SyntaxError names its own."""
-    told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    told = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
     if isinstance(error, SyntaxError):
         return told
     last = traceback.extract_tb(error.__traceback__)[-1]

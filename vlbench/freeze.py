@@ -23,6 +23,7 @@ from vlbench.env import VLEnv
 from vlbench.game import Game
 from vlbench.instances import MAX_PRESENTATION, SUITES, Bounds, group_of, hashed, task_folder
 from vlbench.naming import full_id
+from vlbench.nearest import unknown
 
 RANDOM_EPISODES = 100_000
 """Random episodes behind a floor that isn't computed exactly."""
@@ -126,7 +127,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         named = parser.parse_args(argv).tasks
-        for env_id in map(full_id, named or vlbench.ENV_IDS):
+        env_ids = [full_id(name) for name in named] or vlbench.ENV_IDS
+        for env_id in env_ids:
+            if env_id not in vlbench.ENV_IDS:
+                raise ValueError(unknown("task", env_id, vlbench.ENV_IDS))
+        for env_id in env_ids:
             freeze(env_id)
     except (ValueError, ImportError, OSError) as error:
         return refuse("freeze", error)

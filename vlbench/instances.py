@@ -200,18 +200,18 @@ def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
         raise ValueError(f"the set {suite} of {env_id} is damaged: {error}") from error
 
 
-def run_kwargs(prompt: str, theme: str) -> dict[str, Any]:
+def run_kwargs(prompt: str, theme: str | None) -> dict[str, Any]:
     """Return the keyword arguments by which a run changes its environments.
 
     Args:
         prompt: Variant of the prompt; "cot" is every environment's own.
-        theme: Theme or group of themes; "" for the suite's own.
+        theme: Theme or group of themes; None for the suite's own.
     """
     changes = {} if prompt == "cot" else {"prompt": prompt}
-    return changes | ({"theme": theme} if theme else {})
+    return changes | ({} if theme is None else {"theme": theme})
 
 
-def run_rows(env_id: str, suite: str, prompt: str, theme: str) -> tuple[Row, ...]:
+def run_rows(env_id: str, suite: str, prompt: str, theme: str | None) -> tuple[Row, ...]:
     """Return a frozen set as a run plays it; see `run_kwargs`.
 
     In another theme the first frame isn't the frozen one, so none is wanted.
@@ -221,7 +221,7 @@ def run_rows(env_id: str, suite: str, prompt: str, theme: str) -> tuple[Row, ...
     """
     changes = run_kwargs(prompt, theme)
     return tuple(
-        replace(row, kwargs=row.kwargs | changes, frame="" if theme else row.frame)
+        replace(row, kwargs=row.kwargs | changes, frame=row.frame if theme is None else "")
         for row in frozen_rows(env_id, suite)
     )
 

@@ -18,6 +18,7 @@ from vlbench.command_line import Parser, refuse
 from vlbench.episodes import Episode
 from vlbench.foreign import foreign_code
 from vlbench.instances import SEEDS, Row, frozen_hash, run_kwargs, run_rows, suites
+from vlbench.naming import full_id
 from vlbench.parsing import RULES
 from vlbench.recording import Environments, Recording
 from vlbench.runs import HEADER, RunFolder, RunHeader
@@ -116,6 +117,7 @@ def misnamed(header: RunHeader) -> list[Divergence]:
     for env_id in header.env_ids:
         field = f"suite of {env_id}"
         with suppress(ValueError):  # of an environment that isn't here, each episode tells
+            full_id(env_id)  # imports its module
             named = (*suites(env_id), SEEDS)
             wanted[field] = header.suite if header.suite in named else " or ".join(named)
             found[field] = header.suite
@@ -144,7 +146,7 @@ def prompt_hash(env_id: str, prompt: str) -> str:
         ValueError: The environment can't be made.
     """
     with foreign_code(f"{env_id} can't be replayed here"):
-        env = gymnasium.make(env_id, **run_kwargs(prompt, theme=""))
+        env = gymnasium.make(env_id, **run_kwargs(prompt, None))
     digest = str(getattr(getattr(env.unwrapped, "prompt", None), "sha256", ""))
     env.close()
     return digest
@@ -152,24 +154,30 @@ def prompt_hash(env_id: str, prompt: str) -> str:
 
 def misplaced(header: RunHeader, episodes: Sequence[Episode]) -> list[Divergence]:
     """Return the episodes that aren't of the run, or don't start from the row that they claim."""
+    theme = header.theme or None
+    sets: dict[str, Sequence[Row]] = {}
+    for env_id in header.env_ids:
+        with suppress(ValueError):  # `misnamed` tells of it
+            sets[env_id] = run_rows(env_id, header.suite, header.prompt, theme)
     found = []
     for episode in episodes:
+        wanted: Any = None
+        start: Any = None
+        field = "row"
+        rows = sets.get(episode.env_id, ())
         if episode.env_id not in header.env_ids:
-            found.append(Divergence(episode.key, None, "env_id", header.env_ids, episode.env_id))
-            continue
-        if header.suite == SEEDS and episode.seed is None:
-            found.append(Divergence(episode.key, None, "seed", "a number", None))
-            continue
-        rows: Sequence[Row] = ()
-        with suppress(ValueError):  # `misnamed` tells of it
-            rows = run_rows(episode.env_id, header.suite, header.prompt, header.theme)
-        if not rows:
-            continue
-        row = rows[episode.row] if 0 <= episode.row < len(rows) else None
-        wanted = None if row is None else (row.instance, row.presentation, row.kwargs)
-        start = (episode.instance, episode.presentation, episode.kwargs)
+            wanted, start, field = header.env_ids, episode.env_id, "env_id"
+        elif header.suite == SEEDS:
+            wanted = ("a seed", run_kwargs(header.prompt, theme))
+            start = ("a seed" if episode.seed is not None else None, episode.kwargs)
+            field = "seed"
+        elif rows:
+            start = (episode.instance, episode.presentation, episode.kwargs)
+            if 0 <= episode.row < len(rows):
+                row = rows[episode.row]
+                wanted = (row.instance, row.presentation, row.kwargs)
         if start != wanted:
-            found.append(Divergence(episode.key, None, "row", wanted, start))
+            found.append(Divergence(episode.key, None, field, wanted, start))
     return found
 
 

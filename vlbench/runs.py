@@ -125,7 +125,11 @@ class RunFolder:
             run.header = cls._joined(path, header)  # as it is now that nobody else writes
             run.write_header()
         except OSError as error:
+            run.close()
             raise ValueError(f"can't write to {path}: {error.strerror}") from error
+        except ValueError:
+            run.close()
+            raise
         return run
 
     @classmethod

@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, TypedDict
+from copy import deepcopy
+from typing import Any, ClassVar, Self, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ Steps = tuple[
 ]
 
 
-_MEMORY = ("slab", "_blocks", "_shared")
+_MEMORY = ("slab", "_blocks", "_shared", "_everyone")
 
 KEPT_BLOCKS = 4
 """Steps whose frames may be held without new memory; a block that is forgotten lives while held."""
@@ -94,8 +95,6 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         self.single_action_space = self.envs[0].action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._everyone = np.ones(num_envs, np.bool_)
-        self._everyone.flags.writeable = False
 
     def _take_memory(self) -> None:
         self.slab = np.empty((self.num_envs, SIZE, SIZE, 3), np.uint8)
@@ -104,6 +103,12 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         self._blocks = FrameBlocks(self.num_envs)
         self._shared = self.slab.view()
         self._shared.flags.writeable = False  # what was painted is painted over, never anew
+        self._everyone = np.ones(self.num_envs, np.bool_)
+        self._everyone.flags.writeable = False
+
+    def __copy__(self) -> Self:
+        """Copy the environments too: two vector environments can't paint the same ones."""
+        return deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the pictures out: a view of the slab would come back as an array of its own."""

@@ -30,7 +30,7 @@ class DiscreteActions(gymnasium.Wrapper[Any, Any, Any, Any]):
         inner = env.unwrapped
         if not isinstance(inner, VLEnv) or not isinstance(env.observation_space, Dict):
             raise ValueError(f"DiscreteActions wraps vlbench environments, got {inner}")
-        if type(inner).vocabulary is not VLEnv.vocabulary:
+        if inner.actions_change:
             raise ValueError(f"DiscreteActions needs actions that stay the same; {inner}'s don't")
         self.actions: tuple[str, ...] = inner.vocabulary
         self.observation_space = env.observation_space["image"]

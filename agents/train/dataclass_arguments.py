@@ -68,7 +68,8 @@ def parse_dataclass(
                 raise ValueError(unknown("preset", name, presets))
             preset = presets[name]
         parser.add_argument("--preset", choices=presets, help="values to start from")
-    for field in sorted(fields, key=_has_default):
+    own = [*vars(config).get("__annotations__", {}), *hints]  # before what is inherited
+    for field in sorted(fields, key=lambda field: (_has_default(field), own.index(field.name))):
         default = preset.get(field.name, _default(field))
         required = default is dataclasses.MISSING
         kind = _plain(hints[field.name])

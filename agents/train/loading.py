@@ -102,13 +102,21 @@ def load_trainable(checkpoint: str, tuning: Tuning, device: torch.device | None 
     """Load a checkpoint to be trained: its own adapter if it is one, else what `tuning` says.
 
     Raises:
-        ValueError: It can't be loaded, or an option is wrong.
+        ValueError: It can't be loaded, or an option is wrong or not that of its adapter.
     """
+    _check_vision(tuning.train_vision)
     loaded = load(
         checkpoint, device=device, trainable=True, lora_dropout=tuning.lora_dropout,
         trust_remote_code=tuning.trust_remote_code,
     )  # fmt: skip
     if isinstance(loaded.model, PeftModel):
+        own = loaded.model.peft_config["default"]
+        if tuning.lora and (own.r, own.lora_alpha) != (tuning.lora_rank, tuning.lora_alpha):
+            raise ValueError(
+                f"{checkpoint} is an adapter of rank {own.r} and alpha {own.lora_alpha}, which is "
+                f"trained on as it is: wanted --lora-rank {own.r} --lora-alpha {own.lora_alpha}, "
+                f"got {tuning.lora_rank} and {tuning.lora_alpha}"
+            )
         return loaded
     if not tuning.lora:
         train_parts(loaded.model, tuning.train_vision)
@@ -186,6 +194,11 @@ def vision_modules(model: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
+def _check_vision(choice: str) -> None:
+    if choice not in ("none", "projector", "all"):
+        raise ValueError(f'train_vision is "none", "projector" or "all", got "{choice}"')
+
+
 def train_parts(model: Any, vision: str) -> None:
     """Say which weights of a full model are trained.
 
@@ -197,8 +210,7 @@ def train_parts(model: Any, vision: str) -> None:
     Raises:
         ValueError: No such choice.
     """
-    if vision not in ("none", "projector", "all"):
-        raise ValueError(f'train_vision is "none", "projector" or "all", got "{vision}"')
+    _check_vision(vision)
     model.requires_grad_(True)
     if vision == "all":
         return

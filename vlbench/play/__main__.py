@@ -67,7 +67,7 @@ def header_of(arguments: argparse.Namespace, env_id: str, suite: str, row: Row) 
         env_ids=[env_id],
         suite=suite,
         prompt=arguments.prompt,
-        theme=arguments.theme,
+        theme=arguments.theme or "",
         episodes=arguments.episodes,
         repeats=1,
         history=0,
@@ -165,7 +165,7 @@ def _arguments() -> Parser:
         "one)")  # fmt: skip
     add("--seed", type=int, help="play the episodes of this seed and the next ones instead")
     add("--prompt", default=VARIANTS[0], help=f"{', '.join(VARIANTS)} (default: %(default)s)")
-    add("--theme", default="", help="theme or group of themes instead of the suite's own")
+    add("--theme", help="theme or group of themes instead of the suite's own")
     add("--out", type=folder_name, help="the run's folder; one that is there goes on "
         "(default: a new one under runs/)")  # fmt: skip
     return parser

@@ -32,6 +32,8 @@ class CommandEnv(VLEnv[S, L]):
         ValueError: An argument isn't known, or `memory` is no integer of at least 0.
     """
 
+    actions_change = True
+
     def __init__(
         self,
         game: Game[S],

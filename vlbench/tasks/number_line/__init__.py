@@ -39,7 +39,7 @@ class NumberLine(VLEnv[NumberLineState, NumberLineLook]):
         v0: first version.
 
     Args:
-        max_position: Right end of the line.
+        max_position: Right end of the line, 1..999999999.
         theme: A theme or a group of themes; see `vlbench.themes`.
         jitter: Largest shift of an element, in pixels, 0..5.
         prompt: "cot", "action_only" or "cot_facts".
