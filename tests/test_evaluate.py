@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import contextmanager
 
 import gymnasium
 import pytest
@@ -260,6 +261,15 @@ def test_random_plays_each_repetition_of_a_seed_anew(toy, tmp_path):
         assert len(games) > 2
 
 
+@contextmanager
+def registered(env_id, entry_point):
+    gymnasium.register(env_id, entry_point)
+    try:
+        yield
+    finally:
+        del gymnasium.registry[env_id]
+
+
 def test_an_environment_that_keeps_half_of_the_contract_is_told_so(run):
     class Half(gymnasium.Env):
         observation_space = observation_space()
@@ -268,11 +278,8 @@ def test_an_environment_that_keeps_half_of_the_contract_is_told_so(run):
         def reset(self, *, seed=None, options=None):
             return self.observation_space.sample(), {"instance": ""}
 
-    gymnasium.register("half/Half-v0", Half)
-    try:
+    with registered("half/Half-v0", Half):
         code, _, err = run("--agent", "expert", "--env", "half/Half-v0")
-    finally:
-        del gymnasium.registry["half/Half-v0"]
     assert code == 2 and "its info has no presentation, legal_actions" in err
 
 
@@ -282,21 +289,15 @@ def test_a_player_that_lacks_what_it_needs_is_refused_before_the_run(toy, run, t
         def expert(self):
             raise AttributeError("nobody knows")
 
-    gymnasium.register("half/Wordless-v0", Wordless)
-    try:
+    with registered("half/Wordless-v0", Wordless):
         code, _, err = run("--agent", "expert", "--env", "half/Wordless-v0")
-    finally:
-        del gymnasium.registry["half/Wordless-v0"]
     assert code == 2 and "can't be played: expert needs an environment with expert" in err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_glob_passes_by_what_cannot_be_made_here(run):
-    gymnasium.register("half/Lost-v0", "no_such_module.envs:Env")
-    try:
+    with registered("half/Lost-v0", "no_such_module.envs:Env"):
         code, _, err = run("--agent", "expert", "--env", "half/*,NumberLine", "--episodes", 1)
-    finally:
-        del gymnasium.registry["half/Lost-v0"]
     assert code == 0 and "skipped half/Lost-v0: ModuleNotFoundError: No module named" in err
 
 

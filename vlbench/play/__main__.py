@@ -11,6 +11,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,10 +57,11 @@ def header_of(arguments: argparse.Namespace, env_id: str, suite: str, row: Row) 
     """
     with foreign_code(f"{env_id} can't be played"):
         env = gymnasium.make(env_id, **row.kwargs)
-    if not {"image", "text"} <= set(getattr(env.observation_space, "spaces", ())):
+    with closing(env):
+        shown = set(getattr(env.observation_space, "spaces", ()))
+        prompt = getattr(env.unwrapped, "prompt", None)
+    if not {"image", "text"} <= shown:
         raise ValueError(f'{env_id} shows no "image" and "text"; see vlbench.contract')
-    prompt = getattr(env.unwrapped, "prompt", None)
-    env.close()
     return RunHeader(
         agent=AGENT,
         settings={"seed": row.seed} if suite == SEEDS else {},

@@ -6,7 +6,7 @@ from importlib.resources import files
 import numpy as np
 
 from vlbench.cards import count_faces
-from vlbench.formula import Cards, Grammar, fewest_tokens
+from vlbench.formula import Cards, Grammar
 from vlbench.tasks.formula_game import FormulaGame
 
 MOST_DRAWS = 2000
@@ -20,13 +20,6 @@ def standard_hands() -> frozenset[Cards]:
     """Return the 566 of 715 hands of values 1..10 that make 24, as frozen with the package."""
     lines = files(__package__).joinpath("solvable.txt").read_text().split()
     return frozenset(tuple(map(int, line.split("-"))) for line in lines)
-
-
-@lru_cache(maxsize=8192)
-def _reaches(hand: Cards, target: int) -> bool:
-    if target == 24 and hand[-1] <= 10:
-        return hand in standard_hands()
-    return fewest_tokens((), hand, target, GRAMMAR) is not None
 
 
 class Points24Game(FormulaGame):
@@ -51,7 +44,9 @@ class Points24Game(FormulaGame):
 
     def solvable(self, hand: Cards) -> bool:
         """Whether some formula with each card once equals the target."""
-        return _reaches(hand, self.target)
+        if self.target == 24 and hand[-1] <= 10:
+            return hand in standard_hands()
+        return super().solvable(hand)
 
     def deal(self, rng: np.random.Generator) -> str:
         """Draw four ranks uniformly from 13 until they can reach the target.
