@@ -4,9 +4,9 @@ import argparse
 from typing import Any
 
 from agents.arguments import setting
-from agents.budget import Price
+from agents.cost import Price
 from agents.registry import AGENTS
-from vlbench.command_line import Parser
+from vlbench.cli import Parser
 
 NUMBERS: dict[str, tuple[type, str]] = {
     "temperature": (float, "of sampling"),
@@ -32,17 +32,30 @@ def add_agent_options(parser: Parser, required: bool = True) -> None:
         required: Whether the agent must be named.
     """
     names = ", ".join(AGENTS)
-    parser.add_argument("--agent", required=required, help=f"{names}; openai:MODEL; "
-                        "package.module:Class or path/to/file.py:Class")  # fmt: skip
-    parser.add_argument("--set", action="append", default=[], type=setting, metavar="NAME=VALUE",
-                        help="a setting of the agent; may be given again")  # fmt: skip
+    parser.add_argument(
+        "--agent",
+        required=required,
+        help=f"{names}; openai:MODEL; package.module:Class or path/to/file.py:Class",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=setting,
+        metavar="NAME=VALUE",
+        help="a setting of the agent; may be given again",
+    )
     group = parser.add_argument_group("settings of agents that ask a provider, as with --set")
     for name, (kind, told) in NUMBERS.items():
         group.add_argument(_flag(name), type=kind, help=told)
     for name, told in TEXTS.items():
         group.add_argument(_flag(name), help=told)
-    group.add_argument("--json-mode", action="store_true", default=None,
-                       help="ask the provider for JSON (openai, gemini)")  # fmt: skip
+    group.add_argument(
+        "--json-mode",
+        action="store_true",
+        default=None,
+        help="ask the provider for JSON (openai, gemini)",
+    )
 
 
 def agent_settings(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from agents.base import Observation
-from vlbench.episodes import Reply
+from agents.agent import Observation
+from vlbench.records import Reply
 
 
 class Batcher:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import vlbench
-from vlbench.command_line import refuse
-from vlbench.nearest import unknown
+from vlbench.cli import refuse
+from vlbench.errors import unknown_name
 
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("agents.evaluate:main", "play an agent on the benchmark and score it"),
@@ -15,7 +15,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "report": ("agents.report:main", "write a run's episodes as a page to look at"),
     "replay": ("vlbench.replay:main", "play a run's texts again and name what differs"),
     "play": ("vlbench.play.__main__:main", "play a task yourself in a window"),
-    "pack": ("leaderboard.submission:main", "pack runs into a leaderboard entry"),
+    "pack": ("leaderboard.pack:main", "pack runs into a leaderboard entry"),
     "verify": ("leaderboard.verify:main", "replay leaderboard entries and name what differs"),
     "site": ("leaderboard.site:main", "write the leaderboard as pages"),
 }
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"vlbench {vlbench.__version__}")
         return 0
     if argv[0] not in SUBCOMMANDS:
-        return refuse("vlbench", ValueError(unknown("subcommand", argv[0], SUBCOMMANDS)))
+        return refuse("vlbench", ValueError(unknown_name("subcommand", argv[0], SUBCOMMANDS)))
     module, _, function = SUBCOMMANDS[argv[0]][0].partition(":")
     sys.path.append("")  # `python -m` finds agents and environments in the current folder; so we do
     try:

@@ -20,9 +20,9 @@ import numpy.typing as npt
 from PIL import Image
 
 import vlbench
-from agents.base import Observation
+from agents.agent import Observation
 from agents.batching import Batcher
-from vlbench.episodes import Reply
+from vlbench.records import Reply
 
 MISSING = (
     "the cnn agent needs stable-baselines3, torch and safetensors: "
@@ -164,7 +164,8 @@ class Cnn:
         chosen, _ = self._policy.predict(pictures, deterministic=True)
         seconds = time.perf_counter() - begun
         return [
-            Reply(vlbench.reply(self._shape.actions[i]), stop_reason="stop", usd=0.0,
-                  seconds=seconds)
+            Reply(
+                vlbench.reply(self._shape.actions[i]), stop_reason="stop", usd=0.0, seconds=seconds
+            )
             for i in chosen
-        ]  # fmt: skip
+        ]

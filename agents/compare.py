@@ -12,9 +12,9 @@ from pathlib import Path
 import gymnasium
 
 from agents.tables import comparison_table
-from vlbench.command_line import Parser, refuse
-from vlbench.episodes import to_json
-from vlbench.runs import RunFolder
+from vlbench.cli import Parser, refuse
+from vlbench.records import to_json
+from vlbench.run_folder import RunFolder
 from vlbench.scoring import compare, notes
 
 

@@ -20,20 +20,20 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import load_env_creator
 
+from agents.agent import Agent, ProviderError
 from agents.agent_options import add_agent_options, agent_settings
-from agents.base import Agent, ProviderError
 from agents.registry import load_agent
-from agents.retries import Asking, Patience
-from vlbench.command_line import Parser, refuse
-from vlbench.episodes import Reply
-from vlbench.foreign import foreign_code
-from vlbench.naming import full_id
+from agents.retry import RetryingCaller, RetryPolicy
+from vlbench.cli import Parser, refuse
+from vlbench.errors import user_code
 from vlbench.parsing import parse
-from vlbench.prompting import messages
+from vlbench.prompts import messages
+from vlbench.records import Reply
+from vlbench.registry import resolve_env_id
 
 QUESTION = "Which colour fills the picture? Answer with one word."
 COLOURS = {"red": (220, 20, 20), "blue": (20, 20, 220)}
-PATIENCE = Patience(timeout=60.0, retries=1)
+PATIENCE = RetryPolicy(timeout=60.0, retries=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def examine_env(env_id: str, tell: Callable[[Finding], None]) -> bool:
         return False
     begun = monotonic()
     try:
-        with foreign_code():
+        with user_code():
             env = gymnasium.make(env_id)
             env.reset(seed=0)
             env.close()
@@ -103,7 +103,7 @@ def _class_of(env_id: str) -> Any:
         ValueError: It can't be imported.
     """
     entry_point = gymnasium.registry[env_id.rpartition(":")[2]].entry_point
-    with foreign_code(f"{env_id} can't be imported", imported=True):
+    with user_code(f"{env_id} can't be imported", importing=True):
         return load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
 
 
@@ -113,8 +113,10 @@ async def _examine(agent: Agent, found: Callable[[str, bool, str], None]) -> Non
     if (has_key := getattr(agent, "has_key", None)) is not None:
         found("key", True, "set" if has_key else "none is set; the server may need none")
     try:
-        shown = {name: {"image": np.full((300, 300, 3), colour, np.uint8), "text": QUESTION}
-                 for name, colour in COLOURS.items()}  # fmt: skip
+        shown = {
+            name: {"image": np.full((300, 300, 3), colour, np.uint8), "text": QUESTION}
+            for name, colour in COLOURS.items()
+        }
         if not agent.privileged:
             replies = {}
             for name, observation in shown.items():
@@ -135,7 +137,7 @@ async def _examine(agent: Agent, found: Callable[[str, bool, str], None]) -> Non
 
 
 async def _ask(call: Callable[..., Any], *arguments: Any) -> Reply:
-    return await Asking(PATIENCE).ask(lambda: call(*arguments))
+    return await RetryingCaller(PATIENCE).ask(lambda: call(*arguments))
 
 
 async def _text_tokens(agent: Agent) -> int | None:
@@ -189,11 +191,14 @@ def _trouble(error: ProviderError) -> tuple[str, bool, str]:
     check, advice = {
         401: ("key", "the provider refuses the key; set the right one"),
         403: ("key", "the key may not use this model; ask for access"),
-        404: ("model", "no such model or path there; check --model, and that --base-url ends as "
-                       "the server's documentation says (/v1)"),
+        404: (
+            "model",
+            "no such model or path there; check --model, and that --base-url ends as "
+            "the server's documentation says (/v1)",
+        ),
         400: ("model", "the server refuses the request; check --model and the settings"),
         429: ("endpoint", "the quota is used up; wait, or use --rpm"),
-    }.get(error.status or 0, ("endpoint", "is the server up, and its URL right?"))  # fmt: skip
+    }.get(error.status or 0, ("endpoint", "is the server up, and its URL right?"))
     return check, False, f"{error}; {advice}"
 
 
@@ -203,8 +208,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 if all is well, 1 if something isn't, 2 on a wrong call.
     """
-    parser = Parser(prog="python -m agents.doctor", description=__doc__,
-                    formatter_class=RawDescriptionHelpFormatter)  # fmt: skip
+    parser = Parser(
+        prog="python -m agents.doctor",
+        description=__doc__,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--env", help="id or short name of an environment, instead of an agent")
     add_agent_options(parser, required=False)
     try:
@@ -213,7 +221,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.env and (arguments.agent or settings):
             raise ValueError("wanted an agent with its settings, or --env alone; got both")
         if arguments.env:
-            env_id = full_id(arguments.env)
+            env_id = resolve_env_id(arguments.env)
             label = getattr(_class_of(env_id), "label", "")
         elif arguments.agent:
             agent = load_agent(arguments.agent, **settings)

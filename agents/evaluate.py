@@ -5,36 +5,34 @@ with the same folder goes on where it stopped.
 """
 
 import argparse
-import asyncio
 import itertools
 import json
 import re
 import shlex
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agents.agent import Agent, as_agent
 from agents.agent_options import add_agent_options, agent_settings, max_usd, price
-from agents.base import Agent, as_agent
-from agents.budget import Budget, Price, estimate
-from agents.plan import Plan, Skipped, make_plan
+from agents.cost import Budget, Price, estimate
 from agents.progress import Progress
-from agents.redaction import redacted
+from agents.providers.redaction import redacted
 from agents.registry import load_agent
-from agents.retries import Patience
-from agents.rollout import Job, play, unfinished
+from agents.retry import RetryPolicy
+from agents.rollout import Job, play, run_coroutine, unfinished
+from agents.selection import Selection, Skipped, select_rows
 from agents.tables import headline_line, scorecard_table
-from vlbench.command_line import Parser, folder_name, refuse
-from vlbench.episodes import Episode, to_json
-from vlbench.instances import frozen_hash
-from vlbench.runs import RunFolder, RunHeader, git_commit, versions
+from vlbench.cli import Parser, folder_name, refuse
+from vlbench.records import Episode, to_json
+from vlbench.run_folder import RunFolder, RunHeader, git_commit, versions
 from vlbench.scoring import Headline, Scorecard, headlines, score
+from vlbench.suites import frozen_hash
 
-REMOTE = Patience(timeout=120.0)
+REMOTE = RetryPolicy(timeout=120.0)
 """How an agent is asked that asks a provider."""
 
 MAX_USD = 5.0
@@ -66,7 +64,7 @@ def evaluate(
     repeats: int = 1,
     history: int = 0,
     concurrency: int = 8,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
     price: Price | None = None,
     max_usd: float | None = MAX_USD,
     out: str | Path | None = None,
@@ -75,8 +73,8 @@ def evaluate(
     """Play an agent and score it.
 
     Args:
-        agent: An `agents.base.Agent`, a function `observation -> str`, or what `--agent` takes.
-        env_ids: Ids, short names, globs or "all"; see `agents.plan.make_plan`.
+        agent: An `agents.agent.Agent`, a function `observation -> str`, or what `--agent` takes.
+        env_ids: Ids, short names, globs or "all"; see `agents.selection.select_rows`.
         episodes: Rows of each suite, from its beginning; None for all.
         suite: "test", "ood" or the name of a set that you have frozen.
         prompt: "cot", "action_only" or "cot_facts".
@@ -99,7 +97,7 @@ def evaluate(
     agent = load_agent(agent) if isinstance(agent, str) else as_agent(agent)
     progress = progress or Progress(None)
     remote = bool(getattr(agent, "remote", False))
-    patience = patience or (REMOTE if remote else Patience())
+    patience = patience or (REMOTE if remote else RetryPolicy())
     price = price or getattr(agent, "list_price", None)
     if getattr(agent, "paid", False) and price is None and max_usd is not None:
         raise ValueError(
@@ -108,7 +106,7 @@ def evaluate(
         )
     if out is not None and not str(out):
         raise ValueError("out must name a folder, got nothing")
-    plan = make_plan(env_ids, agent, suite=suite, episodes=episodes, prompt=prompt, theme=theme)
+    plan = select_rows(env_ids, agent, suite=suite, episodes=episodes, prompt=prompt, theme=theme)
     header = _header(agent, plan, episodes, prompt, theme, repeats, history, price)
     folder = RunFolder.start(Path(out) if out else new_folder(agent.name), header)
     try:
@@ -138,18 +136,32 @@ def evaluate(
             budget = Budget(price, max_usd, expected.call_usd(price) if price else 0.0)
         budget.include(reply for replies in folder.replies().values() for reply in replies)
         progress.start(len(jobs), len(jobs) - len(waiting))
-        stopped = _run(play(
-            agent, waiting, folder, history=history, concurrency=concurrency, patience=patience,
-            budget=budget, finished=progress.count, replied=progress.reply,
-        ))  # fmt: skip
+        stopped = run_coroutine(
+            play(
+                agent,
+                waiting,
+                folder,
+                history=history,
+                concurrency=concurrency,
+                patience=patience,
+                budget=budget,
+                finished=progress.count,
+                replied=progress.reply,
+            )
+        )
     finally:
         progress.end()
         folder.close()
     played = folder.episodes()
     return Run(
-        folder.path, folder.header, tuple(played), tuple(score(header, played)),
-        tuple(headlines(played, plan.suite)), plan.skipped, stopped,
-    )  # fmt: skip
+        folder.path,
+        folder.header,
+        tuple(played),
+        tuple(score(header, played)),
+        tuple(headlines(played, plan.suite)),
+        plan.skipped,
+        stopped,
+    )
 
 
 def _at_least(least: int, **counts: int | None) -> None:
@@ -167,7 +179,7 @@ def new_folder(agent: str) -> Path:
 
 def _header(
     agent: Agent,
-    plan: Plan,
+    plan: Selection,
     episodes: int | None,
     prompt: str,
     theme: str | None,
@@ -202,54 +214,61 @@ def _header(
     )
 
 
-def _run(coroutine: Coroutine[Any, Any, str]) -> str:
-    """Run a coroutine to its end, also where a loop runs already, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    def elsewhere() -> str:
-        with asyncio.Runner() as runner:
-            loops.append(runner.get_loop())
-            return runner.run(coroutine)
-
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(elsewhere)
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            for task in asyncio.all_tasks(loops[0]):
-                loops[0].call_soon_threadsafe(task.cancel)
-            raise
-
-
 def _arguments() -> Parser:
     parser = Parser(prog="python -m agents.evaluate", description=__doc__)
     add = parser.add_argument
     add_agent_options(parser)
-    add("--env", default="all", help="id, short name (Points24), glob, several with commas, or "
-        "module:namespace/Name-v0 (default: %(default)s)")  # fmt: skip
+    add(
+        "--env",
+        default="all",
+        help="id, short name (Points24), glob, several with commas, or "
+        "module:namespace/Name-v0 (default: %(default)s)",
+    )
     add("--episodes", type=int, help="rows of each suite, from its beginning (default: all)")
     add("--suite", default="test", help="test, ood, or a set of your own (default: %(default)s)")
     add("--prompt", default="cot", help="cot, action_only or cot_facts (default: %(default)s)")
     add("--theme", help="theme or group of themes instead of the suite's own")
     add("--repeats", type=int, default=1, help="times each row is played (default: %(default)s)")
-    add("--history", type=int, default=0, metavar="K",
-        help="past turns that the agent is shown (default: %(default)s)")  # fmt: skip
+    add(
+        "--history",
+        type=int,
+        default=0,
+        metavar="K",
+        help="past turns that the agent is shown (default: %(default)s)",
+    )
     add("--concurrency", type=int, default=8, help="episodes at once (default: %(default)s)")
-    add("--timeout", type=float, metavar="SECONDS", help="time for a call to a provider "
-        f"(default: {REMOTE.timeout:g})")  # fmt: skip
-    add("--retries", type=int, default=REMOTE.retries, help="times a call is made again after a "
-        "transient fault (default: %(default)s)")  # fmt: skip
+    add(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help=f"time for a call to a provider (default: {REMOTE.timeout:g})",
+    )
+    add(
+        "--retries",
+        type=int,
+        default=REMOTE.retries,
+        help="times a call is made again after a transient fault (default: %(default)s)",
+    )
     add("--rpm", type=float, help="calls a minute, retries included (default: as many as come)")
-    add("--price", type=price, metavar="IN,OUT", help="USD per million prompt and completion "
-        "tokens (default: the list price, if known)")  # fmt: skip
-    add("--max-usd", type=max_usd, default=MAX_USD, metavar="USD", help="stop, resumably, before "
-        "the run has cost more; none for any sum (default: %(default)s)")  # fmt: skip
-    add("--out", type=folder_name, help="the run's folder; one that is there goes on "
-        "(default: a new one under runs/)")  # fmt: skip
+    add(
+        "--price",
+        type=price,
+        metavar="IN,OUT",
+        help="USD per million prompt and completion tokens (default: the list price, if known)",
+    )
+    add(
+        "--max-usd",
+        type=max_usd,
+        default=MAX_USD,
+        metavar="USD",
+        help="stop, resumably, before "
+        "the run has cost more; none for any sum (default: %(default)s)",
+    )
+    add(
+        "--out",
+        type=folder_name,
+        help="the run's folder; one that is there goes on (default: a new one under runs/)",
+    )
     add("--json", action="store_true", help="print one JSON object instead of the table")
     add("--html", type=Path, metavar="REPORT", help="also write a page with the episodes")
     return parser
@@ -273,13 +292,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         place = [] if arguments.out else ["--out", str(folder)]
         resume = redacted(shlex.join(["python", "-m", "agents.evaluate", *argv, *place]))
         run = evaluate(
-            agent, arguments.env, episodes=arguments.episodes, suite=arguments.suite,
-            prompt=arguments.prompt, theme=arguments.theme, repeats=arguments.repeats,
-            history=arguments.history, concurrency=arguments.concurrency,
-            patience=_patience(arguments, agent), price=arguments.price,
-            max_usd=arguments.max_usd, out=folder,
+            agent,
+            arguments.env,
+            episodes=arguments.episodes,
+            suite=arguments.suite,
+            prompt=arguments.prompt,
+            theme=arguments.theme,
+            repeats=arguments.repeats,
+            history=arguments.history,
+            concurrency=arguments.concurrency,
+            patience=_patience(arguments, agent),
+            price=arguments.price,
+            max_usd=arguments.max_usd,
+            out=folder,
             progress=Progress(sys.stderr, f"run folder {folder}; to go on if stopped: {resume}"),
-        )  # fmt: skip
+        )
         print(_as_json(run) if arguments.json else _as_text(run))
         if arguments.html:
             from agents.report import write_report  # only who wants a report pays for it
@@ -304,10 +331,10 @@ def _check_page(path: Path) -> None:
         raise ValueError(f"the report must be a file, got the folder {path}")
 
 
-def _patience(arguments: argparse.Namespace, agent: Agent) -> Patience:
+def _patience(arguments: argparse.Namespace, agent: Agent) -> RetryPolicy:
     usual = REMOTE.timeout if getattr(agent, "remote", False) else None
     timeout = usual if arguments.timeout is None else arguments.timeout
-    return Patience(timeout, arguments.retries, arguments.rpm)
+    return RetryPolicy(timeout, arguments.retries, arguments.rpm)
 
 
 def _as_text(run: Run) -> str:
@@ -325,12 +352,15 @@ def _as_text(run: Run) -> str:
 
 
 def _as_json(run: Run) -> str:
-    return json.dumps({
-        "run": {"folder": str(run.folder), "stopped": run.stopped, **to_json(run.header)},
-        "scorecards": [to_json(card) for card in run.scorecards],
-        "headlines": [to_json(headline) for headline in run.headlines],
-        "skipped": [to_json(skip) for skip in run.skipped],
-    }, indent=2)  # fmt: skip
+    return json.dumps(
+        {
+            "run": {"folder": str(run.folder), "stopped": run.stopped, **to_json(run.header)},
+            "scorecards": [to_json(card) for card in run.scorecards],
+            "headlines": [to_json(headline) for headline in run.headlines],
+            "skipped": [to_json(skip) for skip in run.skipped],
+        },
+        indent=2,
+    )
 
 
 def _errors(run: Run, resume: str) -> int:

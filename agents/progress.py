@@ -3,7 +3,7 @@
 import time
 from typing import TextIO
 
-from vlbench.episodes import Episode, Reply
+from vlbench.records import Episode, Reply
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_REFRESHES = 0.1

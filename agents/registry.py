@@ -9,21 +9,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from agents.base import Agent, as_agent
-from vlbench.foreign import foreign_code
-from vlbench.nearest import unknown
+from agents.agent import Agent, as_agent
+from vlbench.errors import unknown_name, user_code
 
 AGENTS: dict[str, str] = {
     "random": "agents.scripted:Random",
     "expert": "agents.scripted:Expert",
     "heuristic": "agents.scripted:Heuristic",
-    "gpt4v": "agents.openai_chat:OpenAIChat",
-    "openai": "agents.openai_chat:OpenAIChat",
-    "gemini": "agents.gemini:Gemini",
+    "gpt4v": "agents.providers.openai_chat:OpenAIChat",
+    "openai": "agents.providers.openai_chat:OpenAIChat",
+    "gemini": "agents.providers.gemini:Gemini",
     "cnn": "agents.cnn:Cnn",
-    "llava": "agents.llava:Llava",
-    "llava-sft": "agents.shipped:LlavaSft",
-    "llava-rl": "agents.shipped:LlavaRl",
+    "llava": "agents.vlm.agent:Llava",
+    "llava-sft": "agents.vlm.bundled:LlavaSft",
+    "llava-rl": "agents.vlm.bundled:LlavaRl",
 }
 """Name → "module:Class"; nothing is imported before its name is asked for."""
 
@@ -48,16 +47,16 @@ def load_agent(spec: str, /, **settings: Any) -> Agent:
     if not colon:
         if spec.endswith(".py"):
             raise ValueError(f'agent "{spec}": name the class too, as in {spec}:MyAgent')
-        raise ValueError(unknown("agent", spec, AGENTS) + ", module:Class or path.py:Class")
-    with foreign_code(f'agent "{spec}" can\'t be imported', imported=True):
+        raise ValueError(unknown_name("agent", spec, AGENTS) + ", module:Class or path.py:Class")
+    with user_code(f'agent "{spec}" can\'t be imported', importing=True):
         module = _file(Path(source)) if source.endswith(".py") else import_module(source)
     if not hasattr(module, attribute):
         names = [name for name, value in vars(module).items() if callable(value)]
-        raise ValueError(unknown(f"agent in {source}", attribute, names))
+        raise ValueError(unknown_name(f"agent in {source}", attribute, names))
     found = getattr(module, attribute)
     if isinstance(found, type):
         accepted = _accepted(spec, found, settings)
-        with nullcontext() if spec in AGENTS else foreign_code(f'agent "{spec}" can\'t be made'):
+        with nullcontext() if spec in AGENTS else user_code(f'agent "{spec}" can\'t be made'):
             found = found(**accepted)
     elif settings:
         raise ValueError(f'agent "{spec}" is no class and takes no settings')
@@ -88,7 +87,7 @@ def _accepted(spec: str, agent_class: type, settings: dict[str, Any]) -> dict[st
             if not named:
                 raise ValueError(f'agent "{spec}" takes no settings, got "{name}"')
             if name not in named:
-                raise ValueError(f'agent "{spec}": {unknown("setting", name, named)}')
+                raise ValueError(f'agent "{spec}": {unknown_name("setting", name, named)}')
     for name, parameter in named.items():
         if parameter.default is inspect.Parameter.empty and name not in settings:
             raise ValueError(f'agent "{spec}" needs the setting "{name}" (--set {name}=VALUE)')

@@ -16,10 +16,10 @@ from string import Template
 from typing import Any
 
 from agents.tables import headline_line, number, percent
-from vlbench.command_line import Parser, refuse
-from vlbench.episodes import Episode
-from vlbench.redrawing import Redrawing, outcome
-from vlbench.runs import RunFolder, RunHeader
+from vlbench.cli import Parser, refuse
+from vlbench.episode_view import EpisodeRenderer, outcome
+from vlbench.records import Episode
+from vlbench.run_folder import RunFolder, RunHeader
 from vlbench.scoring import Scorecard, headlines, score
 
 SHOWN = 20
@@ -41,15 +41,18 @@ def write_report(run: Path, page: Path) -> None:
     lines = [headline_line(headline) for headline in headlines(episodes, header.suite)]
     template = Template(files(__package__).joinpath("report.html").read_text("utf-8"))
     data = json.dumps(_episodes(header, episodes)).replace("<", "\\u003c")
-    page.write_text(template.substitute(
-        title=_text(f"{header.agent} on vlbench"),
-        agent=_text(header.agent),
-        about=_text(_about(header)),
-        headlines="".join(f"<p class=headline>{_text(line)}</p>" for line in lines),
-        cards="".join(_card(card) for card in score(header, episodes)),
-        capped=_text(_capped(header.env_ids, episodes)),
-        data=data,
-    ), "utf-8")  # fmt: skip
+    page.write_text(
+        template.substitute(
+            title=_text(f"{header.agent} on vlbench"),
+            agent=_text(header.agent),
+            about=_text(_about(header)),
+            headlines="".join(f"<p class=headline>{_text(line)}</p>" for line in lines),
+            cards="".join(_card(card) for card in score(header, episodes)),
+            capped=_text(_capped(header.env_ids, episodes)),
+            data=data,
+        ),
+        "utf-8",
+    )
 
 
 def _about(header: RunHeader) -> str:
@@ -124,7 +127,7 @@ def _attribution(card: Scorecard) -> str:
 
 def _episodes(header: RunHeader, episodes: Sequence[Episode]) -> dict[str, Any]:
     """Return what the page's viewer shows, as plain data."""
-    redrawing = Redrawing()
+    redrawing = EpisodeRenderer()
     shown = []
     for env_id in header.env_ids:
         of_env = [episode for episode in episodes if episode.env_id == env_id]
@@ -137,7 +140,7 @@ def _episodes(header: RunHeader, episodes: Sequence[Episode]) -> dict[str, Any]:
     return {"frames": frames, "prompts": redrawing.prompts, "episodes": shown}
 
 
-def _episode(redrawing: Redrawing, episode: Episode) -> dict[str, Any]:
+def _episode(redrawing: EpisodeRenderer, episode: Episode) -> dict[str, Any]:
     """Return an episode for the viewer, and whether its pictures are those of the record."""
     data = redrawing.episode(episode)
     frames = [turn["frame"] for turn in data["turns"]]

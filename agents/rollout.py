@@ -8,21 +8,22 @@ journaled reply again.
 import asyncio
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 
-from agents.base import Agent, Observation, ProviderError
-from agents.budget import Budget
-from agents.redaction import redacted
-from agents.retries import Asking, Patience
-from vlbench.episodes import SCHEMA, Episode, Reply, episode_key
-from vlbench.instances import Row
-from vlbench.prompting import Exchange
-from vlbench.recording import Environments, Recording
-from vlbench.runs import RunFolder
+from agents.agent import Agent, Observation, ProviderError
+from agents.cost import Budget
+from agents.providers.redaction import redacted
+from agents.retry import RetryingCaller, RetryPolicy
+from vlbench.prompts import Exchange
+from vlbench.recorder import EnvCache, EpisodeRecorder
+from vlbench.records import SCHEMA, Episode, Reply, episode_key
+from vlbench.run_folder import RunFolder
+from vlbench.suites import Row
 
 MAX_ERROR = 500
 """Longest message of an errored episode, in characters."""
@@ -73,7 +74,7 @@ async def play(
     *,
     history: int = 0,
     concurrency: int = 8,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
     budget: Budget | None = None,
     finished: Callable[[Episode], None] = lambda episode: None,
     replied: Callable[[Reply], None] = lambda reply: None,
@@ -102,7 +103,7 @@ async def play(
         OSError: The folder can't be written any more.
     """
     waiting = iter(jobs)
-    player = _Player(agent, folder, patience or Patience(), budget or Budget(), replied)
+    player = _Player(agent, folder, patience or RetryPolicy(), budget or Budget(), replied)
     workers = [_Worker(player, folder, history) for _ in range(min(concurrency, len(jobs)))]
     try:
         async with asyncio.TaskGroup() as group:
@@ -123,14 +124,14 @@ class _Player:
         self,
         agent: Agent,
         folder: RunFolder,
-        patience: Patience,
+        patience: RetryPolicy,
         budget: Budget,
         replied: Callable[[Reply], None],
     ) -> None:
         self.stop = ""
         self._agent = agent
         self._folder = folder
-        self._asking = Asking(patience)
+        self._asking = RetryingCaller(patience)
         self._budget = budget
         self._replied = replied
         self._failed = 0
@@ -170,9 +171,10 @@ class _Player:
             if not error.stops and self._failed < GIVE_UP:
                 raise
             self.stop = self.stop or redacted(
-                f"stopped: {error}" if error.stops else
-                f"stopped: {GIVE_UP} calls failed in a row; the last: {error}"
-            )  # fmt: skip
+                f"stopped: {error}"
+                if error.stops
+                else f"stopped: {GIVE_UP} calls failed in a row; the last: {error}"
+            )
             raise Stopped from error
         self._failed = 0
         return reply.bounded()
@@ -185,7 +187,7 @@ class _Worker:
         self._player = player
         self._folder = folder
         self._history = history
-        self._envs = Environments()
+        self._envs = EnvCache()
 
     async def work(self, jobs: Iterator[Job], finished: Callable[[Episode], None]) -> None:
         """Play jobs until none is left, or the run stops."""
@@ -202,7 +204,7 @@ class _Worker:
     async def _episode(self, job: Job) -> Episode:
         recording = None
         try:
-            recording = Recording(self._envs.of(job.row), job.row, job.number, job.repeat)
+            recording = EpisodeRecorder(self._envs.of(job.row), job.row, job.number, job.repeat)
             await self._finish(recording, job)
         except Stopped:
             raise
@@ -215,14 +217,16 @@ class _Worker:
             return _errored(job, recording, _told(error))
         return recording.episode()
 
-    async def _finish(self, recording: Recording, job: Job) -> None:
+    async def _finish(self, recording: EpisodeRecorder, job: Job) -> None:
         """Play an episode to its end, first from the journal."""
         past: deque[Exchange] = deque(maxlen=self._history)
         turn = 0
         while not recording.end:
             shown: Observation = {
-                **recording.observation, "env_id": job.row.env_id, "repeat": job.repeat,
-            }  # fmt: skip
+                **recording.observation,
+                "env_id": job.row.env_id,
+                "repeat": job.repeat,
+            }
             if turn < len(job.journaled):
                 reply = job.journaled[turn]
             else:
@@ -239,12 +243,46 @@ def _told(error: BaseException) -> str:
     return "".join(c if c.isprintable() else " " for c in " ".join(told.split()))[:MAX_ERROR]
 
 
-def _errored(job: Job, recording: Recording | None, error: str) -> Episode:
+def _errored(job: Job, recording: EpisodeRecorder | None, error: str) -> Episode:
     if recording is not None:
         return recording.episode(error)
     row = job.row
     return Episode(
-        SCHEMA, row.env_id, row.kwargs, row.instance, row.presentation, row.seed, job.number,
-        job.repeat, turns=(), end="errored", success=False, final_state="", final_frame="",
+        SCHEMA,
+        row.env_id,
+        row.kwargs,
+        row.instance,
+        row.presentation,
+        row.seed,
+        job.number,
+        job.repeat,
+        turns=(),
+        end="errored",
+        success=False,
+        final_state="",
+        final_frame="",
         error=error,
-    )  # fmt: skip
+    )
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, str]) -> str:
+    """Run a coroutine to its end, also where a loop runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def elsewhere() -> str:
+        with asyncio.Runner() as runner:
+            loops.append(runner.get_loop())
+            return runner.run(coroutine)
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(elsewhere)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            for task in asyncio.all_tasks(loops[0]):
+                loops[0].call_soon_threadsafe(task.cancel)
+            raise

@@ -7,8 +7,8 @@ import gymnasium
 import numpy as np
 
 import vlbench
-from agents.base import Observation
-from vlbench.episodes import Reply
+from agents.agent import Observation
+from vlbench.records import Reply
 
 
 class _Scripted(ABC):

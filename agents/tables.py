@@ -8,9 +8,18 @@ from vlbench.scoring import Comparison, Headline, Scorecard
 def scorecard_table(cards: Sequence[Scorecard]) -> str:
     """Return scorecards as an aligned table, and a line for each note."""
     head = (
-        "env", "episodes", "distinct", "success (95 %)", "normalized", "return", "regret",
-        "illegal", "unknown", "malformed", "errored",
-    )  # fmt: skip
+        "env",
+        "episodes",
+        "distinct",
+        "success (95 %)",
+        "normalized",
+        "return",
+        "regret",
+        "illegal",
+        "unknown",
+        "malformed",
+        "errored",
+    )
     rows = [
         (
             card.env,
@@ -60,22 +69,29 @@ def comparison_table(comparisons: Sequence[Comparison], notes: Mapping[str, Sequ
         notes: What must be said of each environment.
     """
     head = (
-        "env", "rows", "success, points (95 %)", "return (95 %)", "only first",
-        "only second", "separated",
-    )  # fmt: skip
+        "env",
+        "rows",
+        "success, points (95 %)",
+        "return (95 %)",
+        "only first",
+        "only second",
+        "separated",
+    )
     rows = []
     for c in comparisons:
         success = [f"{100 * x:+.1f}" for x in (c.success.value, c.success.low, c.success.high)]
         gain = [f"{x:+.3f}" for x in (c.mean_return.value, c.mean_return.low, c.mean_return.high)]
-        rows.append((
-            c.env,
-            str(c.rows),
-            f"{success[0]} ({success[1]} to {success[2]})",
-            f"{gain[0]} ({gain[1]} to {gain[2]})",
-            str(c.only_first),
-            str(c.only_second),
-            "yes" if c.separated else "no",
-        ))  # fmt: skip
+        rows.append(
+            (
+                c.env,
+                str(c.rows),
+                f"{success[0]} ({success[1]} to {success[2]})",
+                f"{gain[0]} ({gain[1]} to {gain[2]})",
+                str(c.only_first),
+                str(c.only_second),
+                "yes" if c.separated else "no",
+            )
+        )
     return "\n".join([table(head, rows), *_noted(notes)])
 
 

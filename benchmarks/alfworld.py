@@ -24,9 +24,9 @@ from typing import Any
 import gymnasium
 
 import vlbench
+from vlbench.tasks.alfworld.engine.client import EngineClient
 from vlbench.tasks.alfworld.game import AlfworldGame
-from vlbench.tasks.alfworld.generator import KINDS, GameData, scenes
-from vlbench.tasks.alfworld.host import Host
+from vlbench.tasks.alfworld.games.generator import KINDS, GameData, scenes
 
 STOCK = """
 import json, sys, time
@@ -62,9 +62,13 @@ def stock(games: list[tuple[GameData, list[str]]]) -> Callable[[], Times]:
     """Start the stock engine; return what measures one round of it."""
     environment = {**os.environ, "ALFWORLD_DATA": tempfile.mkdtemp()}
     process = subprocess.Popen(
-        [sys.executable, "-c", STOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True, env=environment,
-    )  # fmt: skip
+        [sys.executable, "-c", STOCK],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    )
     assert process.stdin and process.stdout
     texts = [(game.domain, game.grammar, game.problem, commands) for game, commands in games]
     print(json.dumps(texts), file=process.stdin, flush=True)
@@ -81,7 +85,7 @@ def engine(games: list[tuple[GameData, list[str]]]) -> Callable[[], Times]:
     """Return what measures one round of our engine: a new process, then each game."""
 
     def measure() -> Times:
-        host = Host()
+        host = EngineClient()
         host.play(games[0][0], ())  # start it, and parse what all games share
         host.close()
         host.play(warm_up(), ())
@@ -106,7 +110,7 @@ def environment(instances: list[str], commands: list[list[str]]) -> Callable[[],
     def measure() -> Times:
         env = gymnasium.make("vlbench/ALFWorld-v0", disable_env_checker=True)
         inner: Any = env.unwrapped
-        inner.game.host = Host()
+        inner.game.host = EngineClient()
         inner.game.host.play(warm_up(), ())
         times = {"fresh": 0.0, "again": 0.0, "step": 0.0}
         for instance, played in zip(instances, commands, strict=True):
@@ -175,8 +179,11 @@ def main() -> None:
     for _ in range(arguments.rounds):
         for name, measure in players.items():
             rounds[name].append(measure())
-    calls = {"fresh": arguments.games, "again": arguments.games,
-             "step": arguments.games * arguments.steps}  # fmt: skip
+    calls = {
+        "fresh": arguments.games,
+        "again": arguments.games,
+        "step": arguments.games * arguments.steps,
+    }
     found = {
         name: {
             part: median(times[part] for times in measured) / calls[part] * 1e3 for part in calls

@@ -26,10 +26,10 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from agents.train import losses, ppo, tiny
+from agents.train.distributed import Processes
 from agents.train.environments import Journal, make_envs
 from agents.train.monitors import EpisodeMonitor
-from agents.train.policy import LEAST_LOG
-from agents.train.processes import Processes
+from agents.vlm.policy import LEAST_LOG
 
 
 def seconds(act: Any) -> tuple[float, Any]:
@@ -135,10 +135,14 @@ class Bench:
             old = []
             for sample in samples:
                 model.generate(
-                    **given(sample), do_sample=True, max_new_tokens=len(sample.ids),
-                    min_new_tokens=len(sample.ids), return_dict_in_generate=True,
-                    output_scores=True, output_hidden_states=True,
-                )  # fmt: skip
+                    **given(sample),
+                    do_sample=True,
+                    max_new_tokens=len(sample.ids),
+                    min_new_tokens=len(sample.ids),
+                    return_dict_in_generate=True,
+                    output_scores=True,
+                    output_hidden_states=True,
+                )
                 old.append(score(sample)[0])
             return old
 
@@ -191,10 +195,16 @@ def main() -> None:
         if not options.model:
             tiny.build(tiny.Config(out=Path(folder)))
         config = ppo.Config(
-            model=options.model or folder, num_envs=options.envs, num_steps=options.steps,
-            epochs=options.epochs, max_new_tokens=options.tokens, theme="classic",
-            train_vision=options.train_vision, minibatch=64, micro_batch=64,
-        )  # fmt: skip
+            model=options.model or folder,
+            num_envs=options.envs,
+            num_steps=options.steps,
+            epochs=options.epochs,
+            max_new_tokens=options.tokens,
+            theme="classic",
+            train_vision=options.train_vision,
+            minibatch=64,
+            micro_batch=64,
+        )
         bench = Bench(config)
         bench.ours()  # the first pass pays for allocations
         rounds: list[dict[str, dict[str, float]]] = []

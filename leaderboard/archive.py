@@ -89,8 +89,12 @@ def _parts(tar: "_Inflated", shown: str, limits: Mapping[str, int]) -> Iterator[
         if name in seen:
             raise Refused(shown, name, "wanted once, found twice")
         if size is None or block != _header(name, size):
-            raise Refused(shown, name, "wanted a plain file's header as `pack` writes it (no link, "
-                          "owner, time or extension), found another")  # fmt: skip
+            raise Refused(
+                shown,
+                name,
+                "wanted a plain file's header as `pack` writes it (no link, "
+                "owner, time or extension), found another",
+            )
         if size > limits[name]:
             raise Refused(shown, name, f"wanted at most {limits[name]} bytes, found {size}")
         data = tar.read(size)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import gymnasium
 from gymnasium.envs.registration import load_env_creator
 
-from leaderboard.drawing import Drawing
-from vlbench.instances import Bounds, bounds, frozen_rows, held_out, label, suites
-from vlbench.naming import short_name
+from leaderboard.site_data import EntryRenderer
+from vlbench.registry import short_name
+from vlbench.suites import Bounds, bounds, frozen_rows, held_out, label, suites
 
 _LEFT_OUT = ("Args", "Version history")
 """Sections of an environment's docstring that a page doesn't show."""
@@ -38,7 +38,7 @@ class Task:
     """What must be said beside its numbers."""
 
 
-def describe(env_id: str, draw: Drawing) -> Task:
+def describe(env_id: str, draw: EntryRenderer) -> Task:
     """Return a task's page, from its docstring and frozen sets."""
     entry_point = gymnasium.registry[env_id].entry_point
     assert isinstance(entry_point, str)

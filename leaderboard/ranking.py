@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leaderboard.manifest import counted
+from leaderboard.schema import errors_as_failures
 from leaderboard.verify import Verified
-from vlbench.episodes import Episode
-from vlbench.instances import bounds
+from vlbench.intervals import RESAMPLES, Interval, percentile_interval, resampled_means
+from vlbench.records import Episode
 from vlbench.scoring import HEADLINES, Comparison, Headline, Scorecard, compare
-from vlbench.statistics import RESAMPLES, Interval, percentile_interval, resampled_means
+from vlbench.suites import bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def headline_difference(first: Verified, second: Verified, suite: str, table: st
 
 
 def _played(entry: Verified, suite: str, env_id: str) -> list[Episode]:
-    return counted([e for e in entry.episodes[suite] if e.env_id == env_id])
+    return errors_as_failures([e for e in entry.episodes[suite] if e.env_id == env_id])
 
 
 def _standings(

@@ -19,15 +19,15 @@ from typing import Any
 import jinja2
 
 import vlbench
-from leaderboard import drawing, ranking
+from leaderboard import ranking, site_data
 from leaderboard.archive import Refused
-from leaderboard.drawing import Drawing, Drawn
 from leaderboard.pages import Task, describe, filters
-from leaderboard.reported import reported_ids, reported_rows
+from leaderboard.published import reported_ids, reported_rows
+from leaderboard.site_data import EntryRenderer, RenderedEntry
 from leaderboard.verify import Verified, verify
-from vlbench.command_line import Parser, refuse
-from vlbench.instances import SUITES
+from vlbench.cli import Parser, refuse
 from vlbench.scoring import CARD_TASKS, HEADLINES
+from vlbench.suites import SUITES
 
 MARKER = ".vlbench-site"
 """A file that says that a folder is a site of ours, which may be replaced."""
@@ -77,7 +77,7 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
     for name in ("site.css", "site.js", "viewer.js"):
         text = files("leaderboard").joinpath("templates", name).read_text("utf-8")
         (out / name).write_text(text, "utf-8")
-    draw = Drawing()
+    draw = EntryRenderer()
     tasks = [describe(env_id, draw) for env_id in vlbench.ENV_IDS]
     pages = _Pages(entries, tasks)
     reported = reported_rows()
@@ -99,7 +99,7 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
         drawn = draw.entry(entry)
         _script(out / "data" / f"{slug(entry)}.js", slug(entry), _viewer_data(entry, drawn))
         path = out / "entries" / f"{slug(entry)}.html"
-        pages.write(path, "entry.html", "..", entry=entry, drawn=drawn, draws=drawing)
+        pages.write(path, "entry.html", "..", entry=entry, drawn=drawn, draws=site_data)
     _script(out / "data" / "pairs.js", "pairs", _pairs(entries))
     for name in sorted(pages.shown.union(*(task.frames.values() for task in tasks))):
         (out / "frames" / f"{name}.png").write_bytes(draw.frames[name])
@@ -156,7 +156,7 @@ def _who_played(entries: Sequence[Verified], task: Task) -> list[Verified]:
     ]
 
 
-def _viewer_data(entry: Verified, drawn: Drawn) -> dict[str, Any]:
+def _viewer_data(entry: Verified, drawn: RenderedEntry) -> dict[str, Any]:
     name = entry.manifest.card.name
     return {"name": name, "prompts": drawn.prompts, "episodes": drawn.episodes}
 
@@ -191,8 +191,13 @@ def _script(path: Path, name: str, data: Any) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Build the site; exit 0 when done, 1 if an entry is refused, 2 on a wrong call."""
     parser = Parser(prog="python -m leaderboard.site", description=__doc__)
-    parser.add_argument("entries", nargs="*", type=Path, metavar="ENTRY.tar.gz",
-                        help="entries to show (default: those of the repository)")  # fmt: skip
+    parser.add_argument(
+        "entries",
+        nargs="*",
+        type=Path,
+        metavar="ENTRY.tar.gz",
+        help="entries to show (default: those of the repository)",
+    )
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     try:
         arguments = parser.parse_args(argv)

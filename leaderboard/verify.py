@@ -16,16 +16,16 @@ from typing import Any
 
 import vlbench
 from leaderboard.archive import Refused
-from leaderboard.manifest import MANIFEST, Manifest, Suite, losses, scored
-from leaderboard.reading import read_entry, read_episodes
-from leaderboard.submission import expected_keys, together
-from vlbench.command_line import Parser, refuse
-from vlbench.episodes import SCHEMA, Episode
-from vlbench.instances import Row, frozen_hash, run_rows, suites
-from vlbench.nearest import unknown
+from leaderboard.entry import read_entry, read_episodes
+from leaderboard.pack import check_same_agent, expected_keys
+from leaderboard.schema import MANIFEST, Manifest, Suite, losses, score_entry
+from vlbench.cli import Parser, refuse
+from vlbench.errors import unknown_name
 from vlbench.parsing import RULES
+from vlbench.records import SCHEMA, Episode
 from vlbench.replay import Replayer, prompt_hash
-from vlbench.runs import RunHeader
+from vlbench.run_folder import RunHeader
+from vlbench.suites import Row, frozen_hash, run_rows, suites
 
 MAX_ERRORED = 0.02
 """Largest share of errored episodes in a suite."""
@@ -96,14 +96,16 @@ def _check_manifest(manifest: Manifest) -> None:
         _same(place + "theme", "", run.theme)
         _same(place + "repeats", 1, run.repeats)
         if run.prompt not in PROMPTS:
-            raise ValueError(place + f"prompt: {unknown('prompt', run.prompt, PROMPTS)}")
+            raise ValueError(place + f"prompt: {unknown_name('prompt', run.prompt, PROMPTS)}")
         if run.history < 0:
             raise ValueError(place + f"history: wanted at least 0, found {run.history}")
         if not run.env_ids:
             raise ValueError(place + "env_ids: wanted at least one, found none")
         for env_id in run.env_ids:
             if env_id not in vlbench.ENV_IDS:
-                raise ValueError(place + f"env_ids: {unknown('env id', env_id, vlbench.ENV_IDS)}")
+                raise ValueError(
+                    place + f"env_ids: {unknown_name('env id', env_id, vlbench.ENV_IDS)}"
+                )
             if run.suite not in suites(env_id):
                 raise ValueError(place + f"suite: {env_id} has no suite {run.suite!r:.40}")
         if len(set(run.env_ids)) < len(run.env_ids):
@@ -115,9 +117,11 @@ def _check_manifest(manifest: Manifest) -> None:
         _check_versions(place, run)
         if run.privileged != (manifest.card.track == "reference"):
             wanted = "reference" if run.privileged else "another than reference"
-            raise ValueError(f"card.track: wanted {wanted}, since privileged is {run.privileged}, "
-                             f"found {manifest.card.track}")  # fmt: skip
-    together([suite.run for suite in manifest.suites])
+            raise ValueError(
+                f"card.track: wanted {wanted}, since privileged is {run.privileged}, "
+                f"found {manifest.card.track}"
+            )
+    check_same_agent([suite.run for suite in manifest.suites])
 
 
 def _check_versions(place: str, run: RunHeader) -> None:
@@ -126,8 +130,9 @@ def _check_versions(place: str, run: RunHeader) -> None:
     if len(numbers) != 3 or theirs != ".".join(numbers) or max(map(len, numbers)) > 4:
         raise ValueError(f"{place}versions.vlbench: wanted one like {ours}, found {theirs!r:.40}")
     if [int(n) for n in numbers] > [int(n) for n in ours.split(".")]:
-        raise ValueError(f"{place}versions.vlbench: wanted at most {ours}, this verifier's, found "
-                         f"{theirs}")  # fmt: skip
+        raise ValueError(
+            f"{place}versions.vlbench: wanted at most {ours}, this verifier's, found {theirs}"
+        )
 
 
 def _same(place: str, wanted: Any, found: Any) -> None:
@@ -161,18 +166,26 @@ def _read(file: str, suite: Suite, data: bytes) -> tuple[Episode, ...]:
     for episode in read_episodes(file, part.name, data):
         place = f"{part.name}:{len(episodes) + 1}"
         if len(episodes) == len(rows):
-            raise Refused(file, place, f"{episode.key:.80}: wanted the end of the suite, found "
-                          "another episode")  # fmt: skip
+            raise Refused(
+                file,
+                place,
+                f"{episode.key:.80}: wanted the end of the suite, found another episode",
+            )
         _check_start(file, place, episode, *rows[len(episodes)])
         episodes.append(episode)
     if len(episodes) < len(rows):
         missing = expected_keys(run)[len(episodes)]
-        raise Refused(file, f"{part.name}:{len(episodes) + 1}",
-                      f"wanted {missing}, found the end of the part")  # fmt: skip
+        raise Refused(
+            file, f"{part.name}:{len(episodes) + 1}", f"wanted {missing}, found the end of the part"
+        )
     errored = sum(episode.end == "errored" for episode in episodes)
     if errored > MAX_ERRORED * len(episodes):
-        raise Refused(file, part.name, f"wanted at most {MAX_ERRORED:.0%} of {len(episodes)} "
-                      f"episodes errored, found {errored}")  # fmt: skip
+        raise Refused(
+            file,
+            part.name,
+            f"wanted at most {MAX_ERRORED:.0%} of {len(episodes)} "
+            f"episodes errored, found {errored}",
+        )
     for name, wanted, found in (
         ("episodes", len(episodes), part.episodes),
         ("size", len(data), part.size),
@@ -185,29 +198,45 @@ def _read(file: str, suite: Suite, data: bytes) -> tuple[Episode, ...]:
 
 def _check_start(file: str, place: str, episode: Episode, number: int, row: Row) -> None:
     wanted = {
-        "schema": SCHEMA, "env_id": row.env_id, "row": number, "repeat": 0,
-        "instance": row.instance, "presentation": row.presentation, "kwargs": row.kwargs,
+        "schema": SCHEMA,
+        "env_id": row.env_id,
+        "row": number,
+        "repeat": 0,
+        "instance": row.instance,
+        "presentation": row.presentation,
+        "kwargs": row.kwargs,
         "seed": None,
-    }  # fmt: skip
+    }
     for name, value in wanted.items():
         found = getattr(episode, name)
         if found != value or json.dumps(found) != json.dumps(value) and name != "kwargs":
-            raise Refused(file, place, f"{row.env_id}#{number}/0: {name}: wanted {value!r:.80}, "
-                          f"found {found!r:.80}")  # fmt: skip
+            raise Refused(
+                file,
+                place,
+                f"{row.env_id}#{number}/0: {name}: wanted {value!r:.80}, found {found!r:.80}",
+            )
     if episode.end not in ENDS:
-        raise Refused(file, place, f"{episode.key}: end: wanted one of {', '.join(ENDS)}, found "
-                      f"{episode.end!r:.80}")  # fmt: skip
+        raise Refused(
+            file,
+            place,
+            f"{episode.key}: end: wanted one of {', '.join(ENDS)}, found {episode.end!r:.80}",
+        )
     if not (episode.turns or episode.final_frame):  # it failed before its first frame
         for name, value in {"end": "errored", "success": False, "final_state": ""}.items():
             found = getattr(episode, name)
             if found != value:
-                raise Refused(file, place, f"{episode.key}: {name}: wanted {value!r}, since "
-                              f"nothing was shown, found {found!r:.80}")  # fmt: skip
+                raise Refused(
+                    file,
+                    place,
+                    f"{episode.key}: {name}: wanted {value!r}, since "
+                    f"nothing was shown, found {found!r:.80}",
+                )
         return
     shown = episode.turns[0].frame if episode.turns else episode.final_frame
     if shown != row.frame:
-        raise Refused(file, place, f"{episode.key}: first frame: wanted {row.frame}, found "
-                      f"{shown!r:.80}")  # fmt: skip
+        raise Refused(
+            file, place, f"{episode.key}: first frame: wanted {row.frame}, found {shown!r:.80}"
+        )
 
 
 def _check_numbers(file: str, place: str, suite: Suite, episodes: Sequence[Episode]) -> None:
@@ -215,14 +244,20 @@ def _check_numbers(file: str, place: str, suite: Suite, episodes: Sequence[Episo
     lost, keys = suite.losses, expected_keys(suite.run)
     for again in lost.replayed:
         if again.episode not in keys or len(again.errors) != again.attempts - 1:
-            raise Refused(file, MANIFEST, f"{place}.losses.replayed: wanted episodes of the suite "
-                          f"and an error an attempt, found {again.episode!r:.80}")  # fmt: skip
-    cards, heads = scored(suite.run, episodes)
-    wanted = suite.model_copy(update={
-        "losses": losses(keys, episodes, lost.replayed, lost.damaged_lines),
-        "scorecards": cards,
-        "headlines": heads,
-    })  # fmt: skip
+            raise Refused(
+                file,
+                MANIFEST,
+                f"{place}.losses.replayed: wanted episodes of the suite "
+                f"and an error an attempt, found {again.episode!r:.80}",
+            )
+    cards, heads = score_entry(suite.run, episodes)
+    wanted = suite.model_copy(
+        update={
+            "losses": losses(keys, episodes, lost.replayed, lost.damaged_lines),
+            "scorecards": cards,
+            "headlines": heads,
+        }
+    )
     try:
         _same(place, wanted.model_dump(mode="json"), suite.model_dump(mode="json"))
     except ValueError as error:
@@ -236,8 +271,12 @@ def _replay(replayer: Replayer, file: str, place: str, episode: Episode) -> None
         raise Refused(file, place, f"{episode.key}: can't be replayed: {error}") from error
     if difference is not None:
         turn = "" if difference.turn is None else f" turn {difference.turn}"
-        raise Refused(file, place, f"{difference.key}{turn}: {difference.field}: wanted "
-                      f"{difference.wanted!r:.80}, found {difference.found!r:.80}")  # fmt: skip
+        raise Refused(
+            file,
+            place,
+            f"{difference.key}{turn}: {difference.field}: wanted "
+            f"{difference.wanted!r:.80}, found {difference.found!r:.80}",
+        )
 
 
 def summary(verified: Verified) -> str:

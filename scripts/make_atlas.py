@@ -22,8 +22,8 @@ from pathlib import Path
 from atlas_styles import STYLES, Style
 from PIL import Image, ImageDraw, ImageFont
 
-from vlbench.atlas import ASSETS, CARD_LAYERS, CARD_SIZES
 from vlbench.cards import SUITS, rank_text
+from vlbench.sprites import ASSETS, CARD_LAYERS, CARD_SIZES
 
 OVERSAMPLING = 8
 """Card layers are drawn this much larger and then reduced."""

@@ -16,15 +16,15 @@ from pathlib import Path
 import gymnasium
 
 import vlbench
-from vlbench.prompting import VARIANTS
+from vlbench.prompts import VARIANTS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 SECTION = re.compile(r"^(\w[\w ]*):$")
 ARGUMENT = re.compile(r"^(\*{0,2}\w+): (.*)$")
 RECORDS = {
-    "vlbench/runs.py": ("RunHeader",),
-    "vlbench/episodes.py": ("Episode", "Turn", "Reply"),
+    "vlbench/run_folder.py": ("RunHeader",),
+    "vlbench/records.py": ("Episode", "Turn", "Reply"),
     "vlbench/scoring.py": ("Scorecard", "Attribution", "Headline"),
 }
 
@@ -33,7 +33,7 @@ def pages() -> dict[Path, str]:
     """Return what each page must be."""
     ids = "\n\n".join(map(task, vlbench.ENV_IDS))
     original = "\n\n".join(map(task, vlbench.RL4VLM_IDS))
-    apart = "\n\n".join(map(task, vlbench.APART_IDS))
+    apart = "\n\n".join(map(task, vlbench.UNRANKED_IDS))
     records = "\n\n".join(record(file, name) for file, names in RECORDS.items() for name in names)
     return {
         DOCS / "tasks.md": filled(DOCS / "tasks.md", {"tasks": ids, "rl4vlm": original}),
@@ -133,8 +133,10 @@ def record(file: str, name: str) -> str:
         if not isinstance(node, ast.AnnAssign):
             continue
         said = after.value.value if _is_text(after) else ""
-        rows.append(f"| `{ast.unparse(node.target)}` | `{ast.unparse(node.annotation)}` "
-                    f"| {plain(' '.join(inspect.cleandoc(said).split()))} |")  # fmt: skip
+        rows.append(
+            f"| `{ast.unparse(node.target)}` | `{ast.unparse(node.annotation)}` "
+            f"| {plain(' '.join(inspect.cleandoc(said).split()))} |"
+        )
     doc = plain(" ".join((ast.get_docstring(found) or "").split()))
     table = "\n".join(["| field | type | meaning |", "|---|---|---|", *rows])
     return f"### {name}\n\n{doc}\n\n{table.replace(' | None`', ' or None`')}"

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 from resvg_py import svg_to_bytes
 
-from vlbench.tasks.alfworld.icons import COLUMNS, FOLDER, SIZES
+from vlbench.tasks.alfworld.drawing.icons import COLUMNS, FOLDER, SIZES
 
 DRAWINGS = Path(__file__).parent / "drawings"
 SVG = "http://www.w3.org/2000/svg"

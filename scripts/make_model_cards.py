@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from agents.shipped import CHECKPOINTS, TASKS
+from agents.vlm.bundled import CHECKPOINTS, TASKS
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 BEGIN, END = "<!-- made by scripts.make_model_cards -->", "<!-- end of what is made -->"
@@ -24,9 +24,20 @@ SUITES = {
     "ood": "the frozen `ood` set: changed rules, in themes that no training shows",
 }
 KEPT = (
-    "env", "suite", "episodes", "distinct", "success", "success_low", "success_high",
-    "mean_return", "normalized", "regret", "illegal_rate", "malformed_rate", "attribution",
-)  # fmt: skip
+    "env",
+    "suite",
+    "episodes",
+    "distinct",
+    "success",
+    "success_low",
+    "success_high",
+    "mean_return",
+    "normalized",
+    "regret",
+    "illegal_rate",
+    "malformed_rate",
+    "attribution",
+)
 CARD = """\
 ---
 license: mit
@@ -75,9 +86,13 @@ def card(stage: str, env: str, rows: list[dict[str, Any]]) -> str:
         for row in rows
     ]
     return CARD.format(
-        stage=stage, env=env.split("/")[1], what=STAGES[stage], parameters=parameters,
-        rows="\n".join(table), **SUITES,
-    )  # fmt: skip
+        stage=stage,
+        env=env.split("/")[1],
+        what=STAGES[stage],
+        parameters=parameters,
+        rows="\n".join(table),
+        **SUITES,
+    )
 
 
 def page(rows: list[dict[str, Any]], changes: dict[str, list[dict[str, Any]]]) -> str:

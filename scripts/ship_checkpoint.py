@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from agents.train.loading import load
+from agents.vlm.loading import load
 
 
 def ship(checkpoint: Path, out: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from played import some_of_each
+from support.sample_episodes import some_of_each
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,6 +59,6 @@ def some_episodes():
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """A folder with an untrained tiny LLaVA."""
-    from small_checkpoint import small_checkpoint  # needs an extra
+    from support.small_checkpoint import small_checkpoint  # needs an extra
 
     return small_checkpoint(tmp_path_factory.mktemp("tiny"))

@@ -10,7 +10,7 @@ import gymnasium
 
 __version__ = "0.1.0"
 
-__all__ = ["APART_IDS", "ENV_IDS", "RL4VLM_IDS", "__version__", "reply"]
+__all__ = ["UNRANKED_IDS", "ENV_IDS", "RL4VLM_IDS", "__version__", "reply"]
 
 
 def _register(name: str, module: str, namespace: str = "vlbench") -> str:
@@ -36,7 +36,7 @@ ENV_IDS: tuple[str, ...] = (
 )
 """The ids of the benchmark, in the order of its tables."""
 
-APART_IDS: tuple[str, ...] = (_register("ALFWorldThor", "vlbench.tasks.alfworld_thor"),)
+UNRANKED_IDS: tuple[str, ...] = (_register("ALFWorldThor", "vlbench.tasks.alfworld_thor"),)
 """Tasks apart: in no table, never averaged with others, and played only where they are named."""
 
 RL4VLM_IDS: tuple[str, ...] = (

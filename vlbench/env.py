@@ -2,25 +2,24 @@
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypedDict, TypeVar
 
 import gymnasium
 import numpy as np
 
-from vlbench.game import Game
-from vlbench.instances import MAX_PRESENTATION, Presentation, hashed, split_of
-from vlbench.nearest import unknown
+from vlbench.errors import unknown_name
+from vlbench.instances import MAX_PRESENTATION, Presentation, hashed, reset_options, split_of
 from vlbench.observation import LastObservation, Observation
-from vlbench.options import accepted_options, reset_options
 from vlbench.parsing import Json, Parsed, parse
-from vlbench.picture import SIZE, Frame, Picture
-from vlbench.prompting import Prompt
+from vlbench.prompts import Prompt
 from vlbench.spaces import ReplySpace, observation_space
+from vlbench.task import SIZE, Frame, Game, Picture
 
 S = TypeVar("S")
 L = TypeVar("L")
@@ -37,6 +36,13 @@ LONGEST_REMEMBERED = 1000
 """Replies up to so many characters are read once: policies repeat themselves."""
 
 _read_again = lru_cache(maxsize=4096)(parse)
+
+
+class CommonOptions(TypedDict, total=False):
+    """Keyword arguments that every environment takes besides those of its task."""
+
+    split: str
+    render_mode: str | None
 
 
 class Outcome(NamedTuple):
@@ -98,12 +104,12 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     ) -> None:
         if unknown_options:
             name = next(iter(unknown_options))
-            raise ValueError(unknown("keyword argument", name, accepted_options(type(self))))
+            raise ValueError(unknown_name("keyword argument", name, accepted_options(type(self))))
         if split not in SPLITS:
-            raise ValueError(unknown("split", split, SPLITS))
+            raise ValueError(unknown_name("split", split, SPLITS))
         if render_mode not in (None, *self.metadata["render_modes"]):
             modes = self.metadata["render_modes"]
-            raise ValueError(unknown("render mode", str(render_mode), modes))
+            raise ValueError(unknown_name("render mode", str(render_mode), modes))
         self.game = game
         self.picture = picture
         self.prompt = prompt
@@ -335,7 +341,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 
     def _show(self, frame: Frame) -> None:
         if self._window is None:
-            from vlbench.play.window import Window  # needs pygame
+            from vlbench.window import Window  # needs pygame
 
             self._window = Window(type(self).__name__)
         self._window.show(frame)
@@ -357,3 +363,14 @@ def read_number(stated: Json) -> float | None:
         return None
     number = re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", str(stated).strip())
     return float(number[0]) if number else None
+
+
+def accepted_options(env_class: type) -> list[str]:
+    """Return the keyword arguments that an environment class takes."""
+    names: dict[str, None] = {}
+    for owner in env_class.__mro__:
+        if "__init__" in vars(owner) and issubclass(owner, gymnasium.Env):
+            for name, parameter in inspect.signature(owner.__init__).parameters.items():
+                if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+                    names[name] = None
+    return list(names)

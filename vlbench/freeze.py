@@ -18,12 +18,13 @@ import gymnasium
 import numpy as np
 
 import vlbench
-from vlbench.command_line import Parser, refuse
+from vlbench.cli import Parser, refuse
 from vlbench.env import VLEnv
-from vlbench.game import Game
-from vlbench.instances import MAX_PRESENTATION, SUITES, Bounds, group_of, hashed, task_folder
-from vlbench.naming import full_id
-from vlbench.nearest import unknown
+from vlbench.errors import unknown_name
+from vlbench.instances import MAX_PRESENTATION, group_of, hashed
+from vlbench.registry import resolve_env_id, task_folder
+from vlbench.suites import SUITES, Bounds
+from vlbench.task import Game
 
 RANDOM_EPISODES = 100_000
 """Random episodes behind a floor that isn't computed exactly."""
@@ -77,7 +78,7 @@ def random_success(games: Sequence[tuple[Game[Any], str]], episodes: int) -> flo
     return successes / episodes
 
 
-def in_turn(starts: Sequence[Start]) -> list[Start]:
+def interleave_groups(starts: Sequence[Start]) -> list[Start]:
     """Return starts in an order whose prefixes are fair: mixed, and all groups in turn."""
     mixed = sorted(starts, key=lambda start: hashed(json.dumps(asdict(start))))
     earlier: Counter[str] = Counter()
@@ -95,7 +96,7 @@ def freeze(env_id: str) -> None:
     task: TaskFreeze = import_module(f"vlbench.tasks.{folder.name}.freeze")
     bounds: dict[str, Any] = {}
     for suite in SUITES:
-        starts = in_turn(task.starts(suite))
+        starts = interleave_groups(task.starts(suite))
         write_rows(folder / f"{suite}.jsonl", env_id, starts)
         bounds[suite] = asdict(task.limits(suite, starts))
         print(f"{env_id} {suite}: {len(starts)} rows, {bounds[suite]}", file=sys.stderr)
@@ -127,10 +128,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         named = parser.parse_args(argv).tasks
-        env_ids = [full_id(name) for name in named] or vlbench.ENV_IDS
+        env_ids = [resolve_env_id(name) for name in named] or vlbench.ENV_IDS
         for env_id in env_ids:
             if env_id not in vlbench.ENV_IDS:
-                raise ValueError(unknown("task", env_id, vlbench.ENV_IDS))
+                raise ValueError(unknown_name("task", env_id, vlbench.ENV_IDS))
         for env_id in env_ids:
             freeze(env_id)
     except (ValueError, ImportError, OSError) as error:

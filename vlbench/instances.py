@@ -1,4 +1,4 @@
-"""Instances, presentations, splits and frozen sets: what an episode starts from.
+"""Instances, presentations and splits: where an episode starts and how that start is shown.
 
 An instance is the canonical latent start ("points24/3-3-8-8"); a presentation is an integer that
 fixes all that doesn't change the game. Everything here is sha256 of texts, never a generator, so
@@ -6,28 +6,13 @@ that it is the same on every machine and under every version of numpy.
 """
 
 import hashlib
-import json
-import os
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-import gymnasium
+import numpy as np
 
-import vlbench
-from vlbench.foreign import foreign_code
-from vlbench.nearest import unknown
-
-SUITES = ("test", "ood")
-"""Frozen sets a task may bring: held-out rows under the usual rules, and changed rules in pictures
-that no training shows."""
-
-SEEDS = "seeds"
-"""What stands for the suite where an environment brings none: seeds 0, 1, 2, …"""
+from vlbench.errors import unknown_name
 
 MAX_PRESENTATION = 2**31
 """Presentations are integers 0..MAX_PRESENTATION−1."""
@@ -85,172 +70,31 @@ def split_of(instance: str, test_share: float) -> str:
     return "test" if hashed(f"{SPLIT_KEY}|{unit}") < test_share * 2**64 else "train"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Where an episode starts."""
+class ResetOptions(NamedTuple):
+    """Where an episode is to start, as far as the options of `reset` say."""
 
-    env_id: str
-    kwargs: dict[str, Any]
-    """Keyword arguments of the environment that aren't its defaults."""
-    instance: str
-    """"" where the episode starts from a seed instead."""
-    presentation: int
-    frame: str = ""
-    """sha256 of the first frame; "" where the row isn't frozen."""
-    seed: int | None = None
-
-    @property
-    def env_key(self) -> str:
-        """Names the environment: rows of the same id and keyword arguments share it."""
-        return f"{self.env_id} {sorted(self.kwargs.items())}"
+    instance: str | None
+    presentation: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What success rates mean on a suite: 0 and 1 of the normalised success."""
-
-    floor: float
-    """Success rate of uniformly random actions."""
-    ceiling: float
-    """Best success rate that any player can expect."""
-
-
-def task_folder(env_id: str) -> Traversable | None:
-    """Return the folder of a task's package, which may hold frozen sets and bounds.
-
-    Args:
-        env_id: A registered id; the module of "module:id" must have been imported.
-
-    Returns:
-        None for an environment that is registered by a callable, or stands in a plain module or in
-        one that can't be imported.
+def reset_options(options: Mapping[str, Any]) -> ResetOptions:
+    """Return what the options of `reset` name.
 
     Raises:
-        ValueError: No such id is registered.
+        ValueError: An option is unknown or of another kind; the message names the nearest.
     """
-    name = env_id.rpartition(":")[2]
-    if name not in gymnasium.registry:
-        raise ValueError(unknown("env id", env_id, vlbench.ENV_IDS))
-    entry_point = gymnasium.registry[name].entry_point
-    if not isinstance(entry_point, str):
-        return None
-    module = entry_point.partition(":")[0]
-    with suppress(ValueError), foreign_code():  # the packages around it are imported
-        spec = find_spec(module)
-        return files(module) if spec and spec.submodule_search_locations else None
-    return None
-
-
-def _stated(env_id: str, name: str) -> str | None:
-    """Return the text of a file in a task's folder, None where there is none."""
-    folder = task_folder(env_id)
-    if folder is None or not folder.joinpath(name).is_file():
-        return None
-    return folder.joinpath(name).read_text("utf-8")
-
-
-def _about(env_id: str) -> dict[str, Any]:
-    """Return what a task's `bounds.json` says; nothing where it has none."""
-    text = _stated(env_id, "bounds.json")
-    about: dict[str, Any] = json.loads(text) if text else {}
-    return about
-
-
-def local_folder(env_id: str) -> Path | None:
-    """Return the folder of the sets that a user has frozen from data that can't be shipped.
-
-    A task that may have some names an environment variable in its `bounds.json` ("local"); the
-    folder is `vlbench` in the folder which that variable names.
-    """
-    place = os.environ.get(_about(env_id).get("local", ""))
-    return Path(place, "vlbench") if place else None
-
-
-def _local_suites(env_id: str) -> dict[str, Path]:
-    folder = local_folder(env_id)
-    found = sorted(folder.glob("*.jsonl")) if folder is not None and folder.is_dir() else []
-    return {path.stem: path for path in found if path.stem not in SUITES}
-
-
-def suites(env_id: str) -> tuple[str, ...]:
-    """Return the names of an environment's frozen sets; none for one that brings no sets."""
-    shipped = [suite for suite in SUITES if _stated(env_id, f"{suite}.jsonl") is not None]
-    return (*shipped, *_local_suites(env_id))
-
-
-def _suite_text(env_id: str, suite: str) -> str | None:
-    if suite in SUITES:
-        return _stated(env_id, f"{suite}.jsonl")
-    path = _local_suites(env_id).get(suite)
-    return None if path is None else path.read_text("utf-8")
-
-
-def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
-    """Return a frozen set, in the order in which any prefix of it is a fair small set.
-
-    Raises:
-        ValueError: The environment has no such set, or it is damaged.
-    """
-    text = _suite_text(env_id, suite)
-    if text is None:
-        raise ValueError(unknown(f"suite of {env_id}", suite, suites(env_id)))
-    try:
-        return tuple(Row(env_id, **json.loads(line)) for line in text.splitlines())
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"the set {suite} of {env_id} is damaged: {error}") from error
-
-
-def run_kwargs(prompt: str, theme: str | None) -> dict[str, Any]:
-    """Return the keyword arguments by which a run changes its environments.
-
-    Args:
-        prompt: Variant of the prompt; "cot" is every environment's own.
-        theme: Theme or group of themes; None for the suite's own.
-    """
-    changes = {} if prompt == "cot" else {"prompt": prompt}
-    return changes | ({} if theme is None else {"theme": theme})
-
-
-def run_rows(env_id: str, suite: str, prompt: str, theme: str | None) -> tuple[Row, ...]:
-    """Return a frozen set as a run plays it; see `run_kwargs`.
-
-    In another theme the first frame isn't the frozen one, so none is wanted.
-
-    Raises:
-        ValueError: The environment has no such set, or it is damaged.
-    """
-    changes = run_kwargs(prompt, theme)
-    return tuple(
-        replace(row, kwargs=row.kwargs | changes, frame=row.frame if theme is None else "")
-        for row in frozen_rows(env_id, suite)
-    )
-
-
-def frozen_hash(env_id: str, suite: str) -> str:
-    """Return the sha256 of a frozen set's text; "" where the environment has no such set."""
-    text = _suite_text(env_id, suite)
-    return "" if text is None else hashlib.sha256(text.encode()).hexdigest()
-
-
-def bounds(env_id: str, suite: str) -> Bounds | None:
-    """Return the floor and ceiling of a suite; None where the task states none."""
-    stated = _about(env_id).get(suite)
-    return None if stated is None else Bounds(**stated)
-
-
-def label(env_id: str, suite: str = "") -> str:
-    """Return what must be said wherever an environment's results are shown; "" for nothing.
-
-    Args:
-        env_id: A registered id.
-        suite: The set that was played; one that a user has frozen may be labelled otherwise,
-            wherever its results are shown.
-    """
-    about = _about(env_id)
-    usual = str(about.get("label", ""))
-    return usual if suite in ("", *SUITES) else str(about.get("local_label", usual))
-
-
-def held_out(env_id: str) -> bool:
-    """Whether a task holds instances out; True where it states nothing of them."""
-    return bool(_about(env_id).get("held_out", True))
+    for name in options:
+        if name not in ("instance", "presentation"):
+            raise ValueError(unknown_name("reset option", name, ("instance", "presentation")))
+    instance, number = options.get("instance"), options.get("presentation")
+    if instance is not None and not isinstance(instance, str):
+        raise ValueError(f'instance must be a str like "points24/3-3-8-8", got {instance!r}')
+    if number is not None and (
+        isinstance(number, bool)
+        or not isinstance(number, (int, np.integer))
+        or not 0 <= number < MAX_PRESENTATION
+    ):
+        raise ValueError(
+            f"presentation must be an integer from 0 to {MAX_PRESENTATION - 1}, got {number!r}"
+        )
+    return ResetOptions(instance, None if number is None else int(number))

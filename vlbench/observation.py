@@ -6,7 +6,7 @@ from typing import Any, TypedDict, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from vlbench.picture import SIZE, Frame, Picture
+from vlbench.task import SIZE, Frame, Picture
 
 S = TypeVar("S")
 L = TypeVar("L")

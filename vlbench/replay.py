@@ -14,14 +14,14 @@ from typing import Any
 
 import gymnasium
 
-from vlbench.command_line import Parser, refuse
-from vlbench.episodes import Episode
-from vlbench.foreign import foreign_code
-from vlbench.instances import SEEDS, Row, frozen_hash, run_kwargs, run_rows, suites
-from vlbench.naming import full_id
+from vlbench.cli import Parser, refuse
+from vlbench.errors import user_code
 from vlbench.parsing import RULES
-from vlbench.recording import Environments, Recording
-from vlbench.runs import HEADER, RunFolder, RunHeader
+from vlbench.recorder import EnvCache, EpisodeRecorder
+from vlbench.records import Episode
+from vlbench.registry import resolve_env_id
+from vlbench.run_folder import HEADER, RunFolder, RunHeader
+from vlbench.suites import SEEDS, Row, frozen_hash, run_kwargs, run_rows, suites
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Replayer:
     """Replays episodes, keeping one environment for each (id, keyword arguments)."""
 
     def __init__(self) -> None:
-        self._envs = Environments()
+        self._envs = EnvCache()
 
     def replay(self, episode: Episode) -> Replay:
         """Play the texts of an episode again.
@@ -66,7 +66,7 @@ class Replayer:
         if episode.end == "errored" and not (episode.turns or episode.final_frame):
             return Replay(episode, None)  # it failed before its first frame
         start = episode.start
-        recording = Recording(self._envs.of(start), start, episode.row, episode.repeat)
+        recording = EpisodeRecorder(self._envs.of(start), start, episode.row, episode.repeat)
         for turn in episode.turns:
             if recording.end:
                 break
@@ -100,7 +100,7 @@ def divergences(episodes: Iterable[Episode]) -> list[Divergence]:
     found = []
     for episode in episodes:
         try:
-            with foreign_code():
+            with user_code():
                 divergence = replayer.replay(episode).divergence
         except ValueError as error:
             told = " ".join(str(error).split())
@@ -110,14 +110,14 @@ def divergences(episodes: Iterable[Episode]) -> list[Divergence]:
     return found
 
 
-def misnamed(header: RunHeader) -> list[Divergence]:
+def header_differences(header: RunHeader) -> list[Divergence]:
     """Return what a run's header says otherwise than it is here: sets, prompts, the parser."""
     wanted: dict[str, Any] = {"parser": RULES}
     found: dict[str, Any] = {"parser": header.parser}
     for env_id in header.env_ids:
         field = f"suite of {env_id}"
         with suppress(ValueError):  # of an environment that isn't here, each episode tells
-            full_id(env_id)  # imports its module
+            resolve_env_id(env_id)  # imports its module
             named = (*suites(env_id), SEEDS)
             wanted[field] = header.suite if header.suite in named else " or ".join(named)
             found[field] = header.suite
@@ -145,19 +145,19 @@ def prompt_hash(env_id: str, prompt: str) -> str:
     Raises:
         ValueError: The environment can't be made.
     """
-    with foreign_code(f"{env_id} can't be replayed here"):
+    with user_code(f"{env_id} can't be replayed here"):
         env = gymnasium.make(env_id, **run_kwargs(prompt, None))
     digest = str(getattr(getattr(env.unwrapped, "prompt", None), "sha256", ""))
     env.close()
     return digest
 
 
-def misplaced(header: RunHeader, episodes: Sequence[Episode]) -> list[Divergence]:
+def row_differences(header: RunHeader, episodes: Sequence[Episode]) -> list[Divergence]:
     """Return the episodes that aren't of the run, or don't start from the row that they claim."""
     theme = header.theme or None
     sets: dict[str, Sequence[Row]] = {}
     for env_id in header.env_ids:
-        with suppress(ValueError):  # `misnamed` tells of it
+        with suppress(ValueError):  # `header_differences` tells of it
             sets[env_id] = run_rows(env_id, header.suite, header.prompt, theme)
     found = []
     for episode in episodes:
@@ -189,9 +189,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser.parse_args(argv)
         run = RunFolder.open(arguments.run)
         episodes = run.episodes()
-        found = misnamed(run.header) + divergences(episodes)
+        found = header_differences(run.header) + divergences(episodes)
         places = {divergence.key for divergence in found}
-        found += misplaced(run.header, [e for e in episodes if e.key not in places])
+        found += row_differences(run.header, [e for e in episodes if e.key not in places])
     except (ValueError, OSError) as error:
         return refuse("replay", error)
     for line in run.damaged:

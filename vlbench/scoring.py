@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from vlbench.episodes import CAUSES, Episode, Turn
-from vlbench.instances import bounds, group_of, held_out, label
-from vlbench.runs import RunHeader
-from vlbench.statistics import RESAMPLES, Interval, mean, percentile_interval, rate, resampled_means
+from vlbench.instances import group_of
+from vlbench.intervals import RESAMPLES, Interval, mean, percentile_interval, rate, resampled_means
+from vlbench.records import CAUSES, Episode, Turn
+from vlbench.run_folder import RunHeader
+from vlbench.suites import bounds, held_out, label
 
 CARD_TASKS = tuple(f"vlbench/{t}-v0" for t in ("NumberLine", "EZPoints", "Points24", "Blackjack"))
 HEADLINES = {"vlbench": (*CARD_TASKS, "vlbench/ALFWorld-v0"), "cards": CARD_TASKS}

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict, Space, Text
 
 import vlbench
-from vlbench.picture import SIZE
+from vlbench.task import SIZE
 
 MAX_TEXT = 32_768
 """Longest prompt, in characters."""

@@ -1,7 +1,7 @@
 """Themes: the ways in which every picture can look, and the groups they come in.
 
 A theme is a table of colours and a layout's name; its shapes are in the atlas of the same name
-(see `vlbench.atlas`), and each task knows where its own things stand in a layout.
+(see `vlbench.sprites`), and each task knows where its own things stand in a layout.
 """
 
 import difflib

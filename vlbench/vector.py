@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from vlbench.env import VLEnv
-from vlbench.picture import SIZE
+from vlbench.task import SIZE
 
 
 class Observations(TypedDict):

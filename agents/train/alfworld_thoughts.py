@@ -8,11 +8,11 @@ what the student sees, looks everywhere in a sensible order and remembers.
 from collections.abc import Mapping
 from typing import Any
 
-from vlbench.picture import Fact
+from vlbench.task import Fact
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
-from vlbench.tasks.alfworld.generator import STATIONS
+from vlbench.tasks.alfworld.games.generator import STATIONS
 from vlbench.tasks.alfworld.heuristic import Person
-from vlbench.tasks.alfworld.room import WANTED, Room
+from vlbench.tasks.alfworld.world import WANTED, Room
 
 
 def household(

@@ -21,23 +21,30 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.cnn import MISSING, Shape, load_weights, read_shape, shrunk, write_checkpoint
-from agents.train.dataclass_arguments import parse_dataclass
+from agents.train.config_cli import parse_dataclass
 from agents.train.environments import make_env
 from agents.train.monitors import EpisodeMonitor
-from vlbench.command_line import exit_code
-from vlbench.naming import full_id
+from vlbench.cli import exit_code
+from vlbench.registry import resolve_env_id
 from vlbench.wrappers import DiscreteActions
 
 LOSSES = (
-    "policy_gradient_loss", "value_loss", "entropy_loss", "approx_kl", "clip_fraction",
+    "policy_gradient_loss",
+    "value_loss",
+    "entropy_loss",
+    "approx_kl",
+    "clip_fraction",
     "explained_variance",
-)  # fmt: skip
+)
 """What is kept of that which stable-baselines3 tells of an update."""
 
 SHOWN = {
-    "return": "rollout/return", "success": "rollout/success", "length": "rollout/length",
-    "entropy": "losses/entropy_loss", "explained": "losses/explained_variance",
-}  # fmt: skip
+    "return": "rollout/return",
+    "success": "rollout/success",
+    "length": "rollout/length",
+    "entropy": "losses/entropy_loss",
+    "explained": "losses/explained_variance",
+}
 """What people are told of a rollout."""
 
 
@@ -165,7 +172,7 @@ def train(config: Config) -> Path:
         KeyboardInterrupt: Stopped, after a checkpoint.
     """
     checked(config)
-    env_id = full_id(config.env)
+    env_id = resolve_env_id(config.env)
     try:
         import torch
         from stable_baselines3 import PPO
@@ -184,12 +191,19 @@ def train(config: Config) -> Path:
     ]
     shape = Shape(env_id, DiscreteActions(make_env(env_id, kwargs)).actions, config.size)
     learner = PPO(
-        "CnnPolicy", DummyVecEnv([lambda env=env: env for env in envs]),  # type: ignore[misc]
-        n_steps=config.num_steps, batch_size=config.minibatch, n_epochs=config.epochs,
-        learning_rate=config.lr, gamma=config.gamma, gae_lambda=config.gae_lambda,
-        clip_range=config.clip, ent_coef=config.entropy_coef, seed=config.seed,
+        "CnnPolicy",
+        DummyVecEnv([lambda env=env: env for env in envs]),  # type: ignore[misc]
+        n_steps=config.num_steps,
+        batch_size=config.minibatch,
+        n_epochs=config.epochs,
+        learning_rate=config.lr,
+        gamma=config.gamma,
+        gae_lambda=config.gae_lambda,
+        clip_range=config.clip,
+        ent_coef=config.entropy_coef,
+        seed=config.seed,
         device=config.device,
-    )  # fmt: skip
+    )
     learner.set_logger(Logger(folder=None, output_formats=[]))
     episodes = EpisodeMonitor(config.num_envs)
     config.out.mkdir(parents=True, exist_ok=True)
@@ -222,15 +236,17 @@ def train(config: Config) -> Path:
                 "optimizer": learner.policy.optimizer.state_dict(),
                 "random": torch.get_rng_state(),
                 "shuffling": json.dumps(
-                    [part.tolist() if isinstance(part, np.ndarray) else part
-                     for part in np.random.get_state()]
+                    [
+                        part.tolist() if isinstance(part, np.ndarray) else part
+                        for part in np.random.get_state()
+                    ]
                 ),
                 "environments": json.dumps([env.state() for env in envs]),  # 128-bit integers
                 "starts": np.asarray(learner._last_episode_starts).tolist(),
                 "running": episodes.running(),
                 "episodes": episodes.ended(),
             },
-        )  # fmt: skip
+        )
 
     log = Logbook(config.out, step=done, tensorboard=False, stream=sys.stderr)
     log.say(f"{env_id}, {len(shape.actions)} actions" + (f"; goes on after {done}" if done else ""))
@@ -240,9 +256,11 @@ def train(config: Config) -> Path:
             begun = time.monotonic()
             log.doing(f"rollout {iteration}/{config.iterations}")
             learner.learn(
-                config.num_envs * config.num_steps, watching(episodes), sys.maxsize,
+                config.num_envs * config.num_steps,
+                watching(episodes),
+                sys.maxsize,
                 reset_num_timesteps=False,
-            )  # fmt: skip
+            )
             told = learner.logger.name_to_value
             metrics = {f"losses/{name}": float(told[f"train/{name}"]) for name in LOSSES}
             metrics |= episodes.metrics()

@@ -7,21 +7,22 @@ from typing import Any
 import gymnasium
 import torch
 
-from agents.train.encoding import EncodedPrompt
+from agents.train.distributed import Processes
 from agents.train.environments import make_env
 from agents.train.monitors import RolloutMonitor
-from agents.train.policy import Policy
-from agents.train.processes import Processes
-from vlbench import statistics
-from vlbench.instances import Row, frozen_rows, group_of
+from agents.vlm.encoding import EncodedPrompt
+from agents.vlm.policy import Policy
+from vlbench import intervals
+from vlbench.instances import group_of
+from vlbench.suites import Row, frozen_rows
 
 
 @dataclass(frozen=True, slots=True)
-class Exam:
+class EvalResult:
     """How the policy did."""
 
     episodes: int
-    success: statistics.Interval
+    success: intervals.Interval
     mean_return: float
     optimal: float
     """Share of the turns whose action is as good as any."""
@@ -47,7 +48,7 @@ class Exam:
         }
 
 
-def held_out_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[Row, ...]:
+def eval_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[Row, ...]:
     """Return the first rows of an environment's frozen test set, under changed keyword arguments.
 
     Args:
@@ -75,7 +76,7 @@ def distinct_rows(env_id: str, kwargs: dict[str, Any]) -> tuple[Row, ...]:
     """
     kept: dict[tuple[str, bytes], Row] = {}
     env: gymnasium.Env[Any, str] | None = None
-    for row in held_out_rows(env_id, len(frozen_rows(env_id, "test")), kwargs):
+    for row in eval_rows(env_id, len(frozen_rows(env_id, "test")), kwargs):
         env = env or make_env(row.env_id, row.kwargs)
         options = {"instance": row.instance, "presentation": row.presentation}
         observation: Any = env.reset(options=options)[0]
@@ -113,7 +114,7 @@ class _Played:
     ended: list[_Ended]
 
 
-def examine(
+def evaluate_policy(
     policy: Policy,
     rows: Sequence[Row],
     processes: Processes | None = None,
@@ -121,7 +122,7 @@ def examine(
     batch: int = 64,
     generator: torch.Generator | None = None,
     told: Callable[[str], None] = lambda line: None,
-) -> Exam:
+) -> EvalResult:
     """Play rows, many at once.
 
     Args:
@@ -140,9 +141,9 @@ def examine(
         parts = processes.gather(_play(policy, mine, batch, generator, told))
     turns = RolloutMonitor.joined([part.turns for part in parts])
     ended = sorted((e for part in parts for e in part.ended), key=lambda e: e.number)
-    return Exam(
+    return EvalResult(
         episodes=len(ended),
-        success=statistics.rate([e.success for e in ended], [e.instance for e in ended]),
+        success=intervals.rate([e.success for e in ended], [e.instance for e in ended]),
         mean_return=sum(e.gain for e in ended) / len(ended),
         optimal=turns.optimal / turns.turns,
         perceived=turns.true_claims / turns.claims if turns.claims else 0.0,

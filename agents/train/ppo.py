@@ -22,25 +22,30 @@ from torch import Tensor
 
 from agents.train import losses
 from agents.train.checkpoint import Checkpoints, Interruption, load_state, step_of
-from agents.train.dataclass_arguments import parse_dataclass
+from agents.train.config_cli import parse_dataclass
+from agents.train.distributed import Processes, run_in_processes
 from agents.train.environments import Journal, make_envs
-from agents.train.evaluation import examine, held_out_rows
+from agents.train.evaluation import eval_rows, evaluate_policy
 from agents.train.logbook import Logbook, Metrics
+from agents.train.memory import plan
 from agents.train.monitors import EpisodeMonitor, RolloutMonitor
-from agents.train.plan import plan
-from agents.train.policy import Policy
 from agents.train.ppo_config import PRESETS, Config
-from agents.train.processes import Processes, run_in_processes
 from agents.train.rollout_buffer import Minibatch, RolloutBuffer
 from agents.train.start import Reference, build_policy, build_reference
 from agents.train.token_weights import token_weights
-from vlbench.naming import full_id
+from agents.vlm.policy import Policy
+from vlbench.registry import resolve_env_id
 
 SHOWN = {
-    "return": "rollout/return", "optimal": "rollout/optimal", "parsed": "rollout/parse_rate",
-    "seen": "rollout/perceived", "kl": "losses/approx_kl", "clip": "losses/clipfrac",
-    "entropy": "losses/entropy", "EVAL success": "eval/success",
-}  # fmt: skip
+    "return": "rollout/return",
+    "optimal": "rollout/optimal",
+    "parsed": "rollout/parse_rate",
+    "seen": "rollout/perceived",
+    "kl": "losses/approx_kl",
+    "clip": "losses/clipfrac",
+    "entropy": "losses/entropy",
+    "EVAL success": "eval/success",
+}
 """What people are told of an iteration."""
 
 
@@ -80,9 +85,15 @@ def rollout(
         for env, reply in zip(envs.envs, replies, strict=True):
             parsed = env.read(reply.text)
             monitor.look(env, reply.text, parsed, len(reply.ids), reply.finished)
-            weights.append(token_weights(
-                reply.ids.tolist(), reply.text, parsed.span, config.thought_weight, policy.decode
-            ))  # fmt: skip
+            weights.append(
+                token_weights(
+                    reply.ids.tolist(),
+                    reply.text,
+                    parsed.span,
+                    config.thought_weight,
+                    policy.decode,
+                )
+            )
         texts = [reply.text for reply in replies]
         batch, rewards, terminated, truncated, info = envs.step(texts)
         ended = terminated | truncated
@@ -100,9 +111,14 @@ def rollout(
         actors.journal.add(texts, ended)
         actors.observations = split_observations(batch)
         buffer.add(
-            prompts, replies, weights, torch.from_numpy(rewards), torch.from_numpy(terminated),
-            torch.from_numpy(truncated), last_values,
-        )  # fmt: skip
+            prompts,
+            replies,
+            weights,
+            torch.from_numpy(rewards),
+            torch.from_numpy(terminated),
+            torch.from_numpy(truncated),
+            last_values,
+        )
     prompts = [policy.encoder.encode(observation) for observation in actors.observations]
     buffer.finish(torch.tensor(policy.values(prompts)), config.gamma, config.gae_lambda)
     return buffer, monitor
@@ -225,7 +241,7 @@ def train(config: Config, processes: Processes) -> Path:
         FloatingPointError: The loss is no number any more.
         KeyboardInterrupt: Stopped, after a checkpoint.
     """
-    env_id = full_id(config.env)
+    env_id = resolve_env_id(config.env)
     rules = {"prompt": config.prompt, "theme": config.theme, **config.env_kwargs}
     share = processes.share(config.num_envs)
     checkpoints = Checkpoints(config.out)
@@ -280,14 +296,17 @@ def train(config: Config, processes: Processes) -> Path:
     told = dataclasses.asdict(config) | {"out": str(config.out)}
     processes.on_main(lambda: note(config.out, told))
     log = Logbook(
-        config.out, step=done, tensorboard=config.tensorboard, stream=sys.stderr,
+        config.out,
+        step=done,
+        tensorboard=config.tensorboard,
+        stream=sys.stderr,
         silent=not processes.main,
-    )  # fmt: skip
-    rows = held_out_rows(env_id, config.eval_episodes if config.eval_every else 0, rules)
+    )
+    rows = eval_rows(env_id, config.eval_episodes if config.eval_every else 0, rules)
     stopped = Interruption(launched=processes.count > 1)
     with stopped as interruption, contextlib.closing(log):
         if rows and not done:
-            log.write(0, examine(policy, rows, processes, told=log.doing).metrics())
+            log.write(0, evaluate_policy(policy, rows, processes, told=log.doing).metrics())
         kept = resumed
         for iteration in range(done + 1, config.iterations + 1):
             optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
@@ -298,9 +317,15 @@ def train(config: Config, processes: Processes) -> Path:
             rolled = time.monotonic()
             log.doing(f"iteration {iteration}/{config.iterations}: update")
             metrics = update(
-                policy, reference, optimizer, buffer, config, shuffler,
-                iteration > config.critic_iterations, processes,
-            )  # fmt: skip
+                policy,
+                reference,
+                optimizer,
+                buffer,
+                config,
+                shuffler,
+                iteration > config.critic_iterations,
+                processes,
+            )
             updated, turns = time.monotonic(), len(buffer)
             del buffer  # else its pictures' features are there through the next rollout
             metrics |= monitor.metrics() | actors.episodes.metrics()
@@ -311,7 +336,7 @@ def train(config: Config, processes: Processes) -> Path:
             stopping = processes.any(interruption.asked)
             last = iteration == config.iterations or stopping
             if rows and (last or iteration % config.eval_every == 0):
-                metrics |= examine(policy, rows, processes, told=log.doing).metrics()
+                metrics |= evaluate_policy(policy, rows, processes, told=log.doing).metrics()
             log.write(iteration, metrics)
             log.sum_up(iteration, config.iterations, SHOWN, metrics)
             for warning in monitor.warnings():
@@ -342,9 +367,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def read() -> Config:
         return parse_dataclass(
-            Config, argv, prog="python -m agents.train.ppo", description=__doc__ or "",
+            Config,
+            argv,
+            prog="python -m agents.train.ppo",
+            description=__doc__ or "",
             presets=PRESETS,
-        )  # fmt: skip
+        )
 
     def run(config: Config, processes: Processes) -> object:
         return plan(config.plan, config) if config.plan else train(config, processes)

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.train.tuning import Tuning
+from agents.vlm.trainable import TrainableWeights
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Tuning):
+class Config(TrainableWeights):
     """Options of `ppo`."""
 
     model: str
@@ -107,35 +107,76 @@ class Config(Tuning):
 Preset = dict[str, Any]
 
 _TINY: Preset = {
-    "iterations": 12, "num_envs": 32, "num_steps": 8, "epochs": 2, "minibatch": 64,
-    "micro_batch": 64, "max_new_tokens": 48, "lr": 2e-4, "end_lr": 2e-5, "gae_lambda": 0.5,
+    "iterations": 12,
+    "num_envs": 32,
+    "num_steps": 8,
+    "epochs": 2,
+    "minibatch": 64,
+    "micro_batch": 64,
+    "max_new_tokens": 48,
+    "lr": 2e-4,
+    "end_lr": 2e-5,
+    "gae_lambda": 0.5,
     "top_p": 0.95,
-}  # fmt: skip
+}
 
 # A formula is paid at its end, so credit has to reach further back than NumberLine's.
 _TINY_CARDS: Preset = {
-    **_TINY, "iterations": 24, "max_new_tokens": 64, "end_lr": 1e-5, "gae_lambda": 0.95,
-    "target_kl": 0.1, "kl_coef": 0.1, "lr": 1e-4,
-}  # fmt: skip
+    **_TINY,
+    "iterations": 24,
+    "max_new_tokens": 64,
+    "end_lr": 1e-5,
+    "gae_lambda": 0.95,
+    "target_kl": 0.1,
+    "kl_coef": 0.1,
+    "lr": 1e-4,
+}
 
 # One of ALFWorld's six types; episodes are long, and paid at their end.
 _TINY_ALFWORLD: Preset = {
-    **_TINY_CARDS, "env": "ALFWorld", "env_kwargs": {"group": "pick_and_place_simple"},
-    "thought_weight": 0.2, "num_envs": 16, "num_steps": 16, "eval_episodes": 20,
-}  # fmt: skip
+    **_TINY_CARDS,
+    "env": "ALFWorld",
+    "env_kwargs": {"group": "pick_and_place_simple"},
+    "thought_weight": 0.2,
+    "num_envs": 16,
+    "num_steps": 16,
+    "eval_episodes": 20,
+}
 
 # Constants of the original's published scripts (Zhai et al. 2024). They ran one environment on each
 # of two processes, with 128 turns in a step of each; here a rollout has as many turns in all, from
 # more environments, so that replies are written in batches.
 _RL4VLM: Preset = {
-    "thought_weight": 0.5, "gamma": 0.9, "gae_lambda": 0.95, "clip": 0.1, "value_clip": 0.1,
-    "value_coef": 0.5, "entropy_coef": 0.0, "epochs": 4, "micro_batch": 1, "minibatch": 256,
-    "lr": 1e-5, "end_lr": 1e-9, "value_lr": 1e-5, "adam_eps": 1e-7, "max_grad_norm": 0.01,
-    "temperature": 0.2, "top_p": 1.0, "max_new_tokens": 256, "lora": True, "lora_rank": 128,
-    "lora_alpha": 256, "lora_dropout": 0.05, "train_vision": "none", "critic_iterations": 0,
-    "value_width": 1024, "value_detach": False, "num_envs": 32, "theme": "classic",
+    "thought_weight": 0.5,
+    "gamma": 0.9,
+    "gae_lambda": 0.95,
+    "clip": 0.1,
+    "value_clip": 0.1,
+    "value_coef": 0.5,
+    "entropy_coef": 0.0,
+    "epochs": 4,
+    "micro_batch": 1,
+    "minibatch": 256,
+    "lr": 1e-5,
+    "end_lr": 1e-9,
+    "value_lr": 1e-5,
+    "adam_eps": 1e-7,
+    "max_grad_norm": 0.01,
+    "temperature": 0.2,
+    "top_p": 1.0,
+    "max_new_tokens": 256,
+    "lora": True,
+    "lora_rank": 128,
+    "lora_alpha": 256,
+    "lora_dropout": 0.05,
+    "train_vision": "none",
+    "critic_iterations": 0,
+    "value_width": 1024,
+    "value_detach": False,
+    "num_envs": 32,
+    "theme": "classic",
     "model": "hf:llava-hf/llava-v1.6-mistral-7b-hf",
-}  # fmt: skip
+}
 
 PRESETS: dict[str, Preset] = {
     "tiny-numberline": {**_TINY, "env": "NumberLine"},

@@ -11,13 +11,13 @@ import numpy as np
 import vlbench
 from agents.train.environments import make_env
 from agents.train.sft_data import Example
-from vlbench.picture import SIZE, Frame
+from vlbench.task import SIZE, Frame
 
 Start = tuple[str, str, str, int]
 """Environment, its keyword arguments, instance and presentation."""
 
 
-class Redrawer:
+class ExampleRenderer:
     """Draws the pictures of examples, in environments that it keeps.
 
     Args:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from agents.train.drawing import Generation
-from agents.train.encoding import EncodedPrompt
+from agents.vlm.encoding import EncodedPrompt
+from agents.vlm.sampling import Generation
 
 
 def advantages_of(
@@ -121,10 +121,12 @@ class RolloutBuffer:
             truncated: (n,) bool.
             last_values: (n,), V of the last observation where an episode was truncated.
         """
-        self.turns.append([
-            TurnSample(prompt, made.ids, weight, float((weight * made.log_probs).sum()))
-            for prompt, made, weight in zip(prompts, generations, weights, strict=True)
-        ])  # fmt: skip
+        self.turns.append(
+            [
+                TurnSample(prompt, made.ids, weight, float((weight * made.log_probs).sum()))
+                for prompt, made, weight in zip(prompts, generations, weights, strict=True)
+            ]
+        )
         values = torch.tensor([made.value for made in generations])
         if self._values:
             before = self._ended[-1]
@@ -147,9 +149,14 @@ class RolloutBuffer:
         self._next_values[-1] = torch.where(ended, self._next_values[-1], values)
         self.values = torch.stack(self._values)
         self.advantages = advantages_of(
-            torch.stack(self._rewards), self.values, torch.stack(self._next_values),
-            torch.stack(self._terminated), torch.stack(self._ended), discount, trace,
-        )  # fmt: skip
+            torch.stack(self._rewards),
+            self.values,
+            torch.stack(self._next_values),
+            torch.stack(self._terminated),
+            torch.stack(self._ended),
+            discount,
+            trace,
+        )
         self.returns = self.advantages + self.values
 
     def __len__(self) -> int:

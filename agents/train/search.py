@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
-from vlbench.tasks.formula_game import END
+from vlbench.tasks.formula.game import END
 
 Numbers = tuple[int, ...]
 

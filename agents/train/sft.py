@@ -18,20 +18,20 @@ import torch
 
 from agents.train import sft_data
 from agents.train.checkpoint import Checkpoints, Interruption, load_state, step_of
-from agents.train.dataclass_arguments import parse_dataclass
-from agents.train.drawing import Sampling
-from agents.train.evaluation import examine, held_out_rows
-from agents.train.examples import Examples
-from agents.train.loading import load_trainable
+from agents.train.config_cli import parse_dataclass
+from agents.train.distributed import Processes, run_in_processes
+from agents.train.evaluation import eval_rows, evaluate_policy
 from agents.train.logbook import Logbook
-from agents.train.policy import Policy
-from agents.train.processes import Processes, run_in_processes
-from agents.train.tuning import Tuning
+from agents.train.sft_dataset import Examples
+from agents.vlm.loading import load_trainable
+from agents.vlm.policy import Policy
+from agents.vlm.sampling import Sampling
+from agents.vlm.trainable import TrainableWeights
 from vlbench.instances import hashed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Tuning):
+class Config(TrainableWeights):
     """Options of `sft`."""
 
     model: str
@@ -158,9 +158,12 @@ def train(config: Config, processes: Processes) -> Path:
 
     processes.on_main(lambda: config.out.mkdir(parents=True, exist_ok=True))
     log = Logbook(
-        config.out, step=done, tensorboard=config.tensorboard, stream=sys.stderr,
+        config.out,
+        step=done,
+        tensorboard=config.tensorboard,
+        stream=sys.stderr,
         silent=not processes.main,
-    )  # fmt: skip
+    )
     log.say(
         f"{sum(w.numel() for w in weights):,} trained weights; {len(learned)} examples, "
         f"{len(unseen)} held out" + (f"; goes on after step {done}" if done else "")
@@ -225,8 +228,8 @@ def _examine(
     metrics: dict[str, Any] = {}
     for env_id, group, prompt in sorted(kinds):
         rules = {"prompt": prompt, **({"group": group} if group else {})}
-        rows = held_out_rows(env_id, config.eval_episodes, rules)
-        exam = examine(policy, rows, processes, told=log.doing)
+        rows = eval_rows(env_id, config.eval_episodes, rules)
+        exam = evaluate_policy(policy, rows, processes, told=log.doing)
         log.say(
             f"{env_id}: success {exam.success.value:.3f} "
             f"[{exam.success.low:.3f}, {exam.success.high:.3f}] of {exam.episodes}, "

@@ -16,11 +16,11 @@ import gymnasium
 import numpy as np
 
 import vlbench
-from agents.train.dataclass_arguments import parse_dataclass
+from agents.train.config_cli import parse_dataclass
 from agents.train.environments import make_env
 from agents.train.thoughts import SEEN, THOUGHTS, Fields, Scene, Thought
-from vlbench.command_line import refuse
-from vlbench.naming import full_id
+from vlbench.cli import refuse
+from vlbench.registry import resolve_env_id
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Example:
 def transcripts(config: Config) -> Iterator[Example]:
     """Play experts and yield their turns."""
     for number, name in enumerate(config.env.split(",")):
-        env_id = full_id(name.strip())
+        env_id = resolve_env_id(name.strip())
         kwargs = {
             "prompt": config.prompt,
             "split": config.split,

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents.train.drawing import Sampling
-from agents.train.loading import load, load_trainable
-from agents.train.policy import Policy, ValueHead
 from agents.train.ppo_config import Config
+from agents.vlm.loading import load, load_trainable
+from agents.vlm.policy import Policy, ValueHead
+from agents.vlm.sampling import Sampling
 
 
 @dataclass(frozen=True)

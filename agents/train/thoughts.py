@@ -13,8 +13,7 @@ from typing import Any
 
 from agents.train.alfworld_thoughts import household
 from agents.train.search import work
-from vlbench.game import Game
-from vlbench.picture import Fact
+from vlbench.task import Fact, Game
 from vlbench.tasks.alfworld.game import AlfworldGame
 
 
@@ -37,8 +36,14 @@ class Scene:
 Fields = dict[str, Any]
 
 SEEN = (
-    "current number", "target number", "cards", "dealer card", "player cards", "location", "holding"
-)  # fmt: skip
+    "current number",
+    "target number",
+    "cards",
+    "dealer card",
+    "player cards",
+    "location",
+    "holding",
+)
 """Fields that are read off the picture, and follow from nothing else; they come first."""
 _JSON = json.JSONDecoder()
 

@@ -24,10 +24,10 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from agents.train import sft_data
-from agents.train.dataclass_arguments import parse_dataclass
+from agents.train.config_cli import parse_dataclass
 from agents.train.search import LARGEST
-from vlbench.command_line import refuse
-from vlbench.prompting import VARIANTS
+from vlbench.cli import refuse
+from vlbench.prompts import VARIANTS
 
 PAD, START, END, IMAGE = "<pad>", "<s>", "</s>", "<image>"
 
@@ -88,10 +88,12 @@ def corpus(env: str) -> Iterator[str]:
 def make_tokenizer(env: str, vocab_size: int) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE tokenizer on our own texts; the same texts give the same tokens."""
     tokenizer = Tokenizer(models.BPE(unk_token=None))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(PIECES, "isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])  # fmt: skip
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(PIECES, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,

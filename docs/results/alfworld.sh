@@ -23,10 +23,10 @@ from pathlib import Path
 import torch
 
 from agents.train import sft_data
-from agents.train.drawing import Sampling
+from agents.vlm.sampling import Sampling
 from agents.train.evaluation import examine, held_out_rows
-from agents.train.loading import load
-from agents.train.policy import Policy
+from agents.vlm.loading import load
+from agents.vlm.policy import Policy
 from vlbench.instances import Row
 
 out, env_id = Path(sys.argv[1]), "vlbench/ALFWorld-v0"

@@ -61,7 +61,7 @@ ppo blackjack sft/latest tiny-blackjack --max-new-tokens 96 --num-envs 64 --iter
 # Points24: the search as text, drills, the cards, then all of them beside whole turns
 tiny points24 Points24 --image-size 150 --patch-size 15 --width 112 --vision-layers 3 --text-layers 3
 practice() { # practice FILE OPTIONS
-  $python -m agents.train.problems --out "$out/points24/$1.jsonl" "${@:2}"
+  $python -m agents.train.points24_drills --out "$out/points24/$1.jsonl" "${@:2}"
 }
 practice problems --drills 0
 sft points24 tiny problems problems --steps 900 --batch 64 --lr 2.5e-3
@@ -123,7 +123,7 @@ for suite in test ood; do
 done
 $python -m scripts.make_model_cards "$out"
 for stage in llava-sft llava-rl; do
-  $python -m leaderboard.submission pack "$out/$stage-test" --weights open --track specialist \
+  $python -m leaderboard.pack pack "$out/$stage-test" --weights open --track specialist \
     --out "leaderboard/entries/$stage.tar.gz"
   $python -m leaderboard.verify "leaderboard/entries/$stage.tar.gz"
 done

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import gymnasium
 
 from vlbench.env import VLEnv
-from vlbench.game import Move, instance_body
-from vlbench.prompting import Prompt
+from vlbench.prompts import Prompt
+from vlbench.task import Move, instance_body
 
 PROMPT = """Three lamps; light all of them. Lamps that are on: $count.
 Answer with {"action": "1", "2" or "3"}."""

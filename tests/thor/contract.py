@@ -1,6 +1,6 @@
 """ALFWorldThor on ai2thor 2.1.0's own server and ALFWorld's own controller.
 
-`tests/test_alfworld_thor.py` runs this file in a virtual environment of its own.
+`tests/tasks/alfworld/test_alfworld_thor.py` runs this file in a virtual environment of its own.
 """
 
 import json
@@ -78,9 +78,12 @@ def test_basins_are_receptacles_and_what_stands_beside_them_is_not(shared):
     assert "a bathtubbasin 1" in observation["text"] and "a sinkbasin 1" in observation["text"]
     assert {"go to sink 1", "go to bathtub 1"}.isdisjoint(info["legal_actions"])
     _, reward, *_ = play(
-        shared, "go to sidetable 1", "take cloth 1 from sidetable 1", "go to sinkbasin 1",
+        shared,
+        "go to sidetable 1",
+        "take cloth 1 from sidetable 1",
+        "go to sinkbasin 1",
         "clean cloth 1 with sinkbasin 1",
-    )  # fmt: skip
+    )
     assert told(shared) == "You clean the cloth 1 using the sinkbasin 1."
     assert reward == pytest.approx(1 / 3)
     _, reward, terminated, *_ = play(
@@ -92,13 +95,19 @@ def test_basins_are_receptacles_and_what_stands_beside_them_is_not(shared):
 @pytest.mark.parametrize(
     ("trial", "treatment", "placing"),
     [
-        (HEAT, ["go to microwave 1", "heat apple 1 with microwave 1"],
-         ["go to fridge 1", "open fridge 1", "move apple 1 to fridge 1"]),
-        (COOL, ["go to fridge 1", "cool apple 1 with fridge 1"],
-         ["go to countertop 1", "move apple 1 to countertop 1"]),
+        (
+            HEAT,
+            ["go to microwave 1", "heat apple 1 with microwave 1"],
+            ["go to fridge 1", "open fridge 1", "move apple 1 to fridge 1"],
+        ),
+        (
+            COOL,
+            ["go to fridge 1", "cool apple 1 with fridge 1"],
+            ["go to countertop 1", "move apple 1 to countertop 1"],
+        ),
     ],
     ids=["heat", "cool"],
-)  # fmt: skip
+)
 def test_things_are_heated_and_cooled(shared, kitchens, trial, treatment, placing):
     start(shared, trial)
     play(shared, "go to sinkbasin 1", "take apple 1 from sinkbasin 1")
@@ -112,9 +121,14 @@ def test_things_are_heated_and_cooled(shared, kitchens, trial, treatment, placin
 def test_a_closed_receptacle_shows_nothing(shared, kitchens):
     start(shared, HEAT)
     *_, info = play(
-        shared, "go to sinkbasin 1", "take apple 1 from sinkbasin 1", "go to fridge 1",
-        "open fridge 1", "move apple 1 to fridge 1", "examine fridge 1",
-    )  # fmt: skip
+        shared,
+        "go to sinkbasin 1",
+        "take apple 1 from sinkbasin 1",
+        "go to fridge 1",
+        "open fridge 1",
+        "move apple 1 to fridge 1",
+        "examine fridge 1",
+    )
     assert info["facts"]["visible"] == ("apple 1",)
     *_, info = play(shared, "close fridge 1")
     assert info["facts"]["visible"] == ()
@@ -161,8 +175,11 @@ def test_one_instance_is_one_episode_and_nothing_leaks_into_this_process(shared,
     assert random.getstate() == state and sys.argv == argv
     assert not {"ai2thor", "alfworld", "flask", "cv2"} & sys.modules.keys()
     assert json.loads((home / "unity.argv").read_text())[-4:] == [
-        "-screen-width", "300", "-screen-height", "300",
-    ]  # fmt: skip
+        "-screen-width",
+        "300",
+        "-screen-height",
+        "300",
+    ]
 
 
 @pytest.mark.parametrize(

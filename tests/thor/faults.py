@@ -1,6 +1,6 @@
 """ALFWorldThor when Unity, an episode's file or the user's process fails: an error, never a hang.
 
-`tests/test_alfworld_thor.py` runs this file in a virtual environment of its own.
+`tests/tasks/alfworld/test_alfworld_thor.py` runs this file in a virtual environment of its own.
 """
 
 import os
@@ -13,7 +13,7 @@ import gymnasium
 import pytest
 from trials import PLACE, THOR, ends, play, runs, start, write_program
 
-from vlbench.tasks.alfworld.host import EngineError
+from vlbench.tasks.alfworld.engine.client import EngineError
 from vlbench.tasks.alfworld_thor.requirements import build
 
 

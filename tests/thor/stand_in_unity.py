@@ -23,12 +23,24 @@ FLOOR = (40, 40, 40)
 
 def thing(name, kind, position, parent=None, **properties):
     return {
-        "objectId": name, "objectType": kind, "name": name.replace("|", "_"), "position": position,
-        "visible": False, "pickupable": False, "receptacle": False, "openable": kind in OPENABLE,
-        "isOpen": False, "toggleable": kind in TOGGLED, "isToggled": False, "dirtyable": True,
-        "isDirty": False, "sliceable": False, "receptacleObjectIds": None,
-        "parentReceptacles": [parent] if parent else None, **properties,
-    }  # fmt: skip
+        "objectId": name,
+        "objectType": kind,
+        "name": name.replace("|", "_"),
+        "position": position,
+        "visible": False,
+        "pickupable": False,
+        "receptacle": False,
+        "openable": kind in OPENABLE,
+        "isOpen": False,
+        "toggleable": kind in TOGGLED,
+        "isToggled": False,
+        "dirtyable": True,
+        "isDirty": False,
+        "sliceable": False,
+        "receptacleObjectIds": None,
+        "parentReceptacles": [parent] if parent else None,
+        **properties,
+    }
 
 
 def point(x, y, z):
@@ -123,21 +135,30 @@ class Room:
             known["visible"] = name in seen
         x, z, turn, horizon = self.pose or (0.0, 0.0, 0.0, 30.0)
         agent = {
-            "position": point(x, self.height, z), "rotation": point(0, turn, 0),
+            "position": point(x, self.height, z),
+            "rotation": point(0, turn, 0),
             "cameraHorizon": float(horizon),
-        }  # fmt: skip
+        }
         colours = [{"name": name, "color": self.colour(name)} for name in self.things]
         bounds = [  # Unity counts rows from below
             {"color": self.colour(name), "bounds": [0, SIZE - low, SIZE - 1, SIZE - high]}
             for name, (high, low) in strips.items()
         ]
         metadata = {
-            "screenWidth": SIZE, "screenHeight": SIZE, "colors": colours, "colorBounds": bounds,
-            "objects": list(self.things.values()), "agent": agent, "thirdPartyCameras": [],
+            "screenWidth": SIZE,
+            "screenHeight": SIZE,
+            "colors": colours,
+            "colorBounds": bounds,
+            "objects": list(self.things.values()),
+            "agent": agent,
+            "thirdPartyCameras": [],
             "inventoryObjects": [{"objectId": self.held, "objectType": self.held.split("|")[0]}]
-            if self.held else [],
-            "lastActionSuccess": done, "errorCode": "", "errorMessage": "" if done else "refused",
-        }  # fmt: skip
+            if self.held
+            else [],
+            "lastActionSuccess": done,
+            "errorCode": "",
+            "errorMessage": "" if done else "refused",
+        }
         ids = raw((0, 0, 0), {rows: self.colour(name) for name, rows in strips.items()})
         shades = {rows: (90, 5 * self.colour(name)[0], 20) for name, rows in strips.items()}
         shades |= {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import vlbench
 
-(THOR,) = vlbench.APART_IDS
+(THOR,) = vlbench.UNRANKED_IDS
 PLACE = "train/pick_and_place_simple-Book-None-Desk-304/trial_T1"
 LIGHT = "valid_unseen/look_at_obj_in_light-Book-None-DeskLamp-304/trial_T2"
 CLEAN = "valid_seen/pick_clean_then_place_in_recep-Cloth-None-BathtubBasin-419/trial_T3"
@@ -20,9 +20,14 @@ NOT_PLAYED = (
 BED, DESK, SIDE_TABLE = (-1.31, 0.69, 1.47), (-0.88, 0.0, -1.41), (-2.12, 0.46, -1.31)
 SINK = (1.10, 0.91, -1.60)
 START = {
-    "action": "TeleportFull", "x": 0.0, "y": 0.9, "z": 0.0, "rotation": 0, "horizon": 30,
+    "action": "TeleportFull",
+    "x": 0.0,
+    "y": 0.9,
+    "z": 0.0,
+    "rotation": 0,
+    "horizon": 30,
     "rotateOnTeleport": True,
-}  # fmt: skip
+}
 
 
 def write_trial(data, trial, **lies):
@@ -35,17 +40,30 @@ def write_trial(data, trial, **lies):
     ]
     folder = data / "json_2.1.1" / trial
     folder.mkdir(parents=True)
-    folder.joinpath("traj_data.json").write_text(json.dumps({
-        "task_type": kind, "plan": {"high_pddl": [{}]}, "turk_annotations": {"anns": []},
-        "pddl_params": {
-            "object_target": thing, "parent_target": "" if lamp else target,
-            "toggle_target": lamp, "mrecep_target": "", "object_sliced": False,
-        },
-        "scene": {
-            "scene_num": int(scene), "floor_plan": f"FloorPlan{scene}", "object_poses": poses,
-            "object_toggles": [], "dirty_and_empty": True, "init_action": START,
-        },
-    }))  # fmt: skip
+    folder.joinpath("traj_data.json").write_text(
+        json.dumps(
+            {
+                "task_type": kind,
+                "plan": {"high_pddl": [{}]},
+                "turk_annotations": {"anns": []},
+                "pddl_params": {
+                    "object_target": thing,
+                    "parent_target": "" if lamp else target,
+                    "toggle_target": lamp,
+                    "mrecep_target": "",
+                    "object_sliced": False,
+                },
+                "scene": {
+                    "scene_num": int(scene),
+                    "floor_plan": f"FloorPlan{scene}",
+                    "object_poses": poses,
+                    "object_toggles": [],
+                    "dirty_and_empty": True,
+                    "init_action": START,
+                },
+            }
+        )
+    )
 
 
 def write_program(path, text):

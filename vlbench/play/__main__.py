@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING
 
 import gymnasium
 
-from vlbench.command_line import Parser, folder_name, refuse
-from vlbench.foreign import foreign_code
-from vlbench.instances import SEEDS, Row, frozen_hash, run_kwargs, run_rows, suites
-from vlbench.naming import full_id, short_name
-from vlbench.play.sitting import EXPERT_SHOWN, Sitting
-from vlbench.prompting import VARIANTS
-from vlbench.runs import RunFolder, RunHeader, git_commit, versions
+from vlbench.cli import Parser, folder_name, refuse
+from vlbench.errors import user_code
+from vlbench.play.session import EXPERT_SHOWN, PlaySession
+from vlbench.prompts import VARIANTS
+from vlbench.registry import resolve_env_id, short_name
+from vlbench.run_folder import RunFolder, RunHeader, git_commit, versions
 from vlbench.scoring import score
+from vlbench.suites import SEEDS, Row, frozen_hash, run_kwargs, run_rows, suites
 
 if TYPE_CHECKING:
-    from vlbench.play.desk import Desk, View
+    from vlbench.play.screen import Screen, View
 
 AGENT = "human"
 GREETING = "Press a key, click an action, or type a whole reply as a model would (Tab)."
@@ -55,7 +55,7 @@ def header_of(arguments: argparse.Namespace, env_id: str, suite: str, row: Row) 
     Raises:
         ValueError: The environment can't be made, or shows something else than picture and text.
     """
-    with foreign_code(f"{env_id} can't be played"):
+    with user_code(f"{env_id} can't be played"):
         env = gymnasium.make(env_id, **row.kwargs)
     with closing(env):
         shown = set(getattr(env.observation_space, "spaces", ()))
@@ -81,11 +81,11 @@ def header_of(arguments: argparse.Namespace, env_id: str, suite: str, row: Row) 
     )
 
 
-def play(sitting: Sitting, desk: "Desk") -> None:
+def play(sitting: PlaySession, desk: "Screen") -> None:
     """Let a person play until no row is left or the window is closed."""
-    from vlbench.play.player import Command, Player
+    from vlbench.play.keyboard import Command, InputHandler
 
-    player = Player()
+    player = InputHandler()
     while sitting.rows_left:
         player.vocabulary, player.over = sitting.vocabulary, sitting.over
         desk.draw(view_of(sitting), player)
@@ -100,9 +100,9 @@ def play(sitting: Sitting, desk: "Desk") -> None:
             sitting.say(meaning)
 
 
-def view_of(sitting: Sitting) -> "View":
+def view_of(sitting: PlaySession) -> "View":
     """Return what the desk is to show."""
-    from vlbench.play.desk import View
+    from vlbench.play.screen import View
 
     observation, turns = sitting.recording.observation, sitting.recording.turns
     told, good = _told(sitting)
@@ -119,7 +119,7 @@ def view_of(sitting: Sitting) -> "View":
     )
 
 
-def _told(sitting: Sitting) -> tuple[str, bool | None]:
+def _told(sitting: PlaySession) -> tuple[str, bool | None]:
     """Say what came of the last reply, and whether that is good news (None for neither)."""
     turns = sitting.recording.turns
     if sitting.advice:
@@ -163,13 +163,18 @@ def _arguments() -> Parser:
     add = parser.add_argument
     add("task", help="Points24 or another task, an id, or module:namespace/Name-v0")
     add("--episodes", type=int, default=10, help="how many (default: %(default)s)")
-    add("--suite", help="frozen set: test, ood, or one of your own (default: test, where there is "
-        "one)")  # fmt: skip
+    add(
+        "--suite",
+        help="frozen set: test, ood, or one of your own (default: test, where there is one)",
+    )
     add("--seed", type=int, help="play the episodes of this seed and the next ones instead")
     add("--prompt", default=VARIANTS[0], help=f"{', '.join(VARIANTS)} (default: %(default)s)")
     add("--theme", help="theme or group of themes instead of the suite's own")
-    add("--out", type=folder_name, help="the run's folder; one that is there goes on "
-        "(default: a new one under runs/)")  # fmt: skip
+    add(
+        "--out",
+        type=folder_name,
+        help="the run's folder; one that is there goes on (default: a new one under runs/)",
+    )
     return parser
 
 
@@ -182,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError(f"--episodes must be at least 1, got {arguments.episodes}")
         if arguments.seed is not None and (arguments.suite or arguments.seed < 0):
             raise ValueError("--seed must be at least 0, and goes without --suite")
-        env_id = full_id(arguments.task)
+        env_id = resolve_env_id(arguments.task)
         suite, rows = rows_of(arguments, env_id)
         header = header_of(arguments, env_id, suite, rows[0])
         name = f"{AGENT}-{short_name(env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -197,18 +202,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _sit(path: Path, header: RunHeader, rows: Sequence[Row]) -> Sitting:
+def _sit(path: Path, header: RunHeader, rows: Sequence[Row]) -> PlaySession:
     """Let a person play; return what came of it.
 
     Raises:
         ValueError: The folder can't be used, or there is no screen.
         ImportError: pygame isn't installed.
     """
-    from vlbench.play.desk import Desk
+    from vlbench.play.screen import Screen
 
-    desk = Desk(f"vlbench: {short_name(header.env_ids[0])}")  # first: no screen, no folder
+    desk = Screen(f"vlbench: {short_name(header.env_ids[0])}")  # first: no screen, no folder
     try:
-        sitting = Sitting(RunFolder.start(path, header), rows)
+        sitting = PlaySession(RunFolder.start(path, header), rows)
         for line in sitting.run.damaged:
             print(f"play: damaged line left out: {line}", file=sys.stderr)
         try:

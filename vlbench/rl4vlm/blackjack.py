@@ -6,13 +6,12 @@ from typing import Unpack
 
 import numpy as np
 
-from vlbench.atlas import Sprite
 from vlbench.cards import RANKS, SUITS, rank_text
-from vlbench.game import Move, instance_body
+from vlbench.env import CommonOptions
 from vlbench.instances import Presentation, hashed
-from vlbench.options import Options
-from vlbench.picture import SIZE, Fact, Frame
 from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
+from vlbench.sprites import Sprite
+from vlbench.task import SIZE, Fact, Frame, Move, instance_body
 from vlbench.tasks.blackjack import odds
 from vlbench.tasks.blackjack.game import MAX_SHOE
 from vlbench.tasks.blackjack.picture import LAYOUTS, Scene, scene
@@ -209,7 +208,7 @@ class Blackjack(RL4VLMEnv[BlackjackState, Scene]):
         **options: See `vlbench.env.VLEnv`.
     """
 
-    def __init__(self, *, prompt: str = "cot", **options: Unpack[Options]) -> None:
+    def __init__(self, *, prompt: str = "cot", **options: Unpack[CommonOptions]) -> None:
         words = load_prompt("blackjack", prompt)
         super().__init__(RL4VLMBlackjackGame(), BlackjackPicture(), words, **options)
 

@@ -5,10 +5,10 @@ from importlib.resources import files
 from typing import Any, TypeVar
 
 from vlbench.env import Outcome, VLEnv
-from vlbench.nearest import unknown
+from vlbench.errors import unknown_name
 from vlbench.parsing import Parsed, Status
-from vlbench.prompting import Prompt
-from vlbench.rl4vlm.reading import read_action
+from vlbench.prompts import Prompt
+from vlbench.rl4vlm.parser import read_action
 
 S = TypeVar("S")
 L = TypeVar("L")
@@ -24,7 +24,7 @@ def load_prompt(task: str, variant: str) -> Prompt:
         ValueError: No such variant.
     """
     if variant not in PROMPTS:
-        raise ValueError(unknown("prompt", variant, PROMPTS))
+        raise ValueError(unknown_name("prompt", variant, PROMPTS))
     text = files("vlbench.rl4vlm").joinpath(f"{task}.{variant}.txt").read_text("utf-8")
     return Prompt.from_text(text, {})
 

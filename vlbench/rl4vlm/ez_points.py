@@ -5,7 +5,7 @@ from typing import Unpack
 import numpy as np
 
 from vlbench.cards import RANKS, SUITS
-from vlbench.options import Options
+from vlbench.env import CommonOptions
 from vlbench.rl4vlm.formula_env import FormulaEnv
 from vlbench.rl4vlm.formula_game import FormulaGame
 from vlbench.tasks.ez_points.picture import CLASSIC
@@ -74,7 +74,7 @@ class EZPoints(FormulaEnv):
     """
 
     def __init__(
-        self, *, prompt: str = "cot", stale_prompt: bool = False, **options: Unpack[Options]
+        self, *, prompt: str = "cot", stale_prompt: bool = False, **options: Unpack[CommonOptions]
     ) -> None:
         super().__init__(
             "ez_points", RL4VLMEZPointsGame(), CLASSIC, prompt, stale_prompt, **options

@@ -5,15 +5,14 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any, Unpack
 
-from vlbench.env import Claims, Outcome
-from vlbench.formula import evaluate
-from vlbench.options import Options
+from vlbench.env import Claims, CommonOptions, Outcome
 from vlbench.parsing import Json
 from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
 from vlbench.rl4vlm.formula_game import AFTER, END, SPACE, FormulaGame, FormulaState
 from vlbench.rl4vlm.formula_picture import FormulaLook, FormulaPicture
-from vlbench.rl4vlm.judge import judge
-from vlbench.tasks.formula_picture import FormulaLayout
+from vlbench.rl4vlm.python_eval import judge
+from vlbench.tasks.formula.arithmetic import evaluate
+from vlbench.tasks.formula.picture import FormulaLayout
 
 
 class FormulaEnv(RL4VLMEnv[FormulaState, FormulaLook]):
@@ -37,7 +36,7 @@ class FormulaEnv(RL4VLMEnv[FormulaState, FormulaLook]):
         layout: FormulaLayout,
         prompt: str,
         stale_prompt: bool,
-        **options: Unpack[Options],
+        **options: Unpack[CommonOptions],
     ) -> None:
         words = load_prompt(task, prompt)
         super().__init__(game, FormulaPicture(layout), words, **options)

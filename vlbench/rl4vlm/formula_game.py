@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vlbench.cards import RANKS, SUITS
-from vlbench.formula import Cards, Grammar
-from vlbench.game import Move, instance_body
-from vlbench.rl4vlm.judge import judge
+from vlbench.rl4vlm.python_eval import judge
 from vlbench.rl4vlm.solver import tokens_to_go
+from vlbench.task import Move, instance_body
+from vlbench.tasks.formula.arithmetic import Cards, Grammar
 
 END = "="
 SPACE = " "

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from vlbench.atlas import Blit, blit, word
 from vlbench.cards import RANKS, SUITS, rank_text
 from vlbench.instances import Presentation
-from vlbench.picture import SIZE, Fact, Frame
 from vlbench.rl4vlm.formula_game import SPACE, FormulaState, Hand
-from vlbench.tasks.formula_picture import FormulaLayout, Scene, scene
+from vlbench.sprites import Blit, blit, word
+from vlbench.task import SIZE, Fact, Frame
+from vlbench.tasks.formula.picture import FormulaLayout, Scene, scene
 
 
 @dataclass(frozen=True, slots=True, eq=False)

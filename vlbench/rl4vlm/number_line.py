@@ -5,8 +5,7 @@ from typing import Unpack
 
 import numpy as np
 
-from vlbench.env import Claims
-from vlbench.options import Options
+from vlbench.env import Claims, CommonOptions
 from vlbench.parsing import Json
 from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
@@ -61,7 +60,7 @@ class NumberLine(RL4VLMEnv[NumberLineState, NumberLineLook]):
         **options: See `vlbench.env.VLEnv`.
     """
 
-    def __init__(self, *, prompt: str = "cot", **options: Unpack[Options]) -> None:
+    def __init__(self, *, prompt: str = "cot", **options: Unpack[CommonOptions]) -> None:
         words = load_prompt("number_line", prompt)
         super().__init__(RL4VLMNumberLineGame(), NumberLinePicture(), words, **options)
 

@@ -5,7 +5,7 @@ from typing import Unpack
 import numpy as np
 
 from vlbench.cards import RANKS, SUITS
-from vlbench.options import Options
+from vlbench.env import CommonOptions
 from vlbench.rl4vlm.formula_env import FormulaEnv
 from vlbench.rl4vlm.formula_game import FormulaGame
 from vlbench.tasks.points24.picture import Points24Picture
@@ -69,7 +69,7 @@ class Points24(FormulaEnv):
     """
 
     def __init__(
-        self, *, prompt: str = "cot", stale_prompt: bool = False, **options: Unpack[Options]
+        self, *, prompt: str = "cot", stale_prompt: bool = False, **options: Unpack[CommonOptions]
     ) -> None:
         layout = Points24Picture.layouts["classic"]
         super().__init__("points24", RL4VLMPoints24Game(), layout, prompt, stale_prompt, **options)

@@ -1,16 +1,16 @@
 """A solver in floating point, for what `eval` accepts of well-formed formulas.
 
-Like `vlbench.formula.fewest_tokens`, but with Python's numbers in Python's order of evaluation, so
-that `8/(3-8/3)` is 23.99999999999999 and solves nothing. Formulas are well-formed in the same
-sense: binary operators between numbers that stand apart. What `eval` takes besides (joined digits,
-`**`, `//`, signs) isn't searched.
+Like `vlbench.tasks.formula.arithmetic.fewest_tokens`, but with Python's numbers in Python's order
+of evaluation, so that `8/(3-8/3)` is 23.99999999999999 and solves nothing. Formulas are well-formed
+in the same sense: binary operators between numbers that stand apart. What `eval` takes besides
+(joined digits, `**`, `//`, signs) isn't searched.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vlbench.formula import Cards, Grammar, parts
+from vlbench.tasks.formula.arithmetic import Cards, Grammar, parts
 
 UNREACHABLE = 99
 

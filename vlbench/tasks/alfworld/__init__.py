@@ -10,17 +10,16 @@ from typing import Any, Unpack
 
 from gymnasium.utils.seeding import np_random
 
-from vlbench.env import Claims
-from vlbench.game import checked_int
-from vlbench.options import Options
+from vlbench.env import Claims, CommonOptions
 from vlbench.parsing import Json
-from vlbench.tasks.alfworld.command_env import CommandEnv
+from vlbench.task import checked_int
+from vlbench.tasks.alfworld.drawing.picture import MIDDLE, NOTHING, AlfworldPicture
+from vlbench.tasks.alfworld.engine.client import EngineClient
+from vlbench.tasks.alfworld.env import CommandEnv
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
-from vlbench.tasks.alfworld.generator import HIDDEN, OBJECTS
+from vlbench.tasks.alfworld.games.generator import HIDDEN, OBJECTS
+from vlbench.tasks.alfworld.games.official import DATA
 from vlbench.tasks.alfworld.heuristic import Person
-from vlbench.tasks.alfworld.host import Host
-from vlbench.tasks.alfworld.official import DATA
-from vlbench.tasks.alfworld.picture import MIDDLE, NOTHING, AlfworldPicture
 from vlbench.vector import Observations, Steps, VLVectorEnv
 
 
@@ -107,7 +106,7 @@ class ALFWorld(CommandEnv[AlfworldState, Any]):
         theme: str = "classic",
         jitter: int = 0,
         prompt: str = "cot",
-        **options: Unpack[Options],
+        **options: Unpack[CommonOptions],
     ) -> None:
         game = AlfworldGame(objects, hidden, group=group)
         picture = AlfworldPicture(theme, jitter, labels)
@@ -177,7 +176,7 @@ class ALFWorldVector(VLVectorEnv):
         super().__init__(num_envs, copy, **kwargs)
         count = min(num_envs, checked_int("engines", engines or cpu_count() or 1, 1))
         # Each environment's game stands ready, and its next one may.
-        self._hosts = [Host(cursors=2 * -(-num_envs // count)) for _ in range(count)]
+        self._hosts = [EngineClient(cursors=2 * -(-num_envs // count)) for _ in range(count)]
         for number, env in enumerate(self.envs):
             env.game.host = self._hosts[number % count]
         self._threads = ThreadPoolExecutor(count)

@@ -10,15 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from vlbench.game import Move, checked_int, instance_body
-from vlbench.nearest import unknown
-from vlbench.tasks.alfworld import official
-from vlbench.tasks.alfworld.distance import distances
-from vlbench.tasks.alfworld.generator import HIDDEN, KINDS, OBJECTS, GameData, generate, scenes
-from vlbench.tasks.alfworld.host import EngineError, Host, Moment, shared_host
-from vlbench.tasks.alfworld.room import Room, World
+from vlbench.errors import unknown_name
+from vlbench.task import Move, checked_int, instance_body
+from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError, Snapshot, shared_host
+from vlbench.tasks.alfworld.games import official
+from vlbench.tasks.alfworld.games.generator import (
+    HIDDEN,
+    KINDS,
+    OBJECTS,
+    GameData,
+    generate,
+    scenes,
+)
+from vlbench.tasks.alfworld.games.package_data import check_installed, engine_versions
+from vlbench.tasks.alfworld.planner import distances
 from vlbench.tasks.alfworld.scene import Scene
-from vlbench.tasks.alfworld.shipped import check_installed, engine_versions
+from vlbench.tasks.alfworld.world import Room, World
 
 WON = 50.0
 """Reward of reaching the goal, besides the change of the rate of its conditions."""
@@ -113,12 +120,12 @@ class AlfworldGame:
         self,
         objects: int = OBJECTS,
         hidden: bool = HIDDEN,
-        host: Host | None = None,
+        host: EngineClient | None = None,
         group: str = "",
     ) -> None:
         check_installed()
         if group and group not in KINDS:
-            raise ValueError(unknown("group of games", str(group), KINDS))
+            raise ValueError(unknown_name("group of games", str(group), KINDS))
         if not isinstance(hidden, bool):
             raise ValueError(f"hidden must be a bool, got {hidden!r}")
         self.objects = checked_int("objects", objects, 3)
@@ -128,7 +135,7 @@ class AlfworldGame:
         self.group = group
         self.host = host or shared_host()
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
-        self._foreseen: dict[tuple[str, tuple[str, ...]], Moment] = {}
+        self._foreseen: dict[tuple[str, tuple[str, ...]], Snapshot] = {}
 
     def deal(self, rng: np.random.Generator) -> str:
         """Draw a type, a floor plan where it can be played, and a number, all uniformly."""
@@ -195,7 +202,7 @@ class AlfworldGame:
         kind, _, rest = body.partition("/")
         scene, _, number = rest.partition("-")
         if kind not in KINDS:
-            raise ValueError(unknown("type of task", kind, KINDS) + f' in "{instance}"')
+            raise ValueError(unknown_name("type of task", kind, KINDS) + f' in "{instance}"')
         if number.startswith("T"):
             return official.game(instance)
         plans = scenes(kind)
@@ -227,7 +234,7 @@ class AlfworldGame:
         self._foreseen = {(loaded.game.sha256, commands): moment}
         return self._state(state.instance, loaded, commands, state.told, moment)
 
-    def _moment(self, game: GameData, commands: tuple[str, ...]) -> Moment:
+    def _moment(self, game: GameData, commands: tuple[str, ...]) -> Snapshot:
         foreseen = self._foreseen.pop((game.sha256, commands), None)
         return foreseen or self.host.play(game, commands)
 
@@ -250,18 +257,24 @@ class AlfworldGame:
         loaded: _Loaded,
         commands: tuple[str, ...],
         told: tuple[str, ...],
-        moment: Moment,
+        moment: Snapshot,
     ) -> AlfworldState:
         room = loaded.room
         world = room.world(moment.facts)
         walks = [command.removeprefix("go to ") for command in commands if command[:3] == "go "]
         scene = room.scene_of(world, walks[-1] if walks else "")
         return AlfworldState(
-            instance, commands, (*told, moment.feedback), moment.commands, moment.won, scene,
-            world, room.met(world),
-        )  # fmt: skip
+            instance,
+            commands,
+            (*told, moment.feedback),
+            moment.commands,
+            moment.won,
+            scene,
+            world,
+            room.met(world),
+        )
 
-    def _hopes(self, state: AlfworldState, turns: int) -> dict[str, "_Hope"]:
+    def _hopes(self, state: AlfworldState, turns: int) -> dict[str, "_BestOutcome"]:
         room = self._load(state.instance).room
         return {
             command: _hope(room, state, room.after(state.world, command), turns - 1)
@@ -272,8 +285,11 @@ class AlfworldGame:
         """Leave what was read behind, and the shared engine."""
         host = None if self.host is shared_host() else self.host
         return {
-            "objects": self.objects, "hidden": self.hidden, "host": host, "group": self.group,
-        }  # fmt: skip
+            "objects": self.objects,
+            "hidden": self.hidden,
+            "host": host,
+            "group": self.group,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild with nothing read."""
@@ -281,7 +297,7 @@ class AlfworldGame:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hope:
+class _BestOutcome:
     """The best that a command leaves."""
 
     worth: float
@@ -289,8 +305,8 @@ class _Hope:
     """Commands from after this one to there."""
 
 
-def _hope(room: Room, state: AlfworldState, after: World, left: int) -> _Hope:
+def _hope(room: Room, state: AlfworldState, after: World, left: int) -> _BestOutcome:
     away = distances(room, after)
     most = max(met for met, distance in enumerate(away) if distance <= left)
     goal = most == room.conditions
-    return _Hope((most - state.met) / room.conditions + WON * goal, away[most])
+    return _BestOutcome((most - state.met) / room.conditions + WON * goal, away[most])

@@ -6,8 +6,8 @@ It knows the intro, what it has seen, and what it holds; never what a closed rec
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vlbench.tasks.alfworld.generator import LAMP_SPOTS, STATIONS
-from vlbench.tasks.alfworld.room import MADE, WANTED, Room, Spot, World
+from vlbench.tasks.alfworld.games.generator import LAMP_SPOTS, STATIONS
+from vlbench.tasks.alfworld.world import MADE, WANTED, Room, Spot, World
 
 _VERBS = {state: verb for verb, state in MADE.items()}
 

@@ -4,11 +4,11 @@ import hashlib
 import json
 from typing import ClassVar, NoReturn, Unpack
 
-from vlbench.options import Options
-from vlbench.tasks.alfworld.command_env import CommandEnv
+from vlbench.env import CommonOptions
+from vlbench.tasks.alfworld.env import CommandEnv
+from vlbench.tasks.alfworld_thor.client import ThorClient
 from vlbench.tasks.alfworld_thor.game import ThorGame, ThorPicture, ThorState
 from vlbench.tasks.alfworld_thor.requirements import Requirement, build, check, needs
-from vlbench.tasks.alfworld_thor.simulator import Simulator
 from vlbench.vector import VLVectorEnv
 
 
@@ -75,7 +75,7 @@ class ALFWorldThor(CommandEnv[ThorState, None]):
 
     label: ClassVar[str] = "AI2-THOR frames; untested against real Unity"
     game: ThorGame
-    values = None  # type: ignore[assignment]  # isinstance sees by it that it isn't Judged
+    values = None  # type: ignore[assignment]  # isinstance sees by it that it isn't OracleEnv
 
     def __init__(
         self,
@@ -84,11 +84,11 @@ class ALFWorldThor(CommandEnv[ThorState, None]):
         memory: int = 8,
         timeout: float = 180.0,
         prompt: str = "cot",
-        **options: Unpack[Options],
+        **options: Unpack[CommonOptions],
     ) -> None:
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
             raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
-        game = ThorGame(Simulator(build(), float(timeout)))
+        game = ThorGame(ThorClient(build(), float(timeout)))
         super().__init__(game, ThorPicture(), prompt, text_obs, memory, **options)
         check()
 

@@ -5,13 +5,12 @@ from typing import NoReturn
 
 import numpy as np
 
-from vlbench.game import Move
 from vlbench.instances import Presentation
-from vlbench.picture import Fact, Frame
+from vlbench.task import Fact, Frame, Move
+from vlbench.tasks.alfworld.drawing.picture import MIDDLE, NOTHING
+from vlbench.tasks.alfworld.engine.client import EngineError
 from vlbench.tasks.alfworld.game import WON, CommandState
-from vlbench.tasks.alfworld.host import EngineError
-from vlbench.tasks.alfworld.picture import MIDDLE, NOTHING
-from vlbench.tasks.alfworld_thor.simulator import Glimpse, Simulator
+from vlbench.tasks.alfworld_thor.client import Snapshot, ThorClient
 from vlbench.tasks.alfworld_thor.trials import NAME, trajectory, trials
 
 
@@ -43,7 +42,7 @@ class ThorGame:
     test_share = 0.0
     """The split is ALFRED's, by folder."""
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: ThorClient) -> None:
         self.simulator = simulator
         self._trials: dict[str, tuple[str, ...]] = {}
 
@@ -95,12 +94,19 @@ class ThorGame:
 
 
 def _state(
-    instance: str, commands: tuple[str, ...], told: tuple[str, ...], glimpse: Glimpse
+    instance: str, commands: tuple[str, ...], told: tuple[str, ...], glimpse: Snapshot
 ) -> ThorState:
     return ThorState(
-        instance, commands, (*told, glimpse.feedback), glimpse.commands, glimpse.won,
-        glimpse.scene, glimpse.rate, glimpse.number, glimpse.frame,
-    )  # fmt: skip
+        instance,
+        commands,
+        (*told, glimpse.feedback),
+        glimpse.commands,
+        glimpse.won,
+        glimpse.scene,
+        glimpse.rate,
+        glimpse.number,
+        glimpse.frame,
+    )
 
 
 class ThorPicture:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from vlbench.tasks.alfworld.host import EngineError
-from vlbench.tasks.alfworld.official import DATA
+from vlbench.tasks.alfworld.engine.client import EngineError
+from vlbench.tasks.alfworld.games.official import DATA
 from vlbench.tasks.alfworld_thor.trials import any_trial, data_folder
 
 INSTALL = 'pip install "vlbench[thor]"'

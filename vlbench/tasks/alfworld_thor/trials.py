@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from vlbench.game import instance_body
-from vlbench.tasks.alfworld.official import DATA, GAMES, TRAJECTORY, is_played
+from vlbench.task import instance_body
+from vlbench.tasks.alfworld.games.official import DATA, GAMES, TRAJECTORY, is_played
 
 NAME = "alfworld_thor"
 

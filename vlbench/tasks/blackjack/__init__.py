@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Unpack
 
 from vlbench.cards import read_rank
-from vlbench.env import Claims, VLEnv, read_number
-from vlbench.options import Options
+from vlbench.env import Claims, CommonOptions, VLEnv, read_number
 from vlbench.parsing import Json
-from vlbench.prompting import Prompt
+from vlbench.prompts import Prompt
 from vlbench.tasks.blackjack.game import BlackjackGame, BlackjackState
 from vlbench.tasks.blackjack.picture import BlackjackLook, BlackjackPicture
 from vlbench.vector import VLVectorEnv
@@ -55,7 +54,7 @@ class Blackjack(VLEnv[BlackjackState, BlackjackLook]):
         theme: str = "classic",
         jitter: int = 0,
         prompt: str = "cot",
-        **options: Unpack[Options],
+        **options: Unpack[CommonOptions],
     ) -> None:
         rule = "hits a soft 17" if dealer_hits_soft_17 else "stands on every 17"
         words = Prompt.load(__name__, prompt, {"dealer_rule": rule})

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from vlbench.cards import hashed_rank
-from vlbench.game import Move, instance_body
+from vlbench.task import Move, instance_body
 from vlbench.tasks.blackjack import odds
 
 MAX_SHOE = 10**9

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vlbench.atlas import (
+from vlbench.cards import rank_text
+from vlbench.instances import Presentation
+from vlbench.sprites import (
     MAX_JITTER,
     Blit,
     Deck,
@@ -22,9 +24,7 @@ from vlbench.atlas import (
     place,
     word,
 )
-from vlbench.cards import rank_text
-from vlbench.instances import Presentation
-from vlbench.picture import SIZE, Fact, Frame
+from vlbench.task import SIZE, Fact, Frame
 from vlbench.tasks.blackjack.game import BlackjackState
 from vlbench.tasks.blackjack.game import hand as counted
 from vlbench.themes import THEMES, themes_named

@@ -2,12 +2,12 @@
 
 from typing import Unpack
 
-from vlbench.options import Options
-from vlbench.prompting import Prompt
+from vlbench.env import CommonOptions
+from vlbench.prompts import Prompt
 from vlbench.tasks.ez_points.game import EZPointsGame
 from vlbench.tasks.ez_points.picture import EZPointsPicture
-from vlbench.tasks.formula_env import FormulaEnv
-from vlbench.tasks.formula_picture import FormulaLook
+from vlbench.tasks.formula.env import FormulaEnv
+from vlbench.tasks.formula.picture import FormulaLook
 from vlbench.vector import VLVectorEnv
 
 
@@ -56,7 +56,7 @@ class EZPoints(FormulaEnv[FormulaLook]):
         theme: str = "classic",
         jitter: int = 0,
         prompt: str = "cot",
-        **options: Unpack[Options],
+        **options: Unpack[CommonOptions],
     ) -> None:
         game = EZPointsGame(target, faces)
         words = Prompt.load(__name__, prompt, game.rules())

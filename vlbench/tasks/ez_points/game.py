@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from vlbench.formula import Grammar, hands
-from vlbench.tasks.formula_game import FormulaGame
+from vlbench.tasks.formula.arithmetic import Grammar, hands
+from vlbench.tasks.formula.game import FormulaGame
 
 
 class EZPointsGame(FormulaGame):

@@ -1,6 +1,6 @@
 """The picture of EZPoints: two large cards and the formula on one line."""
 
-from vlbench.tasks.formula_picture import FormulaLayout, FormulaPicture
+from vlbench.tasks.formula.picture import FormulaLayout, FormulaPicture
 
 CLASSIC = FormulaLayout(
     card_size="large",

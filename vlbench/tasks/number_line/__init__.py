@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Unpack
 
-from vlbench.env import Claims, VLEnv, read_number
-from vlbench.options import Options
+from vlbench.env import Claims, CommonOptions, VLEnv, read_number
 from vlbench.parsing import Json
-from vlbench.prompting import Prompt
+from vlbench.prompts import Prompt
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 from vlbench.tasks.number_line.picture import NumberLineLook, NumberLinePicture
 from vlbench.vector import VLVectorEnv
@@ -53,7 +52,7 @@ class NumberLine(VLEnv[NumberLineState, NumberLineLook]):
         theme: str = "classic",
         jitter: int = 0,
         prompt: str = "cot",
-        **options: Unpack[Options],
+        **options: Unpack[CommonOptions],
     ) -> None:
         game = NumberLineGame(max_position)
         words = Prompt.load(__name__, prompt, {"max_position": max_position})

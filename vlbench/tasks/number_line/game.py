@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vlbench.game import Move, checked_int, instance_body
+from vlbench.task import Move, checked_int, instance_body
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from vlbench.atlas import (
+from vlbench.instances import Presentation
+from vlbench.sprites import (
     Blit,
-    Lettering,
+    Font,
     Place,
     background,
     blit,
@@ -16,8 +17,7 @@ from vlbench.atlas import (
     place,
     word,
 )
-from vlbench.instances import Presentation
-from vlbench.picture import Fact, Frame
+from vlbench.task import Fact, Frame
 from vlbench.tasks.number_line.game import NumberLineState
 from vlbench.themes import THEMES, themes_named
 
@@ -49,7 +49,7 @@ class Scene:
     """What all pictures in a theme share."""
 
     empty: Frame
-    font: Lettering
+    font: Font
     layout: Layout
 
 
@@ -60,7 +60,7 @@ class Slot:
     Its sprite fills the place, so as to cover any other number there.
     """
 
-    font: Lettering
+    font: Font
     behind: Place
     room: int
     """Width behind the label; 0 if numbers never go there."""

@@ -2,10 +2,10 @@
 
 from typing import Unpack
 
-from vlbench.options import Options
-from vlbench.prompting import Prompt
-from vlbench.tasks.formula_env import FormulaEnv
-from vlbench.tasks.formula_picture import FormulaLook
+from vlbench.env import CommonOptions
+from vlbench.prompts import Prompt
+from vlbench.tasks.formula.env import FormulaEnv
+from vlbench.tasks.formula.picture import FormulaLook
 from vlbench.tasks.points24.game import Points24Game
 from vlbench.tasks.points24.picture import Points24Picture
 from vlbench.vector import VLVectorEnv
@@ -59,7 +59,7 @@ class Points24(FormulaEnv[FormulaLook]):
         theme: str = "classic",
         jitter: int = 0,
         prompt: str = "cot",
-        **options: Unpack[Options],
+        **options: Unpack[CommonOptions],
     ) -> None:
         game = Points24Game(target, faces)
         words = Prompt.load(__name__, prompt, game.rules())

@@ -6,8 +6,8 @@ from importlib.resources import files
 import numpy as np
 
 from vlbench.cards import count_faces
-from vlbench.formula import Cards, Grammar
-from vlbench.tasks.formula_game import FormulaGame
+from vlbench.tasks.formula.arithmetic import Cards, Grammar
+from vlbench.tasks.formula.game import FormulaGame
 
 MOST_DRAWS = 2000
 """Deals after which a target counts as out of reach; 24 takes 1.4 on average."""

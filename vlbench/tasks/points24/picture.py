@@ -1,6 +1,6 @@
 """The picture of Points24: four cards and the formula on as many lines as it takes."""
 
-from vlbench.tasks.formula_picture import FormulaLayout, FormulaPicture
+from vlbench.tasks.formula.picture import FormulaLayout, FormulaPicture
 
 
 class Points24Picture(FormulaPicture):

@@ -1,0 +1,1 @@
+"""API agents: one module per provider, on what `base` shares."""

@@ -1,0 +1,115 @@
+"""What all agents that ask a provider share: key and server, pictures as PNG, faults as told."""
+
+import base64
+import io
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import gymnasium
+from PIL import Image
+
+from agents.agent import Observation, ProviderError
+from agents.providers.redaction import SHORTEST_SECRET, redacted, without_credentials
+from vlbench.prompts import messages
+from vlbench.records import Reply
+
+NO_REPLY = "(no reply)"
+"""Stands for an empty past reply: servers refuse messages without text."""
+
+
+class ProviderAgent(ABC):
+    """An agent that asks a provider, with its key or at a server that needs none.
+
+    Args:
+        owner: Whose server it is where none is named.
+        base_url: The server; by default what `url_variable` holds.
+        url_variable: Name of an environment variable.
+        key_variables: Those that may hold the key; the first that is set does.
+        own: What one may have instead of a key, and an example of its URL.
+
+    Raises:
+        ValueError: Neither key nor server is given, or the server is no URL.
+    """
+
+    privileged = False
+    remote = True
+
+    def __init__(
+        self,
+        owner: str,
+        base_url: str | None,
+        url_variable: str,
+        key_variables: Sequence[str],
+        own: tuple[str, str],
+    ) -> None:
+        url = base_url or os.environ.get(url_variable, "")
+        self._key = next(filter(None, map(os.environ.get, key_variables)), "")
+        if not self._key and not url:
+            raise ValueError(
+                f"no key: set {' or '.join(key_variables)}, or name {own[0]} with --base-url (or "
+                f"{url_variable}), as in --base-url {own[1]}"
+            )
+        self._url, userinfo = without_credentials(url) if url else ("", "")
+        self._basic = base64.b64encode(userinfo.encode()).decode()
+        self._headers = {"Authorization": f"Basic {self._basic}"} if self._basic else {}
+        self._place = self._url or owner
+        self.has_key = bool(self._key)
+        self.paid = not self._url
+        self.dropped: list[str] = []
+
+    async def act(
+        self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
+    ) -> Reply:
+        """Ask once.
+
+        Raises:
+            ProviderError: There was no reply.
+        """
+        return await self.complete(messages(observation))
+
+    @abstractmethod
+    async def complete(self, chat: Sequence[Mapping[str, Any]]) -> Reply:
+        """Answer chat messages, as `vlbench.prompts.messages` makes them.
+
+        Raises:
+            ProviderError: There was no reply.
+        """
+
+    def _failed(
+        self, told: str, status: int = 0, headers: Mapping[str, str] = {}, stops: bool = False
+    ) -> ProviderError:
+        """Sort a fault by the answer's HTTP status, 0 where nothing was answered."""
+        told = f"{self._place}: {f'status {status}: ' if status else ''}{told}"
+        key = self._key if len(self._key) >= SHORTEST_SECRET else ""
+        return ProviderError(
+            redacted(told, key, self._basic)[:400],  # providers put keys into their messages
+            status=status or None,
+            transient=(not status or status in (408, 409, 425, 429) or status >= 500) and not stops,
+            retry_after=retry_after(headers),
+            stops=status in (401, 402, 404) or stops,
+        )
+
+
+def png(image: Any) -> bytes:
+    """Return a picture ((height, width, 3) uint8) as PNG."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG", compress_level=1)  # half the time, a sixth larger
+    return file.getvalue()
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a provider asks to wait, if it asks so."""
+    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        try:
+            return float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+    try:
+        date = parsedate_to_datetime(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return (date - datetime.now(UTC)).total_seconds() if date.tzinfo else None

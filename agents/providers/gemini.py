@@ -1,0 +1,176 @@
+"""Gemini, through google-genai or, with `--sdk google-generativeai`, through the SDK before it.
+
+Pictures go as PNG. Retries are the harness's (`agents.retry`); both SDKs are told to make none.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agents.agent import ProviderError
+from agents.cost import Price
+from agents.providers.base import NO_REPLY, ProviderAgent, png
+from agents.providers.gemini_sdks import TRANSPORTS
+from agents.retry import refused
+from vlbench.errors import unknown_name
+from vlbench.records import Reply
+
+MODEL = "gemini-3.8-flash"
+"""What `gemini` plays with: Google gives its models no dates."""
+
+LIST_PRICES = {MODEL: Price(0.75, 3.75)}
+"""Of Google, until the end of 2026."""
+
+KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+BLOCKED = {
+    "SAFETY",
+    "RECITATION",
+    "LANGUAGE",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "SPII",
+    "IMAGE_SAFETY",
+    "IMAGE_PROHIBITED_CONTENT",
+    "IMAGE_RECITATION",
+    "MODEL_ARMOR",
+    "JAILBREAK",
+}
+"""Reasons of an end that are the provider's, not the model's."""
+
+
+class Gemini(ProviderAgent):
+    """A Gemini model.
+
+    Args:
+        model: Its id.
+        base_url: A gateway instead of Google; by default `GOOGLE_GEMINI_BASE_URL`.
+        sdk: "google-genai" or "google-generativeai".
+        temperature: Of sampling; None leaves it to the provider, as for all that are None.
+        max_tokens: Longest reply, thinking included.
+        seed: Of sampling; google-generativeai has none.
+        thinking_budget: Tokens for thinking: 0 for none, -1 for as many as the model wants.
+            google-generativeai has none.
+        json_mode: Ask for JSON.
+        api_key_env: Name of the environment variable that holds the key; by default one of KEYS.
+
+    Raises:
+        ValueError: A setting is wrong, neither key nor server is given, or the SDK is missing.
+    """
+
+    def __init__(
+        self,
+        model: str = MODEL,
+        base_url: str | None = None,
+        sdk: str = "google-genai",
+        temperature: float | None = None,
+        max_tokens: int = 8192,
+        seed: int | None = None,
+        thinking_budget: int | None = None,
+        json_mode: bool = False,
+        api_key_env: str = "",
+    ) -> None:
+        if sdk not in TRANSPORTS:
+            raise ValueError(unknown_name("sdk", sdk, TRANSPORTS))
+        keys = (api_key_env,) if api_key_env else KEYS
+        own = ("a gateway", "http://127.0.0.1:4000")
+        super().__init__("Google", base_url, "GOOGLE_GEMINI_BASE_URL", keys, own)
+        self.name = "gemini" if model == MODEL else f"gemini:{model}"
+        self.note = f"{self.name} is {model}, through {sdk}; not verified offline"
+        self.model = model
+        self.list_price = LIST_PRICES.get(model) if self.paid else None
+        self.settings: dict[str, Any] = {
+            "model": model,
+            "note": self.note,
+            "base_url": self._url,
+            "sdk": sdk,
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+            "seed": seed,
+            "thinking_budget": thinking_budget,
+            "json_mode": json_mode,
+        }
+        wanted = {
+            "temperature": temperature,
+            "max_output_tokens": max_tokens,
+            "seed": seed,
+            "thinking_budget": thinking_budget,
+            "response_mime_type": "application/json" if json_mode else None,
+        }
+        self._options = {name: value for name, value in wanted.items() if value is not None}
+        transport = TRANSPORTS[sdk]
+        self.dropped = [
+            name for name in transport.lacks if self._options.pop(name, None) is not None
+        ]
+        self._transport = transport(model, self._key or "none", self._url, self._headers)
+
+    async def complete(self, chat: Sequence[Mapping[str, Any]]) -> Reply:
+        """Answer chat messages."""
+        contents = [_content(message) for message in chat]
+        while True:
+            options = dict(self._options)
+            try:
+                answer = await self._transport.ask(contents, options)
+            except self._transport.errors as error:
+                if not self._without_refused(error, options):
+                    raise self._failure(error) from error
+            else:
+                return self._reply(answer)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
+
+    def _without_refused(self, error: Exception, sent: Mapping[str, Any]) -> bool:
+        """Leave out the parameters that the model refused; return whether there were any."""
+        if _status(error) != 400:
+            return False
+        named = refused(str(error), sent)
+        for name in named:
+            if self._options.pop(name, None) is not None:
+                self.dropped.append(name)
+        return bool(named)
+
+    def _failure(self, error: Exception) -> ProviderError:
+        """Sort an error of an SDK."""
+        status = _status(error)
+        said = getattr(error, "message", None) or error
+        told = str(said) if status else f"{type(error).__name__}: {error}"
+        headers = getattr(getattr(error, "response", None), "headers", None) or {}
+        return self._failed(told, status, headers, stops="API key not valid" in told)
+
+    def _reply(self, answer: Mapping[str, Any]) -> Reply:
+        usage = answer.get("usage_metadata") or {}
+        blocked = (answer.get("prompt_feedback") or {}).get("block_reason")
+        candidate = (answer.get("candidates") or [{}])[0]
+        if not candidate and not blocked:
+            told = f"{self._place}: status 200, but no candidate in the answer"
+            raise ProviderError(told, status=200, transient=True)
+        finish = candidate.get("finish_reason")
+        parts = (candidate.get("content") or {}).get("parts") or ()
+        thought = usage.get("thoughts_token_count") or 0  # paid for like what is written
+        written = usage.get("candidates_token_count")
+        return Reply(
+            text="".join(part.get("text") or "" for part in parts if not part.get("thought")),
+            stop_reason="refused"
+            if blocked or finish in BLOCKED
+            else "length"
+            if finish == "MAX_TOKENS"
+            else "stop",
+            prompt_tokens=usage.get("prompt_token_count"),
+            completion_tokens=thought + (written or 0) if usage else None,
+            provider_id=str(answer.get("response_id") or ""),
+        )
+
+
+def _content(message: Mapping[str, Any]) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = []
+    for part in message["content"]:
+        if part["type"] == "text":
+            parts.append({"text": part["text"] or NO_REPLY})
+        else:
+            parts.append({"inline_data": {"mime_type": "image/png", "data": png(part["image"])}})
+    return {"role": "model" if message["role"] == "assistant" else "user", "parts": parts}
+
+
+def _status(error: Exception) -> int:
+    code = getattr(error, "code", 0)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,133 @@
+"""The one layer of retries: asking an agent until it replies, or until trying is over.
+
+SDKs are told not to retry; a fault is sorted by the agent (`ProviderError.transient`) and met here.
+"""
+
+import asyncio
+import dataclasses
+import random
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from agents.agent import ProviderError, as_reply
+from vlbench.records import Reply
+
+FIRST_WAIT = 0.5
+"""Seconds before the first retry, where the provider names none; each next wait is doubled."""
+
+LONGEST_WAIT = 30.0
+"""Longest wait of our own, in seconds."""
+
+LONGEST_RETRY_AFTER = 120.0
+"""Longest wait that a provider may ask for; a call that is to wait longer has failed."""
+
+_REFUSES = re.compile(
+    r"unsupported|unknown|unrecogni[sz]ed|unexpected|not (be )?(support|permit|allow|available)|"
+    r"n't (support|allow)|extra (field|input)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How an agent is asked.
+
+    Raises:
+        ValueError: A number is out of its range.
+    """
+
+    timeout: float | None = None
+    """Seconds that a call may take; None for as long as it takes."""
+    retries: int = 7
+    """How often a call is made again after a transient fault."""
+    rpm: float | None = None
+    """Calls a minute, retries included; None for as many as come."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if self.timeout is not None and not self.timeout > 0:
+            raise ValueError(f"timeout must be above 0, got {self.timeout}")
+        if self.retries < 0:
+            raise ValueError(f"retries must be at least 0, got {self.retries}")
+        if self.rpm is not None and not self.rpm > 0:
+            raise ValueError(f"rpm must be above 0, got {self.rpm}")
+
+
+class RetryingCaller:
+    """Asks, in the manner of a `RetryPolicy`; one for all episodes of a run."""
+
+    def __init__(self, patience: RetryPolicy) -> None:
+        self._patience = patience
+        self._next_start = 0.0
+
+    async def ask(self, call: Callable[[], Any]) -> Reply:
+        """Return what a call gives, timed, with the number of its retries.
+
+        Args:
+            call: Makes one try; gives a Reply or a text, or something awaitable that does.
+
+        Raises:
+            ProviderError: No try was answered, or the fault is one that trying again won't mend.
+        """
+        await self._turn()
+        start = time.perf_counter()
+        retries = 0
+        while True:
+            try:
+                reply = await self._within_timeout(call)
+            except ProviderError as error:
+                wait = _wait(error, retries)
+                over = not error.transient or retries >= self._patience.retries
+                if over or wait > LONGEST_RETRY_AFTER:
+                    why = f"try {retries + 1}" if over else f"asked to wait {wait:.0f} s"
+                    raise ProviderError(
+                        f"{error} ({why})", status=error.status, stops=error.stops
+                    ) from error
+                retries += 1
+                await asyncio.sleep(wait)
+                await self._turn()
+            else:
+                seconds = reply.seconds or time.perf_counter() - start
+                return dataclasses.replace(reply, seconds=seconds, retries=reply.retries + retries)
+
+    async def _within_timeout(self, call: Callable[[], Any]) -> Reply:
+        try:
+            async with asyncio.timeout(self._patience.timeout) as limit:
+                return await as_reply(call())
+        except TimeoutError as error:
+            if not limit.expired():
+                raise  # the agent's own
+            told = f"no reply within {self._patience.timeout:g} s"
+            raise ProviderError(told, transient=True) from error
+
+    async def _turn(self) -> None:
+        """Wait until the next call may start."""
+        if self._patience.rpm is None:
+            await asyncio.sleep(0)  # lets others, and Ctrl-C, have their turn all the same
+            return
+        now = time.monotonic()
+        start = max(now, self._next_start)
+        self._next_start = start + 60 / self._patience.rpm
+        await asyncio.sleep(start - now)
+
+
+def _wait(error: ProviderError, retries: int) -> float:
+    if error.retry_after is not None:
+        return max(error.retry_after, 0.0)
+    longest: float = min(FIRST_WAIT * 2**retries, LONGEST_WAIT)
+    # Calls that failed together part; nothing of a run may depend on these draws.
+    return longest * random.SystemRandom().uniform(0.5, 1.0)
+
+
+def refused(message: str, sent: Iterable[str]) -> list[str]:
+    """Return the parameters that an error's message says the model doesn't take.
+
+    A message that names a parameter because its value is wrong is the user's to read.
+    """
+    if not _REFUSES.search(message):
+        return []
+    spelt = {name: name.replace("_", "[_ ]?") for name in sent}
+    return [name for name, form in spelt.items() if re.search(rf"\b{form}\b", message, re.I)]

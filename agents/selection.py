@@ -1,0 +1,163 @@
+"""What a run plays: environments from the names a user gives, and the rows of each."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import gymnasium
+
+import vlbench
+from agents.agent import Agent
+from vlbench.contract import INFO_TYPES
+from vlbench.errors import unknown_name, user_code
+from vlbench.registry import resolve_env_id, short_name
+from vlbench.suites import SEEDS, SUITES, Row, run_kwargs, run_rows, suites
+
+NUM_SEEDS = 50
+"""Episodes of an environment without frozen sets, unless the user asks for another number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An environment that isn't played, and why."""
+
+    env: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is played."""
+
+    suite: str
+    rows: Mapping[str, tuple[Row, ...]]
+    """env id → rows, in the order of the tables."""
+    prompt_hashes: dict[str, str]
+    """env id → sha256 of the prompt's template; "" where it names none."""
+    skipped: tuple[Skipped, ...]
+
+
+def select_rows(
+    env_ids: str | Iterable[str],
+    agent: Agent,
+    *,
+    suite: str = "test",
+    episodes: int | None = None,
+    prompt: str = "cot",
+    theme: str | None = None,
+) -> Selection:
+    """Choose environments and rows.
+
+    Args:
+        env_ids: Ids, short names ("Points24"), globs ("*Points*"), "all", or several of them in a
+            list or with commas between. "module:namespace/Name-v0" imports the module first, as
+            `gymnasium.make` does.
+        agent: Who will play; its `env_ids`, if it has them, limit `all` and globs.
+        suite: "test", "ood" or the name of a set that the user has frozen.
+        episodes: Rows of each suite; None for all.
+        prompt: Variant of the prompt.
+        theme: Theme or group of themes instead of the suite's own.
+
+    Raises:
+        ValueError: A name isn't known, an environment that is named can't be played, or nothing
+            is left to play.
+    """
+    wanted = _chosen(env_ids)
+    known = dict.fromkeys((*SUITES, *(name for env_id in wanted for name in suites(env_id))))
+    if suite not in known:
+        raise ValueError(unknown_name("suite", suite, known))
+    rows: dict[str, tuple[Row, ...]] = {}
+    hashes: dict[str, str] = {}
+    skipped = []
+    for env_id, named in wanted.items():
+        try:
+            chosen = _rows(env_id, suite, episodes, prompt, theme)
+            hashes[env_id] = _prompt_hash(agent, chosen[0])
+            rows[env_id] = chosen
+        except ValueError as error:
+            if named:
+                raise ValueError(f"{env_id} can't be played: {error}") from error
+            skipped.append(Skipped(env_id, " ".join(str(error).split())))
+    if not rows:
+        reason = f"{skipped[0].env} can't be played: {skipped[0].reason}" if skipped else env_ids
+        raise ValueError(f"nothing to play: {reason}")
+    kinds = {SEEDS if not suites(env_id) else suite for env_id in rows}
+    if len(kinds) > 1:
+        without = ", ".join(env_id for env_id in rows if not suites(env_id))
+        raise ValueError(
+            f"{without}: no frozen sets there, only seeds; play it in a run of its own"
+        )
+    return Selection(kinds.pop(), rows, hashes, tuple(skipped))
+
+
+def _chosen(env_ids: str | Iterable[str]) -> dict[str, bool]:
+    """Return the ids that are meant, and whether each is named outright."""
+    given = [env_ids] if isinstance(env_ids, str) else env_ids
+    patterns = [pattern.strip() for item in given for pattern in item.split(",")]
+    chosen: dict[str, bool] = {}
+    for pattern in filter(None, patterns):
+        if pattern == "all":
+            found: Sequence[str] = vlbench.ENV_IDS
+        elif set("*?[") & set(pattern):
+            found = _matching(pattern)
+        else:
+            chosen[resolve_env_id(pattern)] = True
+            continue
+        for env_id in found:
+            chosen.setdefault(env_id, False)
+    return chosen
+
+
+def _matching(pattern: str) -> list[str]:
+    known = gymnasium.registry if "/" in pattern else vlbench.ENV_IDS
+    found = [
+        name
+        for name in known
+        if fnmatchcase(name if "/" in pattern else short_name(name), pattern)
+        and name not in vlbench.UNRANKED_IDS
+    ]
+    if not found:
+        raise ValueError(f'no env id matches "{pattern}" (known: {", ".join(vlbench.ENV_IDS)})')
+    return found
+
+
+def _rows(
+    env_id: str, suite: str, episodes: int | None, prompt: str, theme: str | None
+) -> tuple[Row, ...]:
+    if suites(env_id):
+        return run_rows(env_id, suite, prompt, theme)[:episodes]
+    return tuple(
+        Row(env_id, run_kwargs(prompt, theme), instance="", presentation=0, seed=seed)
+        for seed in range(episodes or NUM_SEEDS)
+    )
+
+
+def _prompt_hash(agent: Agent, row: Row) -> str:
+    """Return the hash of the prompt, if the environment can be made and keeps the contract.
+
+    Raises:
+        ValueError: It can't be made, isn't for this agent, or shows something else.
+    """
+    playable = getattr(agent, "env_ids", None)
+    if playable is not None and row.env_id not in playable:
+        raise ValueError(f"{agent.name} plays only {', '.join(playable)}")
+    with user_code():
+        env = gymnasium.make(row.env_id, **row.kwargs)
+    with closing(env):
+        return _checked_prompt(agent, env)
+
+
+def _checked_prompt(agent: Agent, env: gymnasium.Env[Any, Any]) -> str:
+    with user_code():
+        observation, info = env.reset(seed=0)
+    if not (isinstance(observation, Mapping) and {"image", "text"} <= observation.keys()):
+        raise ValueError('its observations have no "image" and "text"; see vlbench.contract')
+    if lacking := [name for name in INFO_TYPES if name not in info]:
+        raise ValueError(f"its info has no {', '.join(lacking)}; see vlbench.contract")
+    for need in getattr(agent, "needs", ()):
+        if not hasattr(env.unwrapped, need):
+            raise ValueError(f"{agent.name} needs an environment with {need}")
+    prompt = getattr(env.unwrapped, "prompt", None)
+    return str(getattr(prompt, "sha256", ""))

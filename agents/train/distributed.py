@@ -1,0 +1,201 @@
+"""Training in several processes: each plays and learns from its share, and all hold the same model.
+
+`torchrun --nproc-per-node N -m agents.train.ppo …` starts them; Accelerate finds the device and the
+backend of each. Gradients are sums over all turns that are divided by the number of all, so N
+processes do what one would do with everything. Models are copied, never sharded.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import torch
+from accelerate import PartialState
+from torch import Tensor, nn
+from torch import distributed as dist
+
+from vlbench.cli import exit_code, refuse
+
+T = TypeVar("T")
+
+SHARDING = {
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+    "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism configuration",
+}
+"""What `accelerate launch` sets where it was asked to divide a model among processes."""
+OTHER_LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
+"""How many processes launchers other than torchrun say they started."""
+
+
+class Processes:
+    """The processes of a run; one where there is no launcher.
+
+    Raises:
+        ValueError: The launcher didn't start what it was asked for, or wants what isn't done here.
+    """
+
+    def __init__(self) -> None:
+        _check_launcher(os.environ)
+        self.count = int(os.environ.get("WORLD_SIZE", 1))
+        self.number = int(os.environ.get("RANK", 0))
+        self._state: PartialState | None = None
+        if self.count > 1:
+            self._state = PartialState(cpu=not torch.cuda.is_available())
+            if self._state.num_processes != self.count:
+                raise ValueError(
+                    f"torchrun started {self.count} processes, but {self._state.num_processes} "
+                    "found each other"
+                )
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes files and tells people."""
+        return self.number == 0
+
+    @property
+    def device(self) -> torch.device | None:
+        """This process's own device; None leaves the choice to others."""
+        device: torch.device | None = self._state.device if self._state else None
+        return device
+
+    def share(self, items: int) -> range:
+        """Return which of a number of items are this process's: as many as any other's.
+
+        Raises:
+            ValueError: They can't be divided so.
+        """
+        if items % self.count:
+            raise ValueError(f"num_envs {items} can't be divided among {self.count} processes")
+        each = items // self.count
+        return range(self.number * each, (self.number + 1) * each)
+
+    def seed(self, seed: int, step: int) -> int:
+        """Return the seed of this process's own draws after a step; the first of all is `seed`."""
+        return seed + 1_000_003 * self.number + 15_485_863 * step
+
+    def gather(self, mine: T) -> list[T]:
+        """Return everyone's plain data or objects, by number."""
+        if self.count == 1:
+            return [mine]
+        everyone: list[Any] = [None] * self.count
+        dist.all_gather_object(everyone, mine)
+        return everyone
+
+    def columns(self, mine: Tensor) -> Tensor:
+        """Return (T, N) of which each process has consecutive columns."""
+        return torch.cat(self.gather(mine.cpu()), dim=1)
+
+    def sum(self, mine: Mapping[str, float]) -> dict[str, float]:
+        """Return the sums of everyone's numbers, which have the same names."""
+        if self.count == 1:
+            return dict(mine)
+        told = torch.tensor(list(mine.values()), dtype=torch.float64, device=self.device)
+        dist.all_reduce(told)
+        return dict(zip(mine, told.tolist(), strict=True))
+
+    def sum_gradients(self, weights: Iterable[nn.Parameter]) -> None:
+        """Give every weight the sum of its gradients in all processes.
+
+        A weight that has none anywhere (LLaVA's tower has such) keeps none.
+        """
+        if self.count == 1:
+            return
+        weights = list(weights)
+        mine = torch.tensor([w.grad is not None for w in weights], device=self.device).int()
+        dist.all_reduce(mine, dist.ReduceOp.MAX)
+        learned = [w for w, somewhere in zip(weights, mine.tolist(), strict=True) if somewhere]
+        for kind in {weight.dtype for weight in learned}:
+            some = [weight for weight in learned if weight.dtype == kind]
+            for weight in some:
+                if weight.grad is None:
+                    weight.grad = torch.zeros_like(weight)
+            gradients = [weight.grad.flatten() for weight in some if weight.grad is not None]
+            flat = torch.cat(gradients)
+            dist.all_reduce(flat)
+            for weight, part in zip(some, flat.split([g.numel() for g in gradients]), strict=True):
+                weight.grad = part.view_as(weight)
+
+    def align(self, weights: Iterable[Tensor]) -> None:
+        """Give every process the main one's weights."""
+        if self.count > 1:
+            for weight in weights:
+                dist.broadcast(weight.data, 0)
+
+    def any(self, mine: bool) -> bool:
+        """Return whether it holds in any process."""
+        return self.sum({"": float(mine)})[""] > 0
+
+    def on_main(self, act: Callable[[], T]) -> T:
+        """Let the main process do something; return its result, or raise its error, everywhere.
+
+        Raises:
+            OSError: It failed.
+            ValueError: It failed.
+        """
+        done: list[Any] = [None, None]
+        if self.main:
+            try:
+                done[0] = act()
+            except (OSError, ValueError) as error:
+                done[1] = error
+        if self.count > 1:
+            dist.broadcast_object_list(done, 0)
+        if done[1] is not None:
+            raise done[1]
+        result: T = done[0]
+        return result
+
+    def close(self) -> None:
+        """Part from the others."""
+        if self._state is not None:
+            self._state.destroy_process_group()
+
+
+def _check_launcher(told: Mapping[str, str]) -> None:
+    """Refuse launchers that do something else than they seem to.
+
+    Raises:
+        ValueError: It wants a model to be divided, or started one process for several.
+    """
+    use = "start with torchrun --nproc-per-node N -m MODULE, or with python for one process"
+    for name, what in SHARDING.items():
+        if told.get(name, "").lower() in ("1", "true"):
+            raise ValueError(f"the launcher wants {what}, but models are never sharded here; {use}")
+    if "WORLD_SIZE" in told:
+        return
+    if "ACCELERATE_MIXED_PRECISION" in told:
+        raise ValueError(f"accelerate launch started one process, whatever was asked; {use}")
+    for name in OTHER_LAUNCHERS:
+        if int(told.get(name, 1)) > 1:
+            raise ValueError(
+                f"{name} says {told[name]} processes, which don't know each other; {use}"
+            )
+
+
+def run_in_processes(
+    command: str, parse: Callable[[], T], run: Callable[[T, Processes], object]
+) -> int:
+    """Run a command of the trainer, and print its result once.
+
+    Args:
+        command: What errors are told to come from.
+        parse: Reads the command line.
+        run: Does what it asks for.
+
+    Returns:
+        0 when done, 2 on a wrong call, 1 on a failed run, 130 on Ctrl-C.
+    """
+    number = int(os.environ.get("RANK", 0))
+    try:
+        config = parse()
+        processes = Processes()
+    except ValueError as error:  # it is everyone's, and told once
+        return refuse(command, error) if number == 0 else 2
+    name = f"{command} (process {number})" if number else command
+    stopped = "stopped; the same command goes on from the last checkpoint"
+    code = exit_code(name, lambda: run(config, processes), stopped, processes.main)
+    if code in (0, 130):
+        processes.close()
+    return code

@@ -1,0 +1,215 @@
+"""What a run would need, without its weights: the true configuration on the meta device."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    CLIPVisionConfig,
+    LlavaNextConfig,
+    MistralConfig,
+    Qwen2_5_VLConfig,
+)
+
+from agents.cost import CHARACTERS_PER_TOKEN
+from agents.train.environments import make_env
+from agents.train.ppo_config import Config
+from agents.vlm.loading import add_lora, train_parts, vision_modules
+from vlbench.errors import unknown_name
+from vlbench.registry import resolve_env_id
+
+BYTES = {"bfloat16": 2, "float32": 4}
+
+
+def llava_1_6_mistral_7b() -> LlavaNextConfig:
+    """LLaVA-1.6 on Mistral-7B: CLIP ViT-L/14 at 336 pixels, five tilings."""
+    vision = CLIPVisionConfig(
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        image_size=336,
+        patch_size=14,
+        projection_dim=768,
+    )
+    text = MistralConfig(
+        hidden_size=4096,
+        intermediate_size=14336,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        vocab_size=32064,
+        max_position_embeddings=32768,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+        sliding_window=None,
+        tie_word_embeddings=False,
+    )
+    return LlavaNextConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=32000,
+        vision_feature_layer=-2,
+        image_grid_pinpoints=[[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]],
+        tie_word_embeddings=False,
+    )
+
+
+def qwen2_5_vl_7b() -> Qwen2_5_VLConfig:
+    """Qwen2.5-VL-7B: a window-attention tower that merges 2 × 2 patches of 14 pixels."""
+    text = {
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "vocab_size": 152064,
+        "max_position_embeddings": 128000,
+        "rms_norm_eps": 1e-6,
+        "tie_word_embeddings": False,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 1e6,
+            "mrope_section": [16, 24, 24],
+        },
+    }
+    vision = {
+        "depth": 32,
+        "hidden_size": 1280,
+        "intermediate_size": 3420,
+        "num_heads": 16,
+        "out_hidden_size": 3584,
+        "patch_size": 14,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        "window_size": 112,
+        "fullatt_block_indexes": [7, 15, 23, 31],
+    }
+    return Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=False)
+
+
+# Tokens of a 300 × 300 picture. LLaVA-1.6: the 336 × 672 tiling, 576 for the whole picture and
+# 24 rows of 24 with a line break each for the enlarged one. Qwen: resized to 308 × 308, 22 × 22
+# patches, merged by four.
+CONFIGURATIONS = {
+    "llava-1.6-mistral-7b": (llava_1_6_mistral_7b, 576 + 24 * 25),
+    "qwen2.5-vl-7b": (qwen2_5_vl_7b, 11 * 11),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Sizes of a model, counted on the meta device."""
+
+    parameters: int
+    vision: int
+    """Parameters of the picture's way into the model."""
+    trained: int
+
+
+def measure(config: Any, options: Config) -> tuple[Size, Any]:
+    """Return the sizes of a configuration, and its text part.
+
+    Args:
+        config: A transformers configuration.
+        options: Whether and how a LoRA adapter is put on it.
+    """
+    with torch.device("meta"):
+        model: Any = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
+        parameters = sum(weight.numel() for weight in model.parameters())
+        vision = sum(
+            weight.numel()
+            for module in vision_modules(model).values()
+            for weight in module.parameters()
+        )
+        if options.lora:
+            model = add_lora(
+                model,
+                rank=options.lora_rank,
+                alpha=options.lora_alpha,
+                dropout=0.0,
+                vision=options.train_vision,
+            )
+        else:
+            train_parts(model, options.train_vision)
+        trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    return Size(parameters, vision, trained), config.get_text_config()
+
+
+def plan(name: str, options: Config) -> str:
+    """Return what a run of a configuration needs, as text.
+
+    Args:
+        name: One of CONFIGURATIONS, or a checkpoint's folder.
+        options: The run's options.
+
+    Raises:
+        ValueError: No such configuration.
+    """
+    if name in CONFIGURATIONS:
+        make, picture = CONFIGURATIONS[name]
+        config: Any = make()
+    elif Path(name, "config.json").is_file():
+        config = AutoConfig.from_pretrained(name)
+        picture = getattr(config, "image_seq_length", 576)
+    else:
+        raise ValueError(unknown_name("configuration", name, CONFIGURATIONS) + " or a folder")
+    size, text = measure(config, options)
+    env_id = resolve_env_id(options.env)
+    observation, _ = _first_observation(env_id, options)
+    prompt = round(len(observation["text"]) / CHARACTERS_PER_TOKEN)
+    turns = options.num_envs * options.num_steps
+    row = picture + prompt + options.max_new_tokens
+    heads, width = text.num_attention_heads, text.hidden_size
+    keys = text.num_key_value_heads * (width // heads)
+    inner, layers, vocab = text.intermediate_size, text.num_hidden_layers, text.vocab_size
+    half, full = BYTES["bfloat16"], BYTES["float32"]
+    memory = {
+        "weights (bfloat16)": size.parameters * half,
+        # peft keeps an adapter in float32, beside the model; trained in full, all is bfloat16.
+        (
+            "adapter, its gradients, Adam (float32)"
+            if options.lora
+            else "gradients, Adam (bfloat16)"
+        ): size.trained * (4 * full if options.lora else 3 * half),
+        f"keys and values of {options.num_envs} replies": (
+            options.num_envs * row * layers * 2 * keys * half
+        ),
+        # Inputs of the seven linear layers and of the norms, the activation and its product.
+        f"activations of {options.micro_batch} turns, none recomputed": (
+            options.micro_batch * row * layers * (8 * width + 2 * keys + 4 * inner) * half
+        ),
+        "logits of their replies, thrice (float32)": (
+            options.micro_batch * options.max_new_tokens * vocab * full * 3
+        ),
+        f"features of {turns} pictures": (
+            turns * picture * width * half if options.train_vision == "none" else 0
+        ),
+    }
+    steps = options.epochs * -(-turns // options.minibatch)
+    disk = size.trained * full if options.lora else size.parameters * half
+    lines = [
+        f"{name} on {env_id}, counted on the meta device; memory and tokens are estimates",
+        f"parameters         {size.parameters:>16,}",
+        f"  of the picture   {size.vision:>16,}",
+        f"  trained          {size.trained:>16,}{' (LoRA)' if options.lora else ''}",
+        f"{'adapter' if options.lora else 'model'} on disk: {disk / 2**20:,.0f} MiB",
+        *(f"{gib / 2**30:8.2f} GiB  {part}" for part, gib in memory.items()),
+        f"{sum(memory.values()) / 2**30:8.2f} GiB  in all",
+        f"a turn: {picture} picture + about {prompt} prompt + at most {options.max_new_tokens} "
+        "reply tokens",
+        f"an iteration: {turns} turns, {turns * (picture + prompt):,} prompt tokens read, at most "
+        f"{turns * options.max_new_tokens:,} written, at most {turns * row * options.epochs:,} "
+        f"trained on, {steps} optimizer steps",
+        f"a run: {options.iterations} iterations, {turns * options.iterations:,} turns",
+    ]
+    return "\n".join(lines)
+
+
+def _first_observation(env_id: str, options: Config) -> tuple[Any, dict[str, Any]]:
+    rules = {"prompt": options.prompt, "theme": options.theme, **options.env_kwargs}
+    env: gymnasium.Env[Any, str] = make_env(env_id, rules)
+    return env.reset(seed=0)

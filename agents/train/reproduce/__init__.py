@@ -1,0 +1,1 @@
+"""The study that compares training conditions in miniature."""

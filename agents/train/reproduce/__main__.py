@@ -1,0 +1,276 @@
+"""The paper's comparisons in miniature: `python -m agents.train.reproduce --preset miniature`.
+
+Trains every arm with every seed (a tiny LLaVA, SFT to a weak start, PPO), appends one JSON line for
+each that is finished, and writes a page with a table and a picture of the learning curves. Called
+again it goes on with what is missing. What the arms are stands in `agents.train.reproduce.study`.
+"""
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agents.train import ppo, ppo_config, sft, sft_data, tiny
+from agents.train.checkpoint import Checkpoints, step_of
+from agents.train.config_cli import parse_dataclass
+from agents.train.distributed import Processes
+from agents.train.evaluation import EvalResult, distinct_rows, evaluate_policy
+from agents.train.reproduce.report import write_page
+from agents.train.reproduce.study import STUDIES, SUCCESS_TOLERANCE, Options, Study
+from agents.vlm.loading import load
+from agents.vlm.policy import Policy, Sampling
+from vlbench.cli import exit_code
+from vlbench.errors import unknown_name
+from vlbench.registry import resolve_env_id
+from vlbench.suites import Row
+
+STARTED = "start.json"
+"""Beside the checkpoints of a start that is finished."""
+SAMPLED_EPISODES = 120
+"""At least about so many are played at temperature 1."""
+MAX_NEW_TOKENS = 96
+"""Of replies in exams."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of `reproduce`."""
+
+    preset: str = "miniature"
+    """what is run"""
+    out: Path = Path("runs/miniature")
+    """folder of the checkpoints; one that is there goes on"""
+    results: Path = Path()
+    """JSON lines to append to; the page and the picture are written beside them (default: in the
+    folder of the checkpoints)"""
+    arms: str = ""
+    """arms, with commas between; "" for all"""
+    seeds: int = 0
+    """seeds 0, 1, … of each arm; 0 for as many as the preset says"""
+    only_page: bool = False
+    """train nothing, write the page of the lines that are there"""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A start, chosen and measured."""
+
+    checkpoint: str
+    step: int
+    """Of SFT."""
+    success: float
+    """Greedy, as are all of these."""
+    optimal: float
+    perceived: float
+    won: tuple[bool, ...]
+    tried: dict[str, float]
+    """Step → success of the checkpoints it was chosen from."""
+    missed_by: float
+    """How far its success lies outside the band around the start that it shall equal."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a start shall be like; None for as it comes."""
+
+    success: float | None = None
+    optimal: float | None = None
+
+
+def exam(checkpoint: Path, rows: Sequence[Row], seed: int | None) -> EvalResult:
+    """Play rows with a checkpoint: greedily, or with a seed at temperature 1."""
+    loaded = load(str(checkpoint))
+    policy = Policy(loaded.model, loaded.processor, Sampling(max_new_tokens=MAX_NEW_TOKENS)).eval()
+    generator = None if seed is None else torch.Generator(policy.device).manual_seed(seed)
+    return evaluate_policy(policy, rows, generator=generator)
+
+
+def make_start(study: Study, name: str, seed: int, out: Path) -> Started:
+    """Fine-tune a new tiny LLaVA, and choose the checkpoint that arms start from."""
+    folder = out / f"seed-{seed}" / f"start-{name}-{study.start_recipe(name)}"
+    note = folder / STARTED
+    if note.is_file():
+        told = json.loads(note.read_text("utf-8"))
+        return Started(**{**told, "won": tuple(told["won"])})
+    start = study.starts[name]
+    other = make_start(study, start.equal_to, seed, out) if start.equal_to else None
+    wanted = Wanted(other.success, other.optimal) if other else Wanted(start.success)
+    folder.mkdir(parents=True, exist_ok=True)
+    say(f"seed {seed}: start {name}")
+    model = folder / "tiny"
+    tiny.build(tiny.Config(out=model, seed=seed, **start.tiny))
+    for number, stage in enumerate(start.stages, 1):
+        run = folder / f"stage-{number}"
+        data = folder / f"stage-{number}.jsonl"
+        told = sft_data.Config(out=data, seed=seed, **stage.data)
+        sft_data.write(data, sft_data.transcripts(told))
+        config = sft.Config(model=str(model), data=data, out=run, seed=seed, **stage.sft)
+        model = sft.train(config, Processes())
+    chosen = choose(stage.data, Checkpoints(run).found(), wanted)
+    note.write_text(json.dumps(dataclasses.asdict(chosen)), "utf-8")
+    return chosen
+
+
+def choose(data: Options, found: Sequence[Path], wanted: Wanted) -> Started:
+    """Return a checkpoint by the rules of `InitialCheckpoint`; the last one without rules."""
+    rules = {name: data[name] for name in ("theme", "prompt") if name in data}
+    rows = distinct_rows(resolve_env_id(data["env"]), rules | data.get("env_kwargs", {}))
+    exams = {
+        path: exam(path, rows, None) for path in (found[-1:] if wanted.success is None else found)
+    }
+
+    def missed(path: Path) -> float:
+        if wanted.success is None:
+            return 0.0
+        return max(0.0, abs(exams[path].success.value - wanted.success) - SUCCESS_TOLERANCE)
+
+    def rank(path: Path) -> tuple[float, float]:
+        if wanted.optimal is None:
+            return missed(path), abs(exams[path].success.value - (wanted.success or 0.0))
+        return missed(path), abs(exams[path].optimal - wanted.optimal)
+
+    best = min(exams, key=rank)
+    return Started(
+        checkpoint=str(best),
+        step=step_of(best),
+        success=exams[best].success.value,
+        optimal=exams[best].optimal,
+        perceived=exams[best].perceived,
+        won=exams[best].won,
+        tried={str(step_of(path)): exam.success.value for path, exam in exams.items()},
+        missed_by=missed(best),
+    )
+
+
+def run_arm(study: Study, name: str, seed: int, out: Path) -> dict[str, Any]:
+    """Train an arm with a seed; return its line."""
+    arm = study.arms[name]
+    start = make_start(study, arm.start, seed, out)
+    say(f"seed {seed}: arm {name}")
+    begun = time.process_time()
+    config = ppo_config.Config(
+        model=start.checkpoint,
+        seed=seed,
+        out=out / f"seed-{seed}" / f"arm-{name}-{study.recipe(name)}",
+        **{**ppo_config.PRESETS[arm.preset], **arm.ppo},
+    )
+    last = ppo.train(config, Processes())
+    rules = {"theme": config.theme, "prompt": config.prompt, **config.env_kwargs}
+    rows = distinct_rows(resolve_env_id(config.env), rules)
+    logged = (config.out / "metrics.jsonl").read_text("utf-8").splitlines()
+    metrics = [json.loads(line) for line in logged]
+    greedy = exam(last, rows, None)
+    many = rows * max(1, SAMPLED_EPISODES // len(rows))
+    return {
+        "arm": name,
+        "seed": seed,
+        "recipe": study.recipe(name),
+        "env": resolve_env_id(config.env),
+        "rules": rules,
+        "turns": config.iterations * config.num_envs * config.num_steps,
+        "start": {
+            **dataclasses.asdict(start),
+            "checkpoint": Path(start.checkpoint).name,
+            "won": [int(won) for won in start.won],
+        },
+        "curve": [
+            {
+                "turns": row["step"] * config.num_envs * config.num_steps,
+                "success": row["eval/success"],
+            }
+            for row in metrics
+            if "eval/success" in row
+        ],
+        "rollouts": [round(row["rollout/optimal"], 4) for row in metrics if row["step"]],
+        "end": _numbers(greedy) | {"won": [int(won) for won in greedy.won]},
+        "sampled_end": _numbers(exam(last, many, seed)),
+        "cpu_seconds": round(time.process_time() - begun),
+    }
+
+
+def _numbers(exam: EvalResult) -> dict[str, float]:
+    numbers = exam.metrics().items()
+    return {
+        k.removeprefix("eval/"): round(v, 4) for k, v in numbers if not k.endswith(("low", "high"))
+    }
+
+
+def say(line: str) -> None:
+    """Tell people."""
+    print(f"reproduce: {line}", file=sys.stderr, flush=True)
+
+
+def read_lines(path: Path, study: Study) -> list[dict[str, Any]]:
+    """Return the finished lines.
+
+    Raises:
+        ValueError: A line is damaged, or of another recipe.
+    """
+    lines = []
+    for number, text in enumerate(
+        path.read_text("utf-8").splitlines() if path.is_file() else [], 1
+    ):
+        try:
+            line = json.loads(text)
+            known = line["arm"] in study.arms and line["recipe"] == study.recipe(line["arm"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}:{number} is no result of an arm: {error!r}") from error
+        if not known:
+            raise ValueError(
+                f"{path}:{number} is a result of another recipe (arm {line['arm']}); take the line "
+                "out, or give other --results and --out"
+            )
+        lines.append(line)
+    return lines
+
+
+def reproduce(study: Study, config: Config) -> Path:
+    """Run what is missing; return the page.
+
+    Raises:
+        ValueError: An option or a file is wrong.
+    """
+    results = config.results if config.results.name else config.out / f"{config.preset}.jsonl"
+    names = [name.strip() for name in config.arms.split(",")] if config.arms else list(study.arms)
+    for name in names:
+        if name not in study.arms:
+            raise ValueError(unknown_name("arm", name, study.arms))
+    if config.seeds < 0:
+        raise ValueError(f"seeds must be at least 0, got {config.seeds}")
+    seeds = range(config.seeds or study.seeds)
+    lines = read_lines(results, study)
+    done = {(line["arm"], line["seed"]) for line in lines}
+    results.parent.mkdir(parents=True, exist_ok=True)
+    for seed in seeds if not config.only_page else ():
+        for name in names:
+            if (name, seed) in done:
+                continue
+            lines.append(run_arm(study, name, seed, config.out))
+            with results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(lines[-1], ensure_ascii=False) + "\n")
+            write_page(study, lines, results)
+    return write_page(study, lines, results)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; exit 0 when done, 2 on a wrong call, 1 on a failed run, 130 on Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else argv
+
+    def run() -> Path:
+        prog = "python -m agents.train.reproduce"
+        config = parse_dataclass(Config, argv, prog=prog, description=__doc__ or "")
+        if config.preset not in STUDIES:
+            raise ValueError(unknown_name("preset", config.preset, STUDIES))
+        return reproduce(STUDIES[config.preset], config)
+
+    return exit_code("reproduce", run, "stopped; the same command goes on")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Vision-language models as agents: loading, encoding, sampling and scoring; no training."""

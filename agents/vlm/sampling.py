@@ -1,0 +1,158 @@
+"""How tokens are drawn from a model's logits, and what is kept of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How replies are drawn."""
+
+    temperature: float = 1.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    max_new_tokens: int = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generation:
+    """A reply as it was drawn."""
+
+    ids: Tensor
+    """(n,) int64, end token included if it was written."""
+    log_probs: Tensor
+    """(n,) float32, of the distribution that each token was drawn from."""
+    value: float
+    """Of the observation; 0 without value head."""
+    text: str
+    finished: bool
+    """Whether the model ended the reply itself."""
+
+
+def log_distribution(logits: Tensor, temperature: float, forbidden: Tensor) -> Tensor:
+    """Return log-probabilities (…, V) float32 at a temperature.
+
+    Args:
+        logits: (…, V).
+        temperature: Divides the logits.
+        forbidden: (V,) bool, tokens that are never drawn: their probability is 0.
+    """
+    return (logits.float() / temperature).masked_fill(forbidden, -torch.inf).log_softmax(-1)
+
+
+def nucleus(log_probs: Tensor, top_p: float, taken: Tensor | None = None) -> Tensor:
+    """Return the distribution within the nucleus (Holtzman et al. 2020), normalised.
+
+    Args:
+        log_probs: (…, V).
+        top_p: The fewest tokens with this probability in sum stay; the others get 0.
+        taken: (…) int64, tokens that were drawn: they stay, though under a policy that has changed
+            they may lie outside, so that their probability is never 0.
+    """
+    if top_p >= 1:
+        return log_probs
+    ordered, order = log_probs.exp().sort(dim=-1, descending=True)
+    outside = ordered.cumsum(-1) - ordered >= top_p
+    cut = torch.zeros_like(outside).scatter(-1, order, outside)
+    if taken is not None:
+        cut = cut.scatter(-1, taken.unsqueeze(-1), False)
+    return log_probs.masked_fill(cut, -torch.inf).log_softmax(-1)
+
+
+class TokenSampler:
+    """Draws the replies of a batch token by token, and keeps them.
+
+    Args:
+        sampling: How.
+        size: Number of replies B.
+        end_ids: Tokens that end a reply.
+        forbidden: (V,) bool, tokens that are never drawn.
+        generator: Source of the draws; None is greedy (and so is temperature 0), the
+            log-probabilities being those of temperature 1 then.
+    """
+
+    def __init__(
+        self,
+        sampling: Sampling,
+        size: int,
+        end_ids: Tensor,
+        forbidden: Tensor,
+        generator: torch.Generator | None,
+    ) -> None:
+        self._greedy = generator is None or sampling.temperature == 0
+        self._temperature = 1.0 if self._greedy else sampling.temperature
+        self._top_p = 1.0 if self._greedy else sampling.top_p
+        self._end_ids, self._forbidden, self._generator = end_ids, forbidden, generator
+        shape, device = (size, sampling.max_new_tokens), end_ids.device
+        self._ids = torch.zeros(shape, dtype=torch.int64, device=device)
+        self._log_probs = torch.zeros(shape, device=device)
+        self._lengths = torch.zeros(size, dtype=torch.int64, device=device)
+        self._finished = torch.zeros(size, dtype=torch.bool, device=device)
+        self._step = 0
+        self.rows = torch.arange(size, device=device)
+        """Which replies the next logits are of."""
+
+    @property
+    def full(self) -> bool:
+        """Whether the longest reply has been written."""
+        return self._step == self._ids.shape[1]
+
+    @property
+    def unfinished(self) -> Tensor:
+        """Places in `rows` of the replies that go on."""
+        return (~self._finished[self.rows]).nonzero()[:, 0]
+
+    def token(self, logits: Tensor) -> Tensor:
+        """Draw a token for each of `rows`.
+
+        Args:
+            logits: (rows, V); what is drawn for a finished reply isn't kept.
+
+        Returns:
+            (rows,) int64.
+        """
+        distribution = log_distribution(logits, self._temperature, self._forbidden)
+        distribution = nucleus(distribution, self._top_p)
+        if self._greedy:
+            token = distribution.argmax(-1)
+        else:
+            token = torch.multinomial(distribution.exp(), 1, generator=self._generator)[:, 0]
+        rows = self.rows
+        self._ids[rows, self._step] = token
+        self._log_probs[rows, self._step] = distribution.gather(-1, token[:, None])[:, 0]
+        self._lengths[rows] += ~self._finished[rows]
+        self._finished[rows] |= torch.isin(token, self._end_ids)
+        self._step += 1
+        return token
+
+    def drawn(self, values: Tensor, decode: Callable[[Sequence[int]], str]) -> list[Generation]:
+        """Return the replies.
+
+        Args:
+            values: (B,), of the observations.
+            decode: Token ids → text.
+        """
+        ids, log_probs = self._ids.cpu(), self._log_probs.cpu()
+        ends = zip(self._lengths.tolist(), self._finished.tolist(), values.tolist(), strict=True)
+        return [
+            Generation(ids[i, :n], log_probs[i, :n], value, decode(ids[i, :n].tolist()), finished)
+            for i, (n, finished, value) in enumerate(ends)
+        ]
+
+
+class SamplerLogitsProcessor(LogitsProcessor):
+    """Makes a model's own `generate` write what is drawn: the only token that is left is it."""
+
+    def __init__(self, draw: TokenSampler) -> None:
+        self._draw = draw
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return scores (B, V) in which the drawn tokens are the best."""
+        if self._draw.full:  # steps that `generate` takes back again
+            return scores
+        token = self._draw.token(scores)
+        return torch.full_like(scores, -torch.inf).scatter(1, token[:, None], 0.0)

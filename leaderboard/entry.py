@@ -1,0 +1,136 @@
+"""An entry's texts → records, trusting nothing: bounded lines, depth and numbers, one spelling."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from leaderboard.archive import MAX_MANIFEST, MAX_PART, Refused, read_archive
+from leaderboard.pack import Entry, first_error
+from leaderboard.schema import MANIFEST, Manifest, canonical
+from vlbench.records import Episode, from_json, to_json
+from vlbench.suites import SUITES
+
+MAX_LINE = 8 << 20
+"""Longest line of a part, in bytes."""
+MAX_DEPTH = 20
+"""Deepest nesting of JSON."""
+MAX_DIGITS = 40
+"""Longest number."""
+
+PART_NAMES = tuple(f"{suite}.jsonl" for suite in SUITES)
+
+
+def read_entry(path: Path) -> Entry:
+    """Read an archive's parts, without a look at what their lines say.
+
+    Raises:
+        Refused: The archive isn't one that `pack` writes, or its parts aren't those that its
+            manifest names.
+    """
+    limits = {MANIFEST: MAX_MANIFEST, **dict.fromkeys(PART_NAMES, MAX_PART)}
+    archive = read_archive(path, limits)
+    name, data = next(archive)
+    if name != MANIFEST:
+        raise Refused(path.name, name, f"wanted {MANIFEST} first")
+    manifest = _manifest(path.name, data)
+    parts: dict[str, bytes] = {}
+    wanted = [str(suite.part.name) for suite in manifest.suites]
+    for name, content in archive:
+        if wanted[len(parts) : len(parts) + 1] != [name]:
+            listed = ", ".join(wanted)
+            raise Refused(path.name, name, f"wanted the manifest's parts in order ({listed})")
+        parts[name] = content
+    if len(parts) < len(wanted):
+        raise Refused(path.name, wanted[len(parts)], "wanted as the manifest says, found none")
+    return Entry(manifest, parts)
+
+
+def _manifest(file: str, data: bytes) -> Manifest:
+    try:
+        plain = loads(data)
+        manifest = Manifest.model_validate_json(json.dumps(plain))
+        if manifest.to_bytes() != data:
+            raise ValueError("wanted the spelling that `pack` writes, found another")
+        digest = manifest.sealed().digest
+        if manifest.digest != digest:
+            raise ValueError(f"digest: wanted {digest}, found {manifest.digest}")
+    except ValidationError as error:
+        raise Refused(file, MANIFEST, first_error(error)) from error
+    except ValueError as error:
+        raise Refused(file, MANIFEST, str(error)) from error
+    return manifest
+
+
+def read_episodes(file: str, part: str, data: bytes) -> Iterator[Episode]:
+    """Yield the episodes of a part, one a line.
+
+    Raises:
+        Refused: A line isn't one that `pack` writes; names it.
+    """
+    number, start = 0, 0
+    while start < len(data):
+        number += 1
+        end = data.find(b"\n", start)
+        length = (end if end >= 0 else len(data)) - start
+        place = f"{part}:{number}"
+        if length > MAX_LINE:
+            raise Refused(file, place, f"wanted at most {MAX_LINE} bytes a line, found {length}")
+        if end < 0:
+            raise Refused(file, place, "wanted a line break at the end, found none")
+        line = data[start:end]
+        start = end + 1
+        try:
+            episode = from_json(Episode, loads(line))
+            if canonical(to_json(episode)) != line:
+                raise ValueError("wanted the spelling that `pack` writes, found another")
+        except ValueError as error:
+            raise Refused(file, place, str(error)) from error
+        yield episode
+
+
+def loads(data: bytes) -> Any:
+    """Read JSON whose depth and numbers are bounded.
+
+    Raises:
+        ValueError: It isn't such JSON.
+    """
+    try:
+        plain = json.loads(
+            data.decode("utf-8"), parse_int=_int, parse_float=_float, parse_constant=_constant
+        )
+    except RecursionError as error:
+        raise ValueError(f"wanted JSON at most {MAX_DEPTH} deep, found deeper") from error
+    _shallow(plain, 1)
+    return plain
+
+
+def _shallow(value: Any, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"wanted JSON at most {MAX_DEPTH} deep, found deeper")
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            _shallow(item, depth + 1)
+
+
+def _int(text: str) -> int:
+    number = int(text) if len(text) <= MAX_DIGITS else 1 << 64
+    if abs(number) >= 1 << 63:
+        raise ValueError(f"wanted a number below 2**63, found {text[:MAX_DIGITS]}…")
+    return number
+
+
+def _float(text: str) -> float:
+    number = float(text) if len(text) <= MAX_DIGITS else math.inf
+    if not math.isfinite(number):
+        raise ValueError(
+            f"wanted a finite number of at most {MAX_DIGITS} characters, found {text[:MAX_DIGITS]}…"
+        )
+    return number
+
+
+def _constant(text: str) -> NoReturn:
+    raise ValueError(f"wanted a finite number, found {text}")

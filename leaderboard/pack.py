@@ -1,0 +1,252 @@
+"""Pack runs into an entry: `python -m leaderboard.pack pack RUN… --out ENTRY.tar.gz`.
+
+An entry holds one run on `test`, one on `ood`, or both, of the same agent with the same settings.
+The same runs and card give the same bytes. What is packed and why is in `docs/submitting.md`.
+"""
+
+import hashlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from leaderboard.archive import MAX_ARCHIVE, write_archive
+from leaderboard.schema import (
+    MANIFEST,
+    Card,
+    Manifest,
+    Part,
+    Replayed,
+    Suite,
+    Track,
+    Weights,
+    canonical,
+    losses,
+    score_entry,
+)
+from vlbench.cli import Parser, refuse
+from vlbench.errors import unknown_name
+from vlbench.records import Episode, episode_key, from_json, to_json
+from vlbench.run_folder import EPISODES, RunFolder, RunHeader
+from vlbench.suites import SUITES, frozen_rows, suites
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A packed entry."""
+
+    manifest: Manifest
+    parts: Mapping[str, bytes]
+    """Name → content, in the order of the manifest."""
+
+    def write(self, path: Path) -> None:
+        """Write the archive.
+
+        Raises:
+            OSError: The file can't be written.
+        """
+        write_archive(path, {MANIFEST: self.manifest.to_bytes(), **self.parts})
+
+
+def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
+    """Pack runs.
+
+    Args:
+        runs: Folders of runs on different suites.
+        card: Fields of `leaderboard.schema.Card`; name and track follow from the run unless
+            they are given.
+
+    Raises:
+        ValueError: A folder holds no run, the runs don't belong together or aren't on frozen
+            sets, or the card has a wrong field.
+    """
+    folders = [RunFolder.open(path) for path in runs]
+    if not folders:
+        raise ValueError("pack wants the folder of at least one run")
+    for path, folder in zip(runs, folders, strict=True):
+        if folder.header.suite not in SUITES:
+            raise ValueError(f"{path}: {unknown_name('suite', folder.header.suite, SUITES)}")
+        for env_id in folder.header.env_ids:
+            if not suites(env_id):
+                raise ValueError(f"{path}: {env_id} has no frozen sets")
+    check_same_agent([folder.header for folder in folders])
+    headers = folders[0].header
+    track = card.get("track", "reference" if headers.privileged else None)
+    if track is None:
+        raise ValueError(f"say how the model came to play: --track, one of {_listed(Track)}")
+    if headers.privileged != (track == "reference"):
+        told = "is" if headers.privileged else "isn't"
+        raise ValueError(
+            f"{headers.agent} {told} privileged, so its track can't be {track}: "
+            "reference players alone are handed the environment"
+        )
+    given = {"name": headers.agent, "model": "" if headers.privileged else headers.agent}
+    weights = {"weights": "none"} if headers.privileged else {}
+    try:
+        checked = Card(**{**given, **weights, **card, "track": track})
+    except ValidationError as error:
+        raise ValueError(first_error(error)) from error
+    order = {suite: number for number, suite in enumerate(SUITES)}
+    packed = sorted(map(_suite, folders), key=lambda item: order[item[0].run.suite])
+    manifest = Manifest(
+        format=1, card=checked, suites=tuple(suite for suite, _ in packed), digest="0" * 64
+    )
+    parts = {suite.part.name: data for suite, data in packed}
+    return Entry(manifest.sealed(), {str(name): data for name, data in parts.items()})
+
+
+def check_same_agent(headers: Sequence[RunHeader]) -> None:
+    """Check that runs make one entry: different suites, and the same agent in the same way.
+
+    Raises:
+        ValueError: They don't; names the first field that differs.
+    """
+    names = [header.suite for header in headers]
+    if len(set(names)) < len(names):
+        raise ValueError(f"wanted one run a suite, found {', '.join(names)}")
+    for header in headers[1:]:
+        for field in ("agent", "settings", "privileged", "env_ids", "prompt", "theme", "history"):
+            ours, theirs = getattr(headers[0], field), getattr(header, field)
+            if ours != theirs:
+                raise ValueError(
+                    f"the runs of an entry must be of one agent in one way: {field} is "
+                    f"{ours!r:.80} on {headers[0].suite}, {theirs!r:.80} on {header.suite}"
+                )
+
+
+def expected_keys(header: RunHeader) -> list[str]:
+    """Return the keys of the episodes that a run's frozen sets ask for, in order."""
+    return [
+        episode_key(env_id, number, 0)
+        for env_id in header.env_ids
+        for number in range(len(frozen_rows(env_id, header.suite)))
+    ]
+
+
+def _suite(folder: RunFolder) -> tuple[Suite, bytes]:
+    episodes = [_rounded(episode) for episode in folder.episodes()]
+    data = b"".join(canonical(to_json(episode)) + b"\n" for episode in episodes)
+    replayed = _replayed(folder)
+    cards, heads = score_entry(folder.header, episodes)
+    suite = Suite(
+        run=folder.header,
+        part=Part.model_validate(
+            {
+                "name": f"{folder.header.suite}.jsonl",
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "size": len(data),
+                "episodes": len(episodes),
+            }
+        ),
+        losses=losses(expected_keys(folder.header), episodes, replayed, len(folder.damaged)),
+        scorecards=cards,
+        headlines=heads,
+    )
+    return suite, data
+
+
+def _rounded(episode: Episode) -> Episode:
+    """Keep latencies to the microsecond; more is noise that doesn't compress."""
+    turns = tuple(
+        replace(turn, reply=replace(turn.reply, seconds=round(turn.reply.seconds, 6)))
+        for turn in episode.turns
+    )
+    return replace(episode, turns=turns)
+
+
+def _replayed(folder: RunFolder) -> list[Replayed]:
+    """Return the episodes that stand in the run's file more than once."""
+    errors: dict[str, list[str]] = {}
+    for line in (folder.path / EPISODES).read_bytes().splitlines():
+        episode = _readable(line)
+        if episode is not None:
+            errors.setdefault(episode.key, []).append(episode.error)
+    counts = Counter({key: len(found) for key, found in errors.items()})
+    return [
+        Replayed(episode=key, attempts=count, errors=tuple(errors[key][:-1]))
+        for key, count in sorted(counts.items())
+        if count > 1
+    ]
+
+
+def _readable(line: bytes) -> Episode | None:
+    try:
+        return from_json(Episode, json.loads(line))
+    except (ValueError, RecursionError):
+        return None  # the run's folder has counted it as damaged
+
+
+def first_error(error: ValidationError) -> str:
+    """Say in one line which field of a record is wrong."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}, found {first.get('input')!r:.80}"
+
+
+def _listed(choices: Any) -> str:
+    return ", ".join(get_args(choices))
+
+
+def _arguments() -> Parser:
+    prog = "python -m leaderboard.pack pack"
+    parser = Parser(prog=prog, description=__doc__)
+    add = parser.add_argument
+    add("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder; one a suite")
+    add("--out", type=Path, required=True, metavar="ENTRY.tar.gz", help="the archive to write")
+    add("--name", help="shown in tables (default: the agent's name)")
+    add("--model", help="the exact model (default: the agent's name)")
+    add("--weights", choices=get_args(Weights), help="whether anyone can have the weights")
+    add("--track", choices=get_args(Track), help="how the model came to play")
+    add("--url", help="paper, checkpoint or code")
+    add("--notes", help="what a reader should know")
+    add("--usd", type=float, help="what the run cost in all, if replies don't say it")
+    add("--hardware", help="what the model ran on")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Pack; exit 0 when done, 2 on a wrong call."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        options = vars(_arguments().parse_args(argv))
+        runs, out = options.pop("runs"), options.pop("out")
+        entry = pack(runs, {name: value for name, value in options.items() if value is not None})
+        entry.write(out)
+    except (ValueError, OSError) as error:
+        return refuse("pack", error)
+    size = out.stat().st_size
+    print(f"{out}: {size} bytes, digest {entry.manifest.digest}")
+    for suite in entry.manifest.suites:
+        lost = suite.losses
+        print(
+            f"{suite.part.name}: {suite.part.episodes} episodes, {len(lost.errored)} errored, "
+            f"{len(lost.retried)} retried, {len(lost.replayed)} played again"
+        )
+        if lost.dropped:
+            warn(
+                f"{len(lost.dropped)} rows of {suite.run.suite} not played, the first "
+                f"{lost.dropped[0]}"
+            )
+    if size > MAX_ARCHIVE:
+        warn(f"{size} bytes, at most {MAX_ARCHIVE} are read")
+    return 0
+
+
+def warn(reason: str) -> None:
+    """Say on stderr why an entry that was packed won't be accepted."""
+    print(f"pack: verify will refuse this entry: {reason}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] != ["pack"]:
+        print(
+            "usage: python -m leaderboard.pack pack RUN… --out ENTRY.tar.gz (--help)",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    sys.exit(main(sys.argv[2:]))

@@ -1,0 +1,39 @@
+"""Numbers that others have published: shown with their source, apart, and never ranked."""
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Annotated
+
+from pydantic import Field
+
+from leaderboard.schema import Record
+
+
+class Reported(Record):
+    """A row of a published table that nobody can replay."""
+
+    name: str
+    source: str
+    """Paper and table."""
+    url: Annotated[str, Field(pattern=r"^(https://[!-~]+)?$")] = ""
+    note: str = ""
+    """What keeps the numbers from being compared with ours."""
+    success: dict[str, float | None]
+    """Environment id → success rate, 0..1."""
+
+
+def reported_rows() -> list[Reported]:
+    """Return the rows of `published.json`; none where that file isn't there."""
+    path = files("leaderboard").joinpath("published.json")
+    if not path.is_file():
+        return []
+    data = json.loads(path.read_text("utf-8"))
+    return [Reported.model_validate(row) for row in data["rows"]]
+
+
+def reported_ids(rows: Sequence[Reported]) -> list[str]:
+    """Return the environments that rows report, whole ones only, in the order of the file."""
+    found = dict.fromkeys(env_id for row in rows for env_id in row.success)
+    whole = [env_id for env_id in found if env_id.count("/") == 1]
+    return sorted(whole, key=lambda env_id: "-v" not in env_id)

@@ -1,0 +1,225 @@
+"""What an entry says of itself: the one schema that packing, verifying and the site share.
+
+`python -m leaderboard.schema` prints its JSON Schema, which is published beside this file as
+`entry.schema.json`; the lines of an entry's parts are `vlbench.records.Episode` records and
+have their schema in it too. Fields that aren't in the schema are refused.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+from vlbench.records import Episode, episode_key
+from vlbench.run_folder import RunHeader
+from vlbench.scoring import Headline, Scorecard, headlines, score
+
+MANIFEST = "manifest.json"
+
+Track = Literal["zero-shot", "sft", "rl", "specialist", "reference"]
+"""How the player came to play. `zero-shot`: a general model that wasn't trained on these tasks;
+`sft`, `rl`: one that was, by imitation or by reward; `specialist`: a model made for these tasks
+alone; `reference`: a player that is handed the environment, and no model."""
+
+Weights = Literal["open", "closed", "none"]
+"""Whether anyone can have the weights; "none" where there are none."""
+
+
+def _plain(text: str) -> str:
+    """Refuse what can't be printed on a line: control and direction marks."""
+    if not text.isprintable():
+        raise ValueError("wanted printable characters on one line")
+    return text
+
+
+Text = Annotated[str, StringConstraints(max_length=120), AfterValidator(_plain)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Money = Annotated[float, Field(ge=0)]
+
+
+class Record(BaseModel):
+    """What all records of a manifest share: frozen, of exact types, without unknown fields."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Card(Record):
+    """The agent card: what the submitter declares. Nothing in it is checked by replay."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=120), AfterValidator(_plain)]
+    """Shown in tables."""
+    model: Text
+    """The exact model, dated where the provider dates it; "" for a player that is no model."""
+    weights: Weights
+    track: Track
+    url: Annotated[str, StringConstraints(max_length=200, pattern=r"^(https://[!-~]+)?$")] = ""
+    """Paper, checkpoint or code; "" for none."""
+    notes: Annotated[str, StringConstraints(max_length=2000)] = ""
+    """What a reader should know: training data, tricks, known problems."""
+    usd: Money | None = None
+    """Money that the run cost in all, where the provider's records don't say it."""
+    hardware: Text = ""
+    """What the model ran on, where that is known."""
+
+
+class Part(Record):
+    """A file of episodes, one JSON line each, in the order of the frozen sets."""
+
+    name: Literal["test.jsonl", "ood.jsonl"]
+    sha256: Sha256
+    size: Annotated[int, Field(ge=0)]
+    """Bytes."""
+    episodes: Annotated[int, Field(ge=0)]
+
+
+class Errored(Record):
+    """An episode that the agent or its provider failed; it counts as failed."""
+
+    episode: str
+    error: str
+
+
+class Retried(Record):
+    """An episode some of whose replies were asked for more than once."""
+
+    episode: str
+    retries: Annotated[int, Field(ge=1)]
+
+
+class Replayed(Record):
+    """An episode that was played more than once; the last attempt counts."""
+
+    episode: str
+    attempts: Annotated[int, Field(ge=2)]
+    errors: tuple[str, ...]
+    """What failed in the attempts before, in order; "" for one that didn't fail."""
+
+
+class Irregularities(Record):
+    """Everything of a run that isn't one plain attempt at a row."""
+
+    dropped: tuple[str, ...]
+    """Episodes that weren't played to an end; an entry with any is refused."""
+    errored: tuple[Errored, ...]
+    retried: tuple[Retried, ...]
+    replayed: tuple[Replayed, ...]
+    """Known from the run's folder alone, so declared."""
+    damaged_lines: Annotated[int, Field(ge=0)]
+    """Lines of the run's episodes that couldn't be read; declared too."""
+
+
+class Suite(Record):
+    """One run on one suite."""
+
+    run: RunHeader
+    part: Part
+    losses: Irregularities
+    scorecards: tuple[Scorecard, ...]
+    """With errored episodes counted as failed."""
+    headlines: tuple[Headline, ...]
+
+
+class Manifest(Record):
+    """The first file of an entry."""
+
+    format: Literal[1]
+    """Version of the entry's format."""
+    card: Card
+    suites: Annotated[tuple[Suite, ...], Field(min_length=1, max_length=2)]
+    digest: Sha256
+    """sha256 of this manifest with an empty digest; it names the entry."""
+
+    def sealed(self) -> "Manifest":
+        """Return the manifest with its digest."""
+        bare = self.model_dump(mode="json") | {"digest": ""}
+        digest = hashlib.sha256(canonical(bare)).hexdigest()
+        return self.model_copy(update={"digest": digest})
+
+    def to_bytes(self) -> bytes:
+        """Return the manifest as it stands in an entry."""
+        data = self.model_dump(mode="json")
+        return json.dumps(data, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+
+
+def canonical(data: Any) -> bytes:
+    """Return data as the one JSON line that an entry writes it as, without the line's end.
+
+    Raises:
+        ValueError: A number isn't finite, or a text holds a lone surrogate.
+    """
+    text = json.dumps(
+        data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
+    return text.encode()
+
+
+def errors_as_failures(episodes: Sequence[Episode]) -> list[Episode]:
+    """Return episodes as a leaderboard counts them: one that errored is one that failed."""
+    return [
+        dataclasses.replace(episode, end="truncated", success=False)
+        if episode.end == "errored"
+        else episode
+        for episode in episodes
+    ]
+
+
+def score_entry(
+    run: RunHeader, episodes: Sequence[Episode]
+) -> tuple[tuple[Scorecard, ...], tuple[Headline, ...]]:
+    """Return the scorecards and headlines that episodes earn."""
+    judged = errors_as_failures(episodes)
+    errors = {env_id: 0 for env_id in run.env_ids}
+    for episode in episodes:
+        errors[episode.env_id] += episode.end == "errored"
+    cards = [dataclasses.replace(c, errored=errors[c.env]) for c in score(run, judged)]
+    return tuple(cards), tuple(headlines(judged, run.suite))
+
+
+def losses(
+    expected: Sequence[str],
+    episodes: Sequence[Episode],
+    replayed: Sequence[Replayed] = (),
+    damaged_lines: int = 0,
+) -> Irregularities:
+    """List what isn't one plain attempt.
+
+    Args:
+        expected: Keys of the episodes that the frozen sets ask for.
+        episodes: Those that were played.
+        replayed: Episodes that were played more than once.
+        damaged_lines: Lines that couldn't be read.
+    """
+    played = {episode_key(e.env_id, e.row, e.repeat) for e in episodes}
+    retries = [(e.key, sum(turn.reply.retries for turn in e.turns)) for e in episodes]
+    return Irregularities(
+        dropped=tuple(key for key in expected if key not in played),
+        errored=tuple(
+            Errored(episode=e.key, error=e.error) for e in episodes if e.end == "errored"
+        ),
+        retried=tuple(Retried(episode=key, retries=count) for key, count in retries if count > 0),
+        replayed=tuple(replayed),
+        damaged_lines=damaged_lines,
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the published schema: the manifest's, and an episode line's under `$defs`."""
+    schema = Manifest.model_json_schema()
+    line = TypeAdapter(Episode).json_schema(ref_template="#/$defs/{model}")
+    definitions = {**schema.pop("$defs"), **line.pop("$defs"), "Episode": line}
+    for name in ("Episode", "Turn", "Reply"):
+        definitions[name]["additionalProperties"] = False
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2, sort_keys=True))

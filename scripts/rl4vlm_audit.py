@@ -1,0 +1,339 @@
+"""What the defects of RL4VLM change: simple players under its rules and under vlbench's.
+
+    python -m scripts.rl4vlm_audit [--episodes 10000] [--update]
+
+Every player plays the same number of episodes of each task, from seeds 0, 1, 2, … one after the
+other in one environment, as `vlbench/<Task>-v0`, as `rl4vlm/<Task>-v0`, and, where the prompt shows
+a formula, with `stale_prompt=True`. Two more tables count the Points24 deals that only `eval` lets
+be solved, and what Blackjack's invisible card costs. All are printed in Markdown; `--update` also
+writes them into docs/rl4vlm-audit.md.
+"""
+
+import argparse
+import contextlib
+import itertools
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+import vlbench
+from agents.scripted import Random
+from vlbench.intervals import Z95, Interval, wilson
+from vlbench.rl4vlm.blackjack import IN_A_ROW, VISIBLE, RL4VLMBlackjackGame
+from vlbench.rl4vlm.python_eval import judge
+from vlbench.rl4vlm.solver import tokens_to_go
+from vlbench.tasks.formula.arithmetic import Cards, Grammar, fewest_tokens, hands
+
+PAGE = Path(__file__).parent.parent / "docs" / "rl4vlm-audit.md"
+PLACES = ("vlbench", "rl4vlm", "rl4vlm, stale prompt")
+TASKS = ("NumberLine", "EZPoints", "Points24", "Blackjack")
+SHOWN = re.compile(r'current formula(?: is "(.*?)"\. Your|: (.*?)\. You)', re.DOTALL)
+TARGETS = {"EZPoints": (12, Grammar("+*", False)), "Points24": (24, Grammar("+-*/", True))}
+LOOPHOLES = (
+    "well-formed formulas, in floats",
+    "and joined digits",
+    "and `**` and `//`",
+    "and signs",
+)
+TOO_LARGE = 10**30
+"""Values beyond this don't come back to 24 with the numbers that are left."""
+
+RANDOM = Random()
+Choose = Callable[[Any, str], str]
+"""(environment, the prompt's text) → a reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one player did in one environment."""
+
+    success: Interval
+    """By the environment's own rule."""
+    positive: Interval
+    """Share of episodes with a return above 0, the original's rule."""
+    mean_return: Interval
+
+
+def random(env: Any, text: str) -> str:
+    """Draw uniformly, as the harness's random player does."""
+    return vlbench.reply(RANDOM.choose(env))
+
+
+def silent(env: Any, text: str) -> str:
+    """Never say anything that can be read."""
+    return ""
+
+
+def heuristic(env: Any, text: str) -> str:
+    return vlbench.reply(env.heuristic())
+
+
+class Expert:
+    """Asks the environment's expert, once for each hand and formula."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, str] = {}
+
+    def __call__(self, env: Any, text: str) -> str:
+        """Return the expert's action."""
+        facts = env._facts
+        key = tuple(sorted(facts.get("numbers", ()))), facts.get("formula")
+        if not key[0]:
+            return vlbench.reply(env.expert())
+        if key not in self._known:
+            self._known[key] = env.expert()
+        return vlbench.reply(self._known[key])
+
+
+class Trusting:
+    """Sees the cards perfectly, and takes the formula from the prompt, as the prompt asks.
+
+    A formula that is complete and right is handed in; one that can be completed with these cards
+    is; with anything else there is nothing to do but "=".
+
+    Args:
+        task: "EZPoints" or "Points24".
+        to_go: How many tokens make a formula right, by the environment's arithmetic.
+    """
+
+    def __init__(self, task: str, to_go: Callable[..., int | None]) -> None:
+        self.target, self.grammar = TARGETS[task]
+        self._to_go = to_go
+        self._known: dict[Any, str] = {}
+
+    def __call__(self, env: Any, text: str) -> str:
+        """Return the next token."""
+        found = SHOWN.search(text)
+        assert found is not None, text
+        told = (found[1] if found[1] is not None else found[2]).replace(" ", "")
+        numbers = tuple(sorted(env._facts["numbers"]))
+        key = numbers, told
+        if key not in self._known:
+            self._known[key] = self._next(numbers, tuple(re.findall(r"\d+|\D", told)))
+        return vlbench.reply(self._known[key])
+
+    def _next(self, numbers: Cards, formula: tuple[str, ...]) -> str:
+        left = list(numbers)
+        for token in filter(str.isdecimal, formula):
+            if int(token) not in left:
+                return "="  # other cards: right or not, it can't be continued
+            left.remove(int(token))
+        distance = self._to_go(formula, tuple(left), self.target, self.grammar)
+        for token in [*dict.fromkeys(map(str, left)), *self.grammar.operators, "(", ")"]:
+            rest = list(left)
+            if token.isdecimal():
+                rest.remove(int(token))
+            after = self._to_go((*formula, token), tuple(rest), self.target, self.grammar)
+            if distance and after == distance - 1:
+                return token
+        return "="
+
+
+def play(env_id: str, kwargs: dict[str, Any], choose: Choose, episodes: int) -> Cell:
+    """Play episodes from seeds 0, 1, 2, … in one environment."""
+    env: Any = gymnasium.make(env_id, **kwargs).unwrapped
+    successes, returns = 0, []
+    for seed in range(episodes):
+        env.begin(seed, None)
+        total, over, success = 0.0, False, False
+        while not over:
+            outcome = env.advance(choose(env, env.text))
+            total += outcome.reward
+            over = outcome.terminated or outcome.truncated
+            success = outcome.info["success"]
+        successes += success
+        returns.append(total)
+    mean = sum(returns) / episodes
+    half = Z95 * float(np.std(returns)) / sqrt(episodes)
+    positive = wilson(sum(total > 0 for total in returns), episodes)
+    return Cell(wilson(successes, episodes), positive, Interval(mean, mean - half, mean + half))
+
+
+def cells(episodes: int) -> dict[tuple[str, str, str], Cell]:
+    """Return (task, player, environment) → what came of it, in the order of the table."""
+    found = {}
+    for task in TASKS:
+        names = ["silent", "random", "heuristic", "expert", "prompt-trusting"]
+        for name in names if task in TARGETS else names[:-1]:
+            for place in PLACES[: 3 if name == "prompt-trusting" else 2]:
+                kwargs = {"stale_prompt": True} if place == PLACES[2] else {}
+                env_id = f"{place.partition(',')[0]}/{task}-v0"
+                found[task, name, place] = play(env_id, kwargs, player(name, task, place), episodes)
+                print(f"{env_id} {kwargs or ''} {name}: done", file=sys.stderr)
+    return found
+
+
+def player(name: str, task: str, place: str) -> Choose:
+    """Return a player; it knows the arithmetic of the environment it plays in."""
+    if name == "prompt-trusting":
+        return Trusting(task, fewest_tokens if place == "vlbench" else tokens_to_go)
+    if name == "expert":
+        return Expert()
+    return {"silent": silent, "random": random, "heuristic": heuristic}[name]
+
+
+def percent(share: Interval) -> str:
+    return f"{100 * share.value:.1f} ({100 * share.low:.1f}–{100 * share.high:.1f})"
+
+
+def players_table(found: dict[tuple[str, str, str], Cell]) -> str:
+    """Return the cells as Markdown."""
+    lines = [
+        "| task | player | environment | success, % | return > 0, % | mean return |",
+        "|---|---|---|---|---|---|",
+    ]
+    for (task, player, place), cell in found.items():
+        mean, half = cell.mean_return.value, cell.mean_return.high - cell.mean_return.value
+        lines.append(
+            f"| {task} | {player} | {place} | {percent(cell.success)} | {percent(cell.positive)} "
+            f"| {mean:.2f} ± {half:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def loopholes_table() -> str:
+    """Return, for each further loophole, the share of Points24's deals that have a formula.
+
+    Every hand that is counted has a formula of at most 20 tokens that the judge pays.
+    """
+    chances = {}
+    for hand in hands(4, range(1, 11)):
+        orders = len(set(itertools.permutations(hand)))
+        chances[hand] = orders * 4 ** hand.count(10) / 13**4
+    rows, before = [], 0
+    for number, name in enumerate(LOOPHOLES):
+        won = {hand: paid for hand in chances if (paid := shortest(hand, number))}
+        example = next((won[h] for h in won if not number or not shortest(h, number - 1)), "")
+        share = sum(chances[hand] for hand in won)
+        rows.append(
+            f"| {name} | {len(won)} of {len(chances)} | {len(won) - before} | {100 * share:.2f} "
+            f"| `{example}` |"
+        )
+        before = len(won)
+        print(f"{name}: done", file=sys.stderr)
+    head = "| solved by | hands | more | deals, % | for example |\n|---|---|---|---|---|"
+    return "\n".join([head, *rows])
+
+
+@cache
+def shortest(hand: Cards, loopholes: int) -> str:
+    """Return a short formula that `eval` makes 24 with so many of the loopholes, "" if none."""
+    formula = formulas(hand, loopholes).get(24, "")
+    formula = formula[1:-1] if formula.startswith("(") else formula
+    formulas.cache_clear()
+    assert not formula or judge(formula).value == 24
+    tokens = len(hand) + len(re.sub(r"\d", "", formula))
+    return formula if tokens <= 20 else ""
+
+
+@cache
+def formulas(cards: Cards, loopholes: int) -> dict[float, str]:
+    """Return value → a short formula in parentheses, with so many of the LOOPHOLES open."""
+    made: dict[float, str] = {}
+
+    def add(value: Any, formula: str) -> None:
+        if isinstance(value, complex) or not abs(value) < TOO_LARGE:
+            return
+        if len(formula) < len(made.get(value, formula + "+")):
+            made[value] = formula
+
+    if len(cards) == 1 or loopholes > 0:
+        for order in itertools.permutations(cards):
+            joined = "".join(map(str, order))
+            add(int(joined), joined)
+    for mask in range(1, (1 << len(cards)) - 1):
+        left = tuple(card for i, card in enumerate(cards) if mask >> i & 1)
+        right = tuple(card for i, card in enumerate(cards) if not mask >> i & 1)
+        for a, first in formulas(left, loopholes).items():
+            for b, second in formulas(right, loopholes).items():
+                add(a + b, f"({first}+{second})")
+                add(a - b, f"({first}-{second})")
+                add(a * b, f"({first}*{second})")
+                if b:
+                    add(a / b, f"({first}/{second})")
+                if b and loopholes > 1:
+                    add(a // b, f"({first}//{second})")
+                if loopholes > 1 and abs(b) < 128 and (a or b >= 0):
+                    with contextlib.suppress(OverflowError):
+                        add(a**b, f"({first}**{second})")
+    if loopholes > 2:
+        for value, formula in list(made.items()):
+            add(-value, f"(-{formula})")
+    return made
+
+
+def hidden_card_table(shoes: int) -> str:
+    """Return how a player of best returns does with all of its cards, and with those it can see."""
+    seen = {"all": range(22), "those in the picture": VISIBLE}
+    played = {
+        name: [hand(number, cards) for number in range(shoes)] for name, cards in seen.items()
+    }
+    rows = []
+    for name, results in played.items():
+        won = wilson(sum(reward > 0 for reward, _ in results), shoes)
+        blind = wilson(sum(five for _, five in results), shoes)
+        mean = sum(reward for reward, _ in results) / shoes
+        rows.append(f"| {name} | {percent(won)} | {mean:.4f} | {percent(blind)} |")
+    lost = [(a > 0) - (b > 0) for (a, _), (b, _) in zip(*played.values(), strict=True)]
+    mean, half = sum(lost) / shoes, Z95 * float(np.std(lost)) / sqrt(shoes)
+    gap = Interval(mean, mean - half, mean + half)
+    rows.append(f"| lost by not seeing, same shoes | {percent(gap)} | | |")
+    head = "| cards that count | success, % | mean return | hands with five cards or more, % |"
+    return "\n".join([head, "|---|---|---|---|", *rows])
+
+
+def hand(number: int, cards: Iterable[int]) -> tuple[float, bool]:
+    """Play a shoe by the cards of these places; return the reward, and if five cards were held."""
+    game = RL4VLMBlackjackGame()
+    state, five = game.start(f"{game.name}/{number}"), False
+    while True:
+        known = tuple(state.player[i] for i in cards if i < len(state.player))
+        five |= len(state.player) >= IN_A_ROW
+        values = game.values(replace(state, player=known), game.max_turns)
+        move = game.step(state, max(values, key=lambda action: values[action]))
+        if move.terminated:
+            return move.reward, five
+        state = move.state
+
+
+def update(page: Path, name: str, table: str) -> None:
+    """Write a table between the marks of its name in a page."""
+    text = page.read_text("utf-8")
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    head, _, rest = text.partition(begin)
+    _, mark, tail = rest.partition(end)
+    if not mark:
+        raise ValueError(f"{page} has no place for the table: <!-- {name} -->")
+    page.write_text(f"{head}{begin}\n{table}\n{end}{tail}", "utf-8")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--episodes", type=int, default=10_000, help="of each cell")
+    parser.add_argument(
+        "--loopholes", action="store_true", help="also count what eval lets through"
+    )
+    parser.add_argument("--update", action="store_true", help=f"also write into {PAGE.name}")
+    arguments = parser.parse_args()
+    tables = {
+        "loopholes": loopholes_table(),
+        "hidden card": hidden_card_table(6 * arguments.episodes),
+        "players": players_table(cells(arguments.episodes)),
+    }
+    for name, table in tables.items():
+        print(f"{table}\n")
+        if arguments.update:
+            update(PAGE, name, table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""The page of a run."""
+
+import json
+import re
+
+import pytest
+
+import vlbench
+from agents import report
+from agents.evaluate import evaluate, main
+from vlbench.records import Reply
+
+EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'
+
+
+def data_of(page):
+    return json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+class Evil:
+    """Writes HTML where texts are expected, and fails now and then."""
+
+    name, privileged, settings = f"evil {EVIL}", True, {"model": EVIL}
+
+    def __init__(self):
+        self.calls = 0
+
+    async def act(self, observation, env):
+        self.calls += 1
+        if self.calls % 50 == 0:
+            raise RuntimeError(EVIL)
+        action = env.unwrapped.expert() if self.calls % 3 else "-"
+        return Reply(vlbench.reply(action, thoughts=EVIL) + EVIL)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    run = evaluate(Evil(), "NumberLine,Points24", episodes=30, out=folder / "run")
+    report.write_report(folder / "run", folder / "page.html")
+    return run, (folder / "page.html").read_text("utf-8")
+
+
+def test_what_a_model_wrote_is_never_markup(written):
+    _, page = written
+    assert page.count("</script>") == 2 and "<img src=x" not in page and "&lt;img src=x" in page
+    turn = data_of(page)["episodes"][0]["turns"][0]
+    assert EVIL in "".join(turn["reply"]), "the reply is shown in full"
+
+
+def test_the_page_needs_no_network(written):
+    _, page = written
+    assert "http:" not in page and "https:" not in page and "default-src 'none'" in page
+
+
+def test_every_picture_and_prompt_is_there_once_and_as_recorded(written):
+    run, page = written
+    data = data_of(page)
+    recorded = {episode.key: episode for episode in run.episodes}
+    frames = {turn.frame for e in recorded.values() for turn in e.turns}
+    assert len(set(data["frames"].values())) == len(data["frames"])
+    for episode in data["episodes"]:
+        assert episode["redrawn"]
+        for turn in episode["turns"]:
+            assert turn["frame"] in frames and turn["prompt"] in data["prompts"]
+            assert data["frames"][turn["frame"]].startswith("data:image/png;base64,")
+        assert episode["end"] in data["frames"]
+
+
+def test_the_action_is_the_middle_of_the_reply(written):
+    _, page = written
+    turns = [turn for episode in data_of(page)["episodes"] for turn in episode["turns"]]
+    assert {turn["reply"][1] for turn in turns} <= {f'"action": "{t["action"]}"' for t in turns}
+    assert all(turn["expert"] for turn in turns)
+
+
+def test_twenty_episodes_of_an_environment_are_shown_failures_first(written):
+    run, page = written
+    for env_id in run.header.env_ids:
+        shown = [e["outcome"] for e in data_of(page)["episodes"] if e["env"] == env_id]
+        assert len(shown) == 20 and shown == sorted(shown, key=report.OUTCOMES.index)
+        assert f"20 of 30 of {env_id}" in page
+    assert "failures first" in page
+    errors = {e["error"] for e in data_of(page)["episodes"] if e["outcome"] == "errored"}
+    assert errors == {f"RuntimeError: {EVIL}"}
+
+
+def test_a_long_reply_is_shortened_around_its_action(tmp_path):
+    long = "x" * 50_000 + vlbench.reply("+") + "y" * 50_000
+    evaluate(lambda observation: long, "NumberLine", episodes=1, out=tmp_path / "run")
+    report.write_report(tmp_path / "run", tmp_path / "page.html")
+    before, action, after = data_of((tmp_path / "page.html").read_text())["episodes"][0]["turns"][
+        0
+    ]["reply"]
+    assert action == '"action": "+"' and "characters left out" in before
+    assert len(before) < 5000 and len(after) < 5000
+
+
+def test_evaluate_writes_the_page_and_the_command_does_it_for_an_old_run(tmp_path, capsys):
+    page, again = tmp_path / "page.html", tmp_path / "again.html"
+    arguments = ["--agent", "expert", "--episodes", "1", "--out", str(tmp_path / "run")]
+    assert main([*arguments, "--html", str(page)]) == 0
+    assert report.main([str(tmp_path / "run"), str(again)]) == 0
+    assert page.read_text() == again.read_text() and "All episodes are shown." in page.read_text()
+    capsys.readouterr()
+    assert report.main([str(tmp_path / "nothing"), str(again)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("report: ") and err.count("\n") == 1

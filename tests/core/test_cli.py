@@ -1,0 +1,59 @@
+"""The `vlbench` command."""
+
+import pytest
+from support.cli_process import call
+
+import vlbench
+from agents import cli
+
+
+def test_help_names_every_subcommand_in_a_line(capsys):
+    assert cli.main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, (_, told) in cli.SUBCOMMANDS.items():
+        assert any(line.split()[:1] == [name] and line.endswith(told) for line in lines)
+
+
+def test_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"vlbench {vlbench.__version__}\n"
+
+
+def test_an_unknown_subcommand_suggests_the_nearest(capsys):
+    assert cli.main(["evalute"]) == 2
+    err = capsys.readouterr().err
+    assert 'unknown subcommand "evalute"; did you mean "evaluate"?' in err and err.count("\n") == 1
+
+
+NEED_AN_EXTRA = ("play", "pack", "verify", "site")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.extra if name in NEED_AN_EXTRA else ())
+        for name in cli.SUBCOMMANDS
+    ],
+)
+def test_a_subcommand_takes_the_arguments_of_its_module(name, capsys):
+    with pytest.raises(SystemExit) as exit:
+        cli.main([name, "--help"])
+    assert exit.value.code == 0
+    module = cli.SUBCOMMANDS[name][0].partition(":")[0].removesuffix(".__main__")
+    assert f"usage: python -m {module}" in capsys.readouterr().out
+
+
+def test_the_command_runs_as_a_module(tmp_path):
+    code, out, _ = call(tmp_path, "vlbench", "--version")
+    assert (code, out) == (0, f"vlbench {vlbench.__version__}\n")
+
+
+def test_a_foreign_package_agents_that_comes_first_is_named_in_one_line(tmp_path):
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "__init__.py").write_text('"""Another one."""\nraise SystemExit(7)\n')
+    code, out, err = call(tmp_path, "vlbench", "--version", path=[tmp_path])
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert (
+        f"found {tmp_path / 'agents'} first" in err
+        and "openai-agents installs one of that name" in err
+    )

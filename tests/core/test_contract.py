@@ -1,0 +1,98 @@
+"""Every registered id keeps the contract, and every expert wins what can be won."""
+
+import gymnasium
+import pytest
+from support.env_ids import every_env
+
+import vlbench
+from vlbench.contract import CHECKS
+from vlbench.intervals import wilson
+from vlbench.recorder import EpisodeRecorder
+from vlbench.records import Reply
+from vlbench.suites import SUITES, frozen_rows
+
+
+@every_env
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_every_id_keeps_the_contract(env_id, check):
+    check(env_id)
+
+
+@every_env
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_expert_wins_every_frozen_row(env_id, suite):
+    rows = frozen_rows(env_id, suite)
+    envs = {}
+    won = 0
+    for number, row in enumerate(rows):
+        key = str(row.kwargs)
+        if key not in envs:
+            envs[key] = gymnasium.make(env_id, **row.kwargs)
+        recording = EpisodeRecorder(envs[key], row, number)
+        while not recording.end:
+            expert = recording.env.unwrapped.expert()
+            turn = recording.play(Reply(vlbench.reply(expert)))
+            assert turn.regret == pytest.approx(0, abs=1e-9), row
+        won += recording.success
+    if env_id != "vlbench/Blackjack-v0":
+        assert won == len(rows)
+    elif suite == "test":
+        # 42.946 % is the exact win rate; 3.29 standard errors make the 99.9 % interval.
+        spread = 3.2905 * (0.42946 * 0.57054 / len(rows)) ** 0.5
+        assert abs(won / len(rows) - 0.42946) < spread
+    else:
+        assert wilson(won, len(rows)).high > 0.42
+
+
+@every_env
+def test_the_vector_env_equals_gymnasiums_over_the_same_envs(env_id):
+    import numpy as np
+    from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+    ours = gymnasium.make_vec(env_id, num_envs=5, vectorization_mode="vector_entry_point")
+    theirs = SyncVectorEnv(
+        [lambda: gymnasium.make(env_id)] * 5, autoreset_mode=AutoresetMode.SAME_STEP
+    )
+    assert ours.single_action_space == theirs.single_action_space
+    assert ours.observation_space == theirs.observation_space
+
+    def same(a, b):
+        if isinstance(a, dict):
+            return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+        if isinstance(a, np.ndarray) and a.dtype == object:
+            return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+        if isinstance(a, np.ndarray):
+            return a.dtype == b.dtype and np.array_equal(a, b)
+        return a == b
+
+    observations, infos = ours.reset(seed=11)
+    again, infos_again = theirs.reset(seed=11)
+    assert same(observations, again) and same(infos, infos_again)
+    ours.single_action_space.seed(0)
+    ended = 0
+    for turn in range(max(40, ours.envs[0].game.max_turns + 4)):
+        replies = [ours.single_action_space.sample() for _ in range(5)]
+        if turn % 7 == 3:
+            replies[2] = "hm"
+        result, result_again = ours.step(replies), theirs.step(tuple(replies))
+        last = result[4].get("final_obs", ())
+        for i in np.flatnonzero(result[2] | result[3]):
+            last[i] = dict(last[i])
+            assert ours.single_observation_space.contains(last[i])
+        assert all(same(a, b) for a, b in zip(result, result_again, strict=True))
+        ended += sum(result[2] | result[3])
+    assert ended > 3
+
+
+@every_env
+def test_a_slab_that_is_not_copied_is_overwritten_and_read_only_and_a_copied_one_is_neither(env_id):
+    for copy in (True, False):
+        envs = gymnasium.make_vec(
+            env_id, num_envs=3, vectorization_mode="vector_entry_point", copy=copy
+        )
+        kept, _ = envs.reset(seed=0)
+        before = kept["image"].copy()
+        for _ in range(30):
+            envs.step([envs.single_action_space.sample() for _ in range(3)])
+        assert (kept["image"] == before).all() == copy
+        assert kept["image"].flags.writeable == copy

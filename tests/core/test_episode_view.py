@@ -1,0 +1,30 @@
+"""EpisodeRenderer: a viewer is shown what the record says was shown."""
+
+import dataclasses
+import io
+
+import numpy as np
+from PIL import Image
+
+from vlbench.episode_view import EpisodeRenderer
+from vlbench.recorder import sha256
+
+
+def test_pictures_and_texts_are_kept_once_under_the_recorded_hashes(some_episodes):
+    redrawing = EpisodeRenderer()
+    for episode in some_episodes:
+        data = redrawing.episode(episode)
+        shown = [(turn["frame"], turn["prompt"]) for turn in data["turns"]]
+        assert shown == [(turn.frame, turn.prompt) for turn in episode.turns]
+        assert data["end"] == episode.final_frame
+    for name, png in redrawing.frames.items():
+        assert sha256(np.asarray(Image.open(io.BytesIO(png))).tobytes()) == name
+    assert all(sha256(text.encode()) == name for name, text in redrawing.prompts.items())
+
+
+def test_what_is_recorded_after_the_end_is_not_shown(some_episodes):
+    for episode in some_episodes:
+        longer = dataclasses.replace(episode, turns=(*episode.turns, episode.turns[-1]))
+        assert EpisodeRenderer().episode(longer) == EpisodeRenderer().episode(episode) | {
+            "total": round(longer.total, 4)
+        }

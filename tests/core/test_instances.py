@@ -1,0 +1,128 @@
+"""Splits, frozen sets and presentations."""
+
+import json
+from collections import Counter
+
+import pytest
+
+import vlbench
+from vlbench import freeze
+from vlbench.instances import Presentation, group_of, split_of, unit_of
+from vlbench.suites import SUITES, bounds, frozen_hash, frozen_rows, held_out, suites
+from vlbench.tasks.formula.arithmetic import hands
+from vlbench.tasks.points24.game import Points24Game, standard_hands
+
+every_suite = pytest.mark.parametrize(
+    ("env_id", "suite"), [(env_id, suite) for env_id in vlbench.ENV_IDS for suite in SUITES]
+)
+
+SIZES = {"NumberLine": 120, "EZPoints": 200, "Points24": 200, "Blackjack": 1000, "ALFWorld": 120}
+
+
+@every_suite
+def test_frozen_rows_are_unique_and_complete(env_id, suite):
+    rows = frozen_rows(env_id, suite)
+    name = env_id.split("/")[1].removesuffix("-v0")
+    assert len(rows) == (SIZES[name] if suite == "test" else 100)
+    keys = {(row.instance, row.presentation, json.dumps(row.kwargs)) for row in rows}
+    assert len(keys) == len(rows)
+    assert all(len(row.frame) == 64 for row in rows)
+    assert {row.kwargs["theme"] for row in rows} == {"train" if suite == "test" else "heldout"}
+
+
+def test_every_ood_row_changes_the_rule_too():
+    for env_id in vlbench.ENV_IDS:
+        assert all(len(row.kwargs) > 1 for row in frozen_rows(env_id, "ood"))
+
+
+def test_test_rows_are_instances_that_training_never_deals():
+    shares = {"vlbench/Points24-v0": 0.4, "vlbench/Blackjack-v0": 0.2, "vlbench/ALFWorld-v0": 0.2}
+    for env_id, share in shares.items():
+        for suite in SUITES:
+            rows = frozen_rows(env_id, suite)
+            assert {split_of(row.instance, share) for row in rows} == {"test"}
+
+
+def test_the_splits_of_points24_are_disjoint_and_about_as_large_as_they_should_be():
+    names = [f"points24/{'-'.join(map(str, hand))}" for hand in standard_hands()]
+    parts = Counter(split_of(name, Points24Game.test_share) for name in names)
+    assert parts["train"] + parts["test"] == 566 and 200 <= parts["test"] <= 260
+
+
+def test_the_far_points24_rows_can_be_won_only_by_their_own_rule():
+    for row in frozen_rows("vlbench/Points24-v0", "ood"):
+        hand = tuple(map(int, row.instance.split("/")[1].split("-")))
+        assert row.kwargs.get("target") == 36 or hand[-1] > 10
+    assert len(list(hands(4, range(1, 14)))) == 1820
+
+
+def test_a_prefix_of_the_test_set_is_balanced():
+    rows = frozen_rows("vlbench/NumberLine-v0", "test")[:60]
+    assert len({row.instance for row in rows}) >= 20
+    assert min(Counter(row.presentation for row in rows).values()) >= 8
+
+
+@every_suite
+def test_bounds_are_stated_for_every_frozen_set(env_id, suite):
+    limits = bounds(env_id, suite)
+    assert 0 <= limits.floor < limits.ceiling <= 1
+    assert len(frozen_hash(env_id, suite)) == 64
+
+
+def test_the_exact_bounds_are_the_published_ones():
+    assert bounds("vlbench/Blackjack-v0", "test").floor == pytest.approx(0.28061, abs=5e-6)
+    assert bounds("vlbench/Blackjack-v0", "test").ceiling == pytest.approx(0.43163, abs=5e-6)
+    assert 0.55 < bounds("vlbench/NumberLine-v0", "test").floor < 0.65
+
+
+def test_tasks_with_few_instances_say_that_none_are_held_out():
+    held = {env_id: held_out(env_id) for env_id in vlbench.ENV_IDS}
+    assert held == {
+        "vlbench/NumberLine-v0": False,
+        "vlbench/EZPoints-v0": False,
+        "vlbench/Points24-v0": True,
+        "vlbench/Blackjack-v0": True,
+        "vlbench/ALFWorld-v0": True,
+    }
+
+
+def test_an_instance_names_its_group_and_what_is_held_out_whole():
+    assert group_of("points24/3-3-8-8") == "" and unit_of("points24/3-3-8-8") == "points24/3-3-8-8"
+    heat = "alfworld/pick_heat_then_place_in_recep/12-345"
+    assert group_of(heat) == "pick_heat_then_place_in_recep" and unit_of(heat) == "alfworld/12"
+    of_one_floor_plan = {
+        split_of(f"alfworld/{kind}/12-{number}", 0.5) for kind in ("a", "b") for number in range(20)
+    }
+    assert len(of_one_floor_plan) == 1
+
+
+def test_every_prefix_of_a_set_with_groups_is_balanced():
+    rows = frozen_rows("vlbench/ALFWorld-v0", "test")
+    for length in (6, 30, 50, 120):
+        counts = Counter(group_of(row.instance) for row in rows[:length])
+        assert len(counts) == 6 and max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_unknown_ids_and_suites_suggest_the_nearest():
+    with pytest.raises(ValueError, match='did you mean "vlbench/Points24-v0"'):
+        suites("vlbench/Points42-v0")
+    with pytest.raises(ValueError, match='did you mean "test"'):
+        frozen_rows("vlbench/Points24-v0", "tset")
+
+
+def test_picks_are_even_and_independent_of_each_other():
+    picks = [
+        (Presentation("x/1", n).pick("suit/0", 4), Presentation("x/1", n).pick("suit/1", 4))
+        for n in range(8000)
+    ]
+    counts = Counter(picks)
+    assert len(counts) == 16 and all(abs(count - 500) < 100 for count in counts.values())
+
+
+def test_freezing_what_is_no_task_is_one_line(capsys):
+    assert freeze.main(["NumberLin"]) == 2
+    assert capsys.readouterr().err.count('did you mean "NumberLine"?') == 1
+    assert freeze.main(["rl4vlm/NumberLine-v0"]) == 2
+    assert 'unknown task "rl4vlm/NumberLine-v0"' in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="0"):
+        freeze.main(["--help"])

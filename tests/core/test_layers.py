@@ -1,0 +1,90 @@
+"""Imports point one way, and the light packages stay light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = [name for name in ("vlbench", "agents", "leaderboard") if (ROOT / name).is_dir()]
+if not PACKAGES:  # run from another folder against the installed wheel
+    import vlbench
+
+    ROOT = Path(vlbench.__file__).parent.parent
+    PACKAGES = ["vlbench", "agents", "leaderboard"]
+
+ALLOWED = {
+    "vlbench": {"vlbench", "gymnasium", "numpy", "PIL", "pygame"},
+    "leaderboard": {"vlbench", "leaderboard", "gymnasium", "numpy", "PIL", "jinja2", "pydantic"},
+}
+ENGINE = {
+    "vlbench/tasks/alfworld/engine/server.py",
+    "vlbench/tasks/alfworld/engine/textworld_fast.py",
+    "vlbench/tasks/alfworld_thor/server.py",
+}
+"""Files that run in an engine's own process, and are never imported in ours."""
+HANDED_ON = {("vlbench/__main__.py", "agents.cli")}
+"""The `vlbench` command is a name alone; what it calls stands in agents."""
+HEAVY = (
+    "torch transformers openai google.genai google.generativeai pygame matplotlib alfworld "
+    "textworld jinja2 pydantic"
+).split()
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+            yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_vlbench_and_leaderboard_import_nothing_that_points_back(package):
+    files = list((ROOT / package).rglob("*.py"))
+    assert files
+    for path in files:
+        for name in set(imports(path)):
+            if (str(path.relative_to(ROOT)), name) in HANDED_ON:
+                continue
+            top = name.partition(".")[0]
+            if str(path.relative_to(ROOT)) in ENGINE:
+                assert top in {"alfworld", "textworld", "textworld_fast"} | sys.stdlib_module_names
+                continue
+            assert top in ALLOWED[package] or top in sys.stdlib_module_names, f"{path}: {name}"
+
+
+def test_no_module_has_a_name_that_says_nothing():
+    empty = {
+        "utils",
+        "util",
+        "common",
+        "helpers",
+        "helper",
+        "misc",
+        "manager",
+        "factory",
+        "handler",
+    }
+    for package in PACKAGES:
+        assert not {path.stem for path in (ROOT / package).rglob("*.py")} & empty
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import vlbench",
+        "import vlbench, gymnasium; gymnasium.make('vlbench/Points24-v0').reset(seed=0)",
+        "import vlbench.tasks.alfworld, vlbench.tasks.alfworld_thor",
+        "import agents, leaderboard",
+    ],
+)
+def test_importing_and_making_load_nothing_heavy(program):
+    check = f"{program}\nimport sys\nprint([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr

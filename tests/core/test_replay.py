@@ -1,0 +1,157 @@
+"""Replay: an honest record is found so, and any one change is named."""
+
+import dataclasses
+
+import pytest
+from support.sample_episodes import expert, header, play
+
+from vlbench.records import Reply
+from vlbench.replay import Replayer, divergences, main
+from vlbench.run_folder import RunFolder
+
+
+def test_replay_finds_no_difference_in_an_honest_record(some_episodes):
+    assert divergences(some_episodes) == []
+
+
+def flipped(value):
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, float):
+        return value + 1
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, Reply):
+        return dataclasses.replace(value, text=value.text + " ")
+    return "0" * 64 if len(value) == 64 else value + "x"
+
+
+TURN_FIELDS = [
+    "prompt",
+    "frame",
+    "state",
+    "reply",
+    "reply_hash",
+    "status",
+    "recovered",
+    "action",
+    "illegal",
+    "reward",
+    "expert",
+    "regret",
+    "cause",
+    "strict",
+]
+
+
+@pytest.mark.parametrize("name", TURN_FIELDS)
+def test_replay_names_any_one_changed_field_of_a_turn(some_episodes, name):
+    for episode in some_episodes:
+        for number in range(len(episode.turns)):
+            turn = episode.turns[number]
+            changed = dataclasses.replace(turn, **{name: flipped(getattr(turn, name))})
+            turns = (*episode.turns[:number], changed, *episode.turns[number + 1 :])
+            found = Replayer().replay(dataclasses.replace(episode, turns=turns)).divergence
+            assert found is not None and found.turn == number
+            assert found.field == ("reply_hash" if name == "reply" else name)
+            assert episode.key in str(found) and found.field in str(found)
+            break
+
+
+@pytest.mark.parametrize("name", ["end", "success", "final_state", "final_frame", "schema"])
+def test_replay_names_any_one_changed_field_of_an_episode(some_episodes, name):
+    for episode in some_episodes:
+        changed = dataclasses.replace(episode, **{name: flipped(getattr(episode, name))})
+        assert Replayer().replay(changed).divergence.field == name
+
+
+def test_replay_notices_another_instance_or_presentation(some_episodes):
+    points = next(e for e in some_episodes if "Points24" in e.env_id)
+    for change in ({"instance": "points24/3-3-8-8"}, {"presentation": points.presentation ^ 1}):
+        found = Replayer().replay(dataclasses.replace(points, **change)).divergence
+        assert found.turn == 0 and found.field in ("prompt", "frame", "state")
+
+
+def test_replay_notices_missing_and_surplus_turns(some_episodes):
+    episode = next(e for e in some_episodes if len(e.turns) > 2)
+    short = dataclasses.replace(episode, turns=episode.turns[:-1])
+    assert Replayer().replay(short).divergence is not None
+    long = dataclasses.replace(episode, turns=(*episode.turns, episode.turns[-1]))
+    assert Replayer().replay(long).divergence.field == "turns"
+
+
+def test_a_failure_can_not_be_hidden_by_calling_it_an_error(some_episodes):
+    failed = next(e for e in some_episodes if not e.success and e.end == "truncated")
+    hidden = dataclasses.replace(failed, end="errored", error="ProviderError: 500")
+    assert Replayer().replay(hidden).divergence.field == "end"
+
+
+def test_the_replay_command_says_what_differs(tmp_path, capsys, some_episodes):
+    run = RunFolder.start(tmp_path, header())
+    for episode in some_episodes[:2]:
+        run.add(episode)
+    assert main([str(tmp_path)]) == 0
+    assert "2 episodes replayed, 0 differ" in capsys.readouterr().out
+    run.add(dataclasses.replace(some_episodes[2], success=not some_episodes[2].success))
+    run.close()
+    assert main([str(tmp_path)]) == 1
+    assert "success is" in capsys.readouterr().out
+    assert main([str(tmp_path / "nothing")]) == 2
+    assert main([]) == main([str(tmp_path), "--fast"]) == 2
+    assert capsys.readouterr().err.count("\n") == 3
+
+
+def test_the_replay_command_notices_an_episode_in_another_rows_place(
+    tmp_path, capsys, some_episodes
+):
+    run = RunFolder.start(tmp_path, header())
+    run.add(dataclasses.replace(some_episodes[0], row=5))
+    run.close()
+    assert main([str(tmp_path)]) == 1
+    assert "#5/0: row is" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"prompt_hashes": {"vlbench/EZPoints-v0": "0" * 64}}, "prompt_hashes of vlbench/EZ"),
+        ({"frozen_hashes": {"vlbench/EZPoints-v0": "0" * 64}}, "frozen_hashes of vlbench/EZ"),
+        ({"parser": "vlact-0"}, "parser is 'vlact-0'"),
+        ({"suite": "tset"}, "suite of vlbench/EZPoints-v0 is 'tset'"),
+        ({"suite": "seeds"}, "#1/0: seed is (None"),
+        ({"prompt": "action_only"}, "#1/0: row is"),
+        ({"theme": "comic"}, "#1/0: row is"),
+    ],
+)
+def test_the_replay_command_notices_what_the_header_says_otherwise(tmp_path, capsys, change, field):
+    for folder, told in ((tmp_path / "honest", {}), (tmp_path / "other", change)):
+        run = RunFolder.start(folder, header(**told))
+        run.add(play("vlbench/EZPoints-v0", 1, expert))
+        run.close()
+    assert main([str(tmp_path / "honest")]) == 0
+    assert main([str(tmp_path / "other")]) == 1
+    assert field in capsys.readouterr().out
+
+
+def test_an_unknown_environment_hides_no_other_difference(tmp_path, capsys, some_episodes):
+    run = RunFolder.start(tmp_path, header())
+    run.add(dataclasses.replace(some_episodes[0], env_id="vlbench/NumberLin-v0"))
+    run.add(dataclasses.replace(some_episodes[1], env_id="Pusher-v5"))  # isn't installed
+    nothing = {"turns": (), "final_frame": "", "end": "errored", "error": "boom"}
+    run.add(dataclasses.replace(some_episodes[2], env_id="vlbench/NumberLin-v0", **nothing))
+    run.add(dataclasses.replace(some_episodes[3], success=not some_episodes[3].success))
+    run.close()
+    assert main([str(tmp_path)]) == 1
+    told = capsys.readouterr().out
+    for line in ("NumberLin-v0#0/0: start", "Pusher-v5#1/0", "NumberLin-v0#2/0: env_id", "success"):
+        assert line in told
+
+
+def test_the_replay_command_names_an_episode_that_can_not_be_started(
+    tmp_path, capsys, some_episodes
+):
+    run = RunFolder.start(tmp_path, header())
+    run.add(dataclasses.replace(some_episodes[0], instance="number_line/9-9"))
+    run.close()
+    assert main([str(tmp_path)]) == 1
+    assert "start is 'number_line/9-9'" in capsys.readouterr().out

@@ -1,0 +1,103 @@
+"""A run's folder: written, read back, resumed, damaged."""
+
+import os
+
+import pytest
+from support.sample_episodes import header
+
+from vlbench.run_folder import EPISODES, JOURNAL, RunFolder
+
+
+def test_a_run_is_read_back_as_it_was_written(tmp_path, some_episodes):
+    run = RunFolder.start(tmp_path / "run", header())
+    for episode in some_episodes:
+        for number, turn in enumerate(episode.turns):
+            run.journal(episode.key, number, turn.reply)
+        run.add(episode)
+    run.close()
+    again = RunFolder.open(str(tmp_path / "run"))
+    assert again.episodes() == some_episodes and again.header == header()
+    journal = again.replies()
+    assert all(journal[e.key] == [t.reply for t in e.turns] for e in some_episodes)
+    assert again.damaged == []
+
+
+def test_damaged_lines_are_named_and_the_rest_is_kept(tmp_path, some_episodes):
+    run = RunFolder.start(tmp_path, header())
+    for episode in some_episodes[:3]:
+        run.add(episode)
+    run.close()
+    path = tmp_path / "episodes.jsonl"
+    lines = path.read_text().splitlines()
+    lines[1] = lines[1][:50]
+    path.write_text("\n".join([*lines, '{"schema": 1}']))  # and a torn tail
+    again = RunFolder.open(tmp_path)
+    assert again.episodes() == [some_episodes[0], some_episodes[2]]
+    assert len(again.damaged) == 2 and f"{path}:2:" in again.damaged[0]
+    again.add(some_episodes[1])
+    again.close()
+    assert RunFolder.open(tmp_path).episodes() == some_episodes[:3]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"agent": "other"}, "agent is"), ({"suite": "ood"}, "suite is"), ({"history": 3}, "history")],
+)
+def test_a_folder_with_another_run_is_refused(tmp_path, change, message):
+    RunFolder.start(tmp_path, header()).close()
+    with pytest.raises(ValueError, match=message):
+        RunFolder.start(tmp_path, header(**change))
+
+
+def test_a_run_may_go_on_to_more_episodes(tmp_path):
+    RunFolder.start(tmp_path, header(episodes=5, started="first")).close()
+    run = RunFolder.start(tmp_path, header(episodes=50, started="again"))
+    assert run.header.episodes == 50 and run.header.started == "first"
+    run.close()
+
+
+def test_a_folder_without_a_run_or_with_a_damaged_header_is_one_line(tmp_path):
+    with pytest.raises(ValueError, match="is no run folder"):
+        RunFolder.open(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(ValueError, match="is damaged"):
+        RunFolder.open(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="can't write"):
+        RunFolder.start(tmp_path / "file" / "run", header())
+
+
+def test_a_run_is_written_by_one_process_at_a_time(tmp_path):
+    run = RunFolder.start(tmp_path, header())
+    with pytest.raises(ValueError, match="being written by another process"):
+        RunFolder.start(tmp_path, header())
+    before = (tmp_path / "run.json").read_text()
+    with pytest.raises(ValueError, match="being written by another process"):
+        RunFolder.start(tmp_path, header(repeats=3))
+    assert (tmp_path / "run.json").read_text() == before
+    run.close()
+    RunFolder.start(tmp_path, header()).close()
+
+
+def test_a_start_that_fails_lets_go_of_the_folder(tmp_path):
+    (tmp_path / f".run.json.{os.getpid()}").mkdir()
+    with pytest.raises(ValueError, match="can't write"):
+        RunFolder.start(tmp_path, header())
+    (tmp_path / f".run.json.{os.getpid()}").rmdir()
+    RunFolder.start(tmp_path, header()).close()
+
+
+def test_damaged_lines_are_told_once_however_often_they_are_read(tmp_path):
+    run = RunFolder.start(tmp_path, header())
+    run.close()
+    (tmp_path / EPISODES).write_text("torn\n")
+    (tmp_path / JOURNAL).write_text("{}\n")
+    for _ in range(2):
+        assert run.episodes() == [] and run.replies() == {}
+    assert len(run.damaged) == 2
+
+
+def test_episodes_without_a_header_are_nobodys(tmp_path):
+    (tmp_path / "episodes.jsonl").write_text("")
+    with pytest.raises(ValueError, match="holds episodes.jsonl but no run.json"):
+        RunFolder.start(tmp_path, header())

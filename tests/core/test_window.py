@@ -1,0 +1,57 @@
+"""The window of `render_mode="human"`, without a screen."""
+
+import gymnasium
+import numpy as np
+import pytest
+
+import vlbench
+
+pygame = pytest.importorskip("pygame", exc_type=ImportError)
+
+from vlbench.window import Window  # noqa: E402
+
+pytestmark = pytest.mark.extra
+
+
+@pytest.fixture(autouse=True)
+def no_screen(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setattr("vlbench.window.FRAMES_PER_SECOND", 1000)
+    yield
+    pygame.quit()
+
+
+def test_the_human_mode_shows_the_frames_upscaled():
+    env = gymnasium.make("vlbench/NumberLine-v0", render_mode="human")
+    observation, _ = env.reset(seed=0)
+    surface = pygame.display.get_surface()
+    shown = pygame.surfarray.array3d(surface).swapaxes(0, 1)
+    assert np.array_equal(shown, observation["image"].repeat(2, 0).repeat(2, 1))
+    assert env.render() is None
+    env.close()
+    env.close()
+    env.reset(seed=0)
+    assert pygame.display.get_surface() is not None, "a closed environment may be used again"
+    env.close()
+
+
+def test_a_person_may_close_the_window_and_the_episode_goes_on():
+    env = gymnasium.make("vlbench/NumberLine-v0", render_mode="human", max_position=50)
+    env.reset(seed=0)
+    pygame.event.post(pygame.event.Event(pygame.QUIT))
+    env.step(vlbench.reply("+"))
+    assert pygame.display.get_surface() is None
+    env.step(vlbench.reply("+"))
+    assert pygame.display.get_surface() is None, "it stays closed"
+    env.close()
+
+
+def test_two_windows_share_the_one_that_pygame_has():
+    frame = np.zeros((300, 300, 3), np.uint8)
+    first, second = Window("first"), Window("second", margin=100)
+    for window in (first, second, first):
+        window.paint(frame)
+        assert window.surface.get_size() == window.size
+    second.close()
+    first.paint(frame)
+    first.close()

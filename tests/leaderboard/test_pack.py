@@ -1,0 +1,177 @@
+"""Packing runs into entries."""
+
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("jinja2")
+pytest.importorskip("pydantic")
+from support.sample_entries import CARD, contents, packed, run  # noqa: E402
+
+import leaderboard  # noqa: E402
+from leaderboard import schema  # noqa: E402
+from leaderboard.pack import main, pack  # noqa: E402
+from leaderboard.verify import verify  # noqa: E402
+
+pytestmark = pytest.mark.extra
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("pack") / "run", "Blackjack")
+
+
+def test_the_same_run_gives_the_same_bytes_in_any_process(mixed, tmp_path):
+    first = packed(mixed, tmp_path / "a.tar.gz").read_bytes()
+    card = [part for name, value in CARD.items() for part in (f"--{name}", value)]
+    command = [sys.executable, "-m", "leaderboard.pack", "pack", str(mixed), *card]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "b.tar.gz")],
+        capture_output=True,
+        text=True,
+        cwd=Path(leaderboard.__file__).parent.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "b.tar.gz").read_bytes() == first
+
+
+def test_an_archive_tells_nothing_of_the_machine_that_wrote_it(mixed, tmp_path):
+    path = packed(mixed, tmp_path / "a.tar.gz")
+    with tarfile.open(path) as tar:
+        members = tar.getmembers()
+    assert [m.name for m in members] == ["manifest.json", "ood.jsonl"]
+    assert {(m.mtime, m.mode, m.uid, m.gid, m.uname, m.type) for m in members} == {
+        (0, 0o644, 0, 0, "", tarfile.REGTYPE)
+    }
+    assert path.read_bytes()[4:10] == bytes(4) + b"\x02\xff"  # no time, no name, no system
+    assert str(mixed) not in json.dumps(contents(path))
+
+
+def test_every_errored_and_retried_episode_is_listed(mixed, tmp_path):
+    manifest, parts = contents(packed(mixed, tmp_path / "a.tar.gz"))
+    lost = manifest["suites"][0]["losses"]
+    errors = [line for line in parts["ood.jsonl"] if line["end"] == "errored"]
+    assert len(errors) == len(lost["errored"]) > 0
+    assert lost["errored"][0]["error"] == "RuntimeError: the provider hung up"
+    retried = [
+        line
+        for line in parts["ood.jsonl"]
+        if any(turn["reply"]["retries"] for turn in line["turns"])
+    ]
+    assert len(retried) == len(lost["retried"]) > 0 and lost["dropped"] == []
+    assert manifest["suites"][0]["scorecards"][0]["errored"] == len(errors)
+    assert manifest["suites"][0]["scorecards"][0]["episodes"] == len(parts["ood.jsonl"])
+
+
+def test_an_episode_that_was_played_again_is_listed_with_what_failed_before(mixed, tmp_path):
+    run(mixed.parent / "again", "Blackjack")
+    run(mixed.parent / "again", "Blackjack")  # tries the errored ones again
+    lost = pack([mixed.parent / "again"], CARD).manifest.suites[0].losses
+    assert lost.replayed and lost.replayed[0].attempts == 2
+    assert lost.replayed[0].errors == ("RuntimeError: the provider hung up",)
+
+
+def test_rows_that_were_not_played_are_listed_and_told(tmp_path, capsys):
+    short = run(tmp_path / "run", "Blackjack", episodes=98)
+    card = [part for name, value in CARD.items() for part in (f"--{name}", value)]
+    assert main([str(short), "--out", str(tmp_path / "new" / "a.tar.gz"), *card]) == 0
+    assert "verify will refuse this entry: 2 rows of ood not played, the first vlbench/Blac" in (
+        capsys.readouterr().err
+    )
+    lost = contents(tmp_path / "new" / "a.tar.gz")[0]["suites"][0]["losses"]
+    assert lost["dropped"] == ["vlbench/Blackjack-v0#98/0", "vlbench/Blackjack-v0#99/0"]
+
+
+def test_an_errored_episode_counts_as_failed(mixed, tmp_path):
+    manifest, parts = contents(packed(mixed, tmp_path / "a.tar.gz"))
+    card = manifest["suites"][0]["scorecards"][0]
+    won = sum(line["success"] and line["end"] != "errored" for line in parts["ood.jsonl"])
+    assert card["success"] == won / len(parts["ood.jsonl"])
+
+
+def test_two_suites_of_one_agent_make_one_entry(tmp_path):
+    for suite in ("test", "ood"):
+        run(tmp_path / suite, "EZPoints", suite, agent=lambda observation: '{"action": "="}')
+    pack([tmp_path / "ood", tmp_path / "test"], CARD).write(tmp_path / "a.tar.gz")
+    assert [s.run.suite for s in verify(tmp_path / "a.tar.gz").manifest.suites] == ["test", "ood"]
+
+
+def test_a_privileged_player_is_a_reference_and_no_model(tmp_path):
+    entry = pack([run(tmp_path / "run", "EZPoints", agent="expert")], {})
+    card = entry.manifest.card
+    assert (card.name, card.model, card.weights, card.track) == ("expert", "", "none", "reference")
+    with pytest.raises(ValueError, match="expert is privileged, so its track can't be zero-shot"):
+        pack([tmp_path / "run"], {"track": "zero-shot"})
+
+
+@pytest.mark.parametrize(
+    "card, wanted",
+    [
+        ({"track": None}, "say how the model came to play: --track, one of zero-shot, sft, rl"),
+        ({"track": "reference"}, "mixed isn't privileged, so its track can't be reference"),
+        ({"weights": None}, "weights: Field required"),
+        ({"weights": "ajar"}, "weights: Input should be 'open', 'closed' or 'none', found 'ajar'"),
+        ({"name": ""}, "name: String should have at least 1 character"),
+        ({"name": "a\nb"}, "name: Value error, wanted printable characters on one line"),
+        ({"name": "\u202egpt"}, "name: Value error, wanted printable characters on one line"),
+        ({"url": "javascript:alert(1)"}, "url: String should match pattern"),
+        ({"usd": -1.0}, "usd: Input should be greater than or equal to 0"),
+        ({"usd": float("nan")}, "usd: Input should be"),
+        ({"colour": "red"}, "colour: Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_card_is_refused_by_field(mixed, card, wanted):
+    given = {name: value for name, value in {**CARD, **card}.items() if value is not None}
+    with pytest.raises(ValueError) as error:
+        pack([mixed], given)
+    assert str(error.value).startswith(wanted)
+
+
+@pytest.mark.parametrize(
+    "arguments, wanted",
+    [
+        ([], "pack: the following arguments are required: RUN, --out (see python -m"),
+        (["nowhere", "--out", "x"], "pack: nowhere is no run folder: No such file"),
+        (["nowhere", "--out", "x", "--weights", "ajar"], "pack: argument --weights: invalid"),
+    ],
+)
+def test_a_wrong_call_exits_2_in_one_line(arguments, wanted, capsys):
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(wanted) and err.count("\n") == 1
+
+
+def test_runs_of_different_agents_do_not_make_an_entry(mixed, tmp_path):
+    other = run(tmp_path / "run", "Blackjack", "test", agent="random", episodes=1)
+    with pytest.raises(ValueError, match="agent is 'mixed' on ood, 'random' on test"):
+        pack([mixed, other], CARD)
+    with pytest.raises(ValueError, match="wanted one run a suite, found ood, ood"):
+        pack([mixed, mixed], CARD)
+
+
+def test_the_published_schema_is_current():
+    path = Path(leaderboard.__file__).parent / "entry.schema.json"
+    published = json.loads(path.read_text("utf-8"))
+    assert published == schema.json_schema(), (
+        "write it anew: python -m leaderboard.schema > leaderboard/entry.schema.json"
+    )
+
+
+def test_no_record_of_the_published_schema_takes_unknown_fields():
+    published = schema.json_schema()
+    records = {"Manifest": published, **published["$defs"]}
+    assert {
+        "Card",
+        "Suite",
+        "Part",
+        "Irregularities",
+        "RunHeader",
+        "Scorecard",
+        "Turn",
+    } <= records.keys()
+    for name, record in records.items():
+        assert record["type"] == "object" and record["additionalProperties"] is False, name

@@ -1,0 +1,406 @@
+"""The leaderboard's pages: what they show, and in a real browser, what they do."""
+
+import dataclasses
+import importlib.util
+import json
+import os
+import re
+import shutil
+
+import pytest
+
+pytest.importorskip("jinja2")
+pytest.importorskip("pydantic")
+from support.cli_process import call  # noqa: E402
+from support.sample_entries import packed, run  # noqa: E402
+
+import vlbench  # noqa: E402
+from leaderboard import pages as task_pages  # noqa: E402
+from leaderboard import ranking, site, site_data  # noqa: E402
+from leaderboard.published import reported_ids, reported_rows  # noqa: E402
+from leaderboard.verify import verify  # noqa: E402
+from vlbench.records import Reply  # noqa: E402
+
+pytestmark = pytest.mark.extra
+
+EVIL = '</script><script>document.title="evil"</script><img src=x onerror="document.title=1">'
+
+
+class Evil:
+    """Writes markup wherever a text is expected, and fails once."""
+
+    name, privileged = f"evil {EVIL}", False
+    settings = {EVIL[:40]: EVIL, "nested": {"list": [EVIL]}}
+
+    def __init__(self):
+        self.calls = 0
+
+    async def act(self, observation, env=None):
+        self.calls += 1
+        if self.calls == 4:
+            raise RuntimeError(EVIL)
+        text = vlbench.reply("hit" if self.calls % 2 else "stand", thoughts=EVIL) + EVIL
+        return Reply(text, usd=0.002, prompt_tokens=10, stop_reason="stop", provider_id=EVIL)
+
+
+@pytest.fixture(scope="module")
+def entries(tmp_path_factory):
+    """Paths of four entries on Blackjack's `ood`: two models, a specialist and the expert."""
+    folder = tmp_path_factory.mktemp("site")
+
+    def stands(observation):
+        return '{"action": "stand"}'
+
+    runs = {
+        "evil": (Evil(), {"name": EVIL[:120], "model": EVIL[:120], "notes": EVIL, "track": "sft"}),
+        "stands": (stands, {"name": "Stands", "weights": "open"}),
+        "hits": (lambda observation: '{"action": "hit"}', {"name": "Hits", "weights": "closed"}),
+        "expert": (
+            "expert",
+            {"name": "expert", "model": "", "weights": "none", "track": "reference"},
+        ),
+    }
+    return [
+        packed(run(folder / name, agent=agent), folder / f"{name}.tar.gz", **card)
+        for name, (agent, card) in runs.items()
+    ]
+
+
+@pytest.fixture(scope="module")
+def pages(entries, tmp_path_factory):
+    out = tmp_path_factory.mktemp("pages") / "site"
+    assert site.main([*map(str, entries), "--out", str(out)]) == 0
+    return out
+
+
+def texts(out):
+    return {
+        str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()
+    }
+
+
+def test_the_same_entries_give_the_same_bytes(entries, pages, tmp_path):
+    assert site.main([*map(str, reversed(entries)), "--out", str(tmp_path / "again")]) == 0
+    assert texts(tmp_path / "again") == texts(pages)
+
+
+def test_what_an_entry_says_is_never_markup(pages):
+    for path in pages.rglob("*.html"):
+        page = path.read_text("utf-8")
+        assert "<img src=x" not in page and 'title="evil"' not in page, path
+        assert set(re.findall(r"<script[^>]*>", page)) <= set(
+            re.findall(r'<script src="[\w./-]+">', page)
+        ), path
+    for path in (pages / "data").iterdir():
+        assert "<" not in path.read_text("utf-8")
+    assert "&lt;img src=x" in next((pages / "entries").glob("*script*.html")).read_text("utf-8")
+
+
+def test_pages_name_nothing_that_would_be_loaded_from_elsewhere(pages):
+    for path in pages.rglob("*.html"):
+        page = path.read_text("utf-8")
+        assert "default-src 'none'" in page
+        for source in re.findall(r'(?:src|href)="([^"]*)"', page):
+            if source.startswith(("https://", "data:,", "#")):
+                continue  # links to follow, the empty icon, places of the page
+            assert (path.parent / source).resolve().is_file(), (path, source)
+        assert not re.findall(r'src="(?:https?:)?//', page)
+    for name in ("site.css", "site.js", "viewer.js"):
+        assert "http" not in (pages / name).read_text("utf-8")
+
+
+def test_every_column_has_a_name_and_code_is_no_backtick(pages):
+    for path in pages.rglob("*.html"):
+        page = path.read_text("utf-8")
+        assert not re.findall(r"<button[^>]*>\s*</button>|<th[^>]*>\s*</th>", page), path
+        assert path.parent.name != "tasks" or "`" not in page, path
+
+
+def test_general_models_come_first_and_what_is_reported_comes_last(pages):
+    page = (pages / "index.html").read_text("utf-8")
+    order = [page.index(f'<h2 id="{key}"') for key in ("general", "specialists", "reference")]
+    assert order == sorted(order) and order[-1] < page.index('<h2 id="reported"')
+    reported = page[page.index('<h2 id="reported"') :]
+    assert "replayed</span>" not in reported and "Band" not in reported
+    assert all(row.name in reported.replace("&#39;", "'") for row in reported_rows())
+
+
+def test_a_task_s_label_stands_on_every_page_that_shows_its_results(
+    entries, pages, tmp_path, monkeypatch
+):
+    for name in ("index.html", "compare.html", "tasks/alfworld.html"):
+        page = (pages / name).read_text("utf-8")
+        assert "generated games, schematic pictures" in page.casefold(), name
+    labels = {"vlbench/Blackjack-v0": "drawn by hand"}
+    monkeypatch.setattr(task_pages, "label", lambda env_id: labels.get(env_id, ""))
+    assert site.main([*map(str, entries[:2]), "--out", str(tmp_path / "site")]) == 0
+    shown = [*(tmp_path / "site" / "entries").iterdir(), tmp_path / "site" / "tasks/blackjack.html"]
+    assert len(shown) == 3
+    assert all("drawn by hand" in page.read_text("utf-8").casefold() for page in shown)
+
+
+def test_an_empty_leaderboard_says_so_plainly(tmp_path):
+    site.build([], tmp_path / "site")
+    page = (tmp_path / "site" / "index.html").read_text("utf-8")
+    assert "No general model has been submitted yet." in page
+
+
+def test_every_picture_of_the_viewer_is_there_once_and_an_entry_is_small(pages):
+    for path in (pages / "data").glob("*-*.js"):
+        data = json.loads(path.read_text("utf-8").partition(",")[2].removesuffix(");\n"))
+        frames = {turn["frame"] for e in data["episodes"] for turn in e["turns"]}
+        frames |= {e["end"] for e in data["episodes"] if e["end"]}
+        sizes = [(pages / "frames" / f"{frame}.png").stat().st_size for frame in frames]
+        assert sum(sizes) + path.stat().st_size < site_data.MAX_BYTES + 1_000_000
+        assert {turn["prompt"] for e in data["episodes"] for turn in e["turns"]} <= set(
+            data["prompts"]
+        )
+        firsts = [e["row"] for e in data["episodes"]][: site_data.SHARED]
+        assert firsts == list(range(site_data.SHARED))
+        for episode in data["episodes"]:
+            causes = [bool(turn["cause"]) for turn in episode["turns"]]
+            assert episode["mistake"] == (causes.index(True) if any(causes) else None)
+
+
+def test_a_row_joins_a_band_whose_leader_it_cannot_be_told_from(entries):
+    verified = [verify(path) for path in entries]
+    standings = ranking.by_task(verified, "ood", "vlbench/Blackjack-v0")
+    scores = [ranking.scorecard(s.entry, "ood", "vlbench/Blackjack-v0").success for s in standings]
+    assert scores == sorted(scores, reverse=True) and standings[0].band == 1
+    leader = standings[0].entry
+    for before, standing in zip(standings, standings[1:], strict=False):
+        difference = ranking.task_difference(leader, standing.entry, "ood", "vlbench/Blackjack-v0")
+        new = difference.success.low > 0 or difference.success.high < 0
+        assert standing.band == before.band + new
+        leader = standing.entry if new else leader
+    assert standings[-1].entry.manifest.card.name == "Hits" and standings[-1].band > 1
+
+
+def test_a_flagged_entry_says_so_wherever_it_stands(entries, tmp_path):
+    flagged = dataclasses.replace(verify(entries[1]), flags=("too good to be true",))
+    site.build([flagged], tmp_path / "site")
+    shown = [page.read_text("utf-8") for page in (tmp_path / "site").rglob("*.html")]
+    assert sum("too good to be true" in page for page in shown) == 3  # index, task, entry
+
+
+def test_an_entry_without_a_score_has_no_band(entries):
+    standings = ranking.by_headline([verify(entries[1])], "test", "cards")
+    assert [standing.band for standing in standings] == [None]
+
+
+def test_a_refused_entry_is_not_shown(entries, tmp_path, capsys):
+    (tmp_path / "bad.tar.gz").write_bytes(entries[0].read_bytes()[:-100])
+    arguments = [str(entries[1]), str(tmp_path / "bad.tar.gz"), "--out", str(tmp_path / "site")]
+    assert site.main(arguments) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith("refused: bad.tar.gz: ") and "1 entries shown, 1 refused" in told.out
+    assert len(list((tmp_path / "site" / "entries").iterdir())) == 1
+
+
+def test_a_folder_that_is_no_site_is_left_alone(entries, tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("years")
+    assert site.main([str(entries[1]), "--out", str(tmp_path)]) == 2
+    assert "isn't a site of ours; choose another folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    assert site.main([str(entries[1]), str(entries[1]), "--out", str(tmp_path / "x")]) == 2
+    assert "stands.tar.gz is there twice" in capsys.readouterr().err
+    assert site.main([str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 2
+    assert "site: no entry " in capsys.readouterr().err
+
+
+def test_reported_numbers_are_rates_with_a_source():
+    rows = reported_rows()
+    assert rows and all(row.source for row in rows)
+    assert all(0 <= v <= 1 for row in rows for v in row.success.values() if v is not None)
+    assert "rl4vlm/Points24-v0" in reported_ids(rows)
+
+
+@pytest.mark.slow
+def test_four_commands_go_from_an_agent_to_the_site(tmp_path):
+    for command in (
+        "agents.evaluate --agent expert --env EZPoints --suite ood --out run",
+        "leaderboard.pack pack run --out expert.tar.gz",
+        "leaderboard.verify expert.tar.gz",
+        "leaderboard.site expert.tar.gz --out site",
+    ):
+        code, _, err = call(tmp_path, *command.split())
+        assert code == 0, (command, err)
+    assert "expert" in (tmp_path / "site" / "index.html").read_text("utf-8")
+
+
+# In a real browser.
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
+
+browser_tests = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not CHROMIUM or importlib.util.find_spec("playwright") is None,
+        reason="needs chromium (or CHROMIUM=path) and playwright",
+    ),
+    pytest.mark.filterwarnings("default"),
+]
+
+
+def browses(test):
+    for mark in browser_tests:
+        test = mark(test)
+    return test
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def visit(browser, pages):
+    """Open a page of the site; afterwards, fail if it complained or asked for anything else."""
+    wrong, contexts = [], []
+
+    def opened(name, width=1280, scheme="light"):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: wrong.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url[:200]}"))
+        page.on(
+            "request",
+            lambda request: (
+                wrong.append(f"left: {request.url[:200]}")
+                if not request.url.startswith((pages.as_uri(), "data:,"))
+                else None
+            ),
+        )
+        page.goto((pages / name).as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def every_page(pages):
+    return sorted(str(path.relative_to(pages)) for path in pages.rglob("*.html"))
+
+
+def entry_page(pages, name):
+    return f"entries/{next((pages / 'entries').glob(f'{name}*.html')).name}"
+
+
+@browses
+def test_no_page_complains_or_leaves_or_scrolls_sideways(visit, pages):
+    for name in every_page(pages):
+        for width in (1280, 390):
+            page = visit(name, width, "dark" if width == 390 else "light")
+            page.wait_for_load_state("networkidle")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+            assert "evil" != page.title() != "1"
+            broken = (
+                "[...document.images].filter(i => i.src && !i.hidden && !i.naturalWidth).length"
+            )
+            assert page.evaluate(broken) == 0, name
+
+
+@browses
+def test_a_table_sorts_by_a_column_and_turns_round(visit):
+    page = visit("tasks/blackjack.html")
+    header = page.locator("section:has(#general) thead th", has_text="Success, ood")
+    names = page.locator("section:has(#general) tbody th a")
+    header.locator("button").click()
+    assert header.get_attribute("aria-sort") == "descending"
+    assert names.all_inner_texts() == ["Stands", "Hits"]
+    header.locator("button").press("Enter")  # the keyboard does as well
+    assert header.get_attribute("aria-sort") == "ascending"
+    assert names.all_inner_texts() == ["Hits", "Stands"]
+    page.locator("section:has(#general) thead button", has_text="Entry").click()
+    assert names.all_inner_texts() == ["Hits", "Stands"]
+
+
+@browses
+def test_tables_filter_by_name_track_and_weights(visit):
+    page = visit("index.html")
+    shown = "[...document.querySelectorAll('tr[data-name]')].filter(r => r.offsetParent).length"
+    assert page.evaluate(shown) == 4
+    page.fill("#find", "STAND")
+    assert page.evaluate(shown) == 1 and page.inner_text("#count") == "1 of 4 entries"
+    page.fill("#find", "")
+    page.select_option("#weights", "closed")
+    assert page.evaluate(shown) == 1
+    page.select_option("#weights", "")
+    page.select_option("#track", "reference")
+    assert page.evaluate(shown) == 1
+    page.select_option("#track", "")
+    assert page.evaluate(shown) == 4 and page.inner_text("#count") == ""
+
+
+@browses
+def test_the_viewer_steps_through_an_episode(visit, pages):
+    page = visit(entry_page(pages, "hits"))
+    page.select_option("#outcome", "failure")
+    place, source = page.locator(".place"), "document.querySelector('.shown img').src"
+    assert place.inner_text().startswith("turn 1 of ")
+    first = page.evaluate(source)
+    assert page.inner_text(".reply mark") == '"action": "hit"'
+    assert "expert's action" in page.inner_text(".reply") and "reward" in page.inner_text(".reply")
+    total = int(place.inner_text().split()[-1])
+    for turn in range(2, total + 1):
+        page.keyboard.press("ArrowRight")
+        assert place.inner_text() == f"turn {turn} of {total}"
+        assert page.evaluate(source) != first
+    page.get_by_label("Next turn").click()
+    assert place.inner_text() == "end" and "End of the episode" in page.inner_text(".reply")
+    assert page.get_by_label("Next turn").is_disabled()
+    page.keyboard.press("m")
+    assert "first mistake" in page.inner_text(".reply") and "cause" in page.inner_text(".reply")
+    page.locator("summary", has_text="Prompt").click()
+    assert "blackjack" in page.inner_text(".reply details pre").lower()
+    chosen = page.locator("#list [aria-current=true]").inner_text()
+    page.keyboard.press("j")
+    assert page.locator("#list [aria-current=true]").inner_text() != chosen
+    page.keyboard.press("k")
+    assert page.locator("#list [aria-current=true]").inner_text() == chosen
+
+
+@browses
+def test_markup_in_a_reply_is_shown_as_text(visit, pages):
+    page = visit(entry_page(pages, "script"))
+    assert EVIL in page.inner_text(".reply pre")
+    page.select_option("#outcome", "errored")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert f"RuntimeError: {EVIL}" in page.inner_text(".reply")
+    assert page.locator("img[src=x]").count() == 0 and "leaderboard" in page.title()
+
+
+@browses
+def test_two_entries_stand_side_by_side_on_one_row(visit):
+    page = visit("compare.html")
+    options = page.locator("#a option").all_inner_texts()
+    page.select_option("#a", label="Stands")
+    page.select_option("#b", label="Hits")
+    assert {"Stands", "Hits", "expert"} <= set(options)
+    titles = page.locator(".pane h3").all_inner_texts()
+    assert re.sub("^Stands", "Hits", titles[0]) == titles[2] and "ood row" in titles[0]
+    sources = "[...document.querySelectorAll('.shown img')].map(image => image.src)"
+    one, other = page.evaluate(sources)
+    assert one == other, "both start from the same picture"
+    assert re.search(
+        r"Blackjack, ood, 100 rows: success of the second less the first is −\d",
+        page.inner_text("#difference"),
+    )
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".place").all_inner_texts()[0] == "end"
+    assert len(set(page.evaluate(sources))) == 2
+    assert "row=ood" in page.url and "a=stands" in page.url
+    page.reload()
+    assert page.locator(".pane h3").first.inner_text() == titles[0]

@@ -1,0 +1,420 @@
+"""Verifying entries: what is right comes through, what was tampered with is refused by name."""
+
+import copy
+import hashlib
+import random
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("jinja2")
+pytest.importorskip("pydantic")
+from support.sample_entries import PART, contents, measured, packed, refusal, run, seal, spelled  # noqa: E402
+
+import leaderboard  # noqa: E402
+import vlbench  # noqa: E402
+from leaderboard.archive import write_archive  # noqa: E402
+from leaderboard.schema import canonical  # noqa: E402
+from leaderboard.verify import above_ceiling, main, verify  # noqa: E402
+from vlbench.suites import frozen_rows  # noqa: E402
+
+pytestmark = pytest.mark.extra
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("verify")
+    return packed(run(folder / "run"), folder / "valid.tar.gz")
+
+
+def test_an_entry_that_was_not_touched_is_replayed(valid):
+    verified = verify(valid)
+    assert verified.mark == "replayed" and verified.flags == ()
+    assert [len(episodes) for episodes in verified.episodes.values()] == [100]
+
+
+# Mutations: each takes a random generator, the manifest and the lines of the part, changes them,
+# and returns what the refusal must name.
+
+
+def some_turn(rng, lines):
+    number = rng.choice([n for n, line in enumerate(lines) if line["turns"]])
+    turn = rng.randrange(len(lines[number]["turns"]))
+    return number, turn, lines[number]["turns"][turn]
+
+
+def at(number, key, *more):
+    return [f"{PART}:{number + 1}: ", key, *more]
+
+
+def key_of(line):
+    return f"{line['env_id']}#{line['row']}/{line['repeat']}"
+
+
+def change_reward(rng, manifest, lines):
+    number, turn, found = some_turn(rng, lines)
+    wanted, found["reward"] = found["reward"], found["reward"] + rng.choice([1.0, -1.0, 10.0, 1e-6])
+    told = f"reward: wanted {wanted}, found {found['reward']}"
+    return at(number, f"{key_of(lines[number])} turn {turn}: ", told)
+
+
+def change_text(rng, manifest, lines):
+    number, turn, found = some_turn(rng, lines)
+    found["reply"]["text"] += rng.choice([" ", ".", "\n", "}"])
+    return at(number, f"{key_of(lines[number])} turn {turn}: ")
+
+
+def change_action(rng, manifest, lines):
+    """Another action in a text, with the hash of that text."""
+    number, turn, found = some_turn(rng, lines)
+    other = "stand" if found["action"] != "stand" else "hit"
+    found["reply"]["text"] = vlbench.reply(other)
+    found["reply_hash"] = hashlib.sha256(found["reply"]["text"].encode()).hexdigest()
+    return at(number, f"{key_of(lines[number])} turn {turn}: ")
+
+
+def change_start(rng, manifest, lines):
+    number = rng.randrange(len(lines))
+    field, value = rng.choice(
+        [
+            ("instance", "blackjack/1"),
+            ("presentation", 1),
+            ("seed", 3),
+            ("repeat", 1),
+            ("row", 999),
+            ("kwargs", {"theme": "classic"}),
+            ("kwargs", {}),
+            ("schema", 2),
+            ("env_id", "vlbench/Points24-v0"),
+            ("env_id", "os:system/Evil-v0"),
+        ]
+    )
+    lines[number][field] = value
+    return at(number, f"{field}: wanted ", "found ")
+
+
+def change_hash(rng, manifest, lines):
+    number, turn, found = some_turn(rng, lines)
+    field = rng.choice(["prompt", "frame", "state", "reply_hash"])
+    flipped = "0" if found[field][0] != "0" else "1"
+    found[field] = flipped + found[field][1:]
+    first = field == "frame" and turn == 0
+    return at(number, key_of(lines[number]), "first frame: " if first else f"{field}: wanted ")
+
+
+def change_reading(rng, manifest, lines):
+    number, turn, found = some_turn(rng, lines)
+    field = rng.choice(["status", "recovered", "illegal", "expert", "regret", "cause", "strict"])
+    found[field] = {
+        "status": "truncated",
+        "expert": "x",
+        "cause": "slip",
+        "regret": 3.5,
+    }.get(field, not found[field])
+    return at(number, f"{key_of(lines[number])} turn {turn}: {field}: wanted ")
+
+
+def change_end(rng, manifest, lines):
+    number = rng.choice([n for n, line in enumerate(lines) if line["end"] == "terminated"])
+    field = rng.choice(["success", "end", "final_state", "final_frame", "error"])
+    line = lines[number]
+    line[field] = not line["success"] if field == "success" else "truncated"
+    return at(number, f"{key_of(line)}: ", f"{field}: ")
+
+
+def drop_turn(rng, manifest, lines):
+    number, turn, _ = some_turn(rng, lines)
+    lines[number]["turns"].pop()
+    return at(number, key_of(lines[number]))
+
+
+def add_turn(rng, manifest, lines):
+    number, _, found = some_turn(
+        rng, [dict(x, turns=x["turns"] * (x["end"] == "terminated")) for x in lines]
+    )
+    lines[number]["turns"].append(copy.deepcopy(found))
+    return at(number, f"{key_of(lines[number])}: turns: wanted ")
+
+
+def swap_lines(rng, manifest, lines):
+    first, second = sorted(rng.sample(range(len(lines)), 2))
+    lines[first], lines[second] = lines[second], lines[first]
+    return at(first, f"{key_of(lines[second])}: ", "wanted ")
+
+
+def repeat_line(rng, manifest, lines):
+    number = rng.randrange(len(lines))
+    lines.insert(number, copy.deepcopy(lines[number]))
+    manifest["suites"][0]["part"]["episodes"] += 1
+    return at(number + 1, "wanted ")
+
+
+def leave_line_out(rng, manifest, lines):
+    number = rng.randrange(len(lines))
+    lines.pop(number)
+    manifest["suites"][0]["part"]["episodes"] -= 1
+    return at(number, "wanted ")
+
+
+def hide_error(rng, manifest, lines):
+    number = rng.choice([n for n, line in enumerate(lines) if line["end"] == "errored"])
+    lines[number] |= rng.choice(
+        [
+            {"end": "truncated"},
+            {"error": ""},
+            {"end": "", "error": ""},
+            {"success": True},
+            {"turns": [], "final_frame": "", "success": True},
+        ]
+    )
+    return at(number, key_of(lines[number]))
+
+
+def change_usage(rng, manifest, lines):
+    _, _, found = some_turn(rng, lines)
+    field = rng.choice(["prompt_tokens", "usd", "retries", "seconds"])
+    found["reply"][field] += 7
+    named = {"prompt_tokens": "tokens", "usd": "usd", "retries": "losses.retried"}
+    return ["manifest.json: suites.0.", named.get(field, field), "wanted "]
+
+
+def add_field(rng, manifest, lines):
+    number, _, turn = some_turn(rng, lines)
+    rng.choice([lines[number], turn, turn["reply"]])["mark"] = "replayed"
+    return at(number, 'no field "mark"')
+
+
+def lose_field(rng, manifest, lines):
+    number, _, turn = some_turn(rng, lines)
+    field = rng.choice(sorted(turn))
+    del turn[field]
+    return at(number, f'Turn lacks the field "{field}"')
+
+
+def change_type(rng, manifest, lines):
+    number, _, turn = some_turn(rng, lines)
+    turn["reward"] = rng.choice(["1.0", None, True, [1.0]])
+    return at(number, "Turn.reward must be float")
+
+
+def change_version(rng, manifest, lines):
+    header = manifest["suites"][0]["run"]
+    field, value = rng.choice(
+        [
+            ("schema", 2),
+            ("parser", "vlact-2"),
+            ("versions", {"vlbench": "99.0.0"}),
+            ("versions", {}),
+            ("versions", {"vlbench": "0.1.0\u202e"}),
+            ("theme", "classic"),
+            ("repeats", 3),
+            ("prompt", "cot_facts"),
+            ("prompt", "action_only"),
+            ("suite", "test"),
+            ("env_ids", ["os:system/Evil-v0"]),
+            ("env_ids", []),
+            ("history", -1),
+            ("env_ids", ["vlbench/EZPoints-v0"]),
+            ("privileged", True),
+        ]
+    )
+    header[field] = value
+    names = {
+        ("prompt", "action_only"): "prompt_hashes",
+        ("suite", "test"): "part.name",
+        ("privileged", True): "card.track",
+    }
+    if field == "env_ids" and value == ["vlbench/EZPoints-v0"]:
+        return ["manifest.json: suites.0.run.frozen_hashes.vlbench/EZPoints-v0: wanted '"]
+    named = names.get((field, str(value) if field != "privileged" else value), field)
+    return ["manifest.json: ", named]
+
+
+def change_set_hash(rng, manifest, lines):
+    header = manifest["suites"][0]["run"]
+    name = rng.choice(["frozen_hashes", "prompt_hashes"])
+    env_id = rng.choice(header["env_ids"])
+    header[name][env_id] = header[name][env_id][::-1]
+    return [f"manifest.json: suites.0.run.{name}.{env_id}: wanted "]
+
+
+def change_number(rng, manifest, lines):
+    """One number of the scorecards, the headlines or the losses."""
+    suite = manifest["suites"][0]
+    card = rng.randrange(len(suite["scorecards"]))
+    numbers = suite["scorecards"][card]
+    name = rng.choice([n for n, v in numbers.items() if isinstance(v, (int, float))])
+    numbers[name] += rng.choice([1, 2])
+    return [f"manifest.json: suites.0.scorecards.{card}.{name}: wanted "]
+
+
+def change_losses(rng, manifest, lines):
+    lost = manifest["suites"][0]["losses"]
+    kind = rng.choice(["errored", "retried", "dropped"])
+    if kind == "dropped":
+        lost["dropped"].append(key_of(lines[0]))
+    else:
+        lost[kind].pop(rng.randrange(len(lost[kind])))
+    return [f"manifest.json: suites.0.losses.{kind}"]
+
+
+def change_track(rng, manifest, lines):
+    manifest["card"]["track"] = "reference"
+    return ["manifest.json: card.track: wanted another than reference"]
+
+
+def add_manifest_field(rng, manifest, lines):
+    suite = manifest["suites"][0]
+    place = rng.choice(
+        [
+            manifest,
+            manifest["card"],
+            suite,
+            suite["part"],
+            suite["run"],
+            suite["losses"],
+            suite["scorecards"][0],
+        ]
+    )
+    place["mark"] = "replayed"
+    return ["manifest.json: ", "mark: "]
+
+
+SEALED = [
+    change_reward,
+    change_text,
+    change_action,
+    change_start,
+    change_hash,
+    change_reading,
+    change_end,
+    drop_turn,
+    add_turn,
+    swap_lines,
+    repeat_line,
+    leave_line_out,
+    hide_error,
+    change_usage,
+    add_field,
+    lose_field,
+    change_type,
+    change_version,
+    change_set_hash,
+    change_number,
+    change_losses,
+    change_track,
+    add_manifest_field,
+]
+
+
+@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("mutate", SEALED, ids=lambda mutate: mutate.__name__)
+def test_a_mutation_with_right_hashes_is_refused_by_name(valid, tmp_path, mutate, number):
+    manifest, parts = contents(valid)
+    rng = random.Random(f"{mutate.__name__} {number}")
+    named = mutate(rng, manifest, parts[PART])
+    told = refusal(seal(manifest, parts, tmp_path / "mutated.tar.gz"))
+    assert all(name in told for name in named), (named, told)
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_a_mutation_that_leaves_the_hashes_as_they_were_is_refused_by_name(valid, tmp_path, number):
+    manifest, parts = contents(valid)
+    rng = random.Random(number)
+    data = {PART: b"".join(canonical(line) + b"\n" for line in parts[PART])}
+    suite, kind = manifest["suites"][0], number % 6
+    if kind == 0:
+        suite["part"]["sha256"] = suite["part"]["sha256"][::-1]
+        named = ["manifest.json: digest: wanted "]
+    elif kind == 1:
+        manifest["digest"] = manifest["digest"][::-1]
+        named = ["manifest.json: digest: wanted "]
+    elif kind == 2:
+        suite["run"]["versions"]["numpy"] = "1.0"
+        manifest["card"]["notes"] = "state of the art"
+        named = ["manifest.json: digest: wanted "]
+    elif kind == 3:  # what replay can't know is still covered by the part's hash
+        _, _, turn = some_turn(rng, parts[PART])
+        turn["reply"]["provider_id"] = "resp-1"
+        data = {PART: b"".join(canonical(line) + b"\n" for line in parts[PART])}
+        named = ["manifest.json: ood.jsonl size: wanted "]
+    elif kind == 4:
+        line = rng.randrange(100)
+        lines = data[PART].splitlines(keepends=True)
+        lines[line] = lines[line].replace(b'"schema":1', b'"schema": 1')
+        data = {PART: b"".join(lines)}
+        named = [f"{PART}:{line + 1}: wanted the spelling that `pack` writes"]
+    else:
+        line = rng.randrange(100)
+        lines = data[PART].splitlines(keepends=True)
+        lines[line] = lines[line][: rng.randrange(1, len(lines[line]) - 1)] + b"\n"
+        data = {PART: b"".join(lines)}
+        named = [f"{PART}:{line + 1}: "]
+    write_archive(tmp_path / "m.tar.gz", {"manifest.json": spelled(manifest), **data})
+    told = refusal(tmp_path / "m.tar.gz")
+    assert all(name in told for name in named), (named, told)
+
+
+def test_more_errors_than_two_in_a_hundred_refuse_an_entry(tmp_path):
+    calls = iter(range(10**6))
+
+    def fails_often(observation):
+        if next(calls) % 30 == 0:
+            raise RuntimeError("no")
+        return vlbench.reply("stand")
+
+    path = packed(run(tmp_path / "run", "Blackjack", agent=fails_often), tmp_path / "e.tar.gz")
+    assert refusal(path) == (
+        "e.tar.gz: ood.jsonl: wanted at most 2% of 100 episodes errored, found 4"
+    )
+
+
+def test_a_rate_above_the_ceiling_is_flagged(valid):
+    verified = verify(valid)
+    suite = verified.manifest.suites[0]
+    cards = tuple(
+        card.__class__(**{**{n: getattr(card, n) for n in card.__slots__}, "success_low": 0.9})
+        for card in suite.scorecards
+    )
+    above = verified.manifest.model_copy(
+        update={"suites": (suite.model_copy(update={"scorecards": cards}),)}
+    )
+    assert (
+        len(above_ceiling(above)) == 1 and "above the ceiling of 0.4305" in above_ceiling(above)[0]
+    )
+
+
+def test_the_command_names_each_refusal_on_a_line_and_exits_1(valid, tmp_path, capsys):
+    (tmp_path / "e.tar.gz").write_bytes(b"nothing")
+    assert main([str(valid)]) == 0
+    assert "valid.tar.gz: replayed: Mixed 1, zero-shot" in capsys.readouterr().out
+    assert main([str(tmp_path / "e.tar.gz"), str(valid)]) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith("refused: e.tar.gz: ") and told.err.count("\n") == 1
+    assert "replayed" in told.out
+
+
+@pytest.mark.parametrize("arguments", [[], ["nowhere.tar.gz"], ["--fast", "x"]])
+def test_a_wrong_call_exits_2_in_one_line(arguments, capsys):
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("verify: ") and err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_thousand_episodes_of_cards_are_verified_in_a_minute(tmp_path):
+    path = packed(run(tmp_path / "run", "Blackjack", "test"), tmp_path / "e.tar.gz")
+    assert len(frozen_rows("vlbench/Blackjack-v0", "test")) == 1000
+    code, seconds, peak, err = measured(path)
+    assert code == 0, err
+    assert seconds < 60 and peak < 800, (seconds, peak)
+
+
+ENTRIES = sorted((Path(leaderboard.__file__).parent / "entries").glob("*.tar.gz"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ENTRIES, ids=lambda path: path.name)
+def test_every_entry_of_the_leaderboard_is_replayed(path):
+    assert path.stat().st_size <= 1 << 20
+    assert verify(path).mark == "replayed"

@@ -1,0 +1,224 @@
+"""A loopback server that speaks OpenAI's and Gemini's wire format, and fails at given rates.
+
+`python tests/support/fault_server.py '{"faults": {"500": 0.1}, "delay": 1}'` prints its URL and
+serves until it is killed; `FaultServer(...)` does that from a test. GET /log lists the requests and
+how each was answered.
+"""
+
+import asyncio
+import base64
+import hashlib
+import json
+import random
+import socket
+import struct
+import subprocess
+import sys
+import urllib.request
+
+FAULTS = (
+    "429",
+    "429-retry-after",
+    "500",
+    "503",
+    "hang",
+    "reset",
+    "half-body",
+    "invalid-json",
+    "empty-choice",
+    "refusal",
+    "content-type",
+    "trickle",
+)
+STATUS = {"429": 429, "429-retry-after": 429, "500": 500, "503": 503}
+PICTURE_TOKENS = 85
+
+
+class FaultServer:
+    """The server in a process of its own, so that it takes no time from the client's.
+
+    Args:
+        faults: Rate of each of FAULTS.
+        delay: Seconds that a good answer takes.
+        refuse: Parameters that get a 400, and what the message says of them.
+        status: HTTP status and code of an error that every call gets.
+        reply: The text of all replies; by default an action that follows from the picture.
+        stop: Why replies end, in the provider's words.
+        seed: Of the faults.
+    """
+
+    def __init__(self, **config):
+        self._config = config
+
+    def __enter__(self):
+        command = [sys.executable, __file__, json.dumps(self._config)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.url = self._process.stdout.readline().strip()
+        return self
+
+    def __exit__(self, *error):
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+    @property
+    def v1(self):
+        return f"{self.url}/v1"
+
+    def log(self):
+        with urllib.request.urlopen(f"{self.url}/log") as answer:
+            return json.load(answer)
+
+
+class Server:
+    def __init__(self, *, faults=(), delay=0.0, refuse=(), status=None, reply="", stop="", seed=0):
+        self.rng = random.Random(seed)
+        self.faults = dict(faults)
+        self.delay = delay
+        self.refuse = dict(refuse)
+        self.status = status
+        self.text = reply
+        self.stop = stop
+        self.log = []
+
+    async def serve(self):
+        server = await asyncio.start_server(self.connected, "127.0.0.1", 0, limit=1 << 24)
+        print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+        await server.serve_forever()
+
+    async def connected(self, reader, writer):
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                first, *lines = head.strip().split("\r\n")
+                fields = [line.split(": ", 1) for line in lines]
+                headers = {name.lower(): value for name, value in fields}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                if not await self.answer(first.split()[1], headers, body, writer):
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def answer(self, path, headers, body, writer):
+        """Answer a request; return whether the connection stays."""
+        if path == "/log":
+            return await self.send(writer, 200, self.log)
+        asked = self.read(path, json.loads(body))
+        entry = asked | {"auth": headers.get("authorization", ""), "fault": "", "id": ""}
+        self.log.append(entry)
+        if self.status:
+            status, code = self.status
+            told = {"message": f"key {headers.get('authorization', '')} is bad", "code": code}
+            return await self.send(writer, status, {"error": told | {"status": code}})
+        for name in self.refuse:
+            if name in asked["options"]:
+                error = {"message": self.refuse[name], "param": None, "code": None}
+                return await self.send(writer, 400, {"error": error})
+        kinds = [*self.faults, ""]
+        kind = self.rng.choices(kinds, [*self.faults.values(), 1 - sum(self.faults.values())])[0]
+        entry["fault"] = kind
+        if kind in STATUS:
+            extra = "Retry-After: 0.2\r\n" if kind == "429-retry-after" else ""
+            return await self.send(writer, STATUS[kind], {"error": {"message": kind}}, extra)
+        if kind == "hang":
+            await asyncio.sleep(3600)
+        if kind == "reset":
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
+            return False
+        if kind == "invalid-json":
+            return await self.send(writer, 200, b'{"id": "x", "choices": [{]')
+        if kind == "content-type":
+            return await self.send(writer, 200, b"<html>busy</html>", kind="text/html")
+        entry["id"] = f"reply-{len(self.log)}"
+        await asyncio.sleep(self.delay)
+        answer = (
+            self.gemini(asked, kind, entry["id"])
+            if "generateContent" in path
+            else (self.openai(asked, kind, entry["id"]))
+        )
+        return await self.send(writer, 200, answer, fault=kind)
+
+    def read(self, path, body):
+        """Return what both wire formats have in common."""
+        texts, pictures = [], []
+        for message in body.get("messages", body.get("contents", ())):
+            parts = message.get("parts") or message["content"]
+            for part in parts if isinstance(parts, list) else [{"text": parts}]:
+                inline = part.get("inlineData") or part.get("inline_data") or {}
+                url = part.get("image_url", {}).get("url", "").partition("base64,")[2]
+                data = inline.get("data", url).replace("-", "+").replace("_", "/")
+                if data:
+                    pictures.append(hashlib.sha256(base64.b64decode(data)).hexdigest())
+                else:
+                    texts.append(part["text"])
+        known = ("messages", "contents", "model")
+        options = {k: v for k, v in body.items() if k not in known}
+        options |= options.pop("generationConfig", {})
+        return {
+            "path": path,
+            "model": body.get("model", ""),
+            "texts": texts,
+            "pictures": pictures,
+            "options": options,
+        }
+
+    def reply(self, asked):
+        seen = "".join(asked["pictures"])
+        digest = hashlib.sha256((seen + "".join(asked["texts"])).encode()).hexdigest()
+        action = "+-"[int(digest, 16) % 2]
+        return self.text or f'{{"thoughts": "{digest[:12]}", "action": "{action}"}}'
+
+    def tokens(self, asked):
+        return sum(map(len, asked["texts"])) // 4 + PICTURE_TOKENS * len(asked["pictures"])
+
+    def openai(self, asked, kind, number):
+        message = {"role": "assistant", "content": self.reply(asked), "refusal": None}
+        if kind == "refusal":
+            message |= {"content": None, "refusal": "I won't"}
+        choice = {"index": 0, "finish_reason": self.stop or "stop", "message": message}
+        usage = {"prompt_tokens": self.tokens(asked), "completion_tokens": 20}
+        return {
+            "id": number,
+            "object": "chat.completion",
+            "created": 1,
+            "model": asked["model"],
+            "choices": [] if kind == "empty-choice" else [choice],
+            "usage": usage | {"total_tokens": sum(usage.values())},
+        }
+
+    def gemini(self, asked, kind, number):
+        usage = {"promptTokenCount": self.tokens(asked), "candidatesTokenCount": 20}
+        answer = {"responseId": number, "modelVersion": "m", "usageMetadata": usage}
+        if kind == "refusal":
+            return answer | {"promptFeedback": {"blockReason": "SAFETY"}}
+        content = {"role": "model", "parts": [{"text": self.reply(asked)}]}
+        candidate = {"index": 0, "finishReason": self.stop or "STOP", "content": content}
+        if self.stop == "SAFETY":
+            del candidate["content"]
+        return answer | {"candidates": [] if kind == "empty-choice" else [candidate]}
+
+    async def send(self, writer, status, data, extra="", kind="application/json", fault=""):
+        body = data if isinstance(data, bytes) else json.dumps(data).encode()
+        head = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+        writer.write(f"{head}{extra}\r\n".encode())
+        if fault == "half-body":
+            writer.write(body[: len(body) // 2])
+            await writer.drain()
+            return False
+        if fault == "trickle":
+            for byte in body:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0.1)
+            return True
+        writer.write(body)
+        await writer.drain()
+        return True
+
+
+if __name__ == "__main__":
+    asyncio.run(Server(**json.loads(sys.argv[1])).serve())

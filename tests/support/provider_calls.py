@@ -1,0 +1,28 @@
+"""What providers' agents are shown and asked in tests."""
+
+import asyncio
+import hashlib
+
+import gymnasium
+
+from agents.providers.base import png
+
+
+def shown(seed=0):
+    observation, _ = gymnasium.make("vlbench/Points24-v0").reset(seed=seed)
+    return observation
+
+
+def ask(agent, *observations):
+    """Ask in one event loop, as a run does."""
+
+    async def run():
+        replies = [await agent.act(observation) for observation in observations]
+        await agent.close()
+        return replies
+
+    return asyncio.run(run())
+
+
+def picture(observation):
+    return hashlib.sha256(png(observation["image"])).hexdigest()

@@ -1,0 +1,48 @@
+"""Updates a policy on a saved rollout, in as many processes as torchrun starts: FOLDER."""
+
+import json
+import pickle
+import sys
+from pathlib import Path
+
+import torch
+
+from agents.train import ppo
+from agents.train.distributed import Processes
+from agents.train.rollout_buffer import RolloutBuffer
+from agents.train.start import build_policy, build_reference
+
+
+def update(folder, processes):
+    """Return the weights after an update, and its metrics."""
+    torch.set_num_threads(1)
+    told = json.loads((folder / "config.json").read_text("utf-8"))
+    config = ppo.Config(**{**told, "out": folder})
+    torch.manual_seed(processes.number)  # new weights differ until they are aligned
+    policy = build_policy(config, config.model)
+    reference = build_reference(config, policy)
+    weights = [weight for weight in policy.parameters() if weight.requires_grad]
+    torch.manual_seed(5)
+    for weight in weights:
+        torch.nn.init.normal_(weight, std=0.05) if processes.main else weight.data.zero_()
+    processes.align(weights)
+    optimizer = torch.optim.Adam(weights, lr=1e-4, eps=config.adam_eps)
+
+    whole = pickle.loads((folder / "rollout.pickle").read_bytes())
+    share = processes.share(whole.width)
+    mine, columns = RolloutBuffer(share, whole.width), slice(share.start, share.stop)
+    mine.turns = [row[columns] for row in whole.turns]
+    for name in ("advantages", "values", "returns"):
+        setattr(mine, name, getattr(whole, name)[:, columns])
+    shuffler = torch.Generator().manual_seed(3)
+    metrics = ppo.update(policy, reference, optimizer, mine, config, shuffler, True, processes)
+    return [weight.detach() for weight in weights], metrics
+
+
+if __name__ == "__main__":
+    processes = Processes()
+    result = update(Path(sys.argv[1]), processes)
+    everyone = processes.gather(result[0])
+    if processes.main:
+        torch.save([everyone, result[1]], Path(sys.argv[1]) / "result.pt")
+    processes.close()

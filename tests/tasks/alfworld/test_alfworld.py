@@ -1,0 +1,411 @@
+"""ALFWorld's games, texts and runs on the real engine."""
+
+import pickle
+from collections import Counter, defaultdict
+from random import Random
+
+import gymnasium
+import numpy as np
+import pytest
+from support.alfworld_games import HEAT, env_of, games, needs_engine, walk
+from support.cli_process import call
+from support.env_ids import ALFWORLD
+
+import vlbench
+from agents.evaluate import evaluate
+from agents.report import write_report
+from agents.scripted import Random as RandomAgent
+from vlbench.errors import unknown_name
+from vlbench.instances import split_of
+from vlbench.recorder import EpisodeRecorder
+from vlbench.records import Reply
+from vlbench.suites import frozen_rows
+from vlbench.tasks.alfworld import game as game_module
+from vlbench.tasks.alfworld.game import AlfworldGame, FrozenGame, frozen_games
+from vlbench.tasks.alfworld.games import package_data
+from vlbench.tasks.alfworld.games.generator import KINDS, LAMP_SPOTS, generate
+from vlbench.tasks.alfworld.planner import distances
+from vlbench.tasks.alfworld.suites import admissible
+
+# The games
+
+
+@needs_engine
+def test_every_generated_game_is_sound():
+    game = AlfworldGame()
+    for instance in games(24, seed=1):
+        room, state = game.room(instance), game.start(instance)
+        assert not state.won and room.met(state.world) < room.conditions
+        assert len({spot.location for spot in room.spots}) == len(room.spots)
+        assert max(Counter(spot.kind for spot in room.spots).values()) <= 6
+        assert len(state.world.lies) == len(room.items) == 18
+        for thing, place in state.world.lies:
+            if thing.startswith("desklamp"):
+                assert room.spot[place].kind in {kind.lower() for kind in LAMP_SPOTS}
+        for spot in room.spots:  # nowhere can something be gone to that isn't
+            assert f"go to {spot.name}" in state.admissible
+        assert not any(command.startswith("slice") for command in state.admissible)
+
+
+@needs_engine
+@pytest.mark.parametrize("scene", [418, 425, 429])
+def test_a_basin_whose_place_nobody_recorded_is_called_like_the_others(scene):
+    room = AlfworldGame().room(f"alfworld/pick_and_place_simple/{scene}-0")
+    names = [spot.name for spot in room.spots if "sink" in spot.name]
+    assert names == ["sinkbasin 1"]
+
+
+@needs_engine
+def test_one_group_of_games_can_be_dealt_alone():
+    kind = "pick_heat_then_place_in_recep"
+    game, rng = AlfworldGame(group=kind), np.random.default_rng(0)
+    assert {game.deal(rng).split("/")[1] for _ in range(20)} == {kind}
+    other = "alfworld/look_at_obj_in_light/301-5"
+    assert game.start(other).instance == other
+    assert pickle.loads(pickle.dumps(game)).group == kind
+    with pytest.raises(ValueError, match='did you mean "pick_and_place_simple"'):
+        AlfworldGame(group="pick_and_place")
+
+
+@needs_engine
+def test_hidden_things_start_behind_doors_and_rooms_hold_as_much_as_asked():
+    game = AlfworldGame(objects=36, hidden=True)
+    behind = 0
+    for instance in games(18, seed=2):
+        room, state = game.room(instance), game.start(instance)
+        copies = Counter(item.kind for item in room.items)
+        full = all(
+            copies[kind] == 3 for kind in copies if kind not in (room.goal.target, "desklamp")
+        )
+        assert len(room.items) == 36 or full  # a small room has few kinds of things
+        places = [room.spot[state.world.place_of[item.name]] for item in room.targets]
+        could = any(
+            spot.openable
+            and spot.kind != room.goal.parent
+            and (spot.kind, room.goal.target) in room.fits
+            for spot in room.spots
+        )
+        assert all(place.openable for place in places) == could
+        behind += could
+    assert behind > 6
+
+
+@needs_engine
+def test_games_depend_on_nothing_but_their_name_and_difficulty():
+    one = generate(KINDS[3], 12, 345, 18, False)
+    assert one.sha256 == generate(KINDS[3], 12, 345, 18, False).sha256
+    others = [
+        generate(KINDS[3], 12, 346, 18, False),
+        generate(KINDS[3], 13, 345, 18, False),
+        generate(KINDS[3], 12, 345, 19, False),
+        generate(KINDS[4], 12, 345, 18, False),
+    ]
+    assert len({one.sha256, *(other.sha256 for other in others)}) == 5
+
+
+@needs_engine
+def test_a_game_that_is_not_what_was_frozen_is_refused_in_one_line(monkeypatch):
+    changed = {(HEAT, 18, False): FrozenGame("0" * 64, ())}
+    monkeypatch.setattr(game_module, "frozen_games", lambda: changed)
+    with pytest.raises(ValueError, match="isn't what it was when it was frozen") as error:
+        env_of().reset(options={"instance": HEAT})
+    assert "\n" not in str(error.value) and "alfworld 0." in str(error.value)
+
+
+@needs_engine
+@pytest.mark.parametrize(
+    ("instance", "told"),
+    [
+        ("alfworld/pick_heat_then_place/12-3", 'did you mean "pick_heat_then_place_in_recep"'),
+        ("alfworld/pick_heat_then_place_in_recep/212-3", "is played in the floor plans 1, 2"),
+        ("alfworld/pick_heat_then_place_in_recep/12-03", "with a number from 0 to 999999"),
+        ("alfworld/pick_heat_then_place_in_recep/12", "with a number from 0 to 999999"),
+        ("points24/3-3-8-8", "wanted one like"),
+    ],
+)
+def test_a_wrong_instance_is_told_in_one_line(instance, told):
+    with pytest.raises(ValueError) as error:
+        env_of().reset(options={"instance": instance})
+    assert told in str(error.value) and "\n" not in str(error.value)
+
+
+@needs_engine
+def test_the_frozen_ways_lead_to_their_goals_and_none_is_shorter_than_the_experts():
+    known = frozen_games()
+    rows = [*frozen_rows(ALFWORLD, "test"), *frozen_rows(ALFWORLD, "ood")]
+    assert len(known) == len(rows)
+    for row in [*rows[:6], *rows[-6:]]:
+        game = AlfworldGame(row.kwargs.get("objects", 18), row.kwargs.get("hidden", False))
+        plan = known[row.instance, game.objects, game.hidden].plan
+        state = game.start(row.instance)
+        assert distances(game.room(row.instance), state.world)[-1] <= len(plan)
+        for command in plan:
+            state = game.step(state, command).state
+        assert state.won
+
+
+@needs_engine
+def test_splits_hold_out_whole_floor_plans():
+    for split in ("train", "test"):
+        env = env_of(split=split)
+        for seed in range(6):
+            instance = env.reset(seed=seed)[1]["instance"]
+            assert split_of(instance, 0.2) == split
+
+
+# What the expert thinks ahead with
+
+
+@needs_engine
+def test_rooms_change_as_the_engine_says():
+    game = AlfworldGame()
+    seen = Counter()
+    for instance in games(18, seed=3):
+        room = game.room(instance)
+        for state, command, move in walk(game, instance, 0, 40):
+            assert room.after(state.world, command) == move.state.world, (instance, command)
+            assert admissible(room, state.world) == list(state.admissible)
+            assert (move.state.met == room.conditions) == move.state.won
+            seen[command.split()[0]] += 1
+    assert {"go", "open", "take", "move", "heat", "cool", "clean", "use"} <= set(seen)
+
+
+@needs_engine
+def test_the_expert_wins_from_wherever_a_game_was_left():
+    game = AlfworldGame()
+    for instance in games(12, seed=4):
+        room, rng, state = game.room(instance), Random(instance), game.start(instance)
+        for _ in range(25):
+            state = game.step(state, rng.choice(state.admissible)).state
+            if state.won:
+                break
+        if state.won:
+            continue
+        turns = distances(room, state.world)[-1]
+        for left in range(turns, 0, -1):
+            values = game.values(state, left)
+            assert max(values.values()) == 50 + (room.conditions - state.met) / room.conditions
+            state = game.step(state, game.expert(state, left)).state
+            assert state.won == (left == 1)
+
+
+@needs_engine
+def test_values_count_what_the_turns_left_allow():
+    game = AlfworldGame()
+    state, room = game.start(HEAT), game.room(HEAT)
+    away = distances(room, state.world)
+    assert away == (0, *sorted(away[1:])) and away[3] >= 6
+    best = {turns: max(game.values(state, turns).values()) for turns in range(1, away[3] + 1)}
+    for turns, value in best.items():
+        most = max(met for met, distance in enumerate(away) if distance <= turns)
+        assert value == pytest.approx(most / 3 + 50 * (most == 3))
+
+
+@needs_engine
+def test_rewards_are_fifty_and_the_change_of_the_rate():
+    env = env_of()
+    env.reset(options={"instance": HEAT})
+    rewards = {}
+    while not env._over:
+        command = env.expert()
+        rewards[command.split()[0]] = env.step(vlbench.reply(command))[1]
+    assert rewards["heat"] == pytest.approx(1 / 3) and rewards["take"] == rewards["go"] == 0
+    assert rewards["move"] == pytest.approx(50 + 2 / 3)
+
+
+@needs_engine
+def test_the_heuristic_wins_by_looking_around():
+    env = env_of()
+    won = 0
+    for instance in games(12, seed=6):
+        env.reset(options={"instance": instance})
+        while not env._over:
+            _, reward, *_ = env.step(vlbench.reply(env.heuristic()))
+        won += reward > 40
+    assert won >= 11
+
+
+# Commands and texts
+
+
+@needs_engine
+def test_cabinet_10_is_not_cabinet_1_and_both_spellings_of_move_are_understood():
+    env = env_of()
+    env.reset(options={"instance": HEAT})
+    assert "go to cabinet 1" in env.vocabulary and "go to cabinet 10" not in env.vocabulary
+    assert env.step(vlbench.reply("go to cabinet 10"))[4]["status"] == "unknown"
+    assert env.step(vlbench.reply("go to cabinet"))[4]["status"] == "unknown"
+    assert env.step(vlbench.reply("Go to Cabinet 1"))[4]["action"] == "go to cabinet 1"
+    env.reset(options={"instance": HEAT})
+    while not (move := env.expert()).startswith("move"):
+        env.step(vlbench.reply(move))
+    put = "put" + move[4:].replace(" to ", " in/on ")
+    assert move in env.vocabulary and put not in env.vocabulary
+    _, reward, terminated, _, info = env.step(vlbench.reply(put))
+    assert terminated and reward > 50 and info["action"] == move and info["status"] == "ok"
+
+
+def told_and_shown(**kwargs):
+    """Play games of one room and goal in the same way; return what each turn told and showed."""
+    alike = defaultdict(list)
+    for number in range(600):
+        made = generate(KINDS[0], 402, number, 18, False)
+        alike[made.grammar].append(f"alfworld/{KINDS[0]}/402-{number}")
+    env = env_of(**kwargs)
+    told, shown = defaultdict(set), defaultdict(set)
+    for instance in max(alike.values(), key=len)[:8]:
+        env.reset(options={"instance": instance})
+        for place in env._facts["receptacles"]:
+            for command in (f"go to {place}", f"open {place}"):
+                if command in env.legal:
+                    env.step(vlbench.reply(command))
+                    told[command].add(env.text)
+                    shown[command].add((env._facts["door"], env._facts["visible"]))
+    return told, shown
+
+
+@needs_engine
+def test_under_none_the_text_does_not_tell_what_the_picture_shows():
+    told, shown = told_and_shown(text_obs="none")
+    assert sum(len(sights) > 1 for sights in shown.values()) > 8
+    assert all(len(texts) == 1 for texts in told.values())
+    told, shown = told_and_shown(text_obs="feedback")
+    assert all(len(told[command]) >= len(shown[command]) for command in shown)
+
+
+@needs_engine
+def test_the_text_tells_the_intro_the_last_commands_and_what_is_admissible():
+    env = env_of(memory=2)
+    env.reset(options={"instance": HEAT})
+    assert "Commands given so far: 0." in env.text and '"go to cabinet 1", ' in env.text
+    for command in ("look", "inventory", "go to fridge 1"):
+        env.step(vlbench.reply(command))
+    assert "Looking quickly around you, you see a cabinet" in env.text
+    assert "Your last 2 commands, and what came of them:\n> inventory\nYou are not" in env.text
+    assert "> go to fridge 1\nYou arrive at fridge 1. The fridge 1 is closed." in env.text
+    assert "> look" not in env.text and '"open fridge 1"' in env.text
+    assert env.text.count("Your task is to: ") == 1 and "$" not in env.text
+    facts = env_of(prompt="cot_facts", text_obs="none")
+    facts.reset(options={"instance": HEAT})
+    facts.step(vlbench.reply("go to fridge 1"))
+    shown = "you stand at the fridge 1; the fridge 1 is closed; in your hand is nothing."
+    assert f"The image shows this: {shown}" in facts.text
+
+
+@needs_engine
+def test_a_closed_receptacle_shows_nothing():
+    game = AlfworldGame()
+    for instance in games(6, seed=7):
+        for _, _, move in walk(game, instance, 2, 25):
+            for place in move.state.scene.places:
+                if place.contents is not None:
+                    assert place.name == move.state.scene.at
+                    assert place.opened or not place.openable
+
+
+@needs_engine
+def test_claims_are_held_against_the_scene():
+    env = env_of()
+    env.reset(options={"instance": HEAT})
+    right = {"location": "middle of the room", "holding": "Nothing"}
+    assert env.claims(right).perception is True
+    assert env.claims({**right, "holding": "egg 1"}).perception is False
+    assert env.claims({}).perception is None and env.claims({"location": 3}).perception is None
+
+
+@needs_engine
+def test_samples_and_the_random_player_command_what_is_admissible():
+    env = env_of()
+    env.reset(seed=3)
+    assert env.action_space == env_of().action_space
+    for _ in range(10):
+        assert RandomAgent().choose(env) in env.legal
+        status = env.step(env.action_space.sample())[4]["status"]
+        assert status == "ok"
+
+
+@needs_engine
+def test_a_reply_that_cannot_be_read_leaves_the_engine_alone():
+    env = env_of()
+    env.reset(seed=3)
+    before = env.state_hash()
+    for reply in ("", "go to fridge 1", vlbench.reply("fly away")):
+        _, reward, *_ = env.step(reply)
+        assert reward == -1 and env.state_hash() == before
+
+
+# Runs
+
+
+@needs_engine
+def test_a_run_is_scored_by_type_and_labelled(tmp_path, capsys):
+    run = evaluate("expert", ALFWORLD, episodes=12, out=tmp_path)
+    (card,) = run.scorecards
+    assert card.notes == ("generated games, schematic pictures",)
+    assert set(card.groups) == set(KINDS) and card.success == 1
+    assert all(group.episodes == 2 and group.success == 1 for group in card.groups.values())
+    code, out, _ = call(
+        tmp_path,
+        "agents.evaluate",
+        "--agent",
+        "expert",
+        "--env",
+        "ALFWorld",
+        "--episodes",
+        "6",
+        "--out",
+        "again",
+    )
+    assert code == 0 and "generated games, schematic pictures: vlbench/ALFWorld-v0" in out
+    assert "by type: look_at_obj_in_light 100.0 % of 1" in out
+    code, out, _ = call(tmp_path, "agents.compare", str(tmp_path), "again")
+    assert code == 0 and "generated games, schematic pictures: vlbench/ALFWorld-v0" in out
+    write_report(tmp_path / "again", tmp_path / "report.html")
+    assert "generated games, schematic pictures" in (tmp_path / "report.html").read_text()
+
+
+def test_without_the_extra_it_is_skipped_in_one_line_and_named_outright_an_error(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(package_data, "PARTS", {"no_such_module": "alfworld"})
+    told = r'ALFWorld needs its engine \(alfworld missing\): pip install "vlbench\[alfworld\]"'
+    with pytest.raises(ImportError, match=told):
+        gymnasium.make(ALFWORLD)
+    run = evaluate("expert", "*L*", episodes=1, out=tmp_path)
+    assert [skip.env for skip in run.skipped] == [ALFWORLD]
+    assert run.skipped[0].reason.startswith("ALFWorld needs its engine")
+    with pytest.raises(ValueError, match=f"{ALFWORLD} can't be played: ALFWorld needs"):
+        evaluate("expert", ALFWORLD, episodes=1, out=tmp_path / "named")
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "told"),
+    [
+        ({"objects": 2}, "objects must be an integer of at least 3"),
+        ({"objects": 61}, "objects must be at most 60"),
+        ({"hidden": 1}, "hidden must be a bool"),
+        ({"text_obs": "ful"}, 'did you mean "full"'),
+        ({"memory": -1}, "memory must be an integer of at least 0"),
+        ({"lables": "names"}, 'did you mean "labels"'),
+    ],
+)
+@needs_engine
+def test_wrong_arguments_are_told_in_one_line(kwargs, told):
+    with pytest.raises(ValueError) as error:
+        env_of(**kwargs)
+    assert told in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_hint_of_an_unknown_name_is_the_nearest():
+    assert "pick_two" in unknown_name("type of task", "pick_two_obj", KINDS)
+
+
+@needs_engine
+def test_an_episode_is_recorded_and_replayed():
+    row = frozen_rows(ALFWORLD, "test")[0]
+    recording = EpisodeRecorder(gymnasium.make(ALFWORLD, **row.kwargs), row)
+    while not recording.end:
+        env = recording.env.unwrapped
+        turn = recording.play(Reply(vlbench.reply(env.expert(), location=env._state.scene.at)))
+        assert turn.regret == pytest.approx(0) and turn.strict
+    assert recording.success

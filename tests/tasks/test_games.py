@@ -1,0 +1,366 @@
+"""The rules, by hand-worked cases and by exact odds."""
+
+from fractions import Fraction
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlbench.tasks.blackjack import odds
+from vlbench.tasks.blackjack.game import BlackjackGame, hand
+from vlbench.tasks.ez_points.game import EZPointsGame
+from vlbench.tasks.formula.arithmetic import OPERATORS, Grammar, evaluate, fewest_tokens, hands
+from vlbench.tasks.number_line.game import NumberLineGame
+from vlbench.tasks.number_line.suites import random_success
+from vlbench.tasks.points24.game import GRAMMAR, Points24Game, standard_hands
+
+
+def play(game, instance, actions):
+    state, rewards = game.start(instance), []
+    for action in actions:
+        move = game.step(state, action)
+        state = move.state
+        rewards.append(move.reward)
+    return rewards, move
+
+
+# NumberLine
+
+
+def test_a_step_towards_the_target_is_free_and_arriving_pays_one():
+    rewards, last = play(NumberLineGame(), "number_line/2-4", "++")
+    assert rewards == [0, 1] and last.terminated and last.success
+
+
+def test_a_step_away_costs_one_and_so_does_a_wall():
+    rewards, last = play(NumberLineGame(), "number_line/1-5", "--+")
+    assert rewards == [-1, -1, 0] and not last.terminated
+
+
+def test_number_line_deals_thirty_starts_uniformly():
+    rng = np.random.default_rng(0)
+    dealt = [NumberLineGame().deal(rng) for _ in range(30_000)]
+    counts = {instance: dealt.count(instance) for instance in set(dealt)}
+    assert len(counts) == 30
+    assert all(abs(count - 1000) < 150 for count in counts.values())
+
+
+def test_number_line_values_see_that_time_runs_out():
+    game = NumberLineGame()
+    state = game.start("number_line/1-4")
+    assert game.values(state, 10) == {"+": 1.0, "-": 0.0}
+    assert game.values(state, 3) == {"+": 1.0, "-": -1.0}
+    assert game.values(state, 2) == {"+": 0.0, "-": -1.0}
+
+
+def test_random_play_reaches_the_number_lines_target_as_often_as_brute_force_says():
+    game = NumberLineGame(max_position=2)
+    won = 0
+    for moves in product("+-", repeat=game.max_turns):
+        state = game.start("number_line/0-2")
+        for action in moves:
+            move = game.step(state, action)
+            state = move.state
+            if move.terminated:
+                won += 1
+                break
+    assert random_success(game, "number_line/0-2") == pytest.approx(won / 2**game.max_turns)
+
+
+# Formulas
+
+
+@pytest.mark.parametrize(
+    ("formula", "value"),
+    [
+        ("8 / ( 3 - 8 / 3 )", 24),
+        ("4 / ( 1 - 5 / 6 )", 24),
+        ("10 - 4 - 3", 3),
+        ("12 / 2 / 3", 2),
+        ("2 + 3 * 4", 14),
+        ("( 2 + 3 ) * 4", 20),
+        ("( ( 7 ) )", 7),
+        ("1 / 3", Fraction(1, 3)),
+        ("2 4 + 5 - 5", None),
+        ("2 * * 3", None),
+        ("7 / / 2", None),
+        ("- 3 + 4", None),
+        ("3 * - 4", None),
+        ("( 2 ) ( 3 )", None),
+        ("2 ( 3 )", None),
+        ("( 2 + 3", None),
+        ("2 + 3 )", None),
+        ("( )", None),
+        ("2 +", None),
+        ("5 / ( 3 - 3 )", None),
+        ("", None),
+    ],
+)
+def test_formulas_are_read_exactly(formula, value):
+    assert evaluate(formula.split()) == value
+
+
+numbers = st.integers(1, 13)
+formulas = st.recursive(
+    numbers.map(lambda n: [str(n)]),
+    lambda inner: st.tuples(inner, st.sampled_from(OPERATORS), inner).map(
+        lambda t: ["(", *t[0], t[1], *t[2], ")"]
+    ),
+    max_leaves=6,
+)
+
+
+@given(formulas)
+def test_a_formula_has_the_value_that_python_gives_its_fractions(tokens):
+    text = "".join(f"Fraction({t})" if t.isdecimal() else t for t in tokens)
+    try:
+        expected = eval(text)  # a formula made of our own tokens
+    except ZeroDivisionError:
+        expected = None
+    assert evaluate(tokens) == expected
+
+
+@given(st.lists(st.sampled_from([*"+-*/()", "1", "2", "3", "10"]), max_size=9))
+def test_any_token_sequence_has_a_value_or_none(tokens):
+    value = evaluate(tokens)
+    assert value is None or isinstance(value, Fraction)
+
+
+def brute_force(tokens, cards, target, grammar, longest):
+    """The shortest completion by trying every token sequence of each length."""
+    vocabulary = [*grammar.operators, *("()" if grammar.parentheses else "")]
+    for length in range(longest + 1):
+        operators = length - len(cards)
+        if operators < 0:
+            continue
+        for places in permutations([*map(str, cards), *[None] * operators]):
+            for filling in product(vocabulary, repeat=operators):
+                fill = iter(filling)
+                more = [p if p is not None else next(fill) for p in places]
+                if evaluate([*tokens, *more]) == target:
+                    return length
+    return None
+
+
+@pytest.mark.parametrize(
+    ("tokens", "cards", "target"),
+    [
+        ("", (2, 10), 12),
+        ("", (1, 2, 3), 7),
+        ("(", (1, 2), 3),
+        ("3 *", (2, 4), 6),
+        ("3 * (", (2, 4), 6),
+        ("( 1 + 2 )", (8,), 24),
+        ("( 1 + 2 ) *", (8,), 24),
+        ("( ( 1 + 2", (8,), 24),
+        ("8 / ( 3 -", (3, 8), 24),
+        ("3 4", (2,), 24),
+        ("2 + (", (), 2),
+        ("6 / ( 2 - 2 )", (3,), 9),
+        ("( 5 - 5 ) * 7 +", (3,), 3),
+        ("4 * 6", (), 24),
+        ("7 - (", (3, 2), 6),
+    ],
+)
+def test_the_shortest_completion_is_what_brute_force_finds(tokens, cards, target):
+    grammar = Grammar()
+    expected = brute_force(tokens.split(), cards, target, grammar, longest=5)
+    found = fewest_tokens(tuple(tokens.split()), cards, target, grammar)
+    assert found == expected
+
+
+def test_566_of_715_hands_are_solvable_and_they_are_the_frozen_ones():
+    solvable = {h for h in hands(4, range(1, 11)) if fewest_tokens((), h, 24, GRAMMAR) is not None}
+    assert len(list(hands(4, range(1, 11)))) == 715
+    assert len(solvable) == 566 and solvable == standard_hands()
+
+
+def test_three_three_eight_eight_is_won_by_its_only_formula():
+    actions = ["8", "/", "(", "3", "-", "8", "/", "3", ")", "="]
+    rewards, last = play(Points24Game(), "points24/3-3-8-8", actions)
+    assert rewards == [0] * 9 + [10] and last.success
+
+
+@pytest.mark.parametrize(
+    ("instance", "actions"),
+    [
+        ("points24/2-4-5-5", "2 4 + 5 - 5 ="),  # digits are never joined
+        ("points24/3-8-8-9", "3 * 8 ="),  # two cards are left
+        ("points24/1-1-4-6", "4 * 6 * 1 * 1 * ="),  # ill-formed
+        ("points24/1-1-4-6", "="),
+    ],
+)
+def test_a_wrong_or_ill_formed_formula_costs_one_at_the_end(instance, actions):
+    rewards, last = play(Points24Game(), instance, actions.split())
+    assert rewards[-1] == -1 and last.terminated and not last.success
+
+
+def test_only_a_number_without_an_unused_card_is_illegal():
+    game = Points24Game()
+    state = game.step(game.start("points24/3-3-8-8"), "3").state
+    assert game.legal(state) == ("3", "8", "+", "-", "*", "/", "(", ")", "=")
+    state = game.step(state, "3").state
+    assert "3" not in game.legal(state) and "8" in game.legal(state)
+
+
+def test_formula_values_know_what_can_still_be_saved():
+    game = Points24Game()
+    state = game.start("points24/3-3-8-8")
+    values = game.values(state, 22)
+    assert values["8"] == 10 and values["="] == -1 and values["3"] == 0 and values["+"] == 0
+    assert game.values(state, 10)["8"] == 10
+    assert game.values(state, 9)["8"] == 0  # the only formula takes ten turns
+
+
+@pytest.mark.parametrize("game", [EZPointsGame(), Points24Game()], ids=["EZPoints", "Points24"])
+def test_the_expert_writes_a_right_formula_in_as_few_turns_as_possible(game):
+    rng = np.random.default_rng(3)
+    for _ in range(25):
+        instance = game.deal(rng)
+        state = game.start(instance)
+        needed = fewest_tokens((), state.unused, game.target, game.grammar) + 1
+        for turn in range(needed):
+            move = game.step(state, game.expert(state, needed - turn))
+            state = move.state
+        assert move.success, instance
+
+
+def test_ez_points_has_seven_hands():
+    assert EZPointsGame().hands == ((2, 6), (2, 10), (3, 4), (3, 9), (4, 8), (5, 7), (6, 6))
+
+
+def test_points24_deals_hands_as_four_of_thirteen_ranks_would_fall():
+    rng = np.random.default_rng(0)
+    dealt = [Points24Game().deal(rng) for _ in range(4000)]
+    tens = np.mean([instance.split("/")[1].split("-").count("10") for instance in dealt])
+    # Among solvable deals the mean number of tens, by enumerating 13**4 deals.
+    ranks = [min(rank, 10) for rank in range(1, 14)]
+    solvable = standard_hands()
+    weights = [deal for deal in product(ranks, repeat=4) if tuple(sorted(deal)) in solvable]
+    assert len(weights) / 13**4 == pytest.approx(0.73093, abs=5e-6)
+    assert tens == pytest.approx(np.mean([deal.count(10) for deal in weights]), abs=0.06)
+
+
+def test_faces_may_count_eleven_twelve_and_thirteen():
+    game = Points24Game(faces=11)
+    assert game.vocabulary[:13] == tuple(map(str, range(1, 14)))
+    assert game.start("points24/1-1-11-13").hand == (1, 1, 11, 13)
+
+
+@pytest.mark.parametrize(
+    ("game", "instance", "message"),
+    [
+        (Points24Game(), "points24/1-1-1-1", "has no solution"),
+        (Points24Game(), "points24/8-3-8-3", 'did you mean "points24/3-3-8-8"'),
+        (Points24Game(), "points24/3-8", "4 numbers from 1 to 10"),
+        (Points24Game(), "points24/3-3-8-11", "4 numbers from 1 to 10"),
+        (Points24Game(), "points24/", "points24/3-3-8-8"),
+        (EZPointsGame(), "points24/3-3-8-8", "ez_points/2-10"),
+        (NumberLineGame(), "number_line/2-2", "two different numbers from 0 to 5"),
+        (NumberLineGame(), "number_line/2-6", "two different numbers from 0 to 5"),
+        (NumberLineGame(), "number_line/02-3", "two different numbers"),
+        (BlackjackGame(), "blackjack/007", "blackjack/1234"),
+        (BlackjackGame(), "blackjack/x", "blackjack/1234"),
+    ],
+)
+def test_a_wrong_instance_says_what_was_wanted(game, instance, message):
+    with pytest.raises(ValueError, match=message):
+        game.start(instance)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: NumberLineGame(0), "at least 1"),
+        (lambda: EZPointsGame(target=1000), "can't be had"),
+        (lambda: EZPointsGame(faces=12), "faces must be 10"),
+        (lambda: Points24Game(target=0), "at least 1"),
+        (lambda: Points24Game(target=10**6), "can't be had"),
+    ],
+)
+def test_a_wrong_rule_says_what_was_wanted(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+# Blackjack
+
+
+def test_an_ace_counts_eleven_where_it_can():
+    assert hand((1, 13)).total == 21 and hand((1, 13)).usable_ace
+    assert hand((1, 13, 5)).total == 16 and not hand((1, 13, 5)).usable_ace
+    assert hand((1, 1)).total == 12
+
+
+def test_a_shoe_deals_the_dealer_the_same_cards_however_often_the_player_hits():
+    game = BlackjackGame()
+    for number in range(200):
+        start = game.start(f"blackjack/{number}")
+        stood = game.step(start, "stand").state
+        hit = game.step(start, "hit")
+        if not hit.terminated:
+            later = game.step(hit.state, "stand").state
+            assert later.dealer == stood.dealer
+
+
+def test_the_dealer_stands_on_every_17_unless_told_otherwise():
+    for rule in (False, True):
+        game = BlackjackGame(dealer_hits_soft_17=rule)
+        for number in range(400):
+            end = game.step(game.start(f"blackjack/{number}"), "stand").state
+            last, before = hand(end.dealer), hand(end.dealer[:-1])
+            assert last.total >= 17 and not (rule and last.total == 17 and last.usable_ace)
+            drew_on_17 = len(end.dealer) > 2 and before.total >= 17
+            assert not drew_on_17 or (rule and before.total == 17 and before.usable_ace)
+
+
+def test_blackjack_pays_by_the_better_total_and_bust_loses():
+    game = BlackjackGame()
+    for number in range(300):
+        state = game.start(f"blackjack/{number}")
+        end = game.step(state, "stand")
+        ours, theirs = hand(state.player).total, hand(end.state.dealer).total
+        expected = 1 if theirs > 21 or ours > theirs else 0 if ours == theirs else -1
+        assert end.reward == expected and end.success == (expected == 1)
+        while not (move := game.step(state, "hit")).terminated:
+            state = move.state
+        assert move.reward == -1 and hand(move.state.player).total > 21
+
+
+def test_the_exact_odds_of_blackjack():
+    best_return = odds.best_worth(odds.RETURN)
+    assert best_return == pytest.approx(-0.04656, abs=5e-6)
+
+    def expert(h, card):
+        gain = odds.hit(h, card, 20, odds.RETURN, False)
+        return float(gain > odds.stand(h.total, card, odds.RETURN, False))
+
+    def win_rate(policy):
+        return odds.policy_worth(policy, odds.WIN_RATE)
+
+    assert win_rate(expert) == pytest.approx(0.42946, abs=5e-6)
+    assert odds.policy_worth(expert, odds.RETURN) == pytest.approx(best_return, abs=1e-12)
+    assert odds.best_worth(odds.WIN_RATE) == pytest.approx(0.43163, abs=5e-6)
+    assert win_rate(lambda h, card: 0.0) == pytest.approx(0.38073, abs=5e-6)
+    assert win_rate(lambda h, card: 0.5) == pytest.approx(0.28061, abs=5e-6)
+    assert win_rate(lambda h, card: float(h.total < 17)) == pytest.approx(0.40773, abs=5e-6)
+
+
+def test_shoes_fall_like_an_infinite_deck():
+    game = BlackjackGame()
+    ranks = [rank for n in range(4000) for rank in game.start(f"blackjack/{n}").player]
+    counts = np.bincount(ranks, minlength=14)[1:]
+    assert counts.sum() == 8000 and abs(counts - 8000 / 13).max() < 4.5 * (8000 / 13) ** 0.5
+
+
+def test_near_the_turn_limit_a_hit_that_cannot_bust_beats_a_losing_stand():
+    game = BlackjackGame()
+    state = next(
+        s
+        for s in (game.start(f"blackjack/{n}") for n in range(500))
+        if hand(s.player).total <= 11 and s.dealer[0] == 10
+    )
+    assert game.values(state, 1)["hit"] == 0.0  # the episode is cut, and nothing is lost
+    assert game.expert(state, 1) == "hit"

@@ -1,0 +1,204 @@
+"""The study: starts chosen by rule, lines it goes on from, and a page that keeps its prose."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
+pytest.importorskip("transformers")
+pytest.importorskip("matplotlib")
+
+from agents.train import cnn, ppo_config  # noqa: E402
+from agents.train.config_cli import field_docs  # noqa: E402
+from agents.train.evaluation import EvalResult, distinct_rows  # noqa: E402
+from agents.train.reproduce import __main__ as reproduce  # noqa: E402
+from agents.train.reproduce import report  # noqa: E402
+from agents.train.reproduce.study import (  # noqa: E402
+    STUDIES,
+    Comparison,
+    Condition,
+    InitialCheckpoint,
+    Stage,
+    Study,
+)
+from vlbench.intervals import Interval  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+TINY = {
+    "width": 32,
+    "vision_layers": 1,
+    "text_layers": 1,
+    "heads": 2,
+    "image_size": 48,
+    "env": "NumberLine",
+}
+DATA = {"env": "NumberLine", "episodes": 12, "theme": "classic"}
+FAST = {
+    "num_envs": 4,
+    "num_steps": 2,
+    "minibatch": 8,
+    "micro_batch": 8,
+    "max_new_tokens": 8,
+    "eval_every": 1,
+    "eval_episodes": 2,
+    "tensorboard": False,
+    "iterations": 1,
+    "theme": "classic",
+}
+STUDY = Study(
+    starts={
+        "plain": InitialCheckpoint(
+            TINY,
+            (
+                Stage({**DATA, "reading": True}, {"steps": 2, "eval_every": 0}),
+                Stage(DATA, {"steps": 4, "eval_every": 0}),
+            ),
+        ),
+        "equal": InitialCheckpoint(
+            TINY,
+            (
+                Stage(
+                    {**DATA, "prompt": "action_only"},
+                    {"steps": 4, "eval_every": 0, "save_every": 2, "keep": 9},
+                ),
+            ),
+            equal_to="plain",
+        ),
+    },
+    arms={
+        "one": Condition("one arm", "plain", "tiny-numberline", FAST),
+        "two": Condition("another", "equal", "tiny-numberline", {**FAST, "prompt": "action_only"}),
+    },
+    comparisons=(Comparison("one", "two", "which?"),),
+    seeds=1,
+)
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_every_arm_has_one_line_and_a_second_call_trains_only_what_is_missing(tmp_path, capsys):
+    config = reproduce.Config(out=tmp_path / "run", results=tmp_path / "docs" / "small.jsonl")
+    page = reproduce.reproduce(STUDY, dataclasses.replace(config, arms="one"))
+    assert [line["arm"] for line in lines_of(config.results)] == ["one"]
+    page.write_text("# Title\n\nProse.\n\n" + page.read_text("utf-8") + "\nMore.\n", "utf-8")
+    capsys.readouterr()
+    reproduce.reproduce(STUDY, config)
+    said = capsys.readouterr().err
+    assert "arm one" not in said and "start plain" not in said and "arm two" in said
+    one, two = lines_of(config.results)
+    assert (two["arm"], two["seed"], two["turns"]) == ("two", 0, 8)
+    assert [point["turns"] for point in one["curve"]] == [0, 8]
+    assert len(one["end"]["won"]) == len(one["start"]["won"]) == 30 == one["end"]["episodes"]
+    assert set(two["start"]["tried"]) == {"2", "4"}
+    text = page.read_text("utf-8")
+    assert text.startswith("# Title\n\nProse.") and text.endswith("More.\n")
+    assert "| one arm | 1 |" in text and text.count(report.BEGIN) == 1
+    assert (tmp_path / "docs" / "small.png").stat().st_size > 5000
+    before = config.results.read_bytes()
+    reproduce.reproduce(STUDY, dataclasses.replace(config, only_page=True, seeds=3))
+    assert config.results.read_bytes() == before
+
+
+def test_results_of_another_recipe_are_refused(tmp_path, capsys):
+    results = tmp_path / "r.jsonl"
+    results.write_text('{"arm": "lambda-0", "seed": 0, "recipe": "old"}\n', "utf-8")
+    argv = ["--out", str(tmp_path), "--results", str(results), "--only-page"]
+    assert reproduce.main(argv) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "r.jsonl:1 is a result of another recipe" in line
+    results.write_text("{}\n", "utf-8")
+    assert reproduce.main(argv) == 2
+    assert "r.jsonl:1 is no result of an arm" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["--preset", "miniatur"], 'did you mean "miniature"'),
+        (["--arms", "lambda-2"], 'did you mean "lambda-'),
+        (["--seeds", "-1"], "seeds must be at least 0, got -1"),
+    ],
+)
+def test_a_wrong_call_is_told_in_one_line(argv, told, tmp_path, capsys):
+    assert reproduce.main([*argv, "--out", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+
+
+def exam(success, optimal):
+    return EvalResult(30, Interval(success, 0, 1), 0.0, optimal, 0.0, 1.0, (True,))
+
+
+def test_a_start_equals_another_in_success_first_and_in_optimal_actions_second(monkeypatch):
+    exams = {8: exam(0.2, 0.6), 16: exam(0.47, 0.2), 24: exam(0.54, 0.58), 32: exam(0.8, 0.6)}
+    monkeypatch.setattr(reproduce, "exam", lambda path, rows, seed: exams[int(path.name[5:])])
+    found = [Path(f"step-{step:06d}") for step in exams]
+    data = {"env": "NumberLine", "theme": "classic"}
+    wanted = reproduce.Wanted(0.5, 0.6)
+    assert reproduce.choose(data, found, wanted).step == 24
+    assert reproduce.choose(data, found, wanted).missed_by == 0
+    wanted = reproduce.Wanted(0.9, 0.6)
+    assert reproduce.choose(data, found, wanted).step == 32
+    assert reproduce.choose(data, found, wanted).missed_by == pytest.approx(0.05)
+    assert reproduce.choose(data, found, reproduce.Wanted(0.49)).step == 16
+    assert reproduce.choose(data, found, reproduce.Wanted()).step == 32
+
+
+def test_rows_that_look_alike_are_played_once():
+    rows = distinct_rows("vlbench/NumberLine-v0", {"theme": "classic"})
+    assert len(rows) == 30 == len({row.instance for row in rows})
+    assert len(distinct_rows("vlbench/Blackjack-v0", {"theme": "classic"})) == 1000
+
+
+def line(arm, seed, start, end):
+    return {
+        "arm": arm,
+        "seed": seed,
+        "env": "vlbench/NumberLine-v0",
+        "rules": {"theme": "classic"},
+        "start": {"won": [start] * 30},
+        "end": {"won": [end] * 30, "success": end},
+        "curve": [{"turns": 0, "success": 0.0}, {"turns": 8, "success": end}],
+        "rollouts": [end],
+        "sampled_end": {"success": end},
+    }
+
+
+def test_a_difference_is_clear_only_if_its_interval_over_seeds_leaves_out_zero():
+    ends = {"one": (0.9, 0.8, 1.0), "two": (0.5, 0.5, 0.5)}
+    lines = [line(arm, seed, 0, end) for arm, s in ends.items() for seed, end in enumerate(s)]
+    measure = report.MEASURES[0]
+    # Differences 0.4, 0.3, 0.5: mean 0.4, standard deviation 0.1, 4.3027 · 0.1/√3 = 0.248.
+    cells = report._compared(STUDY, STUDY.comparisons[0], lines, measure)
+    assert cells[3:] == ["3", "+40.0 (+15.2 to +64.8)", "yes"]
+    assert report._compared(STUDY, STUDY.comparisons[0], lines[:3], measure) is None
+    ends["two"] = (0.9, 0.9, 0.5)
+    lines = [line(arm, seed, 0, end) for arm, s in ends.items() for seed, end in enumerate(s)]
+    assert report._compared(STUDY, STUDY.comparisons[0], lines, measure)[-1] == "no"
+
+
+def test_the_gain_over_rows_is_the_mean_over_seeds_of_won_after_less_won_before():
+    lines = [line("one", 0, 0, 1), line("one", 1, 1, 1)]
+    gain = report.gain_over_rows(lines)
+    assert (gain.value, gain.low, gain.high) == (0.5, 0.5, 0.5)
+
+
+def test_every_study_can_be_run_as_it_stands_and_every_option_has_help():
+    for study in STUDIES.values():
+        for name, arm in study.arms.items():
+            ppo_config.Config(**{"model": "x", **ppo_config.PRESETS[arm.preset], **arm.ppo})
+            for stage in study.starts[arm.start].stages:
+                reproduce.sft.Config(model="x", data=Path(), out=Path(), **stage.sft)
+                reproduce.sft_data.Config(out=Path(), **stage.data)
+            reproduce.tiny.Config(out=Path(), **study.starts[arm.start].tiny)
+            assert len(study.recipe(name)) == 12
+    for config in (reproduce.Config, cnn.Config):
+        assert field_docs(config).keys() == {field.name for field in dataclasses.fields(config)}
+        for comparison in study.comparisons:
+            assert {comparison.first, comparison.second} <= study.arms.keys()

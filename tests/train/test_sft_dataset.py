@@ -1,0 +1,80 @@
+"""What `sft` learns of a transcript, token by token."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
+pytest.importorskip("transformers")
+
+from pathlib import Path  # noqa: E402
+
+from support.small_checkpoint import small_checkpoint  # noqa: E402
+
+from agents.train import sft, sft_data  # noqa: E402
+from agents.train.sft_dataset import Examples  # noqa: E402
+from agents.train.thoughts import span_of_thoughts  # noqa: E402
+from agents.train.token_weights import token_weights  # noqa: E402
+from agents.vlm.loading import load  # noqa: E402
+from agents.vlm.policy import Policy  # noqa: E402
+from agents.vlm.sampling import Sampling  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("reply", "thoughts"),
+    [
+        ('{"cards": ["A", "10"], "plan": "1", "action": "("}', ', "plan": "1", '),
+        ('{"cards": ["A", "10"]}', "}"),
+        (
+            '{"current number": 2, "target number": 5, "thoughts": "2 < 5", "action": "+"}',
+            ', "thoughts": "2 < 5", ',
+        ),
+        ('{"thoughts": "the \\"action\\"", "action": "+"}', '{"thoughts": "the \\"action\\"", '),
+        ('{"action": "+"}', "{"),
+        ("10 9 9 3 > 10 + 9 = 19", "10 9 9 3 > 10 + 9 = 19"),
+        ("24", "24"),
+        ('{\n "cards": ["A",\n  "10"],\n "plan": "1",\n "action": "("\n}', ',\n "plan": "1",\n '),
+        ('{"cards":["A"],"plan":"1","action":"("}', ',"plan":"1",'),
+        ('```json\n{"cards": ["A"], "plan": "1", "action": "("}\n```', ', "plan": "1", '),
+        (
+            '{"location": "shelf 1", "holding": "nothing", "thoughts": "x", "action": "look"}',
+            ', "thoughts": "x", ',
+        ),
+        ('{"cards": ["A"], "thoughts": "1 > 1 >', ', "thoughts": "1 > 1 >'),
+    ],
+)
+def test_thoughts_stand_between_what_is_seen_and_the_action(reply, thoughts):
+    assert reply[span_of_thoughts(reply)] == thoughts
+
+
+@pytest.mark.parametrize("weight", ["-0.1", "1.5", "inf", "nan"])
+def test_thoughts_weigh_at_most_what_the_rest_does(tmp_path, capsys, weight):
+    options = ["--model", "m", "--data", "d", "--out", str(tmp_path), "--thought-weight", weight]
+    assert sft.main(options) == 2
+    error = capsys.readouterr().err
+    assert error == f"sft: thought-weight must be from 0 to 1, got {float(weight)}\n"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_tokens_of_thoughts_weigh_less_than_what_is_seen_and_the_action(tmp_path):
+    small_checkpoint(tmp_path, env="EZPoints")
+    loaded = load(str(tmp_path), device=torch.device("cpu"))
+    policy = Policy(loaded.model, loaded.processor, Sampling())
+    told = list(sft_data.transcripts(sft_data.Config(Path(), "EZPoints", episodes=1)))[:2]
+    read = list(sft_data.transcripts(sft_data.Config(Path(), "EZPoints", episodes=1, reading=True)))
+    examples = Examples([*told, *read[:1]], policy, thought_weight=0.25)
+    weights = examples.weights([0, 2])
+    _, replies = examples.batch([0, 2])
+    assert weights.shape == policy(*examples.batch([0, 2])).log_probs.shape
+    assert (weights[1, : -len(replies[1])] == 0).all()
+    assert examples.weight([0, 2]) == float(weights.sum())
+    kept = [(int(i), float(w)) for i, w in zip(replies[0], weights[0], strict=True)]
+    heavy = policy.decode([i for i, w in kept if w == 1])
+    light = policy.decode([i for i, w in kept if w == 0.25])
+    assert heavy.startswith('{"cards": ["') and ' "action": "' in heavy
+    assert '"plan": "' in light and "cards" not in light and "action" not in light
+    reply = replies[0].tolist()
+    text = policy.decode(reply)
+    acted = token_weights(reply, text, (text.index('"action"'), 0), 0.25, policy.decode)
+    last = int((weights[0] == 0.25).nonzero().max())
+    assert acted[last] == 0.25 and (acted[last + 1 :] == 1).all()  # as PPO has it

@@ -1,0 +1,285 @@
+"""ALFWorld in training: what transcripts teach, and the way from them to an evaluation."""
+
+import dataclasses
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
+pytest.importorskip("transformers")
+
+from safetensors.torch import load_file  # noqa: E402
+from support.env_ids import ALFWORLD  # noqa: E402
+from support.small_checkpoint import small_checkpoint  # noqa: E402
+
+import vlbench  # noqa: E402
+from agents import evaluate  # noqa: E402
+from agents.train import ppo, sft, sft_data  # noqa: E402
+from agents.train.alfworld_thoughts import household  # noqa: E402
+from agents.train.environments import Journal, make_env, make_envs  # noqa: E402
+from agents.train.evaluation import eval_rows  # noqa: E402
+from agents.train.monitors import EpisodeMonitor  # noqa: E402
+from agents.train.ppo_config import PRESETS  # noqa: E402
+from agents.train.redrawing import ExampleRenderer  # noqa: E402
+from agents.train.start import build_policy  # noqa: E402
+from agents.vlm.sampling import Generation  # noqa: E402
+from vlbench.instances import group_of, split_of  # noqa: E402
+from vlbench.tasks.alfworld.heuristic import Person  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+GROUP = "pick_and_place_simple"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return small_checkpoint(tmp_path_factory.mktemp("tiny"), env="ALFWorld")
+
+
+@pytest.fixture(scope="module")
+def examples():
+    config = sft_data.Config(Path(), "ALFWorld", episodes=12, off_path=0.2)
+    return list(sft_data.transcripts(config))
+
+
+def episodes(examples):
+    """Return the examples of each episode, in order."""
+    played = {}
+    for example in examples:
+        played.setdefault((example.instance, example.presentation), []).append(example)
+    return list(played.values())
+
+
+def test_transcripts_are_true_and_return_optimal_and_reach_the_goal(examples):
+    assert len({group_of(example.instance) for example in examples}) >= 4
+    for turns in episodes(examples):
+        env = make_env(ALFWORLD, json.loads(turns[0].kwargs))
+        start = {"instance": turns[0].instance, "presentation": turns[0].presentation}
+        _, info = env.reset(options=start)
+        assert split_of(turns[0].instance, env.unwrapped.game.test_share) == "train"
+        for example in turns:
+            for action in example.played[len(env.unwrapped._state.commands) :]:
+                info = env.step(vlbench.reply(action))[4]
+            fields = json.loads(example.reply)
+            assert list(fields) == ["location", "holding", "thoughts", "action"]
+            assert env.unwrapped.claims(fields).perception
+            assert fields["action"] == example.expert in info["legal_actions"]
+            values = env.unwrapped.values()
+            assert values[example.expert] == max(values.values())
+        assert env.step(vlbench.reply(turns[-1].expert))[4]["success"]
+
+
+def test_the_teacher_knows_nothing_of_where_nobody_has_looked(examples):
+    compared = 0
+    for turns in episodes(examples):
+        env = make_env(ALFWORLD, json.loads(turns[0].kwargs)).unwrapped
+        env.reset(options={"instance": turns[0].instance, "presentation": 0})
+        game, state = env.game, env._state
+        room = game.room(state.instance)
+        for example in turns:
+            for action in example.played[len(state.commands) :]:
+                state = game.step(state, action).state
+            seen = Person.after(room, state.world, state.commands).seen
+            hidden = [s.name for s in room.spots if s.name not in seen]
+            elsewhere = [name for name in hidden if room.spot[name].kind != room.goal.parent]
+            if not elsewhere:
+                continue
+            lies = tuple((t, elsewhere[-1] if p in hidden else p) for t, p in state.world.lies)
+            world = dataclasses.replace(state.world, lies=tuple(sorted(lies)))
+            facts = env.picture.facts(state, env._look)
+            for now in (state, dataclasses.replace(state, world=world)):
+                written = household(game, now, facts, game.max_turns - len(state.commands))
+                assert written is not None and written[1] == example.expert
+            compared += lies != state.world.lies
+    assert compared > 20
+
+
+def test_an_episode_is_played_once_for_all_its_pictures_in_any_order(examples, monkeypatch):
+    wanted, env = {}, make_env(ALFWORLD, json.loads(examples[0].kwargs))
+    for example in examples:
+        options = {"instance": example.instance, "presentation": example.presentation}
+        shown = env.reset(options=options)[0]
+        for action in example.played:
+            shown = env.step(vlbench.reply(action))[0]
+        wanted[id(example)] = shown["image"]
+    shuffled = random.Random(0).sample(examples, len(examples))
+    redrawer, begun = ExampleRenderer(examples), []
+    begin = type(env.unwrapped).begin
+    monkeypatch.setattr(
+        type(env.unwrapped),
+        "begin",
+        lambda env, seed, options: begun.append(options["instance"]) or begin(env, seed, options),
+    )
+    for example in shuffled:
+        observation = redrawer.observation(example)
+        assert np.array_equal(observation["image"], wanted[id(example)])
+        assert observation["text"] == example.prompt
+    assert len(begun) == len(episodes(examples))
+
+
+def test_held_out_rows_of_a_group_are_its_own():
+    rows = eval_rows(ALFWORLD, 90, {"group": GROUP, "prompt": "cot"})
+    assert len(rows) == 20 and {group_of(row.instance) for row in rows} == {GROUP}
+    assert rows[0].kwargs == {"theme": "train", "group": GROUP, "prompt": "cot"}
+    assert len(eval_rows(ALFWORLD, 90, {})) == 90
+
+
+def test_a_rollout_reads_the_states_own_commands_and_thoughts_count_a_fifth(
+    checkpoint, monkeypatch
+):
+    told = {**PRESETS["tiny-alfworld"], "num_envs": 2, "num_steps": 6, "model": str(checkpoint)}
+    config = ppo.Config(**told)
+    assert config.thought_weight == 0.2
+    policy = build_policy(config, config.model)
+    envs = make_envs(ALFWORLD, 2, {"group": GROUP, "split": "train", "theme": "train"})
+    written = []
+
+    def teach(prompts, generator=None):
+        """Write what a person would do, in words of its own state."""
+        replies = []
+        for env in envs.envs:
+            command = env.heuristic()
+            assert command in env.legal
+            text = vlbench.reply(command, thoughts="go on")
+            ids = policy.encoder.encode_reply(text)
+            replies.append(Generation(ids, torch.full((len(ids),), -0.5), 0.0, text, True))
+        written.append(replies)
+        return replies
+
+    monkeypatch.setattr(policy, "generate", teach)
+    shown = ppo.split_observations(envs.reset(seed=3)[0])
+    actors = ppo.Actors(range(2), envs, Journal(envs), EpisodeMonitor(2), shown)
+    buffer, monitor = ppo.rollout(policy, actors, config, torch.Generator(), len)
+    envs.close()
+    assert monitor.parsed == monitor.optimal == monitor.turns == 12
+    assert monitor.illegal == 0
+    for row, replies in zip(buffer.turns, written, strict=True):
+        for turn, reply in zip(row, replies, strict=True):
+            assert sorted(set(turn.weights.tolist())) == pytest.approx([0.2, 1.0])
+            acted = policy.decode(turn.ids[turn.weights == 1].tolist()).lstrip()
+            assert acted.startswith('"action": "') and acted in reply.text
+            assert turn.log_prob == pytest.approx(float(-0.5 * turn.weights.sum()))
+
+
+def test_a_saved_journal_brings_the_rooms_back_in_other_engines():
+    rules = {"group": GROUP, "split": "train", "theme": "train", "jitter": 2}
+    envs = make_envs(ALFWORLD, 3, rules)
+    journal = Journal(envs)
+
+    def play(envs, number):
+        texts = [vlbench.reply(env.heuristic()) for env in envs.envs]
+        if number % 4 == 1:
+            texts[0] = "I don't know."
+        batch, rewards, terminated, truncated, _ = envs.step(texts)
+        return texts, batch["image"].copy(), batch["text"], rewards, terminated | truncated
+
+    envs.reset(seed=5)
+    ended = 0
+    for number in range(9):
+        texts, _, _, _, over = play(envs, number)
+        journal.add(texts, over)
+        ended += over.sum()
+    assert ended  # some rooms are the next ones
+    saved = json.loads(json.dumps(journal.state()))
+    again = make_envs(ALFWORLD, 3, rules)
+    again.reset(seed=0)
+    shown = Journal(again).restore(saved)
+    assert [one["text"] for one in shown] == [env.text for env in envs.envs]
+    later = 0
+    for number in range(12):  # long enough for another deal
+        mine, theirs = play(envs, number), play(again, number)
+        assert mine[0] == theirs[0] and np.array_equal(mine[1], theirs[1]) and mine[2] == theirs[2]
+        assert np.array_equal(mine[3], theirs[3])
+        later += mine[4].sum()
+    assert later
+    envs.close()
+    again.close()
+
+
+def test_data_sft_ppo_and_evaluate_run_on_a_handful_of_games(checkpoint, tmp_path, capsys):
+    def run(command, *options):
+        assert command.main([str(option) for option in options]) == 0
+        return capsys.readouterr().out.strip()
+
+    def rows_of(run):
+        lines = (tmp_path / run / "metrics.jsonl").read_text("utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    group, data = json.dumps({"group": GROUP}), tmp_path / "data.jsonl"
+    told = run(sft_data, "--env", "ALFWorld", "--env-kwargs", group, "--episodes", 5, "--out", data)
+    assert "of 5 episodes" in told
+    assert {group_of(example.instance) for example in sft_data.read(data)} == {GROUP}
+    taught = run(
+        sft,
+        "--model",
+        checkpoint,
+        "--data",
+        data,
+        "--out",
+        tmp_path / "sft",
+        "--steps",
+        60,
+        "--lr",
+        1e-2,
+        "--batch",
+        8,
+        "--eval-episodes",
+        1,
+    )
+    learned = rows_of("sft")
+    assert learned[59]["loss"] < 0.5 * learned[0]["loss"]
+    ways = (
+        "--preset",
+        "tiny-alfworld",
+        "--model",
+        taught,
+        "--num-envs",
+        2,
+        "--num-steps",
+        4,
+        "--minibatch",
+        4,
+        "--eval-every",
+        2,
+        "--eval-episodes",
+        1,
+        "--no-tensorboard",
+        "--critic-iterations",
+        0,
+        "--max-new-tokens",
+        40,
+    )
+    whole = run(ppo, *ways, "--iterations", 2, "--out", tmp_path / "whole")
+    run(ppo, *ways, "--iterations", 1, "--out", tmp_path / "parts")
+    parts = run(ppo, *ways, "--iterations", 2, "--out", tmp_path / "parts")
+    config = json.loads((tmp_path / "whole/config.json").read_text("utf-8"))
+    assert config["thought_weight"] == 0.2 and config["env_kwargs"] == {"group": GROUP}
+    for row in rows_of("whole")[1:]:
+        assert row["losses/ratio_error"] < 1e-3
+    mine, theirs = (load_file(Path(end, "model.safetensors")) for end in (whole, parts))
+    before = load_file(Path(taught, "model.safetensors"))
+    assert any(not torch.equal(mine[name], before[name]) for name in mine)
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    states = [torch.load(Path(end, "trainer.pt"), weights_only=True) for end in (whole, parts)]
+    assert states[0]["environments"] == states[1]["environments"]
+    answer = run(
+        evaluate,
+        "--agent",
+        "llava",
+        "--model",
+        whole,
+        "--env",
+        "ALFWorld",
+        "--episodes",
+        2,
+        "--out",
+        tmp_path / "run",
+        "--json",
+    )
+    (card,) = json.loads(answer)["scorecards"]
+    assert card["episodes"] == 2 and card["errored"] == 0
+    assert set(card["groups"]) == {"look_at_obj_in_light", GROUP}

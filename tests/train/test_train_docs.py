@@ -1,0 +1,96 @@
+"""The pages about training print commands that exist, and what they print."""
+
+import argparse
+import re
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
+pytest.importorskip("transformers")
+
+from torch.distributed.run import get_args_parser  # noqa: E402
+
+from agents.train import ppo, tiny  # noqa: E402
+from agents.vlm.loading import add_lora, load  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+DOCS = Path(__file__).parents[2] / "docs"
+if not DOCS.is_dir():
+    pytest.skip("the pages aren't in the wheel", allow_module_level=True)
+OTHERS = ("nvidia-smi", "git", "python3 -m venv", "pip", "python -c", "vllm/bin/vllm")
+"""How the commands begin that aren't ours."""
+
+
+def commands(page):
+    """Return the indented commands of a page, each on one line."""
+    text = (DOCS / page).read_text("utf-8").replace("\\\n", " ")
+    lines = re.findall(r"^    (\S.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.M)
+    return [line.partition("  #")[0].strip() for line in lines if not line.startswith("log π")]
+
+
+class Read(Exception):
+    """The command line was understood."""
+
+
+@pytest.mark.parametrize("page", ["train-7b.md", "training.md"])
+def test_every_command_of_the_page_is_understood_by_its_own_parser(page, monkeypatch):
+    parse_args = argparse.ArgumentParser.parse_args
+
+    def stop(parser, argv=None, namespace=None):
+        parse_args(parser, argv, namespace)
+        raise Read
+
+    ours = [line for line in commands(page) if not line.startswith(OTHERS)]
+    assert len(ours) >= 5
+    for line in ours:
+        words = shlex.split(line)
+        if words[0] == "torchrun":
+            launched = get_args_parser().parse_args(words[1:])
+            assert launched.module, line
+            words = ["python", "-m", launched.training_script, *launched.training_script_args]
+        assert words[:2] == ["python", "-m"], line
+        with monkeypatch.context() as patched:
+            patched.setattr(argparse.ArgumentParser, "parse_args", stop)
+            with pytest.raises(Read):
+                assert import_module(words[2]).main(words[3:]) is None, line
+
+
+def test_the_plans_that_the_page_prints_are_those_of_its_commands(capsys):
+    text = (DOCS / "train-7b.md").read_text("utf-8")
+    printed = r"^    python -m agents\.train\.ppo ([^\n]*--plan [^\n]*)\n\n```\n(.*?)```"
+    shown = re.findall(printed, text, re.MULTILINE | re.DOTALL)
+    assert len(shown) == 4
+    for arguments, printed in shown:
+        assert ppo.main(shlex.split(arguments)) == 0
+        assert capsys.readouterr().out == printed
+
+
+def test_the_page_merges_an_adapter_into_a_model_that_plays_alike(tmp_path):
+    tiny.build(tiny.Config(out=tmp_path / "base", width=32, heads=2, image_size=48))
+    trained = load(str(tmp_path / "base"))
+    model = add_lora(trained.model, rank=4, alpha=8, dropout=0.0, vision="none")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.fill_(0.05)
+    model.save_pretrained(tmp_path / "runs/7b/ppo/latest")
+    trained.processor.save_pretrained(tmp_path / "runs/7b/ppo/latest")
+    text = (DOCS / "train-7b.md").read_text("utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    subprocess.run(
+        [sys.executable, "-c", snippet],
+        cwd=tmp_path,
+        check=True,
+        env={"PYTHONPATH": str(DOCS.parent), "PATH": ""},
+    )
+    merged = load(str(tmp_path / "runs/7b/merged"))
+    assert not hasattr(merged.model, "peft_config")
+    given = {"input_ids": torch.tensor([[9, 10, 11]])}
+    assert torch.allclose(merged.model(**given).logits, model.eval()(**given).logits, atol=1e-5)

@@ -1,0 +1,216 @@
+"""The trainer over many families: their positions, masks, tilings, picture tensors and caches."""
+
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
+pytest.importorskip("transformers")
+
+import gymnasium  # noqa: E402
+from PIL import Image  # noqa: E402
+from support import small_models  # noqa: E402
+
+from agents import evaluate  # noqa: E402
+from agents.train import ppo, sft, sft_data  # noqa: E402
+from agents.train.memory import CONFIGURATIONS, plan  # noqa: E402
+from agents.train.ppo_config import PRESETS, Config  # noqa: E402
+from agents.vlm.loading import load, train_parts  # noqa: E402
+from agents.vlm.policy import Policy, ValueHead  # noqa: E402
+from agents.vlm.sampling import Sampling  # noqa: E402
+from vlbench.prompts import Exchange, messages  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+
+def policy_of(family, **sampling):
+    model, processor = small_models.build(family)
+    head = ValueHead(model.get_output_embeddings().weight.shape[1], (8,), detach=True)
+    torch.nn.init.constant_(head.layers[-1].weight, 0.1)
+    return Policy(model, processor, Sampling(max_new_tokens=16, **sampling), head)
+
+
+@pytest.fixture(scope="module")
+def observations():
+    """Prompts of two lengths; the last one comes after an exchange, so it has two pictures."""
+    shown = [
+        gymnasium.make(f"vlbench/{name}-v0", theme="train").reset(seed=seed)[0]
+        for name in ("NumberLine", "EZPoints")
+        for seed in range(2)
+    ]
+    return [*shown, {**shown[0], "history": (Exchange(shown[2], '{"action": "+"}'),)}]
+
+
+@pytest.mark.parametrize("family", small_models.FAMILIES)
+def test_every_family_draws_and_scores_alike(family, observations):
+    policy = policy_of(family, temperature=0.8)
+    prompts = [policy.encoder.encode(observation) for observation in observations]
+    drawn = policy.generate(prompts, torch.Generator().manual_seed(0))
+    replies = [reply.ids for reply in drawn]
+    with torch.no_grad():
+        scores = policy(prompts, replies)
+        for row, mask, reply in zip(scores.log_probs, scores.mask, drawn, strict=True):
+            assert torch.allclose(row[mask], reply.log_probs, atol=1e-4)
+        assert torch.allclose(scores.values, torch.tensor([r.value for r in drawn]), atol=1e-4)
+        train_parts(policy.model, "none")
+        assert policy.picture_is_frozen()
+        assert torch.allclose(policy(prompts, replies).log_probs, scores.log_probs, atol=1e-5)
+        dark = {**observations[0], "image": observations[0]["image"] // 3}
+        other = policy([policy.encoder.encode(dark)], replies[:1]).log_probs
+        assert not torch.allclose(other[0], scores.log_probs[0, -other.shape[1] :], atol=1e-3)
+
+
+@pytest.mark.parametrize("family", small_models.FAMILIES)
+def test_greedy_replies_are_those_of_the_model_and_its_processor_alone(family, observations):
+    policy = policy_of(family)
+    drawn = policy.generate([policy.encoder.encode(shown) for shown in observations])
+    model, processor = small_models.build(family)
+    chats = [messages(observation) for observation in observations]
+    given = processor(
+        text=[processor.apply_chat_template(c, add_generation_prompt=True) for c in chats],
+        images=[
+            [Image.fromarray(p["image"]) for m in c for p in m["content"] if p["type"] == "image"]
+            for c in chats
+        ],
+        padding=True,
+        padding_side="left",
+        return_tensors="pt",
+    )
+    written = model.generate(
+        **given,
+        max_new_tokens=16,
+        do_sample=False,
+        suppress_tokens=policy.forbidden.nonzero()[:, 0].tolist(),
+    )
+    for mine, row in zip(drawn, written, strict=True):
+        assert torch.equal(mine.ids, row[given["input_ids"].shape[1] :][: len(mine.ids)])
+
+
+def test_what_a_family_allows_is_found_out_from_its_model_and_processor():
+    allowed = {
+        name: (policy.encoder.composes, policy.family.takes_features, policy.family.steps)
+        for name in small_models.FAMILIES
+        for policy in [policy_of(name)]
+    }
+    assert allowed == {
+        "llava_next": (True, True, True),
+        "qwen2_5_vl": (True, True, False),  # positions in the picture's plane
+        "qwen3_vl": (True, True, False),
+        "qwen3_5": (True, True, False),
+        "qwen4_exp": (True, True, False),
+        "gemma3": (True, True, False),  # a picture's tokens see each other, and a sliding window
+        "mllama": (False, False, False),  # a cross-attention mask
+        "idefics3": (False, False, True),  # pictures padded to the batch's longest row of them
+    }
+
+
+@pytest.mark.parametrize("family", ["llava_next", "qwen3_vl"])
+def test_features_of_a_frozen_tower_are_computed_once_a_picture(family, observations):
+    policy = policy_of(family)
+    train_parts(policy.model, "none")
+    prompts = [policy.encoder.encode(observation) for observation in observations]
+    replies = [torch.tensor([7, 8, 9])] * len(prompts)
+    policy(prompts, replies).log_probs.sum().backward()
+    calls = []
+    for name, module in policy.model.named_modules():
+        if name.endswith(("vision_tower", "visual")):
+            module.register_forward_hook(lambda *_: calls.append(1))
+    policy(prompts, replies)
+    policy.generate(prompts)
+    assert not calls
+
+
+@pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
+@pytest.mark.parametrize("family", ["llava_next", "qwen3_vl"])
+def test_data_sft_ppo_and_evaluate_run_end_to_end(family, lora, tmp_path, capsys):
+    model, processor = small_models.build(family)
+    start, data = tmp_path / "start", tmp_path / "data.jsonl"
+    model.save_pretrained(start)
+    processor.save_pretrained(start)
+    adapter = ["--lora", "--lora-rank", "8", "--lora-alpha", "16", "--train-vision", "none"]
+    ways = adapter if lora else []
+
+    def run(command, *options):
+        assert command.main([str(option) for option in options]) == 0
+        return capsys.readouterr().out.strip()
+
+    run(sft_data, "--env", "NumberLine", "--episodes", 30, "--theme", "classic", "--out", data)
+    taught = run(
+        sft,
+        "--model",
+        start,
+        "--data",
+        data,
+        "--out",
+        tmp_path / "sft",
+        "--steps",
+        30,
+        "--lr",
+        5e-3,
+        *ways,
+    )
+    told = [json.loads(line) for line in (tmp_path / "sft/metrics.jsonl").read_text().splitlines()]
+    assert told[-1]["loss"] < 0.8 * told[0]["loss"]
+    trained = run(
+        ppo,
+        "--model",
+        taught,
+        "--out",
+        tmp_path / "ppo",
+        "--iterations",
+        2,
+        "--num-envs",
+        4,
+        "--num-steps",
+        3,
+        "--minibatch",
+        6,
+        "--micro-batch",
+        3,
+        "--max-new-tokens",
+        40,
+        "--eval-every",
+        2,
+        "--eval-episodes",
+        2,
+        "--no-tensorboard",
+        "--critic-iterations",
+        0,
+        "--kl-coef",
+        0.1,
+        *ways,
+    )
+    rows = [json.loads(line) for line in (tmp_path / "ppo/metrics.jsonl").read_text().splitlines()]
+    assert rows[1]["losses/ratio_error"] < 1e-3 and rows[2]["losses/ratio_error"] < 1e-3
+    assert 0 <= rows[2]["eval/parse_rate"] <= 1
+    before, after = (dict(load(folder).model.named_parameters()) for folder in (taught, trained))
+    moved = {name for name in after if not torch.equal(before[name], after[name])}
+    assert moved and all("lora_" in name for name in moved) is lora
+    answer = run(
+        evaluate,
+        "--agent",
+        "llava",
+        "--model",
+        trained,
+        "--env",
+        "NumberLine",
+        "--episodes",
+        3,
+        "--out",
+        tmp_path / "run",
+        "--json",
+    )
+    (card,) = json.loads(answer)["scorecards"]
+    assert card["episodes"] == 3 and card["errored"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("llava-1.6-mistral-7b", "7,566,747,648"), ("qwen2.5-vl-7b", "8,292,166,656")],
+)
+def test_the_plan_counts_the_published_parameters(name, parameters):
+    assert name in CONFIGURATIONS
+    told = plan(name, Config(**PRESETS["rl4vlm-points24"]))
+    assert parameters in told
+    assert "LoRA" in told and "GiB  in all" in told

@@ -1,0 +1,209 @@
+"""The trainer's arithmetic, against numbers worked by hand."""
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
+pytest.importorskip("transformers")
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
+
+from agents.train import losses  # noqa: E402
+from agents.train.rollout_buffer import advantages_of  # noqa: E402
+from agents.train.token_weights import first_token_of, token_weights  # noqa: E402
+from agents.vlm.sampling import log_distribution, nucleus  # noqa: E402
+from vlbench.parsing import parse  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+
+def column(*numbers):
+    return torch.tensor(numbers, dtype=torch.float32)[:, None]
+
+
+def estimate(terminated, ended, next_values):
+    flags = [torch.tensor(flag)[:, None] for flag in (terminated, ended)]
+    rewards, values = column(1, 2, 3), column(0.5, 1, 1.5)
+    found = advantages_of(rewards, values, column(*next_values), *flags, discount=0.5, trace=0.5)
+    return found[:, 0].tolist()
+
+
+def test_advantages_of_an_episode_that_goes_on():
+    # δ = 1 + .5·1 − .5, 2 + .5·1.5 − 1, 3 + .5·2 − 1.5 = 1, 1.75, 2.5; γλ = .25
+    going = [False] * 3
+    assert estimate(going, going, (1, 1.5, 2)) == [1.59375, 2.375, 2.5]
+
+
+def test_termination_has_no_next_value():
+    # δ_1 = 2 − 1 = 1, whatever value stands behind the end; nothing flows back from step 2
+    over = [False, True, False]
+    assert estimate(over, over, (1, 99, 2)) == [1.25, 1.0, 2.5]
+
+
+def test_truncation_has_the_value_of_the_last_observation():
+    # δ_1 = 2 + .5·4 − 1 = 3
+    assert estimate([False] * 3, [False, True, False], (1, 4, 2)) == [1.75, 3.0, 2.5]
+
+
+def test_the_ratio_of_a_turn_is_weighted_by_lambda():
+    # log π = .5·(−2 − 4) + (−1 − .5) = −4.5, and with the last token at −.5 − ln 2: half the ratio
+    weights = torch.tensor([[0.5, 0.5, 1, 1]])
+    old = losses.turn_log_prob(torch.tensor([[-2.0, -4, -1, -0.5]]), weights)
+    assert old.item() == -4.5
+    new = losses.turn_log_prob(torch.tensor([[-2.0, -4, -1, -0.5 - math.log(2)]]), weights)
+    assert losses.ratio_of(new, old).item() == pytest.approx(0.5)
+    thought = losses.turn_log_prob(torch.tensor([[-2.0 - math.log(2), -4, -1, -0.5]]), weights)
+    assert losses.ratio_of(thought, old).item() == pytest.approx(1 / math.sqrt(2))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "loss", "slope"),
+    [
+        (1.5, 2.0, -2.4, 0.0),  # clipped at 1.2: nothing more to gain
+        (1.5, -2.0, 3.0, 2.0),  # a bad turn became likelier: not clipped
+        (0.5, 2.0, -1.0, -2.0),  # a good turn became rarer: not clipped
+        (0.5, -2.0, 1.6, 0.0),  # clipped at .8
+        (1.0, 3.0, -3.0, -3.0),
+    ],
+)
+def test_clipping(ratio, advantage, loss, slope):
+    given = torch.tensor([ratio], requires_grad=True)
+    found = losses.surrogate(given, torch.tensor([advantage]), clip=0.2)
+    found.backward()
+    assert found.item() == pytest.approx(loss)
+    assert given.grad.item() == pytest.approx(slope)
+
+
+def test_value_loss_with_and_without_clipping():
+    values, old, returns = torch.tensor([2.0]), torch.tensor([0.0]), torch.tensor([3.0])
+    assert losses.value_loss(values, old, returns, clip=0.0).item() == 0.5
+    assert losses.value_loss(values, old, returns, clip=0.5).item() == pytest.approx(3.125)
+
+
+def test_kl_of_two_distributions():
+    p, q = torch.tensor([0.5, 0.5, 0.0]), torch.tensor([0.25, 0.75, 0.0])
+    found = losses.token_kl(p.log(), q.log()).item()
+    assert found == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3))
+    assert losses.token_kl(p.log(), p.log()).item() == 0
+
+
+def test_approximate_kl():
+    # (2 − 1 − ln 2) + (½ − 1 + ln 2) = ½
+    assert losses.approximate_kl(torch.tensor([2.0, 0.5])).item() == pytest.approx(0.5)
+
+
+def test_explained_variance():
+    returns = torch.tensor([0.0, 2.0, 4.0])
+    assert losses.explained_variance(returns, returns) == 1
+    assert losses.explained_variance(torch.zeros(3), returns) == 0
+    assert losses.explained_variance(torch.zeros(3), torch.ones(3)) == 0
+
+
+def test_forbidden_tokens_are_never_drawn_and_count_in_no_sum():
+    logits = torch.tensor([[1.0, 9.0, 2.0]], requires_grad=True)
+    forbidden = torch.tensor([False, True, False])
+    found = log_distribution(logits, 1.0, forbidden)
+    assert found[0].tolist() == pytest.approx(
+        [-1 - math.log1p(math.exp(-1)), -math.inf, -math.log1p(math.exp(-1))]
+    )
+    found[0, 2].backward()
+    assert torch.isfinite(logits.grad).all() and logits.grad[0, 1] == 0
+
+
+def test_temperature_and_nucleus():
+    logits = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    none = torch.zeros(3, dtype=torch.bool)
+    cold = log_distribution(logits, 0.5, none).exp()[0].tolist()
+    assert cold == pytest.approx([25 / 38, 9 / 38, 4 / 38])
+    warm = log_distribution(logits, 1.0, none)
+    assert nucleus(warm, 0.6).exp()[0].tolist() == pytest.approx([0.625, 0.375, 0.0])
+    taken = nucleus(warm, 0.6, torch.tensor([2])).exp()[0].tolist()
+    assert taken == pytest.approx([0.5, 0.3, 0.2])
+    assert nucleus(warm, 1.0) is warm
+
+
+REPLY = '{"thoughts": "2 < 3", "action": "+"}'
+BROKEN = '{"thoughts": "2 < 3",\n"action": "+"}'
+
+
+def byte_level():
+    """Merges across words as GPT-2's kin do; characters beyond ASCII are several tokens."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = [("a", "c"), ("t", "i"), ("o", "n"), ("ac", "ti"), ("acti", "on"), ("Ġ", '"')]
+    vocab = [*letters, *(a + b for a, b in merges)]
+    tokenizer = Tokenizer(models.BPE({t: i for i, t in enumerate(vocab)}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def prefix_spaces():
+    """A space is part of the word behind it, and the first one isn't written."""
+    pieces = ["▁", *sorted(set(REPLY) - {" "}), '▁"action":', '▁"+"}', "▁3", "\n"]
+    tokenizer = Tokenizer(
+        models.Unigram(
+            [(piece, -float(len(pieces)) / (1 + len(piece))) for piece in pieces], unk_id=0
+        )
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    return tokenizer
+
+
+def by_context():
+    """After a comma the key's quote goes with the comma, after a line break with the letter."""
+    merges = [(",", " "), (", ", '"'), ("\n", '"'), ('\n"', "a"), ('"', ":"), ('":', " ")]
+    vocab = [*sorted({*REPLY, "\n"}), *(a + b for a, b in merges)]
+    tokenizer = Tokenizer(models.BPE({t: i for i, t in enumerate(vocab)}, merges))
+    tokenizer.decoder = decoders.Fuse()
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    ("make", "reply", "first"),
+    [
+        (byte_level, REPLY, ' "'),  # straddles: the space is outside the span
+        (byte_level, BROKEN, '"'),
+        (byte_level, '{"é": 1, \'action\': "+"}', "'"),
+        (prefix_spaces, REPLY, '"action":'),
+        (by_context, REPLY, ', "'),
+        (by_context, BROKEN, '\n"a'),
+    ],
+)
+def test_the_span_of_an_action_becomes_a_mask_of_tokens(make, reply, first):
+    tokenizer = make()
+    ids = tokenizer.encode(reply).ids
+    text = tokenizer.decode(ids)
+    assert text == reply
+    span = parse(reply, ("+", "-")).span
+    index = first_token_of(ids, text, span[0], tokenizer.decode)
+    assert tokenizer.decode([ids[index]]) == first
+    assert len(tokenizer.decode(ids[:index])) <= span[0] < len(tokenizer.decode(ids[: index + 1]))
+    weights = token_weights(ids, text, span, 0.2, tokenizer.decode)
+    assert weights.tolist() == pytest.approx([0.2] * index + [1.0] * (len(ids) - index))
+
+
+def test_a_character_cut_between_tokens_is_found():
+    tokenizer = byte_level()
+    text = 'é{"action": "+"}'
+    ids = tokenizer.encode(text).ids
+    assert tokenizer.decode(ids[:1]) == "\ufffd"
+    assert first_token_of(ids, text, text.index('"'), tokenizer.decode) == 3
+
+
+def test_a_reply_without_an_action_has_weight_one_everywhere():
+    tokenizer = byte_level()
+    ids = tokenizer.encode("I would go up.").ids
+    found = token_weights(ids, "I would go up.", None, 0.0, tokenizer.decode)
+    assert found.tolist() == [1.0] * len(ids)
+
+
+def test_an_action_in_the_first_token():
+    tokenizer = byte_level()
+    reply = '{"action": "+"}'
+    ids = tokenizer.encode(reply).ids
+    assert token_weights(ids, reply, (1, 14), 0.5, tokenizer.decode).tolist() == [0.5] + [1.0] * (
+        len(ids) - 1
+    )

@@ -1,0 +1,288 @@
+"""What the policy is fed, draws and scores, on an untrained tiny LLaVA; and the agent around it."""
+
+import asyncio
+import json
+import shutil
+
+import gymnasium
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
+pytest.importorskip("transformers")
+
+from PIL import Image  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+from support.small_checkpoint import small_checkpoint  # noqa: E402
+from transformers import BertConfig, BertModel  # noqa: E402
+
+import vlbench  # noqa: E402
+from agents.train import tiny  # noqa: E402
+from agents.vlm.agent import Llava  # noqa: E402
+from agents.vlm.encoding import pixels  # noqa: E402
+from agents.vlm.loading import add_lora, load, train_parts, vision_modules  # noqa: E402
+from agents.vlm.policy import Policy, ValueHead  # noqa: E402
+from agents.vlm.sampling import Sampling  # noqa: E402
+from vlbench.prompts import Exchange, messages  # noqa: E402
+from vlbench.scoring import CARD_TASKS  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+
+@pytest.fixture(scope="module")
+def observations():
+    """Prompts of different lengths, with pictures that differ and one that repeats."""
+    found = []
+    for env_id, theme in zip(
+        CARD_TASKS, ("classic", "slate", "parchment", "midnight"), strict=True
+    ):
+        env = gymnasium.make(env_id, theme=theme, jitter=3)
+        found.append(env.reset(seed=1)[0])
+    return [*found, found[0]]
+
+
+def policy_of(folder, **sampling):
+    loaded = load(str(folder), trainable=True, device=torch.device("cpu"))
+    head = ValueHead(loaded.model.get_output_embeddings().weight.shape[1], (8,), detach=True)
+    for weight in head.parameters():
+        torch.nn.init.constant_(weight, 0.1)
+    return Policy(loaded.model, loaded.processor, Sampling(**sampling), head)
+
+
+def test_tiny_is_small_real_and_the_same_for_the_same_seed(tmp_path, capsys):
+    for name in ("a", "b"):
+        tiny.build(tiny.Config(out=tmp_path / name))
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= {*files}
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+    loaded = load(str(tmp_path / "a"))
+    assert type(loaded.model).__name__ == "LlavaForConditionalGeneration"
+    assert type(loaded.processor).__name__ == "LlavaProcessor"
+    assert sum(weight.numel() for weight in loaded.model.parameters()) < 3_000_000
+    text = '{"current number": 10, "thoughts": "naïve ☃"}'
+    ids = loaded.processor.tokenizer(text, add_special_tokens=False).input_ids
+    assert loaded.processor.tokenizer.decode(ids) == text
+
+
+def test_the_model_is_fed_what_its_own_processor_makes_bit_for_bit(checkpoint, observations):
+    policy = policy_of(checkpoint)
+    prompts = [policy.encoder.encode(observation) for observation in observations]
+    mine = policy.encoder.collate(prompts)
+    chats = [messages(observation) for observation in observations]
+    processor = load(str(checkpoint)).processor
+    theirs = processor(
+        text=[processor.apply_chat_template(c, add_generation_prompt=True) for c in chats],
+        images=[Image.fromarray(observation["image"]) for observation in observations],
+        padding=True,
+        padding_side="left",
+        return_tensors="pt",
+    )
+    assert set(mine) == set(theirs)
+    for name, tensor in theirs.items():
+        assert torch.equal(mine[name], tensor), name
+
+
+def test_a_history_is_fed_as_the_processor_makes_it(checkpoint, observations):
+    past = Exchange(observations[1], vlbench.reply("+"))
+    shown = {**observations[0], "history": (past,)}
+    policy = policy_of(checkpoint)
+    prompt = policy.encoder.encode(shown)
+    processor = policy.encoder.processor
+    theirs = processor(
+        text=[processor.apply_chat_template(messages(shown), add_generation_prompt=True)],
+        images=[Image.fromarray(o["image"]) for o in (observations[1], observations[0])],
+        return_tensors="pt",
+    )
+    assert torch.equal(prompt.sequences["input_ids"], theirs["input_ids"][0])
+    assert torch.equal(pixels(prompt.pictures)["pixel_values"], theirs["pixel_values"])
+
+
+@pytest.mark.parametrize("sampling", [{}, {"temperature": 0.7}, {"top_p": 0.8}])
+def test_scores_are_the_log_probabilities_kept_from_sampling(checkpoint, observations, sampling):
+    policy = policy_of(checkpoint, max_new_tokens=24, **sampling)
+    prompts = [policy.encoder.encode(observation) for observation in observations]
+    drawn = policy.generate(prompts, torch.Generator().manual_seed(0))
+    scores = policy(prompts, [reply.ids for reply in drawn])
+    for row, mask, reply in zip(scores.log_probs, scores.mask, drawn, strict=True):
+        assert torch.allclose(row[mask], reply.log_probs, atol=1e-4)
+    assert torch.allclose(scores.values, torch.tensor([r.value for r in drawn]), atol=1e-4)
+    assert torch.allclose(torch.tensor(policy.values(prompts)), scores.values, atol=1e-4)
+
+
+def test_a_row_doesn_t_depend_on_its_batch(checkpoint, observations):
+    policy = policy_of(checkpoint, max_new_tokens=24)
+    prompts = [policy.encoder.encode(observation) for observation in observations]
+    together = policy.generate(prompts)
+    for prompt, reply in zip(prompts, together, strict=True):
+        (alone,) = policy.generate([prompt])
+        assert torch.equal(alone.ids, reply.ids)
+        assert alone.value == pytest.approx(reply.value, abs=1e-5)
+
+
+def test_greedy_replies_are_those_of_generate(checkpoint, observations):
+    policy = policy_of(checkpoint, max_new_tokens=24)
+    prompts = [policy.encoder.encode(observation) for observation in observations]
+    batch = policy.encoder.collate(prompts)
+    forbidden = policy.forbidden.nonzero()[:, 0].tolist()
+    theirs = policy.model.generate(
+        **batch, max_new_tokens=24, do_sample=False, suppress_tokens=forbidden
+    )
+    for mine, row in zip(policy.generate(prompts), theirs, strict=True):
+        written = row[batch["input_ids"].shape[1] :][: len(mine.ids)]
+        assert torch.equal(mine.ids, written)
+
+
+def test_special_tokens_are_never_drawn(checkpoint, observations):
+    policy = policy_of(checkpoint, max_new_tokens=8)
+    image = policy.model.config.image_token_id
+    assert policy.forbidden[image] and policy.forbidden[policy.tokenizer.pad_token_id]
+    assert not policy.forbidden[policy.tokenizer.eos_token_id]
+    with torch.no_grad():  # a model that would write nothing but image tokens
+        policy.model.get_output_embeddings().weight[image] *= 1000
+    prompts = [policy.encoder.encode(observation) for observation in observations]
+    for reply in policy.generate(prompts, torch.Generator().manual_seed(0)):
+        assert image not in reply.ids.tolist()
+    scores = policy(prompts, [torch.tensor([5, 6])] * len(prompts))
+    assert torch.isfinite(scores.log_probs).all() and torch.isfinite(scores.entropy).all()
+    scores.entropy.sum().backward()
+    weights = [w.grad for w in policy.parameters() if w.grad is not None]
+    assert weights and all(torch.isfinite(gradient).all() for gradient in weights)
+
+
+def test_features_of_a_frozen_tower_are_computed_once_and_change_nothing(checkpoint, observations):
+    policy = policy_of(checkpoint)
+    replies = [torch.tensor([7, 8, 9])] * len(observations)
+    prompts = [policy.encoder.encode(observation) for observation in observations]
+    with torch.no_grad():
+        trained = policy(prompts, replies).log_probs
+        train_parts(policy.model, "none")
+        assert policy.picture_is_frozen()
+        assert torch.equal(policy(prompts, replies).log_probs, trained)
+        kept = prompts[0].pictures[0].features
+        assert prompts[-1].pictures[0].features is kept
+        calls = []
+        tower = next(iter(vision_modules(policy.model).values()))
+        tower.register_forward_hook(lambda *_: calls.append(1))
+        policy(prompts, replies)
+        assert not calls
+
+
+def test_lora_is_on_the_language_model_unless_asked(checkpoint):
+    for vision, expected in (("none", False), ("all", True)):
+        model = add_lora(load(str(checkpoint)).model, rank=4, alpha=8, dropout=0.0, vision=vision)
+        trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
+        assert trained and all("lora_" in name for name in trained)
+        assert any("vision_tower" in name for name in trained) is expected
+        assert not any("lm_head" in name for name in trained)
+
+
+def test_an_adapter_is_loaded_with_its_base(checkpoint, tmp_path):
+    model = add_lora(load(str(checkpoint)).model, rank=4, alpha=8, dropout=0.0, vision="none")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.fill_(0.01)
+    model.save_pretrained(tmp_path)
+    again = load(str(tmp_path))
+    assert again.base == str(checkpoint)
+    given = {"input_ids": torch.tensor([[9, 10, 11]])}
+    assert torch.equal(again.model(**given).logits, model.eval()(**given).logits)
+
+
+def damaged(checkpoint, folder):
+    shutil.copytree(checkpoint, folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+
+
+def incomplete(checkpoint, folder):
+    shutil.copytree(checkpoint, folder)
+    kept = load_file(folder / "model.safetensors")
+    kept.popitem()
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def pickled(checkpoint, folder):
+    shutil.copytree(checkpoint, folder)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def of_another_kind(checkpoint, folder):
+    config = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, vocab_size=9)
+    BertModel(config).save_pretrained(folder)
+
+
+def adapter_of_another_base(checkpoint, folder):
+    wider = folder.with_name("wider")
+    small_checkpoint(wider, width=48)
+    add_lora(load(str(wider)).model, rank=4, alpha=8, dropout=0.0, vision="none").save_pretrained(
+        folder
+    )
+    settings = json.loads((folder / "adapter_config.json").read_text())
+    settings["base_model_name_or_path"] = str(checkpoint)
+    (folder / "adapter_config.json").write_text(json.dumps(settings))
+
+
+def adapter_of_a_lost_base(checkpoint, folder):
+    adapter_of_another_base(folder / "nowhere", folder)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda checkpoint, folder: None, "no checkpoint folder"),
+        (damaged, "weights are damaged"),
+        (incomplete, "1 weights are missing"),
+        (pickled, "can't be loaded"),
+        (of_another_kind, '"bert" takes no picture'),
+        (adapter_of_another_base, "doesn't fit the base"),
+        (adapter_of_a_lost_base, "no checkpoint folder"),
+    ],
+)
+def test_a_bad_checkpoint_is_told_in_one_line(checkpoint, tmp_path, make, told):
+    folder = tmp_path / "bad"
+    make(checkpoint, folder)
+    with pytest.raises(ValueError, match=told) as caught:
+        Llava(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_agent_answers_those_who_wait_in_one_batch(checkpoint, observations, monkeypatch):
+    agent = Llava(str(checkpoint), max_tokens=8)
+    sizes = []
+    generate = agent._policy.generate
+    monkeypatch.setattr(
+        agent._policy, "generate", lambda p, g: sizes.append(len(p)) or generate(p, g)
+    )
+
+    async def ask():
+        return await asyncio.gather(*(agent.act(observation) for observation in observations))
+
+    replies = asyncio.run(ask())
+    assert sizes == [len(observations)]
+    assert [reply.text for reply in replies] == [
+        asyncio.run(agent.act(observation)).text for observation in observations
+    ]
+    assert {reply.stop_reason for reply in replies} <= {"stop", "length"}
+    assert all(reply.prompt_tokens and reply.completion_tokens for reply in replies)
+
+
+def test_the_agent_survives_a_failed_batch(checkpoint, observations):
+    agent = Llava(str(checkpoint), max_tokens=8)
+
+    async def ask():
+        with pytest.raises(AttributeError):
+            await agent.act({"image": None, "text": "?"})
+        return await agent.act(observations[0])
+
+    assert asyncio.run(ask()).text is not None
+
+
+@pytest.mark.parametrize(
+    "settings", [{"temperature": -1}, {"top_p": 0}, {"max_tokens": 0}, {"dtype": "int8"}]
+)
+def test_a_wrong_setting_is_told(checkpoint, settings):
+    with pytest.raises(ValueError):
+        Llava(str(checkpoint), **settings)

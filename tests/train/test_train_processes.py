@@ -1,0 +1,309 @@
+"""Training in two processes does what one does with everything; what can't be so is refused."""
+
+import dataclasses
+import json
+import os
+import pickle
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
+pytest.importorskip("transformers")
+
+from safetensors.torch import load_file  # noqa: E402
+from support.cli_process import heed_ctrl_c  # noqa: E402
+from support.update_in_processes import update  # noqa: E402
+from torch.distributed.run import get_args_parser  # noqa: E402
+
+from agents.train import ppo, sft, sft_data  # noqa: E402
+from agents.train.checkpoint import Checkpoints, Interruption  # noqa: E402
+from agents.train.config_cli import field_docs  # noqa: E402
+from agents.train.distributed import Processes  # noqa: E402
+from agents.train.environments import Journal, make_envs  # noqa: E402
+from agents.train.monitors import EpisodeMonitor  # noqa: E402
+from agents.train.start import build_policy  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+ROOT = Path(__file__).parents[2]
+RUN = [
+    "--num-envs",
+    "4",
+    "--num-steps",
+    "3",
+    "--minibatch",
+    "6",
+    "--micro-batch",
+    "2",
+    "--max-new-tokens",
+    "12",
+    "--eval-every",
+    "2",
+    "--eval-episodes",
+    "5",
+    "--no-tensorboard",
+    "--critic-iterations",
+    "0",
+    "--lr",
+    "1e-3",
+    "--end-lr",
+    "1e-3",
+    "--save-every",
+    "2",
+]
+TIMED = ("seconds", "cpu_seconds", "time/rollout", "time/update", "charts/SPS")
+
+
+def started(
+    *arguments,
+    launcher=("torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+    **environment,
+):
+    return subprocess.Popen(
+        [sys.executable, "-m", *launcher, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
+        start_new_session=True,
+    )
+
+
+def torchrun(*arguments):
+    run = started(*arguments)
+    out, err = run.communicate(timeout=300)
+    assert run.returncode == 0, err
+    return out.strip()
+
+
+def metrics(run):
+    lines = (run / "metrics.jsonl").read_text("utf-8").splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in TIMED} for line in lines]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"micro_batch": 3}, {"lora": True, "lora_rank": 4, "kl_coef": 0.1, "train_vision": "none"}],
+    ids=["full", "lora-with-kl"],
+)
+def test_two_processes_make_the_same_update_as_one_with_the_whole_rollout(
+    checkpoint, tmp_path, changes
+):
+    config = ppo.Config(
+        model=str(checkpoint),
+        num_envs=6,
+        num_steps=3,
+        minibatch=7,
+        max_new_tokens=12,
+        entropy_coef=0.01,
+        value_detach=False,
+        max_grad_norm=0.1,
+        **changes,
+    )
+    policy = build_policy(config, config.model)
+    envs = make_envs("vlbench/NumberLine-v0", 6, {})
+    shown = ppo.split_observations(envs.reset(seed=0)[0])
+    actors = ppo.Actors(range(6), envs, Journal(envs), EpisodeMonitor(6), shown)
+    buffer, _ = ppo.rollout(policy, actors, config, torch.Generator().manual_seed(0), len)
+    buffer.advantages += torch.randn(3, 6, generator=torch.Generator().manual_seed(1))
+    (tmp_path / "rollout.pickle").write_bytes(pickle.dumps(buffer))
+    told = dataclasses.asdict(config) | {"out": ""}
+    (tmp_path / "config.json").write_text(json.dumps(told), "utf-8")
+
+    alone, told_alone = update(tmp_path, Processes())
+    torchrun(ROOT / "tests" / "support" / "update_in_processes.py", tmp_path)
+    together, told = torch.load(tmp_path / "result.pt")
+    assert len(together) == 2 and len(alone) > 4
+    for mine, *theirs in zip(alone, *together, strict=True):
+        assert all(torch.allclose(mine, weight, atol=1e-5) for weight in theirs)
+        assert torch.equal(*theirs)
+    assert told.keys() == told_alone.keys()
+    for name, value in told_alone.items():
+        assert told[name] == pytest.approx(value, abs=1e-5, rel=1e-4), name
+
+
+def test_runs_in_two_processes_repeat_resume_and_change_their_number(checkpoint, tmp_path):
+    module = ("-m", "agents.train.ppo", "--model", checkpoint, *RUN)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    told = torchrun(*module, "--out", whole, "--iterations", 4)
+    assert told == str(whole / "step-000004")  # said once
+    torchrun(*module, "--out", parts, "--iterations", 2)
+    assert metrics(parts) == metrics(whole)[:3]  # the same seeds, the same run; one row a step
+    for number in (1, 2):
+        shutil.copytree(parts, tmp_path / f"to-{number}")
+
+    again = torchrun(*module, "--out", parts, "--iterations", 4)
+    assert metrics(parts) == metrics(whole)
+    mine, theirs = (load_file(Path(end, "model.safetensors")) for end in (again, told))
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+    config = ppo.parse_dataclass(
+        ppo.Config,
+        [*map(str, module[2:]), "--out", str(tmp_path / "to-1"), "--iterations", "4"],
+        prog="",
+        description="",
+    )
+    end = ppo.train(config, Processes())  # 2 → 1
+    state = torch.load(end / "trainer.pt", weights_only=True)
+    assert len(json.loads(state["environments"])) == 4
+    one = dataclasses.replace(config, out=tmp_path / "one", iterations=2)
+    ppo.train(one, Processes())
+    torchrun(*module, "--out", one.out, "--iterations", 4)  # 1 → 2
+    for out in (config.out, one.out):
+        rows = metrics(out)
+        assert [row["step"] for row in rows] == [0, 1, 2, 3, 4]
+        assert rows[-1]["charts/env_steps"] == 4 * 4 * 3
+        assert all(row["losses/ratio_error"] < 1e-4 for row in rows[1:])
+    assert [row["eval/return"] for row in metrics(one.out)[:1]] == [
+        row["eval/return"] for row in metrics(whole)[:1]
+    ]  # the rows that two processes divide are those that one plays
+
+
+def test_fine_tuning_in_two_processes_equals_that_in_one(checkpoint, tmp_path):
+    data = tmp_path / "data.jsonl"
+    assert sft_data.main(["--out", str(data), "--episodes", "60", "--off-path", "0.2"]) == 0
+    config = sft.Config(
+        model=str(checkpoint),
+        data=data,
+        out=tmp_path / "one",
+        steps=6,
+        batch=7,
+        micro_batch=3,
+        lr=1e-4,
+        weight_decay=0.1,
+        eval_every=3,
+        holdout=0.2,
+    )
+    alone = sft.train(config, Processes())
+    together = torchrun(
+        "-m",
+        "agents.train.sft",
+        "--model",
+        checkpoint,
+        "--data",
+        data,
+        "--out",
+        tmp_path / "two",
+        "--steps",
+        6,
+        "--batch",
+        7,
+        "--micro-batch",
+        3,
+        "--lr",
+        1e-4,
+        "--weight-decay",
+        0.1,
+        "--eval-every",
+        3,
+        "--holdout",
+        0.2,
+    )
+    mine, theirs = (load_file(Path(end, "model.safetensors")) for end in (alone, together))
+    assert all(torch.allclose(mine[name], theirs[name], atol=1e-5) for name in mine)
+    for a, b in zip(metrics(tmp_path / "one"), metrics(tmp_path / "two"), strict=True):
+        assert a == pytest.approx(b, rel=1e-4)
+
+
+def test_ctrl_c_ends_two_processes_with_a_checkpoint(checkpoint, tmp_path):
+    run = started(
+        "-m",
+        "agents.train.ppo",
+        "--model",
+        checkpoint,
+        "--out",
+        tmp_path,
+        *RUN,
+        "--iterations",
+        500,
+        "--save-every",
+        1000,
+    )
+    told = []
+    for line in run.stderr:
+        told.append(line)
+        if line.startswith("2/500"):
+            os.killpg(run.pid, signal.SIGINT)  # as a terminal does: everyone hears it
+            break
+    told += run.communicate(timeout=60)[1].splitlines()
+    assert run.returncode != 0
+    assert "ppo: stopped; the same command goes on from the last checkpoint" in told
+    kept = Checkpoints(tmp_path).latest()
+    assert kept is not None and len(metrics(tmp_path)) == int(kept.name[5:]) + 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_under_a_launcher_which_repeats_them_signals_never_break_an_iteration_off():
+    with Interruption(launched=True) as interruption:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+        assert interruption.asked
+    with Interruption() as interruption:
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "environment", "told"),
+    [
+        (
+            ("accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m"),
+            {},
+            "accelerate launch started one process",
+        ),
+        ((), {"ACCELERATE_USE_FSDP": "true"}, "the launcher wants FSDP"),
+        ((), {"ACCELERATE_USE_DEEPSPEED": "true"}, "the launcher wants DeepSpeed"),
+        ((), {"OMPI_COMM_WORLD_SIZE": "2"}, "OMPI_COMM_WORLD_SIZE says 2 processes"),
+        (
+            ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"),
+            {"ACCELERATE_USE_FSDP": "true"},
+            "the launcher wants FSDP",
+        ),
+    ],
+    ids=["accelerate", "fsdp", "deepspeed", "mpi", "torchrun-fsdp"],
+)
+def test_a_launcher_that_does_something_else_is_refused_in_one_line(
+    checkpoint, tmp_path, launcher, environment, told
+):
+    run = started(
+        "agents.train.ppo",
+        "--model",
+        checkpoint,
+        "--out",
+        tmp_path / "run",
+        launcher=launcher,
+        **environment,
+    )
+    err = run.communicate(timeout=120)[1]
+    (line,) = [line for line in err.splitlines() if line.startswith("ppo")]
+    assert told in line and "start with torchrun --nproc-per-node N" in line
+    assert run.returncode == (1 if launcher else 2)  # launchers have codes of their own
+    assert not (tmp_path / "run").exists()
+    if launcher:
+        assert re.search(r"exit ?code *:? *2|exit status 2", err)
+
+
+def test_environments_that_can_t_be_divided_are_told(checkpoint, monkeypatch):
+    processes = Processes()
+    processes.count = 3
+    with pytest.raises(ValueError, match="num_envs 32 can't be divided among 3 processes"):
+        ppo.train(ppo.Config(model=str(checkpoint)), processes)
+
+
+def test_torchrun_leaves_all_our_options_alone():
+    for module, config in (("ppo", ppo.Config), ("sft", sft.Config)):
+        ours = [f"--{name.replace('_', '-')}" for name in field_docs(config)]
+        read = get_args_parser().parse_args(
+            ["--nproc-per-node", "2", "-m", f"agents.train.{module}", *ours]
+        )
+        assert read.training_script_args == ours

@@ -1,0 +1,409 @@
+"""Whole runs of the trainer: it learns, resumes bit for bit, and loses nothing when it fails."""
+
+import dataclasses
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import gymnasium
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
+pytest.importorskip("transformers")
+
+from safetensors.torch import load_file  # noqa: E402
+from support.cli_process import heed_ctrl_c  # noqa: E402
+
+import vlbench  # noqa: E402
+from agents.train import ppo, sft, sft_data, tiny  # noqa: E402
+from agents.train.checkpoint import Checkpoints  # noqa: E402
+from agents.train.distributed import Processes  # noqa: E402
+from agents.train.redrawing import ExampleRenderer  # noqa: E402
+from agents.vlm.loading import add_lora, load  # noqa: E402
+from agents.vlm.policy import Policy  # noqa: E402
+from agents.vlm.sampling import Sampling  # noqa: E402
+from vlbench.env import VLEnv  # noqa: E402
+from vlbench.parsing import parse  # noqa: E402
+from vlbench.prompts import Prompt  # noqa: E402
+from vlbench.task import Move  # noqa: E402
+from vlbench.vector import VLVectorEnv  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+FAST = {
+    "num_envs": 4,
+    "num_steps": 3,
+    "minibatch": 6,
+    "micro_batch": 3,
+    "max_new_tokens": 12,
+    "eval_every": 0,
+    "tensorboard": False,
+    "critic_iterations": 0,
+}
+
+
+def play(config):
+    return ppo.train(config, Processes())
+
+
+def learn(config):
+    return sft.train(config, Processes())
+
+
+def metrics(run):
+    lines = (run / "metrics.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@dataclass(frozen=True)
+class Machine:
+    pulls: int
+
+
+class BanditGame:
+    """One pull: "+" pays 1, "-" nothing."""
+
+    name = "bandit"
+    vocabulary = ("+", "-")
+    max_turns = 1
+    held_out = False
+    test_share = 0.0
+
+    def deal(self, rng):
+        return "bandit/one"
+
+    def start(self, instance):
+        return Machine(0)
+
+    def legal(self, state):
+        return self.vocabulary
+
+    def step(self, state, action):
+        return Move(Machine(1), float(action == "+"), terminated=True, success=action == "+")
+
+    def values(self, state, turns):
+        return {"+": 1.0, "-": 0.0}
+
+    def expert(self, state, turns):
+        return "+"
+
+
+class BlankPicture:
+    def look(self, start, presentation):
+        return None
+
+    def paint(self, frame, state, look, shown):
+        frame[:] = 255
+
+    def facts(self, state, look):
+        return {}
+
+
+class Bandit(VLEnv):
+    def __init__(self, *, theme="", jitter=0, prompt="", **options):
+        words = Prompt.from_text("Pull an arm.", {})
+        super().__init__(BanditGame(), BlankPicture(), words, **options)
+
+
+class BanditVector(VLVectorEnv):
+    env_class = Bandit
+
+
+@pytest.fixture(scope="module")
+def bandit():
+    env_id = "tests/Bandit-v0"
+    gymnasium.register(env_id, entry_point=Bandit, vector_entry_point=BanditVector)
+    yield env_id
+    del gymnasium.registry[env_id]
+
+
+def test_ppo_finds_the_better_arm_of_a_bandit(checkpoint, bandit, tmp_path):
+    loaded = load(str(checkpoint), trainable=True)
+    policy = Policy(loaded.model, loaded.processor, Sampling(max_new_tokens=12))
+    prompt = policy.encoder.encode(gymnasium.make(bandit).reset(seed=0)[0])
+    arms = [policy.encoder.encode_reply(vlbench.reply(arm)) for arm in "---+"]
+    optimizer = torch.optim.Adam(policy.parameters(), lr=3e-3)
+    for _ in range(120):  # a start that pulls the worse arm three times of four
+        optimizer.zero_grad()
+        (-policy([prompt] * 4, arms).log_probs.sum() / 4).backward()
+        optimizer.step()
+    start = tmp_path / "start"
+    loaded.model.save_pretrained(start)
+    loaded.processor.save_pretrained(start)
+
+    config = ppo.Config(
+        model=str(start),
+        env=bandit,
+        out=tmp_path / "run",
+        iterations=12,
+        lr=1e-3,
+        end_lr=1e-3,
+        **{**FAST, "num_envs": 16, "num_steps": 2, "minibatch": 16, "micro_batch": 16},
+    )
+    end = load(str(play(config)))
+    rows = metrics(tmp_path / "run")
+    assert rows[0]["rollout/optimal"] < 0.5
+    assert rows[-1]["rollout/optimal"] > 0.8
+    greedy = Policy(end.model, end.processor, Sampling(max_new_tokens=12)).generate([prompt])
+    assert parse(greedy[0].text, ("+", "-")).action == "+"
+    assert rows[0]["losses/ratio_error"] < 1e-4
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {
+            "lora": True,
+            "lora_rank": 4,
+            "lora_alpha": 8,
+            "lora_dropout": 0.1,
+            "kl_coef": 0.1,
+            "train_vision": "none",
+            "top_p": 0.9,
+            "temperature": 0.8,
+            "target_kl": 5.0,
+        },
+        {"env": "EZPoints", "entropy_coef": 0.01, "kl_coef": 0.1, "value_detach": False},
+    ],
+    ids=["full", "lora", "full-with-kl"],
+)
+def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(checkpoint, tmp_path, changes):
+    config = ppo.Config(
+        model=str(checkpoint),
+        iterations=4,
+        save_every=2,
+        lr=1e-3,
+        end_lr=1e-3,
+        **{**FAST, **changes},
+    )
+    whole = dataclasses.replace(config, out=tmp_path / "whole")
+    parts = dataclasses.replace(config, out=tmp_path / "parts")
+    end = play(whole)
+    play(dataclasses.replace(parts, iterations=2))
+    again = play(parts)
+    (weights,) = [path.name for path in end.glob("*.safetensors")]
+    mine, theirs = load_file(again / weights), load_file(end / weights)
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    states = [torch.load(folder / "trainer.pt", weights_only=True) for folder in (end, again)]
+    assert states[0]["environments"] == states[1]["environments"]
+    assert torch.equal(states[0]["sampler"][0], states[1]["sampler"][0])
+    for a, b in zip(*(state["optimizer"]["state"].values() for state in states), strict=True):
+        assert all(torch.equal(a[name], b[name]) for name in a)
+    logs = []
+    for out in (whole.out, parts.out):
+        rows = metrics(out)
+        timed = ("seconds", "cpu_seconds", "time/rollout", "time/update", "charts/SPS")
+        logs.append([{k: v for k, v in row.items() if k not in timed} for row in rows])
+    assert logs[0] == logs[1]
+
+
+def test_sft_learns_and_resumes_bit_for_bit(checkpoint, tmp_path):
+    data = tmp_path / "data.jsonl"
+    assert sft_data.main(["--out", str(data), "--episodes", "20", "--off-path", "0.2"]) == 0
+    config = sft.Config(
+        model=str(checkpoint),
+        data=data,
+        out=tmp_path / "whole",
+        steps=20,
+        lr=1e-2,
+        batch=8,
+        micro_batch=4,
+        eval_every=5,
+        save_every=10,
+    )
+    end = learn(config)
+    rows = metrics(config.out)
+    assert rows[-1]["heldout/loss"] < 0.6 * rows[4]["heldout/loss"]
+    learn(config)  # nothing left to do
+    # A run that stopped at step 10 is the same folder with its later checkpoint gone.
+    parts = dataclasses.replace(config, out=tmp_path / "parts")
+    learn(parts)
+    for path in (parts.out / "step-000020").iterdir():
+        path.unlink()
+    (parts.out / "step-000020").rmdir()
+    again = learn(parts)
+    mine, theirs = (load_file(folder / "model.safetensors") for folder in (again, end))
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+@pytest.mark.parametrize("lora", [False, True], ids=["unasked", "asked"])
+def test_sft_trains_on_an_adapter_and_leaves_its_base(checkpoint, tmp_path, lora):
+    adapter = tmp_path / "adapter"
+    model = add_lora(load(str(checkpoint)).model, rank=4, alpha=8, dropout=0.0, vision="none")
+    model.save_pretrained(adapter)
+    data = tmp_path / "data.jsonl"
+    assert sft_data.main(["--out", str(data), "--episodes", "4"]) == 0
+    config = sft.Config(
+        model=str(adapter),
+        data=data,
+        out=tmp_path / "run",
+        steps=3,
+        lora=lora,
+        lora_rank=4,
+        lora_alpha=8,
+    )
+    for wrong in ({"train_vision": "nonsense"}, {"lora": True, "lora_rank": 64}):
+        with pytest.raises(ValueError, match="train_vision is|rank 4 and alpha 8"):
+            learn(dataclasses.replace(config, **wrong))
+    end = learn(config)
+    before, after = (load(str(folder)).model.state_dict() for folder in (adapter, end))
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all("lora_" in name for name in changed)
+
+
+def test_expert_transcripts_are_train_instances_with_truthful_fields(tmp_path):
+    config = sft_data.Config(
+        out=tmp_path / "x",
+        env="NumberLine,EZPoints,Points24,Blackjack",
+        episodes=12,
+        off_path=0.3,
+        noise=0.3,
+        jitter=3,
+    )
+    examples = list(sft_data.transcripts(config))
+    redrawer = ExampleRenderer()
+    flipped = 0
+    for example in examples:
+        env = gymnasium.make(example.env_id, **json.loads(example.kwargs)).unwrapped
+        env.reset(options={"instance": example.instance, "presentation": example.presentation})
+        for action in example.played:
+            env.step(vlbench.reply(action))
+        fields = json.loads(example.reply)
+        assert env.claims({k: v for k, v in fields.items() if k != "plan"}).perception
+        if "plan" in fields:
+            assert env.claims(fields).plan == example.expert
+        assert example.action in env.legal
+        assert env.values()[example.expert] == max(env.values().values())
+        assert (redrawer.image(example) == env.frame).all()
+        flipped += example.action != example.expert
+    assert 0.2 < flipped / len(examples) < 0.4
+    assert examples == list(sft_data.transcripts(config))
+    hands = {e.instance for e in examples if e.env_id == "vlbench/Points24-v0"}
+    game = gymnasium.make("vlbench/Points24-v0").unwrapped.game
+    from vlbench.instances import split_of
+
+    assert {split_of(hand, game.test_share) for hand in hands} == {"train"}
+
+
+def test_reading_examples_say_what_the_picture_shows_and_have_no_prompt(tmp_path):
+    config = sft_data.Config(
+        tmp_path / "x",
+        "NumberLine,EZPoints,Points24,Blackjack",
+        episodes=6,
+        off_path=0.3,
+        reading=True,
+    )
+    seen = set()
+    for example in sft_data.transcripts(config):
+        env = gymnasium.make(example.env_id, **json.loads(example.kwargs)).unwrapped
+        env.reset(options={"instance": example.instance, "presentation": example.presentation})
+        info = {}
+        for action in example.played:
+            info = env.step(vlbench.reply(action))[4]
+        facts = info.get("facts", env._facts)
+        fields = json.loads(example.reply)
+        shown = {name.replace(" number", "").replace(" ", "_"): v for name, v in fields.items()}
+        assert all(
+            facts[name] == (tuple(v) if isinstance(v, list) else v) for name, v in shown.items()
+        )
+        assert ExampleRenderer().observation(example)["text"] == "" == example.prompt
+        seen |= set(fields)
+    assert seen == {"current number", "target number", "cards", "dealer card", "player cards"}
+
+
+def test_transcripts_are_a_data_set_for_others(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    data = tmp_path / "data.jsonl"
+    options = ["--env", "NumberLine,Points24", "--episodes", "5", "--noise", "0.3"]
+    assert sft_data.main(["--out", str(data), *options]) == 0
+    rows = datasets.load_dataset(
+        "json", data_files=str(data), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert [sft_data.Example(**row) for row in rows] == sft_data.read(data)
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(checkpoint, tmp_path, monkeypatch):
+    config = ppo.Config(model=str(checkpoint), out=tmp_path, iterations=1, save_every=1, **FAST)
+    good = play(config)
+    before = {path.name: path.read_bytes() for path in good.iterdir()}
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("agents.train.checkpoint.torch.save", full)
+    with pytest.raises(OSError, match="No space left.*the last good one is .*step-000001"):
+        play(dataclasses.replace(config, iterations=2))
+    assert [path.name for path in Checkpoints(tmp_path).found()] == ["step-000001"]
+    assert {path.name: path.read_bytes() for path in good.iterdir()} == before
+    monkeypatch.undo()
+    assert play(dataclasses.replace(config, iterations=2)).name == "step-000002"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_ends_with_a_checkpoint_and_one_line(checkpoint, tmp_path):
+    options = [
+        "--model",
+        checkpoint,
+        "--out",
+        tmp_path,
+        "--iterations",
+        "500",
+        "--num-envs",
+        "2",
+        "--num-steps",
+        "2",
+        "--max-new-tokens",
+        "4",
+        "--eval-every",
+        "0",
+        "--save-every",
+        "1000",
+        "--no-tensorboard",
+    ]
+    command = [sys.executable, "-m", "agents.train.ppo", *map(str, options)]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=root, preexec_fn=heed_ctrl_c
+    ) as run:
+        for line in run.stderr:
+            if line.startswith("2/500"):
+                run.send_signal(signal.SIGINT)
+                break
+        rest = run.stderr.read().splitlines()
+    assert run.returncode == 130
+    assert rest[-1] == "ppo: stopped; the same command goes on from the last checkpoint"
+    assert "Traceback" not in "".join(rest)
+    assert Checkpoints(tmp_path).latest() is not None
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["--model", "nowhere"], "no checkpoint folder nowhere"),
+        (["--model", "x", "--env", "NumberLines"], 'did you mean "NumberLine"'),
+        (["--model", "x", "--preset", "tiny-numberlin"], 'did you mean "tiny-numberline"'),
+        (["--lambda", "1"], "--help"),
+    ],
+)
+def test_a_wrong_call_is_told_in_one_line(argv, told, tmp_path, capsys):
+    assert ppo.main([*argv, "--out", str(tmp_path / "run")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+
+
+def test_every_option_has_help_and_every_preset_is_one():
+    from agents.train.config_cli import field_docs
+
+    for config in (ppo.Config, sft.Config, sft_data.Config, tiny.Config):
+        assert field_docs(config).keys() == {field.name for field in dataclasses.fields(config)}
+    for preset in ppo.PRESETS.values():
+        ppo.Config(**{"model": "x", **preset})

@@ -1,0 +1,104 @@
+"""Prompt templates → text, and the chat messages that every agent sends.
+
+A template is a text file with `$name` fields, which are filled from the rules (once, when the
+environment is made) and from the facts of the state (each turn). A prompt is named by the sha256
+of its template, so that a record tells which words were used.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from vlbench.errors import unknown_name
+from vlbench.task import Fact
+
+VARIANTS = ("cot", "action_only", "cot_facts")
+"""`cot` asks for thoughts, `action_only` for the action alone, `cot_facts` tells what the picture
+shows (the oracle-perception probe)."""
+
+_FIELD = re.compile(r"\$([a-z_]+)")
+
+
+def shown(fact: Fact) -> str:
+    """Write a fact as prompts write it: lists joined by ", ", truth as yes or no."""
+    if isinstance(fact, tuple):
+        return ", ".join(map(str, fact))
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    return str(fact)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A template with its rules filled in."""
+
+    sha256: str
+    """Hash of the template's text, 64 hex digits."""
+    pieces: tuple[str, ...]
+    """The text around the fields that are left, one piece more than there are fields."""
+    fields: tuple[str, ...]
+    """Names of the facts that stand between the pieces, in order."""
+
+    @classmethod
+    def from_text(cls, template: str, rules: Mapping[str, Fact]) -> "Prompt":
+        """Fill a template's rules; the fields that are no rule are facts, filled each turn."""
+        digest = hashlib.sha256(template.encode()).hexdigest()
+        text = template.strip("\n")
+        text = _FIELD.sub(lambda m: shown(rules[m[1]]) if m[1] in rules else m[0], text)
+        parts = _FIELD.split(text)
+        return cls(digest, tuple(parts[::2]), tuple(parts[1::2]))
+
+    @classmethod
+    def load(cls, package: str, variant: str, rules: Mapping[str, Fact]) -> "Prompt":
+        """Read `<variant>.txt` from a task's package.
+
+        Raises:
+            ValueError: No such variant.
+        """
+        if variant not in VARIANTS:
+            raise ValueError(unknown_name("prompt", variant, VARIANTS))
+        return cls.from_text(files(package).joinpath(f"{variant}.txt").read_text("utf-8"), rules)
+
+    def render(self, facts: Mapping[str, Fact]) -> str:
+        """Return the whole prompt for a state."""
+        text = self.pieces[0]
+        for name, piece in zip(self.fields, self.pieces[1:], strict=True):
+            text += shown(facts[name]) + piece
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A past turn of an episode: what was shown, and the reply."""
+
+    observation: Mapping[str, Any]
+    reply: str
+
+
+def messages(observation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return an observation as chat messages with content parts.
+
+    Args:
+        observation: `image` ((300, 300, 3) uint8; not for text alone), `text`, and, where the
+            harness keeps a history, `history`: a sequence of `Exchange`, oldest first.
+
+    Returns:
+        `{"role": "user", "content": [{"type": "image", "image": array}, {"type": "text", …}]}` for
+        each turn, with the past replies between them as `{"role": "assistant", …}`.
+    """
+    history: Sequence[Exchange] = observation.get("history", ())
+    chat: list[dict[str, Any]] = []
+    for past in history:
+        said = {"role": "assistant", "content": [{"type": "text", "text": past.reply}]}
+        chat += [_user(past.observation), said]
+    return [*chat, _user(observation)]
+
+
+def _user(observation: Mapping[str, Any]) -> dict[str, Any]:
+    text = {"type": "text", "text": observation["text"]}
+    if "image" not in observation:
+        return {"role": "user", "content": [text]}
+    return {"role": "user", "content": [{"type": "image", "image": observation["image"]}, text]}

@@ -1,0 +1,181 @@
+"""Playing an episode into its record.
+
+An `EpisodeRecorder` is the only code that turns replies into turns. The harness and replay both
+use it, so that a record and its replay can be compared field by field.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import gymnasium
+
+from vlbench.env import Claims
+from vlbench.parsing import Json, parse
+from vlbench.records import SCHEMA, Episode, Reply, Turn
+from vlbench.suites import Row
+
+
+@runtime_checkable
+class OracleEnv(Protocol):
+    """What an environment offers besides Gymnasium's contract, so that turns can be judged."""
+
+    vocabulary: tuple[str, ...]
+
+    def expert(self) -> str:
+        """Return the expert's action."""
+
+    def values(self) -> dict[str, float]:
+        """Return the optimal return after each legal action."""
+
+    def claims(self, fields: Mapping[str, Json]) -> Claims:
+        """Hold a reply's fields against the truth."""
+
+    def state_hash(self) -> str:
+        """Return the sha256 of the state."""
+
+
+def sha256(data: bytes) -> str:
+    """Return the hex digest."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class EnvCache(dict[str, gymnasium.Env[Any, str]]):
+    """`Row.env_key` → environment, made when it is first asked for."""
+
+    def of(self, row: Row) -> gymnasium.Env[Any, str]:
+        """Return the environment of a row.
+
+        Raises:
+            gymnasium.error.Error: Its id isn't registered.
+            TypeError, ValueError: It refuses its keyword arguments.
+        """
+        if row.env_key not in self:
+            self[row.env_key] = gymnasium.make(row.env_id, **row.kwargs)
+        return self[row.env_key]
+
+
+class EpisodeRecorder:
+    """An episode being played: replies in, turns out.
+
+    Args:
+        env: The environment; it is reset here.
+        row: Where the episode starts. A row without an instance starts from its seed.
+        number: The row's number in its suite.
+        repeat: Which repetition of the row.
+
+    Raises:
+        ValueError: The environment draws another first frame than the row was frozen with.
+    """
+
+    def __init__(
+        self, env: gymnasium.Env[Any, str], row: Row, number: int = 0, repeat: int = 0
+    ) -> None:
+        options = {"instance": row.instance, "presentation": row.presentation}
+        seed = row.seed if row.seed is not None else _episode_seed(row, repeat)
+        self.observation, self.info = env.reset(
+            seed=seed, options=options if row.instance else None
+        )
+        """What the environment gave last; the info is no part of the record."""
+        self.env = env
+        self.row = row
+        self.number = number
+        self.repeat = repeat
+        self.instance = str(self.info["instance"])
+        self.presentation = int(self.info["presentation"])
+        self.turns: list[Turn] = []
+        self.end = ""
+        self.success = False
+        inner = env.unwrapped
+        self._judge = inner if isinstance(inner, OracleEnv) else None
+        self._shown = self._hashes()
+        if row.frame and row.frame != self._shown["frame"]:
+            raise ValueError(
+                f"{row.env_id} draws {row.instance} (presentation {row.presentation}) differently "
+                f"than it was frozen: wanted frame {row.frame[:12]}…, got "
+                f"{self._shown['frame'][:12]}…; reinstall the version that the set belongs to"
+            )
+
+    def play(self, reply: Reply) -> Turn:
+        """Step the environment with a reply and record the turn."""
+        reply = reply.bounded()
+        shown = self._shown
+        judge = self._judge
+        values = judge.values() if judge else {}
+        expert = judge.expert() if judge else ""
+        vocabulary = judge.vocabulary if judge else ()
+        parsed = parse(reply.text, vocabulary)
+        claims = judge.claims(parsed.fields) if judge else Claims()
+        strict = parse(reply.text, vocabulary, level="strict").action == parsed.action
+        self.observation, reward, terminated, truncated, info = self.env.step(reply.text)
+        self.info = info
+        self.end = "terminated" if terminated else "truncated" if truncated else ""
+        self.success = bool(info["success"])
+        regret = None
+        if judge:
+            moved = info["action"] in values and not info["illegal"]
+            left = 0.0 if self.end else max(judge.values().values())
+            regret = max(values.values()) - (
+                values[info["action"]] if moved else float(reward) + left
+            )
+        turn = Turn(
+            **shown,
+            reply=reply,
+            reply_hash=sha256(reply.text.encode()),
+            status=str(info["status"]),
+            recovered=bool(info["recovered"]),
+            action=str(info["action"]),
+            illegal=bool(info["illegal"]),
+            reward=float(reward),
+            expert=expert,
+            regret=regret,
+            cause=_cause(info, regret, claims),
+            strict=strict,
+        )
+        self.turns.append(turn)
+        self._shown = self._hashes()
+        return turn
+
+    def episode(self, error: str = "") -> Episode:
+        """Return the record; `error` says why the episode couldn't be played to its end."""
+        return Episode(
+            schema=SCHEMA,
+            env_id=self.row.env_id,
+            kwargs=self.row.kwargs,
+            instance=self.instance,
+            presentation=self.presentation,
+            seed=self.row.seed,
+            row=self.number,
+            repeat=self.repeat,
+            turns=tuple(self.turns),
+            end="errored" if error else self.end,
+            success=self.success,
+            final_state=self._shown["state"],
+            final_frame=self._shown["frame"],
+            error=error,
+        )
+
+    def _hashes(self) -> dict[str, str]:
+        return {
+            "prompt": sha256(self.observation["text"].encode()),
+            "frame": sha256(self.observation["image"].tobytes()),
+            "state": self._judge.state_hash() if self._judge else "",
+        }
+
+
+def _episode_seed(row: Row, repeat: int) -> int:
+    """Return the seed that random players draw from; it doesn't change what is shown."""
+    key = f"{row.instance}|{row.presentation}|{repeat}"
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
+
+
+def _cause(info: Mapping[str, Any], regret: float | None, claims: Claims) -> str:
+    if info["status"] != "ok":
+        return "format"
+    if not info["illegal"] and (regret is None or regret < 1e-9):
+        return ""
+    if claims.perception is False:
+        return "perception"
+    if claims.plan is not None and claims.plan != info["action"]:
+        return "slip"
+    return "decision" if claims.perception else "unattributed"

@@ -1,0 +1,186 @@
+"""What Python's `eval` says of a formula, without `eval`.
+
+RL4VLM joins the tokens of a formula to a text and gives it to `eval`, so its verdicts are Python's:
+digits side by side are one number, `**` and `//` are operators, signs may stand before an operand,
+`(2)(3)` is a call, division gives a float. This is that part of Python's expression grammar which
+digits, `+ - * / ( )` and spaces can write, evaluated by Python's own arithmetic on numbers. Nothing
+else can be reached from here, and time and size are bounded: a power of more than MAX_BITS bits
+isn't computed.
+"""
+
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+Number = int | float | complex
+
+MAX_BITS = 2**16
+"""Powers of more bits aren't computed. A formula with four numbers has at most one number left that
+could bring such a power back to 12 or 24, and none can; so the verdict is Python's all the same."""
+
+HANGS = 2**28
+"""Bits of a power from which on `eval` isn't known to return: CPython 3.11 takes 14 s for 10**10**7
+(2**25 bits), 36 times as long for ten times as many digits."""
+
+MAX_LENGTH = 64
+"""Longest text that is read; a formula of RL4VLM has at most 25 characters."""
+
+NEGATE = "negate"
+_TOKEN = re.compile(r" *([0-9]+|\*\*|//|[-+*/()])")
+
+
+@dataclass(frozen=True, slots=True)
+class EvalResult:
+    """What a formula is worth."""
+
+    value: Number | None
+    """Its value; None where `eval` raises or gives no number, or where it isn't computed."""
+    note: str = ""
+    """Why it wasn't computed; "" where it was, or where `eval` raises."""
+
+
+class _Refused(Exception):
+    """The text is no expression, or one whose value is no number."""
+
+
+class _TooLarge(Exception):
+    """A power isn't computed."""
+
+
+@lru_cache(maxsize=4096)
+def judge(text: str) -> EvalResult:
+    """Return what `eval(text)` gives.
+
+    Args:
+        text: Digits, `+ - * / ( )` and spaces; any other character is ill-formed.
+    """
+    if len(text) > MAX_LENGTH:
+        return EvalResult(None, f"not evaluated: longer than {MAX_LENGTH} characters")
+    try:
+        return EvalResult(_value(_Reader(text).postfix()))
+    except _TooLarge as power:
+        return EvalResult(None, str(power))
+    except (_Refused, ArithmeticError, TypeError):
+        return EvalResult(None)
+
+
+class _Reader:
+    """Reads an expression by descent, a method for each rule of Python's grammar.
+
+    It writes the operands and operators down in the order in which Python evaluates them, operators
+    behind their operands, so that nothing is computed before the whole text is known to be right.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._tokens: list[str] = []
+        self._position = 0
+        self._written: list[int | str] = []
+        text, position = text.rstrip(" "), 0
+        while position < len(text):
+            found = _TOKEN.match(text, position)
+            if found is None:
+                raise _Refused
+            self._tokens.append(found[1])
+            position = found.end()
+
+    def postfix(self) -> list[int | str]:
+        """Return the numbers and operators of the whole text."""
+        self._sum()
+        if self._position < len(self._tokens):
+            raise _Refused
+        return self._written
+
+    def _sum(self) -> None:
+        """Read `term (("+" | "-") term)*`."""
+        self._term()
+        while self._next() in ("+", "-"):
+            written = self._take()
+            self._term()
+            self._written.append(written)
+
+    def _term(self) -> None:
+        """Read `factor (("*" | "/" | "//") factor)*`."""
+        self._factor()
+        while self._next() in ("*", "/", "//"):
+            written = self._take()
+            self._factor()
+            self._written.append(written)
+
+    def _factor(self) -> None:
+        """Read `("+" | "-") factor`, or a power; so `-2**2` is −4."""
+        if self._next() in ("+", "-"):
+            sign = self._take()
+            self._factor()
+            if sign == "-":
+                self._written.append(NEGATE)
+        else:
+            self._power()
+
+    def _power(self) -> None:
+        """Read `operand ["**" factor]`; so `2**3**2` is 512, and `2**-1` is a half."""
+        self._operand()
+        if self._next() == "**":
+            self._take()
+            self._factor()
+            self._written.append("**")
+
+    def _operand(self) -> None:
+        """Read a number or `"(" sum ")"`."""
+        token = self._take()
+        if token == "(":
+            self._sum()
+            if self._take() != ")":
+                raise _Refused
+        elif not token.isdigit() or (token[0] == "0" and token.strip("0")):
+            raise _Refused  # an operator, or a leading zero, which Python doesn't read
+        else:
+            self._written.append(int(token))
+        if self._next() == "(":
+            raise _Refused  # a call, whatever stands in it: a number can't be called
+
+    def _next(self) -> str:
+        return self._tokens[self._position] if self._position < len(self._tokens) else ""
+
+    def _take(self) -> str:
+        token = self._next()
+        if not token:
+            raise _Refused
+        self._position += 1
+        return token
+
+
+def _value(postfix: list[int | str]) -> Number:
+    stack: list[Number] = []
+    for item in postfix:
+        if isinstance(item, int):
+            stack.append(item)
+        elif item == NEGATE:
+            stack.append(-stack.pop())
+        else:
+            right, left = stack.pop(), stack.pop()
+            stack.append(_OPERATORS[item](left, right))
+    return stack[0]
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """Return `base ** exponent`, if it isn't too large."""
+    if isinstance(base, int) and isinstance(exponent, int) and exponent > 0 and abs(base) > 1:
+        # It has at least so many bits, and fewer than twice as many.
+        bits = (base.bit_length() - 1) * exponent
+        if bits > MAX_BITS:
+            hangs = "; RL4VLM would hang" if bits >= HANGS else ""
+            raise _TooLarge(f"not computed: a power of 2**{bits.bit_length() - 1} bits{hangs}")
+    return base**exponent
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "**": _power,
+}

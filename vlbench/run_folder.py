@@ -1,0 +1,290 @@
+"""A run is a folder: `run.json`, the journal of replies, and the finished episodes.
+
+Both JSONL files are append-only. A reply is journaled before it is stepped, so that after a crash
+the run goes on from the journal and no journaled reply is asked for again.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TextIO
+
+import vlbench
+from vlbench.parsing import RULES
+from vlbench.records import SCHEMA, Episode, Reply, from_json, to_json
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+HEADER, JOURNAL, EPISODES, LOCK = "run.json", "replies.jsonl", "episodes.jsonl", ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeader:
+    """What was run, by what, with which words and versions."""
+
+    agent: str
+    """The name that tables show."""
+    settings: dict[str, Any]
+    """The agent's settings; never a key."""
+    privileged: bool
+    """Whether the agent is handed the environment."""
+    env_ids: list[str]
+    suite: str
+    prompt: str
+    theme: str
+    """"" for the suite's own themes."""
+    episodes: int | None
+    """Rows of each suite; None for all."""
+    repeats: int
+    history: int
+    prompt_hashes: dict[str, str]
+    """env id → sha256 of the template."""
+    frozen_hashes: dict[str, str]
+    """env id → sha256 of the frozen set."""
+    parser: str = RULES
+    dropped: list[str] = field(default_factory=list)
+    """Parameters that a provider refused and that were left out."""
+    price: list[float] | None = None
+    """USD per million prompt and completion tokens; None where it isn't known."""
+    schema: int = SCHEMA
+    versions: dict[str, str] = field(default_factory=dict)
+    commit: str = ""
+    started: str = ""
+
+    def conflict(self, other: "RunHeader") -> str:
+        """Name the first field that keeps `other` from going on with this run; "" if none does.
+
+        More episodes or repeats of the same rows may be played. Versions don't count: the header
+        keeps those with which the run was started.
+        """
+        free = {"episodes", "repeats", "versions", "commit", "started", "dropped", "price"}
+        for item in fields(self):
+            ours, theirs = getattr(self, item.name), getattr(other, item.name)
+            if item.name not in free and ours != theirs:
+                return f"{item.name} is {ours!r:.100} there, {theirs!r:.100} here"
+        return ""
+
+
+class RunFolder:
+    """A run on disk.
+
+    Args:
+        path: The folder.
+        header: Contents of `run.json`.
+    """
+
+    def __init__(self, path: Path, header: RunHeader) -> None:
+        self.path = path
+        self.header = header
+        self._damaged: dict[str, list[str]] = {}
+        self._files: dict[str, TextIO] = {}
+
+    @property
+    def damaged(self) -> list[str]:
+        """Lines that couldn't be read when they were last asked for, one sentence each."""
+        return [line for lines in self._damaged.values() for line in lines]
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunFolder":
+        """Open a run that exists.
+
+        Raises:
+            ValueError: There is no run, or its header can't be read.
+        """
+        path = Path(path)
+        try:
+            header = from_json(RunHeader, json.loads((path / HEADER).read_text("utf-8")))
+        except OSError as error:
+            raise ValueError(f"{path} is no run folder: {error.strerror} ({HEADER})") from error
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path / HEADER} is damaged: {error}") from error
+        if header.schema != SCHEMA:
+            raise ValueError(f"{path}: schema {header.schema}, this version reads {SCHEMA}")
+        return cls(path, header)
+
+    @classmethod
+    def start(cls, path: Path, header: RunHeader) -> "RunFolder":
+        """Create a run, or open the one that is there if it is the same run.
+
+        Raises:
+            ValueError: The folder can't be written, or holds another run.
+        """
+        run = cls(path, cls._joined(path, header))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            run._lock()
+            run.header = cls._joined(path, header)  # as it is now that nobody else writes
+            run.write_header()
+        except OSError as error:
+            run.close()
+            raise ValueError(f"can't write to {path}: {error.strerror}") from error
+        except ValueError:
+            run.close()
+            raise
+        return run
+
+    @classmethod
+    def _joined(cls, path: Path, header: RunHeader) -> RunHeader:
+        """Return the header of the run that is there, widened to what is wanted of it now.
+
+        Raises:
+            ValueError: The folder holds another run.
+        """
+        left = [name for name in (JOURNAL, EPISODES) if (path / name).exists()]
+        if left and not (path / HEADER).exists():
+            raise ValueError(f"{path} holds {left[0]} but no {HEADER}; choose another folder")
+        if not (path / HEADER).exists():
+            return header
+        first = cls.open(path).header
+        if conflict := first.conflict(header):
+            raise ValueError(f"{path} holds another run: {conflict}; choose another folder")
+        wanted = header.episodes
+        if first.episodes is None or (wanted is not None and wanted < first.episodes):
+            wanted = first.episodes
+        return dataclasses.replace(
+            first,
+            dropped=list(dict.fromkeys(first.dropped + header.dropped)),
+            episodes=wanted,
+            repeats=max(first.repeats, header.repeats),
+            price=header.price or first.price,
+        )
+
+    def _lock(self) -> None:
+        """Keep other processes from writing here, until this one closes the run or ends.
+
+        Raises:
+            ValueError: Another process has the run.
+        """
+        if fcntl is None:  # not on Windows
+            return
+        file = self._files["lock"] = (self.path / LOCK).open("w", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise ValueError(f"{self.path} is being written by another process") from None
+
+    def write_header(self) -> None:
+        """Write `run.json`, all or nothing."""
+        temporary = self.path / f".{HEADER}.{os.getpid()}"
+        temporary.write_text(json.dumps(to_json(self.header), indent=2) + "\n", "utf-8")
+        temporary.replace(self.path / HEADER)
+
+    def drop(self, parameters: Iterable[str]) -> None:
+        """Note parameters that the provider refused."""
+        new = [name for name in parameters if name not in self.header.dropped]
+        if new:
+            self.header = dataclasses.replace(self.header, dropped=self.header.dropped + new)
+            self.write_header()
+
+    def journal(self, key: str, turn: int, reply: Reply) -> None:
+        """Append a reply, before it is stepped."""
+        self._append(JOURNAL, {"episode": key, "turn": turn, "reply": to_json(reply)})
+
+    def add(self, episode: Episode) -> None:
+        """Append a finished episode."""
+        self._append(EPISODES, to_json(episode))
+
+    def episodes(self) -> list[Episode]:
+        """Return the episodes in the order of the suite; of one played twice, the last."""
+        last: dict[str, Episode] = {}
+        for place, data in self._lines(EPISODES):
+            try:
+                episode = from_json(Episode, data)
+            except ValueError as error:
+                self._damaged[EPISODES].append(f"{place}: {error}")
+            else:
+                last[episode.key] = episode
+        order = {env_id: number for number, env_id in enumerate(self.header.env_ids)}
+        others = len(order)
+        return sorted(last.values(), key=lambda e: (order.get(e.env_id, others), e.row, e.repeat))
+
+    def replies(self) -> dict[str, list[Reply]]:
+        """Return the journaled replies of each episode, in the order of its turns."""
+        journal: dict[str, list[Reply]] = {}
+        for place, data in self._lines(JOURNAL):
+            try:
+                reply, turn = from_json(Reply, data["reply"]), int(data["turn"])
+                turns = journal.setdefault(str(data["episode"]), [])
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
+                self._damaged[JOURNAL].append(f"{place}: {error}")
+            else:
+                if 0 <= turn <= len(turns):  # a turn after one that was lost can't be played
+                    turns[turn:] = [reply]  # a turn played anew undoes those after it
+        return journal
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+    def _append(self, name: str, data: Mapping[str, Any]) -> None:
+        file = self._files.get(name)
+        if file is None:
+            path = self.path / name
+            torn = path.exists() and not _ends_with_newline(path)
+            file = self._files[name] = path.open("a", encoding="utf-8")
+            if torn:
+                file.write("\n")
+        file.write(json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n")
+        file.flush()
+
+    def _lines(self, name: str) -> list[tuple[str, Any]]:
+        path = self.path / name
+        damaged = self._damaged[name] = []
+        if not path.exists():
+            return []
+        lines = []
+        for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+            if line:
+                try:
+                    lines.append((f"{path}:{number}", json.loads(line)))
+                except (ValueError, RecursionError) as error:
+                    damaged.append(f"{path}:{number}: not a JSON line ({error})")
+        return lines
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+PACKAGES = ("gymnasium", "numpy", "pillow", "alfworld", "textworld")
+"""Packages that what is shown may depend on."""
+
+
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Return the versions of python, vlbench and what is installed of some packages."""
+    found = {"python": platform.python_version(), "vlbench": vlbench.__version__}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str:
+    """Return the commit of the checkout that vlbench is run from; "" outside one."""
+    checkout = Path(vlbench.__file__).parent.parent
+    if not (checkout / ".git").exists():
+        return ""
+    command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,167 @@
+"""Frozen sets of a task and their bounds: `test.jsonl`, `ood.jsonl` and `bounds.json`.
+
+A row is an instance and a presentation; a set names its rows in an order in which any prefix is a
+fair small set.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vlbench.errors import unknown_name
+from vlbench.registry import task_folder
+
+SUITES = ("test", "ood")
+"""Frozen sets a task may bring: held-out rows under the usual rules, and changed rules in pictures
+that no training shows."""
+
+SEEDS = "seeds"
+"""What stands for the suite where an environment brings none: seeds 0, 1, 2, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where an episode starts."""
+
+    env_id: str
+    kwargs: dict[str, Any]
+    """Keyword arguments of the environment that aren't its defaults."""
+    instance: str
+    """"" where the episode starts from a seed instead."""
+    presentation: int
+    frame: str = ""
+    """sha256 of the first frame; "" where the row isn't frozen."""
+    seed: int | None = None
+
+    @property
+    def env_key(self) -> str:
+        """Names the environment: rows of the same id and keyword arguments share it."""
+        return f"{self.env_id} {sorted(self.kwargs.items())}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What success rates mean on a suite: 0 and 1 of the normalised success."""
+
+    floor: float
+    """Success rate of uniformly random actions."""
+    ceiling: float
+    """Best success rate that any player can expect."""
+
+
+def _stated(env_id: str, name: str) -> str | None:
+    """Return the text of a file in a task's folder, None where there is none."""
+    folder = task_folder(env_id)
+    if folder is None or not folder.joinpath(name).is_file():
+        return None
+    return folder.joinpath(name).read_text("utf-8")
+
+
+def _about(env_id: str) -> dict[str, Any]:
+    """Return what a task's `bounds.json` says; nothing where it has none."""
+    text = _stated(env_id, "bounds.json")
+    about: dict[str, Any] = json.loads(text) if text else {}
+    return about
+
+
+def local_folder(env_id: str) -> Path | None:
+    """Return the folder of the sets that a user has frozen from data that can't be shipped.
+
+    A task that may have some names an environment variable in its `bounds.json` ("local"); the
+    folder is `vlbench` in the folder which that variable names.
+    """
+    place = os.environ.get(_about(env_id).get("local", ""))
+    return Path(place, "vlbench") if place else None
+
+
+def _local_suites(env_id: str) -> dict[str, Path]:
+    folder = local_folder(env_id)
+    found = sorted(folder.glob("*.jsonl")) if folder is not None and folder.is_dir() else []
+    return {path.stem: path for path in found if path.stem not in SUITES}
+
+
+def suites(env_id: str) -> tuple[str, ...]:
+    """Return the names of an environment's frozen sets; none for one that brings no sets."""
+    shipped = [suite for suite in SUITES if _stated(env_id, f"{suite}.jsonl") is not None]
+    return (*shipped, *_local_suites(env_id))
+
+
+def _suite_text(env_id: str, suite: str) -> str | None:
+    if suite in SUITES:
+        return _stated(env_id, f"{suite}.jsonl")
+    path = _local_suites(env_id).get(suite)
+    return None if path is None else path.read_text("utf-8")
+
+
+def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
+    """Return a frozen set, in the order in which any prefix of it is a fair small set.
+
+    Raises:
+        ValueError: The environment has no such set, or it is damaged.
+    """
+    text = _suite_text(env_id, suite)
+    if text is None:
+        raise ValueError(unknown_name(f"suite of {env_id}", suite, suites(env_id)))
+    try:
+        return tuple(Row(env_id, **json.loads(line)) for line in text.splitlines())
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"the set {suite} of {env_id} is damaged: {error}") from error
+
+
+def run_kwargs(prompt: str, theme: str | None) -> dict[str, Any]:
+    """Return the keyword arguments by which a run changes its environments.
+
+    Args:
+        prompt: Variant of the prompt; "cot" is every environment's own.
+        theme: Theme or group of themes; None for the suite's own.
+    """
+    changes = {} if prompt == "cot" else {"prompt": prompt}
+    return changes | ({} if theme is None else {"theme": theme})
+
+
+def run_rows(env_id: str, suite: str, prompt: str, theme: str | None) -> tuple[Row, ...]:
+    """Return a frozen set as a run plays it; see `run_kwargs`.
+
+    In another theme the first frame isn't the frozen one, so none is wanted.
+
+    Raises:
+        ValueError: The environment has no such set, or it is damaged.
+    """
+    changes = run_kwargs(prompt, theme)
+    return tuple(
+        replace(row, kwargs=row.kwargs | changes, frame=row.frame if theme is None else "")
+        for row in frozen_rows(env_id, suite)
+    )
+
+
+def frozen_hash(env_id: str, suite: str) -> str:
+    """Return the sha256 of a frozen set's text; "" where the environment has no such set."""
+    text = _suite_text(env_id, suite)
+    return "" if text is None else hashlib.sha256(text.encode()).hexdigest()
+
+
+def bounds(env_id: str, suite: str) -> Bounds | None:
+    """Return the floor and ceiling of a suite; None where the task states none."""
+    stated = _about(env_id).get(suite)
+    return None if stated is None else Bounds(**stated)
+
+
+def label(env_id: str, suite: str = "") -> str:
+    """Return what must be said wherever an environment's results are shown; "" for nothing.
+
+    Args:
+        env_id: A registered id.
+        suite: The set that was played; one that a user has frozen may be labelled otherwise,
+            wherever its results are shown.
+    """
+    about = _about(env_id)
+    usual = str(about.get("label", ""))
+    return usual if suite in ("", *SUITES) else str(about.get("local_label", usual))
+
+
+def held_out(env_id: str) -> bool:
+    """Whether a task holds instances out; True where it states nothing of them."""
+    return bool(_about(env_id).get("held_out", True))

@@ -1,0 +1,136 @@
+"""The contract of a task's rules.
+
+A game is pure: immutable states in, immutable states out. It knows no pixels (see
+`vlbench.task`), no language (`vlbench.prompts`, `vlbench.parsing`), no turn counting and no
+randomness but the generator that `deal` is handed.
+"""
+
+from collections.abc import Mapping
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from vlbench.instances import Presentation
+
+S = TypeVar("S")
+SC = TypeVar("SC", contravariant=True)
+L = TypeVar("L")
+
+
+class Move(NamedTuple, Generic[S]):
+    """What a legal action does to a state."""
+
+    state: S
+    """The state after the action."""
+    reward: float
+    """Reward of this turn, as RL4VLM pays it."""
+    terminated: bool = False
+    """The task has ended by its own rules."""
+    success: bool = False
+    """The task's goal was reached; False until the end."""
+
+
+class Game(Protocol[S]):
+    """Rules of a task, for states of type `S` (a frozen, hashable dataclass)."""
+
+    name: str
+    """Folder name and prefix of the instances, e.g. "points24"."""
+    vocabulary: tuple[str, ...]
+    """Every action text of the task, in a fixed order."""
+    max_turns: int
+    """Turns after which an episode that hasn't terminated is truncated."""
+    held_out: bool
+    """Whether instances are enough for some to be held out from training."""
+    test_share: float
+    """Share of the instances in the `test` split (0 where none are held out)."""
+
+    def deal(self, rng: np.random.Generator) -> str:
+        """Draw an instance, e.g. "points24/3-3-8-8", from the task's law."""
+
+    def start(self, instance: str) -> S:
+        """Return the first state of an instance.
+
+        Raises:
+            ValueError: The instance isn't one of this game; says what was wanted.
+        """
+
+    def legal(self, state: S) -> tuple[str, ...]:
+        """Return the actions that the state allows, in the order of the vocabulary."""
+
+    def step(self, state: S, action: str) -> Move[S]:
+        """Play a legal action. Whether the turns are used up is the environment's to say."""
+
+    def values(self, state: S, turns: int) -> Mapping[str, float]:
+        """Return the best undiscounted return that can follow each legal action.
+
+        Args:
+            state: A state that hasn't terminated.
+            turns: Turns left, this one included; at least 1.
+        """
+
+    def expert(self, state: S, turns: int) -> str:
+        """Return the action of a return-optimal player; ties go to the shortest way."""
+
+
+def instance_body(instance: str, name: str, form: str) -> str:
+    """Return what stands after "name/" in an instance.
+
+    Args:
+        instance: The instance as the user wrote it.
+        name: The game's name.
+        form: An example of a right instance, for the message.
+
+    Raises:
+        ValueError: The instance belongs to another game or has no body.
+    """
+    prefix, _, body = str(instance).partition("/")
+    if not isinstance(instance, str) or prefix != name or not body:
+        raise ValueError(f'unknown instance "{instance}"; wanted one like "{form}"')
+    return body
+
+
+def checked_int(name: str, value: object, least: int) -> int:
+    """Return a rule's integer.
+
+    Raises:
+        ValueError: It is no integer, or less than `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    return int(value)
+
+
+SIZE = 300
+"""Width and height of every frame, in pixels."""
+
+Frame = npt.NDArray[np.uint8]
+"""(SIZE, SIZE, 3) uint8, RGB, rows from the top."""
+
+Fact = int | str | bool | tuple[str, ...] | tuple[int, ...]
+"""One thing that a picture shows, as plain data."""
+
+
+class Picture(Protocol[SC, L]):
+    """Draws states of type `S`; `L` is the look that an episode keeps from its first frame on."""
+
+    def look(self, start: SC, presentation: Presentation) -> L:
+        """Fix all that the presentation decides, once an episode: no work is left for the steps."""
+
+    def paint(self, frame: Frame, state: SC, look: L, shown: tuple[SC, L] | None) -> None:
+        """Make `frame` show `state`.
+
+        Args:
+            frame: Written in place; its earlier content doesn't matter unless `shown` is given.
+            state: What to show.
+            look: From `look`, for this episode.
+            shown: The state and the look that `frame` shows now, this episode's or an earlier
+                one's, so that only what differs need be drawn; None to draw everything. The pixels
+                that result are the same.
+        """
+
+    def facts(self, state: SC, look: L) -> dict[str, Fact]:
+        """Return what the frame of this state truly shows, and nothing that it hides.
+
+        A new dict each time, with the same keys and types in every state.
+        """

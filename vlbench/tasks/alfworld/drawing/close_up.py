@@ -1,0 +1,198 @@
+"""What the player stands at, from the front: what it is, whether it is open, and what is in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from vlbench.sprites import Blit, Sprite, blit
+from vlbench.tasks.alfworld.drawing.icons import has_icon, icon, laid
+from vlbench.tasks.alfworld.drawing.style import (
+    GAP,
+    Point,
+    RoomStyle,
+    Zone,
+    beneath,
+    beside,
+    broken,
+    material,
+    place_icon,
+    slip,
+    solid,
+)
+from vlbench.tasks.alfworld.scene import Place, Thing
+from vlbench.themes import Colour
+
+CUES: Final = ("hot", "cold", "clean")
+"""States that a sign laid over a thing shows; what is "lit" has an icon of its own."""
+LARGE: Final = 112
+"""Size of a receptacle that is closed or empty, in pixels."""
+RIM: Final = 8
+"""Thickness of a receptacle's sides."""
+FRAME: Final = 2
+"""Thickness of a surface's outline."""
+EDGE: Final = 10
+"""Height of a surface's front edge."""
+BOARDED: Final = frozenset({"cabinet", "cart", "fridge", "shelf"})
+"""Kinds of receptacles whose things stand on boards."""
+CLEAR: Final = 1
+"""Pixels above and below a line of things, at least."""
+BOARD: Final = 1
+"""Thickness of a board."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A way of drawing things."""
+
+    size: int
+    """Of the icons, in pixels."""
+    beside: bool
+    """Whether the label stands beside the icon, or under it."""
+
+    def width(self, label: int) -> int:
+        """Return the width of a thing whose label has some width."""
+        return self.size + label if self.beside else max(self.size, label)
+
+    def height(self, label: int) -> int:
+        """Return the height of a thing whose label has some height."""
+        return max(self.size, label) if self.beside else self.size + label
+
+
+FORMS: Final = (
+    Form(72, beside=False),
+    Form(48, beside=False),
+    Form(32, beside=False),
+    Form(32, beside=True),
+    Form(24, beside=False),
+    Form(24, beside=True),
+    Form(16, beside=False),
+    Form(16, beside=True),
+)
+"""The first in which all things fit is taken; or the last, if there are very many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """How some things stand."""
+
+    form: Form
+    corners: tuple[Point, ...]
+    """Upper left, in pixels."""
+
+
+def thing_icon(thing: Thing, size: int, ground: Colour) -> Sprite:
+    """Return a thing's icon with the signs of its states."""
+    name = f"thing/{thing.kind}"
+    if "lit" in thing.states and has_icon(f"{name}-lit"):
+        name += "-lit"
+    cues = [icon(f"cue/{cue}", size) for cue in CUES if cue in thing.states]
+    return laid(solid(size, size, ground), icon(name, size), *cues)
+
+
+@lru_cache(maxsize=1024)
+def thing_sprite(style: RoomStyle, thing: Thing, text: str, ground: Colour, form: Form) -> Sprite:
+    """Return a thing with the signs of its states and a label."""
+    join = beside if form.beside else beneath
+    return join(thing_icon(thing, form.size, ground), slip(style, text), ground)
+
+
+@lru_cache(maxsize=1024)
+def arrange(widths: tuple[int, ...], line: int, width: int, height: int) -> Arrangement:
+    """Return how things stand that have labels of some widths.
+
+    Args:
+        widths: Of their labels, in pixels.
+        line: Height of a label.
+        width: Of where they go.
+        height: The same.
+    """
+    fits = (form for form in FORMS if _height(form, widths, line, width) <= height)
+    form = next(fits, FORMS[-1])
+    boxes = [form.width(label) for label in widths]
+    lines = broken(boxes, width, GAP)
+    down = form.height(line)
+    pitch = min((height - down) // max(len(lines) - 1, 1), down + 4 * GAP)
+    top = (height - pitch * (len(lines) - 1) - down) // 2
+    corners = []
+    for row, members in enumerate(lines):
+        free = width - sum(boxes[i] for i in members)
+        gap = min(max(free // len(members), GAP), 8 * GAP)
+        x = (free - gap * (len(members) - 1)) // 2
+        for i in members:
+            corners.append((x, top + row * pitch))
+            x += boxes[i] + gap
+    return Arrangement(form, tuple(corners))
+
+
+def _height(form: Form, widths: Sequence[int], line: int, width: int) -> int:
+    """Return how high things stand in a form."""
+    lines = len(broken([form.width(label) for label in widths], width, GAP))
+    return lines * (form.height(line) + CLEAR) - CLEAR
+
+
+def things(
+    style: RoomStyle, place: Place, labels: Sequence[str], view: Zone, shift: Point, jitter: int
+) -> tuple[Blit, ...]:
+    """Return what is seen in or on a receptacle.
+
+    Args:
+        style: How things look.
+        place: The receptacle.
+        labels: What to write at each thing.
+        view: Where the receptacle is drawn.
+        shift: Pixels to the right and down by which the things are shifted.
+        jitter: The largest shift.
+    """
+    if not place.contents:
+        return ()
+    ground = material(style, place.kind)
+    slips = [slip(style, text).shape for text in labels]
+    line = slips[0][0]
+    side = (RIM if is_open(place) else FRAME) + CLEAR
+    foot = (RIM if is_open(place) else EDGE) + CLEAR
+    width, height = view.width - 2 * side - jitter, view.height - side - foot - jitter
+    stand = arrange(tuple(shape[1] for shape in slips), line, width, height)
+    left, top = view.x + side + shift[0], view.y + side + shift[1]
+    stood = [
+        blit(thing_sprite(style, thing, text, ground, stand.form), x + left, y + top)
+        for thing, text, (x, y) in zip(place.contents, labels, stand.corners, strict=True)
+    ]
+    if place.kind in BOARDED:
+        plank = board(style, place.kind, width)
+        feet = sorted({y + stand.form.height(line) for _, y in stand.corners})
+        stood += [blit(plank, left, y + top) for y in feet]
+    return tuple(stood)
+
+
+def is_open(place: Place) -> bool:
+    """Return whether a receptacle has a door that is open."""
+    return place.openable and place.opened
+
+
+@lru_cache(maxsize=64)
+def board(style: RoomStyle, kind: str, width: int) -> Sprite:
+    """Return a board that things stand on."""
+    return solid(width, BOARD, sides(style, kind))
+
+
+def sides(style: RoomStyle, kind: str) -> Colour:
+    """Return the colour of a receptacle's sides."""
+    red, green, blue = (shade * 5 // 9 for shade in material(style, kind))
+    return red, green, blue
+
+
+@lru_cache(maxsize=64)
+def backdrop(
+    style: RoomStyle, kind: str, opened: bool, filled: bool, width: int, height: int
+) -> Sprite:
+    """Return what stands behind the things, or the whole receptacle if it is closed or empty."""
+    if not filled:
+        sprite = solid(width, height, style.floor)
+        x, y = (width - LARGE) // 2, (height - LARGE) // 2
+        sprite[y : y + LARGE, x : x + LARGE] = place_icon(style, kind, opened, LARGE)
+        return sprite
+    sprite = solid(width, height, sides(style, kind))
+    side, foot = (RIM, RIM) if opened else (FRAME, EDGE)
+    sprite[side:-foot, side:-side] = material(style, kind)
+    return sprite

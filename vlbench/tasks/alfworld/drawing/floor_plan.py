@@ -1,0 +1,251 @@
+"""The room from its middle: a plan with markers at its receptacles, and a list of their names.
+
+A marker shows a receptacle's kind as an icon, and its name or, where the room is full, its number;
+in the fullest rooms neighbours of a kind share one. The list spells out each kind's name and
+numbers ("cabinet 1-28"), so that every name can be told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vlbench.sprites import Sprite
+from vlbench.tasks.alfworld.drawing.style import (
+    GAP,
+    Point,
+    RoomStyle,
+    beneath,
+    beside,
+    broken,
+    place_icon,
+    slip,
+    solid,
+)
+from vlbench.tasks.alfworld.scene import Place
+
+FULL: Final = 0.5
+"""Share of the plan that markers should cover at most, so that they keep near their places."""
+WALL: Final = 4
+"""Thickness of the walls, in pixels."""
+LATTICE: Final = 2
+"""Markers stand on every second pixel."""
+NUMBERS_IN_A_LINE: Final = 4
+SHARED: Final = 8
+"""Receptacles that share a marker, at most."""
+LINE: Final = 16
+"""Height of a line of the list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A way of drawing markers."""
+
+    size: int
+    """Of the icons, in pixels."""
+    named: bool
+    """Whether the whole name stands under the icon, or the number beside it."""
+    reach: float
+    """Neighbours of a kind that are nearer than this, in metres, share a marker."""
+
+
+FORMS: Final = (
+    Form(48, True, 0),
+    Form(32, True, 0),
+    Form(24, True, 0),
+    Form(32, False, 0),
+    Form(24, False, 0),
+    Form(24, False, 0.5),
+    Form(16, False, 0),
+    Form(16, False, 0.5),
+    Form(16, False, 0.8),
+    Form(16, False, 1.2),
+    Form(16, False, 2),
+    Form(16, False, 1000),
+)
+"""The first in which a room's markers fit is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Receptacles that share a marker."""
+
+    kind: str
+    numbers: tuple[int, ...]
+    x: float
+    """Metres to the right, in the middle of them."""
+    z: float
+    """Metres up."""
+
+
+@lru_cache(maxsize=1024)
+def marker(style: RoomStyle, kind: str, numbers: tuple[int, ...], size: int, named: bool) -> Sprite:
+    """Return the marker of some receptacles of a kind."""
+    drawing = place_icon(style, kind, False, size)
+    if named:
+        (number,) = numbers
+        return beneath(drawing, slip(style, f"{kind} {number}"), style.floor)
+    lines = [
+        slip(style, " ".join(map(str, numbers[i : i + NUMBERS_IN_A_LINE])))
+        for i in range(0, len(numbers), NUMBERS_IN_A_LINE)
+    ]
+    height, width = lines[0].shape[0], max(line.shape[1] for line in lines)
+    block = solid(width, height * len(lines), style.paper)
+    for i, line in enumerate(lines):
+        block[i * height :][:height, : line.shape[1]] = line
+    return beside(drawing, block, style.floor)
+
+
+@lru_cache(maxsize=16)
+def grouped(places: tuple[Place, ...], reach: float) -> tuple[Group, ...]:
+    """Return groups of places of a kind, each nearer than `reach` to another of its group."""
+    groups: dict[str, list[list[Place]]] = {}
+    for place in places:
+        kin = groups.setdefault(place.kind, [])
+        for group in kin:
+            if len(group) < SHARED and any(
+                (place.x - other.x) ** 2 + (place.z - other.z) ** 2 < reach**2 for other in group
+            ):
+                group.append(place)
+                break
+        else:
+            kin.append([place])
+    return tuple(
+        Group(
+            kind,
+            tuple(sorted(int(parts(place.name)[1]) for place in group)),
+            sum(place.x for place in group) / len(group),
+            sum(place.z for place in group) / len(group),
+        )
+        for kind, kin in groups.items()
+        for group in kin
+    )
+
+
+@lru_cache(maxsize=32)
+def room(style: RoomStyle, places: tuple[Place, ...], width: int, height: int) -> Sprite:
+    """Return a room's plan between its walls, the markers apart and near their places.
+
+    Args:
+        style: How things look.
+        places: The receptacles; a plan shows neither whether they are open nor what is in them.
+        width: In pixels, with the walls.
+        height: The same.
+
+    Raises:
+        ValueError: There are more kinds of receptacles than a frame has room for.
+    """
+    edge = WALL + GAP
+    across, down = width - 2 * edge, height - 2 * edge
+    for form in FORMS:
+        groups = grouped(places, form.reach)
+        sprites = [
+            marker(style, group.kind, group.numbers, form.size, form.named) for group in groups
+        ]
+        sizes = [(sprite.shape[1] + GAP, sprite.shape[0] + GAP) for sprite in sprites]
+        covered = sum(wide * high for wide, high in sizes)
+        if covered > FULL * across * down and form is not FORMS[-1]:
+            continue
+        corners = spread(groups, sizes, across + GAP, down + GAP)
+        if corners:
+            break
+    else:
+        raise ValueError(f"no room for {len(places)} receptacles in a picture")
+    sprite = solid(width, height, style.ink)
+    sprite[WALL:-WALL, WALL:-WALL] = style.floor
+    for stamp, (x, y) in zip(sprites, corners, strict=True):
+        sprite[edge + y :, edge + x :][: stamp.shape[0], : stamp.shape[1]] = stamp
+    return sprite
+
+
+def spread(
+    groups: Sequence[Group], sizes: Sequence[Point], width: int, height: int
+) -> tuple[Point, ...]:
+    """Return corners of rectangles that lie apart, each as near its site as those before allow.
+
+    The highest go first, then kinds of few, since they are landmarks. Empty if there is no room.
+    """
+    kinds = [group.kind for group in groups]
+    order = sorted(
+        range(len(groups)), key=lambda i: (-sizes[i][1], kinds.count(kinds[i]), kinds[i], i)
+    )
+    across = _share([group.x for group in groups])
+    down = _share([-group.z for group in groups])
+    columns, rows = width // LATTICE + 1, height // LATTICE + 1
+    x, y = np.arange(columns) * LATTICE, np.arange(rows) * LATTICE
+    corners: list[Point] = [(0, 0)] * len(groups)
+    done: list[int] = []
+    for i in order:
+        wide, high = sizes[i]
+        if wide > width or high > height:
+            return ()
+        want_x, want_y = round(across[i] * (width - wide)), round(down[i] * (height - high))
+        far: npt.NDArray[np.int64] = (y - want_y)[:, None] ** 2 + (x - want_x) ** 2
+        far[y + high > height] = far[:, x + wide > width] = _BLOCKED
+        for other in done:
+            (left, top), (other_wide, other_high) = corners[other], sizes[other]
+            rows_met = slice(max((top - high) // LATTICE + 1, 0), -(-(top + other_high) // LATTICE))
+            columns_met = slice(
+                max((left - wide) // LATTICE + 1, 0), -(-(left + other_wide) // LATTICE)
+            )
+            far[rows_met, columns_met] = _BLOCKED
+        nearest = int(far.argmin())
+        if far.flat[nearest] == _BLOCKED:
+            return ()
+        corners[i] = int(x[nearest % columns]), int(y[nearest // columns])
+        done.append(i)
+    return tuple(corners)
+
+
+_BLOCKED: Final = 2**40
+
+
+def _share(values: Sequence[float]) -> list[float]:
+    """Return where each value lies between the smallest, 0, and the largest, 1."""
+    least, span = min(values), max(values) - min(values)
+    return [(value - least) / span if span else 0.5 for value in values]
+
+
+def parts(name: str) -> tuple[str, str]:
+    """Return a name's kind and number."""
+    kind, _, number = name.rpartition(" ")
+    return kind, number
+
+
+def numbers_of(names: Sequence[str]) -> dict[str, str]:
+    """Return each kind's numbers, runs shortened, e.g. {"cabinet": "1-4", "shelf": "1-2 5"}."""
+    kinds: dict[str, list[int]] = {}
+    for name in names:
+        kind, number = parts(name)
+        kinds.setdefault(kind, []).append(int(number))
+    texts = {}
+    for kind, numbers in sorted(kinds.items()):
+        runs: list[list[int]] = []
+        for one in sorted(numbers):
+            if runs and runs[-1][1] == one - 1:
+                runs[-1][1] = one
+            else:
+                runs.append([one, one])
+        texts[kind] = " ".join(f"{a}-{b}" if a < b else str(a) for a, b in runs)
+    return texts
+
+
+@lru_cache(maxsize=256)
+def roll(style: RoomStyle, names: tuple[str, ...], width: int) -> Sprite:
+    """Return the list of a room's receptacles: each kind's icon, name and numbers."""
+    entries = [
+        beside(place_icon(style, kind, False, LINE), slip(style, f"{kind} {numbers}"), style.paper)
+        for kind, numbers in numbers_of(names).items()
+    ]
+    lines = broken([entry.shape[1] for entry in entries], width, GAP)
+    sheet = solid(width, LINE * len(lines), style.paper)
+    for row, members in enumerate(lines):
+        x = 0
+        for i in members:
+            part = entries[i][:, : width - x]
+            sheet[LINE * row :, x:][:LINE, : part.shape[1]] = part
+            x += part.shape[1] + GAP
+    return sheet

@@ -1,0 +1,89 @@
+"""The icons of ALFWorld's pictures: things, receptacles and signs of states, in a few sizes.
+
+They are drawn once by `scripts/make_icons.py`; where each comes from stands beside them in
+`NOTICE`. An icon keeps its transparency here and is laid on a ground by `laid`.
+"""
+
+import json
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vlbench.sprites import ASSETS, Sprite
+from vlbench.themes import Colour
+
+FOLDER = ASSETS / "alfworld"
+SIZES: Final = {
+    112: ("place",),
+    72: ("thing", "cue"),
+    48: ("thing", "place", "cue"),
+    32: ("thing", "place", "cue"),
+    24: ("thing", "place", "cue"),
+    16: ("thing", "place", "cue"),
+}
+"""Width and height of the icons, in pixels → the groups that are drawn in it."""
+THINGS: Final = tuple(size for size, groups in SIZES.items() if "thing" in groups)
+"""Sizes that have a question mark."""
+COLUMNS: Final = 16
+"""Icons in a row of a sheet."""
+
+Icon = npt.NDArray[np.uint8]
+"""(size, size, 4) uint8: RGB and how much of each pixel is covered."""
+Tint = tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
+"""How red, green and blue are mixed anew: rows of weights, in 256ths."""
+
+
+@lru_cache
+def _index(size: int) -> dict[str, int]:
+    names = json.loads((FOLDER / "index.json").read_text())[str(size)]
+    return {name: i for i, name in enumerate(names)}
+
+
+@lru_cache
+def _sheet(size: int) -> Icon:
+    # Imported here: the import is slow, and only the first picture of a process needs it.
+    from PIL import Image
+
+    with (FOLDER / f"icons-{size}.png").open("rb") as file, Image.open(file) as image:
+        return np.asarray(image)
+
+
+def has_icon(name: str, size: int = 16) -> bool:
+    """Return whether there is an icon of this name, e.g. "thing/apple" or "place/fridge-open"."""
+    return name in _index(size)
+
+
+def icon(name: str, size: int) -> Icon:
+    """Return an icon, or a question mark for what has none.
+
+    Args:
+        name: Group and name, e.g. "thing/apple", "place/fridge-open", "cue/hot".
+        size: One of `SIZES`.
+    """
+    if name not in _index(size):
+        if size not in THINGS:
+            mark, unknown = icon("thing/unknown", THINGS[0]), np.zeros((size, size, 4), np.uint8)
+            edge = (size - THINGS[0]) // 2
+            unknown[edge : edge + THINGS[0], edge : edge + THINGS[0]] = mark
+            return unknown
+        return icon("thing/unknown", size)
+    row, column = divmod(_index(size)[name], COLUMNS)
+    return _sheet(size)[row * size : (row + 1) * size, column * size : (column + 1) * size]
+
+
+def tinted(drawing: Icon, tint: Tint) -> Icon:
+    """Return an icon in other colours."""
+    mixed = drawing[..., :3].astype(np.int32) @ np.asarray(tint, np.int32).T
+    colours = np.clip((mixed + 128) // 256, 0, 255).astype(np.uint8)
+    return np.concatenate([colours, drawing[..., 3:]], axis=-1)
+
+
+def laid(ground: Sprite | Colour, *drawings: Icon) -> Sprite:
+    """Return icons of one size laid over each other on a ground."""
+    mixed = np.asarray(ground, np.uint32)
+    for drawing in drawings:
+        cover = drawing[..., 3:].astype(np.uint32)
+        mixed = (mixed * (255 - cover) + drawing[..., :3].astype(np.uint32) * cover + 127) // 255
+    return mixed.astype(np.uint8)

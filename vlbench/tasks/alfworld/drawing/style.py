@@ -1,0 +1,204 @@
+"""How ALFWorld's pictures look in each theme: colours, lettering, and where the parts stand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from vlbench.sprites import Font, Sprite, place
+from vlbench.task import SIZE
+from vlbench.tasks.alfworld.drawing.icons import Tint, icon, laid, tinted
+from vlbench.themes import THEMES, Colour
+
+BAR: Final = 54
+"""Height of the bar with the player's place and hand, without room for jitter."""
+HAND: Final = 112
+"""Width of the hand's part of the bar."""
+COLUMN: Final = 130
+"""Width of a list of receptacles that stands beside the room."""
+
+GAP: Final = 3
+"""Pixels between neighbours."""
+
+NATURAL: Tint = ((256, 0, 0), (0, 256, 0), (0, 0, 256))
+FLOORS: Mapping[str, tuple[Colour, Tint]] = {
+    "classic": ((236, 222, 196), NATURAL),
+    "midnight": ((168, 184, 220), ((180, 40, 36), (30, 190, 36), (20, 60, 200))),
+    "parchment": ((222, 190, 140), ((250, 20, 0), (20, 220, 0), (20, 40, 170))),
+    "slate": ((204, 211, 216), ((170, 60, 26), (60, 160, 46), (56, 60, 140))),
+    "typewriter": ((250, 248, 240), ((77, 150, 29), (77, 150, 29), (77, 150, 29))),
+    "storybook": ((244, 206, 216), ((210, 40, 20), (20, 120, 110), (60, 60, 150))),
+    "comic": ((255, 226, 120), ((100, 20, 140), (130, 60, 70), (140, 110, 20))),
+}
+"""Theme → colour of the floor, and the tint of the furniture."""
+
+MATERIALS: Mapping[str, Colour] = {
+    **dict.fromkeys(("fridge", "toilet"), (214, 236, 246)),
+    **dict.fromkeys(("sinkbasin", "bathtubbasin"), (196, 226, 238)),
+    **dict.fromkeys(("microwave", "safe", "garbagecan", "toaster"), (196, 202, 206)),
+    **dict.fromkeys(("stoveburner", "coffeemachine", "cart"), (184, 190, 196)),
+    **dict.fromkeys(("countertop", "towelholder", "handtowelholder"), (206, 214, 214)),
+    **dict.fromkeys(("bed", "ottoman", "laundryhamper"), (206, 212, 240)),
+    **dict.fromkeys(("sofa", "armchair"), (226, 204, 192)),
+}
+"""Kind of receptacle → colour of what lies behind its things; others are of wood."""
+WOOD: Final[Colour] = (224, 190, 144)
+
+
+Point = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A rectangle of the frame, in pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Its rows and columns."""
+        return place(self.x, self.y, self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True)
+class Zones:
+    """The parts of a frame; they cover it."""
+
+    location: Zone
+    hand: Zone
+    view: Zone
+    """The room, or what the player stands at."""
+    roll: Zone
+    """The list of the room's receptacles."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoomStyle:
+    """A theme as ALFWorld's pictures use it."""
+
+    theme: str
+    layout: str
+    paper: Colour
+    ink: Colour
+    floor: Colour
+    tint: Tint
+    title: Font
+    name: Font
+
+
+@lru_cache(maxsize=256)
+def material(style: RoomStyle, kind: str) -> Colour:
+    """Return the ground of the things in a kind of receptacle."""
+    colour = np.asarray(MATERIALS.get(kind, WOOD), np.int32)
+    mixed = (np.asarray(style.tint, np.int32) @ colour + 128) // 256
+    red, green, blue = (min(int(shade), 255) for shade in mixed)
+    return red, green, blue
+
+
+@lru_cache
+def room_style(theme: str) -> RoomStyle:
+    """Return a theme's style, loaded once a process."""
+    colours = THEMES[theme]
+    floor, tint = FLOORS[theme]
+    paper, ink = colours.paper, colours.paper_ink
+    return RoomStyle(
+        theme,
+        colours.layout,
+        paper,
+        ink,
+        floor,
+        tint,
+        Font(theme, "title", ink, paper),
+        Font(theme, "name", ink, paper),
+    )
+
+
+def solid(width: int, height: int, colour: Colour) -> Sprite:
+    """Return a rectangle of one colour, to draw on."""
+    sprite = np.empty((height, width, 3), np.uint8)
+    sprite[:] = colour
+    return sprite
+
+
+def beneath(upper: Sprite, lower: Sprite, ground: Colour) -> Sprite:
+    """Return two sprites under each other, centred."""
+    (top, wide, _), (bottom, wide_too, _) = upper.shape, lower.shape
+    sprite = solid(max(wide, wide_too), top + bottom, ground)
+    sprite[:top, (sprite.shape[1] - wide) // 2 :][:, :wide] = upper
+    sprite[top:, (sprite.shape[1] - wide_too) // 2 :][:, :wide_too] = lower
+    return sprite
+
+
+def beside(left: Sprite, right: Sprite, ground: Colour) -> Sprite:
+    """Return two sprites side by side, centred."""
+    (high, wide, _), (high_too, wide_too, _) = left.shape, right.shape
+    sprite = solid(wide + wide_too, max(high, high_too), ground)
+    sprite[(sprite.shape[0] - high) // 2 :, :wide][:high] = left
+    sprite[(sprite.shape[0] - high_too) // 2 :, wide:][:high_too] = right
+    return sprite
+
+
+def broken(widths: Sequence[int], room: int, gap: int) -> list[list[int]]:
+    """Return the indices of boxes in as many lines as they need, as words are broken into lines."""
+    lines: list[list[int]] = []
+    free = 0
+    for i, width in enumerate(widths):
+        if not lines or free < width:
+            lines.append([])
+            free = room
+        lines[-1].append(i)
+        free -= width + gap
+    return lines
+
+
+@lru_cache(maxsize=1024)
+def slip(style: RoomStyle, text: str) -> Sprite:
+    """Return a name on a slip of paper."""
+    words = style.name.draw(text)
+    height, width, _ = words.shape
+    sprite = solid(width + 4, height + 2, style.paper)
+    sprite[1:-1, 2:-2] = words
+    return sprite
+
+
+@lru_cache(maxsize=1024)
+def place_icon(style: RoomStyle, kind: str, opened: bool, size: int) -> Sprite:
+    """Return a receptacle's icon on a tile of floor."""
+    name = f"place/{kind}-open" if opened else f"place/{kind}"
+    return laid(solid(size, size, style.floor), tinted(icon(name, size), style.tint))
+
+
+def zones(layout: str, roll_height: int, jitter: int) -> Zones:
+    """Return where the parts of a frame stand.
+
+    Args:
+        layout: A theme's layout.
+        roll_height: Height of the list of receptacles where it goes across the frame.
+        jitter: Pixels by which the bar's content may be shifted.
+    """
+    bar = BAR + jitter
+    if layout == "columns":
+        width = SIZE - COLUMN - jitter
+        view, roll = (
+            Zone(0, bar, width, SIZE - bar),
+            Zone(width, bar, SIZE - width, SIZE - bar),
+        )
+        return Zones(Zone(HAND, 0, SIZE - HAND, bar), Zone(0, 0, HAND, bar), view, roll)
+    middle = SIZE - bar - roll_height
+    if layout == "inverted":
+        top = SIZE - bar
+        location, hand = Zone(HAND, top, SIZE - HAND, bar), Zone(0, top, HAND, bar)
+        return Zones(
+            location, hand, Zone(0, roll_height, SIZE, middle), Zone(0, 0, SIZE, roll_height)
+        )
+    location, hand = Zone(0, 0, SIZE - HAND, bar), Zone(SIZE - HAND, 0, HAND, bar)
+    if layout == "roomy":
+        view, roll = Zone(0, bar + roll_height, SIZE, middle), Zone(0, bar, SIZE, roll_height)
+    else:
+        view, roll = Zone(0, bar, SIZE, middle), Zone(0, bar + middle, SIZE, roll_height)
+    return Zones(location, hand, view, roll)

@@ -1,0 +1,1 @@
+"""The TextWorld engine in its own process, and its client."""

@@ -1,0 +1,312 @@
+"""Games from what `alfworld` ships: its floor plans, affordances, goals, domain and grammar.
+
+Every choice is a sha256 of the instance, the difficulty and the choice's own number, among sorted
+options: the same on every machine. What is generated differs from the official games, and isn't
+comparable with them: see `docs/alfworld.md`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TypeVar
+
+from vlbench.instances import hashed
+from vlbench.tasks.alfworld.games import package_data
+
+T = TypeVar("T")
+
+KINDS = (
+    "pick_and_place_simple",
+    "look_at_obj_in_light",
+    "pick_clean_then_place_in_recep",
+    "pick_heat_then_place_in_recep",
+    "pick_cool_then_place_in_recep",
+    "pick_two_obj_and_place",
+)
+"""ALFWorld's six types of tasks, in its order."""
+
+STATIONS = {
+    "pick_clean_then_place_in_recep": "SinkBasin",
+    "pick_heat_then_place_in_recep": "Microwave",
+    "pick_cool_then_place_in_recep": "Fridge",
+}
+"""Where a type changes its object's state."""
+
+ABILITIES = {"Cleanable": "cleanable", "Heatable": "heatable", "Coolable": "coolable"}
+NEEDED = dict(zip(STATIONS, ABILITIES, strict=True))
+"""Type → what its object must be able to become."""
+
+LAMP = "DeskLamp"
+LAMP_SPOTS = ("CoffeeTable", "Desk", "DiningTable", "Dresser", "SideTable")
+"""A lamp on the floor could never be used: the engine wants it in or on a receptacle."""
+
+MOST_OF_A_CLASS = 6
+"""A room keeps so many receptacles of a class: forty closed drawers are no task of 50 turns."""
+MOST_COPIES = 3
+"""So many objects of one class lie in a room."""
+TWINS = {"StoveBurner": 2}
+"""Receptacles that a floor plan has without saying where, and how many; one of the others."""
+
+OBJECTS, HIDDEN = 18, False
+"""The usual difficulty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What is to be done. Classes are lower-case, as in commands; "" where a type has none."""
+
+    kind: str
+    """One of KINDS."""
+    target: str
+    """Class of the object."""
+    parent: str = ""
+    """Class of the receptacle that it is brought to."""
+    toggle: str = ""
+    """Class of the lamp."""
+
+
+@dataclass(frozen=True)
+class GameData:
+    """One game, as the engine loads it."""
+
+    scene: int
+    """THOR's number of the floor plan."""
+    goal: Goal
+    domain: str
+    grammar: str
+    problem: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of all that the engine is given."""
+        parts = (self.domain, self.grammar, self.problem)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+class _Dice:
+    """Choices that follow from a name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._thrown = 0
+
+    def below(self, count: int) -> int:
+        self._thrown += 1
+        return hashed(f"{self._name}|{self._thrown}") % count
+
+    def choose(self, options: Sequence[T]) -> T:
+        """Choose from options in a fixed order."""
+        return options[self.below(len(options))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Receptacle:
+    id: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    receptacles: tuple[_Receptacle, ...]
+    pool: tuple[str, ...]
+    """Classes of objects that may lie here, sorted."""
+
+    def classes(self, held: str) -> list[str]:
+        """Return the classes of receptacles that may hold an object, sorted."""
+        holds = package_data.affordances().holds
+        return sorted({r.kind for r in self.receptacles if held in holds.get(r.kind, ())})
+
+    def of_class(self, kind: str) -> list[_Receptacle]:
+        return [r for r in self.receptacles if r.kind == kind]
+
+
+@cache
+def _room(number: int) -> _Room:
+    """Return a floor plan's receptacles, and the classes of objects that they may hold."""
+    tables, plan = package_data.affordances(), package_data.floor_plan(number)
+    by_class: dict[str, list[str]] = {}
+    for name in plan.receptacles:
+        by_class.setdefault(name.split("|")[4 if name.count("|") == 4 else 0], []).append(name)
+    kept = [
+        _Receptacle(name, kind)
+        for kind, names in sorted(by_class.items())
+        for name in _spread(names, MOST_OF_A_CLASS)
+    ]
+    for kind in plan.classes:
+        carried = any(kind in held for held in tables.holds.values())
+        if kind in tables.receptacles and kind not in by_class and not carried:
+            for _ in range(TWINS.get(kind, 1)):
+                kept.append(_Receptacle(_free_place(kind, number, kept), kind))
+    kinds = {receptacle.kind for receptacle in kept}
+    pool = {
+        name for name in plan.classes if any(name in tables.holds.get(kind, ()) for kind in kinds)
+    }
+    return _Room(tuple(sorted(kept, key=lambda r: r.id)), tuple(sorted(pool)))
+
+
+def _spread(names: Sequence[str], most: int) -> list[str]:
+    """Return at most so many of the names, evenly spread."""
+    if len(names) <= most:
+        return list(names)
+    return [names[i * len(names) // most] for i in range(most)]
+
+
+def _free_place(kind: str, number: int, others: Sequence[_Receptacle]) -> str:
+    """Return a THOR id for a receptacle whose place nobody recorded.
+
+    It stands near one of the others, where most room is. All in whole centimetres.
+    """
+    places = [(_centimetres(r.id, 1), _centimetres(r.id, 3)) for r in others]
+    x, z = places[hashed(f"{number}|{kind}") % len(places)]
+    near = [
+        (x + dx, z + dz)
+        for dx in range(-120, 121, 40)
+        for dz in range(-120, 121, 40)
+        if (dx, dz) != (0, 0)
+    ]
+    x, z = max(near, key=lambda p: (min((p[0] - a) ** 2 + (p[1] - b) ** 2 for a, b in places), p))
+    place = f"{x / 100:+06.2f}|+00.90|{z / 100:+06.2f}"
+    # As THOR writes them: ALFWorld makes "sinkbasin" of a sink's basin, and of nothing else.
+    owner = kind.removesuffix("Basin")
+    return f"{kind}|{place}" if owner == kind else f"{owner}|{place}|{kind}"
+
+
+def _centimetres(name: str, part: int) -> int:
+    return round(float(name.split("|")[part]) * 100)
+
+
+@dataclass(frozen=True, slots=True)
+class _Aim:
+    target: str
+    parents: tuple[str, ...]
+    """Classes of receptacles that it can be brought to; () for a type that brings nothing."""
+
+
+@cache
+def _aims(kind: str, scene: int) -> tuple[_Aim, ...]:
+    """Return what a type can ask for in a room; nothing where it can't be played there."""
+    room, tables = _room(scene), package_data.affordances()
+    kinds = {receptacle.kind for receptacle in room.receptacles}
+    if kind == "look_at_obj_in_light":
+        lit = kinds & set(LAMP_SPOTS)
+        return tuple(_Aim(target, ()) for target in room.pool if lit and room.classes(target))
+    station = STATIONS.get(kind, "")
+    if station and station not in kinds:
+        return ()
+    able = tables.actions[NEEDED[kind]] if station else frozenset(room.pool)
+    aims = []
+    for target in room.pool:
+        at = room.classes(target)
+        parents = [
+            parent
+            for parent in at
+            if parent != station and sum(len(room.of_class(c)) for c in at if c != parent) >= 2
+        ]
+        if target in able and parents:
+            aims.append(_Aim(target, tuple(parents)))
+    return tuple(aims)
+
+
+@cache
+def scenes(kind: str) -> tuple[int, ...]:
+    """Return the floor plans where a type can be played, in THOR's order."""
+    tables = package_data.affordances()
+    return tuple(
+        number
+        for number in package_data.FLOOR_PLANS
+        if any(number in tables.plans[room] for room in tables.rooms[kind]) and _aims(kind, number)
+    )
+
+
+def generate(kind: str, scene: int, seed: int, objects: int, hidden: bool) -> GameData:
+    """Make a game.
+
+    Args:
+        kind: One of KINDS.
+        scene: One of `scenes(kind)`.
+        seed: Fixes the goal and where everything lies.
+        objects: How many things lie in the room.
+        hidden: Whether the goal's objects start in closed receptacles, where they can.
+    """
+    dice = _Dice(f"{kind}|{scene}|{seed}|{objects}|{hidden}")
+    room = _room(scene)
+    aim = dice.choose(_aims(kind, scene))
+    parent = dice.choose(aim.parents) if aim.parents else ""
+    sentences = package_data.templates(kind).sentences
+    goal = Goal(kind, aim.target.lower(), parent.lower(), "" if parent else LAMP.lower())
+    sentence = dice.choose(sentences).format(obj=goal.target, recep=goal.parent, toggle=goal.toggle)
+    copies = dice.below(2) + (2 if kind == "pick_two_obj_and_place" else 1)
+    at = [name for name in room.classes(aim.target) if name != parent]
+    closed = [name for name in at if name in package_data.affordances().openable]
+    spots = closed if hidden and closed else at
+    laid = [(aim.target, dice.choose(room.of_class(dice.choose(spots)))) for _ in range(copies)]
+    if not parent:
+        tables = [name for name in LAMP_SPOTS if room.of_class(name)]
+        laid.append((LAMP, dice.choose(room.of_class(dice.choose(tables)))))
+    counts = {aim.target: MOST_COPIES}
+    while len(laid) < objects:
+        others = [name for name in room.pool if counts.get(name, 0) < MOST_COPIES]
+        if not others:
+            break
+        name = dice.choose(others)
+        counts[name] = counts.get(name, 0) + 1
+        laid.append((name, dice.choose(room.of_class(dice.choose(room.classes(name))))))
+    texts = package_data.texts()
+    pddl = package_data.templates(kind).pddl.format(obj=aim.target, recep=parent, toggle=LAMP)
+    return GameData(
+        scene,
+        goal,
+        texts.domain,
+        texts.grammar.replace("UNKNOWN GOAL", sentence),
+        _problem(f"{kind}-{scene}-{seed}", room, laid, pddl),
+    )
+
+
+def _problem(name: str, room: _Room, laid: Sequence[tuple[str, _Receptacle]], goal: str) -> str:
+    """Write the PDDL problem. Every receptacle has a location of its own.
+
+    Where several share one, as in the official games, the engine forbids going from one to another.
+    """
+    tables = package_data.affordances()
+    place = {r: f"loc{number}" for number, r in enumerate(room.receptacles, 1)}
+    things = {"loc0": "location", "agent1": "agent"}
+    facts = ["(atLocation agent1 loc0)"]
+    held = {kind for kind, _ in laid}
+    for r, location in place.items():
+        symbol = _symbol(r.id)
+        things |= {location: "location", symbol: "receptacle", f"{r.kind}Type": "rtype"}
+        facts += [f"(receptacleType {symbol} {r.kind}Type)"]
+        facts += [f"(receptacleAtLocation {symbol} {location})"]
+        facts += [f"(openable {symbol})"] if r.kind in tables.openable else []
+    for kind in sorted({r.kind for r in room.receptacles}):
+        may = sorted(tables.holds.get(kind, frozenset()) & held)
+        facts += [f"(canContain {kind}Type {name}Type)" for name in may]
+    for number, (kind, r) in enumerate(laid):
+        symbol = _symbol(f"{kind}|{number:03d}")
+        things |= {symbol: "object", f"{kind}Type": "otype"}
+        facts += [f"(objectType {symbol} {kind}Type)", f"(inReceptacle {symbol} {_symbol(r.id)})"]
+        facts += [f"(objectAtLocation {symbol} {place[r]})"]
+        facts += [f"(toggleable {symbol})" if kind == LAMP else f"(pickupable {symbol})"]
+        facts += [
+            f"({fact} {symbol})"
+            for table, fact in ABILITIES.items()
+            if kind in tables.actions[table]
+        ]
+    # Constants of the domain's actions, wherever they are.
+    things |= dict.fromkeys(("KnifeType", "ButterKnifeType"), "otype")
+    things |= dict.fromkeys(("SinkBasinType", "MicrowaveType", "FridgeType"), "rtype")
+    objects = "\n".join(f"  {thing} - {kind}" for thing, kind in sorted(things.items()))
+    init = "\n".join(f"  {fact}" for fact in facts)
+    return (
+        f"(define (problem {name})\n(:domain alfred)\n(:objects\n{objects})\n"
+        f"(:init\n{init})\n{goal}"
+    )
+
+
+_ESCAPES = {"|": "_bar_", "-": "_minus_", "+": "_plus_", ".": "_dot_", ",": "_comma_"}
+
+
+def _symbol(name: str) -> str:
+    """Write a THOR id as a PDDL symbol, as ALFWorld does."""
+    return "".join(_ESCAPES.get(letter, letter) for letter in name)

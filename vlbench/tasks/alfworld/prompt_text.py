@@ -1,0 +1,100 @@
+"""A state in words: what of it the prompt tells besides the picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vlbench.errors import unknown_name
+from vlbench.tasks.alfworld.commands import GRAMMAR
+from vlbench.tasks.alfworld.drawing.picture import MIDDLE, NOTHING
+from vlbench.tasks.alfworld.game import CommandState
+from vlbench.tasks.alfworld.scene import Place, Scene, Thing
+
+TEXT_OBS = ("full", "feedback", "none")
+"""What the text tells of a state besides the intro and the commands given: the engine's feedback
+and the admissible commands; the feedback; nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptText:
+    """How much of a state is told.
+
+    Args:
+        text_obs: One of TEXT_OBS.
+        memory: How many of the last commands are told again, with their feedback if any is told.
+    """
+
+    text_obs: str
+    memory: int
+
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        if self.text_obs not in TEXT_OBS:
+            raise ValueError(unknown_name("text_obs", str(self.text_obs), TEXT_OBS))
+
+    def fields(self, state: CommandState) -> dict[str, str]:
+        """Return the fields of the prompts."""
+        return {
+            "intro": _intro(state.told[0]),
+            "goal": goal_of(state.told[0]),
+            "history": self._history(state),
+            "commands": self._commands(state),
+            "shown": shown(state.scene),
+        }
+
+    def _history(self, state: CommandState) -> str:
+        first = max(len(state.commands) - self.memory, 0)
+        pairs = list(zip(state.commands, state.told[1:], strict=True))[first:]
+        if not pairs:
+            return f"Commands given so far: {len(state.commands)}."
+        lines = []
+        for command, feedback in pairs:
+            lines.append(f"> {command}")
+            if self.text_obs != "none":
+                lines.append(feedback.strip())
+        title = "Your commands so far" if not first else f"Your last {len(pairs)} commands"
+        answers = "" if self.text_obs == "none" else ", and what came of them"
+        return "\n".join([f"{title}{answers}:", *lines])
+
+    def _commands(self, state: CommandState) -> str:
+        if self.text_obs == "full":
+            return f"Your admissible actions now: {_quoted(state.admissible)}."
+        return (
+            f"The forms of actions: {_quoted(GRAMMAR)}. Name receptacles and objects with their "
+            "numbers. Only what can be done where you stand is understood."
+        )
+
+
+def goal_of(intro: str) -> str:
+    """Return the goal's sentence, with its full stop, e.g. "put a hot apple in fridge."."""
+    return intro.rpartition("Your task is to: ")[2].strip()
+
+
+def _intro(intro: str) -> str:
+    """Return the sentences about the room, without TextWorld's greeting."""
+    return " ".join(intro.partition("=-")[2].partition("Your task is to: ")[0].split())
+
+
+def shown(scene: Scene) -> str:
+    """Say what a scene shows."""
+    said = [f"you stand in the {MIDDLE}" if not scene.at else f"you stand at the {scene.at}"]
+    for place in scene.places:
+        if place.contents is not None or place.name == scene.at:
+            said.append(_inside(place))
+    said.append(f"in your hand is {_named(scene.holding) if scene.holding else NOTHING}")
+    return "; ".join(said) + "."
+
+
+def _inside(place: Place) -> str:
+    if place.contents is None:
+        return f"the {place.name} is closed"
+    preposition = "in the open" if place.openable else "in or on the"
+    return f"{preposition} {place.name} you see {', '.join(map(_named, place.contents)) or NOTHING}"
+
+
+def _named(thing: Thing) -> str:
+    states = ", ".join(sorted(thing.states))
+    return f"{thing.name} ({states})" if states else thing.name
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return ", ".join(f'"{word}"' for word in words)

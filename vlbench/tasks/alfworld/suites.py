@@ -1,0 +1,154 @@
+"""ALFWorld's frozen sets, and the games behind them.
+
+`python -m vlbench.tasks.alfworld.suites` writes `games.jsonl`: for each game of the sets its sha256
+and a way to the goal that was played to its end in the engine. It is the planner's, or the expert's
+own where the planner gave no answer in time; a planner's way shorter than the expert's is refused.
+Then `python -m vlbench.freeze vlbench/ALFWorld-v0`.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vlbench.freeze import Start, interleave_groups, presentation
+from vlbench.instances import hashed, split_of
+from vlbench.suites import SUITES, Bounds
+from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError
+from vlbench.tasks.alfworld.game import MAX_SEED, AlfworldGame
+from vlbench.tasks.alfworld.games.generator import HIDDEN, KINDS, LAMP, OBJECTS, STATIONS, scenes
+from vlbench.tasks.alfworld.world import MADE, Room, World
+
+SIZES = {"test": 120, "ood": 100}
+FAR = {"theme": "heldout", "objects": 36, "hidden": True, "text_obs": "none"}
+"""`ood`: twice the things, the goal's own ones hidden, and a text that doesn't name them."""
+
+PATIENCE = 100.0
+"""Seconds for the planner: two objects among many can keep it for hours."""
+
+RANDOM_EPISODES = 200
+"""Random episodes behind a floor, of each row."""
+
+
+def starts(suite: str) -> list[Start]:
+    """As many games of each type, over its test floor plans in turn."""
+    kwargs = {"theme": "train"} if suite == "test" else FAR
+    chosen = []
+    for number in range(SIZES[suite]):
+        kind, turn = KINDS[number % len(KINDS)], number // len(KINDS)
+        held_out = [
+            scene
+            for scene in scenes(kind)
+            if split_of(f"alfworld/{kind}/{scene}-0", AlfworldGame.test_share) == "test"
+        ]
+        held_out.sort(key=lambda scene: hashed(f"{suite}|{kind}|{scene}"))
+        scene = held_out[turn % len(held_out)]
+        seed = hashed(f"{suite}|{kind}|{turn}") % MAX_SEED
+        instance = f"alfworld/{kind}/{scene}-{seed}"
+        chosen.append(Start(kwargs, instance, presentation(suite, number)))
+    return chosen
+
+
+def limits(suite: str, starts: Sequence[Start]) -> Bounds:
+    """The measured success rate of commands drawn from the admissible ones, and 1.
+
+    Rooms are played by `Room.after` and `admissible`, which the tests hold against the engine.
+    """
+    rng = np.random.default_rng(0)
+    won = 0
+    for start in starts:
+        game = _game(start)
+        room, first = game.room(start.instance), game.start(start.instance).world
+        won += sum(_random_wins(room, first, rng) for _ in range(RANDOM_EPISODES))
+    return Bounds(won / (RANDOM_EPISODES * len(starts)), 1.0)
+
+
+def _random_wins(room: Room, world: World, rng: np.random.Generator) -> bool:
+    for draw in rng.random(AlfworldGame.max_turns):
+        commands = admissible(room, world)
+        world = room.after(world, commands[int(draw * len(commands))])
+        if room.met(world) == room.conditions:
+            return True
+    return False
+
+
+def admissible(room: Room, world: World) -> list[str]:
+    """Return what the engine admits in a generated game, sorted."""
+    held = world.holding
+    found = ["help", "inventory", "look"]
+    found += [f"go to {spot.name}" for spot in room.spots if spot.location != world.at]
+    found += [f"examine {held}"] if held else []
+    for spot in room.spots:
+        if spot.location != world.at:
+            continue
+        place, shut = spot.name, spot.openable and spot.name not in world.opened
+        found.append(f"examine {place}")
+        found += [f"{'open' if shut else 'close'} {place}"] if spot.openable else []
+        things = [thing for thing, where in world.lies if where == place]
+        lamps = [thing for thing in things if room.item[thing].kind == LAMP.lower()]
+        found += [f"use {lamp}" for lamp in lamps]
+        if not shut and not held:
+            found += [f"take {thing} from {place}" for thing in things if thing not in lamps]
+        if not shut and held and (spot.kind, room.item[held].kind) in room.fits:
+            found.append(f"move {held} to {place}")
+        for (verb, state), station in zip(MADE.items(), STATIONS.values(), strict=True):
+            if held and spot.kind == station.lower() and state in room.item[held].becomes:
+                found.append(f"{verb} {held} with {place}")
+    return sorted(found)
+
+
+def _game(start: Start) -> AlfworldGame:
+    kwargs = start.kwargs
+    return AlfworldGame(kwargs.get("objects", OBJECTS), kwargs.get("hidden", HIDDEN))
+
+
+def confirmed(start: Start, planner: EngineClient) -> dict[str, Any]:
+    """Return a game's row.
+
+    Raises:
+        ValueError: The game can't be solved, or the expert isn't the best player.
+    """
+    game, instance = _game(start), start.instance
+    data = game.data(instance)
+    state = game.start(instance)
+    ours: list[str] = []
+    while not state.won and len(ours) < game.max_turns:
+        ours.append(game.expert(state, game.max_turns - len(ours)))
+        state = game.step(state, ours[-1]).state
+    try:
+        plan = planner.plan(data)
+    except EngineError:
+        plan = ()
+    solved = game.start(instance)
+    for command in plan:
+        solved = game.step(solved, command).state
+    if not ours or not state.won or (plan and (not solved.won or len(plan) < len(ours))):
+        raise ValueError(f"{instance}: the planner's way is {plan}, the expert's {ours}")
+    return {
+        "instance": instance,
+        "objects": game.objects,
+        "hidden": game.hidden,
+        "sha256": data.sha256,
+        "by": "planner" if plan else "expert",
+        "plan": list(plan or ours),
+    }
+
+
+def main() -> None:
+    """Write the games."""
+    planner = EngineClient(answer=PATIENCE)
+    rows = []
+    for start in (start for suite in SUITES for start in interleave_groups(starts(suite))):
+        rows.append(confirmed(start, planner))
+        print(len(rows), rows[-1]["instance"], rows[-1]["by"], file=sys.stderr)
+    path = Path(__file__).with_name("games.jsonl")
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    silent = sum(row["by"] == "expert" for row in rows)
+    print(f"{path.name}: {len(rows)} games, the planner silent on {silent}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

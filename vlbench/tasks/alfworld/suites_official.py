@@ -1,0 +1,56 @@
+"""The official games' frozen sets: `python -m vlbench.tasks.alfworld.suites_official`.
+
+It writes `official_seen` and `official_unseen` into `$ALFWORLD_DATA/vlbench`, and `--suite
+official_unseen` plays one. Another suite is another table: none puts them beside generated games.
+"""
+
+import json
+import sys
+
+from vlbench.freeze import Start, interleave_groups, presentation, write_rows
+from vlbench.tasks.alfworld.games.official import (
+    HASHES,
+    frozen_hashes,
+    game,
+    games_folder,
+    instances,
+)
+
+SUITES = {"official_seen": "valid_seen", "official_unseen": "valid_unseen"}
+"""Our suite → the split of the data."""
+
+
+def freeze() -> None:
+    """Write the official sets.
+
+    Raises:
+        ValueError: The games aren't there, or a game is damaged.
+    """
+    folder = games_folder().parent / "vlbench"
+    folder.mkdir(exist_ok=True)
+    hashes: dict[str, str] = {}
+    for suite, split in SUITES.items():
+        names = instances(split)
+        starts = [
+            Start({"theme": "train"}, instance, presentation(suite, number))
+            for number, instance in enumerate(names)
+        ]
+        write_rows(folder / f"{suite}.jsonl", "vlbench/ALFWorld-v0", interleave_groups(starts))
+        hashes |= {instance: game(instance).sha256 for instance in names}
+        print(f"{folder / suite}.jsonl: {len(names)} games", file=sys.stderr)
+    (folder / HASHES).write_text(json.dumps(hashes, indent=1), "utf-8")
+    frozen_hashes.cache_clear()
+
+
+def main() -> int:
+    """Freeze; exit 0 when done, 2 where there is nothing to freeze."""
+    try:
+        freeze()
+    except (ValueError, ImportError, OSError) as error:
+        print(f"freeze_official: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

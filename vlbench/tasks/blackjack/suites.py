@@ -1,0 +1,34 @@
+"""Blackjack's frozen sets."""
+
+from collections.abc import Sequence
+from itertools import count, islice
+from typing import Any
+
+from vlbench.freeze import Start, presentation
+from vlbench.instances import split_of
+from vlbench.suites import Bounds
+from vlbench.tasks.blackjack import odds
+from vlbench.tasks.blackjack.game import BlackjackGame
+
+TEST, OOD = 1000, 100
+
+
+def starts(suite: str) -> list[Start]:
+    """`test`: the first 1,000 test shoes. `ood`: the next 100, the dealer hitting a soft 17."""
+    shoes = (f"blackjack/{i}" for i in count())
+    held_out = (shoe for shoe in shoes if split_of(shoe, BlackjackGame.test_share) == "test")
+    kwargs: dict[str, Any]
+    if suite == "test":
+        chosen, kwargs = list(islice(held_out, TEST)), {"theme": "train"}
+    else:
+        chosen = list(islice(held_out, TEST, TEST + OOD))
+        kwargs = {"theme": "heldout", "dealer_hits_soft_17": True}
+    return [Start(kwargs, shoe, presentation(suite, i)) for i, shoe in enumerate(chosen)]
+
+
+def limits(suite: str, starts: Sequence[Start]) -> Bounds:
+    """The exact win rates of random play and of the player with the best win rate."""
+    soft_17 = suite == "ood"
+    turns = BlackjackGame.max_turns
+    floor = odds.policy_worth(lambda hand, card: 0.5, odds.WIN_RATE, turns, soft_17)
+    return Bounds(floor, odds.best_worth(odds.WIN_RATE, turns, soft_17))

@@ -1,0 +1,1 @@
+"""Arithmetic formulas on cards: what EZPoints and Points24 share."""

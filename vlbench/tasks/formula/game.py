@@ -1,0 +1,158 @@
+"""The rules that EZPoints and Points24 share: write a formula, one token a turn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from vlbench.task import Move, checked_int, instance_body
+from vlbench.tasks.formula.arithmetic import UNREACHABLE, Cards, Grammar, evaluate, fewest_tokens
+
+END = "="
+
+
+@dataclass(frozen=True, slots=True)
+class FormulaState:
+    """A hand and the formula so far."""
+
+    hand: Cards
+    """What the cards count, sorted."""
+    tokens: tuple[str, ...]
+    unused: Cards
+    """The numbers not in the formula yet, sorted."""
+
+
+@lru_cache(maxsize=4096)
+def legal_tokens(vocabulary: tuple[str, ...], unused: Cards) -> tuple[str, ...]:
+    """Return the vocabulary without the numbers that stand on no unused card."""
+    return tuple(t for t in vocabulary if not t.isdecimal() or int(t) in unused)
+
+
+@lru_cache(maxsize=4096)
+def read_hand(body: str) -> Cards:
+    """Return the sorted numbers of "8-3-8-3"; () if a part is no small number."""
+    parts = body.split("-")
+    if not all(part.isdecimal() and len(part) < 4 for part in parts):
+        return ()
+    return tuple(sorted(map(int, parts)))
+
+
+class FormulaGame:
+    """Write a formula that uses each card once and equals the target.
+
+    A number that stands on no unused card is illegal, and nothing else is: other tokens are taken
+    as they come, and an ill-formed formula is judged at "=".
+
+    Args:
+        name: Folder name, prefix of the instances.
+        cards: Number of cards in a hand.
+        target: What the formula must equal.
+        faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
+        grammar: The tokens besides numbers and "=".
+        max_turns: Turns of an episode.
+
+    Raises:
+        ValueError: `target` is no integer of at least 1, or `faces` neither 10 nor 11.
+    """
+
+    example: str
+    """A right instance under the default rules, for messages."""
+
+    def __init__(
+        self, name: str, cards: int, target: int, faces: int, grammar: Grammar, max_turns: int
+    ) -> None:
+        if checked_int("faces", faces, 10) > 11:
+            raise ValueError(
+                f"faces must be 10 (J, Q, K count 10) or 11 (they count 11, 12, 13), got {faces}"
+            )
+        self.name = name
+        self.cards = cards
+        self.target = checked_int("target", target, 1)
+        self.faces = faces
+        self.grammar = grammar
+        self.max_turns = max_turns
+        self.numbers = tuple(range(1, 11 if faces == 10 else 14))
+        parentheses = ("(", ")") if grammar.parentheses else ()
+        self.vocabulary = (*map(str, self.numbers), *grammar.operators, *parentheses, END)
+
+    def rules(self) -> dict[str, str | int]:
+        """Return the rules as prompts state them."""
+        ten = "J, Q and K count 10 each"
+        return {
+            "target": self.target,
+            "faces_rule": ten if self.faces == 10 else "J counts 11, Q counts 12 and K counts 13",
+            "vocabulary": ", ".join(f'"{token}"' for token in self.vocabulary),
+        }
+
+    def solvable(self, hand: Cards) -> bool:
+        """Whether some formula with each card once equals the target."""
+        return fewest_tokens((), hand, self.target, self.grammar) is not None
+
+    def start(self, instance: str) -> FormulaState:
+        """Read "<name>/<number>-<number>…", the sorted values of a solvable hand.
+
+        Raises:
+            ValueError: The hand isn't canonical, has the wrong size, or can't reach the target.
+        """
+        body = instance_body(instance, self.name, self.example)
+        hand = read_hand(body)
+        if len(hand) != self.cards or hand[0] < 1 or hand[-1] > self.numbers[-1]:
+            raise ValueError(
+                f'unknown instance "{instance}"; wanted "{self.name}/" and {self.cards} numbers '
+                f'from 1 to {self.numbers[-1]}, sorted and joined by "-", like "{self.example}"'
+            )
+        canonical = "-".join(map(str, hand))
+        if canonical != body:
+            raise ValueError(
+                f'unknown instance "{instance}"; did you mean "{self.name}/{canonical}"?'
+            )
+        if not self.solvable(hand):
+            raise ValueError(
+                f'instance "{instance}" has no solution: no formula with these cards equals '
+                f'{self.target}; choose another hand, like "{self.example}" for the default target'
+            )
+        return FormulaState(hand, (), hand)
+
+    def legal(self, state: FormulaState) -> tuple[str, ...]:
+        """Return every token but the numbers that stand on no unused card."""
+        return legal_tokens(self.vocabulary, state.unused)
+
+    def step(self, state: FormulaState, action: str) -> Move[FormulaState]:
+        """Append a token (0), or end with "=": +10 for a right formula, else −1."""
+        if action == END:
+            right = not state.unused and evaluate(state.tokens) == self.target
+            return Move(state, 10.0 if right else -1.0, terminated=True, success=right)
+        unused = state.unused
+        if action.isdecimal():
+            index = unused.index(int(action))
+            unused = unused[:index] + unused[index + 1 :]
+        return Move(FormulaState(state.hand, (*state.tokens, action), unused), 0.0)
+
+    def values(self, state: FormulaState, turns: int) -> Mapping[str, float]:
+        """Return 10 for what can still be completed in time; −1 for a wrong "="; else 0.
+
+        A formula that nothing can save is worth 0: operators may be appended until the episode is
+        cut, at no cost.
+        """
+        return {
+            action: (10.0 if distance <= turns else -1.0 if action == END else 0.0)
+            for action, distance in self._distances(state).items()
+        }
+
+    def expert(self, state: FormulaState, turns: int) -> str:
+        """Return the first token of a shortest right completion; "+" where there is none left."""
+        distances = self._distances(state)
+        best = min(distances, key=lambda action: distances[action])
+        return best if distances[best] <= turns else "+"
+
+    def _distances(self, state: FormulaState) -> dict[str, int]:
+        """Return, for each legal action, the actions from it to a right "=", itself included."""
+        distances = {}
+        for action in self.legal(state):
+            move = self.step(state, action)
+            if action == END:
+                distances[action] = 1 if move.success else UNREACHABLE
+                continue
+            after = move.state
+            left = fewest_tokens(after.tokens, after.unused, self.target, self.grammar)
+            distances[action] = UNREACHABLE if left is None else left + 2
+        return distances
