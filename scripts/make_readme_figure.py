@@ -1,48 +1,144 @@
-"""Draw README's picture of the tasks: `python scripts/make_readme_figure.py docs/tasks.png`.
+"""Draw README's figure: `python -m scripts.make_readme_figure docs/turn.png`.
 
-One row a group of themes, one column a task, each a frame in the middle of an episode.
+Left, one recorded turn of a bundled model: frame, prompt, reply and the frame after the action.
+Right, the five tasks. Needs the extras `train` (fonts of matplotlib), `alfworld` and `leaderboard`.
 """
 
+import json
 import sys
+import tarfile
+import textwrap
+from pathlib import Path
+from typing import Any
 
 import gymnasium
-import numpy as np
-from PIL import Image
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
 
+import leaderboard
 import vlbench
 
-EPISODES = {
-    "NumberLine": ("number_line/1-4", ()),
-    "EZPoints": ("ez_points/2-10", ("2", "+")),
-    "Points24": ("points24/3-3-8-8", ("8", "/", "(", "3", "-")),
-    "Blackjack": ("blackjack/39", ("hit",)),
+ENTRY = Path(leaderboard.__file__).parent / "entries" / "llava-rl.tar.gz"
+INSTANCE, TURN = "points24/5-5-10-10", 3
+"""The turn of the recorded run that is drawn."""
+
+TASKS = {
+    "NumberLine": ("number_line/1-4", (), "classic"),
+    "EZPoints": ("ez_points/2-10", ("2", "+"), "comic"),
+    "Points24": ("points24/3-3-8-8", ("8", "/", "(", "3", "-"), "midnight"),
+    "Blackjack": ("blackjack/39", ("hit",), "classic"),
     "ALFWorld": (
         "alfworld/pick_heat_then_place_in_recep/12-345",
         ("go to fridge 1", "open fridge 1", "take apple 1 from fridge 1"),
+        "comic",
     ),
 }
-"""Task → instance and the actions before the frame."""
+"""Task → instance, actions before the frame, theme."""
 
-MARGIN = 12
-MARGINS = ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0))
+WIDTH, HEIGHT, MARGIN, SMALL = 1280, 744, 24, 200
+INK, GREY, LINE, GREEN = (31, 35, 40), (101, 109, 118), (208, 215, 222), (26, 127, 55)
 
 
-def frame(name: str, theme: str) -> np.ndarray:
-    """Return a frame in the middle of an episode."""
+def font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """Return a font that matplotlib ships."""
+    return ImageFont.truetype(font_manager.findfont(name, fallback_to_default=False), size)
+
+
+def recorded_episode() -> dict[str, Any]:
+    """Return the recorded episode of INSTANCE."""
+    with tarfile.open(ENTRY) as archive:
+        suite = archive.extractfile("test.jsonl")
+        assert suite is not None
+        episodes = map(json.loads, suite)
+        return next(episode for episode in episodes if episode["instance"] == INSTANCE)
+
+
+def task_frame(name: str) -> Image.Image:
+    """Return a frame in the middle of an episode of a task."""
+    instance, actions, theme = TASKS[name]
     env = gymnasium.make(f"vlbench/{name}-v0", theme=theme)
-    instance, actions = EPISODES[name]
     observation, _ = env.reset(options={"instance": instance, "presentation": 4})
     for action in actions:
         observation, *_ = env.step(vlbench.reply(action))
-    return observation["image"]
+    env.close()
+    return Image.fromarray(observation["image"]).resize((SMALL, SMALL), Image.Resampling.LANCZOS)
+
+
+class Page:
+    """A white page that is filled from left to right, top to bottom."""
+
+    def __init__(self) -> None:
+        self.image = Image.new("RGB", (WIDTH, HEIGHT), "white")
+        self.draw = ImageDraw.Draw(self.image)
+        self.title = font("DejaVu Sans:bold", 17)
+        self.text = font("DejaVu Sans", 15)
+        self.code = font("DejaVu Sans Mono", 15)
+
+    def heading(self, x: int, y: int, text: str) -> None:
+        """Write a heading."""
+        self.draw.text((x, y), text, INK, self.title)
+
+    def paste(self, x: int, y: int, image: Image.Image) -> None:
+        """Place a picture in a thin frame."""
+        self.image.paste(image, (x, y))
+        self.draw.rectangle((x - 1, y - 1, x + image.width, y + image.height), outline=LINE)
+
+    def lines(
+        self,
+        x: int,
+        y: int,
+        lines: list[str],
+        colour: tuple[int, int, int] = GREY,
+        code: bool = False,
+    ) -> int:
+        """Write lines; return the y below them."""
+        for line in lines:
+            self.draw.text((x, y), line, colour, self.code if code else self.text)
+            y += 21
+        return y
+
+
+def draw_turn(page: Page) -> None:
+    """Draw the recorded turn on the left of the page."""
+    episode = recorded_episode()
+    env = gymnasium.make(episode["env_id"], **episode["kwargs"])
+    start = {name: episode[name] for name in ("instance", "presentation")}
+    observation, _ = env.reset(options=start)
+    for turn in episode["turns"][:TURN]:
+        observation, *_ = env.step(turn["reply"]["text"])
+    reply = episode["turns"][TURN]["reply"]["text"]
+    after, _, _, _, info = env.step(reply)
+
+    x, middle = MARGIN, MARGIN + 330
+    page.heading(x, 20, "1  The model sees a picture")
+    page.paste(x, 52, Image.fromarray(observation["image"]))
+    page.heading(middle, 20, "and a text.")
+    page.lines(middle, 52, textwrap.wrap(observation["text"].split("\n")[0], 46))
+    page.heading(x, 382, "2  It writes its thoughts and an action.")
+    fields = [
+        f"{json.dumps(name)}: {json.dumps(value)}" for name, value in json.loads(reply).items()
+    ]
+    code = ["{"]
+    for number, field in enumerate(fields):
+        comma = "," if number < len(fields) - 1 else ""
+        code += textwrap.wrap(field + comma, 44, subsequent_indent="    ", initial_indent="  ")
+    bottom = page.lines(x, 414, [*code, "}"], INK, code=True)
+    assert bottom < HEIGHT
+    page.heading(middle + 130, 382, "3  The world moves.")
+    page.paste(middle + 130, 414, Image.fromarray(after["image"]).resize((SMALL + 40,) * 2))
+    page.lines(middle + 130, 664, [f'action "{info["action"]}": read by vlact-1'], GREEN)
 
 
 def main(path: str) -> None:
-    rows = []
-    for theme in ("classic", "comic"):
-        frames = [np.pad(frame(name, theme), MARGINS, constant_values=255) for name in EPISODES]
-        rows.append(np.concatenate(frames, axis=1))
-    Image.fromarray(np.concatenate(rows)).save(path, optimize=True)
+    page = Page()
+    draw_turn(page)
+    left = WIDTH - MARGIN - 2 * SMALL - 24
+    page.draw.line((left - 28, 20, left - 28, HEIGHT - 20), LINE)
+    for number, name in enumerate(TASKS):
+        x, y = left + number % 2 * (SMALL + 24), 20 + number // 2 * (SMALL + 36)
+        page.heading(x, y, name)
+        page.paste(x, y + 28, task_frame(name))
+    page.image.save(path, optimize=True)
 
 
 if __name__ == "__main__":

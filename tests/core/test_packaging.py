@@ -18,7 +18,7 @@ def test_the_test_extra_brings_what_the_default_suite_needs(name):
 
 @checkout
 def test_ci_runs_the_readmes_test_command():
-    commands = re.findall(r"^    (python3 -m venv .*)$", (ROOT / "README.md").read_text(), re.M)
+    commands = re.findall(r"^(python3 -m venv .*)$", (ROOT / "README.md").read_text(), re.M)
     assert len(commands) == 2 and "agents.evaluate" in commands[0]
     ci = (ROOT / ".ci" / "run").read_text()
     assert commands[1] in ci.replace("install -qc", "install -c")
