@@ -26,7 +26,6 @@ from agents.registry import load_agent
 from agents.retry import RetryingCaller, RetryPolicy
 from vlbench.cli import Parser, refuse
 from vlbench.errors import user_code
-from vlbench.parsing import parse
 from vlbench.prompts import messages
 from vlbench.records import Reply
 from vlbench.registry import resolve_env_id
@@ -172,7 +171,8 @@ async def _reply(agent: Agent) -> tuple[bool, str]:
     env = gymnasium.make("vlbench/NumberLine-v0")
     observation, _ = env.reset(seed=0)
     reply = await _ask(agent.act, *((observation, env) if agent.privileged else (observation,)))
-    parsed = parse(reply.text, ("+", "-"))
+    inner: Any = env.unwrapped
+    parsed = inner.read(reply.text)
     env.close()
     if parsed.status == "ok":
         mended = " after mending its JSON" if parsed.recovered else ""

@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from agents.tables import headline_line, number, percent
+from agents.tables import headline_line, number, percent, percent_range
 from vlbench.cli import Parser, refuse
 from vlbench.episode_view import EpisodeRenderer, outcome
 from vlbench.records import Episode
@@ -85,11 +85,16 @@ def _card(card: Scorecard) -> str:
         ("episodes", f"{card.episodes} ({card.distinct} distinct)"),
         ("normalized", number(card.normalized)),
         ("return", number(card.mean_return)),
+        ("return above 0", percent(card.paper_success)),
         ("regret a turn", number(card.regret)),
         ("illegal", percent(card.illegal_rate)),
         ("unknown", percent(card.unknown_rate)),
         ("malformed", percent(card.malformed_rate)),
         ("truncated", percent(card.truncated_rate)),
+        ("refused", percent(card.refused_rate)),
+        ("recovered", percent(card.recovered_rate)),
+        ("strict differs", percent(card.strict_rate)),
+        ("strict success", percent_range(*card.strict_success) if card.strict_success else "–"),
         ("errored", str(card.errored)),
     ]
     numbers += [

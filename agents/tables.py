@@ -37,6 +37,7 @@ def scorecard_table(cards: Sequence[Scorecard]) -> str:
         for card in cards
     ]
     lines = [table(head, rows), *map(_by_group, filter(lambda card: card.groups, cards))]
+    lines += [f"{card.env} {said}" for card in cards for said in _details(card)]
     return "\n".join(lines + _noted({card.env: card.notes for card in cards}))
 
 
@@ -53,6 +54,23 @@ def _by_group(card: Scorecard) -> str:
     """Return a scorecard's success by group as a line."""
     parts = [f"{name} {percent(g.success)} of {g.episodes}" for name, g in card.groups.items()]
     return f"{card.env} by type: {', '.join(parts)}"
+
+
+def _details(card: Scorecard) -> list[str]:
+    """Return what the table has no column for, where there is anything to say."""
+    rates = {
+        "truncated": card.truncated_rate,
+        "refused": card.refused_rate,
+        "recovered": card.recovered_rate,
+        "read differently by the strict level": card.strict_rate,
+    }
+    parts = [f"{percent(rate)} {name}" for name, rate in rates.items() if rate]
+    if card.strict_rate and card.strict_success:
+        parts[-1] += f" (success there {percent_range(*card.strict_success)})"
+    details = [f"replies: {', '.join(parts)}"] if parts else []
+    if percent(card.paper_success) != percent(card.success):
+        details.append(f"episodes with a return above 0: {percent(card.paper_success)}")
+    return details
 
 
 def headline_line(headline: Headline) -> str:
@@ -109,6 +127,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def percent(share: float) -> str:
     """Return a share as a percentage."""
     return f"{100 * share:.1f} %"
+
+
+def percent_range(low: float, high: float) -> str:
+    """Return the percentages from a share to another; one where they are the same."""
+    return percent(high) if low == high else f"{100 * low:.1f}–{percent(high)}"
 
 
 def number(value: float | None) -> str:

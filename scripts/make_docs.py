@@ -25,7 +25,7 @@ ARGUMENT = re.compile(r"^(\*{0,2}\w+): (.*)$")
 RECORDS = {
     "vlbench/run_folder.py": ("RunHeader",),
     "vlbench/records.py": ("Episode", "Turn", "Reply"),
-    "vlbench/scoring.py": ("Scorecard", "Attribution", "Headline"),
+    "vlbench/scoring.py": ("Scorecard", "Attribution", "GroupScore", "Headline"),
 }
 
 

@@ -142,6 +142,26 @@ def an_unreadable_reply_moves_nothing(env_id: str) -> None:
         assert told["hint"] and not info["hint"], "the hint says what was wanted"
 
 
+def a_reply_is_played_as_it_is_read(env_id: str) -> None:
+    """`step` plays what `read` reads; the strict level reads the same action or none."""
+    env = _make(env_id)
+    env.reset(seed=2)
+    action = env.vocabulary[0]
+    for reply, strict in (
+        (f'{{"action": "{action}"}}', action),
+        (f'```json\n{{"action": "{action}"}}\n```', None),
+        (f'{{"action": "perhaps {action}"}}', None),
+        ("I would rather not say.", None),
+    ):
+        env.reset(seed=2)
+        read = env.read(reply)
+        assert env.read(reply, level="strict").action == strict, f"strictly read: {reply}"
+        assert strict in (read.action, None), f"read: {reply}"
+        told = env.step(reply)[4]
+        assert told["status"] == read.status, f"status of {reply}"
+        assert read.action is None or told["action"] == read.action, f"played: {reply}"
+
+
 def a_non_text_action_is_a_type_error(env_id: str) -> None:
     """An action is a text."""
     env = _make(env_id)
@@ -244,6 +264,7 @@ CHECKS: tuple[Callable[[str], None], ...] = (
     old_observations_stay_as_they_were,
     info_is_plain_data_of_constant_form,
     an_unreadable_reply_moves_nothing,
+    a_reply_is_played_as_it_is_read,
     a_non_text_action_is_a_type_error,
     the_episode_ends_in_time,
     a_frame_painted_over_equals_one_painted_anew,

@@ -16,7 +16,7 @@ import numpy as np
 from vlbench.errors import unknown_name
 from vlbench.instances import MAX_PRESENTATION, Presentation, hashed, reset_options, split_of
 from vlbench.observation import LastObservation, Observation
-from vlbench.parsing import Json, Parsed, parse
+from vlbench.parsing import NOTHING_READ, CachedParser, Json, Level, Parsed
 from vlbench.prompts import Prompt
 from vlbench.spaces import ReplySpace, observation_space
 from vlbench.task import SIZE, Frame, Game, Picture
@@ -25,17 +25,12 @@ S = TypeVar("S")
 L = TypeVar("L")
 
 SPLITS = ("all", "train", "test")
-_NOTHING_READ = Parsed(None, "ok", False, None, {})
 MOVES_NOTHING = -1.0
 """Reward of a turn whose reply is malformed, unknown or illegal."""
 
 
 MOST_DEALS = 2000
 """Deals after which a split counts as empty."""
-LONGEST_REMEMBERED = 1000
-"""Replies up to so many characters are read once: policies repeat themselves."""
-
-_read_again = lru_cache(maxsize=4096)(parse)
 
 
 class CommonOptions(TypedDict, total=False):
@@ -120,6 +115,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         self.frame: Frame | None = None
         """Painted in place by `draw`; see `paint_into`."""
         self._shown: tuple[S, L] | None = None
+        self._parse = CachedParser()
         self._begun = False
         self._window: Any = None
         self._turn = 0
@@ -173,7 +169,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         self._begun = True
         self._turn = 0
         self._over = False
-        return self._info(_NOTHING_READ, False, "", False)
+        return self._info(NOTHING_READ, False, "", False)
 
     def advance(self, reply: str) -> Outcome:
         """Do what `step` does, without drawing."""
@@ -242,9 +238,18 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         """The action texts that a reply may name in this state; whether they are legal is apart."""
         return self.game.vocabulary
 
-    def read(self, reply: str) -> Parsed:
-        """Read the action out of a reply to the current state."""
-        return read_among(reply, self.vocabulary)
+    def read(self, reply: str, level: Level = "standard") -> Parsed:
+        """Read a reply to the current state, as `step` does.
+
+        Whoever wants to know what a reply says asks this method. A task that reads otherwise
+        overrides it, at both levels.
+
+        Args:
+            reply: The model's whole reply.
+            level: "standard" is what `step` plays. "strict" is for reports: it reads the same
+                action or none, and none where the reply is more than one JSON object.
+        """
+        return self._parse(reply, self.vocabulary, level)
 
     @property
     def legal(self) -> tuple[str, ...]:
@@ -345,11 +350,6 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 
             self._window = Window(type(self).__name__)
         self._window.show(frame)
-
-
-def read_among(reply: str, actions: tuple[str, ...]) -> Parsed:
-    """Read one of these actions out of a reply."""
-    return (_read_again if len(reply) <= LONGEST_REMEMBERED else parse)(reply, actions)
 
 
 @lru_cache(maxsize=1024)

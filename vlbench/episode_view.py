@@ -4,10 +4,8 @@ Records hold no pictures. What models wrote is plain data here; the page shows i
 """
 
 import io
-from collections.abc import Sequence
 from typing import Any
 
-from vlbench.parsing import parse
 from vlbench.recorder import EnvCache, EpisodeRecorder, sha256
 from vlbench.records import Episode, Turn
 from vlbench.suites import Row
@@ -63,9 +61,9 @@ class EpisodeRenderer:
         for turn in episode.turns:
             if recording.end:
                 break
-            vocabulary = getattr(recording.env.unwrapped, "vocabulary", ())
             frame, prompt = self._keep(recording)
-            turns.append({"frame": frame, "prompt": prompt, **_turn(turn, vocabulary)})
+            span = recording.read(turn.reply.text).span
+            turns.append({"frame": frame, "prompt": prompt, **_turn(turn, span)})
             recording.play(turn.reply)
         return about | {"turns": turns, "end": self._keep(recording)[0]}
 
@@ -97,10 +95,10 @@ def shortened(text: str) -> str:
     return f"{text[:half]} … [{left_out} characters left out] … {text[-half:]}"
 
 
-def _turn(turn: Turn, vocabulary: Sequence[str]) -> dict[str, Any]:
+def _turn(turn: Turn, span: tuple[int, int] | None) -> dict[str, Any]:
     """Return a turn for a viewer; the reply in three parts, the action in the middle."""
     text = turn.reply.text
-    start, end = parse(text, vocabulary).span or (len(text), len(text))
+    start, end = span or (len(text), len(text))
     parts = [shortened(text[:start]), text[start:end][:LONGEST], shortened(text[end:])]
     wanted = ("status", "action", "illegal", "recovered", "reward", "expert", "regret", "cause")
     return {

@@ -19,12 +19,16 @@ RULES = "vlact-1"
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 Status: TypeAlias = Literal["ok", "unknown", "malformed", "truncated", "empty"]
+Level: TypeAlias = Literal["standard", "strict"]
 
 MAX_DEPTH = 64
 """How many objects and lists may stand inside each other, the top-level object counted."""
 
 MAX_DIGITS = 18
 """An integer with more digits is kept as its decimal text, so that it fits every language."""
+
+MAX_CACHED = 1000
+"""Length, in characters, up to which `CachedParser` shares a reply's result in the process."""
 
 # One token inside an object, with the comma or colon after it. It matches at every position: a
 # quote that nothing closes is a token of its own, so is a comma or colon that follows no token, and
@@ -65,8 +69,19 @@ class Parsed:
     span: tuple[int, int] | None
     """Start and end, in characters, of the deciding action field: from the opening quote of its key
     to the end of its value. None if no object decides."""
-    fields: dict[str, Json]
-    """The deciding object's other fields, keys stripped and case-folded; empty if none decides."""
+    _fields: dict[str, Json]  # which equal replies share; `fields` gives copies
+
+    @property
+    def fields(self) -> dict[str, Json]:
+        """The deciding object's other fields, keys stripped and case-folded; {} if none decides.
+
+        A new copy each time: what is done to it changes no other reading of the same text.
+        """
+        return {key: _copy(value) for key, value in self._fields.items()}
+
+
+NOTHING_READ = Parsed(None, "ok", False, None, {})
+"""What an environment has read before the first reply."""
 
 
 class _Object(NamedTuple):
@@ -80,9 +95,7 @@ class _Object(NamedTuple):
     fields: dict[str, Json]
 
 
-def parse(
-    text: str, actions: Sequence[str], level: Literal["standard", "strict"] = "standard"
-) -> Parsed:
+def parse(text: str, actions: Sequence[str], level: Level = "standard") -> Parsed:
     """Read the action that a reply names.
 
     Args:
@@ -126,6 +139,37 @@ def parse(
             action = None
         status = "unknown" if action is None else "ok"
     return Parsed(action, status, decider.recovered, decider.span, decider.fields)
+
+
+class CachedParser:
+    """`parse` for one environment, which reads a turn's reply several times: to judge and to play.
+
+    Short replies are cached for the whole process, since policies repeat themselves. Of longer ones
+    only the last at each level is kept.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[Level, tuple[str, tuple[str, ...], Parsed]] = {}
+
+    def __call__(self, text: str, actions: tuple[str, ...], level: Level) -> Parsed:
+        """Return what `parse` returns."""
+        if len(text) <= MAX_CACHED:
+            return _parse_short(text, actions, level)
+        last = self._last.get(level)
+        if last is None or last[0] != text or last[1] != actions:
+            last = self._last[level] = text, actions, parse(text, actions, level)
+        return last[2]
+
+
+@lru_cache(maxsize=4096)
+def _parse_short(text: str, actions: tuple[str, ...], level: Level) -> Parsed:
+    return parse(text, actions, level)
+
+
+def _copy(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
 
 
 @lru_cache(maxsize=1024)

@@ -11,13 +11,21 @@ from typing import Any, Protocol, runtime_checkable
 import gymnasium
 
 from vlbench.env import Claims
-from vlbench.parsing import Json, parse
+from vlbench.parsing import NOTHING_READ, Json, Level, Parsed
 from vlbench.records import SCHEMA, Episode, Reply, Turn
 from vlbench.suites import Row
 
 
 @runtime_checkable
-class OracleEnv(Protocol):
+class ReadingEnv(Protocol):
+    """What an environment offers besides Gymnasium's contract: it says how it reads a reply."""
+
+    def read(self, reply: str, level: Level = "standard") -> Parsed:
+        """Read a reply to the current state, as `step` does at the standard level."""
+
+
+@runtime_checkable
+class OracleEnv(ReadingEnv, Protocol):
     """What an environment offers besides Gymnasium's contract, so that turns can be judged."""
 
     vocabulary: tuple[str, ...]
@@ -87,6 +95,7 @@ class EpisodeRecorder:
         self.end = ""
         self.success = False
         inner = env.unwrapped
+        self._reader = inner if isinstance(inner, ReadingEnv) else None
         self._judge = inner if isinstance(inner, OracleEnv) else None
         self._shown = self._hashes()
         if row.frame and row.frame != self._shown["frame"]:
@@ -96,6 +105,14 @@ class EpisodeRecorder:
                 f"{self._shown['frame'][:12]}…; reinstall the version that the set belongs to"
             )
 
+    def read(self, text: str, level: Level = "standard") -> Parsed:
+        """Read a reply's text as the environment does.
+
+        Where the environment has no `read`, nothing is known: no fields, and no difference between
+        the levels.
+        """
+        return self._reader.read(text, level) if self._reader else NOTHING_READ
+
     def play(self, reply: Reply) -> Turn:
         """Step the environment with a reply and record the turn."""
         reply = reply.bounded()
@@ -103,10 +120,9 @@ class EpisodeRecorder:
         judge = self._judge
         values = judge.values() if judge else {}
         expert = judge.expert() if judge else ""
-        vocabulary = judge.vocabulary if judge else ()
-        parsed = parse(reply.text, vocabulary)
+        parsed = self.read(reply.text)
         claims = judge.claims(parsed.fields) if judge else Claims()
-        strict = parse(reply.text, vocabulary, level="strict").action == parsed.action
+        strict = self.read(reply.text, "strict").action == parsed.action
         self.observation, reward, terminated, truncated, info = self.env.step(reply.text)
         self.info = info
         self.end = "terminated" if terminated else "truncated" if truncated else ""

@@ -23,6 +23,7 @@ class Attribution:
     """How often one cause made a turn worse than the best one, and what that cost."""
 
     turns: int
+    """Turns with this cause."""
     regret: float
     """Sum over those turns; 0 where the environment states no values."""
 
@@ -32,56 +33,85 @@ class GroupScore:
     """Success in one group of an environment's instances."""
 
     episodes: int
+    """Played to their end."""
     success: float
+    """Share of these episodes that succeeded."""
     success_low: float
+    """Lower end of the 95 % interval, as in `Scorecard`."""
     success_high: float
-    """95 % interval, as in `Scorecard`."""
+    """Upper end of the 95 % interval, as in `Scorecard`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """One agent on one environment. Rates are 0..1; None where a number can't be had."""
+    """One agent on one environment. Rates are 0..1; None where a number can't be had.
+
+    All but `errored` is computed from the episodes that were played to their end, and from their
+    turns.
+    """
 
     env: str
+    """The environment's id."""
     agent: str
+    """The agent's name."""
     suite: str
+    """The frozen set that was played; "seeds" where the environment has none."""
     prompt: str
+    """Variant of the prompt."""
     theme: str
+    """Theme or group of themes of the pictures; the suite's name where the suite chose them."""
     episodes: int
-    """Played to their end; the errored ones are apart."""
+    """Episodes that were played to their end."""
     distinct: int
     """Different instances among them."""
     errored: int
+    """Episodes that the agent or its provider failed."""
     success: float
+    """Share of episodes that reached the task's goal."""
     success_low: float
+    """Lower end of its 95 % interval: Wilson's, or bootstrapped over instances if they repeat."""
     success_high: float
-    """95 % interval: Wilson's, or bootstrapped over instances where they repeat."""
+    """Upper end of its 95 % interval."""
     paper_success: float
-    """Share of episodes with a return above 0, RL4VLM's rule."""
+    """Share of episodes with a return above 0, which is RL4VLM's rule for success."""
     mean_return: float
+    """Mean undiscounted return of an episode."""
     normalized: float | None
     """(success − floor) / (ceiling − floor)."""
     floor: float | None
+    """Success rate of uniformly random actions on this suite."""
     ceiling: float | None
+    """Best success rate that any player can expect on this suite."""
     regret: float | None
     """A turn's mean loss against the optimal return."""
     illegal_rate: float
+    """Share of turns whose action the state doesn't allow."""
     unknown_rate: float
+    """Share of turns that name an action which isn't the environment's."""
     malformed_rate: float
+    """Share of turns whose reply names no action or is empty, and wasn't cut off."""
     truncated_rate: float
-    """Shares of turns; `malformed_rate` counts empty replies too."""
+    """Share of turns whose reply ends in the middle of its object."""
     refused_rate: float
+    """Share of turns that the provider refused to answer; they are played as empty replies."""
     recovered_rate: float
+    """Share of turns whose object could be read only through a leniency of the parser."""
     strict_rate: float
     """Share of turns that the strict level reads differently."""
     strict_success: tuple[float, float] | None
-    """What the success rate would be under the strict level: exact where no turn is read
-    differently, else the range that the episodes with such turns leave open."""
+    """Lowest and highest success rate that is possible under the strict level. Both are the success
+    rate where no turn is read differently; otherwise, episodes with such turns may end either way.
+    """
     attribution: dict[str, Attribution]
+    """Cause → how often it made a turn worse than the best one."""
     turns: int
+    """Turns of all episodes."""
     tokens: int | None
+    """Prompt and completion tokens, summed over the turns that state them."""
     usd: float | None
+    """What all turns cost, in US dollars; None where the price of any isn't known."""
     usd_per_success: float | None
+    """`usd` divided by the number of successful episodes."""
     seconds: float
     """Mean latency of a reply."""
     groups: dict[str, GroupScore]
@@ -95,9 +125,13 @@ class Headline:
     """The mean normalised success of a table whose environments all ran."""
 
     table: str
+    """The table's name: a key of `HEADLINES`."""
     normalized: float
+    """Mean over the table's environments of their normalised success."""
     low: float
+    """Lower end of its 95 % interval, bootstrapped over instances."""
     high: float
+    """Upper end of its 95 % interval."""
 
 
 def score(header: RunHeader, episodes: Sequence[Episode]) -> list[Scorecard]:
@@ -226,10 +260,13 @@ class Comparison:
     """The difference between two runs on the rows that both played."""
 
     env: str
+    """The environment's id."""
     rows: int
+    """Rows that both runs played."""
     success: Interval
     """Difference of success rates, second less first, with its paired 95 % interval."""
     mean_return: Interval
+    """Difference of mean returns, second less first, with its paired 95 % interval."""
     only_first: int
     """Rows that only the first run solved."""
     only_second: int

@@ -43,6 +43,12 @@ def make_docs():
     return script("scripts/make_docs.py")
 
 
+@pytest.mark.parametrize("name", ["Scorecard", "Attribution", "GroupScore", "Headline"])
+def test_every_number_of_a_score_says_what_it_means(make_docs, name):
+    rows = make_docs.record("vlbench/scoring.py", name).splitlines()
+    assert [row for row in rows if row.endswith("|  |")] == []
+
+
 def test_the_made_pages_are_up_to_date(make_docs):
     for page, text in make_docs.pages().items():
         same = page.read_text("utf-8") == text  # so that a failure doesn't print a page

@@ -96,6 +96,14 @@ def test_what_an_entry_says_is_never_markup(pages):
     assert "&lt;img src=x" in next((pages / "entries").glob("*script*.html")).read_text("utf-8")
 
 
+def test_an_entry_shows_how_much_it_owes_to_the_parser_where_it_owes_anything(pages):
+    evil = next((pages / "entries").glob("*script*.html")).read_text("utf-8")
+    stands = next((pages / "entries").glob("stands*.html")).read_text("utf-8")
+    strict = "read differently by the strict level"
+    assert re.search(rf"<dt>{strict}</dt><dd>100.0.%</dd><dt>success there</dt><dd>0.0 to", evil)
+    assert strict not in stands and "<dt>return above 0</dt>" in stands
+
+
 def test_pages_name_nothing_that_would_be_loaded_from_elsewhere(pages):
     for path in pages.rglob("*.html"):
         page = path.read_text("utf-8")

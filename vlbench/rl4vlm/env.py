@@ -1,14 +1,15 @@
 """What the environments of the original share: its reader, its random fallback, its success."""
 
+import dataclasses
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any, TypeVar
 
 from vlbench.env import Outcome, VLEnv
 from vlbench.errors import unknown_name
-from vlbench.parsing import Parsed, Status
+from vlbench.parsing import Level, Parsed, Status
 from vlbench.prompts import Prompt
-from vlbench.rl4vlm.parser import read_action
+from vlbench.rl4vlm.parser import action_field, read_action
 
 S = TypeVar("S")
 L = TypeVar("L")
@@ -54,13 +55,13 @@ class RL4VLMEnv(VLEnv[S, L]):
         """Do what `step` does, without drawing."""
         if not isinstance(reply, str) or self._over:
             return super().advance(reply)  # which raises what every environment raises
-        action = read_action(reply, self.vocabulary)
+        parsed = self.read(reply)
+        action = parsed.action
         self._drawn = action is None
-        status: Status = "ok"
         if action is None:
-            status = "malformed" if reply.strip() else "empty"
             choice = self.presentation.pick(f"random action/{self._turn}", len(self.vocabulary))
             action = self.vocabulary[choice]
+            parsed = dataclasses.replace(parsed, action=action)
         before, illegal = self._state, action not in self.legal
         move = self.game.step(before, action)
         self._note = self._remark(before, action)
@@ -70,10 +71,29 @@ class RL4VLMEnv(VLEnv[S, L]):
             self._enter(move.state)
         truncated = not move.terminated and self._turn >= self.game.max_turns
         self._over = move.terminated or truncated
-        parsed = Parsed(action, status, False, None, {})
         hint = self._hint(parsed, illegal) if illegal or self._drawn else ""
         info = self._info(parsed, illegal, hint, self._over and self._total > 0)
         return Outcome(move.reward, move.terminated, truncated, info)
+
+    def read(self, reply: str, level: Level = "standard") -> Parsed:
+        """Read a reply as the original does.
+
+        The status is "ok" where the original's reader finds one action, else "malformed" or
+        "empty"; it knows no leniency, so nothing is ever `recovered`. The span is the text that it
+        searches: from the first `"action":` to the end, None where there is none. It reads no other
+        fields; these are what vlact-1 reads, so that claims can be checked.
+
+        The original has one level. "strict" reads the same action, or none: it wants a reply that
+        is one JSON object and nothing else, whose action vlact-1 reads strictly as the original
+        does.
+        """
+        action = read_action(reply, self.vocabulary)
+        parsed = self._parse(reply, self.vocabulary, level)
+        if level == "strict" and parsed.action != action:
+            action = None
+        status: Status = "ok" if action is not None else "malformed" if reply.strip() else "empty"
+        span = action_field(reply)
+        return dataclasses.replace(parsed, action=action, status=status, recovered=False, span=span)
 
     def _remark(self, state: S, action: str) -> str:
         """Return what a reader of the record should know of an action, "" if nothing."""

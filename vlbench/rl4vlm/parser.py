@@ -1,6 +1,9 @@
 """Reading an action out of a reply as RL4VLM does (its `text_projection`)."""
 
+import re
 from collections.abc import Sequence
+
+_KEY = re.compile('"action":', re.IGNORECASE | re.ASCII)
 
 
 def read_action(reply: str, actions: Sequence[str]) -> str | None:
@@ -23,3 +26,9 @@ def read_action(reply: str, actions: Sequence[str]) -> str | None:
         tail = tail.replace("10", "")
     found.update(action for action in actions if action in tail)
     return found.pop() if len(found) == 1 else None
+
+
+def action_field(reply: str) -> tuple[int, int] | None:
+    """Return start and end of the tail that `read_action` searches; None where no key begins it."""
+    key = _KEY.search(reply)
+    return None if key is None else (key.start(), len(reply))

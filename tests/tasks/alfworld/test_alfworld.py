@@ -19,7 +19,7 @@ from vlbench.errors import unknown_name
 from vlbench.instances import split_of
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Reply
-from vlbench.suites import frozen_rows
+from vlbench.suites import Row, frozen_rows
 from vlbench.tasks.alfworld import game as game_module
 from vlbench.tasks.alfworld.game import AlfworldGame, FrozenGame, frozen_games
 from vlbench.tasks.alfworld.games import package_data
@@ -243,6 +243,18 @@ def test_cabinet_10_is_not_cabinet_1_and_both_spellings_of_move_are_understood()
     assert move in env.vocabulary and put not in env.vocabulary
     _, reward, terminated, _, info = env.step(vlbench.reply(put))
     assert terminated and reward > 50 and info["action"] == move and info["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("form", "strict"), [('{{"action": "{}"}}', True), ('So: {{"action": "{}"}}', False)]
+)
+@needs_engine
+def test_the_strict_level_reads_both_spellings_of_move_too(form, strict):
+    recording = EpisodeRecorder(gymnasium.make(ALFWORLD), Row(ALFWORLD, {}, HEAT, 0))
+    while not (move := recording.env.unwrapped.expert()).startswith("move"):
+        recording.play(Reply(vlbench.reply(move)))
+    turn = recording.play(Reply(form.format("put" + move[4:].replace(" to ", " in/on "))))
+    assert (turn.action, turn.strict) == (move, strict)
 
 
 def told_and_shown(**kwargs):

@@ -1,7 +1,9 @@
 """Commands as models write them, and the space of replies that command a room."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
 
 from vlbench.spaces import ReplySpace
 
@@ -25,16 +27,17 @@ GRAMMAR = (
 _MOVE = re.compile(r"move (.+) to (.+)")
 
 
-def spellings(commands: Iterable[str]) -> dict[str, str]:
+@lru_cache(maxsize=256)
+def spellings(commands: tuple[str, ...]) -> Mapping[str, str]:
     """Return each way to write a command → the engine's own.
 
     "move X to Y" was "put X in/on Y" before ALFWorld 0.4; both are understood.
     """
     ways = {command: command for command in commands}
-    for command in tuple(ways):
+    for command in commands:
         if moved := _MOVE.fullmatch(command):
             ways[f"put {moved[1]} in/on {moved[2]}"] = command
-    return ways
+    return MappingProxyType(ways)
 
 
 class CommandSpace(ReplySpace):

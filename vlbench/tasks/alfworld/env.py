@@ -3,8 +3,8 @@
 import dataclasses
 from typing import TypeVar, Unpack
 
-from vlbench.env import CommonOptions, VLEnv, read_among
-from vlbench.parsing import Parsed
+from vlbench.env import CommonOptions, VLEnv
+from vlbench.parsing import Level, Parsed
 from vlbench.prompts import Prompt
 from vlbench.task import Game, Picture, checked_int
 from vlbench.tasks.alfworld.commands import CommandSpace, spellings
@@ -58,13 +58,12 @@ class CommandEnv(VLEnv[S, L]):
         """The commands on offer; before the first reset, those that every state has."""
         return self._legal if self._begun else self.game.vocabulary
 
-    def read(self, reply: str) -> Parsed:
+    def read(self, reply: str, level: Level = "standard") -> Parsed:
         """Read the command out of a reply, in either spelling, and spell it as ALFWorld does."""
         ways = spellings(self.vocabulary)
-        parsed = read_among(reply, tuple(ways))
-        if parsed.action is None:
-            return parsed
-        return dataclasses.replace(parsed, action=ways[parsed.action])
+        parsed = self._parse(reply, tuple(ways), level)
+        command = parsed.action and ways[parsed.action]
+        return parsed if command == parsed.action else dataclasses.replace(parsed, action=command)
 
     def _enter(self, state: S) -> None:
         """Make a state the current one, and its commands those that are sampled."""
