@@ -1,9 +1,40 @@
-"""Options of the test run."""
+"""Options of the test run, what its modules need to be installed, and shared fixtures."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from support.sample_episodes import some_of_each
+
+TESTS = Path(__file__).parent
+NEEDS = {
+    "core/test_play.py": ("pygame",),
+    "core/test_window.py": ("pygame",),
+    "leaderboard": ("jinja2", "pydantic"),
+    "train": ("torch", "transformers"),
+    "train/test_cnn.py": ("torch", "stable_baselines3"),
+    "train/test_points24_worked.py": (),
+    "train/test_reproduce.py": ("torch", "transformers", "matplotlib"),
+    "vlm": ("torch", "transformers"),
+}
+"""What a folder's modules, or one module, import beyond the bare wheel; the longer path decides."""
+
+
+class SkippableModule(pytest.Module):
+    """A module of tests that is skipped, before it is imported, where what it needs is missing."""
+
+    def collect(self):
+        path = self.path.relative_to(TESTS)
+        for name in NEEDS.get(path.as_posix(), NEEDS.get(path.parts[0], ())):
+            pytest.importorskip(name, reason=f"{path} needs {name}", exc_type=ImportError)
+        if torch := sys.modules.get("torch"):
+            # More threads on a busy machine are slower, and sum in another order.
+            torch.set_num_threads(1)
+        return super().collect()
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
+    return SkippableModule.from_parent(parent, path=module_path)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,16 +6,13 @@ import tarfile
 import zlib
 
 import pytest
+from support.sample_entries import PART, measured, packed, raw_tar, refusal, run
 
-pytest.importorskip("jinja2")
-pytest.importorskip("pydantic")
-from support.sample_entries import PART, measured, packed, raw_tar, refusal, run  # noqa: E402
-
-import vlbench  # noqa: E402
-from leaderboard import archive  # noqa: E402
-from leaderboard.archive import write_archive  # noqa: E402
-from leaderboard.verify import verify  # noqa: E402
-from vlbench.records import Reply  # noqa: E402
+import vlbench
+from leaderboard import archive
+from leaderboard.archive import write_archive
+from leaderboard.verify import verify
+from vlbench.records import Reply
 
 pytestmark = pytest.mark.extra
 
