@@ -8,6 +8,7 @@ from support.sample_episodes import some_of_each
 
 TESTS = Path(__file__).parent
 NEEDS = {
+    "core/test_house_counts.py": ("scripts",),
     "core/test_play.py": ("pygame",),
     "core/test_window.py": ("pygame",),
     "leaderboard": ("jinja2", "pydantic"),
