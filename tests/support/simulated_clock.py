@@ -1,4 +1,4 @@
-"""Time that is simulated: nobody waits, and a busy machine measures what an idle one does."""
+"""A simulated clock for asyncio: nobody waits, and a busy machine measures as an idle one does."""
 
 import asyncio
 import selectors
