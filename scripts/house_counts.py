@@ -101,7 +101,11 @@ def modules_by_folder(tree: Tree) -> Counter[str]:
 
 
 def parses_a_turn(root: Path) -> float:
-    """Play, and return the calls of the parser a turn."""
+    """Play, and return the calls of the parser a turn.
+
+    Raises:
+        ValueError: An episode couldn't be played.
+    """
     program = inspect.getsource(_play_and_count) + "_play_and_count()"
     with tempfile.TemporaryDirectory() as folder:
         played = subprocess.run(
@@ -110,8 +114,10 @@ def parses_a_turn(root: Path) -> float:
             env={**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
-            check=True,
         )
+    if played.returncode:
+        reason = played.stderr.strip().rpartition("\n")[2]
+        raise ValueError(f"wanted to play five episodes in {root}, got {reason}")
     calls, turns = json.loads(played.stdout)
     return float(calls / turns)
 
@@ -161,7 +167,7 @@ def count_house(root: Path) -> list[Count]:
     """Return all counts of a checkout.
 
     Raises:
-        ValueError: It isn't one.
+        ValueError: It isn't one, or its environments can't be played.
     """
     tree = Tree(root)
     return [*_structure(tree), *_functions(tree), *_words(tree), *_tasks(tree)]

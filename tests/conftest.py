@@ -7,18 +7,21 @@ import pytest
 from support.sample_episodes import some_of_each
 
 TESTS = Path(__file__).parent
+TORCH = ("torch", "transformers")
+WITH_TORCH = (
+    "alfworld_training distributed model_families ppo_math sft_dataset training_pages training_runs"
+)
 NEEDS = {
     "core/test_house_counts.py": ("scripts",),
     "core/test_play.py": ("pygame",),
     "core/test_window.py": ("pygame",),
     "leaderboard": ("jinja2", "pydantic"),
-    "train": ("torch", "transformers"),
     "train/test_cnn.py": ("torch", "stable_baselines3"),
-    "train/test_points24_worked.py": (),
-    "train/test_reproduce.py": ("torch", "transformers", "matplotlib"),
-    "vlm": ("torch", "transformers"),
+    "train/test_reproduce.py": (*TORCH, "matplotlib"),
+    **{f"train/test_{name}.py": TORCH for name in WITH_TORCH.split()},
+    "vlm": TORCH,
 }
-"""What a folder's modules, or one module, import beyond the bare wheel; the longer path decides."""
+"""What a module, or all modules of a folder, need beyond the bare wheel."""
 
 
 class SkippableModule(pytest.Module):
