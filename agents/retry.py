@@ -108,7 +108,7 @@ class RetryingCaller:
         if self._patience.rpm is None:
             await asyncio.sleep(0)  # lets others, and Ctrl-C, have their turn all the same
             return
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         start = max(now, self._next_start)
         self._next_start = start + 60 / self._patience.rpm
         await asyncio.sleep(start - now)

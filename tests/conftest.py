@@ -1,9 +1,44 @@
-"""Options of the test run."""
+"""Options of the test run, what its modules need to be installed, and shared fixtures."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from support.sample_episodes import some_of_each
+
+TESTS = Path(__file__).parent
+TORCH = ("torch", "transformers")
+WITH_TORCH = (
+    "alfworld_training distributed model_families ppo_math sft_dataset training_pages training_runs"
+)
+NEEDS = {
+    "core/test_house_counts.py": ("scripts",),
+    "core/test_play.py": ("pygame",),
+    "core/test_window.py": ("pygame",),
+    "leaderboard": ("jinja2", "pydantic"),
+    "train/test_cnn.py": ("torch", "stable_baselines3"),
+    "train/test_reproduce.py": (*TORCH, "matplotlib"),
+    **{f"train/test_{name}.py": TORCH for name in WITH_TORCH.split()},
+    "vlm": TORCH,
+}
+"""What a module, or all modules of a folder, need beyond the bare wheel."""
+
+
+class SkippableModule(pytest.Module):
+    """A module of tests that is skipped, before it is imported, where what it needs is missing."""
+
+    def collect(self):
+        path = self.path.relative_to(TESTS)
+        for name in NEEDS.get(path.as_posix(), NEEDS.get(path.parts[0], ())):
+            pytest.importorskip(name, reason=f"{path} needs {name}", exc_type=ImportError)
+        if torch := sys.modules.get("torch"):
+            # More threads on a busy machine are slower, and sum in another order.
+            torch.set_num_threads(1)
+        return super().collect()
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
+    return SkippableModule.from_parent(parent, path=module_path)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 from support.cli_process import call, start
 from support.fault_server import FAULTS, FaultServer
+from support.simulated_clock import run_simulated
 
 from agents import retry
 from agents.agent import ProviderError
@@ -21,6 +22,7 @@ from agents.progress import Progress
 from agents.providers.openai_chat import OpenAIChat
 from agents.providers.redaction import redacted, without_credentials
 from agents.retry import RetryingCaller, RetryPolicy
+from agents.scripted import Random
 from vlbench.records import Reply
 from vlbench.replay import divergences
 from vlbench.run_folder import JOURNAL, RunFolder
@@ -88,12 +90,11 @@ def test_a_call_that_takes_too_long_is_tried_again():
 
 def test_calls_keep_the_pace():
     async def run():
-        asking = RetryingCaller(RetryPolicy(rpm=1200))
-        await asyncio.gather(*(asking.ask(lambda: "ok") for _ in range(11)))
+        caller = RetryingCaller(RetryPolicy(rpm=1200))
+        await asyncio.gather(*(caller.ask(lambda: "ok") for _ in range(11)))
+        return asyncio.get_running_loop().time()
 
-    start_time = time.monotonic()
-    asyncio.run(run())
-    assert 0.5 <= time.monotonic() - start_time < 0.8
+    assert run_simulated(run()) == pytest.approx(10 * 60 / 1200)
 
 
 @pytest.mark.parametrize("wrong", [{"timeout": 0}, {"retries": -1}, {"rpm": 0}])
@@ -293,25 +294,29 @@ def test_a_run_killed_amid_faults_asks_for_no_journaled_reply_again(tmp_path):
     assert len(played) == min(60, NUMBER_LINES) and divergences(played) == []
 
 
-@pytest.mark.slow
-def test_slots_are_kept_busy(tmp_path):
-    """200 episodes, 64 at once, 1 s a call: little longer than the same episodes in a list."""
-    slots, episodes = 64, min(100, NUMBER_LINES)
-    repeats = -(-200 // episodes)
-    with FaultServer(delay=1.0) as server:
-        agent = OpenAIChat("m", base_url=server.v1)
-        started = time.monotonic()
-        run = evaluate(
-            agent, "NumberLine", episodes=episodes, repeats=repeats, concurrency=slots, out=tmp_path
-        )
-        seconds = time.monotonic() - started
-    assert not any(episode.error for episode in run.episodes)
+class OneSecond(Random):
+    """Plays at random; a reply takes a second of the loop's time."""
+
+    last_reply = 0.0
+    """When it came."""
+
+    async def act(self, observation, env=None):
+        await asyncio.sleep(1.0)
+        self.last_reply = asyncio.get_running_loop().time()
+        return await super().act(observation, env)
+
+
+def test_slots_are_kept_busy(tmp_path, monkeypatch):
+    """A run takes as long as if each episode began in the slot that is free first."""
+    monkeypatch.setattr("agents.evaluate.run_coroutine", run_simulated)
+    slots, agent = 16, OneSecond()
+    run = evaluate(agent, "NumberLine", concurrency=slots, out=tmp_path)
     lengths = [len(episode.turns) for episode in run.episodes]
+    assert len(lengths) == NUMBER_LINES > 5 * slots and len(set(lengths)) > 5
     free = [0.0] * slots
-    for length in lengths:  # one env: rows, then repeats, is also the order of play
-        heapq.heappush(free, heapq.heappop(free) + length * 1.0)
-    print(f"{len(lengths)} episodes, {sum(lengths)} calls: {seconds:.1f} s, list {max(free):.1f} s")
-    assert len(lengths) >= 200 and seconds < 1.3 * max(free)
+    for length in lengths:  # in the order of play
+        heapq.heappush(free, heapq.heappop(free) + length)
+    assert agent.last_reply == pytest.approx(max(free))
 
 
 def test_a_missing_key_is_one_line_in_under_a_second_and_names_what_to_set(tmp_path, monkeypatch):

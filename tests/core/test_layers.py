@@ -27,6 +27,12 @@ ENGINE = {
 """Files that run in an engine's own process, and are never imported in ours."""
 HANDED_ON = {("vlbench/__main__.py", "agents.cli")}
 """The `vlbench` command is a name alone; what it calls stands in agents."""
+FORBIDDEN = {
+    "agents/providers": ("agents.train", "agents.vlm"),
+    "agents/vlm": ("agents.train",),
+    "vlbench/tasks": ("vlbench.replay", "vlbench.run_folder", "vlbench.scoring"),
+}
+"""What the modules of a folder never import."""
 HEAVY = (
     "torch transformers openai google.genai google.generativeai pygame matplotlib alfworld "
     "textworld jinja2 pydantic"
@@ -39,7 +45,7 @@ def imports(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
             yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))
 
@@ -57,6 +63,15 @@ def test_vlbench_and_leaderboard_import_nothing_that_points_back(package):
                 assert top in {"alfworld", "textworld", "textworld_fast"} | sys.stdlib_module_names
                 continue
             assert top in ALLOWED[package] or top in sys.stdlib_module_names, f"{path}: {name}"
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_a_folder_imports_nothing_of_those_that_use_it(folder):
+    files = list((ROOT / folder).rglob("*.py"))
+    assert files
+    for path in files:
+        for name in imports(path):
+            assert not f"{name}.".startswith(tuple(f"{top}." for top in FORBIDDEN[folder])), path
 
 
 def test_no_module_has_a_name_that_says_nothing():

@@ -25,6 +25,15 @@ def test_ci_runs_the_readmes_test_command():
 
 
 @checkout
+def test_what_ci_requires_exists():
+    for line in (ROOT / ".ci" / "required-slow.txt").read_text("utf-8").splitlines():
+        file, *names = line.partition("[")[0].split("::")
+        if not line.startswith("#"):
+            text = (ROOT / file).read_text("utf-8")
+            assert all(f"def {name}(" in text for name in names), line
+
+
+@checkout
 def test_every_python_block_of_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)

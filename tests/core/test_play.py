@@ -4,20 +4,18 @@ import sys
 
 import gymnasium
 import numpy as np
+import pygame
 import pytest
 from support.env_ids import EVERY_ID
 
 import vlbench
 from vlbench import replay
 from vlbench.play.__main__ import main
+from vlbench.play.keyboard import Command, InputHandler
+from vlbench.play.screen import ROOM, Screen, View, wrapped
 from vlbench.play.session import EXPERT_SHOWN, GIVEN_UP
 from vlbench.run_folder import RunFolder
 from vlbench.suites import frozen_rows
-
-pygame = pytest.importorskip("pygame", exc_type=ImportError)
-
-from vlbench.play.keyboard import Command, InputHandler  # noqa: E402
-from vlbench.play.screen import ROOM, Screen, View, wrapped  # noqa: E402
 
 pytestmark = pytest.mark.extra
 

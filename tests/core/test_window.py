@@ -2,13 +2,11 @@
 
 import gymnasium
 import numpy as np
+import pygame
 import pytest
 
 import vlbench
-
-pygame = pytest.importorskip("pygame", exc_type=ImportError)
-
-from vlbench.window import Window  # noqa: E402
+from vlbench.window import Window
 
 pytestmark = pytest.mark.extra
 

@@ -7,15 +7,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from support.sample_entries import CARD, contents, packed, run
 
-pytest.importorskip("jinja2")
-pytest.importorskip("pydantic")
-from support.sample_entries import CARD, contents, packed, run  # noqa: E402
-
-import leaderboard  # noqa: E402
-from leaderboard import schema  # noqa: E402
-from leaderboard.pack import main, pack  # noqa: E402
-from leaderboard.verify import verify  # noqa: E402
+import leaderboard
+from leaderboard import schema
+from leaderboard.pack import main, pack
+from leaderboard.verify import verify
 
 pytestmark = pytest.mark.extra
 

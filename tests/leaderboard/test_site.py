@@ -8,18 +8,15 @@ import re
 import shutil
 
 import pytest
+from support.cli_process import call
+from support.sample_entries import packed, run
 
-pytest.importorskip("jinja2")
-pytest.importorskip("pydantic")
-from support.cli_process import call  # noqa: E402
-from support.sample_entries import packed, run  # noqa: E402
-
-import vlbench  # noqa: E402
-from leaderboard import pages as task_pages  # noqa: E402
-from leaderboard import ranking, site, site_data  # noqa: E402
-from leaderboard.published import reported_ids, reported_rows  # noqa: E402
-from leaderboard.verify import verify  # noqa: E402
-from vlbench.records import Reply  # noqa: E402
+import vlbench
+from leaderboard import pages as task_pages
+from leaderboard import ranking, site, site_data
+from leaderboard.published import reported_ids, reported_rows
+from leaderboard.verify import verify
+from vlbench.records import Reply
 
 pytestmark = pytest.mark.extra
 

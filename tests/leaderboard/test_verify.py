@@ -6,17 +6,14 @@ import random
 from pathlib import Path
 
 import pytest
+from support.sample_entries import PART, contents, measured, packed, refusal, run, seal, spelled
 
-pytest.importorskip("jinja2")
-pytest.importorskip("pydantic")
-from support.sample_entries import PART, contents, measured, packed, refusal, run, seal, spelled  # noqa: E402
-
-import leaderboard  # noqa: E402
-import vlbench  # noqa: E402
-from leaderboard.archive import write_archive  # noqa: E402
-from leaderboard.schema import canonical  # noqa: E402
-from leaderboard.verify import above_ceiling, main, verify  # noqa: E402
-from vlbench.suites import frozen_rows  # noqa: E402
+import leaderboard
+import vlbench
+from leaderboard.archive import write_archive
+from leaderboard.schema import canonical
+from leaderboard.verify import above_ceiling, main, verify
+from vlbench.suites import frozen_rows
 
 pytestmark = pytest.mark.extra
 

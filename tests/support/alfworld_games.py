@@ -1,4 +1,4 @@
-"""Rooms that the tests of ALFWorld play in."""
+"""ALFWorld environments, game instances and random walks for tests."""
 
 from random import Random
 
@@ -19,7 +19,7 @@ def env_of(**kwargs):
 
 
 def games(number, seed=0):
-    """Some games, as many of each type."""
+    """Return instances of games, equally many of each type."""
     rng = Random(seed)
     for i in range(number):
         kind = KINDS[i % 6]

@@ -1,4 +1,4 @@
-"""Rooms, things and walks that ALFWorld's pictures are tested on."""
+"""Scenes, and walks through them, for tests of ALFWorld's pictures."""
 
 import random
 from collections.abc import Iterator
@@ -51,13 +51,13 @@ STUDY = {"bed": 1, "desk": 1, "drawer": 3, "laundryhamper": 1, "shelf": 2, "side
 
 @dataclass(frozen=True)
 class State:
-    """As much of a game's state as its picture sees."""
+    """The part of a game's state that its picture draws."""
 
     scene: Scene
 
 
 def room_of(counts: dict[str, int], seed: int = 0) -> Scene:
-    """A room whose receptacles stand anywhere along its walls."""
+    """Return a room with its receptacles placed at random along the walls."""
     choose = random.Random(seed)
     places = []
     for kind, count in counts.items():
@@ -96,7 +96,7 @@ def some_things(count: int, seed: int = 0) -> tuple[Thing, ...]:
 
 
 def walk(scene: Scene, seed: int) -> Iterator[State]:
-    """The scenes of an episode in which a player goes, looks, opens, takes and comes back."""
+    """Yield the states of an episode: the player goes, looks, opens, takes and comes back."""
     choose = random.Random(seed)
     inside = {place.name: some_things(choose.randrange(6), seed) for place in scene.places}
     yield State(scene)

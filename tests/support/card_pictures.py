@@ -1,4 +1,4 @@
-"""The tasks whose pictures are tested, and walks through them."""
+"""The card tasks' games and pictures, and walks through them, for tests of the pictures."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ RUBBISH = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8
 
 
 def empty_frame() -> Frame:
-    """A part of a larger slab, full of rubbish."""
+    """Return a frame that is a view into a larger array and holds random pixels."""
     slab: Frame = RUBBISH.copy()
     frame: Frame = slab[1]
     return frame
@@ -67,7 +67,7 @@ def painted(picture: Any, state: Any, look: Any) -> Frame:
 
 
 def walk(game: Any, instance: str, seed: int) -> Iterator[Any]:
-    """The states of an episode: half of the actions are the expert's, half are any legal one."""
+    """Yield the states of an episode: half of the actions are the expert's, half any legal one."""
     choose = random.Random(seed)
     state = game.start(instance)
     yield state

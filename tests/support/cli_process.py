@@ -1,4 +1,4 @@
-"""Starting the commands as a user does, in a process and a folder of their own."""
+"""Start the commands as a user does: in a process and a folder of their own."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The registered ids as test parameters; those that need a heavy extra are marked so."""
+"""The registered ids as test parameters; an id that needs a heavy extra is marked slow."""
 
 import pytest
 

@@ -1,8 +1,8 @@
-"""A loopback server that speaks OpenAI's and Gemini's wire format, and fails at given rates.
+"""A loopback server that speaks OpenAI's and Gemini's wire format and injects faults at set rates.
 
 `python tests/support/fault_server.py '{"faults": {"500": 0.1}, "delay": 1}'` prints its URL and
-serves until it is killed; `FaultServer(...)` does that from a test. GET /log lists the requests and
-how each was answered.
+serves until it is killed; `FaultServer(...)` does the same from a test. GET /log lists each request
+and its answer.
 """
 
 import asyncio

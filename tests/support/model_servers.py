@@ -1,7 +1,7 @@
-"""Servers that nobody in this project wrote: transformers serve, and a LiteLLM proxy before it.
+"""Real model servers, not our own: `transformers serve`, and LiteLLM's proxy in front of it.
 
-The model is a LLaVA of 160,000 random parameters, made on the spot: it tells pictures apart, and
-that is all that these tests ask of it.
+The model is a LLaVA of 160,000 random parameters, built on the spot. It only has to answer
+different pictures differently.
 """
 
 import contextlib

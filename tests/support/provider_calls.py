@@ -1,4 +1,4 @@
-"""What providers' agents are shown and asked in tests."""
+"""Observations for agents of providers, and calls of them."""
 
 import asyncio
 import hashlib
@@ -14,7 +14,7 @@ def shown(seed=0):
 
 
 def ask(agent, *observations):
-    """Ask in one event loop, as a run does."""
+    """Return an agent's replies to observations, in one event loop, as in a run; then close it."""
 
     async def run():
         replies = [await agent.act(observation) for observation in observations]

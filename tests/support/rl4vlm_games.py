@@ -1,4 +1,4 @@
-"""Games of RL4VLM's environments, from an instance on."""
+"""RL4VLM's environments, played from a given instance."""
 
 import gymnasium
 
@@ -10,7 +10,7 @@ def make(task, **kwargs):
 
 
 def play(env, instance, actions):
-    """Return the rewards, the end and the last info of a game that starts at an instance."""
+    """Play actions from an instance; return the rewards, how it ended, and the last info."""
     env.reset(seed=0, options={"instance": instance})
     rewards, over = [], ""
     for action in actions:

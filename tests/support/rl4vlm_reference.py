@@ -1,6 +1,6 @@
-"""RL4VLM's rules once more, as plainly as they can be put, to walk beside `vlbench.rl4vlm`.
+"""A plain restatement of RL4VLM's rules, to compare `vlbench.rl4vlm` with.
 
-Nothing here is imported from the implementation, and `eval` is really called, behind a guard.
+It imports nothing from the implementation, and calls Python's `eval`, behind a guard.
 """
 
 import ast

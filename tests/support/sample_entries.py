@@ -1,4 +1,4 @@
-"""Runs and entries to test with, and entries that were tampered with."""
+"""Runs and leaderboard entries for tests, valid ones and tampered ones."""
 
 import gzip
 import hashlib
@@ -25,7 +25,7 @@ CARD = {"name": "Mixed 1", "model": "mixed-1", "weights": "open", "track": "zero
 
 
 class Mixed:
-    """Plays well, badly, unreadably and illegally, in turn; fails once in 150 calls."""
+    """Plays well, badly, unreadably and illegally in rotation; raises once in 150 calls."""
 
     name, privileged, settings = "mixed", False, {"temperature": 0.5, "stop": ["x"]}
 
@@ -73,7 +73,7 @@ def contents(path):
 
 
 def seal(manifest, parts, path):
-    """Write an entry whose sizes, hashes and digest are right, whatever else is wrong."""
+    """Write an entry with correct sizes, hashes and digest, whatever else is wrong with it."""
     data = {
         name: b"".join(canonical(line) + b"\n" for line in lines) for name, lines in parts.items()
     }

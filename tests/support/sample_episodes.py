@@ -1,4 +1,4 @@
-"""Episodes of the card tasks, played here and now."""
+"""Episodes of the card tasks for tests, played when they are asked for."""
 
 import dataclasses
 
@@ -33,7 +33,7 @@ def header(**changes):
 
 
 def play(env_id, number, choose, repeat=0):
-    """Play a frozen row; `choose(env, turn)` returns a text."""
+    """Play a frozen row and return its episode; `choose(env, turn)` returns a reply's text."""
     row = frozen_rows(env_id, "test")[number]
     recording = EpisodeRecorder(gymnasium.make(env_id, **row.kwargs), row, number, repeat)
     while not recording.end:

@@ -1,4 +1,4 @@
-"""Small models of several families with random weights, with their own processors and templates."""
+"""Small models of several families: random weights, each with its own processor and template."""
 
 import functools
 
@@ -73,7 +73,7 @@ def own_tokenizer():
 
 
 def tokenizer_with(*special, end="</s>", **named):
-    """Return our own tokenizer with a family's special tokens; `named` ones are its attributes."""
+    """Return our tokenizer with a family's special tokens; `named` ones become its attributes."""
     trained = Tokenizer.from_str(own_tokenizer())
     trained.add_special_tokens([*special, *named.values()])
     return transformers.PreTrainedTokenizerFast(

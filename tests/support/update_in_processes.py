@@ -1,4 +1,4 @@
-"""Updates a policy on a saved rollout, in as many processes as torchrun starts: FOLDER."""
+"""A program for torchrun: updates a policy on the rollout saved in the folder of its argument."""
 
 import json
 import pickle
@@ -14,7 +14,7 @@ from agents.train.start import build_policy, build_reference
 
 
 def update(folder, processes):
-    """Return the weights after an update, and its metrics."""
+    """Update the policy; return its weights and the update's metrics."""
     torch.set_num_threads(1)
     told = json.loads((folder / "config.json").read_text("utf-8"))
     config = ppo.Config(**{**told, "out": folder})

@@ -1,4 +1,4 @@
-"""Virtual environments of their own, for packages that can't live beside the others."""
+"""Virtual environments for packages that can't be installed beside the others."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def own_python(name, packages, folder=None):
-    """Return the Python of an environment with these packages, which is made once and kept.
+    """Return the Python of an environment that has these packages; it is made once and kept.
 
     Args:
         name: The folder's name in the cache; other packages need another name.

@@ -10,19 +10,15 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("stable_baselines3")
-torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
-
-from safetensors.torch import load_file  # noqa: E402
-
-from agents.cnn import Cnn, shrunk  # noqa: E402
-from agents.evaluate import evaluate  # noqa: E402
-from agents.registry import load_agent  # noqa: E402
-from agents.train import cnn  # noqa: E402
-from vlbench.parsing import parse  # noqa: E402
-from vlbench.wrappers import DiscreteActions  # noqa: E402
+from agents.cnn import Cnn, shrunk
+from agents.evaluate import evaluate
+from agents.registry import load_agent
+from agents.train import cnn
+from vlbench.parsing import parse
+from vlbench.wrappers import DiscreteActions
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

@@ -6,17 +6,12 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
-torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
-pytest.importorskip("transformers")
-pytest.importorskip("matplotlib")
-
-from agents.train import cnn, ppo_config  # noqa: E402
-from agents.train.config_cli import field_docs  # noqa: E402
-from agents.train.evaluation import EvalResult, distinct_rows  # noqa: E402
-from agents.train.reproduce import __main__ as reproduce  # noqa: E402
-from agents.train.reproduce import report  # noqa: E402
-from agents.train.reproduce.study import (  # noqa: E402
+from agents.train import cnn, ppo_config
+from agents.train.config_cli import field_docs
+from agents.train.evaluation import EvalResult, distinct_rows
+from agents.train.reproduce import __main__ as reproduce
+from agents.train.reproduce import report
+from agents.train.reproduce.study import (
     STUDIES,
     Comparison,
     Condition,
@@ -24,7 +19,7 @@ from agents.train.reproduce.study import (  # noqa: E402
     Stage,
     Study,
 )
-from vlbench.intervals import Interval  # noqa: E402
+from vlbench.intervals import Interval
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

@@ -1,22 +1,18 @@
 """What `sft` learns of a transcript, token by token."""
 
+from pathlib import Path
+
 import pytest
+import torch
+from support.small_checkpoint import small_checkpoint
 
-torch = pytest.importorskip("torch")
-torch.set_num_threads(1)
-pytest.importorskip("transformers")
-
-from pathlib import Path  # noqa: E402
-
-from support.small_checkpoint import small_checkpoint  # noqa: E402
-
-from agents.train import sft, sft_data  # noqa: E402
-from agents.train.sft_dataset import Examples  # noqa: E402
-from agents.train.thoughts import span_of_thoughts  # noqa: E402
-from agents.train.token_weights import token_weights  # noqa: E402
-from agents.vlm.loading import load  # noqa: E402
-from agents.vlm.policy import Policy  # noqa: E402
-from agents.vlm.sampling import Sampling  # noqa: E402
+from agents.train import sft, sft_data
+from agents.train.sft_dataset import Examples
+from agents.train.thoughts import span_of_thoughts
+from agents.train.token_weights import token_weights
+from agents.vlm.loading import load
+from agents.vlm.policy import Policy
+from agents.vlm.sampling import Sampling
 
 
 @pytest.mark.parametrize(

@@ -12,23 +12,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
+from support.cli_process import heed_ctrl_c
+from support.update_in_processes import update
+from torch.distributed.run import get_args_parser
 
-torch = pytest.importorskip("torch")
-torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
-pytest.importorskip("transformers")
-
-from safetensors.torch import load_file  # noqa: E402
-from support.cli_process import heed_ctrl_c  # noqa: E402
-from support.update_in_processes import update  # noqa: E402
-from torch.distributed.run import get_args_parser  # noqa: E402
-
-from agents.train import ppo, sft, sft_data  # noqa: E402
-from agents.train.checkpoint import Checkpoints, Interruption  # noqa: E402
-from agents.train.config_cli import field_docs  # noqa: E402
-from agents.train.distributed import Processes  # noqa: E402
-from agents.train.environments import Journal, make_envs  # noqa: E402
-from agents.train.monitors import EpisodeMonitor  # noqa: E402
-from agents.train.start import build_policy  # noqa: E402
+from agents.train import ppo, sft, sft_data
+from agents.train.checkpoint import Checkpoints, Interruption
+from agents.train.config_cli import field_docs
+from agents.train.distributed import Processes
+from agents.train.environments import Journal, make_envs
+from agents.train.monitors import EpisodeMonitor
+from agents.train.start import build_policy
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

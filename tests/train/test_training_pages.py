@@ -9,15 +9,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
+from torch.distributed.run import get_args_parser
 
-torch = pytest.importorskip("torch")
-torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
-pytest.importorskip("transformers")
-
-from torch.distributed.run import get_args_parser  # noqa: E402
-
-from agents.train import ppo, tiny  # noqa: E402
-from agents.vlm.loading import add_lora, load  # noqa: E402
+from agents.train import ppo, tiny
+from agents.vlm.loading import add_lora, load
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

@@ -7,28 +7,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
+from support.env_ids import ALFWORLD
+from support.small_checkpoint import small_checkpoint
 
-torch = pytest.importorskip("torch")
-torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
-pytest.importorskip("transformers")
-
-from safetensors.torch import load_file  # noqa: E402
-from support.env_ids import ALFWORLD  # noqa: E402
-from support.small_checkpoint import small_checkpoint  # noqa: E402
-
-import vlbench  # noqa: E402
-from agents import evaluate  # noqa: E402
-from agents.train import ppo, sft, sft_data  # noqa: E402
-from agents.train.alfworld_thoughts import household  # noqa: E402
-from agents.train.environments import Journal, make_env, make_envs  # noqa: E402
-from agents.train.evaluation import eval_rows  # noqa: E402
-from agents.train.monitors import EpisodeMonitor  # noqa: E402
-from agents.train.ppo_config import PRESETS  # noqa: E402
-from agents.train.redrawing import ExampleRenderer  # noqa: E402
-from agents.train.start import build_policy  # noqa: E402
-from agents.vlm.sampling import Generation  # noqa: E402
-from vlbench.instances import group_of, split_of  # noqa: E402
-from vlbench.tasks.alfworld.heuristic import Person  # noqa: E402
+import vlbench
+from agents import evaluate
+from agents.train import ppo, sft, sft_data
+from agents.train.alfworld_thoughts import household
+from agents.train.environments import Journal, make_env, make_envs
+from agents.train.evaluation import eval_rows
+from agents.train.monitors import EpisodeMonitor
+from agents.train.ppo_config import PRESETS
+from agents.train.redrawing import ExampleRenderer
+from agents.train.start import build_policy
+from agents.vlm.sampling import Generation
+from vlbench.instances import group_of, split_of
+from vlbench.tasks.alfworld.heuristic import Person
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

@@ -2,24 +2,20 @@
 
 import json
 
+import gymnasium
 import pytest
+import torch
+from PIL import Image
+from support import small_models
 
-torch = pytest.importorskip("torch")
-torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
-pytest.importorskip("transformers")
-
-import gymnasium  # noqa: E402
-from PIL import Image  # noqa: E402
-from support import small_models  # noqa: E402
-
-from agents import evaluate  # noqa: E402
-from agents.train import ppo, sft, sft_data  # noqa: E402
-from agents.train.memory import CONFIGURATIONS, plan  # noqa: E402
-from agents.train.ppo_config import PRESETS, Config  # noqa: E402
-from agents.vlm.loading import load, train_parts  # noqa: E402
-from agents.vlm.policy import Policy, ValueHead  # noqa: E402
-from agents.vlm.sampling import Sampling  # noqa: E402
-from vlbench.prompts import Exchange, messages  # noqa: E402
+from agents import evaluate
+from agents.train import ppo, sft, sft_data
+from agents.train.memory import CONFIGURATIONS, plan
+from agents.train.ppo_config import PRESETS, Config
+from agents.vlm.loading import load, train_parts
+from agents.vlm.policy import Policy, ValueHead
+from agents.vlm.sampling import Sampling
+from vlbench.prompts import Exchange, messages
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

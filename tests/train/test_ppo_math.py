@@ -3,18 +3,14 @@
 import math
 
 import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-torch = pytest.importorskip("torch")
-torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
-pytest.importorskip("transformers")
-
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
-
-from agents.train import losses  # noqa: E402
-from agents.train.rollout_buffer import advantages_of  # noqa: E402
-from agents.train.token_weights import first_token_of, token_weights  # noqa: E402
-from agents.vlm.sampling import log_distribution, nucleus  # noqa: E402
-from vlbench.parsing import parse  # noqa: E402
+from agents.train import losses
+from agents.train.rollout_buffer import advantages_of
+from agents.train.token_weights import first_token_of, token_weights
+from agents.vlm.sampling import log_distribution, nucleus
+from vlbench.parsing import parse
 
 pytestmark = pytest.mark.slow
 

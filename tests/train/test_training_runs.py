@@ -12,27 +12,23 @@ from pathlib import Path
 
 import gymnasium
 import pytest
+import torch
+from safetensors.torch import load_file
+from support.cli_process import heed_ctrl_c
 
-torch = pytest.importorskip("torch")
-torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
-pytest.importorskip("transformers")
-
-from safetensors.torch import load_file  # noqa: E402
-from support.cli_process import heed_ctrl_c  # noqa: E402
-
-import vlbench  # noqa: E402
-from agents.train import ppo, sft, sft_data, tiny  # noqa: E402
-from agents.train.checkpoint import Checkpoints  # noqa: E402
-from agents.train.distributed import Processes  # noqa: E402
-from agents.train.redrawing import ExampleRenderer  # noqa: E402
-from agents.vlm.loading import add_lora, load  # noqa: E402
-from agents.vlm.policy import Policy  # noqa: E402
-from agents.vlm.sampling import Sampling  # noqa: E402
-from vlbench.env import VLEnv  # noqa: E402
-from vlbench.parsing import parse  # noqa: E402
-from vlbench.prompts import Prompt  # noqa: E402
-from vlbench.task import Move  # noqa: E402
-from vlbench.vector import VLVectorEnv  # noqa: E402
+import vlbench
+from agents.train import ppo, sft, sft_data, tiny
+from agents.train.checkpoint import Checkpoints
+from agents.train.distributed import Processes
+from agents.train.redrawing import ExampleRenderer
+from agents.vlm.loading import add_lora, load
+from agents.vlm.policy import Policy
+from agents.vlm.sampling import Sampling
+from vlbench.env import VLEnv
+from vlbench.parsing import parse
+from vlbench.prompts import Prompt
+from vlbench.task import Move
+from vlbench.vector import VLVectorEnv
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

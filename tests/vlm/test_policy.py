@@ -6,25 +6,21 @@ import shutil
 
 import gymnasium
 import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from support.small_checkpoint import small_checkpoint
+from transformers import BertConfig, BertModel
 
-torch = pytest.importorskip("torch")
-torch.set_num_threads(1)  # more threads on a busy machine are slower, and sum in another order
-pytest.importorskip("transformers")
-
-from PIL import Image  # noqa: E402
-from safetensors.torch import load_file, save_file  # noqa: E402
-from support.small_checkpoint import small_checkpoint  # noqa: E402
-from transformers import BertConfig, BertModel  # noqa: E402
-
-import vlbench  # noqa: E402
-from agents.train import tiny  # noqa: E402
-from agents.vlm.agent import Llava  # noqa: E402
-from agents.vlm.encoding import pixels  # noqa: E402
-from agents.vlm.loading import add_lora, load, train_parts, vision_modules  # noqa: E402
-from agents.vlm.policy import Policy, ValueHead  # noqa: E402
-from agents.vlm.sampling import Sampling  # noqa: E402
-from vlbench.prompts import Exchange, messages  # noqa: E402
-from vlbench.scoring import CARD_TASKS  # noqa: E402
+import vlbench
+from agents.train import tiny
+from agents.vlm.agent import Llava
+from agents.vlm.encoding import pixels
+from agents.vlm.loading import add_lora, load, train_parts, vision_modules
+from agents.vlm.policy import Policy, ValueHead
+from agents.vlm.sampling import Sampling
+from vlbench.prompts import Exchange, messages
+from vlbench.scoring import CARD_TASKS
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

@@ -1,0 +1,285 @@
+"""Count what keeps the source tree readable: `python -m scripts.house_counts [--json]`.
+
+`--root DIR` counts another checkout, also one from before the redesign.
+
+Source files are the Python files of vlbench, agents and leaderboard.
+
+Modules
+    Python files directly in a folder, `__init__.py` included.
+Imports
+    Each `import` of a source module by another, wherever it stands, and each `import_module` of a
+    literal name; `if TYPE_CHECKING` blocks don't count. A package that is imported on the way to
+    its submodule doesn't count either. `__main__` modules are entry points, and may import
+    anything.
+An import that points up
+    One from a layer to a higher layer (`LAYERS` in `scripts.source_tree`), from vlbench to another
+    package, between agents and leaderboard, or from one task's folder to another's (`formula` and
+    `alfworld` are below the tasks that share them).
+A circle
+    A set of modules each of which imports, through others, every other.
+Lines of a function
+    From `def` to its last line, less its docstring.
+Parameters
+    All but `self` and `cls`; `*args` and `**kwargs` don't count.
+Participles
+    Bindings of the words in PARTICIPLES as variable, parameter, field or attribute.
+Parses a turn
+    Measured: calls of `vlbench.parsing.parse` while an expert plays five Points24 episodes, no
+    reply like another, divided by the number of turns.
+Files of a new task
+    The Python and prompt files of the smallest task's folder, and the source files outside of
+    `tasks/` and `rl4vlm/` that name all four card tasks: a list of tasks may need the new one.
+    This is read off the tree; whether a newcomer needs more can't be counted.
+"""
+
+import argparse
+import ast
+import inspect
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from scripts.source_tree import Tree, bound_names, circles, code_lines, parameters, points_up
+
+PARTICIPLES = frozenset(
+    "told shown left wanted seen made kept chosen named found given asked begun meant ours "
+    "theirs".split()
+)
+CARD_TASKS = (
+    ("NumberLine", "number_line"),
+    ("EZPoints", "ez_points"),
+    ("Points24", "points24"),
+    ("Blackjack", "blackjack"),
+)
+LINES_OF_A_FUNCTION = 60
+PARAMETERS = 7
+
+LIMITS: dict[str, float] = {
+    "modules in vlbench": 28,
+    "modules in the largest other folder": 25,  # target 20: agents/train
+    "imports that point up": 0,
+    "circles": 0,
+    "modules of agents.train that ppo imports": 13,  # target 9
+    "prompt files of tasks": 16,  # target 5
+    "functions over 60 lines": 6,  # target 2
+    "functions over 7 parameters": 8,  # target 5
+    "participles bound in source": 395,  # target 100
+    "noqa: E402": 3,
+    "fmt: skip": 0,
+    "parses a turn": 3.0,  # target 2
+    "files of a task's own": 7,
+    "source files that list the tasks": 6,
+}
+"""The most that each count may be; `tests/core/test_house_counts.py` holds the tree to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One number about a tree, and what was counted."""
+
+    name: str
+    value: float
+    items: tuple[str, ...] = ()
+    """What was counted, where it helps to see it."""
+
+    @property
+    def limit(self) -> float | None:
+        """The most that the number may be; None for a number that is only shown."""
+        return LIMITS.get(self.name)
+
+
+def modules_by_folder(tree: Tree) -> Counter[str]:
+    """Return how many modules stand directly in each folder."""
+    return Counter(path.parent.as_posix() for path in tree.source)
+
+
+def parses_a_turn(root: Path) -> float:
+    """Play, and return the calls of the parser a turn.
+
+    Raises:
+        ValueError: An episode couldn't be played.
+    """
+    program = inspect.getsource(_play_and_count) + "_play_and_count()"
+    with tempfile.TemporaryDirectory() as folder:
+        played = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+        )
+    if played.returncode:
+        reason = played.stderr.strip().rpartition("\n")[2]
+        raise ValueError(f"wanted to play five episodes in {root}, got {reason}")
+    calls, turns = json.loads(played.stdout)
+    return float(calls / turns)
+
+
+def _play_and_count() -> None:
+    """Print the calls of the parser, and the turns; runs in a process of its own."""
+    import json
+    import sys
+    from typing import Any
+
+    from agents.evaluate import evaluate
+    from agents.scripted import Expert
+    from vlbench import parsing
+
+    calls = 0
+
+    class Writer(Expert):
+        """The expert, in words that differ from turn to turn, so that no reading is remembered."""
+
+        written = 0
+
+        async def act(self, observation: Any, env: Any = None) -> Any:
+            self.written += 1
+            return json.dumps({"thoughts": str(self.written), "action": self.choose(env.unwrapped)})
+
+    def count(frame: Any, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_code is parsing.parse.__code__
+
+    sys.setprofile(count)
+    run = evaluate(Writer(), "Points24", episodes=5, out="run")
+    sys.setprofile(None)
+    print(json.dumps([calls, sum(len(episode.turns) for episode in run.episodes)]))
+
+
+def task_folders(root: Path) -> dict[str, list[Path]]:
+    """Return the Python and prompt files of each task's folder."""
+    return {
+        folder.parent.name: sorted(
+            path for path in folder.parent.rglob("*") if path.suffix in (".py", ".txt")
+        )
+        for folder in sorted((root / "vlbench" / "tasks").glob("*/__init__.py"))
+    }
+
+
+def count_house(root: Path) -> list[Count]:
+    """Return all counts of a checkout.
+
+    Raises:
+        ValueError: It isn't one, or its environments can't be played.
+    """
+    tree = Tree(root)
+    return [*_structure(tree), *_functions(tree), *_words(tree), *_tasks(tree)]
+
+
+def _structure(tree: Tree) -> Iterator[Count]:
+    folders = modules_by_folder(tree)
+    others = Counter({name: size for name, size in folders.items() if name != "vlbench"})
+    largest = tuple(f"{name} {size}" for name, size in others.most_common(4))
+    yield Count("modules in vlbench", folders["vlbench"])
+    yield Count("modules in the largest other folder", max(others.values()), largest)
+    arrows = tree.imports()
+    up = tuple(sorted(str(arrow) for arrow in arrows if points_up(arrow)))
+    yield Count("imports that point up", len(up), up)
+    groups = tuple(", ".join(group) for group in circles(arrows))
+    yield Count("circles", len(groups), groups)
+    own = sorted(
+        arrow.imported
+        for arrow in arrows
+        if arrow.importer == "agents.train.ppo" and arrow.imported.startswith("agents.train.")
+    )
+    short = tuple(name.removeprefix("agents.train.") for name in own)
+    yield Count("modules of agents.train that ppo imports", len(own), short)
+    yield Count("imports among modules", len(arrows))
+    yield Count("source modules", len(tree.source))
+    lines = sum(
+        len(text.splitlines()) for path, text in tree.texts.items() if path.parts[0] != "tests"
+    )
+    yield Count("lines of Python without tests", lines)
+
+
+def _functions(tree: Tree) -> Iterator[Count]:
+    functions = [
+        (name, code_lines(function), parameters(function)) for name, function in tree.functions()
+    ]
+    long = sorted((name, lines) for name, lines, _ in functions if lines > LINES_OF_A_FUNCTION)
+    wide = sorted((name, number) for name, _, number in functions if number > PARAMETERS)
+    for title, counted in (
+        (f"functions over {LINES_OF_A_FUNCTION} lines", long),
+        (f"functions over {PARAMETERS} parameters", wide),
+    ):
+        yield Count(title, len(counted), tuple(f"{name} {number}" for name, number in counted))
+
+
+def _words(tree: Tree) -> Iterator[Count]:
+    words: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    for path, text in tree.texts.items():
+        parsed = tree.source.get(path) or ast.parse(text)
+        names = (name.strip("_") for name in bound_names(parsed))
+        words[path in tree.source].update(name for name in names if name in PARTICIPLES)
+    for title, counter in (("source", words[True]), ("other files", words[False])):
+        items = tuple(f"{word} {number}" for word, number in counter.most_common())
+        yield Count(f"participles bound in {title}", counter.total(), items)
+    for mark in ("noqa: E402", "fmt: skip"):
+        marked = Counter(
+            {path.as_posix(): text.count(f"# {mark}") for path, text in tree.texts.items()}
+        )
+        items = tuple(f"{name} {number}" for name, number in marked.most_common(4) if number)
+        yield Count(mark, marked.total(), items)
+
+
+def _tasks(tree: Tree) -> Iterator[Count]:
+    folders = task_folders(tree.root)
+    prompts = [path for paths in folders.values() for path in paths if path.suffix == ".txt"]
+    names = tuple(path.relative_to(tree.root / "vlbench/tasks").as_posix() for path in prompts)
+    yield Count("prompt files of tasks", len(prompts), names)
+    yield Count("parses a turn", parses_a_turn(tree.root))
+    with_prompts = {path.parent.name for path in prompts}
+    smallest = min((folders[name] for name in with_prompts), key=len)
+    files = tuple(path.relative_to(tree.root).as_posix() for path in smallest)
+    yield Count("files of a task's own", len(files), files)
+    lists = tuple(
+        path.as_posix()
+        for path in tree.source
+        if path.parts[:2] not in (("vlbench", "tasks"), ("vlbench", "rl4vlm"))
+        and all(any(name in tree.texts[path] for name in names) for names in CARD_TASKS)
+    )
+    yield Count("source files that list the tasks", len(lists), lists)
+
+
+def _as_text(counts: Sequence[Count]) -> str:
+    lines = []
+    for count in counts:
+        limit = "" if count.limit is None else f"  (limit {count.limit:g})"
+        lines.append(f"{count.value:>7g}  {count.name}{limit}")
+        lines += textwrap.wrap(
+            ", ".join(count.items),
+            100,
+            initial_indent=" " * 9,
+            subsequent_indent=" " * 9,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the counts; return 0, or 2 on a wrong call."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.house_counts")
+    parser.add_argument("--root", type=Path, default=Path(), help="a checkout (default: here)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args(argv)
+    try:
+        counts = count_house(arguments.root)
+    except ValueError as error:
+        print(f"house_counts: {error}", file=sys.stderr)
+        return 2
+    if arguments.json:
+        print(json.dumps([{**asdict(count), "limit": count.limit} for count in counts], indent=2))
+    else:
+        print(_as_text(counts))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
