@@ -19,7 +19,6 @@ from support.small_checkpoint import small_checkpoint  # noqa: E402
 import vlbench  # noqa: E402
 from agents import evaluate  # noqa: E402
 from agents.train import ppo, sft, sft_data  # noqa: E402
-from agents.train.alfworld_thoughts import household  # noqa: E402
 from agents.train.environments import Journal, make_env, make_envs  # noqa: E402
 from agents.train.evaluation import eval_rows  # noqa: E402
 from agents.train.monitors import EpisodeMonitor  # noqa: E402
@@ -28,6 +27,7 @@ from agents.train.redrawing import ExampleRenderer  # noqa: E402
 from agents.train.start import build_policy  # noqa: E402
 from agents.vlm.sampling import Generation  # noqa: E402
 from vlbench.instances import group_of, split_of  # noqa: E402
+from vlbench.tasks.alfworld.demonstrate import make_demonstration  # noqa: E402
 from vlbench.tasks.alfworld.heuristic import Person  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -66,7 +66,7 @@ def test_transcripts_are_true_and_return_optimal_and_reach_the_goal(examples):
                 info = env.step(vlbench.reply(action))[4]
             fields = json.loads(example.reply)
             assert list(fields) == ["location", "holding", "thoughts", "action"]
-            assert env.unwrapped.claims(fields).perception
+            assert env.unwrapped.check_statements(fields).perception
             assert fields["action"] == example.expert in info["legal_actions"]
             values = env.unwrapped.values()
             assert values[example.expert] == max(values.values())
@@ -92,8 +92,9 @@ def test_the_teacher_knows_nothing_of_where_nobody_has_looked(examples):
             world = dataclasses.replace(state.world, lies=tuple(sorted(lies)))
             facts = env.picture.facts(state, env._look)
             for now in (state, dataclasses.replace(state, world=world)):
-                written = household(game, now, facts, game.max_turns - len(state.commands))
-                assert written is not None and written[1] == example.expert
+                turns = game.max_turns - len(state.commands)
+                demonstration = make_demonstration(game, now, facts, turns)
+                assert demonstration is not None and demonstration.action == example.expert
             compared += lies != state.world.lies
     assert compared > 20
 
