@@ -59,6 +59,18 @@ def test_vlbench_and_leaderboard_import_nothing_that_points_back(package):
             assert top in ALLOWED[package] or top in sys.stdlib_module_names, f"{path}: {name}"
 
 
+OF_ONE_TASK = {"agents/train/points24_drills.py"}
+"""Commands that belong to one task."""
+
+
+@pytest.mark.parametrize("package", ["agents", "leaderboard"])
+def test_what_a_task_knows_stands_in_its_folder(package):
+    for path in (ROOT / package).rglob("*.py"):
+        if str(path.relative_to(ROOT)) not in OF_ONE_TASK:
+            tasks = [name for name in imports(path) if name.startswith("vlbench.tasks.")]
+            assert not tasks, f"{path} imports {tasks}"
+
+
 def test_no_module_has_a_name_that_says_nothing():
     empty = {
         "utils",
