@@ -70,10 +70,10 @@ LIMITS: dict[str, float] = {
     "prompt files of tasks": 16,  # target 5
     "functions over 60 lines": 6,  # target 2
     "functions over 7 parameters": 8,  # target 5
-    "participles bound in source": 395,  # target 100
+    "participles bound in source": 420,  # target 100
     "noqa: E402": 3,
     "fmt: skip": 0,
-    "parses a turn": 3.0,  # target 2
+    "parses a turn": 2,
     "files of a task's own": 7,
     "source files that list the tasks": 6,
 }

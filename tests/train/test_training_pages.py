@@ -35,6 +35,12 @@ class Read(Exception):
     """The command line was understood."""
 
 
+def main_of(name):
+    """Return the main function behind `python -m name`."""
+    module = import_module(name)
+    return (import_module(f"{name}.__main__") if hasattr(module, "__path__") else module).main
+
+
 @pytest.mark.parametrize("page", ["train-7b.md", "training.md"])
 def test_every_command_of_the_page_is_understood_by_its_own_parser(page, monkeypatch):
     parse_args = argparse.ArgumentParser.parse_args
@@ -55,7 +61,7 @@ def test_every_command_of_the_page_is_understood_by_its_own_parser(page, monkeyp
         with monkeypatch.context() as patched:
             patched.setattr(argparse.ArgumentParser, "parse_args", stop)
             with pytest.raises(Read):
-                assert import_module(words[2]).main(words[3:]) is None, line
+                assert main_of(words[2])(words[3:]) is None, line
 
 
 def test_the_plans_that_the_page_prints_are_those_of_its_commands(capsys):
