@@ -16,7 +16,8 @@ from pathlib import Path
 import gymnasium
 
 import vlbench
-from vlbench.prompts import VARIANTS
+from vlbench.prompts import VARIANTS, template
+from vlbench.registry import task_folder
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -111,16 +112,14 @@ def plain(text: str) -> str:
 
 
 def templates() -> str:
-    """Return every template of the benchmark's tasks, as the files have them."""
+    """Return every template of the benchmark's tasks."""
     parts = []
     for env_id in vlbench.ENV_IDS:
-        module = str(gymnasium.registry[env_id].entry_point).partition(":")[0]
-        folder = ROOT / Path(*module.split("."))
+        folder = task_folder(env_id)
+        assert folder is not None, f"{env_id} has no folder"
         for variant in VARIANTS:
-            file = folder / f"{variant}.txt"
-            if file.is_file():
-                text = file.read_text("utf-8").strip("\n")
-                parts.append(f"### `{env_id}`, `{variant}`\n\n```text\n{text}\n```")
+            text = template(folder, variant).strip("\n")
+            parts.append(f"### `{env_id}`, `{variant}`\n\n```text\n{text}\n```")
     return "\n\n".join(parts)
 
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import gymnasium
@@ -23,8 +24,10 @@ import numpy as np
 from gymnasium.utils.env_checker import check_env
 
 import vlbench
-from vlbench.env import VLEnv
+from vlbench.env import VLEnv, accepted_options
 from vlbench.instances import split_of
+from vlbench.prompts import VARIANTS
+from vlbench.task import perception_names
 
 SEEDS = range(8)
 
@@ -218,6 +221,48 @@ def the_expert_takes_what_values_promise(env_id: str) -> None:
             over = terminated or truncated
 
 
+def the_prompt_asks_for_the_fields(env_id: str) -> None:
+    """The prompts ask for the task's fields in their order, then for the action.
+
+    `action_only` asks for the action alone. An environment without the argument `prompt` has
+    nothing to hold here, and a variant that it refuses isn't looked at.
+    """
+    env_class = type(_make(env_id))
+    if "prompt" not in accepted_options(env_class):
+        return
+    fields = [field.name for field in env_class.fields if field.asked]
+    for variant in VARIANTS:
+        with suppress(ValueError):
+            asked = _make(env_id, prompt=variant).prompt.asked
+            expected = (*([] if variant == "action_only" else fields), "action")
+            assert asked == expected, f"{variant} asks for {asked}, and the fields are {expected}"
+
+
+def the_demonstration_is_read_and_true(env_id: str) -> None:
+    """What the expert writes is read as it is meant: a best action, and nothing that is false."""
+    env = _make(env_id)
+    names, perception = {field.name for field in env.fields}, perception_names(env.fields)
+    for seed in SEEDS:
+        env.reset(seed=seed)
+        over = False
+        while not over and (demonstration := env.demonstrate()):
+            action, values = demonstration.action, env.values()
+            reply = env.write_reply(action, demonstration.fields)
+            parsed = env.read(reply)
+            assert parsed.action == action, f"{reply} is read as {parsed.action}"
+            assert not parsed.recovered, f"{reply} is no strict JSON"
+            assert values[action] == max(values.values()), f"{action} of {values}"
+            order = list(parsed.fields)
+            assert names.issuperset(order), f"{order} are not all in the fields of the task"
+            late = [name in perception for name in order[len(perception) :]]
+            assert not any(late), f"{order}: the perception comes first"
+            statements = env.check_statements(parsed.fields)
+            assert statements.perception is not False, f"{reply} is not what the picture shows"
+            assert statements.plan in (None, action), f"{reply} plans {statements.plan}"
+            _, _, terminated, truncated, _ = env.step(reply)
+            over = terminated or truncated
+
+
 def instance_and_presentation_name_the_episode(env_id: str) -> None:
     """An episode can be had again from its instance and presentation, without its seed."""
     env = _make(env_id)
@@ -269,6 +314,8 @@ CHECKS: tuple[Callable[[str], None], ...] = (
     the_episode_ends_in_time,
     a_frame_painted_over_equals_one_painted_anew,
     the_expert_takes_what_values_promise,
+    the_prompt_asks_for_the_fields,
+    the_demonstration_is_read_and_true,
     instance_and_presentation_name_the_episode,
     splits_hold_what_they_say,
     pickles_in_the_middle_of_an_episode,

@@ -4,9 +4,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Generic, NamedTuple, TypedDict, TypeVar
 
@@ -19,7 +17,16 @@ from vlbench.observation import LastObservation, Observation
 from vlbench.parsing import NOTHING_READ, CachedParser, Json, Level, Parsed
 from vlbench.prompts import Prompt
 from vlbench.spaces import ReplySpace, observation_space
-from vlbench.task import SIZE, Frame, Game, Picture
+from vlbench.task import (
+    SIZE,
+    Demonstration,
+    Fact,
+    Field,
+    Frame,
+    Game,
+    Picture,
+    Statements,
+)
 
 S = TypeVar("S")
 L = TypeVar("L")
@@ -49,16 +56,6 @@ class Outcome(NamedTuple):
     info: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What a reply's own fields say, held against what is true and against its action."""
-
-    perception: bool | None = None
-    """Whether all that the reply says of the picture is true; None if it says nothing."""
-    plan: str | None = None
-    """The action that the reply's plan leads to; None if it states no readable plan."""
-
-
 class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     """A vision-language environment: the action is the model's whole reply.
 
@@ -86,6 +83,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     """What `bounds.json` says besides bounds: `label` and more; see `vlbench.instances`."""
     actions_change: ClassVar[bool] = False
     """Whether the vocabulary differs from state to state."""
+    fields: ClassVar[tuple[Field, ...]] = ()
+    """What a reply states before its action, in the order in which the prompts ask for it."""
 
     def __init__(
         self,
@@ -276,9 +275,22 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         """Return what a person would try first; the expert's action unless the task says so."""
         return self.expert()
 
-    def claims(self, fields: Mapping[str, Json]) -> Claims:
-        """Read what a reply's fields say of the current picture and of its plan."""
-        return Claims()
+    def demonstrate(self) -> Demonstration | None:
+        """Return what an expert writes in the current state; a task with fields overrides it.
+
+        Returns:
+            None where an expert has nothing to teach, since the goal is out of its reach.
+        """
+        return Demonstration({}, self.expert())
+
+    def write_reply(self, action: str, fields: Mapping[str, Fact]) -> str:
+        """Write a reply as the prompt asks for it: under `action_only`, without the fields."""
+        stated = fields if set(self.prompt.asked) - {"action"} else {}
+        return json.dumps({**stated, "action": action}, ensure_ascii=False)
+
+    def check_statements(self, fields: Mapping[str, Json]) -> Statements:
+        """Hold what a reply's fields state against the current picture, and read its plan."""
+        return Statements()
 
     def state_hash(self) -> str:
         """Return the sha256 of the canonical state and the presentation."""
@@ -355,14 +367,6 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 @lru_cache(maxsize=1024)
 def _listed(actions: tuple[str, ...]) -> str:
     return ", ".join(f'"{action}"' for action in actions)
-
-
-def read_number(stated: Json) -> float | None:
-    """Return the number that a reply's field states; None if it states none."""
-    if isinstance(stated, bool) or not isinstance(stated, (int, float, str)):
-        return None
-    number = re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", str(stated).strip())
-    return float(number[0]) if number else None
 
 
 def accepted_options(env_class: type) -> list[str]:

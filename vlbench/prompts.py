@@ -1,8 +1,20 @@
-"""Prompt templates → text, and the chat messages that every agent sends.
+r"""Prompt templates → text, and the chat messages that every agent sends.
 
-A template is a text file with `$name` fields, which are filled from the rules (once, when the
-environment is made) and from the facts of the state (each turn). A prompt is named by the sha256
-of its template, so that a record tells which words were used.
+A task has one file, `prompt.txt`, for all variants of its prompt:
+
+    Walk to the target. \
+    [cot_facts] You stand at $current. \
+    Answer with one JSON object:
+    {
+    [cot, cot_facts] "thoughts": "compare the two numbers",
+    "action": "+" or "-"
+    }
+
+A line that begins with variants in brackets belongs to these variants alone, the other lines to
+all. A backslash at the end of a line joins it to the next line. What results is the template of a
+variant. Its `$name` fields are filled from the rules (once, when the environment is made) and from
+the facts of the state (each turn). A prompt is named by the sha256 of its template, so that a
+record tells which words were used.
 """
 
 import hashlib
@@ -10,6 +22,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from vlbench.errors import unknown_name
@@ -20,6 +33,43 @@ VARIANTS = ("cot", "action_only", "cot_facts")
 shows (the oracle-perception probe)."""
 
 _FIELD = re.compile(r"\$([a-z_]+)")
+_MARK = re.compile(r"\[([a-z_, ]+)\] ")
+_KEY = re.compile(r'"([^"\n]+)"\s*:')
+
+
+def template(package: str | Traversable, variant: str) -> str:
+    """Return the template of a variant, from the `prompt.txt` of a task.
+
+    Args:
+        package: The task's package by name, or its folder.
+        variant: One of VARIANTS.
+
+    Raises:
+        ValueError: No such variant, or a line is marked with one that doesn't exist.
+    """
+    folder = files(package) if isinstance(package, str) else package
+    return select_variant(folder.joinpath("prompt.txt").read_text("utf-8"), variant)
+
+
+def select_variant(source: str, variant: str) -> str:
+    """Return the template of a variant, from the text of a prompt file.
+
+    Raises:
+        ValueError: No such variant, or a line is marked with one that doesn't exist.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(unknown_name("prompt", variant, VARIANTS))
+    lines = []
+    for number, line in enumerate(source.split("\n"), 1):
+        mark = _MARK.match(line)
+        owners = mark[1].split(", ") if mark else VARIANTS
+        for owner in owners:
+            if owner not in VARIANTS:
+                place = f"line {number} of a prompt is marked [{', '.join(owners)}]"
+                raise ValueError(f"{place}: {unknown_name('prompt', owner, VARIANTS)}")
+        if variant in owners:
+            lines.append(line[mark.end() :] if mark else line)
+    return "\n".join(lines).replace("\\\n", "")
 
 
 def shown(fact: Fact) -> str:
@@ -41,6 +91,9 @@ class Prompt:
     """The text around the fields that are left, one piece more than there are fields."""
     fields: tuple[str, ...]
     """Names of the facts that stand between the pieces, in order."""
+    asked: tuple[str, ...]
+    """Names of the fields that a reply's JSON object should have, in order; the last is "action".
+    """
 
     @classmethod
     def from_text(cls, template: str, rules: Mapping[str, Fact]) -> "Prompt":
@@ -49,18 +102,17 @@ class Prompt:
         text = template.strip("\n")
         text = _FIELD.sub(lambda m: shown(rules[m[1]]) if m[1] in rules else m[0], text)
         parts = _FIELD.split(text)
-        return cls(digest, tuple(parts[::2]), tuple(parts[1::2]))
+        asked = tuple(_KEY.findall(template))
+        return cls(digest, tuple(parts[::2]), tuple(parts[1::2]), asked)
 
     @classmethod
     def load(cls, package: str, variant: str, rules: Mapping[str, Fact]) -> "Prompt":
-        """Read `<variant>.txt` from a task's package.
+        """Read a variant from the `prompt.txt` of a task's package.
 
         Raises:
             ValueError: No such variant.
         """
-        if variant not in VARIANTS:
-            raise ValueError(unknown_name("prompt", variant, VARIANTS))
-        return cls.from_text(files(package).joinpath(f"{variant}.txt").read_text("utf-8"), rules)
+        return cls.from_text(template(package, variant), rules)
 
     def render(self, facts: Mapping[str, Fact]) -> str:
         """Return the whole prompt for a state."""

@@ -10,10 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 
-from vlbench.env import Claims
 from vlbench.parsing import NOTHING_READ, Json, Level, Parsed
 from vlbench.records import SCHEMA, Episode, Reply, Turn
 from vlbench.suites import Row
+from vlbench.task import Statements
 
 
 @runtime_checkable
@@ -36,8 +36,8 @@ class OracleEnv(ReadingEnv, Protocol):
     def values(self) -> dict[str, float]:
         """Return the optimal return after each legal action."""
 
-    def claims(self, fields: Mapping[str, Json]) -> Claims:
-        """Hold a reply's fields against the truth."""
+    def check_statements(self, fields: Mapping[str, Json]) -> Statements:
+        """Hold what a reply's fields state against the truth."""
 
     def state_hash(self) -> str:
         """Return the sha256 of the state."""
@@ -121,7 +121,7 @@ class EpisodeRecorder:
         values = judge.values() if judge else {}
         expert = judge.expert() if judge else ""
         parsed = self.read(reply.text)
-        claims = judge.claims(parsed.fields) if judge else Claims()
+        statements = judge.check_statements(parsed.fields) if judge else Statements()
         strict = self.read(reply.text, "strict").action == parsed.action
         self.observation, reward, terminated, truncated, info = self.env.step(reply.text)
         self.info = info
@@ -145,7 +145,7 @@ class EpisodeRecorder:
             reward=float(reward),
             expert=expert,
             regret=regret,
-            cause=_cause(info, regret, claims),
+            cause=_cause(info, regret, statements),
             strict=strict,
         )
         self.turns.append(turn)
@@ -185,13 +185,13 @@ def _episode_seed(row: Row, repeat: int) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
 
 
-def _cause(info: Mapping[str, Any], regret: float | None, claims: Claims) -> str:
+def _cause(info: Mapping[str, Any], regret: float | None, statements: Statements) -> str:
     if info["status"] != "ok":
         return "format"
     if not info["illegal"] and (regret is None or regret < 1e-9):
         return ""
-    if claims.perception is False:
+    if statements.perception is False:
         return "perception"
-    if claims.plan is not None and claims.plan != info["action"]:
+    if statements.plan is not None and statements.plan != info["action"]:
         return "slip"
-    return "decision" if claims.perception else "unattributed"
+    return "decision" if statements.perception else "unattributed"

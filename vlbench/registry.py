@@ -6,8 +6,10 @@ from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
+from typing import Any
 
 import gymnasium
+from gymnasium.envs.registration import load_env_creator
 
 import vlbench
 from vlbench.errors import unknown_name, user_code
@@ -44,6 +46,22 @@ def resolve_env_id(name: str) -> str:
 def short_name(env_id: str) -> str:
     """Return "Points24" of "vlbench/Points24-v0"; a version need not be there."""
     return re.sub(r"-v\d+$", "", env_id.rpartition("/")[2])
+
+
+def env_class(env_id: str) -> Any:
+    """Return the class, or the function, that makes an environment.
+
+    Args:
+        env_id: A registered id; the module of "module:id" must have been imported.
+
+    Raises:
+        ValueError: No such id is registered.
+    """
+    name = env_id.rpartition(":")[2]
+    if name not in gymnasium.registry:
+        raise ValueError(unknown_name("env id", env_id, vlbench.ENV_IDS))
+    entry_point = gymnasium.registry[name].entry_point
+    return load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
 
 
 def task_folder(env_id: str) -> Traversable | None:

@@ -1,17 +1,21 @@
-"""The contract of a task's rules.
+"""The contract of a task: its rules, its picture, and what a reply states.
 
-A game is pure: immutable states in, immutable states out. It knows no pixels (see
-`vlbench.task`), no language (`vlbench.prompts`, `vlbench.parsing`), no turn counting and no
-randomness but the generator that `deal` is handed.
+A `Game` is pure: immutable states in, immutable states out. It knows no pixels, no language, no
+turn counting and no randomness but the generator that `deal` is handed. A `Picture` draws its
+states. The `Field`s of a reply stand before its action; `Statements` are those of a model, held
+against the truth, and a `Demonstration` has those of an expert.
 """
 
-from collections.abc import Mapping
-from typing import Generic, NamedTuple, Protocol, TypeVar
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from vlbench.instances import Presentation
+from vlbench.parsing import Json
 
 S = TypeVar("S")
 SC = TypeVar("SC", contravariant=True)
@@ -134,3 +138,49 @@ class Picture(Protocol[SC, L]):
 
         A new dict each time, with the same keys and types in every state.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a reply, before its action."""
+
+    name: str
+    """As prompts and replies spell it, e.g. "target number"."""
+    kind: Literal["perception", "prompt", "reasoning", "plan"]
+    """What it states: "perception" what the picture alone shows, "prompt" what the prompt says too,
+    "reasoning" what follows from those, "plan" the actions to come."""
+    asked: bool = True
+    """Whether prompts ask for it; an expert may write one that they don't ask for."""
+
+
+def perception_names(fields: Iterable[Field]) -> frozenset[str]:
+    """Return the names of the fields that state what the picture alone shows."""
+    return frozenset(field.name for field in fields if field.kind == "perception")
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """What a reply's fields state, held against the truth."""
+
+    perception: bool | None = None
+    """Whether all that the reply says of the picture is true; None if it says nothing."""
+    plan: str | None = None
+    """The action that the reply's plan leads to; None if it states no readable plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """What an expert writes in a state."""
+
+    fields: Mapping[str, Fact]
+    """What stands before the action, in the order in which it is written; the perception first."""
+    action: str
+    """A return-optimal action, and the one that the fields argue for."""
+
+
+def read_number(stated: Json) -> float | None:
+    """Return the number that a reply's field states; None if it states none."""
+    if isinstance(stated, bool) or not isinstance(stated, (int, float, str)):
+        return None
+    number = re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", str(stated).strip())
+    return float(number[0]) if number else None

@@ -146,7 +146,7 @@ def evaluate_policy(
         success=intervals.rate([e.success for e in ended], [e.instance for e in ended]),
         mean_return=sum(e.gain for e in ended) / len(ended),
         optimal=turns.optimal / turns.turns,
-        perceived=turns.true_claims / turns.claims if turns.claims else 0.0,
+        perceived=turns.true_statements / turns.statements if turns.statements else 0.0,
         parsed=turns.parsed / turns.turns,
         won=tuple(e.success for e in ended),
     )

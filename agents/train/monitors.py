@@ -31,8 +31,9 @@ class RolloutMonitor:
     illegal: int = 0
     unfinished: int = 0
     optimal: int = 0
-    claims: int = 0
-    true_claims: int = 0
+    statements: int = 0
+    """Replies that state what the picture shows."""
+    true_statements: int = 0
     tokens: int = 0
     thoughts: Counter[str] = field(default_factory=Counter)
     """Replies up to their action."""
@@ -56,9 +57,9 @@ class RolloutMonitor:
         values: Mapping[str, float] = env.values()
         best = max(values.values()) - 1e-9
         self.optimal += parsed.action is not None and values.get(parsed.action, best - 1) >= best
-        claim = env.claims(parsed.fields).perception
-        self.claims += claim is not None
-        self.true_claims += claim is True
+        perception = env.check_statements(parsed.fields).perception
+        self.statements += perception is not None
+        self.true_statements += perception is True
         self.thoughts[text[: parsed.span[0]] if parsed.span else text] += 1
 
     @classmethod
@@ -78,7 +79,7 @@ class RolloutMonitor:
             "rollout/illegal_rate": self.illegal / self.turns,
             "rollout/unfinished_rate": self.unfinished / self.turns,
             "rollout/optimal": self.optimal / self.turns,
-            "rollout/perceived": self.true_claims / self.claims if self.claims else 0.0,
+            "rollout/perceived": self.true_statements / self.statements if self.statements else 0.0,
             "rollout/distinct_thoughts": len(self.thoughts) / self.turns,
             "rollout/commonest_thought": most / self.turns,
             "rollout/tokens_per_reply": self.tokens / self.turns,

@@ -18,9 +18,10 @@ import numpy as np
 import vlbench
 from agents.train.config_cli import parse_dataclass
 from agents.train.environments import make_env
-from agents.train.thoughts import SEEN, THOUGHTS, Fields, Scene, Thought
 from vlbench.cli import refuse
+from vlbench.env import VLEnv
 from vlbench.registry import resolve_env_id
+from vlbench.task import perception_names
 
 
 @dataclass(frozen=True)
@@ -80,20 +81,49 @@ class Example:
 
 
 def transcripts(config: Config) -> Iterator[Example]:
-    """Play experts and yield their turns."""
-    for number, name in enumerate(config.env.split(",")):
-        env_id = resolve_env_id(name.strip())
-        kwargs = {
-            "prompt": config.prompt,
-            "split": config.split,
-            "theme": config.theme,
-            "jitter": config.jitter,
-            **config.env_kwargs,
-        }
+    """Play experts and yield their turns.
+
+    Raises:
+        ValueError: No such environment, or no expert shows what its prompt asks for.
+    """
+    kwargs = {
+        "prompt": config.prompt,
+        "split": config.split,
+        "theme": config.theme,
+        "jitter": config.jitter,
+        **config.env_kwargs,
+    }
+    env_ids = [resolve_env_id(name.strip()) for name in config.env.split(",")]
+    envs = [make_env(env_id, kwargs) for env_id in env_ids]
+    for env, env_id in zip(envs, env_ids, strict=True):
+        _require_demonstrations(env.unwrapped, env_id, config.reading)
+    for number, (env, env_id) in enumerate(zip(envs, env_ids, strict=True)):
         rng = np.random.default_rng((config.seed, number))
-        env = make_env(env_id, kwargs)
         for _ in range(config.episodes):
             yield from _episode(env, env_id, kwargs, config, rng)
+
+
+def _require_demonstrations(env: Any, env_id: str, reading: bool) -> None:
+    """Check that an environment's expert writes what is to be learned.
+
+    Raises:
+        ValueError: It doesn't; says what to do.
+    """
+    if not hasattr(env, "demonstrate"):
+        raise ValueError(f"{env_id} has no expert to write transcripts of; choose another task")
+    if type(env).demonstrate is not VLEnv.demonstrate:
+        return
+    if reading:
+        raise ValueError(
+            f"{env_id} brings no demonstration, so nothing says what its pictures show; "
+            "leave out --reading"
+        )
+    if fields := [name for name in env.prompt.asked if name != "action"]:
+        raise ValueError(
+            f"{env_id} brings no demonstration of the fields that its prompt asks for "
+            f"({', '.join(fields)}); write action-only replies with --prompt action_only, or "
+            "override `demonstrate` in the environment"
+        )
 
 
 def _episode(
@@ -105,22 +135,20 @@ def _episode(
 ) -> Iterator[Example]:
     observation, info = env.reset(seed=int(rng.integers(2**31)))
     inner: Any = env.unwrapped
-    state = inner.game.start(info["instance"])
+    perception = perception_names(inner.fields)
     played: list[str] = []
     while True:
-        scene = Scene(inner.game, state, info["facts"], inner.turns_left)
-        think = THOUGHTS.get(inner.game.name)
-        thought = think(scene) if think else Thought({}, scene.action)
-        if thought is None:
+        demonstration = inner.demonstrate()
+        if demonstration is None:
             return
-        fields, expert = thought.fields, thought.action
-        written = expert
+        fields, expert = demonstration.fields, demonstration.action
+        action = expert
         if rng.random() < config.noise:
-            written = _another(expert, info["legal_actions"], rng)
+            action = _other_action(expert, info["legal_actions"], rng)
         if config.reading:
-            reply = json.dumps({name: fields[name] for name in SEEN if name in fields})
+            reply = json.dumps({name: fields[name] for name in fields if name in perception})
         else:
-            reply = _reply({} if config.prompt == "action_only" else fields, written)
+            reply = inner.write_reply(action, fields)
         if config.kept == 1 or rng.random() < config.kept:
             yield Example(
                 env_id=env_id,
@@ -130,24 +158,19 @@ def _episode(
                 played=list(played),
                 prompt="" if config.reading else observation["text"],
                 reply=reply,
-                action=written,
+                action=action,
                 expert=expert,
             )
-        taken = expert
+        step = expert
         if rng.random() < config.off_path:
-            taken = str(rng.choice(info["legal_actions"]))
-        state = inner.game.step(state, taken).state
-        played.append(taken)
-        observation, _, terminated, truncated, info = env.step(vlbench.reply(taken))
+            step = str(rng.choice(info["legal_actions"]))
+        played.append(step)
+        observation, _, terminated, truncated, info = env.step(vlbench.reply(step))
         if terminated or truncated:
             return
 
 
-def _reply(thoughts: Fields, action: str) -> str:
-    return json.dumps({**thoughts, "action": action}, ensure_ascii=False)
-
-
-def _another(expert: str, legal: Sequence[str], rng: np.random.Generator) -> str:
+def _other_action(expert: str, legal: Sequence[str], rng: np.random.Generator) -> str:
     others = [action for action in legal if action != expert]
     return str(rng.choice(others)) if others else expert
 

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+import vlbench
 from agents.train import sft_data
 from agents.train.redrawing import ExampleRenderer
-from agents.train.thoughts import span_of_thoughts
-from agents.train.token_weights import span_weights
+from agents.train.token_weights import span_of_thoughts, span_weights
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.policy import Policy
+from vlbench.registry import env_class, resolve_env_id
+from vlbench.task import perception_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,17 @@ class Learned:
     """(n,) int64."""
     weights: Tensor
     """(n,) float32."""
+
+
+@cache
+def perception_of(env_id: str) -> frozenset[str]:
+    """Return the names of the fields that state what the pictures of an environment show.
+
+    Text without an environment ("") may be in the form of any task's reply.
+    """
+    env_ids = (resolve_env_id(env_id),) if env_id else vlbench.ENV_IDS
+    classes = map(env_class, env_ids)
+    return frozenset[str]().union(*[perception_names(owner.fields) for owner in classes])
 
 
 class Examples:
@@ -42,7 +56,7 @@ class Examples:
         self._decode = policy.decode
         self._redrawer = ExampleRenderer(examples)
         self._thought_weight = thought_weight
-        self._replies: dict[str, Learned] = {}
+        self._replies: dict[tuple[str, str], Learned] = {}
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -68,17 +82,19 @@ class Examples:
         return pad_sequence(weights, batch_first=True, padding_side="left")
 
     def _learned(self, index: int) -> Learned:
-        reply = self._examples[index].reply
-        if reply not in self._replies:
-            ids = self._encoder.encode_reply(reply)
-            self._replies[reply] = Learned(ids, self._weigh(reply, ids.tolist()))
-        return self._replies[reply]
+        example = self._examples[index]
+        key = example.env_id, example.reply
+        if key not in self._replies:
+            ids = self._encoder.encode_reply(example.reply)
+            self._replies[key] = Learned(ids, self._weigh(example, ids.tolist()))
+        return self._replies[key]
 
-    def _weigh(self, reply: str, ids: list[int]) -> Tensor:
+    def _weigh(self, example: sft_data.Example, ids: list[int]) -> Tensor:
         if self._thought_weight == 1:
             return torch.ones(len(ids))
         text = self._decode(ids)
         # A template may put space around a reply.
-        first, span = max(text.find(reply), 0), span_of_thoughts(reply)
+        first = max(text.find(example.reply), 0)
+        span = span_of_thoughts(example.reply, perception_of(example.env_id))
         span = slice(first + span.start, first + span.stop)
         return span_weights(ids, text, span, self._thought_weight, self._decode)

@@ -25,11 +25,12 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from agents.train import sft_data
 from agents.train.config_cli import parse_dataclass
-from agents.train.search import LARGEST
 from vlbench.cli import refuse
 from vlbench.prompts import VARIANTS
 
 PAD, START, END, IMAGE = "<pad>", "<s>", "</s>", "<image>"
+LARGEST_NUMBER = 100
+"""Numbers up to this one are in the tokenizer's corpus, whatever the tasks' own texts hold."""
 
 # Runs of words are one piece each, so that BPE can make a token of a phrase of our fixed prompts;
 # numbers stand alone, so that none hides inside a longer token and small ones are a token each.
@@ -77,8 +78,8 @@ class Config:
 
 
 def corpus(env: str) -> Iterator[str]:
-    """Yield the prompts of environments, many expert replies, and the numbers to `LARGEST`."""
-    yield "".join(f" {number}" for number in range(LARGEST + 1))
+    """Yield the prompts of environments, many expert replies, and numbers."""
+    yield "".join(f" {number}" for number in range(LARGEST_NUMBER + 1))
     for variant in VARIANTS:
         config = sft_data.Config(Path(), env, episodes=40, off_path=0.3, prompt=variant)
         for example in sft_data.transcripts(config):

@@ -1,16 +1,44 @@
-"""From the span of an action in a reply's text to a weight for each of its tokens.
+"""From the spans of thoughts and action in a reply's text to a weight for each of its tokens.
 
 log π(turn) = Σ_t w_t log p(token t), with w_t = λ before the action and 1 from it to the end
 (RL4VLM, section 4.2: log π = λ log p(thoughts) + log p(action)).
 """
 
-from collections.abc import Callable, Sequence
+import json
+import re
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from torch import Tensor
 
 Decode = Callable[[Sequence[int]], str]
 """Token ids → text, as the reply's text was made; longer prefixes of ids give no shorter texts."""
+
+_DECODER = json.JSONDecoder()
+_FIELD = re.compile(r'[\s,{]*("(?:[^"\\]|\\.)*")\s*:\s*')
+"""What stands before a field's value."""
+
+
+def span_of_thoughts(reply: str, perception: Collection[str]) -> slice:
+    """Return the characters between what a reply says of the picture and its action.
+
+    Of a reply without fields that is all of it.
+
+    Args:
+        reply: The whole reply.
+        perception: Names of the fields that state what the picture shows.
+    """
+    start, place = 0, max(reply.find("{"), 0)
+    while field := _FIELD.match(reply, place):
+        if field[1] == '"action"':
+            return slice(start, field.start(1))
+        try:
+            _, place = _DECODER.raw_decode(reply, field.end())
+        except ValueError:
+            break
+        if json.loads(field[1]) in perception:
+            start = place
+    return slice(start, len(reply))
 
 
 def first_token_of(ids: Sequence[int], text: str, start: int, decode: Decode) -> int:

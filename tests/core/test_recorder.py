@@ -69,14 +69,14 @@ def test_what_a_reply_says_of_the_picture_is_read_as_people_write_it(
 ):
     env = gymnasium.make(f"vlbench/{env_id}-v0")
     env.reset(options={"instance": instance, "presentation": 1})
-    assert env.unwrapped.claims(fields).perception is perception
+    assert env.unwrapped.check_statements(fields).perception is perception
 
 
 @pytest.mark.parametrize("plan", ["I will multiply", "", "?", "8÷(3−8÷3)", "(8/(3-8/3)", "3 +"])
 def test_a_plan_that_is_no_formula_plans_nothing(plan):
     env = gymnasium.make("vlbench/Points24-v0")
     env.reset(options={"instance": "points24/3-3-8-8", "presentation": 1})
-    assert env.unwrapped.claims({"plan": plan}).plan is None
+    assert env.unwrapped.check_statements({"plan": plan}).plan is None
 
 
 def test_regret_is_what_a_turn_lost():

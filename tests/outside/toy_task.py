@@ -6,10 +6,11 @@ import gymnasium
 
 from vlbench.env import VLEnv
 from vlbench.prompts import Prompt
-from vlbench.task import Move, instance_body
+from vlbench.task import Demonstration, Field, Move, Statements, instance_body, read_number
 
 PROMPT = """Three lamps; light all of them. Lamps that are on: $count.
-Answer with {"action": "1", "2" or "3"}."""
+Answer with {"lit": how many you see, "action": "1", "2" or "3"}."""
+LIT = Field("lit", "perception")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,19 @@ class LampsPicture:
 
 
 class LampsEnv(VLEnv):
+    fields = (LIT,)
+
     def __init__(self, *, prompt="cot", **options):
         if prompt != "cot":
             raise ValueError(f'unknown prompt "{prompt}" (known: cot)')
         super().__init__(LampsGame(), LampsPicture(), Prompt.from_text(PROMPT, {}), **options)
+
+    def demonstrate(self):
+        return Demonstration({LIT.name: sum(self._state.lit)}, self.expert())
+
+    def check_statements(self, fields):
+        number = read_number(fields.get(LIT.name))
+        return Statements(None if number is None else number == sum(self._state.lit))
 
 
 gymnasium.register(id="toy/Lamps-v0", entry_point="toy_task:LampsEnv")

@@ -103,22 +103,25 @@ def test_seed_and_replies_fix_an_episode_and_other_seeds_draw_otherwise(task):
 # Prompts
 
 PROMPTS = {
-    ("NumberLine", "cot"): "561aaa3bcfe25b8e",
-    ("NumberLine", "action_only"): "9500e624c2b5f159",
-    ("EZPoints", "cot"): "a11eca9b868615f9",
-    ("EZPoints", "action_only"): "e79732bbb26b24ea",
-    ("Points24", "cot"): "0e8ff9abead4b25b",
-    ("Points24", "action_only"): "b39ea79f6e5f30b7",
-    ("Blackjack", "cot"): "812204364b1ab3b4",
-    ("Blackjack", "action_only"): "c77f56118408b849",
+    ("NumberLine", "cot"): ("561aaa3bcfe25b8e", "dd55cb6a29cc7f60"),
+    ("NumberLine", "action_only"): ("9500e624c2b5f159", "507cb7fad1038ab9"),
+    ("EZPoints", "cot"): ("a11eca9b868615f9", "741d9cf7a80e9826"),
+    ("EZPoints", "action_only"): ("e79732bbb26b24ea", "516b624739e62fb8"),
+    ("Points24", "cot"): ("0e8ff9abead4b25b", "7dad0c21cc936987"),
+    ("Points24", "action_only"): ("b39ea79f6e5f30b7", "8d62fc38c70a98b0"),
+    ("Blackjack", "cot"): ("812204364b1ab3b4", "fe9b76a8f5c7e314"),
+    ("Blackjack", "action_only"): ("c77f56118408b849", "fccdb6bce2e0af50"),
 }
-"""sha256 of the prompts at an empty formula; test_rl4vlm_walk compares them with the original."""
+"""sha256 of the prompts at an empty formula, which test_rl4vlm_walk compares with the original, and
+of their templates."""
 
 
 @pytest.mark.parametrize(("task", "prompt"), PROMPTS)
 def test_prompts_stay_word_for_word(task, prompt):
-    text = make(task, prompt=prompt).reset(seed=0)[0]["text"]
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == PROMPTS[task, prompt]
+    env = make(task, prompt=prompt)
+    text = env.reset(seed=0)[0]["text"]
+    digests = hashlib.sha256(text.encode()).hexdigest(), env.unwrapped.prompt.sha256
+    assert tuple(digest[:16] for digest in digests) == PROMPTS[task, prompt]
 
 
 def test_the_prompt_joins_the_tokens_where_the_picture_spaces_them():
@@ -325,10 +328,10 @@ def test_the_vector_env_equals_gymnasium_s(task):
         ("Blackjack", "rl4vlm_blackjack/1", {"thoughts": "I have 20"}, None),
     ],
 )
-def test_claims_are_held_against_the_picture(task, instance, fields, seen):
+def test_statements_are_held_against_the_picture(task, instance, fields, seen):
     env = make(task)
     env.reset(options={"instance": instance})
-    assert env.unwrapped.claims(fields).perception is seen
+    assert env.unwrapped.check_statements(fields).perception is seen
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from support.small_checkpoint import small_checkpoint
 import vlbench
 from agents import evaluate
 from agents.train import ppo, sft, sft_data
-from agents.train.alfworld_thoughts import household
 from agents.train.environments import Journal, make_env, make_envs
 from agents.train.evaluation import eval_rows
 from agents.train.monitors import EpisodeMonitor
@@ -24,6 +23,7 @@ from agents.train.redrawing import ExampleRenderer
 from agents.train.start import build_policy
 from agents.vlm.sampling import Generation
 from vlbench.instances import group_of, split_of
+from vlbench.tasks.alfworld.demonstrate import make_demonstration
 from vlbench.tasks.alfworld.heuristic import Person
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -62,7 +62,7 @@ def test_transcripts_are_true_and_return_optimal_and_reach_the_goal(examples):
                 info = env.step(vlbench.reply(action))[4]
             fields = json.loads(example.reply)
             assert list(fields) == ["location", "holding", "thoughts", "action"]
-            assert env.unwrapped.claims(fields).perception
+            assert env.unwrapped.check_statements(fields).perception
             assert fields["action"] == example.expert in info["legal_actions"]
             values = env.unwrapped.values()
             assert values[example.expert] == max(values.values())
@@ -88,8 +88,9 @@ def test_the_teacher_knows_nothing_of_where_nobody_has_looked(examples):
             world = dataclasses.replace(state.world, lies=tuple(sorted(lies)))
             facts = env.picture.facts(state, env._look)
             for now in (state, dataclasses.replace(state, world=world)):
-                written = household(game, now, facts, game.max_turns - len(state.commands))
-                assert written is not None and written[1] == example.expert
+                turns = game.max_turns - len(state.commands)
+                demonstration = make_demonstration(game, now, facts, turns)
+                assert demonstration is not None and demonstration.action == example.expert
             compared += lies != state.world.lies
     assert compared > 20
 

@@ -7,9 +7,8 @@ import torch
 from support.small_checkpoint import small_checkpoint
 
 from agents.train import sft, sft_data
-from agents.train.sft_dataset import Examples
-from agents.train.thoughts import span_of_thoughts
-from agents.train.token_weights import token_weights
+from agents.train.sft_dataset import Examples, perception_of
+from agents.train.token_weights import span_of_thoughts, token_weights
 from agents.vlm.loading import load
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
@@ -39,7 +38,14 @@ from agents.vlm.sampling import Sampling
     ],
 )
 def test_thoughts_stand_between_what_is_seen_and_the_action(reply, thoughts):
-    assert reply[span_of_thoughts(reply)] == thoughts
+    assert reply[span_of_thoughts(reply, perception_of(""))] == thoughts
+
+
+def test_what_a_picture_shows_is_asked_of_the_task_and_of_every_task_for_text_alone():
+    assert perception_of("vlbench/NumberLine-v0") == {"current number", "target number"}
+    assert perception_of("vlbench/Blackjack-v0") == {"dealer card", "player cards"}
+    assert perception_of("") >= {"current number", "cards", "player cards", "location", "holding"}
+    assert not perception_of("") & {"player total", "current formula", "thoughts", "plan"}
 
 
 @pytest.mark.parametrize("weight", ["-0.1", "1.5", "inf", "nan"])

@@ -274,9 +274,9 @@ def test_expert_transcripts_are_train_instances_with_truthful_fields(tmp_path):
         for action in example.played:
             env.step(vlbench.reply(action))
         fields = json.loads(example.reply)
-        assert env.claims({k: v for k, v in fields.items() if k != "plan"}).perception
+        assert env.check_statements({k: v for k, v in fields.items() if k != "plan"}).perception
         if "plan" in fields:
-            assert env.claims(fields).plan == example.expert
+            assert env.check_statements(fields).plan == example.expert
         assert example.action in env.legal
         assert env.values()[example.expert] == max(env.values().values())
         assert (redrawer.image(example) == env.frame).all()

@@ -13,6 +13,7 @@ from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
 from vlbench.sprites import Sprite
 from vlbench.task import SIZE, Fact, Frame, Move, instance_body
 from vlbench.tasks.blackjack import odds
+from vlbench.tasks.blackjack.demonstrate import THOUGHTS
 from vlbench.tasks.blackjack.game import MAX_SHOE
 from vlbench.tasks.blackjack.picture import LAYOUTS, Scene, scene
 from vlbench.vector import VLVectorEnv
@@ -207,6 +208,8 @@ class Blackjack(RL4VLMEnv[BlackjackState, Scene]):
         prompt: "cot" or "action_only".
         **options: See `vlbench.env.VLEnv`.
     """
+
+    fields = (THOUGHTS,)
 
     def __init__(self, *, prompt: str = "cot", **options: Unpack[CommonOptions]) -> None:
         words = load_prompt("blackjack", prompt)

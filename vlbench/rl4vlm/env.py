@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from vlbench.env import Outcome, VLEnv
 from vlbench.errors import unknown_name
 from vlbench.parsing import Level, Parsed, Status
-from vlbench.prompts import Prompt
+from vlbench.prompts import Prompt, select_variant
 from vlbench.rl4vlm.parser import action_field, read_action
 
 S = TypeVar("S")
@@ -26,8 +26,8 @@ def load_prompt(task: str, variant: str) -> Prompt:
     """
     if variant not in PROMPTS:
         raise ValueError(unknown_name("prompt", variant, PROMPTS))
-    text = files("vlbench.rl4vlm").joinpath(f"{task}.{variant}.txt").read_text("utf-8")
-    return Prompt.from_text(text, {})
+    text = files("vlbench.rl4vlm").joinpath(f"{task}.txt").read_text("utf-8")
+    return Prompt.from_text(select_variant(text, variant), {})
 
 
 class RL4VLMEnv(VLEnv[S, L]):

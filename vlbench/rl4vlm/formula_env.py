@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any, Unpack
 
-from vlbench.env import Claims, CommonOptions, Outcome
+from vlbench.env import CommonOptions, Outcome
 from vlbench.parsing import Json
 from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
 from vlbench.rl4vlm.formula_game import AFTER, END, SPACE, FormulaGame, FormulaState
 from vlbench.rl4vlm.formula_picture import FormulaLook, FormulaPicture
 from vlbench.rl4vlm.python_eval import judge
+from vlbench.task import Statements
 from vlbench.tasks.formula.arithmetic import evaluate
+from vlbench.tasks.formula.demonstrate import CARDS, FORMULA, THOUGHTS
 from vlbench.tasks.formula.picture import FormulaLayout
 
 
@@ -28,6 +30,7 @@ class FormulaEnv(RL4VLMEnv[FormulaState, FormulaLook]):
     """
 
     game: FormulaGame
+    fields = (CARDS, FORMULA, THOUGHTS)
 
     def __init__(
         self,
@@ -79,20 +82,20 @@ class FormulaEnv(RL4VLMEnv[FormulaState, FormulaLook]):
         written = [token for token in self._state.tokens if token != SPACE]
         return planned[len(written)] if planned[: len(written)] == written else END
 
-    def claims(self, fields: Mapping[str, Json]) -> Claims:
+    def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Hold `cards` and `current formula` against the picture.
 
         Cards may be named by rank or by what they count, in any order; spaces don't count.
         """
-        seen: list[bool] = []
-        cards = fields.get("cards")
+        checks: list[bool] = []
+        cards = fields.get(CARDS.name)
         if isinstance(cards, list):
-            seen.append(Counter(map(_count, cards)) == Counter(self._state.hand.numbers))
-        stated = fields.get("current formula")
+            checks.append(Counter(map(_count, cards)) == Counter(self._state.hand.numbers))
+        stated = fields.get(FORMULA.name)
         if isinstance(stated, (str, int)):
             formula = "".join(self._state.tokens).replace(SPACE, "")
-            seen.append(str(stated).replace(SPACE, "") == formula)
-        return Claims(all(seen) if seen else None)
+            checks.append(str(stated).replace(SPACE, "") == formula)
+        return Statements(all(checks) if checks else None)
 
     def _deal(self) -> str:
         shown = self._last_formula if self.stale_prompt else ""

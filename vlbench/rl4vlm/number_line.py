@@ -5,9 +5,11 @@ from typing import Unpack
 
 import numpy as np
 
-from vlbench.env import Claims, CommonOptions
+from vlbench.env import CommonOptions
 from vlbench.parsing import Json
 from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
+from vlbench.task import Statements
+from vlbench.tasks.number_line.demonstrate import CURRENT, FIELDS, TARGET
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 from vlbench.tasks.number_line.picture import NumberLineLook, NumberLinePicture
 from vlbench.vector import VLVectorEnv
@@ -60,15 +62,17 @@ class NumberLine(RL4VLMEnv[NumberLineState, NumberLineLook]):
         **options: See `vlbench.env.VLEnv`.
     """
 
+    fields = FIELDS
+
     def __init__(self, *, prompt: str = "cot", **options: Unpack[CommonOptions]) -> None:
         words = load_prompt("number_line", prompt)
         super().__init__(RL4VLMNumberLineGame(), NumberLinePicture(), words, **options)
 
-    def claims(self, fields: Mapping[str, Json]) -> Claims:
+    def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Hold `current number` and `target number` against the picture."""
-        stated = ("current number", self._state.current), ("target number", self._state.target)
-        seen = [str(fields[name]).strip() == str(true) for name, true in stated if name in fields]
-        return Claims(all(seen) if seen else None)
+        pairs = (CURRENT.name, self._state.current), (TARGET.name, self._state.target)
+        checks = [str(fields[name]).strip() == str(true) for name, true in pairs if name in fields]
+        return Statements(all(checks) if checks else None)
 
 
 class NumberLineVector(VLVectorEnv):

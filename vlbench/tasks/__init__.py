@@ -1,1 +1,1 @@
-"""The tasks, a folder each: rules, picture, prompts, what replies claim, frozen sets."""
+"""The tasks, a folder each: rules, picture, prompt, demonstrations, frozen sets."""

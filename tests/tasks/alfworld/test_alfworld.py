@@ -316,13 +316,14 @@ def test_a_closed_receptacle_shows_nothing():
 
 
 @needs_engine
-def test_claims_are_held_against_the_scene():
+def test_statements_are_held_against_the_scene():
     env = env_of()
     env.reset(options={"instance": HEAT})
     right = {"location": "middle of the room", "holding": "Nothing"}
-    assert env.claims(right).perception is True
-    assert env.claims({**right, "holding": "egg 1"}).perception is False
-    assert env.claims({}).perception is None and env.claims({"location": 3}).perception is None
+    assert env.check_statements(right).perception is True
+    assert env.check_statements({**right, "holding": "egg 1"}).perception is False
+    for fields in ({}, {"location": 3}):
+        assert env.check_statements(fields).perception is None
 
 
 @needs_engine

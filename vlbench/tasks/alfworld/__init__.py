@@ -10,9 +10,10 @@ from typing import Any, Unpack
 
 from gymnasium.utils.seeding import np_random
 
-from vlbench.env import Claims, CommonOptions
+from vlbench.env import CommonOptions
 from vlbench.parsing import Json
-from vlbench.task import checked_int
+from vlbench.task import Demonstration, Statements, checked_int
+from vlbench.tasks.alfworld.demonstrate import HOLDING, LOCATION, make_demonstration
 from vlbench.tasks.alfworld.drawing.picture import MIDDLE, NOTHING, AlfworldPicture
 from vlbench.tasks.alfworld.engine.client import EngineClient
 from vlbench.tasks.alfworld.env import CommandEnv
@@ -119,16 +120,22 @@ class ALFWorld(CommandEnv[AlfworldState, Any]):
         command = Person.after(room, self._state.world, self._state.commands).tries()
         return command if command in self._legal else "look"
 
-    def claims(self, fields: Mapping[str, Json]) -> Claims:
+    def demonstrate(self) -> Demonstration | None:
+        """State where one stands, what one holds and what is next, and do what a person would."""
+        self._must_be_reset()
+        turns = max(self.turns_left, 1)
+        return make_demonstration(self.game, self._state, self._facts, turns)
+
+    def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Hold `location` and `holding` against the picture."""
         scene = self._state.scene
         held = scene.holding.name if scene.holding else NOTHING
-        seen = [
+        checks = [
             " ".join(stated.split()).casefold() == true
-            for name, true in (("location", scene.at or MIDDLE), ("holding", held))
-            if isinstance(stated := fields.get(name), str)
+            for field, true in ((LOCATION, scene.at or MIDDLE), (HOLDING, held))
+            if isinstance(stated := fields.get(field.name), str)
         ]
-        return Claims(all(seen) if seen else None)
+        return Statements(all(checks) if checks else None)
 
     def state_hash(self) -> str:
         """Return the sha256 of the canonical state and the presentation."""

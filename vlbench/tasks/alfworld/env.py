@@ -8,6 +8,7 @@ from vlbench.parsing import Level, Parsed
 from vlbench.prompts import Prompt
 from vlbench.task import Game, Picture, checked_int
 from vlbench.tasks.alfworld.commands import CommandSpace, spellings
+from vlbench.tasks.alfworld.demonstrate import FIELDS
 from vlbench.tasks.alfworld.game import CommandState
 from vlbench.tasks.alfworld.prompt_text import PromptText
 
@@ -31,6 +32,7 @@ class CommandEnv(VLEnv[S, L]):
     """
 
     actions_change = True
+    fields = FIELDS
 
     def __init__(
         self,

@@ -53,8 +53,9 @@ class ALFWorldThor(CommandEnv[ThorState, None]):
         first frame is ALFRED's start (there the last receptacle that the controller looked at while
         it explored); `sink` and `bathtub` are no receptacles beside their basins.
     Experts:
-        None: there is no model of THOR to plan with. `values`, `expert` and `heuristic` don't
-        exist, turns have no regret, and an environment can't be copied or pickled.
+        None: there is no model of THOR to plan with. `values`, `expert`, `heuristic` and
+        `demonstrate` don't exist, turns have no regret, and an environment can't be copied or
+        pickled.
     Version history:
         v0: first version.
 
@@ -103,6 +104,7 @@ class ALFWorldThor(CommandEnv[ThorState, None]):
         raise AttributeError("nobody knows the best play in AI2-THOR")
 
     heuristic = expert
+    demonstrate = expert
 
     def state_hash(self) -> str:
         """Return the sha256 of what was commanded, told and shown."""

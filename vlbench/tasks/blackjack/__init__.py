@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Unpack
 
 from vlbench.cards import read_rank
-from vlbench.env import Claims, CommonOptions, VLEnv, read_number
+from vlbench.env import CommonOptions, VLEnv
 from vlbench.parsing import Json
 from vlbench.prompts import Prompt
+from vlbench.task import Demonstration, Statements, read_number
+from vlbench.tasks.blackjack.demonstrate import DEALER_CARD, FIELDS, TOTAL, make_demonstration
 from vlbench.tasks.blackjack.game import BlackjackGame, BlackjackState
 from vlbench.tasks.blackjack.picture import BlackjackLook, BlackjackPicture
 from vlbench.vector import VLVectorEnv
@@ -47,6 +49,8 @@ class Blackjack(VLEnv[BlackjackState, BlackjackLook]):
         **options: See `vlbench.env.VLEnv`.
     """
 
+    fields = FIELDS
+
     def __init__(
         self,
         *,
@@ -67,20 +71,24 @@ class Blackjack(VLEnv[BlackjackState, BlackjackLook]):
         assert isinstance(total, int)
         return "hit" if total < 17 else "stand"
 
-    def claims(self, fields: Mapping[str, Json]) -> Claims:
+    def demonstrate(self) -> Demonstration:
+        """Name all cards, add them up and compare the total with the dealer's card, then act."""
+        return make_demonstration(self._state, self._facts, self.expert())
+
+    def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Hold `player total` and `dealer card` against the picture.
 
         The dealer's card may be named by its rank or by what it counts.
         """
-        seen: list[bool] = []
-        total = read_number(fields.get("player total"))
+        checks: list[bool] = []
+        total = read_number(fields.get(TOTAL.name))
         if total is not None:
-            seen.append(total == self._facts["player_total"])
-        named, shown = read_rank(fields.get("dealer card")), self._state.dealer[0]
-        if named is not None:
+            checks.append(total == self._facts["player_total"])
+        rank, dealer = read_rank(fields.get(DEALER_CARD.name)), self._state.dealer[0]
+        if rank is not None:
             counts = {1: (1, 11), 11: (10, 11), 12: (10, 12), 13: (10, 13)}
-            seen.append(named in counts.get(shown, (shown,)))
-        return Claims(all(seen) if seen else None)
+            checks.append(rank in counts.get(dealer, (dealer,)))
+        return Statements(all(checks) if checks else None)
 
 
 class BlackjackVector(VLVectorEnv):

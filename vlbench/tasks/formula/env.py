@@ -1,4 +1,4 @@
-"""What EZPoints and Points24 share as environments: reading claims, and a person's first try."""
+"""What EZPoints and Points24 share as environments: their replies, and a person's first try."""
 
 import re
 from collections import Counter
@@ -7,9 +7,11 @@ from itertools import product
 from typing import TypeVar
 
 from vlbench.cards import count_faces, read_rank
-from vlbench.env import Claims, VLEnv
+from vlbench.env import VLEnv
 from vlbench.parsing import Json
+from vlbench.task import Demonstration, Statements
 from vlbench.tasks.formula.arithmetic import evaluate
+from vlbench.tasks.formula.demonstrate import CARDS, FIELDS, FORMULA, PLAN, make_demonstration
 from vlbench.tasks.formula.game import END, FormulaGame, FormulaState
 
 L = TypeVar("L")
@@ -21,31 +23,37 @@ class FormulaEnv(VLEnv[FormulaState, L]):
     """A formula written one token a turn; see the tasks for the rules."""
 
     game: FormulaGame  # type: ignore[assignment]
+    fields = FIELDS
 
-    def claims(self, fields: Mapping[str, Json]) -> Claims:
+    def demonstrate(self) -> Demonstration | None:
+        """State the cards, the formula and the numbers left, and plan a shortest right formula."""
+        turns = max(self.turns_left, 1)
+        return make_demonstration(self.game, self._state, self._facts["cards"], turns)
+
+    def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Hold `cards` and `current formula` against the picture; read `plan`'s next token.
 
         Cards may be named by rank or by what they count, in any order.
         """
-        seen: list[bool] = []
+        checks: list[bool] = []
         numbers, formula = self._facts["numbers"], self._state.tokens
         assert isinstance(numbers, tuple)
-        cards = fields.get("cards")
+        cards = fields.get(CARDS.name)
         if isinstance(cards, list):
             ranks = [read_rank(card) for card in cards]
             if None not in ranks:
                 counts = [count_faces(rank, self.game.faces) for rank in ranks if rank]
-                seen.append(Counter(counts) == Counter(numbers))
-        stated = fields.get("current formula")
+                checks.append(Counter(counts) == Counter(numbers))
+        stated = fields.get(FORMULA.name)
         if isinstance(stated, str):
             tokens = _TOKEN.findall(stated.strip(" \"'"))
             if tokens in (["empty"], ["none"], ["None"], ["Empty"]):
                 tokens = []
             if set(tokens) <= set(self.vocabulary):
-                seen.append(tokens == list(formula))
-        plan = fields.get("plan")
+                checks.append(tokens == list(formula))
+        plan = fields.get(PLAN.name)
         next_token = _next_token(plan, formula) if isinstance(plan, str) else None
-        return Claims(all(seen) if seen else None, next_token)
+        return Statements(all(checks) if checks else None, next_token)
 
     def heuristic(self) -> str:
         """Try the cards as they lie, with the first operators that make the target, else sums."""

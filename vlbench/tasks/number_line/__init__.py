@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Unpack
 
-from vlbench.env import Claims, CommonOptions, VLEnv, read_number
+from vlbench.env import CommonOptions, VLEnv
 from vlbench.parsing import Json
 from vlbench.prompts import Prompt
+from vlbench.task import Demonstration, Statements, read_number
+from vlbench.tasks.number_line.demonstrate import CURRENT, FIELDS, TARGET, make_demonstration
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 from vlbench.tasks.number_line.picture import NumberLineLook, NumberLinePicture
 from vlbench.vector import VLVectorEnv
@@ -45,6 +47,8 @@ class NumberLine(VLEnv[NumberLineState, NumberLineLook]):
         **options: See `vlbench.env.VLEnv`.
     """
 
+    fields = FIELDS
+
     def __init__(
         self,
         *,
@@ -58,12 +62,16 @@ class NumberLine(VLEnv[NumberLineState, NumberLineLook]):
         words = Prompt.load(__name__, prompt, {"max_position": max_position})
         super().__init__(game, NumberLinePicture(theme, jitter), words, **options)
 
-    def claims(self, fields: Mapping[str, Json]) -> Claims:
+    def demonstrate(self) -> Demonstration:
+        """State both numbers and how they compare, then act on it."""
+        return make_demonstration(self._state, self.expert())
+
+    def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Hold `current number` and `target number` against the picture."""
-        stated = ("current number", self._state.current), ("target number", self._state.target)
-        read = [(read_number(fields.get(name)), true) for name, true in stated]
-        seen = [number == true for number, true in read if number is not None]
-        return Claims(all(seen) if seen else None)
+        pairs = (CURRENT, self._state.current), (TARGET, self._state.target)
+        numbers = [(read_number(fields.get(field.name)), true) for field, true in pairs]
+        checks = [number == true for number, true in numbers if number is not None]
+        return Statements(all(checks) if checks else None)
 
 
 class NumberLineVector(VLVectorEnv):

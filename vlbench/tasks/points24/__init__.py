@@ -4,8 +4,10 @@ from typing import Unpack
 
 from vlbench.env import CommonOptions
 from vlbench.prompts import Prompt
+from vlbench.task import Demonstration
 from vlbench.tasks.formula.env import FormulaEnv
 from vlbench.tasks.formula.picture import FormulaLook
+from vlbench.tasks.points24.demonstrate import make_demonstration
 from vlbench.tasks.points24.game import Points24Game
 from vlbench.tasks.points24.picture import Points24Picture
 from vlbench.vector import VLVectorEnv
@@ -64,6 +66,13 @@ class Points24(FormulaEnv[FormulaLook]):
         game = Points24Game(target, faces)
         words = Prompt.load(__name__, prompt, game.rules())
         super().__init__(game, Points24Picture(theme, jitter, target, faces), words, **options)
+
+    def demonstrate(self) -> Demonstration | None:
+        """State the cards and the formula, write a search down, and plan what it finds."""
+        facts, numbers = self._facts, self._facts["numbers"]
+        assert isinstance(numbers, tuple)
+        counts = [int(number) for number in numbers]
+        return make_demonstration(facts["cards"], counts, self.game.target, self._state.tokens)
 
 
 class Points24Vector(VLVectorEnv):

@@ -1,11 +1,11 @@
-"""Problems worked in writing: numbers are combined two at a time until the target is left.
+"""Worked searches for a target: two numbers at a time are combined until one is left.
 
-The first steps are gone through in a fixed order. What leaves three numbers that can't make the
-target is marked "no"; the first that leaves three that can is marked "yes", and worked to its end:
+The first steps are tried in a fixed order. A step that leaves three numbers that can't make the
+target is marked "no"; the first that leaves three that can is marked "yes" and followed to its end:
 
     10 9 9 3 > 10 + 9 = 19 19 9 3 no, 10 - 9 = 1 9 3 1 yes, 9 - 1 = 8 8 3, 8 * 3 = 24
 
-So a hand that was never seen is a matter of triples that were: there are only some 2,000.
+So a student needs to know only some 2,000 triples to work a hand that it has never met.
 """
 
 import re
@@ -19,7 +19,7 @@ from vlbench.tasks.formula.game import END
 Numbers = tuple[int, ...]
 
 LARGEST = 100
-"""Problems stay among the integers 0..LARGEST; what has no such solution isn't worked."""
+"""All numbers of a search are integers 0..LARGEST."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,17 @@ class Step:
     right: int
     result: int
     rest: Numbers
-    """The numbers there are then, the result among them, sorted."""
+    """The numbers after the step, its result among them, sorted."""
 
     def __str__(self) -> str:
-        """Return it as it is written down."""
-        done = f"{self.left} {self.operator} {self.right} = {self.result}"
-        return f"{done} {listed(self.rest)}" if len(self.rest) > 1 else done
+        """Return the equation, and the numbers after it if more than one is left."""
+        equation = f"{self.left} {self.operator} {self.right} = {self.result}"
+        return f"{equation} {list_numbers(self.rest)}" if len(self.rest) > 1 else equation
 
 
 @dataclass(frozen=True, slots=True)
-class Worked:
-    """A problem's solution as it is written down."""
+class WorkedSearch:
+    """A search that reached the target, as text."""
 
     search: str
     plan: str
@@ -49,17 +49,17 @@ class Worked:
 
     @property
     def actions(self) -> list[str]:
-        """The plan as it is played, token by token and handed in."""
+        """The actions that play the plan: its tokens, then the end."""
         return [*re.findall(r"\d+|\S", self.plan), END]
 
 
 @lru_cache(maxsize=2**18)
 def steps(numbers: Numbers) -> tuple[Step, ...]:
-    """Return every way to combine two of some sorted numbers, in the order in which they are tried.
+    """Return every way to combine two of these sorted numbers, in the order of the search.
 
     Pairs go from the largest down; the larger number stands on the left.
     """
-    found: dict[tuple[int, str, int], Step] = {}
+    by_equation: dict[tuple[int, str, int], Step] = {}
     for j, i in combinations(reversed(range(len(numbers))), 2):
         a, b = numbers[j], numbers[i]
         results = {"+": a + b, "/": a // b if b and a % b == 0 else None, "-": a - b, "*": a * b}
@@ -67,8 +67,8 @@ def steps(numbers: Numbers) -> tuple[Step, ...]:
         for operator, result in results.items():
             if result is not None and result <= LARGEST:
                 rest = tuple(sorted([*others, result]))
-                found.setdefault((a, operator, b), Step(a, operator, b, result, rest))
-    return tuple(found.values())
+                by_equation.setdefault((a, operator, b), Step(a, operator, b, result, rest))
+    return tuple(by_equation.values())
 
 
 @lru_cache(maxsize=2**18)
@@ -79,38 +79,38 @@ def leads(numbers: Numbers, target: int) -> bool:
     return any(leads(step.rest, target) for step in steps(numbers))
 
 
-def work(numbers: Sequence[int], target: int) -> Worked | None:
-    """Work a problem; None if integers don't lead to the target.
+def work(numbers: Sequence[int], target: int) -> WorkedSearch | None:
+    """Search for a target; None if integers don't lead to it.
 
     Args:
-        numbers: In the order in which they lie.
+        numbers: Integers of at least 0, in any order.
         target: What is to be left.
     """
     start = tuple(sorted(numbers))
     if not leads(start, target):
         return None
-    tried: list[str] = []
+    attempts: list[str] = []
     for step in steps(start):
-        tried.append(worked_step(step, target))
+        attempts.append(judge_step(step, target))
         if leads(step.rest, target):
             break
-    walked = [step, *_walk(step.rest, target)]
-    return Worked(f"{listed(start)} > {', '.join(tried)}", _formula(start, walked))
+    path = [step, *_path(step.rest, target)]
+    return WorkedSearch(f"{list_numbers(start)} > {', '.join(attempts)}", _formula(start, path))
 
 
-def worked_step(step: Step, target: int) -> str:
-    """Return a first step as it is written down: with its verdict, to its end if that is yes."""
+def judge_step(step: Step, target: int) -> str:
+    """Return a first step with its verdict; if that is yes, with the steps to the target."""
     if not leads(step.rest, target):
         return f"{step} no"
-    return ", ".join([f"{step} yes", *map(str, _walk(step.rest, target))])
+    return ", ".join([f"{step} yes", *map(str, _path(step.rest, target))])
 
 
-def listed(numbers: Sequence[int]) -> str:
-    """Return sorted numbers as they are written down, the largest first."""
+def list_numbers(numbers: Sequence[int]) -> str:
+    """Return sorted numbers as text, the largest first."""
     return " ".join(map(str, reversed(numbers)))
 
 
-def _walk(numbers: Numbers, target: int) -> Iterator[Step]:
+def _path(numbers: Numbers, target: int) -> Iterator[Step]:
     """Yield the first steps that lead to the target."""
     while len(numbers) > 1:
         step = next(step for step in steps(numbers) if leads(step.rest, target))
@@ -118,9 +118,9 @@ def _walk(numbers: Numbers, target: int) -> Iterator[Step]:
         numbers = step.rest
 
 
-def _formula(numbers: Numbers, walked: Sequence[Step]) -> str:
+def _formula(numbers: Numbers, path: Sequence[Step]) -> str:
     parts = [(number, str(number)) for number in numbers]
-    for step in walked:
+    for step in path:
         sides = []
         for number in (step.left, step.right):
             part = next(part for part in parts if part[0] == number)

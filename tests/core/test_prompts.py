@@ -1,0 +1,79 @@
+"""One file a task holds all variants of its prompt, and their words stay as they are."""
+
+import hashlib
+from importlib.resources import files
+
+import pytest
+
+from vlbench.prompts import VARIANTS, Prompt, select_variant, template
+
+HASHES = {
+    ("number_line", "cot"): "1f6c8ce671d6004f",
+    ("number_line", "action_only"): "405af1165c05b1db",
+    ("number_line", "cot_facts"): "ca4f791b543a3daa",
+    ("ez_points", "cot"): "089f8896491f1542",
+    ("ez_points", "action_only"): "625d264dbe160848",
+    ("ez_points", "cot_facts"): "32539e17eb3cca00",
+    ("points24", "cot"): "ecf3e450cb422d8f",
+    ("points24", "action_only"): "940f6a1c1aa6861c",
+    ("points24", "cot_facts"): "a7483524f76a6b99",
+    ("blackjack", "cot"): "dbf7b77d4bf76796",
+    ("blackjack", "action_only"): "976aa256efa998b2",
+    ("blackjack", "cot_facts"): "e2a1dc8f819df3fb",
+    ("alfworld", "cot"): "8c65ab446dd16137",
+    ("alfworld", "action_only"): "43c52f921895013e",
+    ("alfworld", "cot_facts"): "dabdd2971729c50e",
+}
+"""Task and variant → first digits of the sha256 of the template, by which headers and entries
+name prompts."""
+
+SOURCE = """Walk to the target. \\
+[cot_facts] You stand at $current. \\
+Answer with a JSON object:
+{
+[cot, cot_facts] "thoughts": "compare",
+"action": "+"
+}
+"""
+
+
+@pytest.mark.parametrize(("task", "variant"), HASHES)
+def test_templates_stay_byte_for_byte(task, variant):
+    package = f"vlbench.tasks.{task}"
+    text = template(package, variant)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert digest.startswith(HASHES[task, variant])
+    assert template(files(package), variant) == text
+    assert Prompt.load(package, variant, {}).sha256 == digest
+
+
+def test_marked_lines_belong_to_their_variants_and_backslashes_join_lines():
+    assert select_variant(SOURCE, "action_only") == (
+        'Walk to the target. Answer with a JSON object:\n{\n"action": "+"\n}\n'
+    )
+    assert select_variant(SOURCE, "cot") == (
+        "Walk to the target. Answer with a JSON object:\n"
+        '{\n"thoughts": "compare",\n"action": "+"\n}\n'
+    )
+    assert select_variant(SOURCE, "cot_facts").startswith(
+        "Walk to the target. You stand at $current. Answer with a JSON object:\n{\n"
+    )
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_mark_of_no_variant_is_refused_whichever_is_asked_for(variant):
+    message = r'line 2 of a prompt is marked \[cot_fact\]: unknown prompt "cot_fact"; did you mean'
+    with pytest.raises(ValueError, match=message):
+        select_variant(SOURCE.replace("[cot_facts]", "[cot_fact]"), variant)
+
+
+def test_an_unknown_variant_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match='unknown prompt "cott"; did you mean "cot"'):
+        template("vlbench.tasks.number_line", "cott")
+
+
+def test_a_prompt_knows_the_fields_that_it_asks_for():
+    assert Prompt.from_text(select_variant(SOURCE, "cot"), {}).asked == ("thoughts", "action")
+    assert Prompt.from_text(select_variant(SOURCE, "action_only"), {}).asked == ("action",)
+    assert Prompt.from_text('Answer with {"action": "1", "2" or "3"}.', {}).asked == ("action",)
+    assert Prompt.from_text("Pull an arm.", {}).asked == ()

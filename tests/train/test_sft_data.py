@@ -1,0 +1,107 @@
+"""What transcripts teach, and which environments have an expert to write them."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import gymnasium
+import pytest
+
+from agents.train import sft_data
+from vlbench.env import VLEnv
+from vlbench.tasks.number_line import NumberLine
+
+
+class Silent(NumberLine):
+    """A task whose prompt asks for fields that no expert writes."""
+
+    demonstrate = VLEnv.demonstrate
+
+
+class Unplayable(NumberLine):
+    """A task without an expert."""
+
+    @property
+    def demonstrate(self):
+        raise AttributeError
+
+
+@pytest.fixture
+def silent():
+    for name, entry_point in (("Silent", Silent), ("Unplayable", Unplayable)):
+        gymnasium.register(f"tests/{name}-v0", entry_point)
+    yield "tests/Silent-v0"
+    for name in ("Silent", "Unplayable"):
+        del gymnasium.registry[f"tests/{name}-v0"]
+
+
+def write(tmp_path, env, *options):
+    return sft_data.main(["--env", env, "--out", str(tmp_path / "x.jsonl"), *options])
+
+
+@pytest.mark.parametrize("prompt", ["cot", "cot_facts"])
+def test_a_task_without_a_demonstration_writes_no_thoughtless_replies(
+    silent, tmp_path, capsys, prompt
+):
+    assert write(tmp_path, f"NumberLine,{silent}", "--prompt", prompt) == 2
+    assert capsys.readouterr().err == (
+        "sft_data: tests/Silent-v0 brings no demonstration of the fields that its prompt asks for "
+        "(current number, target number, thoughts); write action-only replies with --prompt "
+        "action_only, or override `demonstrate` in the environment\n"
+    )
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
+def test_a_task_without_a_demonstration_teaches_actions(silent, tmp_path):
+    assert write(tmp_path, silent, "--prompt", "action_only", "--episodes", "2") == 0
+    turns = sft_data.read(tmp_path / "x.jsonl")
+    assert {turn.reply for turn in turns} <= {'{"action": "+"}', '{"action": "-"}'}
+
+
+def test_reading_and_experts_are_missed_in_one_line(silent, tmp_path, capsys):
+    assert write(tmp_path, silent, "--reading") == 2
+    assert "leave out --reading" in capsys.readouterr().err
+    assert write(tmp_path, "tests/Unplayable-v0") == 2
+    error = capsys.readouterr().err
+    assert error == (
+        "sft_data: tests/Unplayable-v0 has no expert to write transcripts of; choose another task\n"
+    )
+
+
+def replies(**options):
+    config = sft_data.Config(Path(), **options)
+    return [example.reply for example in sft_data.transcripts(config)]
+
+
+def test_replies_follow_the_prompt_and_reading_stays_with_what_the_picture_shows():
+    options = {"env": "NumberLine", "episodes": 1, "seed": 1}
+    thoughts, actions = replies(**options), replies(**options, prompt="action_only")
+    assert len(thoughts) == len(actions)
+    for reply, action in zip(thoughts, actions, strict=True):
+        fields = json.loads(reply)
+        assert list(fields) == ["current number", "target number", "thoughts", "action"]
+        assert action == json.dumps({"action": fields["action"]})
+    for prompt in ("cot", "action_only"):
+        for reply in replies(**options, prompt=prompt, reading=True):
+            assert list(json.loads(reply)) == ["current number", "target number"]
+
+
+def test_blackjacks_expert_names_all_cards_and_the_total_last():
+    for reply in replies(env="Blackjack", episodes=3):
+        names = ["dealer card", "player cards", "thoughts", "player total", "action"]
+        assert list(json.loads(reply)) == names
+
+
+LEARNED = {
+    "NumberLine": "09c88bd49d42f6d4",
+    "EZPoints": "381bf1296845d4a9",
+    "Points24": "72f8b76f5b7cd86c",
+    "Blackjack": "2e6cd50d8551a5c0",
+}
+"""Task → sha256 of the replies of a seed; the shipped checkpoints have learned this form."""
+
+
+@pytest.mark.parametrize("task", LEARNED)
+def test_replies_are_those_that_the_shipped_checkpoints_have_learned(task):
+    text = "\n".join(replies(env=task, episodes=12, off_path=0.2, noise=0.2, seed=7))
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == LEARNED[task]

@@ -1,0 +1,37 @@
+"""What a reply in Blackjack states, and what an expert writes.
+
+An expert names all cards before it adds them up: the dealer's card, the player's cards, the sum,
+the total. So it writes `player cards`, which no prompt asks for, and the total last, which prompts
+ask for first. The shipped checkpoints have learned this form.
+"""
+
+from collections.abc import Mapping
+from itertools import accumulate
+
+from vlbench.task import Demonstration, Fact, Field
+from vlbench.tasks.blackjack.game import VALUES, BlackjackState
+
+TOTAL = Field("player total", "reasoning")
+DEALER_CARD = Field("dealer card", "perception")
+PLAYER_CARDS = Field("player cards", "perception", asked=False)
+THOUGHTS = Field("thoughts", "reasoning")
+FIELDS = (TOTAL, DEALER_CARD, PLAYER_CARDS, THOUGHTS)
+
+
+def make_demonstration(
+    state: BlackjackState, facts: Mapping[str, Fact], action: str
+) -> Demonstration:
+    """State the cards, their sum with every ace as 1, and the total, before the expert's action."""
+    total, dealer = facts["player_total"], facts["dealer_card"]
+    counts = [VALUES[rank] for rank in state.player]
+    sums = list(accumulate(counts))
+    steps = zip(sums, counts[1:], sums[1:], strict=False)
+    addition = ", ".join(f"{before} + {count} = {after}" for before, count, after in steps)
+    kind = "soft" if facts["usable_ace"] else "hard"
+    fields = {
+        DEALER_CARD.name: dealer,
+        PLAYER_CARDS.name: facts["player_cards"],
+        THOUGHTS.name: f"{addition}, {kind} {total} against {dealer}",
+        TOTAL.name: total,
+    }
+    return Demonstration(fields, action)

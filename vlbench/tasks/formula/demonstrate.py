@@ -1,0 +1,59 @@
+"""What a reply states where a formula is written, and what an expert writes."""
+
+from collections.abc import Sequence
+
+from vlbench.task import Demonstration, Fact, Field
+from vlbench.tasks.formula.game import FormulaGame, FormulaState
+
+CARDS = Field("cards", "perception")
+FORMULA = Field("current formula", "prompt")
+THOUGHTS = Field("thoughts", "reasoning")
+PLAN = Field("plan", "plan")
+FIELDS = (CARDS, FORMULA, THOUGHTS, PLAN)
+
+
+def make_fields(cards: Fact, tokens: Sequence[str], thoughts: str, plan: str) -> dict[str, Fact]:
+    """Return the fields of a reply.
+
+    Args:
+        cards: Names of the cards, as they lie.
+        tokens: The formula so far.
+        thoughts: What leads to the plan.
+        plan: The whole formula to be written.
+    """
+    return {
+        CARDS.name: cards,
+        FORMULA.name: "".join(tokens),
+        THOUGHTS.name: thoughts,
+        PLAN.name: plan,
+    }
+
+
+def make_demonstration(
+    game: FormulaGame, state: FormulaState, cards: Fact, turns: int
+) -> Demonstration | None:
+    """State the cards, the formula, the numbers not used yet, and a shortest right formula.
+
+    Args:
+        game: The rules.
+        state: A state that hasn't terminated.
+        cards: Names of the cards, as they lie.
+        turns: Turns left, at least 1.
+
+    Returns:
+        None where no right formula can be completed in these turns.
+    """
+    plan = list(state.tokens)
+    future, left = state, turns
+    while True:
+        token = game.expert(future, left)
+        if game.values(future, left)[token] <= 0:
+            return None
+        move = game.step(future, token)
+        if move.terminated:
+            break
+        plan.append(token)
+        future, left = move.state, left - 1
+    unused = " ".join(map(str, state.unused)) or "none"
+    fields = make_fields(cards, state.tokens, f"left {unused}", "".join(plan))
+    return Demonstration(fields, game.expert(state, turns))

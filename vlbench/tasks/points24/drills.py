@@ -1,0 +1,110 @@
+"""Exercises in writing, for a language model that learns to search as Points24's expert does.
+
+A problem is a hand, or numbers made backwards from three numbers that a hand can lead to, one of
+which is split into two. Its answer is a turn of an episode, somewhere on the way to the formula
+that the search finds. A drill is a list of single steps, each to be made and judged. There are no
+pictures, and no problem or step is of a hand of the test split.
+"""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from vlbench.instances import split_of
+from vlbench.tasks.formula.arithmetic import hands
+from vlbench.tasks.formula.demonstrate import make_fields
+from vlbench.tasks.points24.game import Points24Game
+from vlbench.tasks.points24.worked import LARGEST, Numbers, judge_step, list_numbers, steps, work
+
+CARDS = {1: ("A",), 10: ("10", "J", "Q", "K")}
+"""Number → the cards that count as it, where that isn't the number alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exercise:
+    """A text and its answer."""
+
+    prompt: str
+    reply: str
+
+
+class ExerciseGenerator:
+    """Draws problems and drills.
+
+    Args:
+        rng: The source of all draws; the caller's.
+        target: What every problem aims at.
+        lines: Steps in a drill.
+        backwards: Share of problems that are made backwards from three numbers, 0..1.
+    """
+
+    def __init__(
+        self, rng: np.random.Generator, target: int = 24, lines: int = 12, backwards: float = 0.5
+    ) -> None:
+        game = Points24Game(target, 10)
+        every = [tuple(hand) for hand in hands(4, game.numbers)]
+        self._rng = rng
+        self._target = target
+        self._lines = lines
+        self._backwards = backwards
+        self._test_hands = {hand for hand in every if _split(hand, game) == "test"}
+        self._hands = [hand for hand in every if hand not in self._test_hands]
+        self._triples = sorted({step.rest for hand in every for step in steps(hand)})
+
+    def problem(self) -> Exercise:
+        """Return a problem, and one turn of its solution."""
+        while True:
+            if self._rng.random() < self._backwards:
+                numbers = self._split_triple()[0]
+            else:
+                numbers = self._hands[self._rng.integers(len(self._hands))]
+            order = [numbers[i] for i in self._rng.permutation(len(numbers))]
+            if solution := work(order, self._target):
+                cards = tuple(self._card(number) for number in order)
+                actions = solution.actions
+                place = int(self._rng.integers(len(actions)))
+                fields = make_fields(cards, actions[:place], solution.search, solution.plan)
+                reply = json.dumps({**fields, "action": actions[place]})
+                formula = "".join(actions[:place])
+                prompt = f"{self._target}: {json.dumps(cards)} {formula}".rstrip()
+                return Exercise(prompt, reply)
+
+    def drill(self) -> Exercise:
+        """Return a list of steps, and their results and verdicts."""
+        questions, answers = [], []
+        for _ in range(self._lines):
+            numbers, triple = self._split_triple()
+            step = next(step for step in steps(numbers) if step.rest == triple)
+            others = list(numbers)
+            others.remove(step.left)
+            others.remove(step.right)
+            questions.append(f"{step.left} {step.operator} {step.right}, {list_numbers(others)}")
+            answers.append(judge_step(step, self._target))
+        return Exercise("; ".join(questions), "; ".join(answers))
+
+    def _card(self, number: int) -> str:
+        """Return a card that counts as a number; of a number above 10, the number itself."""
+        return str(self._rng.choice(CARDS.get(number, (str(number),))))
+
+    def _split_triple(self) -> tuple[Numbers, Numbers]:
+        """Return four sorted numbers, and three that a step makes of them."""
+        while True:
+            triple = self._triples[self._rng.integers(len(self._triples))]
+            place = int(self._rng.integers(3))
+            result, rest = triple[place], [*triple[:place], *triple[place + 1 :]]
+            pairs = [(a, result - a) for a in range(1, result // 2 + 1)]
+            pairs += [(result + b, b) for b in range(1, 11)]
+            pairs += [(result * b, b) for b in range(2, 11) if 0 < result * b <= LARGEST]
+            pairs += [(a, result // a) for a in range(1, 11) if result and result % a == 0] * 4
+            # Mostly pairs such as cards are.
+            small = [pair for pair in pairs if max(pair) <= 10]
+            if small and self._rng.random() < 0.8:
+                pairs = small
+            numbers = tuple(sorted((*rest, *pairs[self._rng.integers(len(pairs))])))
+            if numbers not in self._test_hands and numbers[-1] <= LARGEST:
+                return numbers, triple
+
+
+def _split(hand: Numbers, game: Points24Game) -> str:
+    return split_of(f"points24/{'-'.join(map(str, hand))}", game.test_share)
