@@ -5,11 +5,14 @@ import pytest
 from support.env_ids import every_env
 
 import vlbench
+from vlbench import contract
 from vlbench.contract import CHECKS
 from vlbench.intervals import wilson
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Reply
 from vlbench.suites import SUITES, frozen_rows
+from vlbench.task import Demonstration
+from vlbench.tasks.number_line import NumberLine
 
 
 @every_env
@@ -96,3 +99,47 @@ def test_a_slab_that_is_not_copied_is_overwritten_and_read_only_and_a_copied_one
             envs.step([envs.single_action_space.sample() for _ in range(3)])
         assert (kept["image"] == before).all() == copy
         assert kept["image"].flags.writeable == copy
+
+
+class OtherOrder(NumberLine):
+    fields = NumberLine.fields[::-1]
+
+
+class Blind(NumberLine):
+    def demonstrate(self):
+        return Demonstration({"current number": self._state.target}, self.expert())
+
+
+class Unordered(NumberLine):
+    def demonstrate(self):
+        demonstration = super().demonstrate()
+        return Demonstration(dict(reversed(demonstration.fields.items())), demonstration.action)
+
+
+class Inventive(NumberLine):
+    def demonstrate(self):
+        return Demonstration({"mood": "good"}, self.expert())
+
+
+class Weak(NumberLine):
+    def demonstrate(self):
+        return Demonstration({}, "-" if self.expert() == "+" else "+")
+
+
+@pytest.mark.parametrize(
+    ("env_class", "check", "message"),
+    [
+        (OtherOrder, contract.the_prompt_asks_for_the_fields, "and the fields are"),
+        (Blind, contract.the_demonstration_is_read_and_true, "not what the picture shows"),
+        (Unordered, contract.the_demonstration_is_read_and_true, "the perception comes first"),
+        (Inventive, contract.the_demonstration_is_read_and_true, "in the fields of the task"),
+        (Weak, contract.the_demonstration_is_read_and_true, " of {"),
+    ],
+)
+def test_prompts_and_demonstrations_that_break_the_contract_are_found(env_class, check, message):
+    gymnasium.register("tests/Broken-v0", env_class)
+    try:
+        with pytest.raises(AssertionError, match=message):
+            check("tests/Broken-v0")
+    finally:
+        del gymnasium.registry["tests/Broken-v0"]

@@ -1,5 +1,7 @@
 """What a user meets at `make`, `reset` and `step`."""
 
+import json
+
 import gymnasium
 import numpy as np
 import pytest
@@ -95,6 +97,26 @@ def test_an_unknown_render_mode_suggests_the_nearest():
 def test_an_unknown_id_suggests_the_nearest():
     with pytest.raises(gymnasium.error.NameNotFound, match="NumberLine"):
         gymnasium.make("vlbench/NumberLines-v0")
+
+
+@pytest.mark.parametrize("name", ["NumberLine", "EZPoints", "Points24", "Blackjack"])
+def test_nothing_is_demonstrated_before_the_first_reset(name):
+    with pytest.raises(gymnasium.error.ResetNeeded, match="call reset"):
+        make(name).unwrapped.demonstrate()
+
+
+def test_a_demonstration_is_written_as_its_prompt_asks():
+    options = {"instance": "blackjack/15", "presentation": 1}
+    for prompt, names in (
+        ("cot", ["dealer card", "player cards", "thoughts", "player total", "action"]),
+        ("action_only", ["action"]),
+    ):
+        env = make("Blackjack", prompt=prompt).unwrapped
+        env.reset(options=options)
+        demonstration = env.demonstrate()
+        reply = env.write_reply(demonstration.action, demonstration.fields)
+        assert list(json.loads(reply)) == names
+        assert env.step(reply)[4]["action"] == demonstration.action
 
 
 def test_a_presentation_changes_the_picture_and_not_the_game():

@@ -74,6 +74,18 @@ def test_a_folder_imports_nothing_of_those_that_use_it(folder):
             assert not f"{name}.".startswith(tuple(f"{top}." for top in FORBIDDEN[folder])), path
 
 
+OF_ONE_TASK = {"agents/train/points24_drills.py"}
+"""Commands that belong to one task."""
+
+
+@pytest.mark.parametrize("package", ["agents", "leaderboard"])
+def test_what_a_task_knows_stands_in_its_folder(package):
+    for path in (ROOT / package).rglob("*.py"):
+        if str(path.relative_to(ROOT)) not in OF_ONE_TASK:
+            tasks = [name for name in imports(path) if name.startswith("vlbench.tasks.")]
+            assert not tasks, f"{path} imports {tasks}"
+
+
 def test_no_module_has_a_name_that_says_nothing():
     empty = {
         "utils",

@@ -73,6 +73,7 @@ class Blackjack(VLEnv[BlackjackState, BlackjackLook]):
 
     def demonstrate(self) -> Demonstration:
         """Name all cards, add them up and compare the total with the dealer's card, then act."""
+        self._must_be_reset()
         return make_demonstration(self._state, self._facts, self.expert())
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:

@@ -27,6 +27,7 @@ class FormulaEnv(VLEnv[FormulaState, L]):
 
     def demonstrate(self) -> Demonstration | None:
         """State the cards, the formula and the numbers left, and plan a shortest right formula."""
+        self._must_be_reset()
         turns = max(self.turns_left, 1)
         return make_demonstration(self.game, self._state, self._facts["cards"], turns)
 

@@ -64,6 +64,7 @@ class NumberLine(VLEnv[NumberLineState, NumberLineLook]):
 
     def demonstrate(self) -> Demonstration:
         """State both numbers and how they compare, then act on it."""
+        self._must_be_reset()
         return make_demonstration(self._state, self.expert())
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:

@@ -69,6 +69,7 @@ class Points24(FormulaEnv[FormulaLook]):
 
     def demonstrate(self) -> Demonstration | None:
         """State the cards and the formula, write a search down, and plan what it finds."""
+        self._must_be_reset()
         facts, numbers = self._facts, self._facts["numbers"]
         assert isinstance(numbers, tuple)
         counts = [int(number) for number in numbers]
