@@ -1,54 +1,49 @@
-"""The card tasks' games and pictures, and walks through them, for tests of the pictures."""
+"""The light tasks under the rules of each of their frozen sets, and walks through them."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
+from support.env_ids import LIGHT_IDS
 
+from vlbench.env import VLEnv
+from vlbench.registry import short_name
+from vlbench.suites import frozen_rows, suites
 from vlbench.task import SIZE, Frame
-from vlbench.tasks.blackjack.game import BlackjackGame
-from vlbench.tasks.blackjack.picture import BlackjackPicture
-from vlbench.tasks.ez_points.game import EZPointsGame
-from vlbench.tasks.ez_points.picture import EZPointsPicture
-from vlbench.tasks.number_line.game import NumberLineGame
-from vlbench.tasks.number_line.picture import NumberLinePicture
-from vlbench.tasks.points24.game import Points24Game
-from vlbench.tasks.points24.picture import Points24Picture
 from vlbench.themes import THEMES
 
 
 @dataclass(frozen=True)
 class Task:
-    game: Any
-    picture: Callable[..., Any]
-    instance: str
-    actions: tuple[str, ...]
-    """What the golden shows having been played."""
+    env_id: str
+    rules: dict[str, Any]
+    """Keyword arguments of the environment."""
+
+    def make(self, theme: str, jitter: int) -> VLEnv[Any, Any]:
+        env = gymnasium.make(self.env_id, theme=theme, jitter=jitter, **self.rules).unwrapped
+        assert isinstance(env, VLEnv)
+        return env
 
 
-TASKS = {
-    "number_line": Task(NumberLineGame(), NumberLinePicture, "number_line/2-5", ("+",)),
-    "number_line_50": Task(NumberLineGame(50), NumberLinePicture, "number_line/9-50", ("+",)),
-    "ez_points": Task(EZPointsGame(), EZPointsPicture, "ez_points/2-10", ("10", "+")),
-    "points24": Task(Points24Game(), Points24Picture, "points24/3-3-8-8", tuple("8/(3-8/3)")),
-    "points24_36": Task(
-        Points24Game(36, 11),
-        lambda theme, jitter: Points24Picture(theme, jitter, 36, 11),
-        "points24/1-11-12-13",
-        (*"(((1+", "11", *")+"),
-    ),
-    "blackjack": Task(BlackjackGame(), BlackjackPicture, "blackjack/17", ("hit",)),
-}
+def tasks_of(env_id: str) -> dict[str, Task]:
+    """Name → a task with the rules of the first row of a set."""
+    first_rows = {suite: frozen_rows(env_id, suite)[0] for suite in suites(env_id)}
+    return {
+        f"{short_name(env_id)}-{suite}": Task(
+            env_id, {name: value for name, value in row.kwargs.items() if name != "theme"}
+        )
+        for suite, row in first_rows.items()
+    }
 
+
+TASKS = {name: task for env_id in LIGHT_IDS for name, task in tasks_of(env_id).items()}
 
 every_task = pytest.mark.parametrize("name", TASKS)
-
-
 every_theme = pytest.mark.parametrize("theme", THEMES)
-
 
 RUBBISH = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
 
@@ -60,25 +55,36 @@ def empty_frame() -> Frame:
     return frame
 
 
-def painted(picture: Any, state: Any, look: Any) -> Frame:
+def paint(picture: Any, state: Any, style: Any) -> Frame:
+    """A new frame that shows a state."""
     frame = empty_frame()
-    picture.paint(frame, state, look, None)
+    picture.paint(frame, state, style)
     return frame
 
 
+def update(
+    picture: Any, frame: Frame, state: Any, style: Any, previous: Any, previous_style: Any
+) -> None:
+    """Draw over a frame as an environment does."""
+    repaint = getattr(picture, "repaint", None)
+    if repaint is None or not repaint(frame, state, style, previous, previous_style):
+        picture.paint(frame, state, style)
+
+
 def walk(game: Any, instance: str, seed: int) -> Iterator[Any]:
-    """Yield the states of an episode: half of the actions are the expert's, half any legal one."""
+    """The states of an episode that seldom ends early; half of its actions are the expert's."""
     choose = random.Random(seed)
     state = game.start(instance)
     yield state
     for turn in range(game.max_turns):
-        legal = game.legal(state)
-        action = choose.choice(legal)
+        actions = game.legal(state)
+        action = choose.choice(actions)
         if choose.random() < 0.5:
             action = game.expert(state, game.max_turns - turn)
-        if action == "=" and choose.random() < 0.8:
-            action = choose.choice([token for token in legal if token != "="])
         move = game.step(state, action)
+        if move.terminated and choose.random() < 0.8:
+            others = [game.step(state, other) for other in actions]
+            move = choose.choice([other for other in others if not other.terminated] or [move])
         yield move.state
         if move.terminated:
             return
