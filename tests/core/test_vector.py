@@ -6,6 +6,7 @@ import pickle
 import gymnasium
 import numpy as np
 import pytest
+from support.env_ids import every_light_env
 
 import vlbench
 from vlbench.vector import FrameBlocks
@@ -20,9 +21,9 @@ def make(name, num_envs, **kwargs):
 @pytest.mark.parametrize(
     "twin", [copy.deepcopy, copy.copy, lambda envs: pickle.loads(pickle.dumps(envs))]
 )
-@pytest.mark.parametrize("name", ["NumberLine", "EZPoints", "Points24", "Blackjack"])
-def test_a_copied_or_pickled_vector_env_goes_on_like_the_first(name, twin, share):
-    envs = make(name, 3, copy=not share)
+@every_light_env
+def test_a_copied_or_pickled_vector_env_goes_on_like_the_first(env_id, twin, share):
+    envs = gymnasium.make_vec(env_id, 3, vectorization_mode="vector_entry_point", copy=not share)
     envs.reset(seed=0)
     sample = envs.single_action_space.sample
     for _ in range(2):
