@@ -27,8 +27,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 import vlbench
-from vlbench.scoring import CARD_TASKS
+from vlbench.registry import needed_extra
 
+ENV_IDS = [env_id for env_id in vlbench.ENV_IDS if not needed_extra(env_id)]
 STEPS = 1000
 WARM_UP = 300
 
@@ -93,7 +94,7 @@ def driver(make: Callable[[], gymnasium.Env[Any, Any]], rendered: bool) -> Calla
 def candidates() -> dict[str, tuple[Callable[[], gymnasium.Env[Any, Any]], bool]]:
     """Return name → (maker, whether the picture has to be asked for)."""
     found: dict[str, tuple[Callable[[], gymnasium.Env[Any, Any]], bool]] = {}
-    for env_id in CARD_TASKS:
+    for env_id in ENV_IDS:
         found[env_id] = (lambda env_id=env_id: gymnasium.make(env_id), False)
     if importlib.util.find_spec("pygame"):
         for name in ("Blackjack-v1", "FrozenLake-v1", "CartPole-v1"):
@@ -167,7 +168,7 @@ def vectors(rounds: int, expert: bool, n: int = 64) -> dict[str, dict[str, float
         n: Number of environments.
     """
     ratios: dict[str, dict[str, float]] = {}
-    for env_id in CARD_TASKS:
+    for env_id in ENV_IDS:
         make = functools.partial(gymnasium.make_vec, env_id, num_envs=n)
         same_step = {"autoreset_mode": AutoresetMode.SAME_STEP}
         envs = {
@@ -204,7 +205,7 @@ print((rss() - start) / 64 / 1024)
 def cold_starts(rounds: int) -> dict[str, dict[str, float]]:
     """Return CPU seconds of import + make + first reset, and KiB an instance, by id."""
     found = {}
-    for env_id in CARD_TASKS:
+    for env_id in ENV_IDS:
         runs = []
         for _ in range(rounds):
             command = [sys.executable, "-c", PROGRAM, env_id]

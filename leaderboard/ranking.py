@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import vlbench
 from leaderboard.schema import errors_as_failures
 from leaderboard.verify import Verified
 from vlbench.intervals import RESAMPLES, Interval, percentile_interval, resampled_means
 from vlbench.records import Episode
-from vlbench.scoring import HEADLINES, Comparison, Headline, Scorecard, compare
+from vlbench.scoring import Comparison, Headline, Scorecard, compare
 from vlbench.suites import bounds
 
 
@@ -80,7 +81,7 @@ def task_difference(first: Verified, second: Verified, suite: str, env_id: str) 
 def headline_difference(first: Verified, second: Verified, suite: str, table: str) -> Interval:
     """Return how much two entries' mean normalised successes differ, second less first."""
     value, resampled = 0.0, np.zeros(RESAMPLES)
-    env_ids = HEADLINES[table]
+    env_ids = vlbench.HEADLINES[table]
     for seed, env_id in enumerate(env_ids):
         limits = bounds(env_id, suite)
         assert limits is not None

@@ -26,7 +26,6 @@ from leaderboard.published import reported_ids, reported_rows
 from leaderboard.site_data import EntryRenderer, RenderedEntry
 from leaderboard.verify import Verified, verify
 from vlbench.cli import Parser, refuse
-from vlbench.scoring import CARD_TASKS, HEADLINES
 from vlbench.suites import SUITES
 
 MARKER = ".vlbench-site"
@@ -119,7 +118,8 @@ class _Pages:
         )
         self._jinja.filters |= filters()
         table = next(
-            (t for t in HEADLINES if any(ranking.headline(e, "test", t) for e in entries)), "cards"
+            (t for t in vlbench.HEADLINES if any(ranking.headline(e, "test", t) for e in entries)),
+            "cards",
         )
         self._jinja.globals |= {
             "entries": entries,
@@ -129,7 +129,7 @@ class _Pages:
                 for key, title, tracks in SECTIONS
             ],
             "table": table,
-            "all_cards": set(CARD_TASKS) == {task.env_id for task in tasks},
+            "all_cards": set(vlbench.CARD_IDS) == {task.env_id for task in tasks},
             "slug": slug,
             "scorecard": ranking.scorecard,
             "headline": ranking.headline,

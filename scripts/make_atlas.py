@@ -1,10 +1,11 @@
 """Draw the atlases under `vlbench/assets/`: every text and card a theme needs, once and for all.
 
 An atlas holds coverage (how much of a pixel is ink, 0..255), no colours: those are in
-`vlbench/themes.py`. A theme has a folder with `text.png` (all texts, indexed by `index.json`) and a
-sheet of card layers for each card size. To run it needs Pillow and these Debian packages:
-fonts-dejavu-core, fonts-lato, fonts-roboto-slab, fonts-cantarell, fonts-courier-prime,
-fonts-crosextra-caladea, fonts-comic-neue.
+`vlbench/themes.py`. A theme has a folder with `text.png` (the texts that the benchmark's pictures
+contain, indexed by `text.json`), `ascii.png` (every printable character, for the labels of other
+tasks, indexed by `ascii.json`) and a sheet of card layers for each card size. A new label needs no
+new atlas. To run it needs Pillow and these Debian packages: fonts-dejavu-core, fonts-lato,
+fonts-roboto-slab, fonts-cantarell, fonts-courier-prime, fonts-crosextra-caladea, fonts-comic-neue.
 
     python scripts/make_atlas.py            # all themes
     python scripts/make_atlas.py classic    # one
@@ -23,11 +24,11 @@ from atlas_styles import STYLES, Style
 from PIL import Image, ImageDraw, ImageFont
 
 from vlbench.cards import SUITS, rank_text
-from vlbench.sprites import ASSETS, CARD_LAYERS, CARD_SIZES
+from vlbench.sprites import ASSETS, CARD_LAYERS, CARD_SIZES, CHARACTERS
 
 OVERSAMPLING = 8
 """Card layers are drawn this much larger and then reduced."""
-CHARACTERS = tuple("abcdefghijklmnopqrstuvwxyz0123456789 -")
+NAME_CHARACTERS = tuple("abcdefghijklmnopqrstuvwxyz0123456789 -")
 NUMBERS = tuple(str(number) for number in range(14))
 OPERATORS = tuple("+-*/()")
 ROLES: dict[str, tuple[str, ...]] = {
@@ -35,10 +36,10 @@ ROLES: dict[str, tuple[str, ...]] = {
     "large": ("Target:", "Formula:", *NUMBERS, *OPERATORS),
     "small": ("Target:", "Formula:", *NUMBERS, *OPERATORS),
     "label": ("Dealer", "Player"),
-    "title": CHARACTERS,
-    "name": CHARACTERS,
+    "title": NAME_CHARACTERS,
+    "name": NAME_CHARACTERS,
 }
-"""The roles of text in the pictures, and what is written in each."""
+"""The roles of text in the pictures, and what the benchmark's own tasks write in each."""
 
 Point = tuple[float, float]
 
@@ -48,25 +49,33 @@ def open_font(name: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(name, size, layout_engine=ImageFont.Layout.BASIC)
 
 
-def draw_texts(style: Style) -> tuple[Image.Image, dict[str, object]]:
-    """Draw each role's texts on one strip, cut to the rows that any of them has ink in."""
+def draw_texts(style: Style, every_character: bool) -> tuple[Image.Image, dict[str, object]]:
+    """Draw each role's texts on one strip, cut to the rows that any of them has ink in.
+
+    Args:
+        style: The theme's shapes.
+        every_character: Draw all characters instead of the benchmark's own texts.
+
+    Returns:
+        The strips under each other, and the index: role → `row`, `height`, `top`, `space` and
+        `widths`, which maps each text of the strip, from the left, to its width.
+    """
     index: dict[str, object] = {}
     strips = []
     top_of_strip = 0
     for (role, words), size in zip(ROLES.items(), style.sizes, strict=True):
         font = open_font(style.regular if role in ("large", "small", "name") else style.bold, size)
-        widths = [math.ceil(font.getlength(word)) for word in words]
-        if " " in words:
-            # Some fonts' spaces are too narrow at a few pixels to keep a name from its number.
-            widths[words.index(" ")] = max(widths[words.index(" ")], size // 3 + 1)
-        strip = Image.new("L", (sum(widths), 2 * size))
-        glyphs, left = {}, 0
-        for word, width in zip(words, widths, strict=True):
-            glyph = Image.new("L", (width, 2 * size))
-            ImageDraw.Draw(glyph).text((0, 0), word, fill=255, font=font)
-            strip.paste(glyph, (left, 0))
-            glyphs[word] = [left, width]
-            left += width
+        drawings = (
+            {character: draw_character(character, font, size) for character in CHARACTERS}
+            if every_character
+            else {word: draw_word(word, font, size) for word in words}
+        )
+        widths = {text: drawing.width for text, drawing in drawings.items()}
+        strip = Image.new("L", (sum(widths.values()), 2 * size))
+        left = 0
+        for drawing in drawings.values():
+            strip.paste(drawing, (left, 0))
+            left += drawing.width
         box = strip.getbbox()
         assert box is not None and box[3] < 2 * size
         strips.append(strip.crop((0, box[1], strip.width, box[3])))
@@ -75,7 +84,7 @@ def draw_texts(style: Style) -> tuple[Image.Image, dict[str, object]]:
             "height": box[3] - box[1],
             "top": box[1],
             "space": round(font.getlength(" ")),
-            "glyphs": glyphs,
+            "widths": widths,
         }
         top_of_strip += box[3] - box[1]
     sheet = Image.new("L", (max(strip.width for strip in strips), top_of_strip))
@@ -84,6 +93,49 @@ def draw_texts(style: Style) -> tuple[Image.Image, dict[str, object]]:
         sheet.paste(strip, (0, row))
         row += strip.height
     return sheet, index
+
+
+def draw_word(word: str, font: ImageFont.FreeTypeFont, size: int) -> Image.Image:
+    """Draw one of the benchmark's own texts; ink beyond the font's advance is cut."""
+    return draw_glyph(word, font, size, 0, width_of(word, font, size))
+
+
+def draw_character(character: str, font: ImageFont.FreeTypeFont, size: int) -> Image.Image:
+    """Draw a character in a cell that holds all of its ink."""
+    left, _, right, _ = font.getbbox(character)
+    start = min(math.floor(left), 0)
+    width = max(width_of(character, font, size), math.ceil(right)) - start
+    return draw_glyph(character, font, size, -start, width)
+
+
+def width_of(text: str, font: ImageFont.FreeTypeFont, size: int) -> int:
+    """Return the advance of a text in pixels.
+
+    Some fonts' spaces are too narrow at a few pixels to keep a name from its number.
+    """
+    width = math.ceil(font.getlength(text))
+    return max(width, size // 3 + 1) if text == " " else width
+
+
+def draw_glyph(
+    text: str, font: ImageFont.FreeTypeFont, size: int, left: int, width: int
+) -> Image.Image:
+    """Draw a text from `left` on, in a cell that is high enough for every text of its size."""
+    glyph = Image.new("L", (width, 2 * size))
+    ImageDraw.Draw(glyph).text((left, 0), text, fill=255, font=font)
+    return glyph
+
+
+def coarsened(mask: Image.Image) -> Image.Image:
+    """Return a mask in 16 grades of coverage: that halves the files."""
+    return mask.point(lambda value: round(value / 17) * 17)
+
+
+def save_coarse(mask: Image.Image, path: Path) -> None:
+    """Write a mask in 16 grades of coverage, in 4 bits a pixel."""
+    indexed = Image.frombytes("P", mask.size, mask.point(lambda value: round(value / 17)).tobytes())
+    indexed.putpalette([shade for grade in range(16) for shade in (17 * grade,) * 3])
+    indexed.save(path, optimize=True, bits=4)
 
 
 def suit_polygons(suit: str) -> list[list[Point]]:
@@ -120,9 +172,8 @@ class CardCanvas:
         self.draw = ImageDraw.Draw(self.image)
 
     def reduced(self) -> Image.Image:
-        """Return the layer at its true size, in 16 grades of coverage: that halves the files."""
-        layer = self.image.resize(self.size, Image.Resampling.BOX)
-        return layer.point(lambda value: round(value / 17) * 17)
+        """Return the layer at its true size."""
+        return coarsened(self.image.resize(self.size, Image.Resampling.BOX))
 
     def suit(self, suit: str, x: float, y: float, size: float) -> None:
         """Draw a suit around (x, y)."""
@@ -268,9 +319,12 @@ def main(names: Sequence[str]) -> None:
         style = STYLES[name]
         folder = Path(str(ASSETS)) / name
         folder.mkdir(parents=True, exist_ok=True)
-        texts, index = draw_texts(style)
+        texts, index = draw_texts(style, every_character=False)
         texts.save(folder / "text.png", optimize=True)
-        (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+        (folder / "text.json").write_text(json.dumps(index, indent=1) + "\n")
+        texts, index = draw_texts(style, every_character=True)
+        save_coarse(texts, folder / "ascii.png")
+        (folder / "ascii.json").write_text(json.dumps(index, separators=(",", ":")) + "\n")
         for size_name, size in CARD_SIZES.items():
             draw_cards(style, size).save(folder / f"{size_name}.png", optimize=True)
 

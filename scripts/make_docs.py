@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 SECTION = re.compile(r"^(\w[\w ]*):$")
 ARGUMENT = re.compile(r"^(\*{0,2}\w+): (.*)$")
+SHARED_OPTIONS = re.compile(r"See `vlbench\.task\.(\w+)`\.")
 RECORDS = {
     "vlbench/run_folder.py": ("RunHeader",),
     "vlbench/records.py": ("Episode", "Turn", "Reply"),
@@ -72,7 +73,7 @@ def task(env_id: str) -> str:
             lines += [plain(" ".join(body)), ""]
         elif title == "Args":
             lines.append("- **Arguments**")
-            lines += [f"  - `{name}`: {plain(text)}" for name, text in arguments(body)]
+            lines += [f"  - `{name}`: {plain(text)}" for name, text in all_arguments(body)]
         else:
             lines.append(f"- **{title}**: {plain(' '.join(body))}")
     return "\n".join(lines)
@@ -104,6 +105,26 @@ def arguments(lines: list[str]) -> Iterator[tuple[str, str]]:
     yield from found
 
 
+def all_arguments(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each argument, those that environments share included."""
+    for name, text in arguments(lines):
+        shared = SHARED_OPTIONS.fullmatch(text)
+        if shared:
+            yield from shared_options(shared[1])
+        else:
+            yield name, text
+
+
+def shared_options(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each option of a class in `vlbench/task.py`."""
+    options = _class_named("vlbench/task.py", name)
+    for field, text in _documented_fields(options):
+        yield ast.unparse(field.target), text
+    for base in options.bases:
+        if isinstance(base, ast.Name) and base.id != "TypedDict":
+            yield from shared_options(base.id)
+
+
 def plain(text: str) -> str:
     """Keep what Markdown would read as markup from being read so, outside code."""
     pieces = text.split("`")
@@ -125,20 +146,27 @@ def templates() -> str:
 
 def record(file: str, name: str) -> str:
     """Return a record's fields as a table, from the attribute docstrings."""
-    tree = ast.parse((ROOT / file).read_text("utf-8"))
-    found = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
-    rows = []
-    for node, after in zip(found.body, [*found.body[1:], None], strict=True):
-        if not isinstance(node, ast.AnnAssign):
-            continue
-        said = after.value.value if _is_text(after) else ""
-        rows.append(
-            f"| `{ast.unparse(node.target)}` | `{ast.unparse(node.annotation)}` "
-            f"| {plain(' '.join(inspect.cleandoc(said).split()))} |"
-        )
-    doc = plain(" ".join((ast.get_docstring(found) or "").split()))
+    owner = _class_named(file, name)
+    rows = [
+        f"| `{ast.unparse(field.target)}` | `{ast.unparse(field.annotation)}` | {plain(text)} |"
+        for field, text in _documented_fields(owner)
+    ]
+    doc = plain(" ".join((ast.get_docstring(owner) or "").split()))
     table = "\n".join(["| field | type | meaning |", "|---|---|---|", *rows])
     return f"### {name}\n\n{doc}\n\n{table.replace(' | None`', ' or None`')}"
+
+
+def _class_named(file: str, name: str) -> ast.ClassDef:
+    tree = ast.parse((ROOT / file).read_text("utf-8"))
+    return next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
+
+
+def _documented_fields(owner: ast.ClassDef) -> Iterator[tuple[ast.AnnAssign, str]]:
+    """Yield each field of a class with the text that stands under it, "" where there is none."""
+    for node, after in zip(owner.body, [*owner.body[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign):
+            text = after.value.value if _is_text(after) else ""
+            yield node, " ".join(inspect.cleandoc(text).split())
 
 
 def _is_text(node: ast.AST | None) -> bool:

@@ -1,7 +1,7 @@
 """Draw README's figure: `python -m scripts.make_readme_figure docs/turn.png`.
 
 Left, one recorded turn of a bundled model: frame, prompt, reply and the frame after the action.
-Right, the five tasks. Needs the extras `train` (fonts of matplotlib), `alfworld` and `leaderboard`.
+Right, the tasks. Needs the extras `train` (fonts of matplotlib), `alfworld` and `leaderboard`.
 """
 
 import json
@@ -17,23 +17,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 import leaderboard
 import vlbench
+from vlbench.registry import short_name
+from vlbench.suites import frozen_rows
 
 ENTRY = Path(leaderboard.__file__).parent / "entries" / "llava-rl.tar.gz"
 INSTANCE, TURN = "points24/5-5-10-10", 3
 """The turn of the recorded run that is drawn."""
 
-TASKS = {
-    "NumberLine": ("number_line/1-4", (), "classic"),
-    "EZPoints": ("ez_points/2-10", ("2", "+"), "comic"),
-    "Points24": ("points24/3-3-8-8", ("8", "/", "(", "3", "-"), "midnight"),
-    "Blackjack": ("blackjack/39", ("hit",), "classic"),
-    "ALFWorld": (
-        "alfworld/pick_heat_then_place_in_recep/12-345",
-        ("go to fridge 1", "open fridge 1", "take apple 1 from fridge 1"),
-        "comic",
-    ),
-}
-"""Task → instance, actions before the frame, theme."""
+THEMES = ("classic", "comic", "midnight")
+"""Of the tasks, which take them in turn."""
 
 WIDTH, HEIGHT, MARGIN, SMALL = 1280, 744, 24, 200
 INK, GREY, LINE, GREEN = (31, 35, 40), (101, 109, 118), (208, 215, 222), (26, 127, 55)
@@ -53,15 +45,21 @@ def recorded_episode() -> dict[str, Any]:
         return next(episode for episode in episodes if episode["instance"] == INSTANCE)
 
 
-def task_frame(name: str) -> Image.Image:
-    """Return a frame in the middle of an episode of a task."""
-    instance, actions, theme = TASKS[name]
-    env = gymnasium.make(f"vlbench/{name}-v0", theme=theme)
-    observation, _ = env.reset(options={"instance": instance, "presentation": 4})
-    for action in actions:
-        observation, *_ = env.step(vlbench.reply(action))
+def task_frame(env_id: str, theme: str) -> Image.Image:
+    """Return the frame in the middle of the expert's episode from a task's first frozen row."""
+    row = frozen_rows(env_id, "test")[0]
+    env = gymnasium.make(env_id, **{**row.kwargs, "theme": theme})
+    start = {"instance": row.instance, "presentation": row.presentation}
+    frames = [env.reset(options=start)[0]["image"]]
+    over = False
+    while not over:
+        reply = vlbench.reply(env.unwrapped.expert())
+        observation, _, terminated, truncated, _ = env.step(reply)
+        frames.append(observation["image"])
+        over = terminated or truncated
     env.close()
-    return Image.fromarray(observation["image"]).resize((SMALL, SMALL), Image.Resampling.LANCZOS)
+    middle = Image.fromarray(frames[(len(frames) - 1) // 2])
+    return middle.resize((SMALL, SMALL), Image.Resampling.LANCZOS)
 
 
 class Page:
@@ -134,10 +132,10 @@ def main(path: str) -> None:
     draw_turn(page)
     left = WIDTH - MARGIN - 2 * SMALL - 24
     page.draw.line((left - 28, 20, left - 28, HEIGHT - 20), LINE)
-    for number, name in enumerate(TASKS):
+    for number, env_id in enumerate(vlbench.ENV_IDS):
         x, y = left + number % 2 * (SMALL + 24), 20 + number // 2 * (SMALL + 36)
-        page.heading(x, y, name)
-        page.paste(x, y + 28, task_frame(name))
+        page.heading(x, y, short_name(env_id))
+        page.paste(x, y + 28, task_frame(env_id, THEMES[number % len(THEMES)]))
     page.image.save(path, optimize=True)
 
 

@@ -10,7 +10,15 @@ import gymnasium
 
 __version__ = "0.1.0"
 
-__all__ = ["UNRANKED_IDS", "ENV_IDS", "RL4VLM_IDS", "__version__", "reply"]
+__all__ = [
+    "CARD_IDS",
+    "ENV_IDS",
+    "HEADLINES",
+    "RL4VLM_IDS",
+    "UNRANKED_IDS",
+    "__version__",
+    "reply",
+]
 
 
 def _register(name: str, module: str, namespace: str = "vlbench") -> str:
@@ -27,14 +35,22 @@ def _register(name: str, module: str, namespace: str = "vlbench") -> str:
     return env_id
 
 
-ENV_IDS: tuple[str, ...] = (
+CARD_IDS: tuple[str, ...] = (
     _register("NumberLine", "vlbench.tasks.number_line"),
     _register("EZPoints", "vlbench.tasks.ez_points"),
     _register("Points24", "vlbench.tasks.points24"),
     _register("Blackjack", "vlbench.tasks.blackjack"),
+)
+"""The tasks of RL4VLM's `gym_cards`."""
+
+ENV_IDS: tuple[str, ...] = (
+    *CARD_IDS,
     _register("ALFWorld", "vlbench.tasks.alfworld"),
 )
 """The ids of the benchmark, in the order of its tables."""
+
+HEADLINES: dict[str, tuple[str, ...]] = {"vlbench": ENV_IDS, "cards": CARD_IDS}
+"""Tables, and the environments whose normalised successes each averages."""
 
 UNRANKED_IDS: tuple[str, ...] = (_register("ALFWorldThor", "vlbench.tasks.alfworld_thor"),)
 """Tasks apart: in no table, never averaged with others, and played only where they are named."""

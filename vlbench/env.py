@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, ClassVar, Generic, NamedTuple, TypedDict, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, Unpack, get_args, get_origin
 
 import gymnasium
 import numpy as np
@@ -25,11 +25,13 @@ from vlbench.task import (
     Frame,
     Game,
     Picture,
+    RepaintablePicture,
+    SolvedGame,
     Statements,
 )
 
 S = TypeVar("S")
-L = TypeVar("L")
+Style = TypeVar("Style")
 
 SPLITS = ("all", "train", "test")
 MOVES_NOTHING = -1.0
@@ -38,13 +40,6 @@ MOVES_NOTHING = -1.0
 
 MOST_DEALS = 2000
 """Deals after which a split counts as empty."""
-
-
-class CommonOptions(TypedDict, total=False):
-    """Keyword arguments that every environment takes besides those of its task."""
-
-    split: str
-    render_mode: str | None
 
 
 class Outcome(NamedTuple):
@@ -56,7 +51,7 @@ class Outcome(NamedTuple):
     info: dict[str, Any]
 
 
-class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
+class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
     """A vision-language environment: the action is the model's whole reply.
 
     A reply that is malformed, unknown or illegal moves nothing: the turn is spent and the reward is
@@ -85,11 +80,13 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     """Whether the vocabulary differs from state to state."""
     fields: ClassVar[tuple[Field, ...]] = ()
     """What a reply states before its action, in the order in which the prompts ask for it."""
+    extra: ClassVar[str] = ""
+    """The extra of vlbench that the task needs, e.g. "alfworld"; tests of such a task are slow."""
 
     def __init__(
         self,
         game: Game[S],
-        picture: Picture[S, L],
+        picture: Picture[S, Style],
         prompt: Prompt,
         *,
         split: str = "all",
@@ -113,7 +110,9 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         self.action_space = ReplySpace(game.vocabulary)
         self.frame: Frame | None = None
         """Painted in place by `draw`; see `paint_into`."""
-        self._shown: tuple[S, L] | None = None
+        self._repainter = picture if isinstance(picture, RepaintablePicture) else None
+        self._previous: tuple[S, Style] | None = None
+        """What the frame shows."""
         self._parse = CachedParser()
         self._begun = False
         self._window: Any = None
@@ -122,7 +121,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the frame out of pickles and copies; it is drawn anew."""
-        return {**vars(self), "frame": None, "_shown": None}
+        return {**vars(self), "frame": None, "_previous": None}
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -163,7 +162,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
             number = int(self.np_random.integers(MAX_PRESENTATION))
         state = self.game.start(instance)
         self.presentation = Presentation(instance, number)
-        self._look = self.picture.look(state, self.presentation)
+        self._style = self.picture.style(state, self.presentation)
         self._enter(state)
         self._begun = True
         self._turn = 0
@@ -197,21 +196,30 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         return Outcome(reward, terminated, truncated, info)
 
     def draw(self) -> None:
-        """Make the frame show the current state; only what differs is painted."""
+        """Make the frame show the current state."""
         self._must_be_reset()
         if self.frame is None:
             self.frame = np.empty((SIZE, SIZE, 3), np.uint8)
-        shown = self._shown
-        if shown is None or shown[0] is not self._state or shown[1] is not self._look:
-            self.picture.paint(self.frame, self._state, self._look, shown)
-            self._shown = self._state, self._look
+        if self._previous is None or not self._update(self.frame, *self._previous):
+            self.picture.paint(self.frame, self._state, self._style)
+        self._previous = self._state, self._style
         if self.render_mode == "human":
             self._show(self.frame)
+
+    def _update(self, frame: Frame, previous: S, previous_style: Style) -> bool:
+        """Change a frame into the current one if the picture can; return whether it is."""
+        state, style = self._state, self._style
+        if previous is state and previous_style is style:
+            return True
+        repainter = self._repainter
+        return repainter is not None and repainter.repaint(
+            frame, state, style, previous, previous_style
+        )
 
     def paint_into(self, frame: Frame) -> None:
         """Let `draw` paint into this memory from now on, whatever it holds."""
         self.frame = frame
-        self._shown = None
+        self._previous = None
 
     def observe(self) -> Observation:
         """Return the current observation, with a copy of the frame."""
@@ -224,7 +232,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         self._must_be_reset()
         if self.render_mode == "human":
             self.draw()
-        return LastObservation(self.picture, self._state, self._look, self.text)
+        return LastObservation(self.picture, self._state, self._style, self.text)
 
     @property
     def text(self) -> str:
@@ -260,28 +268,6 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     def turns_left(self) -> int:
         """Turns that may still be played."""
         return self.game.max_turns - self._turn
-
-    def expert(self) -> str:
-        """Return the action of a return-optimal player, who sees the state but no hidden card."""
-        self._must_be_reset()
-        return self.game.expert(self._state, max(self.turns_left, 1))
-
-    def values(self) -> dict[str, float]:
-        """Return the optimal undiscounted return after each legal action."""
-        self._must_be_reset()
-        return dict(self.game.values(self._state, max(self.turns_left, 1)))
-
-    def heuristic(self) -> str:
-        """Return what a person would try first; the expert's action unless the task says so."""
-        return self.expert()
-
-    def demonstrate(self) -> Demonstration | None:
-        """Return what an expert writes in the current state; a task with fields overrides it.
-
-        Returns:
-            None where an expert has nothing to teach, since the goal is out of its reach.
-        """
-        return Demonstration({}, self.expert())
 
     def write_reply(self, action: str, fields: Mapping[str, Fact]) -> str:
         """Write a reply as the prompt asks for it: under `action_only`, without the fields."""
@@ -320,7 +306,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
     def _enter(self, state: S) -> None:
         """Make a state the current one, with its facts and legal actions."""
         self._state = state
-        self._facts = self.picture.facts(state, self._look)
+        self._facts = self.picture.facts(state, self._style)
         self._legal = self.game.legal(state)
 
     def _must_be_reset(self) -> None:
@@ -352,8 +338,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
 
     def _hint(self, parsed: Parsed, illegal: bool) -> str:
         if illegal:
-            return f'"{parsed.action}" is not allowed here; allowed: {_listed(self.legal)}'
-        wanted = f'wanted a JSON object with "action", one of {_listed(self.vocabulary)}'
+            return f'"{parsed.action}" is not allowed here; allowed: {_quoted_list(self.legal)}'
+        wanted = f'wanted a JSON object with "action", one of {_quoted_list(self.vocabulary)}'
         return f"{wanted}; the reply is {parsed.status}"
 
     def _show(self, frame: Frame) -> None:
@@ -364,8 +350,36 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, L]):
         self._window.show(frame)
 
 
+class SolvedEnv(VLEnv[S, Style]):
+    """An environment whose best play is known, so that every turn can be judged."""
+
+    game: SolvedGame[S]
+
+    def expert(self) -> str:
+        """Return the action of a return-optimal player, who sees the state but no hidden card."""
+        self._must_be_reset()
+        return self.game.expert(self._state, max(self.turns_left, 1))
+
+    def values(self) -> dict[str, float]:
+        """Return the optimal undiscounted return after each legal action."""
+        self._must_be_reset()
+        return dict(self.game.values(self._state, max(self.turns_left, 1)))
+
+    def heuristic(self) -> str:
+        """Return what a person would try first; the expert's action unless the task says so."""
+        return self.expert()
+
+    def demonstrate(self) -> Demonstration | None:
+        """Return what an expert writes in the current state; a task with fields overrides it.
+
+        Returns:
+            None where an expert has nothing to teach, since the goal is out of its reach.
+        """
+        return Demonstration({}, self.expert())
+
+
 @lru_cache(maxsize=1024)
-def _listed(actions: tuple[str, ...]) -> str:
+def _quoted_list(actions: tuple[str, ...]) -> str:
     return ", ".join(f'"{action}"' for action in actions)
 
 
@@ -377,4 +391,6 @@ def accepted_options(env_class: type) -> list[str]:
             for name, parameter in inspect.signature(owner.__init__).parameters.items():
                 if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
                     names[name] = None
+                if get_origin(parameter.annotation) is Unpack:  # of a TypedDict
+                    names |= dict.fromkeys(get_args(parameter.annotation)[0].__annotations__)
     return list(names)

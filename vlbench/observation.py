@@ -9,7 +9,7 @@ import numpy.typing as npt
 from vlbench.task import SIZE, Frame, Picture
 
 S = TypeVar("S")
-L = TypeVar("L")
+Style = TypeVar("Style")
 
 
 class Observation(TypedDict):
@@ -30,16 +30,16 @@ class LastObservation(Mapping[str, Any]):
     Args:
         picture: How it is drawn.
         state: What it shows.
-        look: Its episode's.
+        style: Its episode's.
         text: The prompt.
     """
 
     __slots__ = ("_draw", "_frame", "_text")
 
-    def __init__(self, picture: Picture[S, L], state: S, look: L, text: str) -> None:
+    def __init__(self, picture: Picture[S, Style], state: S, style: Style, text: str) -> None:
         def draw() -> Frame:
             frame = np.empty((SIZE, SIZE, 3), np.uint8)
-            picture.paint(frame, state, look, None)
+            picture.paint(frame, state, style)
             return frame
 
         self._draw = draw

@@ -64,6 +64,15 @@ def env_class(env_id: str) -> Any:
     return load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
 
 
+def needed_extra(env_id: str) -> str:
+    """Return the extra of vlbench that an environment needs, e.g. "alfworld"; "" for none.
+
+    Raises:
+        ValueError: No such id is registered.
+    """
+    return str(getattr(env_class(env_id), "extra", ""))
+
+
 def task_folder(env_id: str) -> Traversable | None:
     """Return the folder of a task's package, which may hold frozen sets and bounds.
 

@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 
+import vlbench
 from vlbench.instances import group_of
 from vlbench.intervals import RESAMPLES, Interval, mean, percentile_interval, rate, resampled_means
 from vlbench.records import CAUSES, Episode, Turn
 from vlbench.run_folder import RunHeader
 from vlbench.suites import bounds, held_out, label
-
-CARD_TASKS = tuple(f"vlbench/{t}-v0" for t in ("NumberLine", "EZPoints", "Points24", "Blackjack"))
-HEADLINES = {"vlbench": (*CARD_TASKS, "vlbench/ALFWorld-v0"), "cards": CARD_TASKS}
-"""Tables, and the environments whose normalised successes each averages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +231,7 @@ def headlines(episodes: Sequence[Episode], suite: str) -> list[Headline]:
         if episode.end != "errored":
             played.setdefault(episode.env_id, []).append(episode)
     found = []
-    for table, env_ids in HEADLINES.items():
+    for table, env_ids in vlbench.HEADLINES.items():
         if all(env_id in played and bounds(env_id, suite) for env_id in env_ids):
             found.append(_headline(table, {env_id: played[env_id] for env_id in env_ids}, suite))
     return found

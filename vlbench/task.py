@@ -1,25 +1,36 @@
-"""The contract of a task: its rules, its picture, and what a reply states.
+"""The contract of a task: its rules, its picture, what a reply states, and its common options.
 
 A `Game` is pure: immutable states in, immutable states out. It knows no pixels, no language, no
 turn counting and no randomness but the generator that `deal` is handed. A `Picture` draws its
 states. The `Field`s of a reply stand before its action; `Statements` are those of a model, held
-against the truth, and a `Demonstration` has those of an expert.
+against the truth, and a `Demonstration` has those of an expert. `CommonOptions` are the keyword
+arguments that all of the benchmark's tasks take.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    runtime_checkable,
+)
 
 import numpy as np
 import numpy.typing as npt
 
 from vlbench.instances import Presentation
 from vlbench.parsing import Json
+from vlbench.themes import ThemeChoice
 
 S = TypeVar("S")
 SC = TypeVar("SC", contravariant=True)
-L = TypeVar("L")
+Style = TypeVar("Style")
 
 
 class Move(NamedTuple, Generic[S]):
@@ -64,6 +75,10 @@ class Game(Protocol[S]):
 
     def step(self, state: S, action: str) -> Move[S]:
         """Play a legal action. Whether the turns are used up is the environment's to say."""
+
+
+class SolvedGame(Game[S], Protocol[S]):
+    """Rules of a task whose best play is known exactly."""
 
     def values(self, state: S, turns: int) -> Mapping[str, float]:
         """Return the best undiscounted return that can follow each legal action.
@@ -115,28 +130,50 @@ Fact = int | str | bool | tuple[str, ...] | tuple[int, ...]
 """One thing that a picture shows, as plain data."""
 
 
-class Picture(Protocol[SC, L]):
-    """Draws states of type `S`; `L` is the look that an episode keeps from its first frame on."""
+class Picture(Protocol[SC, Style]):
+    """Draws states; a `Style` is what an episode keeps from its first frame to its last.
 
-    def look(self, start: SC, presentation: Presentation) -> L:
-        """Fix all that the presentation decides, once an episode: no work is left for the steps."""
+    These three methods are enough. A picture that can also update a frame is a
+    `RepaintablePicture`.
+    """
 
-    def paint(self, frame: Frame, state: SC, look: L, shown: tuple[SC, L] | None) -> None:
-        """Make `frame` show `state`.
+    def style(self, start: SC, presentation: Presentation) -> Style:
+        """Fix everything that the presentation decides, once an episode."""
+
+    def paint(self, frame: Frame, state: SC, style: Style) -> None:
+        """Draw a state.
 
         Args:
-            frame: Written in place; its earlier content doesn't matter unless `shown` is given.
-            state: What to show.
-            look: From `look`, for this episode.
-            shown: The state and the look that `frame` shows now, this episode's or an earlier
-                one's, so that only what differs need be drawn; None to draw everything. The pixels
-                that result are the same.
+            frame: Every pixel is written, in place; the earlier content doesn't matter.
+            state: The state to draw.
+            style: What `style` returned for this episode.
         """
 
-    def facts(self, state: SC, look: L) -> dict[str, Fact]:
+    def facts(self, state: SC, style: Style) -> dict[str, Fact]:
         """Return what the frame of this state truly shows, and nothing that it hides.
 
         A new dict each time, with the same keys and types in every state.
+        """
+
+
+@runtime_checkable
+class RepaintablePicture(Picture[SC, Style], Protocol[SC, Style]):
+    """A picture that can also change a frame into the next one, which is faster than `paint`."""
+
+    def repaint(
+        self, frame: Frame, state: SC, style: Style, previous: SC, previous_style: Style
+    ) -> bool:
+        """Draw only what differs; the pixels that result are those of `paint`.
+
+        Args:
+            frame: Shows `previous` in `previous_style`; written in place.
+            state: The state to draw.
+            style: What `style` returned for this episode.
+            previous: The state that the frame shows, of this episode or an earlier one.
+            previous_style: The style of that episode.
+
+        Returns:
+            Whether the frame shows `state` now; if False, `paint` is called next.
         """
 
 
@@ -184,3 +221,45 @@ def read_number(stated: Json) -> float | None:
         return None
     number = re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", str(stated).strip())
     return float(number[0]) if number else None
+
+
+class EnvOptions(TypedDict, total=False):
+    """Keyword arguments that every environment takes; see `VLEnv`."""
+
+    split: str
+    """Which instances are dealt: "all", "train" or "test". By default "all"."""
+    render_mode: str | None
+    """"rgb_array", "human" (needs the extra `play`) or None. By default None."""
+
+
+class CommonOptions(EnvOptions, total=False):
+    """Keyword arguments that each of the benchmark's tasks takes besides its own."""
+
+    theme: str
+    """A theme or a group of themes; see `vlbench.themes`. By default "classic"."""
+    jitter: int
+    """Largest shift of an element, in pixels, 0..5. By default 0."""
+    prompt: str
+    """"cot", "action_only" or "cot_facts". By default "cot"."""
+
+
+class CommonParts(NamedTuple):
+    """The common keyword arguments of an environment, by who takes them."""
+
+    themes: ThemeChoice
+    """For its picture."""
+    prompt: str
+    """For `Prompt.load`."""
+    rest: EnvOptions
+    """For `VLEnv`, unknown ones included."""
+
+
+def split_options(options: CommonOptions) -> CommonParts:
+    """Return the common keyword arguments of an environment, by who takes them.
+
+    Raises:
+        ValueError: A theme or a jitter isn't known; the message names the nearest.
+    """
+    rest: Any = dict(options)
+    themes = ThemeChoice(rest.pop("theme", "classic"), rest.pop("jitter", 0))
+    return CommonParts(themes, rest.pop("prompt", "cot"), rest)

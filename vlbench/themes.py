@@ -1,13 +1,19 @@
-"""Themes: the ways in which every picture can look, and the groups they come in.
+"""Themes: the ways in which every picture can look, and a picture's choice among them.
 
 A theme is a table of colours and a layout's name; its shapes are in the atlas of the same name
 (see `vlbench.sprites`), and each task knows where its own things stand in a layout.
 """
 
 import difflib
+from collections.abc import MutableMapping
 from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from vlbench.instances import Presentation
 
 Colour = tuple[int, int, int]
+MAX_JITTER: Final = 5
+"""Largest shift of an element, in pixels; the layouts leave this much room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,10 @@ class Theme:
     back: Colour
     suits: tuple[Colour, Colour, Colour, Colour]
     """Inks of clubs, diamonds, hearts, spades."""
+
+    def __hash__(self) -> int:
+        """Return the name's hash, which is computed once: themes are keys of caches."""
+        return hash(self.name)
 
 
 def _two_coloured(black: Colour, red: Colour) -> tuple[Colour, Colour, Colour, Colour]:
@@ -139,12 +149,36 @@ THEME_GROUPS = {
 """Trained agents may see `train`; `heldout` has other fonts, colours, card art and layouts."""
 
 
-def themes_named(name: str) -> tuple[Theme, ...]:
-    """Return a group's themes, or the one theme of this name.
+class ThemeChoice:
+    """The themes that a picture is drawn in, and how far its elements are shifted.
+
+    Args:
+        theme: A theme, or a group whose themes take turns by presentation.
+        jitter: Largest shift of an element, in pixels, 0..MAX_JITTER.
 
     Raises:
-        ValueError: Neither a theme nor a group; names the nearest.
+        ValueError: No such theme or group, or no such number of pixels.
     """
+
+    def __init__(self, theme: str = "classic", jitter: int = 0) -> None:
+        self.themes = _find_themes(theme)
+        if isinstance(jitter, bool) or jitter not in range(MAX_JITTER + 1):
+            raise ValueError(
+                f"jitter must be a whole number of pixels, 0..{MAX_JITTER}, got {jitter}"
+            )
+        self.jitter = int(jitter)
+
+    @classmethod
+    def pop(cls, options: MutableMapping[str, Any]) -> Self:
+        """Take `theme` and `jitter` out of the options of an environment."""
+        return cls(options.pop("theme", "classic"), options.pop("jitter", 0))
+
+    def of(self, presentation: Presentation) -> Theme:
+        """Return the theme of a presentation."""
+        return self.themes[presentation.number % len(self.themes)]
+
+
+def _find_themes(name: str) -> tuple[Theme, ...]:
     if isinstance(name, str) and name in THEMES:
         return (THEMES[name],)
     if isinstance(name, str) and name in THEME_GROUPS:

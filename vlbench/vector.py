@@ -1,9 +1,10 @@
 """VLVectorEnv: many environments of one task in one process, their frames in one slab."""
 
-import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any, ClassVar, Self, TypedDict
+from math import prod
+from typing import Any, ClassVar, NamedTuple, Self, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +35,14 @@ Steps = tuple[
 
 _MEMORY = ("slab", "_blocks", "_shared", "_everyone")
 
-KEPT_BLOCKS = 4
-"""Steps whose frames may be held without new memory; a block that is forgotten lives while held."""
+MAX_BLOCKS = 4
+"""Steps whose frames may be held without new memory; memory that is forgotten lives while held."""
+
+
+class _Block(NamedTuple):
+    memory: bytearray
+    frames: "weakref.ref[npt.NDArray[np.uint8]]"
+    """The array that was handed out last; it lives as long as any part of it is held."""
 
 
 class FrameBlocks:
@@ -49,17 +56,22 @@ class FrameBlocks:
 
     def __init__(self, frames: int) -> None:
         self._shape = (frames, SIZE, SIZE, 3)
-        self._blocks: list[npt.NDArray[np.uint8]] = []
+        self._blocks: list[_Block] = []
+        """The latest last."""
 
     def take(self) -> npt.NDArray[np.uint8]:
-        """Return frames of any content, as a view, which holds its block."""
-        for i in range(len(self._blocks)):
-            if sys.getrefcount(self._blocks[i]) == 2:  # the list's, and this call's
-                return self._blocks[i][:]
-        if len(self._blocks) == KEPT_BLOCKS:
-            del self._blocks[0]
-        self._blocks.append(np.empty(self._shape, np.uint8))
-        return self._blocks[-1][:]
+        """Return frames of any content."""
+        free = next((i for i, block in enumerate(self._blocks) if block.frames() is None), None)
+        if free is not None:
+            memory = self._blocks.pop(free).memory
+        else:
+            memory = bytearray(prod(self._shape))
+            if len(self._blocks) == MAX_BLOCKS:
+                del self._blocks[0]
+        # The memory is no array, so that views, and views of views, hold this array and not it.
+        frames = np.ndarray(self._shape, np.uint8, memory)
+        self._blocks.append(_Block(memory, weakref.ref(frames)))
+        return frames
 
 
 class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
@@ -198,13 +210,18 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         who = np.zeros(self.num_envs, np.bool_)
         who[ended] = True
         final = _batch([infos[i] for i in ended], self.num_envs, who)
-        shown = np.empty(self.num_envs, object)  # of None
+        observations = np.empty(self.num_envs, object)  # of None
         for i in ended:
             env = self.envs[i]
-            shown[i] = env.last_observation()
+            observations[i] = env.last_observation()
             infos[i] = env.begin(None, None)
             env.draw()  # while the frame is in the processor's cache
-        return {"final_obs": shown, "_final_obs": who, "final_info": final, "_final_info": who}
+        return {
+            "final_obs": observations,
+            "_final_obs": who,
+            "final_info": final,
+            "_final_info": who,
+        }
 
     def _batch(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return _batch(infos, self.num_envs, self._everyone)

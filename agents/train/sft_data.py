@@ -19,7 +19,7 @@ import vlbench
 from agents.train.config_cli import parse_dataclass
 from agents.train.environments import make_env
 from vlbench.cli import refuse
-from vlbench.env import VLEnv
+from vlbench.env import SolvedEnv
 from vlbench.registry import resolve_env_id
 from vlbench.task import perception_names
 
@@ -111,7 +111,7 @@ def _require_demonstrations(env: Any, env_id: str, reading: bool) -> None:
     """
     if not hasattr(env, "demonstrate"):
         raise ValueError(f"{env_id} has no expert to write transcripts of; choose another task")
-    if type(env).demonstrate is not VLEnv.demonstrate:
+    if type(env).demonstrate is not SolvedEnv.demonstrate:
         return
     if reading:
         raise ValueError(

@@ -17,7 +17,7 @@ from agents.scripted import Expert
 from vlbench.contract import CHECKS
 from vlbench.replay import divergences
 from vlbench.run_folder import EPISODES, HEADER
-from vlbench.scoring import CARD_TASKS, Scorecard
+from vlbench.scoring import Scorecard
 from vlbench.spaces import ReplySpace, observation_space
 from vlbench.suites import frozen_rows
 
@@ -64,7 +64,7 @@ def test_json_has_the_fields_of_the_contract_and_nothing_else_is_on_stdout(run):
     data = json.loads(out)
     assert code == 0 and set(data) == {"run", "scorecards", "headlines", "skipped"}
     played, skipped = ([item["env"] for item in data[k]] for k in ("scorecards", "skipped"))
-    assert [*played, *skipped] == list(vlbench.ENV_IDS) and set(CARD_TASKS) <= set(played)
+    assert [*played, *skipped] == list(vlbench.ENV_IDS) and set(vlbench.CARD_IDS) <= set(played)
     for card in data["scorecards"]:
         assert set(SCORECARD) <= set(card)
     assert data["run"]["agent"] == "random" and data["run"]["privileged"] is True

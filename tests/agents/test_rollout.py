@@ -18,7 +18,7 @@ from vlbench.prompts import messages
 from vlbench.records import MAX_REPLY, Reply
 from vlbench.replay import divergences
 from vlbench.run_folder import EPISODES, JOURNAL, RunFolder
-from vlbench.scoring import CARD_TASKS, score
+from vlbench.scoring import score
 from vlbench.suites import frozen_rows
 
 PLUS = vlbench.reply("+")
@@ -281,6 +281,6 @@ def test_a_notebook_whose_loop_runs_already_can_evaluate(tmp_path):
 
 @pytest.mark.parametrize("agent", ["expert", "random", "heuristic"])
 def test_runs_replay_without_a_difference(agent, tmp_path):
-    run = evaluate(agent, CARD_TASKS, episodes=5, out=tmp_path)
-    assert len(run.episodes) == 5 * len(CARD_TASKS)
+    run = evaluate(agent, vlbench.CARD_IDS, episodes=5, out=tmp_path)
+    assert len(run.episodes) == 5 * len(vlbench.CARD_IDS)
     assert divergences(run.episodes) == []

@@ -1,13 +1,23 @@
 """What a user meets at `make`, `reset` and `step`."""
 
 import json
+from importlib.metadata import metadata
+from typing import NamedTuple, Unpack
 
 import gymnasium
 import numpy as np
 import pytest
+from support.env_ids import every_light_env
+from vlbench.options import CommonOptions, split_options
 
 import vlbench
+from vlbench.env import VLEnv
+from vlbench.prompts import Prompt
+from vlbench.recorder import OracleEnv
+from vlbench.registry import env_class, needed_extra
 from vlbench.spaces import ReplySpace
+from vlbench.sprites import load_font, paste, text_blit
+from vlbench.task import Move
 from vlbench.tasks.blackjack import Blackjack
 from vlbench.tasks.number_line import NumberLine
 from vlbench.wrappers import DiscreteActions
@@ -40,15 +50,15 @@ def test_the_prompt_names_what_the_rules_say_and_hides_what_the_picture_shows():
     assert "2" not in number_line and "0 to 5" in number_line
 
 
-@pytest.mark.parametrize("name", ["NumberLine", "EZPoints", "Points24", "Blackjack"])
-def test_cot_facts_tells_the_true_facts_and_action_only_asks_for_nothing_else(name):
+@every_light_env
+def test_cot_facts_tells_the_true_facts_and_action_only_asks_for_nothing_else(env_id):
     options = {"presentation": 3}
-    env = make(name, prompt="cot_facts")
+    env = gymnasium.make(env_id, prompt="cot_facts")
     observation, info = env.reset(seed=1, options=options)
     for fact in info["facts"].values():
         told = ", ".join(map(str, fact)) if isinstance(fact, tuple) else str(fact)
         assert told in observation["text"] or told in ("True", "False") or isinstance(fact, tuple)
-    only = make(name, prompt="action_only").reset(seed=1, options=options)[0]["text"]
+    only = gymnasium.make(env_id, prompt="action_only").reset(seed=1, options=options)[0]["text"]
     assert '"action"' in only and "thoughts" not in only
     assert "$" not in only + observation["text"]
 
@@ -216,12 +226,94 @@ def test_discrete_actions_are_the_vocabulary_in_order():
     assert reward == 10 and terminated and info["success"]
 
 
-@pytest.mark.parametrize("name", ["NumberLine", "EZPoints", "Points24", "Blackjack"])
-def test_the_class_docstring_is_a_specification(name):
-    text = type(make(name).unwrapped).__doc__
+@pytest.mark.parametrize("env_id", [*vlbench.ENV_IDS, *vlbench.UNRANKED_IDS, *vlbench.RL4VLM_IDS])
+def test_the_class_docstring_is_a_specification(env_id):
+    text = env_class(env_id).__doc__
     headings = "Picture Text Actions Rewards Success Instances Args".split() + [
         "Episode end",
         "Differences from RL4VLM",
         "Version history",
     ]
     assert all(f"{heading}:\n" in text for heading in headings)
+
+
+def test_a_task_says_which_extra_it_needs():
+    extras = metadata("vlbench").get_all("Provides-Extra")
+    needs = {env_id: needed_extra(env_id) for env_id in (*vlbench.ENV_IDS, *vlbench.UNRANKED_IDS)}
+    assert all(extra in ("", *extras) for extra in needs.values())
+    assert needs["vlbench/ALFWorld-v0"] == "alfworld"
+    assert needs["vlbench/ALFWorldThor-v0"] == "thor"
+    assert needs["vlbench/Points24-v0"] == ""
+
+
+class Coin(NamedTuple):
+    """A state of the smallest task there can be."""
+
+    side: str
+
+
+class CoinGame:
+    """Say which side of a coin is up; nobody says how well that can be done."""
+
+    name = "coin"
+    vocabulary = ("heads", "tails")
+    max_turns = 1
+    held_out = False
+    test_share = 0.0
+
+    def deal(self, rng):
+        return f"coin/{self.vocabulary[int(rng.integers(2))]}"
+
+    def start(self, instance):
+        return Coin(instance.partition("/")[2])
+
+    def legal(self, state):
+        return self.vocabulary
+
+    def step(self, state, action):
+        return Move(state, float(action == state.side), True, action == state.side)
+
+
+class CoinPicture:
+    """Paints whole frames, in a theme."""
+
+    def __init__(self, themes):
+        self.themes = themes
+
+    def style(self, start, presentation):
+        return self.themes.of(presentation)
+
+    def paint(self, frame, state, style):
+        frame[:] = style.table
+        label = text_blit(load_font(style, "display"), f"{state.side.upper()}!", 20, 100)
+        paste(frame, [label])
+
+    def facts(self, state, style):
+        return {"side": state.side}
+
+
+class CoinEnv(VLEnv):
+    """Takes what all tasks take."""
+
+    def __init__(self, **options: Unpack[CommonOptions]):
+        common = split_options(options)
+        prompt = Prompt.from_text("Which side is up?", {})
+        super().__init__(CoinGame(), CoinPicture(common.themes), prompt, **common.rest)
+
+
+def test_a_task_needs_neither_an_expert_nor_a_way_to_repaint():
+    env = CoinEnv(theme="train", jitter=3, prompt="cot", render_mode="rgb_array")
+    frames = set()
+    for presentation in range(4):
+        for side in ("heads", "tails"):
+            options = {"instance": f"coin/{side}", "presentation": presentation}
+            image = env.reset(options=options)[0]["image"]
+            assert np.array_equal(image, env.render())
+            frames.add(image.tobytes())
+            assert env.step(vlbench.reply(side))[1] == 1
+    assert len(frames) == 8
+    assert not isinstance(env, OracleEnv) and not hasattr(env, "expert")
+    with pytest.raises(ValueError, match='unknown keyword argument "thme"; did you mean "theme"'):
+        CoinEnv(thme="classic")
+    with pytest.raises(ValueError, match='unknown keyword argument "target"'):
+        CoinEnv(target=3)

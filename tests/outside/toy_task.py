@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import gymnasium
 
-from vlbench.env import VLEnv
+from vlbench.env import SolvedEnv
 from vlbench.prompts import Prompt
 from vlbench.task import Demonstration, Field, Move, Statements, instance_body, read_number
 
@@ -52,19 +52,19 @@ class LampsGame:
 
 
 class LampsPicture:
-    def look(self, start, presentation):
+    def style(self, start, presentation):
         return 60 + presentation.pick("brightness", 150)
 
-    def paint(self, frame, state, look, shown):
+    def paint(self, frame, state, style):
         frame[:] = 20
         for number, lit in enumerate(state.lit):
-            frame[100:200, 20 + 90 * number : 100 + 90 * number] = look if lit else 40
+            frame[100:200, 20 + 90 * number : 100 + 90 * number] = style if lit else 40
 
-    def facts(self, state, look):
+    def facts(self, state, style):
         return {"count": sum(state.lit)}
 
 
-class LampsEnv(VLEnv):
+class LampsEnv(SolvedEnv):
     fields = (LIT,)
 
     def __init__(self, *, prompt="cot", **options):

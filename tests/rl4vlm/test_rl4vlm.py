@@ -355,5 +355,5 @@ def test_pictures_are_those_of_the_goldens(task, instance, actions, request):
         assert np.array_equal(np.asarray(golden), frame)
     # Painted at once or step by step, the pixels are the same.
     inner = env.unwrapped
-    inner.picture.paint(frame, inner._state, inner._look, None)
+    inner.picture.paint(frame, inner._state, inner._style)
     assert np.array_equal(frame, inner.frame)

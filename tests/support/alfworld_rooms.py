@@ -79,10 +79,10 @@ def standing_at(
     return State(replace(scene, places=places, at=at))
 
 
-def painted(picture: Any, state: State, look: Any = None, number: int = 7) -> Frame:
+def painted(picture: Any, state: State, style: Any = None, number: int = 7) -> Frame:
     slab = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
-    look = look or picture.look(state, Presentation("alfworld/x", number))
-    picture.paint(slab[1], state, look, None)
+    style = style or picture.style(state, Presentation("alfworld/x", number))
+    picture.paint(slab[1], state, style)
     frame: Frame = slab[1]
     return frame
 

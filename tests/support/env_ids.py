@@ -1,15 +1,17 @@
-"""The registered ids as test parameters; an id that needs a heavy extra is marked slow."""
+"""The registered ids as test parameters; those that need an extra are marked slow."""
 
 import pytest
 
 import vlbench
-from vlbench.scoring import CARD_TASKS
+from vlbench.registry import needed_extra
 
 ALFWORLD = "vlbench/ALFWorld-v0"
 
 EVERY_ID = [
-    pytest.param(env_id, marks=() if env_id in CARD_TASKS else pytest.mark.slow)
+    pytest.param(env_id, marks=pytest.mark.slow if needed_extra(env_id) else ())
     for env_id in vlbench.ENV_IDS
 ]
+LIGHT_IDS = [env_id for env_id in vlbench.ENV_IDS if not needed_extra(env_id)]
 
 every_env = pytest.mark.parametrize("env_id", EVERY_ID)
+every_light_env = pytest.mark.parametrize("env_id", LIGHT_IDS)

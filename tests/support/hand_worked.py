@@ -5,10 +5,11 @@ import dataclasses
 from support.env_ids import ALFWORLD
 from support.sample_episodes import expert, header, play
 
+import vlbench
 from vlbench.records import Reply
-from vlbench.scoring import CARD_TASKS, score
+from vlbench.scoring import score
 
-RECORDED = play(CARD_TASKS[0], 0, expert)
+RECORDED = play(vlbench.CARD_IDS[0], 0, expert)
 """An episode whose fields that scoring doesn't read are kept; see `turn` and `episode`."""
 
 

@@ -10,7 +10,6 @@ from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Reply
 from vlbench.replay import prompt_hash
 from vlbench.run_folder import RunHeader
-from vlbench.scoring import CARD_TASKS
 from vlbench.suites import frozen_hash, frozen_rows
 
 
@@ -19,15 +18,15 @@ def header(**changes):
         agent="test",
         settings={},
         privileged=False,
-        env_ids=list(CARD_TASKS),
+        env_ids=list(vlbench.CARD_IDS),
         suite="test",
         prompt="cot",
         theme="",
         episodes=None,
         repeats=1,
         history=0,
-        prompt_hashes={env_id: prompt_hash(env_id, "cot") for env_id in CARD_TASKS},
-        frozen_hashes={env_id: frozen_hash(env_id, "test") for env_id in CARD_TASKS},
+        prompt_hashes={env_id: prompt_hash(env_id, "cot") for env_id in vlbench.CARD_IDS},
+        frozen_hashes={env_id: frozen_hash(env_id, "test") for env_id in vlbench.CARD_IDS},
     )
     return dataclasses.replace(base, **changes)
 
@@ -55,6 +54,6 @@ def some_of_each():
     """Return three episodes of each card task: the expert's, and two random players'."""
     return [
         play(env_id, number, player)
-        for env_id in CARD_TASKS
+        for env_id in vlbench.CARD_IDS
         for number, player in enumerate([expert, random_player(1), random_player(2)])
     ]

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from support.card_pictures import every_theme, painted
+from support.pictures import every_theme, paint, update
 
 from vlbench.instances import Presentation
 from vlbench.sprites import CARD_SIZES, deck
@@ -15,7 +15,7 @@ from vlbench.tasks.ez_points.picture import EZPointsPicture
 from vlbench.tasks.formula.game import FormulaState
 from vlbench.tasks.formula.picture import FormulaPicture
 from vlbench.tasks.points24.picture import Points24Picture
-from vlbench.themes import THEMES
+from vlbench.themes import THEMES, ThemeChoice
 
 
 def boxes(places: list[tuple[slice, slice]]) -> None:
@@ -50,25 +50,25 @@ def test_cards_and_the_longest_formulas_lie_apart_and_in_the_frame(
     for kind, number in itertools.product((0, 1), range(3 if jitter else 1)):
         target, faces = (36, 11) if kind else ((12, 24)[cards == 4], 10)
         make = EZPointsPicture if cards == 2 else Points24Picture
-        picture: FormulaPicture = make(theme, jitter, target, faces)
+        picture: FormulaPicture = make(ThemeChoice(theme, jitter), target, faces)
         hand = (1, 10, 10, 10)[-cards:]
         for tokens in LONGEST[cards]:
             state = FormulaState(hand, (), hand)
-            look = picture.look(state, Presentation("x/1", number))
-            places = [blit.place for blit in look.still]
-            frame = painted(picture, state, look)
+            style = picture.style(state, Presentation("x/1", number))
+            places = [blit.place for blit in style.still]
+            frame = paint(picture, state, style)
             boxes(places)
             for i, token in enumerate(tokens):
                 earlier, before = frame.copy(), state
                 state = FormulaState(hand, tokens[: i + 1], ())
-                picture.paint(frame, state, look, (before, look))
+                update(picture, frame, state, style, before, style)
                 rows, columns = np.nonzero(frame[..., 2] != earlier[..., 2])
-                height, width = look.scene.tokens[token].shape[:2]
+                height, width = style.assets.tokens[token].shape[:2]
                 assert rows.size, f"{token} can't be seen"
                 box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
                 assert box[0].stop - box[0].start <= height
                 assert box[1].stop - box[1].start <= width
-                ink = (look.scene.tokens[token] != look.scene.empty[0, 0])[..., 2].sum()
+                ink = (style.assets.tokens[token] != style.assets.empty[0, 0])[..., 2].sum()
                 assert rows.size == ink, f"{token} covers something or leaves the frame"
                 places.append(box)
             boxes(places)
@@ -77,33 +77,33 @@ def test_cards_and_the_longest_formulas_lie_apart_and_in_the_frame(
 @pytest.mark.parametrize("jitter", [0, 5])
 @every_theme
 def test_blackjack_labels_lie_apart_from_all_hands(theme: str, jitter: int) -> None:
-    picture = BlackjackPicture(theme, jitter)
+    picture = BlackjackPicture(ThemeChoice(theme, jitter))
     for number in range(20):
         bare = BlackjackState("blackjack/1", (1, 2), (3, 4))
-        look = picture.look(bare, Presentation("blackjack/1", number))
-        boxes([blit.place for blit in look.still])
+        style = picture.style(bare, Presentation("blackjack/1", number))
+        boxes([blit.place for blit in style.still])
         ranks = tuple(i % 13 + 1 for i in range(MAX_PLAYER))
         for n in (4, 5, 7, 8, 22):
             state = BlackjackState("blackjack/1", ranks[:n], ranks[:MAX_DEALER], over=True)
-            frame = painted(picture, state, look)
-            for place, sprite in look.still:
+            frame = paint(picture, state, style)
+            for place, sprite in style.still:
                 assert np.array_equal(frame[place], sprite)
 
 
 @pytest.mark.parametrize("jitter", [0, 5])
 @every_theme
 def test_the_corner_index_of_every_card_is_visible_in_every_hand(theme: str, jitter: int) -> None:
-    picture, cards = BlackjackPicture(theme, jitter), deck(THEMES[theme], "medium")
+    picture, cards = BlackjackPicture(ThemeChoice(theme, jitter)), deck(THEMES[theme], "medium")
     for n in (2, 4, 5, 7, 8, 14, 15, MAX_PLAYER):
         ranks = tuple((5 * i) % 13 + 1 for i in range(n))
         state = BlackjackState("blackjack/1", ranks, (7, 8))
-        look = picture.look(state, Presentation("blackjack/1", n))
-        frame = painted(picture, state, look)
+        style = picture.style(state, Presentation("blackjack/1", n))
+        frame = paint(picture, state, style)
         for i, rank in enumerate(ranks):
-            suit = look.player.suits >> 2 * i & 3
+            suit = style.player.suits >> 2 * i & 3
             other = {6: 8, 8: 9}.get(rank, 6)
             changed = BlackjackState("blackjack/1", (*ranks[:i], other, *ranks[i + 1 :]), (7, 8))
-            differ = (frame != painted(picture, changed, look))[..., 1].sum()
+            differ = (frame != paint(picture, changed, style))[..., 1].sum()
             index, other_index = (cards.card(r, suit)[:40, :20, 1] for r in (rank, other))
             assert differ >= (index != other_index).sum() > 15, (n, i)
 
@@ -119,7 +119,7 @@ def test_the_52_cards_and_the_back_differ(theme: str, size: str) -> None:
 
 def test_no_card_lies_on_the_table_twice() -> None:
     hand = (10, 10, 10, 10)
-    picture = Points24Picture("classic", 0)
+    picture = Points24Picture(ThemeChoice())
     for number in range(200):
-        look = picture.look(FormulaState(hand, (), hand), Presentation("points24/x", number))
-        assert len({id(blit.sprite) for blit in look.still}) == 5
+        style = picture.style(FormulaState(hand, (), hand), Presentation("points24/x", number))
+        assert len({id(blit.sprite) for blit in style.still}) == 5

@@ -86,7 +86,7 @@ def test_the_teacher_knows_nothing_of_where_nobody_has_looked(examples):
                 continue
             lies = tuple((t, elsewhere[-1] if p in hidden else p) for t, p in state.world.lies)
             world = dataclasses.replace(state.world, lies=tuple(sorted(lies)))
-            facts = env.picture.facts(state, env._look)
+            facts = env.picture.facts(state, env._style)
             for now in (state, dataclasses.replace(state, world=world)):
                 turns = game.max_turns - len(state.commands)
                 demonstration = make_demonstration(game, now, facts, turns)

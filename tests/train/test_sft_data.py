@@ -8,14 +8,14 @@ import gymnasium
 import pytest
 
 from agents.train import sft_data
-from vlbench.env import VLEnv
+from vlbench.env import SolvedEnv
 from vlbench.tasks.number_line import NumberLine
 
 
 class Silent(NumberLine):
     """A task whose prompt asks for fields that no expert writes."""
 
-    demonstrate = VLEnv.demonstrate
+    demonstrate = SolvedEnv.demonstrate
 
 
 class Unplayable(NumberLine):

@@ -24,7 +24,7 @@ from agents.train.redrawing import ExampleRenderer
 from agents.vlm.loading import add_lora, load
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
-from vlbench.env import VLEnv
+from vlbench.env import SolvedEnv
 from vlbench.parsing import parse
 from vlbench.prompts import Prompt
 from vlbench.task import Move
@@ -91,17 +91,17 @@ class BanditGame:
 
 
 class BlankPicture:
-    def look(self, start, presentation):
+    def style(self, start, presentation):
         return None
 
-    def paint(self, frame, state, look, shown):
+    def paint(self, frame, state, style):
         frame[:] = 255
 
-    def facts(self, state, look):
+    def facts(self, state, style):
         return {}
 
 
-class Bandit(VLEnv):
+class Bandit(SolvedEnv):
     def __init__(self, *, theme="", jitter=0, prompt="", **options):
         words = Prompt.from_text("Pull an arm.", {})
         super().__init__(BanditGame(), BlankPicture(), words, **options)

@@ -20,7 +20,6 @@ from agents.vlm.loading import add_lora, load, train_parts, vision_modules
 from agents.vlm.policy import Policy, ValueHead
 from agents.vlm.sampling import Sampling
 from vlbench.prompts import Exchange, messages
-from vlbench.scoring import CARD_TASKS
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -30,7 +29,7 @@ def observations():
     """Prompts of different lengths, with pictures that differ and one that repeats."""
     found = []
     for env_id, theme in zip(
-        CARD_TASKS, ("classic", "slate", "parchment", "midnight"), strict=True
+        vlbench.CARD_IDS, ("classic", "slate", "parchment", "midnight"), strict=True
     ):
         env = gymnasium.make(env_id, theme=theme, jitter=3)
         found.append(env.reset(seed=1)[0])

@@ -7,15 +7,15 @@ from typing import Unpack
 import numpy as np
 
 from vlbench.cards import RANKS, SUITS, rank_text
-from vlbench.env import CommonOptions
 from vlbench.instances import Presentation, hashed
 from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
-from vlbench.sprites import Sprite
-from vlbench.task import SIZE, Fact, Frame, Move, instance_body
+from vlbench.sprites import Sprite, text_blit
+from vlbench.task import SIZE, EnvOptions, Fact, Frame, Move, instance_body
 from vlbench.tasks.blackjack import odds
 from vlbench.tasks.blackjack.demonstrate import THOUGHTS
 from vlbench.tasks.blackjack.game import MAX_SHOE
-from vlbench.tasks.blackjack.picture import LAYOUTS, Scene, scene
+from vlbench.tasks.blackjack.picture import ThemeAssets, theme_assets
+from vlbench.themes import THEMES
 from vlbench.vector import VLVectorEnv
 
 DEALER, BACK, PLAYER = (5, 25), (78, 25), (5, 150)
@@ -117,54 +117,60 @@ class RL4VLMBlackjackGame:
 class BlackjackPicture:
     """Draws Blackjack as the original does, with what that leaves invisible."""
 
-    def look(self, start: BlackjackState, presentation: Presentation) -> Scene:
-        """Return the scene; the shoe has fixed faces and suits."""
-        return scene("classic")
+    def style(self, start: BlackjackState, presentation: Presentation) -> ThemeAssets:
+        """Return the theme's assets; the shoe has fixed faces and suits."""
+        return theme_assets(THEMES["classic"])
 
-    def paint(
+    def paint(self, frame: Frame, state: BlackjackState, style: ThemeAssets) -> None:
+        """Draw the labels, the dealer's open card and a card back, and the player's cards."""
+        frame[:] = style.empty
+        labels = ("Dealer", style.layout.dealer_label), ("Player", style.layout.player_label)
+        for label, (x, y) in labels:
+            place, sprite = text_blit(style.font, label, x, y)
+            frame[place] = sprite
+        _paste(frame, _sprite(style, state.dealer[0]), *DEALER)
+        _paste(frame, style.deck.back, *BACK)
+        _draw_cards(frame, style, state.player, 0)
+
+    def repaint(
         self,
         frame: Frame,
         state: BlackjackState,
-        look: Scene,
-        shown: tuple[BlackjackState, Scene] | None,
-    ) -> None:
-        """Draw the player's cards that the frame doesn't show yet, or everything."""
-        before = shown[0] if shown is not None and shown[1] is look else None
-        drawn = 0
-        if (
-            before is not None
-            and before.dealer[0] == state.dealer[0]
-            and state.player[: len(before.player)] == before.player
-        ):
-            drawn = len(before.player)
-        else:
-            frame[:] = look.empty
-            labels = (LAYOUTS["classic"].dealer_label, LAYOUTS["classic"].player_label)
-            for label, (x, y) in zip(look.labels, labels, strict=True):
-                _paste(frame, label, x, y + look.label_top)
-            _paste(frame, _sprite(look, state.dealer[0]), *DEALER)
-            _paste(frame, look.deck.back, *BACK)
-        for i in range(drawn, len(state.player)):
-            column = i if i < IN_A_ROW else i - IN_A_ROW
-            y = PLAYER[1] if i < IN_A_ROW else SECOND_ROW
-            _paste(frame, _sprite(look, state.player[i]), PLAYER[0] + STEP * column, y)
+        style: ThemeAssets,
+        previous: BlackjackState,
+        previous_style: ThemeAssets,
+    ) -> bool:
+        """Draw the player's cards that the frame doesn't show yet, if the others stay."""
+        count = len(previous.player)
+        if state.dealer[0] != previous.dealer[0] or state.player[:count] != previous.player:
+            return False
+        _draw_cards(frame, style, state.player, count)
+        return True
 
-    def facts(self, state: BlackjackState, look: Scene) -> dict[str, Fact]:
+    def facts(self, state: BlackjackState, style: ThemeAssets) -> dict[str, Fact]:
         """Return the open card, the player's cards that can be seen, and how many can't."""
-        seen = tuple(_shown(state.player[i]) for i in VISIBLE if i < len(state.player))
+        seen = tuple(_rank_text(state.player[i]) for i in VISIBLE if i < len(state.player))
         return {
-            "dealer_card": _shown(state.dealer[0]),
+            "dealer_card": _rank_text(state.dealer[0]),
             "player_cards": seen,
             "unseen_cards": len(state.player) - len(seen),
         }
 
 
-def _shown(card: str) -> str:
+def _rank_text(card: str) -> str:
     return rank_text(RANKS.index(card[1]) + 1)
 
 
-def _sprite(view: Scene, card: str) -> Sprite:
-    return view.deck.card(RANKS.index(card[1]) + 1, SUITS.index(card[0]))
+def _draw_cards(frame: Frame, assets: ThemeAssets, cards: tuple[str, ...], first: int) -> None:
+    """Draw the player's cards from number `first` on."""
+    for i in range(first, len(cards)):
+        column = i if i < IN_A_ROW else i - IN_A_ROW
+        y = PLAYER[1] if i < IN_A_ROW else SECOND_ROW
+        _paste(frame, _sprite(assets, cards[i]), PLAYER[0] + STEP * column, y)
+
+
+def _sprite(assets: ThemeAssets, card: str) -> Sprite:
+    return assets.deck.card(RANKS.index(card[1]) + 1, SUITS.index(card[0]))
 
 
 def _paste(frame: Frame, sprite: Sprite, x: int, y: int) -> None:
@@ -173,7 +179,7 @@ def _paste(frame: Frame, sprite: Sprite, x: int, y: int) -> None:
     frame[y : y + part.shape[0], x : x + part.shape[1]] = part
 
 
-class Blackjack(RL4VLMEnv[BlackjackState, Scene]):
+class Blackjack(RL4VLMEnv[BlackjackState, ThemeAssets]):
     """RL4VLM's Blackjack: play a hand against a dealer, from an infinite deck.
 
     Picture:
@@ -206,12 +212,12 @@ class Blackjack(RL4VLMEnv[BlackjackState, Scene]):
 
     Args:
         prompt: "cot" or "action_only".
-        **options: See `vlbench.env.VLEnv`.
+        **options: See `vlbench.task.EnvOptions`.
     """
 
     fields = (THOUGHTS,)
 
-    def __init__(self, *, prompt: str = "cot", **options: Unpack[CommonOptions]) -> None:
+    def __init__(self, *, prompt: str = "cot", **options: Unpack[EnvOptions]) -> None:
         words = load_prompt("blackjack", prompt)
         super().__init__(RL4VLMBlackjackGame(), BlackjackPicture(), words, **options)
 

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any, TypeVar
 
-from vlbench.env import Outcome, VLEnv
+from vlbench.env import Outcome, SolvedEnv
 from vlbench.errors import unknown_name
 from vlbench.parsing import Level, Parsed, Status
 from vlbench.prompts import Prompt, select_variant
 from vlbench.rl4vlm.parser import action_field, read_action
 
 S = TypeVar("S")
-L = TypeVar("L")
+Style = TypeVar("Style")
 
 PROMPTS = ("cot", "action_only")
 """The original's two prompts; `action_only` is its `--action_only_prompt`."""
@@ -30,7 +30,7 @@ def load_prompt(task: str, variant: str) -> Prompt:
     return Prompt.from_text(select_variant(text, variant), {})
 
 
-class RL4VLMEnv(VLEnv[S, L]):
+class RL4VLMEnv(SolvedEnv[S, Style]):
     """An environment with the rules of RL4VLM, played like any other of vlbench.
 
     Every reply moves: the original's reader takes an action out of it, and where it finds none or

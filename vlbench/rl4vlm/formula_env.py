@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any, Unpack
 
-from vlbench.env import CommonOptions, Outcome
+from vlbench.env import Outcome
 from vlbench.parsing import Json
 from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
 from vlbench.rl4vlm.formula_game import AFTER, END, SPACE, FormulaGame, FormulaState
-from vlbench.rl4vlm.formula_picture import FormulaLook, FormulaPicture
+from vlbench.rl4vlm.formula_picture import FormulaPicture, FormulaStyle
 from vlbench.rl4vlm.python_eval import judge
-from vlbench.task import Statements
+from vlbench.task import EnvOptions, Statements
 from vlbench.tasks.formula.arithmetic import evaluate
 from vlbench.tasks.formula.demonstrate import CARDS, FORMULA, THOUGHTS
 from vlbench.tasks.formula.picture import FormulaLayout
 
 
-class FormulaEnv(RL4VLMEnv[FormulaState, FormulaLook]):
+class FormulaEnv(RL4VLMEnv[FormulaState, FormulaStyle]):
     """A formula written one token a turn, and told in the prompt; see the tasks for the rules.
 
     Args:
@@ -39,7 +39,7 @@ class FormulaEnv(RL4VLMEnv[FormulaState, FormulaLook]):
         layout: FormulaLayout,
         prompt: str,
         stale_prompt: bool,
-        **options: Unpack[CommonOptions],
+        **options: Unpack[EnvOptions],
     ) -> None:
         words = load_prompt(task, prompt)
         super().__init__(game, FormulaPicture(layout), words, **options)

@@ -1,20 +1,22 @@
 """EZPoints' and Points24's pictures in RL4VLM's layout: cards, and one line that may run off."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vlbench.cards import RANKS, SUITS, rank_text
 from vlbench.instances import Presentation
 from vlbench.rl4vlm.formula_game import SPACE, FormulaState, Hand
-from vlbench.sprites import Blit, blit, word
+from vlbench.sprites import Blit, blit, paste, text_blit
 from vlbench.task import SIZE, Fact, Frame
-from vlbench.tasks.formula.picture import FormulaLayout, Scene, scene
+from vlbench.tasks.formula.picture import FormulaLayout, ThemeAssets, theme_assets
+from vlbench.themes import THEMES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FormulaLook:
+class FormulaStyle:
     """An episode's cards and label, and where its formula starts."""
 
-    scene: Scene
+    assets: ThemeAssets
     still: tuple[Blit, ...]
     left: int
     top: int
@@ -30,53 +32,60 @@ class FormulaPicture:
     def __init__(self, layout: FormulaLayout) -> None:
         self._layout = layout
 
-    def look(self, start: FormulaState, presentation: Presentation) -> FormulaLook:
+    def style(self, start: FormulaState, presentation: Presentation) -> FormulaStyle:
         """Lay out the cards; the deal has fixed order, faces and suits."""
-        view, layout = scene("classic", self._layout), self._layout
+        assets, layout = theme_assets(THEMES["classic"], self._layout), self._layout
         cards = [
-            blit(view.deck.card(rank_of(card), SUITS.index(card[0])), x, y)
+            blit(assets.deck.card(rank_of(card), SUITS.index(card[0])), x, y)
             for card, (x, y) in zip(start.hand.cards, layout.cards, strict=True)
         ]
         x, y = layout.label
-        label = word(view.font, "Formula:")
-        left, top = layout.tokens or (x + label.shape[1] + view.font.space, y)
-        still = (*cards, blit(label, x, y + view.font.top))
-        return FormulaLook(view, still, left, top + view.font.top)
+        label, font = text_blit(assets.font, "Formula:", x, y), assets.font
+        left, top = layout.tokens or (x + label.sprite.shape[1] + font.space, y)
+        return FormulaStyle(assets, (*cards, label), left, top + font.top)
 
-    def paint(
+    def paint(self, frame: Frame, state: FormulaState, style: FormulaStyle) -> None:
+        """Draw the cards, the label and the formula."""
+        frame[:] = style.assets.empty
+        paste(frame, style.still)
+        _draw_tokens(frame, style, state.tokens, 0)
+
+    def repaint(
         self,
         frame: Frame,
         state: FormulaState,
-        look: FormulaLook,
-        shown: tuple[FormulaState, FormulaLook] | None,
-    ) -> None:
-        """Draw the tokens that the frame doesn't show yet, or everything."""
-        before = shown[0].tokens if shown is not None and shown[1] is look else None
-        drawn = 0
-        if before is not None and state.tokens[: len(before)] == before:
-            drawn = len(before)
-        else:
-            frame[:] = look.scene.empty
-            for place, sprite in look.still:
-                frame[place] = sprite
-        font, x, y = look.scene.font, look.left, look.top
-        for i, token in enumerate(state.tokens):
-            if token != SPACE:
-                sprite = look.scene.tokens[token][:, : max(SIZE - x, 0)]
-                if i >= drawn:
-                    frame[y : y + font.height, x : x + sprite.shape[1]] = sprite
-                x += look.scene.tokens[token].shape[1]
-            else:
-                x += font.space
-            x += font.space
+        style: FormulaStyle,
+        previous: FormulaState,
+        previous_style: FormulaStyle,
+    ) -> bool:
+        """Draw the tokens that the frame doesn't show yet, if they continue the episode's."""
+        count = len(previous.tokens)
+        if previous_style is not style or state.tokens[:count] != previous.tokens:
+            return False
+        _draw_tokens(frame, style, state.tokens, count)
+        return True
 
-    def facts(self, state: FormulaState, look: FormulaLook) -> dict[str, Fact]:
+    def facts(self, state: FormulaState, style: FormulaStyle) -> dict[str, Fact]:
         """Return the cards as they lie, what they count, and the formula as it is drawn."""
         return {
             "cards": ranks_of(state.hand),
             "numbers": state.hand.numbers,
             "formula": " ".join(state.tokens),
         }
+
+
+def _draw_tokens(frame: Frame, style: FormulaStyle, tokens: Sequence[str], first: int) -> None:
+    """Draw the tokens from number `first` on, as far as they lie in the frame."""
+    font, x, y = style.assets.font, style.left, style.top
+    for i, token in enumerate(tokens):
+        if token != SPACE:
+            sprite = style.assets.tokens[token][:, : max(SIZE - x, 0)]
+            if i >= first:
+                frame[y : y + font.height, x : x + sprite.shape[1]] = sprite
+            x += style.assets.widths[token]
+        else:
+            x += font.space
+        x += font.space
 
 
 def rank_of(card: str) -> int:

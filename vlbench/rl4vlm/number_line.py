@@ -5,13 +5,13 @@ from typing import Unpack
 
 import numpy as np
 
-from vlbench.env import CommonOptions
 from vlbench.parsing import Json
 from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
-from vlbench.task import Statements
+from vlbench.task import EnvOptions, Statements
 from vlbench.tasks.number_line.demonstrate import CURRENT, FIELDS, TARGET
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
-from vlbench.tasks.number_line.picture import NumberLineLook, NumberLinePicture
+from vlbench.tasks.number_line.picture import NumberLinePicture, NumberLineStyle
+from vlbench.themes import ThemeChoice
 from vlbench.vector import VLVectorEnv
 
 
@@ -29,7 +29,7 @@ class RL4VLMNumberLineGame(NumberLineGame):
         return f"{self.name}/{start}-{target}"
 
 
-class NumberLine(RL4VLMEnv[NumberLineState, NumberLineLook]):
+class NumberLine(RL4VLMEnv[NumberLineState, NumberLineStyle]):
     """RL4VLM's NumberLine: walk the current number onto the target.
 
     Picture:
@@ -59,14 +59,15 @@ class NumberLine(RL4VLMEnv[NumberLineState, NumberLineLook]):
 
     Args:
         prompt: "cot" or "action_only".
-        **options: See `vlbench.env.VLEnv`.
+        **options: See `vlbench.task.EnvOptions`.
     """
 
     fields = FIELDS
 
-    def __init__(self, *, prompt: str = "cot", **options: Unpack[CommonOptions]) -> None:
+    def __init__(self, *, prompt: str = "cot", **options: Unpack[EnvOptions]) -> None:
         words = load_prompt("number_line", prompt)
-        super().__init__(RL4VLMNumberLineGame(), NumberLinePicture(), words, **options)
+        picture = NumberLinePicture(ThemeChoice())
+        super().__init__(RL4VLMNumberLineGame(), picture, words, **options)
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Hold `current number` and `target number` against the picture."""

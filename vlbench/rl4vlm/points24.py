@@ -5,9 +5,9 @@ from typing import Unpack
 import numpy as np
 
 from vlbench.cards import RANKS, SUITS
-from vlbench.env import CommonOptions
 from vlbench.rl4vlm.formula_env import FormulaEnv
 from vlbench.rl4vlm.formula_game import FormulaGame
+from vlbench.task import EnvOptions
 from vlbench.tasks.points24.picture import Points24Picture
 from vlbench.vector import VLVectorEnv
 
@@ -65,11 +65,11 @@ class Points24(FormulaEnv):
         prompt: "cot" or "action_only".
         stale_prompt: The first prompt of an episode shows the formula with which the one before it
             ended, as it does in the original's training loop.
-        **options: See `vlbench.env.VLEnv`.
+        **options: See `vlbench.task.EnvOptions`.
     """
 
     def __init__(
-        self, *, prompt: str = "cot", stale_prompt: bool = False, **options: Unpack[CommonOptions]
+        self, *, prompt: str = "cot", stale_prompt: bool = False, **options: Unpack[EnvOptions]
     ) -> None:
         layout = Points24Picture.layouts["classic"]
         super().__init__("points24", RL4VLMPoints24Game(), layout, prompt, stale_prompt, **options)

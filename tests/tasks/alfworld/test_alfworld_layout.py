@@ -23,12 +23,19 @@ from support.alfworld_rooms import (
 
 from vlbench.task import SIZE
 from vlbench.tasks.alfworld.drawing.close_up import things
-from vlbench.tasks.alfworld.drawing.floor_plan import FORMS, grouped, numbers_of, roll, spread
+from vlbench.tasks.alfworld.drawing.floor_plan import (
+    FORMS,
+    grouped,
+    numbers_of,
+    roll,
+    spread_markers,
+)
 from vlbench.tasks.alfworld.drawing.icons import SIZES, has_icon, icon
 from vlbench.tasks.alfworld.drawing.picture import MARGIN, AlfworldPicture
 from vlbench.tasks.alfworld.drawing.status_bar import TEXT
-from vlbench.tasks.alfworld.drawing.style import COLUMN, HAND, room_style, slip, zones
+from vlbench.tasks.alfworld.drawing.style import COLUMN, HAND, room_theme, slip, zones
 from vlbench.tasks.alfworld.scene import Place, Scene
+from vlbench.themes import THEMES, ThemeChoice
 
 
 @pytest.mark.parametrize("name", THINGS)
@@ -100,7 +107,7 @@ def test_all_120_floor_plans_have_room_for_their_receptacles(theme: str) -> None
             for number, site in enumerate(found, 1)
         )
         for jitter in (0, 5):
-            painted(AlfworldPicture(theme, jitter), State(Scene(1, places)))
+            painted(AlfworldPicture(ThemeChoice(theme, jitter)), State(Scene(1, places)))
 
 
 def test_numbers_of_kinds_are_shortened_to_runs() -> None:
@@ -110,7 +117,7 @@ def test_numbers_of_kinds_are_shortened_to_runs() -> None:
 
 @every_theme
 def test_no_name_is_cut(theme: str) -> None:
-    style = room_style(theme)
+    style = room_theme(THEMES[theme])
     spread_out = {"cabinet": 28, "drawer": 27, "shelf": 14, "stoveburner": 6}
     for kind in PLACES:
         names = tuple(f"{kind} {n}" for n in range(1, spread_out.get(kind, 2) + 1))
@@ -162,11 +169,11 @@ def apart(boxes: list[tuple[int, int, int, int]], width: int, height: int) -> No
 def test_markers_lie_apart_and_alone_ones_at_their_places(seed: int) -> None:
     groups = grouped(room_of(KITCHEN, seed).places, 0)
     sizes = [(24, 14)] * len(groups)
-    corners = spread(groups, sizes, 290, 150)
+    corners = spread_markers(groups, sizes, 290, 150)
     apart([(x, y, *size) for (x, y), size in zip(corners, sizes, strict=True)], 290, 150)
-    alone = spread(groups[:1], sizes[:1], 290, 150)
+    alone = spread_markers(groups[:1], sizes[:1], 290, 150)
     assert alone == ((132, 68),)
-    assert spread(groups, [(60, 40)] * len(groups), 290, 150) == ()
+    assert spread_markers(groups, [(60, 40)] * len(groups), 290, 150) == ()
 
 
 def test_what_is_right_stands_right_and_what_is_up_stands_up() -> None:
@@ -179,13 +186,18 @@ def test_what_is_right_stands_right_and_what_is_up_stands_up() -> None:
         ),
         0,
     )
-    assert spread(groups, [(20, 10)] * 4, 120, 110) == ((0, 0), (100, 0), (100, 100), (50, 50))
+    assert spread_markers(groups, [(20, 10)] * 4, 120, 110) == (
+        (0, 0),
+        (100, 0),
+        (100, 100),
+        (50, 50),
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 9, 12, 16, 20])
 @every_theme
 def test_things_lie_apart_and_in_view_in_the_fullest_kitchen(theme: str, count: int) -> None:
-    style = room_style(theme)
+    style = room_theme(THEMES[theme])
     view = zones(style.layout, 16 * 5 + 6 + 5, 5).view
     for seed in range(10):
         contents = some_things(count, seed)

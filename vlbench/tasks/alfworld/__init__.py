@@ -10,11 +10,11 @@ from typing import Any, Unpack
 
 from gymnasium.utils.seeding import np_random
 
-from vlbench.env import CommonOptions
+from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
-from vlbench.task import Demonstration, Statements, checked_int
+from vlbench.task import CommonOptions, Demonstration, Statements, checked_int, split_options
 from vlbench.tasks.alfworld.demonstrate import HOLDING, LOCATION, make_demonstration
-from vlbench.tasks.alfworld.drawing.picture import MIDDLE, NOTHING, AlfworldPicture
+from vlbench.tasks.alfworld.drawing.picture import MIDDLE, NOTHING, AlfworldPicture, AlfworldStyle
 from vlbench.tasks.alfworld.engine.client import EngineClient
 from vlbench.tasks.alfworld.env import CommandEnv
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
@@ -24,7 +24,7 @@ from vlbench.tasks.alfworld.heuristic import Person
 from vlbench.vector import Observations, Steps, VLVectorEnv
 
 
-class ALFWorld(CommandEnv[AlfworldState, Any]):
+class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState, AlfworldStyle]):
     """Do a household task in a room, on ALFWorld's own text engine; needs the extra `alfworld`.
 
     Generated games, schematic pictures: the games are made from what the `alfworld` package ships,
@@ -78,10 +78,7 @@ class ALFWorld(CommandEnv[AlfworldState, Any]):
         text_obs: "full", "feedback" or "none": how much the text tells; see above.
         memory: How many of the last commands the text tells, at least 0.
         labels: "names" writes what things are beside them, "numbers" only which of their kind.
-        theme: A theme or a group of themes; see `vlbench.themes`.
-        jitter: Largest shift of an element, in pixels, 0..5.
-        prompt: "cot", "action_only" or "cot_facts".
-        **options: See `vlbench.env.VLEnv`.
+        **options: See `vlbench.task.CommonOptions`.
 
     Raises:
         ImportError: The extra `alfworld` isn't installed.
@@ -93,6 +90,7 @@ class ALFWorld(CommandEnv[AlfworldState, Any]):
         "local": DATA,
         "local_label": "official games, schematic pictures",
     }
+    extra = "alfworld"
     game: AlfworldGame
 
     def __init__(
@@ -104,14 +102,12 @@ class ALFWorld(CommandEnv[AlfworldState, Any]):
         text_obs: str = "full",
         memory: int = 8,
         labels: str = "names",
-        theme: str = "classic",
-        jitter: int = 0,
-        prompt: str = "cot",
         **options: Unpack[CommonOptions],
     ) -> None:
+        common = split_options(options)
         game = AlfworldGame(objects, hidden, group=group)
-        picture = AlfworldPicture(theme, jitter, labels)
-        super().__init__(game, picture, prompt, text_obs, memory, **options)
+        picture = AlfworldPicture(common.themes, labels)
+        super().__init__(game, picture, common.prompt, text_obs, memory, **common.rest)
 
     def heuristic(self) -> str:
         """Look everywhere in a sensible order, remember what was seen, then do it."""

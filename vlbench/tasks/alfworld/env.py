@@ -3,20 +3,20 @@
 import dataclasses
 from typing import TypeVar, Unpack
 
-from vlbench.env import CommonOptions, VLEnv
+from vlbench.env import VLEnv
 from vlbench.parsing import Level, Parsed
 from vlbench.prompts import Prompt
-from vlbench.task import Game, Picture, checked_int
+from vlbench.task import EnvOptions, Game, Picture, checked_int
 from vlbench.tasks.alfworld.commands import CommandSpace, spellings
 from vlbench.tasks.alfworld.demonstrate import FIELDS
 from vlbench.tasks.alfworld.game import CommandState
 from vlbench.tasks.alfworld.prompt_text import PromptText
 
 S = TypeVar("S", bound=CommandState)
-L = TypeVar("L")
+Style = TypeVar("Style")
 
 
-class CommandEnv(VLEnv[S, L]):
+class CommandEnv(VLEnv[S, Style]):
     """A room that is commanded: which commands there are depends on the state; see the tasks.
 
     Args:
@@ -37,11 +37,11 @@ class CommandEnv(VLEnv[S, L]):
     def __init__(
         self,
         game: Game[S],
-        picture: Picture[S, L],
+        picture: Picture[S, Style],
         prompt: str,
         text_obs: str,
         memory: int,
-        **options: Unpack[CommonOptions],
+        **options: Unpack[EnvOptions],
     ) -> None:
         self._telling = PromptText(text_obs, checked_int("memory", memory, 0))
         # The same words for all: the tasks differ in their games and pictures alone.

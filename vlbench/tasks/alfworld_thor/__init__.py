@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import ClassVar, NoReturn, Unpack
 
-from vlbench.env import CommonOptions
+from vlbench.task import EnvOptions
 from vlbench.tasks.alfworld.env import CommandEnv
 from vlbench.tasks.alfworld_thor.client import ThorClient
 from vlbench.tasks.alfworld_thor.game import ThorGame, ThorPicture, ThorState
@@ -65,7 +65,7 @@ class ALFWorldThor(CommandEnv[ThorState, None]):
         timeout: Seconds that the simulator may take for a reset or a step, more than 0; the first
             reset starts Unity.
         prompt: "cot", "action_only" or "cot_facts".
-        **options: See `vlbench.env.VLEnv`.
+        **options: See `vlbench.task.EnvOptions`.
 
     Raises:
         ImportError: Packages are missing, or not of the version that is needed.
@@ -75,8 +75,8 @@ class ALFWorldThor(CommandEnv[ThorState, None]):
     """
 
     label: ClassVar[str] = "AI2-THOR frames; untested against real Unity"
+    extra = "thor"
     game: ThorGame
-    values = None  # type: ignore[assignment]  # isinstance sees by it that it isn't OracleEnv
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class ALFWorldThor(CommandEnv[ThorState, None]):
         memory: int = 8,
         timeout: float = 180.0,
         prompt: str = "cot",
-        **options: Unpack[CommonOptions],
+        **options: Unpack[EnvOptions],
     ) -> None:
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
             raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
@@ -97,14 +97,6 @@ class ALFWorldThor(CommandEnv[ThorState, None]):
     def requirements() -> tuple[Requirement, ...]:
         """Return what is needed and what of it is there, without importing or starting anything."""
         return needs()
-
-    @property
-    def expert(self) -> NoReturn:
-        """There is none."""
-        raise AttributeError("nobody knows the best play in AI2-THOR")
-
-    heuristic = expert
-    demonstrate = expert
 
     def state_hash(self) -> str:
         """Return the sha256 of what was commanded, told and shown."""

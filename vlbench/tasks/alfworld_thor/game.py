@@ -1,7 +1,6 @@
 """AI2-THOR as a game: the simulator's, counted in rewards."""
 
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 import numpy as np
 
@@ -86,12 +85,6 @@ class ThorGame:
         reward = after.rate - state.rate + WON * after.won
         return Move(after, reward, terminated=after.won, success=after.won)
 
-    def values(self, state: ThorState, turns: int) -> NoReturn:
-        """Nobody knows them, nor the best play: there is no model of the simulator to plan with."""
-        raise NotImplementedError("neither values nor best play are known in AI2-THOR")
-
-    expert = values
-
 
 def _state(
     instance: str, commands: tuple[str, ...], told: tuple[str, ...], glimpse: Snapshot
@@ -112,16 +105,14 @@ def _state(
 class ThorPicture:
     """The frame that Unity drew; a presentation changes nothing."""
 
-    def look(self, start: ThorState, presentation: Presentation) -> None:
+    def style(self, start: ThorState, presentation: Presentation) -> None:
         """There is nothing to choose."""
 
-    def paint(
-        self, frame: Frame, state: ThorState, look: None, shown: tuple[ThorState, None] | None
-    ) -> None:
+    def paint(self, frame: Frame, state: ThorState, style: None) -> None:
         """Copy the frame."""
         frame[:] = state.frame
 
-    def facts(self, state: ThorState, look: None) -> dict[str, Fact]:
+    def facts(self, state: ThorState, style: None) -> dict[str, Fact]:
         """Return where the player stands, what is held, and the named objects in the frame."""
         scene = state.scene
         here = next((place for place in scene.places if place.name == scene.at), None)

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from typing import Unpack
 
 from vlbench.cards import read_rank
-from vlbench.env import CommonOptions, VLEnv
+from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
 from vlbench.prompts import Prompt
-from vlbench.task import Demonstration, Statements, read_number
+from vlbench.task import CommonOptions, Demonstration, Statements, read_number, split_options
 from vlbench.tasks.blackjack.demonstrate import DEALER_CARD, FIELDS, TOTAL, make_demonstration
 from vlbench.tasks.blackjack.game import BlackjackGame, BlackjackState
-from vlbench.tasks.blackjack.picture import BlackjackLook, BlackjackPicture
+from vlbench.tasks.blackjack.picture import BlackjackPicture, BlackjackStyle
 from vlbench.vector import VLVectorEnv
 
 
-class Blackjack(VLEnv[BlackjackState, BlackjackLook]):
+class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
     """Play a hand of blackjack against a dealer, from an infinite deck.
 
     Picture:
@@ -43,27 +43,20 @@ class Blackjack(VLEnv[BlackjackState, BlackjackLook]):
 
     Args:
         dealer_hits_soft_17: The dealer takes a card at a soft 17; by default it stands on all.
-        theme: A theme or a group of themes; see `vlbench.themes`.
-        jitter: Largest shift of an element, in pixels, 0..5.
-        prompt: "cot", "action_only" or "cot_facts".
-        **options: See `vlbench.env.VLEnv`.
+        **options: See `vlbench.task.CommonOptions`.
     """
 
     fields = FIELDS
 
     def __init__(
-        self,
-        *,
-        dealer_hits_soft_17: bool = False,
-        theme: str = "classic",
-        jitter: int = 0,
-        prompt: str = "cot",
-        **options: Unpack[CommonOptions],
+        self, *, dealer_hits_soft_17: bool = False, **options: Unpack[CommonOptions]
     ) -> None:
-        rule = "hits a soft 17" if dealer_hits_soft_17 else "stands on every 17"
-        words = Prompt.load(__name__, prompt, {"dealer_rule": rule})
+        common = split_options(options)
         game = BlackjackGame(dealer_hits_soft_17)
-        super().__init__(game, BlackjackPicture(theme, jitter), words, **options)
+        picture = BlackjackPicture(common.themes)
+        rule = "hits a soft 17" if dealer_hits_soft_17 else "stands on every 17"
+        prompt = Prompt.load(__name__, common.prompt, {"dealer_rule": rule})
+        super().__init__(game, picture, prompt, **common.rest)
 
     def heuristic(self) -> str:
         """Hit below 17."""

@@ -10,24 +10,23 @@ import numpy as np
 from vlbench.cards import rank_text
 from vlbench.instances import Presentation
 from vlbench.sprites import (
-    MAX_JITTER,
     Blit,
     Deck,
+    Font,
     Place,
     Sprite,
     background,
-    blit,
-    checked_jitter,
     deck,
-    lettering,
+    load_font,
     offsets,
+    paste,
     place,
-    word,
+    text_blit,
 )
 from vlbench.task import SIZE, Fact, Frame
 from vlbench.tasks.blackjack.game import BlackjackState
 from vlbench.tasks.blackjack.game import hand as counted
-from vlbench.themes import THEMES, themes_named
+from vlbench.themes import MAX_JITTER, Theme, ThemeChoice
 
 MAX_PLAYER, MAX_DEALER = 22, 13
 """Cards that a hand can hold: 21 aces and one more; six or seven aces, a six, five aces more."""
@@ -89,15 +88,13 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class ThemeAssets:
     """What all pictures in a theme share."""
 
     empty: Frame
     deck: Deck
+    font: Font
     layout: Layout
-    labels: tuple[Sprite, Sprite]
-    """"Dealer" and "Player"."""
-    label_top: int
     dealer: Sequence[Spread]
     player: Sequence[Spread]
     """How hands lie, by the number of cards."""
@@ -114,37 +111,34 @@ class Hand(NamedTuple):
     """By the number of the card; empty without jitter."""
 
 
-class BlackjackLook(NamedTuple):
+class BlackjackStyle(NamedTuple):
     """An episode's theme, its labels, and the suits and shifts of all cards that can come."""
 
-    scene: Scene
+    assets: ThemeAssets
     still: tuple[Blit, ...]
     dealer: Hand
     player: Hand
 
 
 @lru_cache
-def scene(theme: str) -> Scene:
-    """Return a theme's scene, loaded once a process."""
-    colours = THEMES[theme]
-    layout, cards = LAYOUTS[colours.layout], deck(colours, "medium")
-    font = lettering(colours, "label")
+def theme_assets(theme: Theme) -> ThemeAssets:
+    """Return what a theme's pictures share, loaded once a process."""
+    layout, cards = LAYOUTS[theme.layout], deck(theme, "medium")
     dealer, player = (
-        [spread(fan, count, cards.width, cards.height) for count in range(most + 1)]
+        [fan_layout(fan, count, cards.width, cards.height) for count in range(most + 1)]
         for fan, most in ((layout.dealer, MAX_DEALER), (layout.player, MAX_PLAYER))
     )
-    return Scene(
-        empty=background(colours.table),
+    return ThemeAssets(
+        empty=background(theme.table),
         deck=cards,
+        font=load_font(theme, "label"),
         layout=layout,
-        labels=(word(font, "Dealer"), word(font, "Player")),
-        label_top=font.top,
         dealer=dealer,
         player=player,
     )
 
 
-def spread(fan: Fan, count: int, width: int, height: int) -> Spread:
+def fan_layout(fan: Fan, count: int, width: int, height: int) -> Spread:
     """Return how `count` cards of a size lie.
 
     Small hands lie side by side, larger ones are fanned, and the largest lie in two rows if the
@@ -170,72 +164,73 @@ class BlackjackPicture:
     """Draws Blackjack.
 
     Args:
-        theme: A theme, or a group whose themes take turns by presentation.
-        jitter: Largest shift of a card or label, in pixels.
+        themes: The themes, and the largest shift of a card or label.
     """
 
-    def __init__(self, theme: str = "classic", jitter: int = 0) -> None:
-        self._themes = themes_named(theme)
-        self._jitter = checked_jitter(jitter)
+    def __init__(self, themes: ThemeChoice) -> None:
+        self._themes = themes
 
-    def look(self, start: BlackjackState, presentation: Presentation) -> BlackjackLook:
+    def style(self, start: BlackjackState, presentation: Presentation) -> BlackjackStyle:
         """Choose the theme, and suit and shift of every card that may come."""
-        view = scene(self._themes[presentation.number % len(self._themes)].name)
-        still = labels(view, offsets(presentation, "labels", 2, self._jitter))
-        dealer = self._hand(presentation, "dealer", view.dealer, MAX_DEALER)
-        player = self._hand(presentation, "player", view.player, MAX_PLAYER)
-        return BlackjackLook(view, still, dealer, player)
+        assets = theme_assets(self._themes.of(presentation))
+        still = labels(assets, offsets(presentation, "labels", 2, self._themes.jitter))
+        dealer = self._hand(presentation, "dealer", assets.dealer, MAX_DEALER)
+        player = self._hand(presentation, "player", assets.player, MAX_PLAYER)
+        return BlackjackStyle(assets, still, dealer, player)
 
-    def paint(
+    def paint(self, frame: Frame, state: BlackjackState, style: BlackjackStyle) -> None:
+        """Draw the labels and both hands."""
+        frame[:] = style.assets.empty
+        paste(frame, style.still)
+        _draw_hand(frame, style.assets, style.dealer, _dealers(state), style.dealer, ())
+        _draw_hand(frame, style.assets, style.player, state.player, style.player, ())
+
+    def repaint(
         self,
         frame: Frame,
         state: BlackjackState,
-        look: BlackjackLook,
-        shown: tuple[BlackjackState, BlackjackLook] | None,
-    ) -> None:
-        """Draw the cards that the frame doesn't show yet, or everything."""
-        view = look.scene
-        if shown is None or not (shown[1] is look or self._fits(shown[1], look)):
-            frame[:] = view.empty
-            for place, sprite in look.still:
-                frame[place] = sprite
-            _draw(frame, view, look.dealer, _dealers(state), look.dealer, ())
-            _draw(frame, view, look.player, state.player, look.player, ())
-        else:
-            before, worn = shown
-            _draw(frame, view, look.dealer, _dealers(state), worn.dealer, _dealers(before))
-            _draw(frame, view, look.player, state.player, worn.player, before.player)
+        style: BlackjackStyle,
+        previous: BlackjackState,
+        previous_style: BlackjackStyle,
+    ) -> bool:
+        """Draw the cards that differ, if the hands lie where the frame shows others."""
+        if previous_style is not style and not self._same_layout(style, previous_style):
+            return False
+        assets, before = style.assets, previous_style
+        _draw_hand(frame, assets, style.dealer, _dealers(state), before.dealer, _dealers(previous))
+        _draw_hand(frame, assets, style.player, state.player, before.player, previous.player)
+        return True
 
-    def facts(self, state: BlackjackState, look: BlackjackLook) -> dict[str, Fact]:
+    def facts(self, state: BlackjackState, style: BlackjackStyle) -> dict[str, Fact]:
         """Return the dealer's open card, the player's cards and what they make."""
-        ours = counted(state.player)
+        hand = counted(state.player)
         return {
             "dealer_card": RANKS[state.dealer[0]],
             "player_cards": tuple([RANKS[rank] for rank in state.player]),
-            "player_total": ours.total,
-            "usable_ace": ours.usable_ace,
+            "player_total": hand.total,
+            "usable_ace": hand.usable_ace,
         }
 
     def _hand(
         self, presentation: Presentation, who: str, spreads: Sequence[Spread], most: int
     ) -> Hand:
-        suits = presentation.pick(f"{who}/suits", 4**most)
-        shifts = offsets(presentation, f"{who}/shifts", most, self._jitter) if self._jitter else ()
+        suits, jitter = presentation.pick(f"{who}/suits", 4**most), self._themes.jitter
+        shifts = offsets(presentation, f"{who}/shifts", most, jitter) if jitter else ()
         return Hand(spreads, suits, shifts)
 
-    def _fits(self, worn: BlackjackLook, look: BlackjackLook) -> bool:
-        """Whether all that a look shows stands where another look's stands."""
-        return worn.scene is look.scene and not self._jitter
+    def _same_layout(self, style: BlackjackStyle, previous_style: BlackjackStyle) -> bool:
+        """Whether everything stands where the other style has it."""
+        return previous_style.assets is style.assets and not self._themes.jitter
 
 
 @lru_cache(maxsize=1024)
-def labels(view: Scene, shifts: tuple[Point, ...]) -> tuple[Blit, ...]:
+def labels(assets: ThemeAssets, shifts: tuple[Point, ...]) -> tuple[Blit, ...]:
     """Return the blits of the labels."""
-    layout = view.layout
+    layout = assets.layout
     corners = (layout.dealer_label, layout.player_label)
     return tuple(
-        blit(label, x + dx, y + min(dy, layout.label_room) + view.label_top)
-        for label, (x, y), (dx, dy) in zip(view.labels, corners, shifts, strict=True)
+        text_blit(assets.font, label, x + dx, y + min(dy, layout.label_room))
+        for label, (x, y), (dx, dy) in zip(("Dealer", "Player"), corners, shifts, strict=True)
     )
 
 
@@ -244,50 +239,53 @@ def _dealers(state: BlackjackState) -> tuple[int, ...]:
     return state.dealer if state.over else (state.dealer[0], 0)
 
 
-def _draw(
+def _draw_hand(
     frame: Frame,
-    view: Scene,
+    assets: ThemeAssets,
     hand: Hand,
     ranks: tuple[int, ...],
-    worn: Hand,
-    shown: tuple[int, ...],
+    previous_hand: Hand,
+    previous_ranks: tuple[int, ...],
 ) -> None:
     """Draw a hand where the frame shows another, over it where cards stay where they are."""
-    if hand is worn and ranks == shown:
+    if hand is previous_hand and ranks == previous_ranks:
         return
-    cards, lie, lay = view.deck, hand.spreads[len(ranks)], worn.spreads[len(shown)]
-    fanned, both = len(ranks) > SIDE_BY_SIDE, min(len(ranks), len(shown))
+    cards, count, previous_count = assets.deck, len(ranks), len(previous_ranks)
+    spread, previous_spread = hand.spreads[count], previous_hand.spreads[previous_count]
+    fanned, both = count > SIDE_BY_SIDE, min(count, previous_count)
     # Another hand's card has another suit; a back has none.
-    same = hand is worn
-    todo = [i for i in range(both) if ranks[i] != shown[i] or not (same or ranks[i] == 0)]
-    if (fanned or len(shown) > SIDE_BY_SIDE) and (
-        todo or both < len(shown) or lie.corners[:both] != lay.corners[:both]
+    same = hand is previous_hand
+    changed = [
+        i for i in range(both) if ranks[i] != previous_ranks[i] or not (same or ranks[i] == 0)
+    ]
+    if (fanned or previous_count > SIDE_BY_SIDE) and (
+        changed or both < previous_count or spread.corners[:both] != previous_spread.corners[:both]
     ):
-        frame[lay.rows] = view.empty[lay.rows]
-        todo, both = [], 0
+        frame[previous_spread.rows] = assets.empty[previous_spread.rows]
+        changed, both = [], 0
     else:
-        for i in range(both, len(shown)):
-            where = _place(worn, lay, i, cards)
-            frame[where] = view.empty[where]
-    for i in (*todo, *range(both, len(ranks))):
+        for i in range(both, previous_count):
+            place = _place(previous_hand, previous_spread, i, cards)
+            frame[place] = assets.empty[place]
+    for i in (*changed, *range(both, count)):
         sprite = cards.card(ranks[i], hand.suits >> 2 * i & 3) if ranks[i] else cards.back
-        where = _place(hand, lie, i, cards)
+        place = _place(hand, spread, i, cards)
         if fanned:
-            _lay(frame[where], sprite, cards)
+            _overlay(frame[place], sprite, cards)
         else:
-            frame[where] = sprite
+            frame[place] = sprite
 
 
-def _place(hand: Hand, lie: Spread, i: int, cards: Deck) -> Place:
+def _place(hand: Hand, spread: Spread, i: int, cards: Deck) -> Place:
     """Return where a hand's card i goes."""
     if not hand.shifts:
-        return lie.places[i]
-    (x, y), (dx, dy) = lie.corners[i], hand.shifts[i]
-    x = min(x + min(dx, lie.room), SIZE - cards.width)
+        return spread.places[i]
+    (x, y), (dx, dy) = spread.corners[i], hand.shifts[i]
+    x = min(x + min(dx, spread.room), SIZE - cards.width)
     return place(x, y + dy, cards.width, cards.height)
 
 
-def _lay(ground: Frame, card: Sprite, cards: Deck) -> None:
+def _overlay(ground: Frame, card: Sprite, cards: Deck) -> None:
     """Draw a card on what lies under it, which shows at its rounded corners."""
     top, bottom = cards.rounding, cards.height - cards.rounding
     ground[top:bottom] = card[top:bottom]

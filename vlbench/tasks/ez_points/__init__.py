@@ -2,16 +2,16 @@
 
 from typing import Unpack
 
-from vlbench.env import CommonOptions
 from vlbench.prompts import Prompt
+from vlbench.task import CommonOptions, split_options
 from vlbench.tasks.ez_points.game import EZPointsGame
 from vlbench.tasks.ez_points.picture import EZPointsPicture
 from vlbench.tasks.formula.env import FormulaEnv
-from vlbench.tasks.formula.picture import FormulaLook
+from vlbench.tasks.formula.picture import FormulaStyle
 from vlbench.vector import VLVectorEnv
 
 
-class EZPoints(FormulaEnv[FormulaLook]):
+class EZPoints(FormulaEnv[FormulaStyle]):
     """Write a formula with two cards that equals 12, one token a turn.
 
     Picture:
@@ -42,25 +42,17 @@ class EZPoints(FormulaEnv[FormulaLook]):
     Args:
         target: What the formula must equal.
         faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
-        theme: A theme or a group of themes; see `vlbench.themes`.
-        jitter: Largest shift of an element, in pixels, 0..5.
-        prompt: "cot", "action_only" or "cot_facts".
-        **options: See `vlbench.env.VLEnv`.
+        **options: See `vlbench.task.CommonOptions`.
     """
 
     def __init__(
-        self,
-        *,
-        target: int = 12,
-        faces: int = 10,
-        theme: str = "classic",
-        jitter: int = 0,
-        prompt: str = "cot",
-        **options: Unpack[CommonOptions],
+        self, *, target: int = 12, faces: int = 10, **options: Unpack[CommonOptions]
     ) -> None:
+        common = split_options(options)
         game = EZPointsGame(target, faces)
-        words = Prompt.load(__name__, prompt, game.rules())
-        super().__init__(game, EZPointsPicture(theme, jitter, target, faces), words, **options)
+        picture = EZPointsPicture(common.themes, target, faces)
+        prompt = Prompt.load(__name__, common.prompt, game.rules())
+        super().__init__(game, picture, prompt, **common.rest)
 
 
 class EZPointsVector(VLVectorEnv):

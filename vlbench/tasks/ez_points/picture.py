@@ -1,6 +1,7 @@
 """The picture of EZPoints: two large cards and the formula on one line."""
 
 from vlbench.tasks.formula.picture import FormulaLayout, FormulaPicture
+from vlbench.themes import ThemeChoice
 
 CLASSIC = FormulaLayout(
     card_size="large",
@@ -43,7 +44,5 @@ class EZPointsPicture(FormulaPicture):
         ),
     }
 
-    def __init__(
-        self, theme: str = "classic", jitter: int = 0, target: int = 12, faces: int = 10
-    ) -> None:
-        super().__init__(theme, jitter, target, faces)
+    def __init__(self, themes: ThemeChoice, target: int = 12, faces: int = 10) -> None:
+        super().__init__(themes, target, faces)

@@ -7,19 +7,19 @@ from itertools import product
 from typing import TypeVar
 
 from vlbench.cards import count_faces, read_rank
-from vlbench.env import VLEnv
+from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
 from vlbench.task import Demonstration, Statements
 from vlbench.tasks.formula.arithmetic import evaluate
 from vlbench.tasks.formula.demonstrate import CARDS, FIELDS, FORMULA, PLAN, make_demonstration
 from vlbench.tasks.formula.game import END, FormulaGame, FormulaState
 
-L = TypeVar("L")
+Style = TypeVar("Style")
 
 _TOKEN = re.compile(r"[A-Za-z]+|\d+|\S")
 
 
-class FormulaEnv(VLEnv[FormulaState, L]):
+class FormulaEnv(SolvedEnv[FormulaState, Style]):
     """A formula written one token a turn; see the tasks for the rules."""
 
     game: FormulaGame  # type: ignore[assignment]

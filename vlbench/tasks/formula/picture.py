@@ -15,17 +15,18 @@ from vlbench.sprites import (
     Sprite,
     background,
     blit,
-    checked_jitter,
     choices,
     deck,
-    lettering,
+    draw_text,
+    load_font,
     offsets,
-    word,
+    paste,
+    text_blit,
 )
 from vlbench.task import Fact, Frame
 from vlbench.tasks.formula.arithmetic import OPERATORS
 from vlbench.tasks.formula.game import FormulaState
-from vlbench.themes import THEMES, themes_named
+from vlbench.themes import Theme, ThemeChoice
 
 TOKENS = (*map(str, range(1, 14)), *OPERATORS, "(", ")")
 Point = tuple[int, int]
@@ -37,7 +38,7 @@ class FormulaLayout:
 
     card_size: str
     role: str
-    """Size of the lettering."""
+    """Of the font."""
     cards: tuple[Point, ...]
     label: Point
     tokens: Point | None
@@ -50,7 +51,7 @@ class FormulaLayout:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class ThemeAssets:
     """What all pictures of a task share in a theme."""
 
     empty: Frame
@@ -61,10 +62,10 @@ class Scene:
     layout: FormulaLayout
 
 
-class FormulaLook(NamedTuple):
+class FormulaStyle(NamedTuple):
     """An episode's theme, cards and labels, and where its formula starts."""
 
-    scene: Scene
+    assets: ThemeAssets
     still: tuple[Blit, ...]
     """The cards, the label, and the target where it isn't the usual one."""
     left: int
@@ -77,15 +78,13 @@ class FormulaLook(NamedTuple):
 
 
 @lru_cache
-def scene(theme: str, layout: FormulaLayout) -> Scene:
-    """Return a theme's scene in a layout, loaded once a process."""
-    colours = THEMES[theme]
-    font = lettering(colours, layout.role)
-    tokens = {token: word(font, token) for token in TOKENS}
+def theme_assets(theme: Theme, layout: FormulaLayout) -> ThemeAssets:
+    """Return what pictures of a theme and a layout share, loaded once a process."""
+    font = load_font(theme, layout.role)
+    tokens = {token: draw_text(font, token) for token in TOKENS}
     widths = {token: sprite.shape[1] for token, sprite in tokens.items()}
-    return Scene(
-        background(colours.table), deck(colours, layout.card_size), font, tokens, widths, layout
-    )
+    cards = deck(theme, layout.card_size)
+    return ThemeAssets(background(theme.table), cards, font, tokens, widths, layout)
 
 
 @lru_cache
@@ -95,23 +94,16 @@ def orders(count: int) -> Sequence[tuple[int, ...]]:
 
 
 @lru_cache(maxsize=4096)
-def placed(cards: Deck, rank: int, suit: int, x: int, y: int) -> Blit:
+def card_blit(cards: Deck, rank: int, suit: int, x: int, y: int) -> Blit:
     """Return the blit of a card; without jitter the same few come again and again."""
     return blit(cards.card(rank, suit), x, y)
-
-
-@lru_cache(maxsize=1024)
-def written(font: Font, text: str, x: int, y: int) -> Blit:
-    """Return the blit of a word."""
-    return blit(word(font, text), x, y)
 
 
 class FormulaPicture:
     """Draws a hand of cards and the formula so far.
 
     Args:
-        theme: A theme, or a group whose themes take turns by presentation.
-        jitter: Largest shift of a card or line, in pixels.
+        themes: The themes, and the largest shift of a card or line.
         target: What the formula must equal.
         faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
     """
@@ -120,31 +112,31 @@ class FormulaPicture:
     usual_target: int
     """The target that the picture need not tell."""
 
-    def __init__(self, theme: str, jitter: int, target: int, faces: int) -> None:
-        self._themes = themes_named(theme)
-        self._jitter = checked_jitter(jitter)
+    def __init__(self, themes: ThemeChoice, target: int, faces: int) -> None:
+        self._themes = themes
         self._target = target
         self._faces = faces
 
-    def look(self, start: FormulaState, presentation: Presentation) -> FormulaLook:
+    def style(self, start: FormulaState, presentation: Presentation) -> FormulaStyle:
         """Choose the theme, the order, suits and faces of the cards, and where things stand."""
-        theme = self._themes[presentation.number % len(self._themes)]
-        view = scene(theme.name, self.layouts[theme.layout])
-        layout, font = view.layout, view.font
+        theme = self._themes.of(presentation)
+        assets = theme_assets(theme, self.layouts[theme.layout])
+        layout, font = assets.layout, assets.font
         ranks = self._ranks(start, presentation)
         count = len(ranks)
-        shifts = offsets(presentation, "shift", count + 2, self._jitter)
+        shifts = offsets(presentation, "shift", count + 2, self._themes.jitter)
         still = [
-            placed(view.deck, rank, suit, x + dx, y + dy)
+            card_blit(assets.deck, rank, suit, x + dx, y + dy)
             for (rank, suit), (x, y), (dx, dy) in zip(ranks, layout.cards, shifts, strict=False)
         ]
         (x, y), (dx, dy) = layout.label, shifts[count]
-        still.append(written(font, "Formula:", x + dx, y + dy + font.top))
+        label = text_blit(font, "Formula:", x + dx, y + dy)
+        still.append(label)
         if self._target != self.usual_target:
-            still += self._target_line(view, shifts[count + 1])
-        left, top = layout.tokens or (x + word(font, "Formula:").shape[1] + font.space, y)
-        return FormulaLook(
-            scene=view,
+            still += self._target_line(assets, shifts[count + 1])
+        left, top = layout.tokens or (x + label.sprite.shape[1] + font.space, y)
+        return FormulaStyle(
+            assets=assets,
             still=tuple(still),
             left=left + dx,
             top=top + dy + font.top,
@@ -153,45 +145,41 @@ class FormulaPicture:
             numbers=tuple([count_faces(rank, self._faces) for rank, _ in ranks]),
         )
 
-    def paint(
+    def paint(self, frame: Frame, state: FormulaState, style: FormulaStyle) -> None:
+        """Draw the cards, the label and the formula."""
+        frame[:] = style.assets.empty
+        paste(frame, style.still)
+        _draw_tokens(frame, style, state.tokens, 0)
+
+    def repaint(
         self,
         frame: Frame,
         state: FormulaState,
-        look: FormulaLook,
-        shown: tuple[FormulaState, FormulaLook] | None,
-    ) -> None:
-        """Draw the cards and tokens that the frame doesn't show yet, or everything."""
-        view, tokens = look.scene, state.tokens
-        empty, height = view.empty, view.font.height
-        first = 0
-        if shown is None or (shown[1] is not look and not self._fits(shown[1], look)):
-            frame[:] = empty
-            for place, sprite in look.still:
-                frame[place] = sprite
-        else:
-            old, worn = shown[0].tokens, shown[1]
-            if worn is not look:
-                for new, other in zip(look.still, worn.still, strict=True):
-                    if new is not other:
-                        frame[new.place] = new.sprite
-            if tokens[: len(old)] == old:
-                first = len(old)
-            else:
-                lines = slice(look.top, _corners(look, old)[-1][1] + height)
-                columns = slice(look.left, look.right)
-                frame[lines, columns] = empty[lines, columns]
-        if first == len(tokens):
-            return
-        corners = _corners(look, tokens)
-        for i in range(first, len(tokens)):
-            (x, y), sprite = corners[i], view.tokens[tokens[i]]
-            frame[y : y + height, x : x + sprite.shape[1]] = sprite
+        style: FormulaStyle,
+        previous: FormulaState,
+        previous_style: FormulaStyle,
+    ) -> bool:
+        """Draw the cards and tokens that differ, if they stand where the frame shows others."""
+        if previous_style is not style:
+            if not self._same_layout(style, previous_style):
+                return False
+            for new, old in zip(style.still, previous_style.still, strict=True):
+                if new is not old:
+                    frame[new.place] = new.sprite
+        first = len(previous.tokens)
+        if state.tokens[:first] != previous.tokens:
+            first = 0
+            bottom = _corners(style, previous.tokens)[-1][1] + style.assets.font.height
+            lines, columns = slice(style.top, bottom), slice(style.left, style.right)
+            frame[lines, columns] = style.assets.empty[lines, columns]
+        _draw_tokens(frame, style, state.tokens, first)
+        return True
 
-    def facts(self, state: FormulaState, look: FormulaLook) -> dict[str, Fact]:
+    def facts(self, state: FormulaState, style: FormulaStyle) -> dict[str, Fact]:
         """Return the cards as they lie, what they count, the formula and the target."""
         return {
-            "cards": look.cards,
-            "numbers": look.numbers,
+            "cards": style.cards,
+            "numbers": style.numbers,
             "formula": " ".join(state.tokens),
             "target": self._target,
         }
@@ -211,22 +199,34 @@ class FormulaPicture:
             cards.append((rank, suit))
         return cards
 
-    def _fits(self, worn: FormulaLook, look: FormulaLook) -> bool:
-        """Whether all that a look shows stands where another look's stands."""
-        return worn.scene is look.scene and not self._jitter
+    def _same_layout(self, style: FormulaStyle, previous_style: FormulaStyle) -> bool:
+        """Whether everything stands where the other style has it."""
+        return previous_style.assets is style.assets and not self._themes.jitter
 
-    def _target_line(self, view: Scene, shift: Point) -> list[Blit]:
-        font, (x, y) = view.font, view.layout.target
-        x, y = x + shift[0], y + shift[1] + font.top
-        indent = word(font, "Target:").shape[1] + font.space
-        return [written(font, "Target:", x, y), written(font, str(self._target), x + indent, y)]
+    def _target_line(self, assets: ThemeAssets, shift: Point) -> list[Blit]:
+        font, (x, y) = assets.font, assets.layout.target
+        x, y = x + shift[0], y + shift[1]
+        label = text_blit(font, "Target:", x, y)
+        indent = label.sprite.shape[1] + font.space
+        return [label, text_blit(font, str(self._target), x + indent, y)]
 
 
-def _corners(look: FormulaLook, tokens: Sequence[str]) -> list[Point]:
+def _draw_tokens(frame: Frame, style: FormulaStyle, tokens: Sequence[str], first: int) -> None:
+    """Draw the tokens from number `first` on."""
+    if first == len(tokens):
+        return
+    sprites, height = style.assets.tokens, style.assets.font.height
+    corners = _corners(style, tokens)
+    for i in range(first, len(tokens)):
+        (x, y), sprite = corners[i], sprites[tokens[i]]
+        frame[y : y + height, x : x + sprite.shape[1]] = sprite
+
+
+def _corners(style: FormulaStyle, tokens: Sequence[str]) -> list[Point]:
     """Return the upper left corner of each token."""
-    view, left, right = look.scene, look.left, look.right
-    widths, space, pitch = view.widths, view.font.space, view.layout.pitch
-    x, y = left, look.top
+    assets, left, right = style.assets, style.left, style.right
+    widths, space, pitch = assets.widths, assets.font.space, assets.layout.pitch
+    x, y = left, style.top
     corners = []
     for token in tokens:
         width = widths[token]

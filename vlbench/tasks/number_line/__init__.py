@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Unpack
 
-from vlbench.env import CommonOptions, VLEnv
+from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
 from vlbench.prompts import Prompt
-from vlbench.task import Demonstration, Statements, read_number
+from vlbench.task import CommonOptions, Demonstration, Statements, read_number, split_options
 from vlbench.tasks.number_line.demonstrate import CURRENT, FIELDS, TARGET, make_demonstration
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
-from vlbench.tasks.number_line.picture import NumberLineLook, NumberLinePicture
+from vlbench.tasks.number_line.picture import NumberLinePicture, NumberLineStyle
 from vlbench.vector import VLVectorEnv
 
 
-class NumberLine(VLEnv[NumberLineState, NumberLineLook]):
+class NumberLine(SolvedEnv[NumberLineState, NumberLineStyle]):
     """Walk the current number onto the target.
 
     Picture:
@@ -41,26 +41,17 @@ class NumberLine(VLEnv[NumberLineState, NumberLineLook]):
 
     Args:
         max_position: Right end of the line, 1..999999999.
-        theme: A theme or a group of themes; see `vlbench.themes`.
-        jitter: Largest shift of an element, in pixels, 0..5.
-        prompt: "cot", "action_only" or "cot_facts".
-        **options: See `vlbench.env.VLEnv`.
+        **options: See `vlbench.task.CommonOptions`.
     """
 
     fields = FIELDS
 
-    def __init__(
-        self,
-        *,
-        max_position: int = 5,
-        theme: str = "classic",
-        jitter: int = 0,
-        prompt: str = "cot",
-        **options: Unpack[CommonOptions],
-    ) -> None:
+    def __init__(self, *, max_position: int = 5, **options: Unpack[CommonOptions]) -> None:
+        common = split_options(options)
         game = NumberLineGame(max_position)
-        words = Prompt.load(__name__, prompt, {"max_position": max_position})
-        super().__init__(game, NumberLinePicture(theme, jitter), words, **options)
+        picture = NumberLinePicture(common.themes)
+        prompt = Prompt.load(__name__, common.prompt, {"max_position": max_position})
+        super().__init__(game, picture, prompt, **common.rest)
 
     def demonstrate(self) -> Demonstration:
         """State both numbers and how they compare, then act on it."""

@@ -10,16 +10,16 @@ from vlbench.sprites import (
     Font,
     Place,
     background,
-    blit,
-    checked_jitter,
-    lettering,
+    draw_text,
+    load_font,
     offsets,
+    paste,
     place,
-    word,
+    text_blit,
 )
 from vlbench.task import Fact, Frame
 from vlbench.tasks.number_line.game import NumberLineState
-from vlbench.themes import THEMES, themes_named
+from vlbench.themes import Theme, ThemeChoice
 
 RIGHT = 295
 """No text without jitter reaches further."""
@@ -45,7 +45,7 @@ LAYOUTS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class ThemeAssets:
     """What all pictures in a theme share."""
 
     empty: Frame
@@ -68,99 +68,103 @@ class Slot:
     under_room: int
 
 
-class NumberLineLook(NamedTuple):
+class NumberLineStyle(NamedTuple):
     """An episode's theme and target, and where the current number goes."""
 
-    scene: Scene
+    assets: ThemeAssets
     titles: tuple[Blit, Blit]
     target: Blit
     current: Slot
 
 
 @lru_cache
-def scene(theme: str) -> Scene:
-    """Return a theme's scene, loaded once a process."""
-    colours = THEMES[theme]
-    font = lettering(colours, "display", paper=True)
-    return Scene(background(colours.paper), font, LAYOUTS[colours.layout])
+def theme_assets(theme: Theme) -> ThemeAssets:
+    """Return what a theme's pictures share, loaded once a process."""
+    font = load_font(theme, "display", paper=True)
+    return ThemeAssets(background(theme.paper), font, LAYOUTS[theme.layout])
 
 
 class NumberLinePicture:
     """Draws NumberLine.
 
     Args:
-        theme: A theme, or a group whose themes take turns by presentation.
-        jitter: Largest shift of a line, in pixels.
+        themes: The themes, and the largest shift of a line.
     """
 
-    def __init__(self, theme: str = "classic", jitter: int = 0) -> None:
-        self._themes = themes_named(theme)
-        self._jitter = checked_jitter(jitter)
+    def __init__(self, themes: ThemeChoice) -> None:
+        self._themes = themes
 
-    def look(self, start: NumberLineState, presentation: Presentation) -> NumberLineLook:
+    def style(self, start: NumberLineState, presentation: Presentation) -> NumberLineStyle:
         """Choose the theme and where the lines stand."""
-        view = scene(self._themes[presentation.number % len(self._themes)].name)
-        shifts = offsets(presentation, "lines", 2, self._jitter)
-        title, target = line(view, "Target:", view.layout.target, shifts[0])
-        other_title, current = line(view, "Current:", view.layout.current, shifts[1])
-        return NumberLineLook(view, (title, other_title), written(target, start.target), current)
+        assets = theme_assets(self._themes.of(presentation))
+        shifts = offsets(presentation, "lines", 2, self._themes.jitter)
+        title, target = line(assets, "Target:", assets.layout.target, shifts[0])
+        other_title, current = line(assets, "Current:", assets.layout.current, shifts[1])
+        titles = title, other_title
+        return NumberLineStyle(assets, titles, number_blit(target, start.target), current)
 
-    def paint(
+    def paint(self, frame: Frame, state: NumberLineState, style: NumberLineStyle) -> None:
+        """Draw both labels and both numbers."""
+        frame[:] = style.assets.empty
+        current = number_blit(style.current, state.current)
+        paste(frame, (*style.titles, style.target, current))
+
+    def repaint(
         self,
         frame: Frame,
         state: NumberLineState,
-        look: NumberLineLook,
-        shown: tuple[NumberLineState, NumberLineLook] | None,
-    ) -> None:
-        """Draw the numbers that the frame doesn't show yet, or everything."""
-        place, sprite = written(look.current, state.current)
-        target = look.target
-        if shown is None or not _fits(shown, look, place):
-            frame[:] = look.scene.empty
-            for title_place, title in look.titles:
-                frame[title_place] = title
-            frame[target.place] = target.sprite
-        elif shown[1].target is not target:
-            frame[target.place] = target.sprite
-        frame[place] = sprite
+        style: NumberLineStyle,
+        previous: NumberLineState,
+        previous_style: NumberLineStyle,
+    ) -> bool:
+        """Draw the numbers that differ, if they stand where the frame shows others."""
+        current = number_blit(style.current, state.current)
+        if not _same_layout(style, current.place, previous, previous_style):
+            return False
+        if previous_style.target is not style.target:
+            frame[style.target.place] = style.target.sprite
+        frame[current.place] = current.sprite
+        return True
 
-    def facts(self, state: NumberLineState, look: NumberLineLook) -> dict[str, Fact]:
+    def facts(self, state: NumberLineState, style: NumberLineStyle) -> dict[str, Fact]:
         """Return both numbers."""
         return {"target": state.target, "current": state.current}
 
 
-def _fits(
-    shown: tuple[NumberLineState, NumberLineLook], look: NumberLineLook, current: Place
+def _same_layout(
+    style: NumberLineStyle,
+    current: Place,
+    previous: NumberLineState,
+    previous_style: NumberLineStyle,
 ) -> bool:
     """Whether both numbers stand where the frame shows others, and the titles are the same."""
-    before, worn = shown
     return (
-        worn.titles[0] is look.titles[0]
-        and worn.current is look.current
-        and worn.target.place is look.target.place
-        and written(worn.current, before.current).place is current
+        previous_style.titles[0] is style.titles[0]
+        and previous_style.current is style.current
+        and previous_style.target.place is style.target.place
+        and number_blit(previous_style.current, previous.current).place is current
     )
 
 
 @lru_cache(maxsize=1024)
-def written(slot: Slot, number: int) -> Blit:
+def number_blit(slot: Slot, number: int) -> Blit:
     """Return a number's sprite and its place in a slot."""
-    sprite = word(slot.font, str(number), slot.room)
+    sprite = draw_text(slot.font, str(number), slot.room)
     if sprite.shape[1] <= slot.room:
         return Blit(slot.behind, sprite)
-    return Blit(slot.under, word(slot.font, str(number), slot.under_room))
+    return Blit(slot.under, draw_text(slot.font, str(number), slot.under_room))
 
 
 @lru_cache(maxsize=1024)
 def line(
-    view: Scene, label: str, corner: tuple[int, int], shift: tuple[int, int]
+    assets: ThemeAssets, label: str, corner: tuple[int, int], shift: tuple[int, int]
 ) -> tuple[Blit, Slot]:
     """Return a label's blit and the slot of its number."""
-    font, title = view.font, word(view.font, label)
-    x, y = corner[0] + shift[0], corner[1] + shift[1] + font.top
-    indent = title.shape[1] + font.space
-    room = 0 if view.layout.below else RIGHT - corner[0] - indent
+    font, x, y = assets.font, corner[0] + shift[0], corner[1] + shift[1]
+    title, top = text_blit(font, label, x, y), y + font.top
+    indent = title.sprite.shape[1] + font.space
+    room = 0 if assets.layout.below else RIGHT - corner[0] - indent
     under_room = RIGHT - corner[0]
-    behind = place(x + indent, y, room, font.height)
-    under = place(x, y + font.height + font.height // 4, under_room, font.height)
-    return blit(title, x, y), Slot(font, behind, room, under, under_room)
+    behind = place(x + indent, top, room, font.height)
+    under = place(x, top + font.height + font.height // 4, under_room, font.height)
+    return title, Slot(font, behind, room, under, under_room)

@@ -2,18 +2,17 @@
 
 from typing import Unpack
 
-from vlbench.env import CommonOptions
 from vlbench.prompts import Prompt
-from vlbench.task import Demonstration
+from vlbench.task import CommonOptions, Demonstration, split_options
 from vlbench.tasks.formula.env import FormulaEnv
-from vlbench.tasks.formula.picture import FormulaLook
+from vlbench.tasks.formula.picture import FormulaStyle
 from vlbench.tasks.points24.demonstrate import make_demonstration
 from vlbench.tasks.points24.game import Points24Game
 from vlbench.tasks.points24.picture import Points24Picture
 from vlbench.vector import VLVectorEnv
 
 
-class Points24(FormulaEnv[FormulaLook]):
+class Points24(FormulaEnv[FormulaStyle]):
     """Write a formula with four cards that equals 24, one token a turn.
 
     Picture:
@@ -47,25 +46,17 @@ class Points24(FormulaEnv[FormulaLook]):
     Args:
         target: What the formula must equal.
         faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
-        theme: A theme or a group of themes; see `vlbench.themes`.
-        jitter: Largest shift of an element, in pixels, 0..5.
-        prompt: "cot", "action_only" or "cot_facts".
-        **options: See `vlbench.env.VLEnv`.
+        **options: See `vlbench.task.CommonOptions`.
     """
 
     def __init__(
-        self,
-        *,
-        target: int = 24,
-        faces: int = 10,
-        theme: str = "classic",
-        jitter: int = 0,
-        prompt: str = "cot",
-        **options: Unpack[CommonOptions],
+        self, *, target: int = 24, faces: int = 10, **options: Unpack[CommonOptions]
     ) -> None:
+        common = split_options(options)
         game = Points24Game(target, faces)
-        words = Prompt.load(__name__, prompt, game.rules())
-        super().__init__(game, Points24Picture(theme, jitter, target, faces), words, **options)
+        picture = Points24Picture(common.themes, target, faces)
+        prompt = Prompt.load(__name__, common.prompt, game.rules())
+        super().__init__(game, picture, prompt, **common.rest)
 
     def demonstrate(self) -> Demonstration | None:
         """State the cards and the formula, write a search down, and plan what it finds."""

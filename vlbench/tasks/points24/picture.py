@@ -1,6 +1,7 @@
 """The picture of Points24: four cards and the formula on as many lines as it takes."""
 
 from vlbench.tasks.formula.picture import FormulaLayout, FormulaPicture
+from vlbench.themes import ThemeChoice
 
 
 class Points24Picture(FormulaPicture):
@@ -50,7 +51,5 @@ class Points24Picture(FormulaPicture):
         ),
     }
 
-    def __init__(
-        self, theme: str = "classic", jitter: int = 0, target: int = 24, faces: int = 10
-    ) -> None:
-        super().__init__(theme, jitter, target, faces)
+    def __init__(self, themes: ThemeChoice, target: int = 24, faces: int = 10) -> None:
+        super().__init__(themes, target, faces)

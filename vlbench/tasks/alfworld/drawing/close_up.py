@@ -6,11 +6,11 @@ from functools import lru_cache
 from typing import Final
 
 from vlbench.sprites import Blit, Sprite, blit
-from vlbench.tasks.alfworld.drawing.icons import has_icon, icon, laid
+from vlbench.tasks.alfworld.drawing.icons import compose, has_icon, icon
 from vlbench.tasks.alfworld.drawing.style import (
     GAP,
     Point,
-    RoomStyle,
+    RoomTheme,
     Zone,
     beneath,
     beside,
@@ -24,7 +24,7 @@ from vlbench.tasks.alfworld.scene import Place, Thing
 from vlbench.themes import Colour
 
 CUES: Final = ("hot", "cold", "clean")
-"""States that a sign laid over a thing shows; what is "lit" has an icon of its own."""
+"""States that a sign compose over a thing shows; what is "lit" has an icon of its own."""
 LARGE: Final = 112
 """Size of a receptacle that is closed or empty, in pixels."""
 RIM: Final = 8
@@ -87,14 +87,14 @@ def thing_icon(thing: Thing, size: int, ground: Colour) -> Sprite:
     if "lit" in thing.states and has_icon(f"{name}-lit"):
         name += "-lit"
     cues = [icon(f"cue/{cue}", size) for cue in CUES if cue in thing.states]
-    return laid(solid(size, size, ground), icon(name, size), *cues)
+    return compose(solid(size, size, ground), icon(name, size), *cues)
 
 
 @lru_cache(maxsize=1024)
-def thing_sprite(style: RoomStyle, thing: Thing, text: str, ground: Colour, form: Form) -> Sprite:
+def thing_sprite(theme: RoomTheme, thing: Thing, text: str, ground: Colour, form: Form) -> Sprite:
     """Return a thing with the signs of its states and a label."""
     join = beside if form.beside else beneath
-    return join(thing_icon(thing, form.size, ground), slip(style, text), ground)
+    return join(thing_icon(thing, form.size, ground), slip(theme, text), ground)
 
 
 @lru_cache(maxsize=1024)
@@ -132,12 +132,12 @@ def _height(form: Form, widths: Sequence[int], line: int, width: int) -> int:
 
 
 def things(
-    style: RoomStyle, place: Place, labels: Sequence[str], view: Zone, shift: Point, jitter: int
+    theme: RoomTheme, place: Place, labels: Sequence[str], view: Zone, shift: Point, jitter: int
 ) -> tuple[Blit, ...]:
     """Return what is seen in or on a receptacle.
 
     Args:
-        style: How things look.
+        theme: How things look.
         place: The receptacle.
         labels: What to write at each thing.
         view: Where the receptacle is drawn.
@@ -146,8 +146,8 @@ def things(
     """
     if not place.contents:
         return ()
-    ground = material(style, place.kind)
-    slips = [slip(style, text).shape for text in labels]
+    ground = material(theme, place.kind)
+    slips = [slip(theme, text).shape for text in labels]
     line = slips[0][0]
     side = (RIM if is_open(place) else FRAME) + CLEAR
     foot = (RIM if is_open(place) else EDGE) + CLEAR
@@ -155,11 +155,11 @@ def things(
     stand = arrange(tuple(shape[1] for shape in slips), line, width, height)
     left, top = view.x + side + shift[0], view.y + side + shift[1]
     stood = [
-        blit(thing_sprite(style, thing, text, ground, stand.form), x + left, y + top)
+        blit(thing_sprite(theme, thing, text, ground, stand.form), x + left, y + top)
         for thing, text, (x, y) in zip(place.contents, labels, stand.corners, strict=True)
     ]
     if place.kind in BOARDED:
-        plank = board(style, place.kind, width)
+        plank = board(theme, place.kind, width)
         feet = sorted({y + stand.form.height(line) for _, y in stand.corners})
         stood += [blit(plank, left, y + top) for y in feet]
     return tuple(stood)
@@ -171,28 +171,28 @@ def is_open(place: Place) -> bool:
 
 
 @lru_cache(maxsize=64)
-def board(style: RoomStyle, kind: str, width: int) -> Sprite:
+def board(theme: RoomTheme, kind: str, width: int) -> Sprite:
     """Return a board that things stand on."""
-    return solid(width, BOARD, sides(style, kind))
+    return solid(width, BOARD, sides(theme, kind))
 
 
-def sides(style: RoomStyle, kind: str) -> Colour:
+def sides(theme: RoomTheme, kind: str) -> Colour:
     """Return the colour of a receptacle's sides."""
-    red, green, blue = (shade * 5 // 9 for shade in material(style, kind))
+    red, green, blue = (shade * 5 // 9 for shade in material(theme, kind))
     return red, green, blue
 
 
 @lru_cache(maxsize=64)
 def backdrop(
-    style: RoomStyle, kind: str, opened: bool, filled: bool, width: int, height: int
+    theme: RoomTheme, kind: str, opened: bool, filled: bool, width: int, height: int
 ) -> Sprite:
     """Return what stands behind the things, or the whole receptacle if it is closed or empty."""
     if not filled:
-        sprite = solid(width, height, style.floor)
+        sprite = solid(width, height, theme.floor)
         x, y = (width - LARGE) // 2, (height - LARGE) // 2
-        sprite[y : y + LARGE, x : x + LARGE] = place_icon(style, kind, opened, LARGE)
+        sprite[y : y + LARGE, x : x + LARGE] = place_icon(theme, kind, opened, LARGE)
         return sprite
-    sprite = solid(width, height, sides(style, kind))
+    sprite = solid(width, height, sides(theme, kind))
     side, foot = (RIM, RIM) if opened else (FRAME, EDGE)
-    sprite[side:-foot, side:-side] = material(style, kind)
+    sprite[side:-foot, side:-side] = material(theme, kind)
     return sprite

@@ -17,7 +17,7 @@ from vlbench.sprites import Sprite
 from vlbench.tasks.alfworld.drawing.style import (
     GAP,
     Point,
-    RoomStyle,
+    RoomTheme,
     beneath,
     beside,
     broken,
@@ -82,21 +82,21 @@ class Group:
 
 
 @lru_cache(maxsize=1024)
-def marker(style: RoomStyle, kind: str, numbers: tuple[int, ...], size: int, named: bool) -> Sprite:
+def marker(theme: RoomTheme, kind: str, numbers: tuple[int, ...], size: int, named: bool) -> Sprite:
     """Return the marker of some receptacles of a kind."""
-    drawing = place_icon(style, kind, False, size)
+    drawing = place_icon(theme, kind, False, size)
     if named:
         (number,) = numbers
-        return beneath(drawing, slip(style, f"{kind} {number}"), style.floor)
+        return beneath(drawing, slip(theme, f"{kind} {number}"), theme.floor)
     lines = [
-        slip(style, " ".join(map(str, numbers[i : i + NUMBERS_IN_A_LINE])))
+        slip(theme, " ".join(map(str, numbers[i : i + NUMBERS_IN_A_LINE])))
         for i in range(0, len(numbers), NUMBERS_IN_A_LINE)
     ]
     height, width = lines[0].shape[0], max(line.shape[1] for line in lines)
-    block = solid(width, height * len(lines), style.paper)
+    block = solid(width, height * len(lines), theme.paper)
     for i, line in enumerate(lines):
         block[i * height :][:height, : line.shape[1]] = line
-    return beside(drawing, block, style.floor)
+    return beside(drawing, block, theme.floor)
 
 
 @lru_cache(maxsize=16)
@@ -126,11 +126,11 @@ def grouped(places: tuple[Place, ...], reach: float) -> tuple[Group, ...]:
 
 
 @lru_cache(maxsize=32)
-def room(style: RoomStyle, places: tuple[Place, ...], width: int, height: int) -> Sprite:
+def room(theme: RoomTheme, places: tuple[Place, ...], width: int, height: int) -> Sprite:
     """Return a room's plan between its walls, the markers apart and near their places.
 
     Args:
-        style: How things look.
+        theme: How things look.
         places: The receptacles; a plan shows neither whether they are open nor what is in them.
         width: In pixels, with the walls.
         height: The same.
@@ -143,25 +143,25 @@ def room(style: RoomStyle, places: tuple[Place, ...], width: int, height: int) -
     for form in FORMS:
         groups = grouped(places, form.reach)
         sprites = [
-            marker(style, group.kind, group.numbers, form.size, form.named) for group in groups
+            marker(theme, group.kind, group.numbers, form.size, form.named) for group in groups
         ]
         sizes = [(sprite.shape[1] + GAP, sprite.shape[0] + GAP) for sprite in sprites]
         covered = sum(wide * high for wide, high in sizes)
         if covered > FULL * across * down and form is not FORMS[-1]:
             continue
-        corners = spread(groups, sizes, across + GAP, down + GAP)
+        corners = spread_markers(groups, sizes, across + GAP, down + GAP)
         if corners:
             break
     else:
         raise ValueError(f"no room for {len(places)} receptacles in a picture")
-    sprite = solid(width, height, style.ink)
-    sprite[WALL:-WALL, WALL:-WALL] = style.floor
+    sprite = solid(width, height, theme.ink)
+    sprite[WALL:-WALL, WALL:-WALL] = theme.floor
     for stamp, (x, y) in zip(sprites, corners, strict=True):
         sprite[edge + y :, edge + x :][: stamp.shape[0], : stamp.shape[1]] = stamp
     return sprite
 
 
-def spread(
+def spread_markers(
     groups: Sequence[Group], sizes: Sequence[Point], width: int, height: int
 ) -> tuple[Point, ...]:
     """Return corners of rectangles that lie apart, each as near its site as those before allow.
@@ -234,14 +234,14 @@ def numbers_of(names: Sequence[str]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=256)
-def roll(style: RoomStyle, names: tuple[str, ...], width: int) -> Sprite:
+def roll(theme: RoomTheme, names: tuple[str, ...], width: int) -> Sprite:
     """Return the list of a room's receptacles: each kind's icon, name and numbers."""
     entries = [
-        beside(place_icon(style, kind, False, LINE), slip(style, f"{kind} {numbers}"), style.paper)
+        beside(place_icon(theme, kind, False, LINE), slip(theme, f"{kind} {numbers}"), theme.paper)
         for kind, numbers in numbers_of(names).items()
     ]
     lines = broken([entry.shape[1] for entry in entries], width, GAP)
-    sheet = solid(width, LINE * len(lines), style.paper)
+    sheet = solid(width, LINE * len(lines), theme.paper)
     for row, members in enumerate(lines):
         x = 0
         for i in members:

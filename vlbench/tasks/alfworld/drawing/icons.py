@@ -1,7 +1,7 @@
 """The icons of ALFWorld's pictures: things, receptacles and signs of states, in a few sizes.
 
 They are drawn once by `scripts/make_icons.py`; where each comes from stands beside them in
-`NOTICE`. An icon keeps its transparency here and is laid on a ground by `laid`.
+`NOTICE`. An icon keeps its transparency here and is laid on a ground by `compose`.
 """
 
 import json
@@ -80,7 +80,7 @@ def tinted(drawing: Icon, tint: Tint) -> Icon:
     return np.concatenate([colours, drawing[..., 3:]], axis=-1)
 
 
-def laid(ground: Sprite | Colour, *drawings: Icon) -> Sprite:
+def compose(ground: Sprite | Colour, *drawings: Icon) -> Sprite:
     """Return icons of one size laid over each other on a ground."""
     mixed = np.asarray(ground, np.uint32)
     for drawing in drawings:

@@ -5,20 +5,14 @@ from typing import Final, Protocol
 
 from vlbench.errors import unknown_name
 from vlbench.instances import Presentation
-from vlbench.sprites import Blit, background, blit, checked_jitter, offsets, place
+from vlbench.sprites import Blit, background, blit, offsets, place
 from vlbench.task import SIZE, Fact, Frame
 from vlbench.tasks.alfworld.drawing.close_up import backdrop, is_open, things
 from vlbench.tasks.alfworld.drawing.floor_plan import roll, room
 from vlbench.tasks.alfworld.drawing.status_bar import hand_sprite, location_sprite
-from vlbench.tasks.alfworld.drawing.style import (
-    COLUMN,
-    RoomStyle,
-    Zones,
-    room_style,
-    zones,
-)
+from vlbench.tasks.alfworld.drawing.style import COLUMN, RoomTheme, Zones, room_theme, zones
 from vlbench.tasks.alfworld.scene import Place, Scene, Thing
-from vlbench.themes import themes_named
+from vlbench.themes import ThemeChoice
 
 LABELS: Final = ("names", "numbers")
 """What is written at a thing: its whole name, or its number only."""
@@ -40,10 +34,10 @@ class Seen(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RoomLook:
+class AlfworldStyle:
     """An episode's theme, and where its parts stand."""
 
-    style: RoomStyle
+    theme: RoomTheme
     zones: Zones
     roll: Blit
     """The list of receptacles, which stays."""
@@ -57,89 +51,99 @@ class AlfworldPicture:
     """Draws ALFWorld.
 
     Args:
-        theme: A theme, or a group whose themes take turns by presentation.
-        jitter: Largest shift of a part, in pixels.
+        themes: The themes, and the largest shift of a part.
         labels: "names" writes a thing's whole name at it; "numbers" only its number, so that the
             thing must be recognised.
 
     Raises:
-        ValueError: An argument isn't known; names the nearest.
+        ValueError: `labels` isn't known; names the nearest.
     """
 
-    def __init__(self, theme: str = "classic", jitter: int = 0, labels: str = "names") -> None:
-        self._themes = themes_named(theme)
-        self._jitter = checked_jitter(jitter)
+    def __init__(self, themes: ThemeChoice, labels: str = "names") -> None:
         if labels not in LABELS:
             raise ValueError(unknown_name("labels", labels, LABELS))
+        self._themes = themes
+        self._jitter = themes.jitter
         self._labels = labels
 
-    def look(self, start: Seen, presentation: Presentation) -> RoomLook:
+    def style(self, start: Seen, presentation: Presentation) -> AlfworldStyle:
         """Choose the theme, and where the parts of the frame stand."""
-        theme = self._themes[presentation.number % len(self._themes)]
-        style, jitter = room_style(theme.name), self._jitter
+        theme, jitter = room_theme(self._themes.of(presentation)), self._jitter
         names = tuple(p.name for p in start.scene.places)
-        wide = COLUMN if style.layout == "columns" else SIZE - jitter
-        sheet = roll(style, names, wide - 2 * MARGIN)
-        parts = zones(style.layout, sheet.shape[0] + 2 * MARGIN + jitter, jitter)
+        wide = COLUMN if theme.layout == "columns" else SIZE - jitter
+        sheet = roll(theme, names, wide - 2 * MARGIN)
+        parts = zones(theme.layout, sheet.shape[0] + 2 * MARGIN + jitter, jitter)
         shifts = offsets(presentation, "parts", 3, jitter)
         x, y = parts.roll.x + MARGIN + shifts[2][0], parts.roll.y + MARGIN + shifts[2][1]
         view, (dx, dy) = parts.view, shifts[1]
-        plan = room(style, start.scene.places, view.width - jitter, view.height - jitter)
-        return RoomLook(
-            style, parts, blit(sheet, x, y), blit(plan, view.x + dx, view.y + dy), shifts
+        plan = room(theme, start.scene.places, view.width - jitter, view.height - jitter)
+        return AlfworldStyle(
+            theme, parts, blit(sheet, x, y), blit(plan, view.x + dx, view.y + dy), shifts
         )
 
-    def paint(
-        self, frame: Frame, state: Seen, look: RoomLook, shown: tuple[Seen, RoomLook] | None
-    ) -> None:
-        """Draw the parts of the frame that don't show this scene yet."""
-        scene = state.scene
-        old = shown[0].scene if shown is not None and shown[1] is look else None
-        if old is None:
-            frame[:] = background(look.style.paper)
-            frame[look.roll.place] = look.roll.sprite
-        here = _place_at(scene)
-        if old is None or here != _place_at(old):
-            self._paint_location(frame, look, here)
-            self._paint_view(frame, look, here)
-        if old is None or scene.holding != old.holding:
-            self._paint_hand(frame, look, scene.holding)
+    def paint(self, frame: Frame, state: Seen, style: AlfworldStyle) -> None:
+        """Draw the list of receptacles, what the player sees, and the hand."""
+        frame[:] = background(style.theme.paper)
+        frame[style.roll.place] = style.roll.sprite
+        here = _place_at(state.scene)
+        self._paint_location(frame, style, here)
+        self._paint_view(frame, style, here)
+        self._paint_hand(frame, style, state.scene.holding)
 
-    def _paint_location(self, frame: Frame, look: RoomLook, here: Place | None) -> None:
-        zone, (dx, dy) = look.zones.location, look.shifts[0]
+    def repaint(
+        self,
+        frame: Frame,
+        state: Seen,
+        style: AlfworldStyle,
+        previous: Seen,
+        previous_style: AlfworldStyle,
+    ) -> bool:
+        """Draw the parts of the frame that differ, within an episode."""
+        if previous_style is not style:
+            return False
+        here = _place_at(state.scene)
+        if here != _place_at(previous.scene):
+            self._paint_location(frame, style, here)
+            self._paint_view(frame, style, here)
+        if state.scene.holding != previous.scene.holding:
+            self._paint_hand(frame, style, state.scene.holding)
+        return True
+
+    def _paint_location(self, frame: Frame, style: AlfworldStyle, here: Place | None) -> None:
+        zone, (dx, dy) = style.zones.location, style.shifts[0]
         width, height = zone.width - self._jitter, zone.height - self._jitter
         name, kind, words = (
             (MIDDLE, "room", "") if here is None else (here.name, here.kind, _words(here))
         )
-        sprite = location_sprite(look.style, name, kind, words, width, height)
+        sprite = location_sprite(style.theme, name, kind, words, width, height)
         frame[place(zone.x + dx, zone.y + dy, width, height)] = sprite
 
-    def _paint_hand(self, frame: Frame, look: RoomLook, thing: Thing | None) -> None:
-        zone, (dx, dy) = look.zones.hand, look.shifts[0]
+    def _paint_hand(self, frame: Frame, style: AlfworldStyle, thing: Thing | None) -> None:
+        zone, (dx, dy) = style.zones.hand, style.shifts[0]
         width, height = zone.width - self._jitter, zone.height - self._jitter
         text = NOTHING if thing is None else self._label(thing)
-        sprite = hand_sprite(look.style, thing, text, width, height)
+        sprite = hand_sprite(style.theme, thing, text, width, height)
         frame[place(zone.x + dx, zone.y + dy, width, height)] = sprite
 
-    def _paint_view(self, frame: Frame, look: RoomLook, here: Place | None) -> None:
-        zone, style = look.zones.view, look.style
+    def _paint_view(self, frame: Frame, style: AlfworldStyle, here: Place | None) -> None:
+        zone, theme = style.zones.view, style.theme
         if here is None:
             if self._jitter:
-                frame[zone.place] = style.paper
-            frame[look.room.place] = look.room.sprite
+                frame[zone.place] = theme.paper
+            frame[style.room.place] = style.room.sprite
             return
         filled = bool(here.contents)
         frame[zone.place] = backdrop(
-            style, here.kind, is_open(here), filled, zone.width, zone.height
+            theme, here.kind, is_open(here), filled, zone.width, zone.height
         )
         labels = [self._label(thing) for thing in here.contents or ()]
-        for where, sprite in things(style, here, labels, zone, look.shifts[1], self._jitter):
+        for where, sprite in things(theme, here, labels, zone, style.shifts[1], self._jitter):
             frame[where] = sprite
 
     def _label(self, thing: Thing) -> str:
         return thing.name if self._labels == "names" else thing.name.rpartition(" ")[2]
 
-    def facts(self, state: Seen, look: RoomLook) -> dict[str, Fact]:
+    def facts(self, state: Seen, style: AlfworldStyle) -> dict[str, Fact]:
         """Return where the player is, what is seen there and in which states, and what is held."""
         scene = state.scene
         here = _place_at(scene)
@@ -151,8 +155,7 @@ class AlfworldPicture:
             "visible": tuple(thing.name for thing in contents),
             "holding": NOTHING if scene.holding is None else scene.holding.name,
             **{
-                shown: tuple(thing.name for thing in seen if shown in thing.states)
-                for shown in STATES
+                name: tuple(thing.name for thing in seen if name in thing.states) for name in STATES
             },
             "receptacles": tuple(p.name for p in scene.places),
         }

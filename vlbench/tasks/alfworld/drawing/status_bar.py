@@ -5,8 +5,8 @@ from typing import Final
 
 from vlbench.sprites import Sprite
 from vlbench.tasks.alfworld.drawing.close_up import thing_icon
-from vlbench.tasks.alfworld.drawing.icons import icon, laid
-from vlbench.tasks.alfworld.drawing.style import RoomStyle, place_icon, slip, solid
+from vlbench.tasks.alfworld.drawing.icons import compose, icon
+from vlbench.tasks.alfworld.drawing.style import RoomTheme, place_icon, slip, solid
 from vlbench.tasks.alfworld.scene import Thing
 
 TOP: Final = 3
@@ -17,49 +17,49 @@ TEXT: Final = 54
 
 @lru_cache(maxsize=256)
 def location_sprite(
-    style: RoomStyle, name: str, kind: str, words: str, width: int, height: int
+    theme: RoomTheme, name: str, kind: str, words: str, width: int, height: int
 ) -> Sprite:
     """Return the part that says where the player is.
 
     Args:
-        style: How things look.
+        theme: How things look.
         name: The receptacle's name, or that of the middle of the room.
         kind: Its kind.
         words: What is written under the name, e.g. "open"; "" for nothing.
         width: In pixels.
         height: In pixels.
     """
-    sprite = solid(width, height, style.paper)
-    sprite[TOP : TOP + 48, TOP : TOP + 48] = place_icon(style, kind, words.startswith("open"), 48)
-    title = style.title.draw(name)
+    sprite = solid(width, height, theme.paper)
+    sprite[TOP : TOP + 48, TOP : TOP + 48] = place_icon(theme, kind, words.startswith("open"), 48)
+    title = theme.title.draw(name)
     if title.shape[1] > width - TEXT:
-        title = style.name.draw(name)
+        title = theme.name.draw(name)
     _write(sprite, title, TEXT, 8 if words else 20)
     if words:
-        _write(sprite, style.name.draw(words), TEXT, 30)
+        _write(sprite, theme.name.draw(words), TEXT, 30)
     return sprite
 
 
 @lru_cache(maxsize=256)
 def hand_sprite(
-    style: RoomStyle, thing: Thing | None, text: str, width: int, height: int
+    theme: RoomTheme, thing: Thing | None, text: str, width: int, height: int
 ) -> Sprite:
     """Return the part that shows what is in hand.
 
     Args:
-        style: How things look.
+        theme: How things look.
         thing: What is held, if anything.
         text: What is written there.
         width: In pixels.
         height: In pixels.
     """
-    sprite = solid(width, height, style.paper)
-    tiles = [laid(solid(32, 32, style.paper), icon("place/hand", 32))]
+    sprite = solid(width, height, theme.paper)
+    tiles = [compose(solid(32, 32, theme.paper), icon("place/hand", 32))]
     if thing is not None:
-        tiles.append(thing_icon(thing, 32, style.floor))
+        tiles.append(thing_icon(thing, 32, theme.floor))
     for i, tile in enumerate(tiles):
         _write(sprite, tile, (width - 36 * len(tiles)) // 2 + 2 + 36 * i, TOP)
-    words = slip(style, text)
+    words = slip(theme, text)
     _write(sprite, words, max(width - words.shape[1], 0) // 2, TOP + 33)
     return sprite
 

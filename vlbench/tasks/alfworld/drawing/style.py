@@ -1,4 +1,4 @@
-"""How ALFWorld's pictures look in each theme: colours, lettering, and where the parts stand."""
+"""How ALFWorld's pictures look in each theme: colours, fonts, and where the parts stand."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from vlbench.sprites import Font, Sprite, place
+from vlbench.sprites import Font, Sprite, load_font, place
 from vlbench.task import SIZE
-from vlbench.tasks.alfworld.drawing.icons import Tint, icon, laid, tinted
-from vlbench.themes import THEMES, Colour
+from vlbench.tasks.alfworld.drawing.icons import Tint, compose, icon, tinted
+from vlbench.themes import Colour, Theme
 
 BAR: Final = 54
 """Height of the bar with the player's place and hand, without room for jitter."""
@@ -78,10 +78,9 @@ class Zones:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RoomStyle:
+class RoomTheme:
     """A theme as ALFWorld's pictures use it."""
 
-    theme: str
     layout: str
     paper: Colour
     ink: Colour
@@ -92,29 +91,26 @@ class RoomStyle:
 
 
 @lru_cache(maxsize=256)
-def material(style: RoomStyle, kind: str) -> Colour:
+def material(theme: RoomTheme, kind: str) -> Colour:
     """Return the ground of the things in a kind of receptacle."""
     colour = np.asarray(MATERIALS.get(kind, WOOD), np.int32)
-    mixed = (np.asarray(style.tint, np.int32) @ colour + 128) // 256
+    mixed = (np.asarray(theme.tint, np.int32) @ colour + 128) // 256
     red, green, blue = (min(int(shade), 255) for shade in mixed)
     return red, green, blue
 
 
 @lru_cache
-def room_style(theme: str) -> RoomStyle:
-    """Return a theme's style, loaded once a process."""
-    colours = THEMES[theme]
-    floor, tint = FLOORS[theme]
-    paper, ink = colours.paper, colours.paper_ink
-    return RoomStyle(
-        theme,
-        colours.layout,
-        paper,
-        ink,
-        floor,
-        tint,
-        Font(theme, "title", ink, paper),
-        Font(theme, "name", ink, paper),
+def room_theme(theme: Theme) -> RoomTheme:
+    """Return what ALFWorld's pictures use of a theme, loaded once a process."""
+    floor, tint = FLOORS[theme.name]
+    return RoomTheme(
+        layout=theme.layout,
+        paper=theme.paper,
+        ink=theme.paper_ink,
+        floor=floor,
+        tint=tint,
+        title=load_font(theme, "title", paper=True),
+        name=load_font(theme, "name", paper=True),
     )
 
 
@@ -157,20 +153,20 @@ def broken(widths: Sequence[int], room: int, gap: int) -> list[list[int]]:
 
 
 @lru_cache(maxsize=1024)
-def slip(style: RoomStyle, text: str) -> Sprite:
+def slip(theme: RoomTheme, text: str) -> Sprite:
     """Return a name on a slip of paper."""
-    words = style.name.draw(text)
+    words = theme.name.draw(text)
     height, width, _ = words.shape
-    sprite = solid(width + 4, height + 2, style.paper)
+    sprite = solid(width + 4, height + 2, theme.paper)
     sprite[1:-1, 2:-2] = words
     return sprite
 
 
 @lru_cache(maxsize=1024)
-def place_icon(style: RoomStyle, kind: str, opened: bool, size: int) -> Sprite:
+def place_icon(theme: RoomTheme, kind: str, opened: bool, size: int) -> Sprite:
     """Return a receptacle's icon on a tile of floor."""
     name = f"place/{kind}-open" if opened else f"place/{kind}"
-    return laid(solid(size, size, style.floor), tinted(icon(name, size), style.tint))
+    return compose(solid(size, size, theme.floor), tinted(icon(name, size), theme.tint))
 
 
 def zones(layout: str, roll_height: int, jitter: int) -> Zones:

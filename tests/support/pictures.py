@@ -1,0 +1,91 @@
+"""The light tasks under the rules of each of their frozen sets, and walks through them."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from support.env_ids import LIGHT_IDS
+
+from vlbench.env import VLEnv
+from vlbench.registry import short_name
+from vlbench.suites import frozen_rows, suites
+from vlbench.task import SIZE, Frame
+from vlbench.themes import THEMES
+
+
+@dataclass(frozen=True)
+class Task:
+    env_id: str
+    rules: dict[str, Any]
+    """Keyword arguments of the environment."""
+
+    def make(self, theme: str, jitter: int) -> VLEnv[Any, Any]:
+        env = gymnasium.make(self.env_id, theme=theme, jitter=jitter, **self.rules).unwrapped
+        assert isinstance(env, VLEnv)
+        return env
+
+
+def tasks_of(env_id: str) -> dict[str, Task]:
+    """Name → a task with the rules of the first row of a set."""
+    first_rows = {suite: frozen_rows(env_id, suite)[0] for suite in suites(env_id)}
+    return {
+        f"{short_name(env_id)}-{suite}": Task(
+            env_id, {name: value for name, value in row.kwargs.items() if name != "theme"}
+        )
+        for suite, row in first_rows.items()
+    }
+
+
+TASKS = {name: task for env_id in LIGHT_IDS for name, task in tasks_of(env_id).items()}
+
+every_task = pytest.mark.parametrize("name", TASKS)
+every_theme = pytest.mark.parametrize("theme", THEMES)
+
+RUBBISH = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+
+
+def empty_frame() -> Frame:
+    """Return a frame that is a view into a larger array and holds random pixels."""
+    slab: Frame = RUBBISH.copy()
+    frame: Frame = slab[1]
+    return frame
+
+
+def paint(picture: Any, state: Any, style: Any) -> Frame:
+    """A new frame that shows a state."""
+    frame = empty_frame()
+    picture.paint(frame, state, style)
+    return frame
+
+
+def update(
+    picture: Any, frame: Frame, state: Any, style: Any, previous: Any, previous_style: Any
+) -> None:
+    """Draw over a frame as an environment does."""
+    repaint = getattr(picture, "repaint", None)
+    if repaint is None or not repaint(frame, state, style, previous, previous_style):
+        picture.paint(frame, state, style)
+
+
+def walk(game: Any, instance: str, seed: int) -> Iterator[Any]:
+    """The states of an episode that seldom ends early; half of its actions are the expert's."""
+    choose = random.Random(seed)
+    state = game.start(instance)
+    yield state
+    for turn in range(game.max_turns):
+        actions = game.legal(state)
+        action = choose.choice(actions)
+        if choose.random() < 0.5:
+            action = game.expert(state, game.max_turns - turn)
+        move = game.step(state, action)
+        if move.terminated and choose.random() < 0.8:
+            others = [game.step(state, other) for other in actions]
+            move = choose.choice([other for other in others if not other.terminated] or [move])
+        yield move.state
+        if move.terminated:
+            return
+        state = move.state
