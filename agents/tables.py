@@ -37,7 +37,7 @@ def scorecard_table(cards: Sequence[Scorecard]) -> str:
         for card in cards
     ]
     lines = [table(head, rows), *map(_by_group, filter(lambda card: card.groups, cards))]
-    lines += [f"{card.env} {said}" for card in cards for said in _details(card)]
+    lines += [f"{card.env} {detail}" for card in cards for detail in _details(card)]
     return "\n".join(lines + _noted({card.env: card.notes for card in cards}))
 
 

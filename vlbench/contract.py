@@ -157,12 +157,12 @@ def a_reply_is_played_as_it_is_read(env_id: str) -> None:
         ("I would rather not say.", None),
     ):
         env.reset(seed=2)
-        read = env.read(reply)
+        parsed = env.read(reply)
         assert env.read(reply, level="strict").action == strict, f"strictly read: {reply}"
-        assert strict in (read.action, None), f"read: {reply}"
-        told = env.step(reply)[4]
-        assert told["status"] == read.status, f"status of {reply}"
-        assert read.action is None or told["action"] == read.action, f"played: {reply}"
+        assert strict in (parsed.action, None), f"read: {reply}"
+        info = env.step(reply)[4]
+        assert info["status"] == parsed.status, f"status of {reply}"
+        assert parsed.action is None or info["action"] == parsed.action, f"played: {reply}"
 
 
 def a_non_text_action_is_a_type_error(env_id: str) -> None:

@@ -72,11 +72,11 @@ def test_a_card_shows_what_the_parser_s_leniency_and_the_paper_s_rule_change(wri
     cards = re.findall(r"<article>.*?</article>", page, re.DOTALL)
     assert len(cards) == 2
     for card in cards:
-        shown = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", card))
-        assert shown["strict differs"] == "100.0 %", "markup stands behind every object"
-        assert shown["strict success"] == "0.0–100.0 %"
-        assert (shown["refused"], shown["recovered"]) == ("0.0 %", "0.0 %")
-        assert shown["return above 0"].endswith(" %")
+        numbers = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", card))
+        assert numbers["strict differs"] == "100.0 %", "markup stands behind every object"
+        assert numbers["strict success"] == "0.0–100.0 %"
+        assert (numbers["refused"], numbers["recovered"]) == ("0.0 %", "0.0 %")
+        assert numbers["return above 0"].endswith(" %")
 
 
 def test_the_action_is_the_middle_of_the_reply(written):
