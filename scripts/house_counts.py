@@ -67,7 +67,7 @@ LIMITS: dict[str, float] = {
     "imports that point up": 0,
     "circles": 0,
     "modules of agents.train that ppo imports": 13,  # target 9
-    "prompt files of tasks": 16,  # target 5
+    "prompt files of tasks": 5,
     "functions over 60 lines": 6,  # target 2
     "functions over 7 parameters": 8,  # target 5
     "participles bound in source": 420,  # target 100
@@ -75,7 +75,7 @@ LIMITS: dict[str, float] = {
     "fmt: skip": 0,
     "parses a turn": 2,
     "files of a task's own": 7,
-    "source files that list the tasks": 6,
+    "source files that list the tasks": 5,
 }
 """The most that each count may be; `tests/core/test_house_counts.py` holds the tree to it."""
 
@@ -151,6 +151,10 @@ def _play_and_count() -> None:
     run = evaluate(Writer(), "Points24", episodes=5, out="run")
     sys.setprofile(None)
     print(json.dumps([calls, sum(len(episode.turns) for episode in run.episodes)]))
+
+
+PROMPT_FILES = ("prompt", "cot", "action_only", "cot_facts")
+"""Names of the files that hold prompts, today's and those of earlier versions."""
 
 
 def task_folders(root: Path) -> dict[str, list[Path]]:
@@ -231,7 +235,7 @@ def _words(tree: Tree) -> Iterator[Count]:
 
 def _tasks(tree: Tree) -> Iterator[Count]:
     folders = task_folders(tree.root)
-    prompts = [path for paths in folders.values() for path in paths if path.suffix == ".txt"]
+    prompts = [path for paths in folders.values() for path in paths if path.stem in PROMPT_FILES]
     names = tuple(path.relative_to(tree.root / "vlbench/tasks").as_posix() for path in prompts)
     yield Count("prompt files of tasks", len(prompts), names)
     yield Count("parses a turn", parses_a_turn(tree.root))

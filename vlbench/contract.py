@@ -232,12 +232,12 @@ def the_prompt_asks_for_the_fields(env_id: str) -> None:
     env_class = type(_make(env_id))
     if "prompt" not in accepted_options(env_class):
         return
-    fields = [field.name for field in env_class.fields if field.asked]
+    fields = [field.name for field in env_class.fields if field.in_prompt]
     for variant in VARIANTS:
         with suppress(ValueError):
-            asked = _make(env_id, prompt=variant).prompt.asked
+            names = _make(env_id, prompt=variant).prompt.reply_fields
             expected = (*([] if variant == "action_only" else fields), "action")
-            assert asked == expected, f"{variant} asks for {asked}, and the fields are {expected}"
+            assert names == expected, f"{variant} asks for {names}, and the fields are {expected}"
 
 
 def the_demonstration_is_read_and_true(env_id: str) -> None:

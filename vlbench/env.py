@@ -271,7 +271,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
 
     def write_reply(self, action: str, fields: Mapping[str, Fact]) -> str:
         """Write a reply as the prompt asks for it: under `action_only`, without the fields."""
-        stated = fields if set(self.prompt.asked) - {"action"} else {}
+        stated = fields if set(self.prompt.reply_fields) - {"action"} else {}
         return json.dumps({**stated, "action": action}, ensure_ascii=False)
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:

@@ -91,9 +91,8 @@ class Prompt:
     """The text around the fields that are left, one piece more than there are fields."""
     fields: tuple[str, ...]
     """Names of the facts that stand between the pieces, in order."""
-    asked: tuple[str, ...]
-    """Names of the fields that a reply's JSON object should have, in order; the last is "action".
-    """
+    reply_fields: tuple[str, ...]
+    """Names of the fields that it asks for in a reply, in order; "action" comes last."""
 
     @classmethod
     def from_text(cls, template: str, rules: Mapping[str, Fact]) -> "Prompt":
@@ -102,8 +101,8 @@ class Prompt:
         text = template.strip("\n")
         text = _FIELD.sub(lambda m: shown(rules[m[1]]) if m[1] in rules else m[0], text)
         parts = _FIELD.split(text)
-        asked = tuple(_KEY.findall(template))
-        return cls(digest, tuple(parts[::2]), tuple(parts[1::2]), asked)
+        keys = tuple(_KEY.findall(template))
+        return cls(digest, tuple(parts[::2]), tuple(parts[1::2]), keys)
 
     @classmethod
     def load(cls, package: str, variant: str, rules: Mapping[str, Fact]) -> "Prompt":

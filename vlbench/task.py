@@ -186,7 +186,7 @@ class Field:
     kind: Literal["perception", "prompt", "reasoning", "plan"]
     """What it states: "perception" what the picture alone shows, "prompt" what the prompt says too,
     "reasoning" what follows from those, "plan" the actions to come."""
-    asked: bool = True
+    in_prompt: bool = True
     """Whether prompts ask for it; an expert may write one that they don't ask for."""
 
 

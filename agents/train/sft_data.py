@@ -118,7 +118,7 @@ def _require_demonstrations(env: Any, env_id: str, reading: bool) -> None:
             f"{env_id} brings no demonstration, so nothing says what its pictures show; "
             "leave out --reading"
         )
-    if fields := [name for name in env.prompt.asked if name != "action"]:
+    if fields := [name for name in env.prompt.reply_fields if name != "action"]:
         raise ValueError(
             f"{env_id} brings no demonstration of the fields that its prompt asks for "
             f"({', '.join(fields)}); write action-only replies with --prompt action_only, or "

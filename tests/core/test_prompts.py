@@ -72,8 +72,14 @@ def test_an_unknown_variant_is_refused_with_the_nearest():
         template("vlbench.tasks.number_line", "cott")
 
 
-def test_a_prompt_knows_the_fields_that_it_asks_for():
-    assert Prompt.from_text(select_variant(SOURCE, "cot"), {}).asked == ("thoughts", "action")
-    assert Prompt.from_text(select_variant(SOURCE, "action_only"), {}).asked == ("action",)
-    assert Prompt.from_text('Answer with {"action": "1", "2" or "3"}.', {}).asked == ("action",)
-    assert Prompt.from_text("Pull an arm.", {}).asked == ()
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (select_variant(SOURCE, "cot"), ("thoughts", "action")),
+        (select_variant(SOURCE, "action_only"), ("action",)),
+        ('Answer with {"action": "1", "2" or "3"}.', ("action",)),
+        ("Pull an arm.", ()),
+    ],
+)
+def test_a_prompt_knows_the_fields_that_it_asks_for(text, names):
+    assert Prompt.from_text(text, {}).reply_fields == names

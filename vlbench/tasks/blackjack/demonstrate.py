@@ -13,7 +13,7 @@ from vlbench.tasks.blackjack.game import VALUES, BlackjackState
 
 TOTAL = Field("player total", "reasoning")
 DEALER_CARD = Field("dealer card", "perception")
-PLAYER_CARDS = Field("player cards", "perception", asked=False)
+PLAYER_CARDS = Field("player cards", "perception", in_prompt=False)
 THOUGHTS = Field("thoughts", "reasoning")
 FIELDS = (TOTAL, DEALER_CARD, PLAYER_CARDS, THOUGHTS)
 
