@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from agents.train.monitors import EpisodeMonitor
 from torch.profiler import ProfilerActivity, profile
 
 from agents.train import losses, ppo, tiny
 from agents.train.distributed import Processes
 from agents.train.environments import Journal, make_envs
-from agents.train.monitors import EpisodeMonitor
 from agents.vlm.policy import LEAST_LOG
 
 
