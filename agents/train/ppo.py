@@ -32,7 +32,7 @@ from agents.train.rollout_buffer import (
     generalized_advantages,
 )
 from agents.train.token_weights import token_weights
-from agents.train.trainer import Trainer
+from agents.train.trainer import Stateful, Trainer
 from agents.vlm.loading import load_trainable
 from agents.vlm.policy import Policy, ValueHead
 from agents.vlm.reference import Reference, load_reference
@@ -327,7 +327,7 @@ def train(config: Config, processes: Processes) -> Path:
     vector = make_envs(env_id, len(share), deals)
     envs = RolloutEnvs(vector, share, config.seed * config.num_envs, processes)
     assert policy.value_head is not None
-    parts = {
+    parts: dict[str, Stateful | torch.Generator] = {
         "value_head": policy.value_head,
         "optimizer": learner.optimizer,
         "shuffler": learner.shuffler,
