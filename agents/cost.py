@@ -8,12 +8,11 @@ from typing import Any
 import gymnasium
 
 import vlbench
+from vlbench.prompts import CHARACTERS_PER_TOKEN
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Reply
 from vlbench.suites import Row
 
-CHARACTERS_PER_TOKEN = 3.5
-"""Of English with JSON, for tokenizers of general models; an estimate."""
 PICTURE_TOKENS = 300
 """For a picture of 300×300; providers count 85 to 258, so that the estimate errs upwards."""
 REPLY_TOKENS = 150

@@ -25,10 +25,9 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from agents.train import losses, ppo, tiny
+from agents.train import ppo, tiny
 from agents.train.distributed import Processes
-from agents.train.environments import Journal, make_envs
-from agents.train.monitors import EpisodeMonitor
+from agents.train.environments import RolloutEnvs, make_envs
 from agents.vlm.policy import LEAST_LOG
 
 
@@ -48,28 +47,23 @@ class Bench:
         self.optimizer = torch.optim.Adam(
             [weight for weight in self.policy.parameters() if weight.requires_grad], lr=0.0
         )
-        envs = make_envs("vlbench/NumberLine-v0", config.num_envs, {})
-        shown = ppo.split_observations(envs.reset(seed=0)[0])
-        episodes = EpisodeMonitor(config.num_envs)
-        share = range(config.num_envs)
-        self.actors = ppo.Actors(share, envs, Journal(envs), episodes, shown)
         self.processes = Processes()
+        vector = make_envs("vlbench/NumberLine-v0", config.num_envs, {})
+        self.envs = RolloutEnvs(vector, range(config.num_envs), 0, self.processes)
 
     def ours(self) -> tuple[dict[str, float], Any]:
         """Time rollout and update; picture caches are cold."""
         policy, config = self.policy, self.config
         policy.encoder = type(policy.encoder)(policy.encoder.processor)
         generator = torch.Generator().manual_seed(0)
-        rolled, (buffer, _) = seconds(
-            lambda: ppo.rollout(policy, self.actors, config, generator, lambda line: None)
+        rollout, buffer = seconds(
+            lambda: ppo.rollout(policy, self.envs, config, generator, lambda line: None)
         )
+        self.envs.finish_rollout()
         shuffler = torch.Generator().manual_seed(0)
-        updated, _ = seconds(
-            lambda: ppo.update(
-                policy, None, self.optimizer, buffer, config, shuffler, True, self.processes
-            )
-        )
-        return {"rollout": rolled, "update": updated}, buffer
+        learner = ppo.Learner(policy, None, self.optimizer, shuffler, self.processes)
+        update, _ = seconds(lambda: ppo.update(learner, buffer, config, critic_only=False))
+        return {"rollout": rollout, "update": update}, buffer
 
     def limit(self, buffer: Any) -> dict[str, float]:
         """Time bare decoding and bare forward-backward over a rollout's tokens."""
@@ -150,8 +144,8 @@ class Bench:
             for epoch in range(config.epochs):
                 for number, (sample, before) in enumerate(zip(samples, old, strict=True)):
                     new, value = score(sample)
-                    ratio = losses.ratio_of(new, before)
-                    loss = losses.surrogate(ratio, torch.ones(1), config.clip)
+                    ratio = ppo.ratio_of(new, before)
+                    loss = ppo.surrogate(ratio, torch.ones(1), config.clip)
                     (loss + value.square().sum()).backward()
                     if (epoch * len(samples) + number + 1) % config.minibatch == 0:
                         self.optimizer.step()

@@ -62,7 +62,8 @@ def speed(launcher: tuple[str, ...], model: str, options: argparse.Namespace) ->
             options.iterations,
             "--eval-every",
             0,
-            "--no-tensorboard",
+            "--log",
+            "json",
             "--critic-iterations",
             0,
         ]

@@ -32,6 +32,9 @@ VARIANTS = ("cot", "action_only", "cot_facts")
 """`cot` asks for thoughts, `action_only` for the action alone, `cot_facts` tells what the picture
 shows (the oracle-perception probe)."""
 
+CHARACTERS_PER_TOKEN = 3.5
+"""Of English with JSON, for tokenizers of general models; an estimate."""
+
 _FIELD = re.compile(r"\$([a-z_]+)")
 _MARK = re.compile(r"\[([a-z_, ]+)\] ")
 _KEY = re.compile(r'"([^"\n]+)"\s*:')

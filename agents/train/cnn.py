@@ -3,15 +3,14 @@
 PPO of stable-baselines3 with its `CnnPolicy` (the network of Mnih et al. 2015) on the picture
 alone, shrunk once, with the vocabulary's index as action. RL4VLM names such a baseline, but neither
 its code nor its network or settings are published: this is a baseline of that kind, not that one.
-Called again with the same `--out`, it goes on where it stopped.
+With the `--out` of an earlier run, that run goes on where it stopped.
 """
 
-import contextlib
 import json
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,11 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+import vlbench
 from agents.cnn import MISSING, Shape, load_weights, read_shape, shrunk, write_checkpoint
 from agents.train.config_cli import parse_dataclass
-from agents.train.environments import make_env
-from agents.train.monitors import EpisodeMonitor
+from agents.train.environments import Journal, make_env
+from agents.train.metrics import EpisodeMonitor
 from vlbench.cli import exit_code
 from vlbench.registry import resolve_env_id
 from vlbench.wrappers import DiscreteActions
@@ -36,16 +36,16 @@ LOSSES = (
     "clip_fraction",
     "explained_variance",
 )
-"""What is kept of that which stable-baselines3 tells of an update."""
+"""What is logged of stable-baselines3's numbers of an update."""
 
-SHOWN = {
+SUMMARY = {
     "return": "rollout/return",
     "success": "rollout/success",
     "length": "rollout/length",
     "entropy": "losses/entropy_loss",
     "explained": "losses/explained_variance",
 }
-"""What people are told of a rollout."""
+"""What the summary of a rollout shows."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ class Config:
     """weight of the entropy bonus"""
     save_every: int = 20
     """rollouts between checkpoints; there is always one at the end"""
+    log: str = "json"
+    """where metrics go, with commas between: json (always), tensorboard, wandb"""
     device: str = "auto"
     """of the network: cpu, cuda or auto"""
     seed: int = 0
@@ -99,56 +101,80 @@ class Config:
         return math.ceil(self.turns / (self.num_envs * self.num_steps))
 
 
-class Shrunk(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """DiscreteActions with a small picture, colours first, and with a state that can be restored.
+class SmallPicture(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """A picture made small, colours first.
 
     Args:
-        env: What is shrunk.
-        size: Side of the picture s; observations are `Box(0, 255, (3, s, s), uint8)`.
+        env: An environment whose observation is its picture.
+        size: Side of the small picture s; observations are `Box(0, 255, (3, s, s), uint8)`.
     """
 
     def __init__(self, env: DiscreteActions, size: int) -> None:
         super().__init__(env)
         self.observation_space = gymnasium.spaces.Box(0, 255, (3, size, size), np.uint8)
         self._size = size
-        self._played: list[int] = []
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
-        """Start an episode."""
-        image, info = self.env.reset(seed=seed, options=options)
-        self._played = []
-        return shrunk(image, self._size), info
+    def observation(self, observation: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return the small picture."""
+        return shrunk(observation, self._size)
 
-    def step(self, action: Any) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """Play an action."""
-        self._played.append(int(action))
-        image, reward, terminated, truncated, info = self.env.step(action)
-        return shrunk(image, self._size), float(reward), terminated, truncated, info
 
-    def state(self) -> dict[str, Any]:
-        """Return what `restore` needs, as plain data."""
-        inner: Any = self.unwrapped
+class Rollouts:
+    """The environments of a run as stable-baselines3 plays them, counted, saved and restored.
+
+    Args:
+        learner: PPO of stable-baselines3.
+        envs: Its environments, N.
+    """
+
+    def __init__(self, learner: Any, envs: Sequence[SmallPicture]) -> None:
+        self._learner = learner
+        self._envs = envs
+        self._actions: tuple[str, ...] = envs[0].get_wrapper_attr("actions")
+        self._journal = Journal([env.unwrapped for env in envs])  # type: ignore[misc]
+        self.episodes = EpisodeMonitor(len(envs))
+
+    def watch(self, local: dict[str, Any], _: dict[str, Any]) -> bool:
+        """Count a step of all environments; a callback of stable-baselines3."""
+        success = [info["success"] for info in local["infos"]]
+        rewards, ended = local["rewards"].tolist(), local["dones"].tolist()
+        replies = [vlbench.reply(self._actions[action]) for action in local["actions"]]
+        self._journal.add(replies, ended)
+        self.episodes.count(self.episodes.update(rewards, ended, success))
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state, with NumPy's global one, by which stable-baselines3 shuffles."""
         return {
-            "instance": inner.presentation.instance,
-            "presentation": inner.presentation.number,
-            "played": list(self._played),
-            "random": inner.np_random.bit_generator.state,
+            "journal": json.dumps(self._journal.state()),  # random states have 128-bit integers
+            "starts": np.asarray(self._learner._last_episode_starts).tolist(),
+            "shuffling": json.dumps(np.random.get_state(), default=np.ndarray.tolist),
+            "turns": self._learner.num_timesteps,
+            "running": self.episodes.running(),
+            "outcomes": self.episodes.outcomes(),
         }
 
-    def restore(self, state: dict[str, Any]) -> npt.NDArray[np.uint8]:
-        """Bring the environment back to a saved state; return what it shows."""
-        names = ("instance", "presentation")
-        picture, _ = self.reset(seed=0, options={name: state[name] for name in names})
-        for action in state["played"]:
-            picture, *_ = self.step(action)
-        inner: Any = self.unwrapped
-        inner.np_random.bit_generator.state = state["random"]
-        return picture
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Bring the environments back to a saved state.
+
+        Raises:
+            ValueError: It is of another number of environments.
+        """
+        rows = json.loads(state["journal"])
+        if len(rows) != len(self._envs):
+            raise ValueError(f"the checkpoint has {len(rows)} environments, not {len(self._envs)}")
+        self._learner.env.reset()
+        pictures = [shown["image"] for shown in self._journal.restore(rows)]
+        self._learner._last_obs = np.stack(
+            [env.observation(image) for env, image in zip(self._envs, pictures, strict=True)]
+        )
+        self._learner._last_episode_starts = np.array(state["starts"])
+        np.random.set_state(tuple(json.loads(state["shuffling"])))
+        self._learner.num_timesteps = state["turns"]
+        self.episodes.restore(state["running"], state["outcomes"])
 
 
-def checked(config: Config) -> None:
+def check(config: Config) -> None:
     """Refuse options that make no run.
 
     Raises:
@@ -163,33 +189,12 @@ def checked(config: Config) -> None:
         raise ValueError("a rollout needs at least 2 turns: more num_envs or num_steps")
 
 
-def train(config: Config) -> Path:
-    """Train; return the last checkpoint.
+def make_learner(config: Config, envs: Sequence[SmallPicture]) -> Any:
+    """Return PPO of stable-baselines3, which seeds NumPy's and torch's global generators."""
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.logger import Logger
+    from stable_baselines3.common.vec_env import DummyVecEnv
 
-    Raises:
-        ValueError: An argument or a file is wrong, or what it needs isn't installed.
-        OSError: A checkpoint can't be written.
-        KeyboardInterrupt: Stopped, after a checkpoint.
-    """
-    checked(config)
-    env_id = resolve_env_id(config.env)
-    try:
-        import torch
-        from stable_baselines3 import PPO
-        from stable_baselines3.common.logger import Logger
-        from stable_baselines3.common.vec_env import DummyVecEnv
-
-        from agents.train.checkpoint import Checkpoints, Interruption, load_state, step_of
-        from agents.train.logbook import Logbook
-    except ImportError as error:
-        raise ValueError(MISSING.format(error=error)) from error
-    kwargs = {"split": config.split, "theme": config.theme, "jitter": config.jitter}
-    kwargs |= config.env_kwargs
-    envs = [
-        Shrunk(DiscreteActions(make_env(env_id, kwargs)), config.size)
-        for _ in range(config.num_envs)
-    ]
-    shape = Shape(env_id, DiscreteActions(make_env(env_id, kwargs)).actions, config.size)
     learner = PPO(
         "CnnPolicy",
         DummyVecEnv([lambda env=env: env for env in envs]),  # type: ignore[misc]
@@ -205,89 +210,67 @@ def train(config: Config) -> Path:
         device=config.device,
     )
     learner.set_logger(Logger(folder=None, output_formats=[]))
-    episodes = EpisodeMonitor(config.num_envs)
-    config.out.mkdir(parents=True, exist_ok=True)
-    checkpoints = Checkpoints(config.out)
-    resumed = checkpoints.latest()
-    done = step_of(resumed) if resumed else 0
-    if resumed:
-        if read_shape(resumed) != shape:
-            raise ValueError(f"{resumed} is of another environment or size; give another --out")
-        state = load_state(resumed)
-        load_weights(learner.policy, resumed)
-        learner.policy.optimizer.load_state_dict(state["optimizer"])
-        learner.num_timesteps = done * config.num_envs * config.num_steps
-        saved = json.loads(state["environments"])
-        if len(saved) != config.num_envs:
-            raise ValueError(f"{resumed} has {len(saved)} environments, not {config.num_envs}")
-        learner._last_obs = np.stack(
-            [env.restore(one) for env, one in zip(envs, saved, strict=True)]
-        )
-        learner._last_episode_starts = np.array(state["starts"])
-        episodes.restore(state["running"], state["episodes"])
-        np.random.set_state(tuple(json.loads(state["shuffling"])))
-        torch.set_rng_state(state["random"])
+    return learner
 
-    def save(iteration: int) -> Path:
-        return checkpoints.save(
-            iteration,
-            lambda folder: write_checkpoint(learner.policy, shape, folder),
-            {
-                "optimizer": learner.policy.optimizer.state_dict(),
-                "random": torch.get_rng_state(),
-                "shuffling": json.dumps(
-                    [
-                        part.tolist() if isinstance(part, np.ndarray) else part
-                        for part in np.random.get_state()
-                    ]
-                ),
-                "environments": json.dumps([env.state() for env in envs]),  # 128-bit integers
-                "starts": np.asarray(learner._last_episode_starts).tolist(),
-                "running": episodes.running(),
-                "episodes": episodes.ended(),
-            },
-        )
 
-    log = Logbook(config.out, step=done, tensorboard=False, stream=sys.stderr)
-    log.say(f"{env_id}, {len(shape.actions)} actions" + (f"; goes on after {done}" if done else ""))
-    kept = resumed
-    with Interruption() as interruption, contextlib.closing(log):
-        for iteration in range(done + 1, config.iterations + 1):
-            begun = time.monotonic()
-            log.doing(f"rollout {iteration}/{config.iterations}")
-            learner.learn(
-                config.num_envs * config.num_steps,
-                watching(episodes),
-                sys.maxsize,
-                reset_num_timesteps=False,
+def train(config: Config) -> Path:
+    """Train; return the last checkpoint.
+
+    Raises:
+        ValueError: An option or a file is wrong, or a package isn't installed.
+        OSError: A checkpoint can't be written.
+        KeyboardInterrupt: Stopped by the user, after a checkpoint.
+    """
+    check(config)
+    env_id = resolve_env_id(config.env)
+    kwargs = {"split": config.split, "theme": config.theme, "jitter": config.jitter}
+    kwargs |= config.env_kwargs
+    envs = [
+        SmallPicture(DiscreteActions(make_env(env_id, kwargs)), config.size)
+        for _ in range(config.num_envs)
+    ]
+    shape = Shape(env_id, envs[0].get_wrapper_attr("actions"), config.size)
+    try:
+        from agents.train.distributed import Processes
+        from agents.train.trainer import Trainer
+
+        trainer = Trainer(config, steps=config.iterations, processes=Processes())
+        learner = make_learner(config, envs)
+    except ImportError as error:
+        raise ValueError(MISSING.format(error=error)) from error
+    if trainer.processes.count > 1:
+        raise ValueError("the CNN trains in one process; start it without a launcher")
+    rollouts = Rollouts(learner, envs)
+    if trainer.checkpoint:
+        if read_shape(trainer.checkpoint) != shape:
+            raise ValueError(
+                f"{trainer.checkpoint} is of another environment or size; give another --out"
             )
-            told = learner.logger.name_to_value
-            metrics = {f"losses/{name}": float(told[f"train/{name}"]) for name in LOSSES}
-            metrics |= episodes.metrics()
+        load_weights(learner.policy, trainer.checkpoint)
+    parts = {"optimizer": learner.policy.optimizer, "rollouts": rollouts}
+
+    def write_model(folder: Path) -> None:
+        write_checkpoint(learner.policy, shape, folder)
+
+    with trainer.running(write_model, parts) as log:
+        log.log_line(
+            f"{env_id}, {len(shape.actions)} actions"
+            + (f"; resumed after rollout {trainer.step}" if trainer.step else "")
+        )
+        for iteration in trainer.remaining_steps():
+            start = time.monotonic()
+            log.status(f"rollout {iteration}/{config.iterations}")
+            turns = config.num_envs * config.num_steps
+            learner.learn(turns, rollouts.watch, sys.maxsize, reset_num_timesteps=False)
+            numbers = learner.logger.name_to_value
+            metrics = {f"losses/{name}": float(numbers[f"train/{name}"]) for name in LOSSES}
+            metrics |= rollouts.episodes.metrics()
             metrics["charts/env_steps"] = learner.num_timesteps
-            metrics["charts/SPS"] = learner.n_steps * config.num_envs / (time.monotonic() - begun)
+            metrics["charts/SPS"] = turns / (time.monotonic() - start)
             log.write(iteration, metrics)
-            stopping = interruption.asked
-            last = iteration == config.iterations or stopping
-            if last or iteration % config.save_every == 0:
-                kept = save(iteration)
-                log.sum_up(iteration, config.iterations, SHOWN, metrics)
-            if stopping and iteration < config.iterations:
-                raise KeyboardInterrupt
-    assert kept is not None
-    return kept
-
-
-def watching(episodes: EpisodeMonitor) -> Callable[[dict[str, Any], dict[str, Any]], bool]:
-    """Return a callback of stable-baselines3 that counts each step of all environments."""
-
-    def watch(local: dict[str, Any], _: dict[str, Any]) -> bool:
-        success = [info["success"] for info in local["infos"]]
-        rewards, dones = local["rewards"].tolist(), local["dones"].tolist()
-        episodes.count(episodes.step(rewards, dones, success))
-        return True
-
-    return watch
+            if iteration == config.iterations or iteration % config.save_every == 0:
+                log.log_summary(iteration, config.iterations, SUMMARY, metrics)
+    return trainer.last_checkpoint
 
 
 def main(argv: Sequence[str] | None = None) -> int:

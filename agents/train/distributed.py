@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import torch
-from accelerate import PartialState
-from torch import Tensor, nn
+from torch import Tensor
 from torch import distributed as dist
 
 from vlbench.cli import exit_code, refuse
@@ -30,18 +29,20 @@ OTHER_LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
 class Processes:
-    """The processes of a run; one where there is no launcher.
+    """The processes of a run; a single one without a launcher.
 
     Raises:
-        ValueError: The launcher didn't start what it was asked for, or wants what isn't done here.
+        ValueError: The launcher didn't start what it was asked for, or asks for sharding.
     """
 
     def __init__(self) -> None:
         _check_launcher(os.environ)
         self.count = int(os.environ.get("WORLD_SIZE", 1))
         self.number = int(os.environ.get("RANK", 0))
-        self._state: PartialState | None = None
+        self._state: Any = None
         if self.count > 1:
+            from accelerate import PartialState  # one process does without it
+
             self._state = PartialState(cpu=not torch.cuda.is_available())
             if self._state.num_processes != self.count:
                 raise ValueError(
@@ -51,12 +52,12 @@ class Processes:
 
     @property
     def main(self) -> bool:
-        """Whether this process writes files and tells people."""
+        """Whether this process writes files and prints."""
         return self.number == 0
 
     @property
     def device(self) -> torch.device | None:
-        """This process's own device; None leaves the choice to others."""
+        """This process's own device; None in a single process, for the best one."""
         device: torch.device | None = self._state.device if self._state else None
         return device
 
@@ -75,39 +76,39 @@ class Processes:
         """Return the seed of this process's own draws after a step; the first of all is `seed`."""
         return seed + 1_000_003 * self.number + 15_485_863 * step
 
-    def gather(self, mine: T) -> list[T]:
-        """Return everyone's plain data or objects, by number."""
+    def gather(self, own: T) -> list[T]:
+        """Return each process's plain data or objects, by its number."""
         if self.count == 1:
-            return [mine]
+            return [own]
         everyone: list[Any] = [None] * self.count
-        dist.all_gather_object(everyone, mine)
+        dist.all_gather_object(everyone, own)
         return everyone
 
-    def columns(self, mine: Tensor) -> Tensor:
-        """Return (T, N) of which each process has consecutive columns."""
-        return torch.cat(self.gather(mine.cpu()), dim=1)
+    def gather_columns(self, own: Tensor) -> Tensor:
+        """Return (T, N), of which each process has consecutive columns."""
+        return torch.cat(self.gather(own.cpu()), dim=1)
 
-    def sum(self, mine: Mapping[str, float]) -> dict[str, float]:
-        """Return the sums of everyone's numbers, which have the same names."""
+    def sum(self, own: Mapping[str, float]) -> dict[str, float]:
+        """Return the sums of all processes' numbers, which have the same names."""
         if self.count == 1:
-            return dict(mine)
-        told = torch.tensor(list(mine.values()), dtype=torch.float64, device=self.device)
-        dist.all_reduce(told)
-        return dict(zip(mine, told.tolist(), strict=True))
+            return dict(own)
+        numbers = torch.tensor(list(own.values()), dtype=torch.float64, device=self.device)
+        dist.all_reduce(numbers)
+        return dict(zip(own, numbers.tolist(), strict=True))
 
-    def sum_gradients(self, weights: Iterable[nn.Parameter]) -> None:
+    def sum_gradients(self, weights: Iterable[Tensor]) -> None:
         """Give every weight the sum of its gradients in all processes.
 
-        A weight that has none anywhere (LLaVA's tower has such) keeps none.
+        A weight without a gradient in any process (LLaVA's tower has such) stays without.
         """
         if self.count == 1:
             return
         weights = list(weights)
-        mine = torch.tensor([w.grad is not None for w in weights], device=self.device).int()
-        dist.all_reduce(mine, dist.ReduceOp.MAX)
-        learned = [w for w, somewhere in zip(weights, mine.tolist(), strict=True) if somewhere]
-        for kind in {weight.dtype for weight in learned}:
-            some = [weight for weight in learned if weight.dtype == kind]
+        flags = torch.tensor([w.grad is not None for w in weights], device=self.device).int()
+        dist.all_reduce(flags, dist.ReduceOp.MAX)
+        active = [weight for weight, flag in zip(weights, flags.tolist(), strict=True) if flag]
+        for dtype in {weight.dtype for weight in active}:
+            some = [weight for weight in active if weight.dtype == dtype]
             for weight in some:
                 if weight.grad is None:
                     weight.grad = torch.zeros_like(weight)
@@ -117,15 +118,15 @@ class Processes:
             for weight, part in zip(some, flat.split([g.numel() for g in gradients]), strict=True):
                 weight.grad = part.view_as(weight)
 
-    def align(self, weights: Iterable[Tensor]) -> None:
+    def broadcast_weights(self, weights: Iterable[Tensor]) -> None:
         """Give every process the main one's weights."""
         if self.count > 1:
             for weight in weights:
                 dist.broadcast(weight.data, 0)
 
-    def any(self, mine: bool) -> bool:
-        """Return whether it holds in any process."""
-        return self.sum({"": float(mine)})[""] > 0
+    def any(self, own: bool) -> bool:
+        """Return whether it is true in any process."""
+        return self.sum({"": float(own)})[""] > 0
 
     def on_main(self, act: Callable[[], T]) -> T:
         """Let the main process do something; return its result, or raise its error, everywhere.
@@ -134,43 +135,43 @@ class Processes:
             OSError: It failed.
             ValueError: It failed.
         """
-        done: list[Any] = [None, None]
+        outcome: list[Any] = [None, None]  # result, error
         if self.main:
             try:
-                done[0] = act()
+                outcome[0] = act()
             except (OSError, ValueError) as error:
-                done[1] = error
+                outcome[1] = error
         if self.count > 1:
-            dist.broadcast_object_list(done, 0)
-        if done[1] is not None:
-            raise done[1]
-        result: T = done[0]
+            dist.broadcast_object_list(outcome, 0)
+        if outcome[1] is not None:
+            raise outcome[1]
+        result: T = outcome[0]
         return result
 
     def close(self) -> None:
-        """Part from the others."""
+        """Leave the group of processes."""
         if self._state is not None:
             self._state.destroy_process_group()
 
 
-def _check_launcher(told: Mapping[str, str]) -> None:
+def _check_launcher(environment: Mapping[str, str]) -> None:
     """Refuse launchers that do something else than they seem to.
 
     Raises:
-        ValueError: It wants a model to be divided, or started one process for several.
+        ValueError: The launcher asks for a model to be divided, or started one process for several.
     """
     use = "start with torchrun --nproc-per-node N -m MODULE, or with python for one process"
     for name, what in SHARDING.items():
-        if told.get(name, "").lower() in ("1", "true"):
+        if environment.get(name, "").lower() in ("1", "true"):
             raise ValueError(f"the launcher wants {what}, but models are never sharded here; {use}")
-    if "WORLD_SIZE" in told:
+    if "WORLD_SIZE" in environment:
         return
-    if "ACCELERATE_MIXED_PRECISION" in told:
+    if "ACCELERATE_MIXED_PRECISION" in environment:
         raise ValueError(f"accelerate launch started one process, whatever was asked; {use}")
     for name in OTHER_LAUNCHERS:
-        if int(told.get(name, 1)) > 1:
+        if int(environment.get(name, 1)) > 1:
             raise ValueError(
-                f"{name} says {told[name]} processes, which don't know each other; {use}"
+                f"{name} says {environment[name]} processes, which don't know each other; {use}"
             )
 
 
@@ -180,9 +181,9 @@ def run_in_processes(
     """Run a command of the trainer, and print its result once.
 
     Args:
-        command: What errors are told to come from.
+        command: Name that error messages start with.
         parse: Reads the command line.
-        run: Does what it asks for.
+        run: Does what the command line asks for.
 
     Returns:
         0 when done, 2 on a wrong call, 1 on a failed run, 130 on Ctrl-C.
@@ -191,11 +192,11 @@ def run_in_processes(
     try:
         config = parse()
         processes = Processes()
-    except ValueError as error:  # it is everyone's, and told once
+    except ValueError as error:  # the same in every process, so only the main one prints it
         return refuse(command, error) if number == 0 else 2
     name = f"{command} (process {number})" if number else command
-    stopped = "stopped; the same command goes on from the last checkpoint"
-    code = exit_code(name, lambda: run(config, processes), stopped, processes.main)
+    message = "stopped; the same command goes on from the last checkpoint"
+    code = exit_code(name, lambda: run(config, processes), message, processes.main)
     if code in (0, 130):
         processes.close()
     return code

@@ -1,11 +1,23 @@
-"""Environments of the trainer: vectors, and a state that is saved and restored exactly."""
+"""Environments of the trainer: stepped together, counted, and saved so that they resume exactly."""
 
-from collections.abc import Mapping
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
+import numpy as np
+import numpy.typing as npt
 
+from agents.train.metrics import EpisodeMonitor, Metrics, RolloutMonitor
+from vlbench.env import VLEnv
 from vlbench.vector import VLVectorEnv
+
+if TYPE_CHECKING:  # cnn and sft_data make environments without torch
+    from agents.train.distributed import Processes
+    from agents.vlm.sampling import Generation
+
+Observation = Mapping[str, Any]
 
 
 def make_env(env_id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, str]:
@@ -30,29 +42,32 @@ def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVector
 class Journal:
     """The replies of the running episodes, from which they can be played again.
 
-    A restored environment stands where it stood, with the same random state: its episode is started
-    from its instance and presentation, and the replies are played again.
+    A restored environment is where it was, with the same random state: its episode is started from
+    its instance and presentation, and the replies are played again.
+
+    Args:
+        envs: N environments, without wrappers.
     """
 
-    def __init__(self, envs: VLVectorEnv) -> None:
+    def __init__(self, envs: Sequence[VLEnv]) -> None:
         self._envs = envs
-        self._replies: list[list[str]] = [[] for _ in envs.envs]
+        self._replies: list[list[str]] = [[] for _ in envs]
 
-    def add(self, replies: list[str], ended: Any) -> None:
-        """Note what was just stepped.
+    def add(self, replies: Sequence[str], ended: Sequence[bool] | npt.NDArray[np.bool_]) -> None:
+        """Add what was just played.
 
         Args:
-            replies: One reply an environment.
-            ended: (N,) bool, whose episode that ended; it has been reset already.
+            replies: N replies.
+            ended: N flags, whether an episode ended; its environment has been reset already.
         """
-        for mine, reply, over in zip(self._replies, replies, ended, strict=True):
+        for episode, reply, over in zip(self._replies, replies, ended, strict=True):
             if over:
-                mine.clear()
+                episode.clear()
             else:
-                mine.append(reply)
+                episode.append(reply)
 
     def state(self) -> list[dict[str, Any]]:
-        """Return what `restore` needs, as plain data."""
+        """Return what `restore` needs of each environment, as plain data."""
         return [
             {
                 "instance": env.presentation.instance,
@@ -60,17 +75,110 @@ class Journal:
                 "replies": list(replies),
                 "random": env.np_random.bit_generator.state,
             }
-            for env, replies in zip(self._envs.envs, self._replies, strict=True)
+            for env, replies in zip(self._envs, self._replies, strict=True)
         ]
 
-    def restore(self, state: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Bring the environments back to a saved state; return what each shows."""
-        assert len(state) == self._envs.num_envs
-        for env, saved, mine in zip(self._envs.envs, state, self._replies, strict=True):
-            options = {"instance": saved["instance"], "presentation": saved["presentation"]}
-            env.begin(None, options)
-            for reply in saved["replies"]:
+    def restore(self, state: Sequence[Mapping[str, Any]]) -> list[Observation]:
+        """Bring the environments back to a saved state; return their observations."""
+        for env, row, episode in zip(self._envs, state, self._replies, strict=True):
+            env.begin(None, {name: row[name] for name in ("instance", "presentation")})
+            for reply in row["replies"]:
                 env.advance(reply)
-            env.np_random.bit_generator.state = saved["random"]
-            mine[:] = saved["replies"]
-        return [dict(env.observe()) for env in self._envs.envs]
+            env.np_random.bit_generator.state = row["random"]
+            episode[:] = row["replies"]
+        return [dict(env.observe()) for env in self._envs]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EnvStep:
+    """What one turn of n environments gave."""
+
+    spans: list[tuple[int, int] | None]
+    """Characters of each reply's action field; None if the reply can't be read."""
+    rewards: npt.NDArray[np.float64]
+    """(n,)."""
+    terminated: npt.NDArray[np.bool_]
+    """(n,)."""
+    truncated: npt.NDArray[np.bool_]
+    """(n,)."""
+    last_observations: dict[int, Observation]
+    """Environment → the last observation of its episode, if that was truncated."""
+
+
+class RolloutEnvs:
+    """A process's environments, with everything that is followed from turn to turn.
+
+    Args:
+        envs: n environments; they are reset.
+        share: Their numbers among the environments of all processes, 0..N − 1.
+        seed: Environment i of all is seeded with `seed` + i.
+        processes: The processes that play together.
+    """
+
+    def __init__(self, envs: VLVectorEnv, share: range, seed: int, processes: "Processes") -> None:
+        self.share = share
+        self._envs = envs
+        self._processes = processes
+        self._journal = Journal(envs.envs)
+        self._episodes = EpisodeMonitor(len(share))
+        self._rollout = RolloutMonitor()
+        self.observations = _split(envs.reset(seed=seed + share.start)[0])
+        """What the n environments show; pictures are views that the next step overwrites."""
+
+    def step(self, replies: "Sequence[Generation]") -> EnvStep:
+        """Play a reply in each environment; those whose episode ends are reset."""
+        spans = []
+        for env, reply in zip(self._envs.envs, replies, strict=True):
+            parsed = env.read(reply.text)
+            self._rollout.update(env, reply.text, parsed, len(reply.ids), reply.finished)
+            spans.append(parsed.span)
+        texts = [reply.text for reply in replies]
+        batch, rewards, terminated, truncated, info = self._envs.step(texts)
+        ended = terminated | truncated
+        success = info["final_info"]["success"] if ended.any() else ended
+        self._rollout.episodes += self._episodes.update(
+            rewards.tolist(), ended.tolist(), success.tolist()
+        )
+        self._journal.add(texts, ended)
+        self.observations = _split(batch)
+        last = {int(i): info["final_obs"][i] for i in np.flatnonzero(truncated)}
+        return EnvStep(spans, rewards, terminated, truncated, last)
+
+    def finish_rollout(self) -> RolloutMonitor:
+        """Return the counts of all processes' turns since the last call."""
+        monitor = RolloutMonitor.sum_of(self._processes.gather(self._rollout))
+        self._rollout = RolloutMonitor()
+        self._episodes.count(monitor.episodes)
+        return monitor
+
+    def episode_metrics(self) -> Metrics:
+        """Return means over the last episodes of all processes."""
+        return self._episodes.metrics()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of all processes' environments, at the end of a rollout."""
+        pairs = zip(self._journal.state(), self._episodes.running(), strict=True)
+        rows = [{"journal": journal, "episode": episode} for journal, episode in pairs]
+        everyone = [row for part in self._processes.gather(rows) for row in part]
+        # As text: random states have 128-bit integers.
+        return {"running": json.dumps(everyone), "outcomes": self._episodes.outcomes()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Bring this process's environments back to a saved state.
+
+        Raises:
+            ValueError: It is of another number of environments.
+        """
+        everyone = json.loads(state["running"])
+        size = len(self.share) * self._processes.count
+        if len(everyone) != size:
+            raise ValueError(f"the checkpoint has {len(everyone)} environments, not {size}")
+        rows = everyone[self.share.start : self.share.stop]
+        self._episodes.restore([row["episode"] for row in rows], state["outcomes"])
+        self.observations = self._journal.restore([row["journal"] for row in rows])
+
+
+def _split(batch: Any) -> list[Observation]:
+    """Return a batch of observations one by one; pictures are views."""
+    pairs = zip(batch["image"], batch["text"], strict=True)
+    return [{"image": image, "text": text} for image, text in pairs]

@@ -1,4 +1,4 @@
-"""Play frozen rows while training: how well does the policy do on what it never learned?"""
+"""Play frozen rows during training: how well does the policy do on what it never learned?"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import torch
 
 from agents.train.distributed import Processes
 from agents.train.environments import make_env
-from agents.train.monitors import RolloutMonitor
+from agents.train.metrics import Metrics, RolloutMonitor
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.policy import Policy
 from vlbench import intervals
@@ -19,7 +19,7 @@ from vlbench.suites import Row, frozen_rows
 
 @dataclass(frozen=True, slots=True)
 class EvalResult:
-    """How the policy did."""
+    """How well the policy did."""
 
     episodes: int
     success: intervals.Interval
@@ -27,15 +27,15 @@ class EvalResult:
     optimal: float
     """Share of the turns whose action is as good as any."""
     perceived: float
-    """Share of the turns whose reply says of the picture nothing but the truth; of those that say
-    anything. 0 where none does."""
+    """Share of the turns whose reply says nothing false about the picture, of those that say
+    anything about it; 0 if none does."""
     parsed: float
     """Share of the turns whose reply names an action."""
     won: tuple[bool, ...]
-    """Of each row, in the rows' order, whether its goal was reached."""
+    """For each row, in order, whether its goal was reached."""
 
-    def metrics(self) -> dict[str, float]:
-        """Return the numbers under their logged names."""
+    def metrics(self) -> Metrics:
+        """Return the numbers to log."""
         return {
             "eval/success": self.success.value,
             "eval/success_low": self.success.low,
@@ -53,10 +53,10 @@ def eval_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[Row, 
 
     Args:
         env_id: The environment.
-        episodes: How many; 0 for none.
-        kwargs: Keyword arguments that replace the rows' own; a `group` leaves its rows alone.
-            `split` and `jitter` have no effect on a row that names its instance and presentation,
-            and are left out.
+        episodes: Number of rows; 0 for none.
+        kwargs: Keyword arguments that replace the rows' own. With a `group`, only its rows are
+            returned. `split` and `jitter` have no effect on a row, which names its instance and
+            presentation, and are dropped.
     """
     if not episodes:
         return ()
@@ -70,22 +70,22 @@ def eval_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[Row, 
 
 
 def distinct_rows(env_id: str, kwargs: dict[str, Any]) -> tuple[Row, ...]:
-    """Return the whole frozen test set under changed keyword arguments, each look once.
+    """Return the whole frozen test set under changed keyword arguments, without repetitions.
 
     Under a fixed theme, several rows may show one instance in the same pictures.
     """
-    kept: dict[tuple[str, bytes], Row] = {}
+    rows: dict[tuple[str, bytes], Row] = {}
     env: gymnasium.Env[Any, str] | None = None
     for row in eval_rows(env_id, len(frozen_rows(env_id, "test")), kwargs):
         env = env or make_env(row.env_id, row.kwargs)
         options = {"instance": row.instance, "presentation": row.presentation}
         observation: Any = env.reset(options=options)[0]
-        kept.setdefault((row.instance, observation["image"].tobytes()), row)
-    return tuple(kept.values())
+        rows.setdefault((row.instance, observation["image"].tobytes()), row)
+    return tuple(rows.values())
 
 
 @dataclass(slots=True)
-class _Game:
+class _Episode:
     """An episode in play."""
 
     number: int
@@ -93,25 +93,25 @@ class _Game:
     env: gymnasium.Env[Any, str]
     row: Row
     observation: Any
-    gain: float = 0.0
+    episode_return: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
-    """An episode that was played."""
+class _Outcome:
+    """An episode that was played to its end."""
 
     number: int
     instance: str
-    gain: float
+    episode_return: float
     success: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Played:
+class _Part:
     """What one process played."""
 
     turns: RolloutMonitor
-    ended: list[_Ended]
+    outcomes: list[_Outcome]
 
 
 def evaluate_policy(
@@ -121,34 +121,36 @@ def evaluate_policy(
     *,
     batch: int = 64,
     generator: torch.Generator | None = None,
-    told: Callable[[str], None] = lambda line: None,
+    status: Callable[[str], None] = lambda line: None,
 ) -> EvalResult:
     """Play rows, many at once.
 
     Args:
-        policy: Who plays.
-        rows: What is played; at least one.
-        processes: Among whom the rows are divided.
+        policy: The policy that plays.
+        rows: The rows; at least one.
+        processes: The processes that share the rows.
         batch: Episodes at once.
         generator: Source of the draws; None is greedy.
-        told: Told how far it is.
+        status: Called with a line about the progress.
     """
     numbered = list(enumerate(rows))
     if processes is None:
-        parts = [_play(policy, numbered, batch, generator, told)]
+        parts = [_play(policy, numbered, batch, generator, status)]
     else:
-        mine = numbered[processes.number :: processes.count]
-        parts = processes.gather(_play(policy, mine, batch, generator, told))
-    turns = RolloutMonitor.joined([part.turns for part in parts])
-    ended = sorted((e for part in parts for e in part.ended), key=lambda e: e.number)
+        own = numbered[processes.number :: processes.count]
+        parts = processes.gather(_play(policy, own, batch, generator, status))
+    turns = RolloutMonitor.sum_of([part.turns for part in parts])
+    outcomes = sorted(
+        (outcome for part in parts for outcome in part.outcomes), key=lambda o: o.number
+    )
     return EvalResult(
-        episodes=len(ended),
-        success=intervals.rate([e.success for e in ended], [e.instance for e in ended]),
-        mean_return=sum(e.gain for e in ended) / len(ended),
+        episodes=len(outcomes),
+        success=intervals.rate([o.success for o in outcomes], [o.instance for o in outcomes]),
+        mean_return=sum(o.episode_return for o in outcomes) / len(outcomes),
         optimal=turns.optimal / turns.turns,
         perceived=turns.true_statements / turns.statements if turns.statements else 0.0,
         parsed=turns.parsed / turns.turns,
-        won=tuple(e.success for e in ended),
+        won=tuple(o.success for o in outcomes),
     )
 
 
@@ -157,36 +159,44 @@ def _play(
     rows: Sequence[tuple[int, Row]],
     batch: int,
     generator: torch.Generator | None,
-    told: Callable[[str], None],
-) -> _Played:
+    status: Callable[[str], None],
+) -> _Part:
     waiting = list(reversed(rows))
-    playing: list[_Game] = []
-    monitor, ended = RolloutMonitor(), list[_Ended]()
-    spare: dict[str, list[gymnasium.Env[Any, str]]] = {}
+    playing: list[_Episode] = []
+    monitor, outcomes = RolloutMonitor(), list[_Outcome]()
+    idle: dict[str, list[gymnasium.Env[Any, str]]] = {}
     while waiting or playing:
         while waiting and len(playing) < batch:
-            playing.append(_start(*waiting.pop(), spare))
-        prompts: list[EncodedPrompt] = [policy.encoder.encode(g.observation) for g in playing]
+            playing.append(_start(*waiting.pop(), idle))
+        prompts: list[EncodedPrompt] = [policy.encoder.encode(e.observation) for e in playing]
         replies = policy.generate(prompts, generator)
-        still: list[_Game] = []
-        for game, reply in zip(playing, replies, strict=True):
-            env: Any = game.env.unwrapped
-            read = env.read(reply.text)
-            monitor.look(env, reply.text, read, len(reply.ids), reply.finished)
-            game.observation, reward, terminated, truncated, info = game.env.step(reply.text)
-            game.gain += float(reward)
+        running: list[_Episode] = []
+        for episode, reply in zip(playing, replies, strict=True):
+            env: Any = episode.env.unwrapped
+            parsed = env.read(reply.text)
+            monitor.update(env, reply.text, parsed, len(reply.ids), reply.finished)
+            step = episode.env.step(reply.text)
+            episode.observation, reward, terminated, truncated, info = step
+            episode.episode_return += float(reward)
             if terminated or truncated:
-                ended.append(_Ended(game.number, game.row.instance, game.gain, info["success"]))
-                spare.setdefault(game.row.env_key, []).append(game.env)
+                outcomes.append(
+                    _Outcome(
+                        episode.number,
+                        episode.row.instance,
+                        episode.episode_return,
+                        info["success"],
+                    )
+                )
+                idle.setdefault(episode.row.env_key, []).append(episode.env)
             else:
-                still.append(game)
-        playing = still
-        told(f"evaluation {len(ended)}/{len(rows)} episodes")
-    return _Played(monitor, ended)
+                running.append(episode)
+        playing = running
+        status(f"evaluation {len(outcomes)}/{len(rows)} episodes")
+    return _Part(monitor, outcomes)
 
 
-def _start(number: int, row: Row, spare: dict[str, list[gymnasium.Env[Any, str]]]) -> _Game:
-    free = spare.get(row.env_key)
-    env = free.pop() if free else make_env(row.env_id, row.kwargs)
+def _start(number: int, row: Row, idle: dict[str, list[gymnasium.Env[Any, str]]]) -> _Episode:
+    envs = idle.get(row.env_key)
+    env = envs.pop() if envs else make_env(row.env_id, row.kwargs)
     options = {"instance": row.instance, "presentation": row.presentation}
-    return _Game(number, env, row, env.reset(options=options)[0])
+    return _Episode(number, env, row, env.reset(options=options)[0])

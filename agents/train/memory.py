@@ -1,4 +1,4 @@
-"""What a run would need, without its weights: the true configuration on the meta device."""
+"""How much memory a run takes, estimated from a model's configuration without its weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,11 @@ from transformers import (
     Qwen2_5_VLConfig,
 )
 
-from agents.cost import CHARACTERS_PER_TOKEN
 from agents.train.environments import make_env
 from agents.train.ppo_config import Config
 from agents.vlm.loading import add_lora, train_parts, vision_modules
 from vlbench.errors import unknown_name
+from vlbench.prompts import CHARACTERS_PER_TOKEN
 from vlbench.registry import resolve_env_id
 
 BYTES = {"bfloat16": 2, "float32": 4}
@@ -139,15 +139,15 @@ def measure(config: Any, options: Config) -> tuple[Size, Any]:
     return Size(parameters, vision, trained), config.get_text_config()
 
 
-def plan(name: str, options: Config) -> str:
-    """Return what a run of a configuration needs, as text.
+def estimate_memory(name: str, options: Config) -> str:
+    """Return a run's parameters, memory by part and tokens, as text.
 
     Args:
         name: One of CONFIGURATIONS, or a checkpoint's folder.
         options: The run's options.
 
     Raises:
-        ValueError: No such configuration.
+        ValueError: No such configuration or folder.
     """
     if name in CONFIGURATIONS:
         make, picture = CONFIGURATIONS[name]
@@ -161,13 +161,48 @@ def plan(name: str, options: Config) -> str:
     env_id = resolve_env_id(options.env)
     observation, _ = _first_observation(env_id, options)
     prompt = round(len(observation["text"]) / CHARACTERS_PER_TOKEN)
+    memory = memory_parts(size, text, picture, prompt, options)
+    turns = options.num_envs * options.num_steps
+    row = picture + prompt + options.max_new_tokens
+    steps = options.epochs * -(-turns // options.minibatch)
+    disk = size.trained * BYTES["float32"] if options.lora else size.parameters * BYTES["bfloat16"]
+    lines = [
+        f"{name} on {env_id}, counted on the meta device; memory and tokens are estimates",
+        f"parameters         {size.parameters:>16,}",
+        f"  of the picture   {size.vision:>16,}",
+        f"  trained          {size.trained:>16,}{' (LoRA)' if options.lora else ''}",
+        f"{'adapter' if options.lora else 'model'} on disk: {disk / 2**20:,.0f} MiB",
+        *(f"{amount / 2**30:8.2f} GiB  {part}" for part, amount in memory.items()),
+        f"{sum(memory.values()) / 2**30:8.2f} GiB  in all",
+        f"a turn: {picture} picture + about {prompt} prompt + at most {options.max_new_tokens} "
+        "reply tokens",
+        f"an iteration: {turns} turns, {turns * (picture + prompt):,} prompt tokens read, at most "
+        f"{turns * options.max_new_tokens:,} written, at most {turns * row * options.epochs:,} "
+        f"trained on, {steps} optimizer steps",
+        f"a run: {options.iterations} iterations, {turns * options.iterations:,} turns",
+    ]
+    return "\n".join(lines)
+
+
+def memory_parts(
+    size: Size, text: Any, picture: int, prompt: int, options: Config
+) -> dict[str, int]:
+    """Return what fills the memory → bytes.
+
+    Args:
+        size: The model's.
+        text: Configuration of its language model.
+        picture: Tokens of a picture.
+        prompt: Tokens of a prompt's text.
+        options: The run's options.
+    """
     turns = options.num_envs * options.num_steps
     row = picture + prompt + options.max_new_tokens
     heads, width = text.num_attention_heads, text.hidden_size
     keys = text.num_key_value_heads * (width // heads)
     inner, layers, vocab = text.intermediate_size, text.num_hidden_layers, text.vocab_size
     half, full = BYTES["bfloat16"], BYTES["float32"]
-    memory = {
+    return {
         "weights (bfloat16)": size.parameters * half,
         # peft keeps an adapter in float32, beside the model; trained in full, all is bfloat16.
         (
@@ -189,24 +224,6 @@ def plan(name: str, options: Config) -> str:
             turns * picture * width * half if options.train_vision == "none" else 0
         ),
     }
-    steps = options.epochs * -(-turns // options.minibatch)
-    disk = size.trained * full if options.lora else size.parameters * half
-    lines = [
-        f"{name} on {env_id}, counted on the meta device; memory and tokens are estimates",
-        f"parameters         {size.parameters:>16,}",
-        f"  of the picture   {size.vision:>16,}",
-        f"  trained          {size.trained:>16,}{' (LoRA)' if options.lora else ''}",
-        f"{'adapter' if options.lora else 'model'} on disk: {disk / 2**20:,.0f} MiB",
-        *(f"{gib / 2**30:8.2f} GiB  {part}" for part, gib in memory.items()),
-        f"{sum(memory.values()) / 2**30:8.2f} GiB  in all",
-        f"a turn: {picture} picture + about {prompt} prompt + at most {options.max_new_tokens} "
-        "reply tokens",
-        f"an iteration: {turns} turns, {turns * (picture + prompt):,} prompt tokens read, at most "
-        f"{turns * options.max_new_tokens:,} written, at most {turns * row * options.epochs:,} "
-        f"trained on, {steps} optimizer steps",
-        f"a run: {options.iterations} iterations, {turns * options.iterations:,} turns",
-    ]
-    return "\n".join(lines)
 
 
 def _first_observation(env_id: str, options: Config) -> tuple[Any, dict[str, Any]]:

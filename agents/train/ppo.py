@@ -1,358 +1,363 @@
 """PPO for a vision-language model that acts by writing: `python -m agents.train.ppo --model DIR …`.
 
-As in RL4VLM (Zhai et al. 2024): the action is the whole reply, log π of a turn is λ times the
-log-probability of the tokens before the action plus that of the action's, with one clipped ratio a
-turn; the value is read off the last prompt token. Reads top to bottom: rollout, update, the loop;
-the options stand in `ppo_config`. Called again with the same `--out`, it goes on where it stopped.
+As in RL4VLM (Zhai et al. 2024), the action is the whole reply. log π of a turn is λ times the
+log-probability of the tokens before the action, plus that of the action's own tokens; each turn has
+one clipped ratio (Schulman et al. 2017), and its value is read off the last prompt token.
+
+This file reads top to bottom: model, rollout, losses, update, loop. `ppo_config` declares the
+options, `trainer` resumes, logs, saves and stops. With the `--out` of an earlier run, that run goes
+on where it stopped.
 """
 
-import contextlib
-import dataclasses
-import json
 import math
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from agents.train import losses
-from agents.train.checkpoint import Checkpoints, Interruption, load_state, step_of
 from agents.train.config_cli import parse_dataclass
 from agents.train.distributed import Processes, run_in_processes
-from agents.train.environments import Journal, make_envs
+from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.evaluation import eval_rows, evaluate_policy
-from agents.train.logbook import Logbook, Metrics
-from agents.train.memory import plan
-from agents.train.monitors import EpisodeMonitor, RolloutMonitor
+from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
-from agents.train.rollout_buffer import Minibatch, RolloutBuffer
-from agents.train.start import Reference, build_policy, build_reference
+from agents.train.rollout_buffer import (
+    Minibatch,
+    RolloutBuffer,
+    explained_variance,
+    generalized_advantages,
+)
 from agents.train.token_weights import token_weights
-from agents.vlm.policy import Policy
+from agents.train.trainer import Stateful, Trainer
+from agents.vlm.loading import load_trainable
+from agents.vlm.policy import Policy, ValueHead
+from agents.vlm.reference import Reference, load_reference
+from agents.vlm.sampling import Sampling
 from vlbench.registry import resolve_env_id
 
-SHOWN = {
+SUMMARY = {
     "return": "rollout/return",
     "optimal": "rollout/optimal",
     "parsed": "rollout/parse_rate",
-    "seen": "rollout/perceived",
+    "perceived": "rollout/perceived",
     "kl": "losses/approx_kl",
     "clip": "losses/clipfrac",
     "entropy": "losses/entropy",
     "EVAL success": "eval/success",
 }
-"""What people are told of an iteration."""
+"""What the summary of an iteration shows."""
+
+MAX_LOG_RATIO = 20.0
+"""Log-ratios are clamped to ± this, so that no ratio overflows."""
 
 
-@dataclass(slots=True)
-class Actors:
-    """A process's environments with what is followed from turn to turn."""
-
-    share: range
-    """Their numbers, of 0..N − 1."""
-    envs: Any
-    journal: Journal
-    episodes: EpisodeMonitor
-    observations: list[dict[str, Any]]
+# Model
 
 
-def split_observations(batch: Any) -> list[dict[str, Any]]:
-    """Return a batch of observations one by one; the pictures are views."""
-    pairs = zip(batch["image"], batch["text"], strict=True)
-    return [{"image": image, "text": text} for image, text in pairs]
+@dataclass(frozen=True)
+class Learner:
+    """What an update changes, and what it needs for that."""
+
+    policy: Policy
+    reference: Reference | None
+    """For the KL penalty."""
+    optimizer: torch.optim.Optimizer
+    shuffler: torch.Generator
+    """Draws the order of the turns, the same in every process."""
+    processes: Processes
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """The weights that are trained."""
+        return [weight for group in self.optimizer.param_groups for weight in group["params"]]
+
+
+def build_policy(config: Config, checkpoint: str, device: torch.device | None = None) -> Policy:
+    """Return the policy of a checkpoint, with a new value head."""
+    loaded = load_trainable(checkpoint, config, device)
+    width = loaded.model.get_output_embeddings().weight.shape[1]
+    head = ValueHead(width, (config.value_width or width,), config.value_detach)
+    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
+    return Policy(loaded.model, loaded.processor, sampling, head.to(loaded.model.device))
+
+
+def build_learner(config: Config, policy: Policy, processes: Processes) -> Learner:
+    """Return the learner; every process starts with the main one's weights."""
+    reference = None
+    if config.kl_coef:
+        reference = load_reference(policy, config.model, config.trust_remote_code)
+    assert policy.value_head is not None
+    head = list(policy.value_head.parameters())
+    body = [weight for weight in policy.model.parameters() if weight.requires_grad]
+    processes.broadcast_weights([*body, *head])
+    groups = [{"params": body, "lr": config.lr}, {"params": head, "lr": config.value_lr}]
+    return Learner(
+        policy,
+        reference,
+        torch.optim.Adam(groups, eps=config.adam_eps),
+        torch.Generator().manual_seed(config.seed),
+        processes,
+    )
+
+
+# Rollout
 
 
 def rollout(
     policy: Policy,
-    actors: Actors,
+    envs: RolloutEnvs,
     config: Config,
     generator: torch.Generator,
-    told: Callable[[str], None],
-) -> tuple[RolloutBuffer, RolloutMonitor]:
-    """Let the policy play T turns in all environments."""
-    buffer, monitor = RolloutBuffer(actors.share, config.num_envs), RolloutMonitor()
-    envs, size = actors.envs, len(actors.share)
+    status: Callable[[str], None],
+) -> RolloutBuffer:
+    """Let the policy play T turns in all environments; return them with their advantages."""
+    buffer = RolloutBuffer(config.num_steps, envs.share, config.num_envs)
     for step in range(config.num_steps):
-        told(f"rollout {step * config.num_envs}/{config.num_steps * config.num_envs} turns")
-        prompts = [policy.encoder.encode(observation) for observation in actors.observations]
+        status(f"rollout {step * config.num_envs}/{config.num_steps * config.num_envs} turns")
+        prompts = [policy.encoder.encode(observation) for observation in envs.observations]
         replies = policy.generate(prompts, generator)
-        weights: list[Tensor] = []
-        for env, reply in zip(envs.envs, replies, strict=True):
-            parsed = env.read(reply.text)
-            monitor.look(env, reply.text, parsed, len(reply.ids), reply.finished)
-            weights.append(
-                token_weights(
-                    reply.ids.tolist(),
-                    reply.text,
-                    parsed.span,
-                    config.thought_weight,
-                    policy.decode,
-                )
+        outcome = envs.step(replies)
+        weights = [
+            token_weights(
+                reply.ids.tolist(), reply.text, span, config.thought_weight, policy.decode
             )
-        texts = [reply.text for reply in replies]
-        batch, rewards, terminated, truncated, info = envs.step(texts)
-        ended = terminated | truncated
-
+            for reply, span in zip(replies, outcome.spans, strict=True)
+        ]
         # A truncated episode would have gone on: its last observation has a value.
-        cut = [i for i in range(size) if truncated[i]]
-        last_values = torch.zeros(size)
-        if cut:
-            shown = [policy.encoder.encode(info["final_obs"][i]) for i in cut]
-            last_values[cut] = torch.tensor(policy.values(shown))
-
-        success = info["final_info"]["success"] if ended.any() else ended
-        over = actors.episodes.step(rewards.tolist(), ended.tolist(), success.tolist())
-        monitor.ended += over
-        actors.journal.add(texts, ended)
-        actors.observations = split_observations(batch)
-        buffer.add(
-            prompts,
-            replies,
-            weights,
-            torch.from_numpy(rewards),
-            torch.from_numpy(terminated),
-            torch.from_numpy(truncated),
-            last_values,
-        )
-    prompts = [policy.encoder.encode(observation) for observation in actors.observations]
-    buffer.finish(torch.tensor(policy.values(prompts)), config.gamma, config.gae_lambda)
-    return buffer, monitor
+        last_values = torch.zeros(len(replies))
+        if outcome.last_observations:
+            ends = outcome.last_observations
+            prompts_at_end = [policy.encoder.encode(observation) for observation in ends.values()]
+            last_values[list(ends)] = torch.tensor(policy.values(prompts_at_end))
+        buffer.add(prompts, replies, weights, outcome, last_values)
+    prompts = [policy.encoder.encode(observation) for observation in envs.observations]
+    buffer.finish(torch.tensor(policy.values(prompts)))
+    advantages = generalized_advantages(
+        buffer.rewards,
+        buffer.values,
+        buffer.next_values,
+        buffer.terminated,
+        buffer.ended,
+        config.gamma,
+        config.gae_lambda,
+    )
+    buffer.set_advantages(advantages)
+    return buffer
 
 
-def terms_of(
-    policy: Policy, reference: Reference | None, batch: Minibatch, config: Config, actor: bool
-) -> dict[str, Tensor]:
-    """Return the loss and its terms, summed over the turns; of the ratio's error, the largest.
+# Losses: sums over turns, so that the caller divides once
+
+
+def turn_log_prob(log_probs: Tensor, weights: Tensor) -> Tensor:
+    """Return log π of turns (B,), Σ_t w_t log p_t, from (B, R); log_probs are 0 outside replies."""
+    return (log_probs * weights).sum(-1)
+
+
+def ratio_of(new: Tensor, old: Tensor) -> Tensor:
+    """Return π_new / π_old of turns (B,), from log π."""
+    return (new - old).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
+
+
+def surrogate(ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
+    """Return the clipped surrogate loss −Σ min(r A, clip(r, 1 − ε, 1 + ε) A), from r and A (B,)."""
+    clipped = ratio.clamp(1 - clip, 1 + clip)
+    return -torch.minimum(ratio * advantages, clipped * advantages).sum()
+
+
+def value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip: float) -> Tensor:
+    """Return half the squared error of the values, summed.
 
     Args:
-        policy: Scores the turns, with gradient.
-        reference: For the KL penalty.
-        batch: The turns.
-        config: The run's options.
-        actor: Whether the model is trained, or its value head alone.
+        values: (B,).
+        old_values: (B,), at the time of the rollout.
+        returns: (B,), what the values should have been.
+        clip: How far a value may move from the old one before the larger of both errors counts, as
+            in RL4VLM; 0 doesn't clip.
     """
-    scores = policy(batch.prompts, batch.replies)
+    error = (values - returns) ** 2
+    if clip:
+        near = old_values + (values - old_values).clamp(-clip, clip)
+        error = torch.maximum(error, (near - returns) ** 2)
+    return 0.5 * error.sum()
+
+
+def token_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Return KL(p ‖ q) = Σ_v p(v) (log p(v) − log q(v)) of each token's distributions.
+
+    Args:
+        log_p: (…, V) log-probabilities; −∞ where p is 0.
+        log_q: (…, V); −∞ only where p is 0 too.
+    """
+    p = log_p.exp()
+    difference = torch.where(p > 0, log_p - log_q, torch.zeros_like(log_p))
+    return (p * difference).sum(-1)
+
+
+def approximate_kl(ratio: Tensor) -> Tensor:
+    """Return the estimate of KL(old ‖ new) from turns drawn from old, summed: Σ (r − 1) − log r."""
+    return (ratio - 1 - ratio.log()).sum()
+
+
+def loss_terms(
+    learner: Learner, batch: Minibatch, config: Config, critic_only: bool
+) -> dict[str, Tensor]:
+    """Return the loss and its terms, summed over the turns; of the ratio's error, the largest."""
+    scores = learner.policy(batch.prompts, batch.replies)
     lengths = scores.mask.sum(-1)
-    new = losses.turn_log_prob(scores.log_probs, batch.weights)
-    ratio = losses.ratio_of(new, batch.log_probs)
+    ratio = ratio_of(turn_log_prob(scores.log_probs, batch.weights), batch.log_probs)
     terms = {
-        "policy_loss": losses.surrogate(ratio, batch.advantages, config.clip),
-        "value_loss": losses.value_loss(
-            scores.values, batch.values, batch.returns, config.value_clip
-        ),
+        "policy_loss": surrogate(ratio, batch.advantages, config.clip),
+        "value_loss": value_loss(scores.values, batch.values, batch.returns, config.value_clip),
         "entropy": (scores.entropy.sum(-1) / lengths).sum(),
-        "approx_kl": losses.approximate_kl(ratio),
+        "approx_kl": approximate_kl(ratio),
         "clipfrac": ((ratio - 1).abs() > config.clip).sum(),
-        "largest_ratio_error": (ratio - 1).abs().max(),
+        "ratio_error": (ratio - 1).abs().max(),
     }
     loss = config.value_coef * terms["value_loss"]
-    if actor:
+    if not critic_only:
         loss = loss + terms["policy_loss"] - config.entropy_coef * terms["entropy"]
-    if actor and reference is not None:
-        start_log = reference.distributions(batch.prompts, batch.replies)
-        kl = losses.token_kl(scores.distributions, start_log) * scores.mask
+    if not critic_only and learner.reference is not None:
+        start = learner.reference.distributions(batch.prompts, batch.replies)
+        kl = token_kl(scores.distributions, start) * scores.mask
         terms["kl_to_start"] = (kl.sum(-1) / lengths).sum()
         loss = loss + config.kl_coef * terms["kl_to_start"]
     return {"loss": loss, **terms}
 
 
+# Update
+
+
 def update(
-    policy: Policy,
-    reference: Reference | None,
-    optimizer: torch.optim.Optimizer,
-    buffer: RolloutBuffer,
-    config: Config,
-    shuffler: torch.Generator,
-    actor: bool,
-    processes: Processes,
-) -> Metrics:
-    """Improve the policy on a rollout.
+    learner: Learner, buffer: RolloutBuffer, config: Config, critic_only: bool
+) -> dict[str, float]:
+    """Improve the policy on a rollout, in the same way in every process; return metrics.
 
     Args:
-        policy: Is changed, in the same way in every process.
-        reference: For the KL penalty.
-        optimizer: Of the policy's trained weights.
-        buffer: The rollout, with advantages.
+        learner: Its policy, optimizer and shuffler are changed.
+        buffer: The rollout, with advantages; they are normalised if the run says so.
         config: The run's options.
-        shuffler: Source of the order, the same in every process.
-        actor: Whether the model is trained, or its value head alone.
-        processes: Who has the rest of the rollout.
+        critic_only: Train the value head alone.
 
     Raises:
-        FloatingPointError: The loss is no number; the weights are those before.
+        FloatingPointError: The loss is not finite; the weights are those before the step.
     """
+    policy, processes, weights = learner.policy, learner.processes, learner.weights
     if config.normalise_advantages:
-        buffer.normalise(processes.columns(buffer.advantages))
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    names = ["loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac"]
-    names += ["kl_to_start"] if actor and reference is not None else []
-    sums = dict.fromkeys([*names, "grad_norm"], 0.0)
-    seen = steps = 0
+        buffer.normalise(processes.gather_columns(buffer.advantages))
+    sums: dict[str, float] = {}
+    turns = steps = 0
     ratio_error = 0.0
     policy.train()
     for _ in range(config.epochs):
-        epoch_kl = epoch_seen = 0.0
-        for numbers in buffer.minibatches(config.minibatch, shuffler):
-            mine, total = buffer.own(numbers), dict.fromkeys(names, 0.0)
-            for start in range(0, len(mine), config.micro_batch):
-                batch = buffer.take(mine[start : start + config.micro_batch], policy.device)
-                terms = terms_of(policy, reference, batch, config, actor)
-                if not steps:  # nothing has been updated: the ratio is 1
-                    ratio_error = max(ratio_error, float(terms["largest_ratio_error"].detach()))
-                (terms["loss"] / len(numbers)).backward()
-                for name in names:
-                    total[name] += float(terms[name].detach())
-            total = processes.sum(total)
+        epoch_kl = epoch_turns = 0.0
+        for numbers in buffer.minibatches(config.minibatch, learner.shuffler):
+            total, largest = accumulate_gradients(learner, buffer, numbers, config, critic_only)
+            if not steps:  # nothing has been updated yet, so the ratio should be 1
+                ratio_error = largest
             if not math.isfinite(total["loss"]):
-                raise FloatingPointError("the loss is no number any more; lower the lr")
+                raise FloatingPointError("the loss is no longer finite; lower the lr")
             processes.sum_gradients(weights)
             norm = torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
-            optimizer.step()
-            optimizer.zero_grad()
+            learner.optimizer.step()
+            learner.optimizer.zero_grad()
             total["grad_norm"] = len(numbers) * float(norm)
             steps += 1
-            seen += len(numbers)
-            epoch_seen += len(numbers)
+            turns += len(numbers)
+            epoch_turns += len(numbers)
             epoch_kl += total["approx_kl"]
             for name, value in total.items():
-                sums[name] += value
-        if config.target_kl and epoch_kl / epoch_seen > config.target_kl:
+                sums[name] = sums.get(name, 0.0) + value
+        if config.target_kl and epoch_kl / epoch_turns > config.target_kl:
             break
-    metrics = {f"losses/{name}": value / seen for name, value in sums.items()}
-    metrics["losses/explained_variance"] = losses.explained_variance(
-        processes.columns(buffer.values), processes.columns(buffer.returns)
+    metrics = {f"losses/{name}": value / turns for name, value in sums.items()}
+    metrics["losses/explained_variance"] = explained_variance(
+        processes.gather_columns(buffer.values), processes.gather_columns(buffer.returns)
     )
     metrics["losses/ratio_error"] = max(processes.gather(ratio_error))
     metrics["losses/optimizer_steps"] = steps
     return metrics
 
 
+def accumulate_gradients(
+    learner: Learner, buffer: RolloutBuffer, numbers: list[int], config: Config, critic_only: bool
+) -> tuple[dict[str, float], float]:
+    """Add up this process's gradients of a minibatch.
+
+    Returns:
+        The terms, summed over all processes' turns, and the largest error of the ratio here.
+    """
+    names = ["loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac"]
+    names += ["kl_to_start"] if learner.reference is not None and not critic_only else []
+    own, total, ratio_error = buffer.own(numbers), dict.fromkeys(names, 0.0), 0.0
+    for start in range(0, len(own), config.micro_batch):
+        batch = buffer.take(own[start : start + config.micro_batch], learner.policy.device)
+        terms = loss_terms(learner, batch, config, critic_only)
+        (terms["loss"] / len(numbers)).backward()
+        ratio_error = max(ratio_error, float(terms["ratio_error"].detach()))
+        for name in names:
+            total[name] += float(terms[name].detach())
+    return learner.processes.sum(total), ratio_error
+
+
+# Loop
+
+
 def train(config: Config, processes: Processes) -> Path:
     """Train; return the last checkpoint.
 
     Raises:
-        ValueError: An argument or a file is wrong.
+        ValueError: An option or a file is wrong.
         OSError: A checkpoint can't be written.
-        FloatingPointError: The loss is no number any more.
-        KeyboardInterrupt: Stopped, after a checkpoint.
+        FloatingPointError: The loss is no longer finite.
+        KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
     env_id = resolve_env_id(config.env)
     rules = {"prompt": config.prompt, "theme": config.theme, **config.env_kwargs}
-    share = processes.share(config.num_envs)
-    checkpoints = Checkpoints(config.out)
-    resumed = processes.on_main(checkpoints.latest)
-    done = step_of(resumed) if resumed else 0
-    seed = processes.seed(config.seed, done)
-    torch.manual_seed(seed)  # of dropout and new weights, to which torch gives no generator
-    policy = build_policy(config, str(resumed or config.model), processes.device)
-    reference = build_reference(config, policy)
-    head = list(policy.value_head.parameters()) if policy.value_head else []
-    body = [weight for weight in policy.model.parameters() if weight.requires_grad]
-    processes.align([*body, *head])
-    groups = [{"params": body, "lr": config.lr}, {"params": head, "lr": config.value_lr}]
-    optimizer = torch.optim.Adam(groups, eps=config.adam_eps)
-
-    dealt = {"split": config.split, "jitter": config.jitter, **rules}
-    envs = make_envs(env_id, len(share), dealt)
-    sampler = torch.Generator(policy.device).manual_seed(seed)
-    shuffler = torch.Generator().manual_seed(config.seed)
-    first = envs.reset(seed=config.seed * config.num_envs + share.start)[0]
-    shown = split_observations(first)
-    actors = Actors(share, envs, Journal(envs), EpisodeMonitor(len(share)), shown)
-    if resumed:
-        state = load_state(resumed)
-        assert policy.value_head is not None
-        policy.value_head.load_state_dict(state["value_head"])
-        optimizer.load_state_dict(state["optimizer"])
-        shuffler.set_state(state["shuffler"])
-        if len(state["random"]) == processes.count:  # else other processes have draws of their own
-            torch.set_rng_state(state["random"][processes.number])
-            sampler.set_state(state["sampler"][processes.number])
-        played = json.loads(state["environments"])[share.start : share.stop]
-        actors.observations = actors.journal.restore([row["journal"] for row in played])
-        actors.episodes.restore([row["episode"] for row in played], state["episodes"])
-
-    def save(iteration: int) -> Path:
-        assert policy.value_head is not None
-        rows = zip(actors.journal.state(), actors.episodes.running(), strict=True)
-        played = [{"journal": journal, "episode": episode} for journal, episode in rows]
-        state = {
-            "value_head": policy.value_head.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "random": processes.gather(torch.get_rng_state()),
-            "sampler": processes.gather(sampler.get_state()),
-            "shuffler": shuffler.get_state(),
-            # As text: 128-bit integers are in it.
-            "environments": json.dumps([row for rows in processes.gather(played) for row in rows]),
-            "episodes": actors.episodes.ended(),
-        }
-        return processes.on_main(lambda: checkpoints.save(iteration, policy.save, state))
-
-    told = dataclasses.asdict(config) | {"out": str(config.out)}
-    processes.on_main(lambda: note(config.out, told))
-    log = Logbook(
-        config.out,
-        step=done,
-        tensorboard=config.tensorboard,
-        stream=sys.stderr,
-        silent=not processes.main,
-    )
     rows = eval_rows(env_id, config.eval_episodes if config.eval_every else 0, rules)
-    stopped = Interruption(launched=processes.count > 1)
-    with stopped as interruption, contextlib.closing(log):
-        if rows and not done:
-            log.write(0, evaluate_policy(policy, rows, processes, told=log.doing).metrics())
-        kept = resumed
-        for iteration in range(done + 1, config.iterations + 1):
-            optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
-            begun = time.monotonic()
-            buffer, monitor = rollout(policy, actors, config, sampler, log.doing)
-            monitor = RolloutMonitor.joined(processes.gather(monitor))
-            actors.episodes.count(monitor.ended)
-            rolled = time.monotonic()
-            log.doing(f"iteration {iteration}/{config.iterations}: update")
-            metrics = update(
-                policy,
-                reference,
-                optimizer,
-                buffer,
-                config,
-                shuffler,
-                iteration > config.critic_iterations,
-                processes,
-            )
-            updated, turns = time.monotonic(), len(buffer)
-            del buffer  # else its pictures' features are there through the next rollout
-            metrics |= monitor.metrics() | actors.episodes.metrics()
-            metrics["charts/learning_rate"] = optimizer.param_groups[0]["lr"]
+    share = processes.share(config.num_envs)
+    trainer = Trainer(config, steps=config.iterations, processes=processes)
+    policy = build_policy(config, str(trainer.checkpoint or config.model), processes.device)
+    learner = build_learner(config, policy, processes)
+    sampler = torch.Generator(policy.device).manual_seed(trainer.seed)
+    deals = {"split": config.split, "jitter": config.jitter, **rules}
+    vector = make_envs(env_id, len(share), deals)
+    envs = RolloutEnvs(vector, share, config.seed * config.num_envs, processes)
+    assert policy.value_head is not None
+    parts: dict[str, Stateful | torch.Generator] = {
+        "value_head": policy.value_head,
+        "optimizer": learner.optimizer,
+        "shuffler": learner.shuffler,
+        "environments": envs,
+    }
+    with trainer.running(policy.save, parts, {"sampler": sampler}) as log:
+        if rows and not trainer.step:
+            log.write(0, evaluate_policy(policy, rows, processes, status=log.status).metrics())
+        for iteration in trainer.remaining_steps():
+            learner.optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
+            start = time.monotonic()
+            buffer = rollout(policy, envs, config, sampler, log.status)
+            monitor = envs.finish_rollout()
+            middle = time.monotonic()
+            log.status(f"iteration {iteration}/{config.iterations}: update")
+            metrics = update(learner, buffer, config, iteration <= config.critic_iterations)
+            end, turns = time.monotonic(), len(buffer)
+            del buffer  # or its pictures' features would be held through the next rollout
+            metrics |= monitor.metrics() | envs.episode_metrics()
+            metrics["charts/learning_rate"] = learner.optimizer.param_groups[0]["lr"]
             metrics["charts/env_steps"] = iteration * config.num_envs * config.num_steps
-            metrics["charts/SPS"] = turns / (updated - begun)
-            metrics["time/rollout"], metrics["time/update"] = rolled - begun, updated - rolled
-            stopping = processes.any(interruption.asked)
-            last = iteration == config.iterations or stopping
-            if rows and (last or iteration % config.eval_every == 0):
-                metrics |= evaluate_policy(policy, rows, processes, told=log.doing).metrics()
+            metrics["charts/SPS"] = turns / (end - start)
+            metrics["time/rollout"], metrics["time/update"] = middle - start, end - middle
+            if rows and (iteration % config.eval_every == 0 or iteration == config.iterations):
+                metrics |= evaluate_policy(policy, rows, processes, status=log.status).metrics()
             log.write(iteration, metrics)
-            log.sum_up(iteration, config.iterations, SHOWN, metrics)
+            log.log_summary(iteration, config.iterations, SUMMARY, metrics)
             for warning in monitor.warnings():
-                log.say(f"  warning: {warning}")
-            if last or iteration % config.save_every == 0:
-                kept = save(iteration)
-            if stopping and iteration < config.iterations:
-                raise KeyboardInterrupt
-    assert kept is not None
-    return kept
-
-
-def note(run: Path, told: dict[str, Any]) -> None:
-    """Write a run's options into its folder."""
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "config.json").write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+                log.log_line(f"  warning: {warning}")
+    return trainer.last_checkpoint
 
 
 def learning_rate(iteration: int, config: Config) -> float:
@@ -375,7 +380,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
 
     def run(config: Config, processes: Processes) -> object:
-        return plan(config.plan, config) if config.plan else train(config, processes)
+        model = config.estimate_memory or config.plan
+        return estimate_memory(model, config) if model else train(config, processes)
 
     return run_in_processes("ppo", read, run)
 

@@ -95,13 +95,15 @@ class Config(TrainableWeights):
     """rows of the frozen test set that are played"""
     save_every: int = 10
     """iterations between checkpoints; there is always one at the end"""
-    tensorboard: bool = True
-    """write TensorBoard events too"""
+    log: str = "json,tensorboard"
+    """where metrics go, with commas between: json (always), tensorboard, wandb"""
     seed: int = 0
     """seed of environments, sampling, shuffling and new weights"""
+    estimate_memory: str = ""
+    """print parameters and memory of a model (llava-1.6-mistral-7b, qwen2.5-vl-7b, or a
+    checkpoint's folder) without its weights, and train nothing"""
     plan: str = ""
-    """print parameters and memory for a configuration (llava-1.6-mistral-7b, qwen2.5-vl-7b, or a
-    checkpoint's folder) on the meta device, and do nothing else"""
+    """the old name of --estimate-memory, for this version"""
 
 
 Preset = dict[str, Any]

@@ -1,4 +1,4 @@
-"""What a rollout leaves behind: turns of N environments over T steps, their advantages, batches."""
+"""A rollout: turns of N environments over T steps, their advantages, and minibatches of them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from agents.train.environments import EnvStep
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.sampling import Generation
 
 
-def advantages_of(
+def generalized_advantages(
     rewards: Tensor,
     values: Tensor,
     next_values: Tensor,
@@ -31,7 +32,7 @@ def advantages_of(
         rewards: r, (T, N).
         values: V(s_t), (T, N).
         next_values: V(s_{t+1}), (T, N): of the last observation where an episode was truncated, of
-            the next one otherwise; what stands where it terminated doesn't matter.
+            the next one otherwise; ignored where an episode terminated.
         terminated: (T, N) bool.
         ended: (T, N) bool, terminated or truncated.
         discount: γ.
@@ -50,9 +51,17 @@ def advantages_of(
     return advantages
 
 
+def explained_variance(values: Tensor, returns: Tensor) -> float:
+    """Return 1 − Var(returns − values) / Var(returns), from (T, N); 0 if the returns don't vary."""
+    variance = returns.var(correction=0)
+    if float(variance) == 0:
+        return 0.0
+    return float(1 - (returns - values).var(correction=0) / variance)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TurnSample:
-    """One turn as it was played: what was shown, what was written."""
+    """One turn as it was played."""
 
     prompt: EncodedPrompt
     """The prompt and picture of that turn."""
@@ -86,81 +95,83 @@ class RolloutBuffer:
     """The turns of one rollout, or a process's share of them.
 
     Args:
-        share: Numbers of the environments that are played here, of 0..N − 1.
-        width: How many environments the rollout has in all processes, N.
+        steps: Turns T of each environment.
+        share: Numbers of the n environments that are played here, of 0..N − 1.
+        width: Number of environments N of all processes.
     """
 
-    def __init__(self, share: range, width: int) -> None:
+    def __init__(self, steps: int, share: range, width: int) -> None:
         self.share = share
         self.width = width
         self.turns: list[list[TurnSample]] = []
-        self._rewards: list[Tensor] = []
-        self._values: list[Tensor] = []
-        self._next_values: list[Tensor] = []
-        self._terminated: list[Tensor] = []
-        self._ended: list[Tensor] = []
+        """T rows of n."""
+        shape = (steps, len(share))
+        self.rewards = torch.zeros(shape)
+        """(T, n) float32, as are the next four."""
+        self.values = torch.zeros(shape)
+        """V of each turn's observation."""
+        self.next_values = torch.zeros(shape)
+        """V of the observation after each turn; where an episode was truncated, of its last one."""
+        self.advantages = torch.zeros(shape)
+        """What a method of training makes of the rewards; see `set_advantages`."""
+        self.returns = torch.zeros(shape)
+        """What the values should have been."""
+        self.terminated = torch.zeros(shape, dtype=torch.bool)
+        """(T, n) bool."""
+        self.ended = torch.zeros(shape, dtype=torch.bool)
+        """(T, n) bool, terminated or truncated."""
 
     def add(
         self,
         prompts: Sequence[EncodedPrompt],
-        generations: Sequence[Generation],
+        replies: Sequence[Generation],
         weights: Sequence[Tensor],
-        rewards: Tensor,
-        terminated: Tensor,
-        truncated: Tensor,
+        outcome: EnvStep,
         last_values: Tensor,
     ) -> None:
-        """Keep a step of the n environments that are played here.
+        """Append a turn of the n environments that are played here.
 
         Args:
-            prompts: What was shown.
-            generations: What was written.
-            weights: Of each reply's tokens, (length,).
-            rewards: (n,).
-            terminated: (n,) bool.
-            truncated: (n,) bool.
+            prompts: The prompts.
+            replies: The replies to them.
+            weights: Weights of each reply's tokens, (length,).
+            outcome: What the environments gave.
             last_values: (n,), V of the last observation where an episode was truncated.
         """
+        t = len(self.turns)
         self.turns.append(
             [
-                TurnSample(prompt, made.ids, weight, float((weight * made.log_probs).sum()))
-                for prompt, made, weight in zip(prompts, generations, weights, strict=True)
+                TurnSample(prompt, reply.ids, weight, float((weight * reply.log_probs).sum()))
+                for prompt, reply, weight in zip(prompts, replies, weights, strict=True)
             ]
         )
-        values = torch.tensor([made.value for made in generations])
-        if self._values:
-            before = self._ended[-1]
-            self._next_values[-1] = torch.where(before, self._next_values[-1], values)
-        self._values.append(values)
-        self._rewards.append(rewards.float())
-        self._terminated.append(terminated)
-        self._ended.append(terminated | truncated)
-        self._next_values.append(last_values)
+        self.values[t] = torch.tensor([reply.value for reply in replies])
+        self.rewards[t] = torch.from_numpy(outcome.rewards)
+        self.terminated[t] = torch.from_numpy(outcome.terminated)
+        self.ended[t] = torch.from_numpy(outcome.terminated | outcome.truncated)
+        self.next_values[t] = last_values
+        if t:
+            self._continue(t - 1, self.values[t])
 
-    def finish(self, values: Tensor, discount: float, trace: float) -> None:
-        """Compute advantages and returns.
+    def finish(self, values: Tensor) -> None:
+        """End the rollout.
 
         Args:
-            values: (n,), V of the observations after the last step.
-            discount: γ.
-            trace: λ of GAE.
+            values: (n,), V of the observations after the last turn.
         """
-        ended = self._ended[-1]
-        self._next_values[-1] = torch.where(ended, self._next_values[-1], values)
-        self.values = torch.stack(self._values)
-        self.advantages = advantages_of(
-            torch.stack(self._rewards),
-            self.values,
-            torch.stack(self._next_values),
-            torch.stack(self._terminated),
-            torch.stack(self._ended),
-            discount,
-            trace,
-        )
-        self.returns = self.advantages + self.values
+        self._continue(len(self.turns) - 1, values)
+
+    def _continue(self, t: int, values: Tensor) -> None:
+        """Set the values after a turn, where its episode goes on."""
+        self.next_values[t] = torch.where(self.ended[t], self.next_values[t], values)
+
+    def set_advantages(self, advantages: Tensor) -> None:
+        """Set advantages (T, n), and the returns that follow from them."""
+        self.advantages = advantages
+        self.returns = advantages + self.values
 
     def __len__(self) -> int:
-        """Return the number of turns in all processes."""
+        """Return the number of turns of all processes."""
         return len(self.turns) * self.width
 
     def normalise(self, everyone: Tensor) -> None:
@@ -188,17 +199,17 @@ class RolloutBuffer:
     def take(self, numbers: Sequence[int], device: torch.device) -> Minibatch:
         """Return turns that were played here, by their numbers."""
         places = [(n // self.width, n % self.width - self.share.start) for n in numbers]
-        chosen = [self.turns[t][n] for t, n in places]
-        longest = max(len(turn.ids) for turn in chosen)
-        weights = torch.zeros(len(chosen), longest)
-        for row, turn in zip(weights, chosen, strict=True):
+        turns = [self.turns[t][n] for t, n in places]
+        longest = max(len(turn.ids) for turn in turns)
+        weights = torch.zeros(len(turns), longest)
+        for row, turn in zip(weights, turns, strict=True):
             row[longest - len(turn.ids) :] = turn.weights
         index = torch.tensor(places).unbind(1)
         return Minibatch(
-            prompts=[turn.prompt for turn in chosen],
-            replies=[turn.ids for turn in chosen],
+            prompts=[turn.prompt for turn in turns],
+            replies=[turn.ids for turn in turns],
             weights=weights.to(device),
-            log_probs=torch.tensor([turn.log_prob for turn in chosen], device=device),
+            log_probs=torch.tensor([turn.log_prob for turn in turns], device=device),
             advantages=self.advantages[index].to(device),
             returns=self.returns[index].to(device),
             values=self.values[index].to(device),

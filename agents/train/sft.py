@@ -1,28 +1,26 @@
 """Supervised fine-tuning on expert transcripts: `python -m agents.train.sft --model DIR --data F`.
 
 The loss is the mean cross-entropy of the replies' tokens, weighted by `--thought-weight`; on
-held-out examples every token weighs the same. Writes a checkpoint that plays, and goes on where it
-stopped when it is called again with the same folder.
+held-out examples every token weighs the same. The checkpoint is one that plays. With the `--out` of
+an earlier run, that run goes on where it stopped.
 """
 
-import contextlib
 import json
 import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from agents.train import sft_data
-from agents.train.checkpoint import Checkpoints, Interruption, load_state, step_of
 from agents.train.config_cli import parse_dataclass
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.evaluation import eval_rows, evaluate_policy
-from agents.train.logbook import Logbook
+from agents.train.run_log import RunLog
 from agents.train.sft_dataset import Examples
+from agents.train.trainer import Trainer
 from agents.vlm.loading import load_trainable
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
@@ -67,8 +65,8 @@ class Config(TrainableWeights):
     """steps between checkpoints; there is always one at the end"""
     keep: int = 2
     """checkpoints that are kept, the newest ones"""
-    tensorboard: bool = False
-    """write TensorBoard events too"""
+    log: str = "json"
+    """where metrics go, with commas between: json (always), tensorboard, wandb"""
     seed: int = 0
     """seed of the order of the examples"""
 
@@ -85,14 +83,14 @@ def learning_rate(step: int, config: Config) -> float:
 def indices_of(step: int, size: int, config: Config) -> list[int]:
     """Return the examples of a step: epochs of shuffled examples, one after the other."""
     first = (step - 1) * config.batch
-    chosen: list[int] = []
+    indices: list[int] = []
     for position in range(first, first + config.batch):
         epoch, place = divmod(position, size)
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
-        if not chosen or place == 0:
+        if not indices or place == 0:
             order = torch.randperm(size, generator=generator).tolist()
-        chosen.append(order[place])
-    return chosen
+        indices.append(order[place])
+    return indices
 
 
 def measure(
@@ -100,17 +98,17 @@ def measure(
 ) -> dict[str, float]:
     """Return loss and token accuracy on examples, by teacher forcing."""
     sums = {"loss": 0.0, "right": 0.0, "tokens": 0.0}
-    mine = range(len(examples))[processes.number :: processes.count]
+    own = range(len(examples))[processes.number :: processes.count]
     policy.eval()
     with torch.no_grad():
-        for start in range(0, len(mine), config.batch):
-            prompts, replies = examples.batch(mine[start : start + config.batch])
+        for start in range(0, len(own), config.batch):
+            prompts, replies = examples.batch(own[start : start + config.batch])
             scores = policy(prompts, replies)
-            wanted = torch.cat([reply.to(policy.device) for reply in replies])
-            guessed = scores.distributions.argmax(-1)[scores.mask]
+            targets = torch.cat([reply.to(policy.device) for reply in replies])
+            predictions = scores.distributions.argmax(-1)[scores.mask]
             sums["loss"] -= float(scores.log_probs.sum())
-            sums["right"] += float((guessed == wanted).sum())
-            sums["tokens"] += len(wanted)
+            sums["right"] += float((predictions == targets).sum())
+            sums["tokens"] += len(targets)
     policy.train()
     sums = processes.sum(sums)
     tokens = sums["tokens"]
@@ -121,121 +119,117 @@ def train(config: Config, processes: Processes) -> Path:
     """Fine-tune; return the last checkpoint.
 
     Raises:
-        ValueError: An argument or a file is wrong.
+        ValueError: An option or a file is wrong.
         OSError: A checkpoint can't be written.
-        KeyboardInterrupt: Stopped, after a checkpoint.
+        KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
     if not 0 <= config.thought_weight <= 1:
         raise ValueError(f"thought-weight must be from 0 to 1, got {config.thought_weight}")
     examples = sft_data.read(config.data)
-    shares = [hashed(f"{e.instance or e.prompt}|{e.presentation}") / 2**64 for e in examples]
-    held = [share < config.holdout for share in shares]
-    checkpoints = Checkpoints(config.out, config.keep)
-    resumed = processes.on_main(checkpoints.latest)
-    done = step_of(resumed) if resumed else 0
-    # Dropout and a new adapter take torch's own draws.
-    torch.manual_seed(processes.seed(config.seed, done))
-    loaded = load_trainable(str(resumed or config.model), config, processes.device)
+    trainer = Trainer(config, steps=config.steps, processes=processes, keep=config.keep)
+    model = str(trainer.checkpoint or config.model)
+    loaded = load_trainable(model, config, processes.device)
     policy = Policy(loaded.model, loaded.processor, Sampling())
+    learned, unseen = split_examples(examples, policy, config)
     weights = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-    processes.align(weights)
+    processes.broadcast_weights(weights)
     optimizer = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)
-    if resumed:
-        state = load_state(resumed)
-        optimizer.load_state_dict(state["optimizer"])
-        if len(state["random"]) == processes.count:
-            torch.set_rng_state(state["random"][processes.number])
-    taught = [e for e, h in zip(examples, held, strict=True) if not h]
-    learned = Examples(taught, policy, config.thought_weight)
-    unseen = Examples([e for e, h in zip(examples, held, strict=True) if h], policy)
-    if not len(learned):
-        raise ValueError(f"{config.data}: every example is held out (holdout {config.holdout})")
-
-    def save(step: int) -> Path:
-        random = processes.gather(torch.get_rng_state())
-        state = {"optimizer": optimizer.state_dict(), "random": random}
-        return processes.on_main(lambda: checkpoints.save(step, policy.save, state))
-
-    processes.on_main(lambda: config.out.mkdir(parents=True, exist_ok=True))
-    log = Logbook(
-        config.out,
-        step=done,
-        tensorboard=config.tensorboard,
-        stream=sys.stderr,
-        silent=not processes.main,
-    )
-    log.say(
-        f"{sum(w.numel() for w in weights):,} trained weights; {len(learned)} examples, "
-        f"{len(unseen)} held out" + (f"; goes on after step {done}" if done else "")
-    )
-    policy.train()
-    kept = resumed
-    stopped = Interruption(launched=processes.count > 1)
-    with stopped as interruption, contextlib.closing(log):
-        for step in range(done + 1, config.steps + 1):
+    with trainer.running(policy.save, {"optimizer": optimizer}) as log:
+        log.log_line(
+            f"{sum(weight.numel() for weight in weights):,} trained weights; {len(learned)} "
+            f"examples, {len(unseen)} held out"
+            + (f"; resumed after step {trainer.step}" if trainer.step else "")
+        )
+        policy.train()
+        for step in trainer.remaining_steps():
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, config)
-            chosen = indices_of(step, len(learned), config)
-            weight = learned.weight(chosen)
-            mine = learned.by_length(chosen[processes.number :: processes.count])
-            loss = 0.0
-            for start in range(0, len(mine), config.micro_batch):
-                some = mine[start : start + config.micro_batch]
-                log_probs = policy(*learned.batch(some)).log_probs
-                share = -(log_probs * learned.weights(some).to(policy.device)).sum() / weight
-                share.backward()
-                loss += share.item()
+            indices = indices_of(step, len(learned), config)
+            loss = accumulate_gradients(policy, learned, indices, config, processes)
             processes.sum_gradients(weights)
             norm = torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad()
-            loss = processes.sum({"loss": loss})["loss"]
             metrics = {"loss": loss, "grad_norm": float(norm), "lr": learning_rate(step, config)}
             if config.eval_every and step % config.eval_every == 0 and len(unseen):
                 metrics |= measure(policy, unseen, config, processes)
             log.write(step, metrics)
-            log.doing(f"step {step}/{config.steps} loss {loss:.4f}")
+            log.status(f"step {step}/{config.steps} loss {loss:.4f}")
             if "heldout/loss" in metrics or step == config.steps:
-                told = "".join(f" {k} {v:.4f}" for k, v in metrics.items() if k != "lr")
-                log.say(f"step {step}/{config.steps} {log.seconds:.0f} s{told}")
-            stopping = processes.any(interruption.asked)
-            last = step == config.steps or stopping
-            if last or step % config.save_every == 0:
-                kept = save(step)
-            if stopping and step < config.steps:
-                raise KeyboardInterrupt
-        _examine(policy, examples, config, log, processes)
-    assert kept is not None
-    return kept
+                numbers = "".join(f" {k} {v:.4f}" for k, v in metrics.items() if k != "lr")
+                log.log_line(f"step {step}/{config.steps} {log.seconds:.0f} s{numbers}")
+        play_frozen_rows(policy, examples, config, log, processes)
+    return trainer.last_checkpoint
 
 
-def _examine(
+def split_examples(
+    examples: Sequence[sft_data.Example], policy: Policy, config: Config
+) -> tuple[Examples, Examples]:
+    """Return the examples to learn and those that are held out: whole episodes, by their hash.
+
+    Raises:
+        ValueError: Every example is held out.
+    """
+    held_out = [
+        hashed(f"{e.instance or e.prompt}|{e.presentation}") / 2**64 < config.holdout
+        for e in examples
+    ]
+    pairs = list(zip(examples, held_out, strict=True))
+    learned = Examples([e for e, held in pairs if not held], policy, config.thought_weight)
+    unseen = Examples([e for e, held in pairs if held], policy)
+    if not len(learned):
+        raise ValueError(f"{config.data}: every example is held out (holdout {config.holdout})")
+    return learned, unseen
+
+
+def accumulate_gradients(
+    policy: Policy,
+    examples: Examples,
+    indices: Sequence[int],
+    config: Config,
+    processes: Processes,
+) -> float:
+    """Add up this process's gradients of a step; return the loss of all processes' examples."""
+    weight = examples.weight(indices)
+    own = examples.by_length(indices[processes.number :: processes.count])
+    total = 0.0
+    for start in range(0, len(own), config.micro_batch):
+        part = own[start : start + config.micro_batch]
+        log_probs = policy(*examples.batch(part)).log_probs
+        loss = -(log_probs * examples.weights(part).to(policy.device)).sum() / weight
+        loss.backward()
+        total += loss.item()
+    return processes.sum({"loss": total})["loss"]
+
+
+def play_frozen_rows(
     policy: Policy,
     examples: Sequence[sft_data.Example],
     config: Config,
-    log: Logbook,
+    log: RunLog,
     processes: Processes,
 ) -> None:
-    """Play frozen rows of the environments that were learned."""
+    """Play frozen rows of the environments that the examples are of, and log the results."""
     if not config.eval_episodes:
         return
-    played = [example for example in examples if example.env_id]
-    kinds = {
+    tasks = {
         (e.env_id, kwargs.get("group", ""), kwargs["prompt"])
-        for e in played
+        for e in examples
+        if e.env_id
         for kwargs in [json.loads(e.kwargs)]
     }
-    metrics: dict[str, Any] = {}
-    for env_id, group, prompt in sorted(kinds):
+    metrics: dict[str, float] = {}
+    for env_id, group, prompt in sorted(tasks):
         rules = {"prompt": prompt, **({"group": group} if group else {})}
         rows = eval_rows(env_id, config.eval_episodes, rules)
-        exam = evaluate_policy(policy, rows, processes, told=log.doing)
-        log.say(
-            f"{env_id}: success {exam.success.value:.3f} "
-            f"[{exam.success.low:.3f}, {exam.success.high:.3f}] of {exam.episodes}, "
-            f"perceived {exam.perceived:.3f}, optimal {exam.optimal:.3f}, parsed {exam.parsed:.3f}"
+        result = evaluate_policy(policy, rows, processes, status=log.status)
+        log.log_line(
+            f"{env_id}: success {result.success.value:.3f} "
+            f"[{result.success.low:.3f}, {result.success.high:.3f}] of {result.episodes}, "
+            f"perceived {result.perceived:.3f}, optimal {result.optimal:.3f}, "
+            f"parsed {result.parsed:.3f}"
         )
-        metrics |= {f"{name}/{env_id}": value for name, value in exam.metrics().items()}
+        metrics |= {f"{name}/{env_id}": value for name, value in result.metrics().items()}
     log.write(config.steps, metrics)
 
 

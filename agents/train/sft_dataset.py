@@ -1,25 +1,98 @@
-"""Transcripts as `sft` learns them: prompts, replies and the weights of their tokens."""
+"""Transcripts as `sft` learns them: prompts with their pictures, replies, and token weights."""
 
-from collections.abc import Sequence
+import json
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
+import gymnasium
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 import vlbench
-from agents.train import sft_data
-from agents.train.redrawing import ExampleRenderer
+from agents.train.environments import make_env
+from agents.train.sft_data import Example
 from agents.train.token_weights import span_of_thoughts, span_weights
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.policy import Policy
 from vlbench.registry import env_class, resolve_env_id
-from vlbench.task import perception_names
+from vlbench.task import SIZE, Frame, perception_names
+
+EpisodeKey = tuple[str, str, str, int]
+"""Environment, its keyword arguments, instance and presentation."""
+
+
+class ExampleRenderer:
+    """Draws the pictures of examples, which files of transcripts don't hold.
+
+    Args:
+        examples: Examples that will be asked for. When one is, its whole episode is played and
+            drawn, and the pictures are stored (compressed): to start a game again may take long.
+    """
+
+    def __init__(self, examples: Sequence[Example] = ()) -> None:
+        self._envs: dict[tuple[str, str], gymnasium.Env[Any, str]] = {}
+        self._episodes: dict[EpisodeKey, list[Example]] = {}
+        self._pictures: dict[tuple[EpisodeKey, tuple[str, ...]], bytes] = {}
+        for example in examples:
+            self._episodes.setdefault(_episode_of(example), []).append(example)
+
+    def observation(self, example: Example) -> dict[str, Any]:
+        """Return the observation of an example: `image` (300, 300, 3) uint8, and `text`.
+
+        An example without an environment has text alone.
+
+        Raises:
+            ValueError: The environment's prompt isn't the example's.
+        """
+        if not example.env_id:
+            return {"text": example.prompt}
+        return {"image": self.image(example), "text": example.prompt}
+
+    def image(self, example: Example) -> Frame:
+        """Return the picture of an example, read-only."""
+        episode = _episode_of(example)
+        key = episode, tuple(example.played)
+        if key not in self._pictures:
+            examples = [*self._episodes.pop(episode, ()), example]
+            for actions, image in self._pictures_of(examples):
+                self._pictures[episode, actions] = zlib.compress(image.tobytes(), 1)
+        pixels = zlib.decompress(self._pictures[key])
+        return np.frombuffer(pixels, np.uint8).reshape(SIZE, SIZE, 3)
+
+    def _pictures_of(self, examples: Sequence[Example]) -> Iterator[tuple[tuple[str, ...], Frame]]:
+        """Play an episode and its branches; yield actions and picture of each example."""
+        env_id, kwargs, instance, presentation = _episode_of(examples[0])
+        if (env_id, kwargs) not in self._envs:
+            self._envs[env_id, kwargs] = make_env(env_id, json.loads(kwargs))
+        env = self._envs[env_id, kwargs]
+        options = {"instance": instance, "presentation": presentation}
+        observation: Any = env.reset(options=options)[0]
+        actions: list[str] = []
+        for example in sorted(examples, key=lambda example: len(example.played)):
+            if example.played[: len(actions)] != actions:
+                observation, actions = env.reset(options=options)[0], []
+            for action in example.played[len(actions) :]:
+                observation = env.step(vlbench.reply(action))[0]
+            actions = example.played
+            if example.prompt not in ("", observation["text"]):
+                raise ValueError(
+                    f"{instance}: the example's prompt isn't the environment's; write the data "
+                    "again with this version"
+                )
+            yield tuple(actions), observation["image"]
+
+
+def _episode_of(example: Example) -> EpisodeKey:
+    return example.env_id, example.kwargs, example.instance, example.presentation
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class TargetReply:
     """A reply of n tokens, its end token included."""
 
     ids: Tensor
@@ -44,52 +117,52 @@ class Examples:
 
     Args:
         examples: The transcripts.
-        policy: Whose processor encodes them.
+        policy: Its processor encodes them.
         thought_weight: λ, the weight of the tokens between what is seen and the action.
     """
 
     def __init__(
-        self, examples: Sequence[sft_data.Example], policy: Policy, thought_weight: float = 1.0
+        self, examples: Sequence[Example], policy: Policy, thought_weight: float = 1.0
     ) -> None:
         self._examples = examples
         self._encoder = policy.encoder
         self._decode = policy.decode
-        self._redrawer = ExampleRenderer(examples)
+        self._renderer = ExampleRenderer(examples)
         self._thought_weight = thought_weight
-        self._replies: dict[tuple[str, str], Learned] = {}
+        self._replies: dict[tuple[str, str], TargetReply] = {}
 
     def __len__(self) -> int:
         """Return the number of examples."""
         return len(self._examples)
 
     def weight(self, indices: Sequence[int]) -> float:
-        """Return the weight of all tokens of their replies."""
-        return sum(float(self._learned(i).weights.sum()) for i in indices)
+        """Return the weight of all tokens of these examples' replies."""
+        return sum(float(self._reply(i).weights.sum()) for i in indices)
 
     def by_length(self, indices: Sequence[int]) -> list[int]:
-        """Return them by the length of their replies, so that forward passes are padded little."""
-        return sorted(indices, key=lambda i: len(self._learned(i).ids))
+        """Return the indices in order of their replies' lengths, for little padding."""
+        return sorted(indices, key=lambda i: len(self._reply(i).ids))
 
     def batch(self, indices: Sequence[int]) -> tuple[list[EncodedPrompt], list[Tensor]]:
         """Return prompts and the replies to learn."""
-        shown = [self._redrawer.observation(self._examples[i]) for i in indices]
-        prompts = [self._encoder.encode(observation) for observation in shown]
-        return prompts, [self._learned(i).ids for i in indices]
+        observations = [self._renderer.observation(self._examples[i]) for i in indices]
+        prompts = [self._encoder.encode(observation) for observation in observations]
+        return prompts, [self._reply(i).ids for i in indices]
 
     def weights(self, indices: Sequence[int]) -> Tensor:
         """Return the weights of the tokens of replies, (B, R) float32; replies end at the right."""
-        weights = [self._learned(i).weights for i in indices]
+        weights = [self._reply(i).weights for i in indices]
         return pad_sequence(weights, batch_first=True, padding_side="left")
 
-    def _learned(self, index: int) -> Learned:
+    def _reply(self, index: int) -> TargetReply:
         example = self._examples[index]
         key = example.env_id, example.reply
         if key not in self._replies:
             ids = self._encoder.encode_reply(example.reply)
-            self._replies[key] = Learned(ids, self._weigh(example, ids.tolist()))
+            self._replies[key] = TargetReply(ids, self._token_weights(example, ids.tolist()))
         return self._replies[key]
 
-    def _weigh(self, example: sft_data.Example, ids: list[int]) -> Tensor:
+    def _token_weights(self, example: Example, ids: list[int]) -> Tensor:
         if self._thought_weight == 1:
             return torch.ones(len(ids))
         text = self._decode(ids)

@@ -1,10 +1,8 @@
-"""Observations → what a model is fed.
+"""From observations to a model's inputs, made by the checkpoint's own processor.
 
-A prompt's tokens and a picture's tensors are what the checkpoint's own processor makes of them.
-Where a batch is no more than its prompts and pictures (a probe finds that out), each distinct one
-of them goes through the processor once, and batches are put together from the results. Of any other
-processor, every batch is what it makes of the whole batch. Rows are padded on the left, to the
-longest.
+If a batch is no more than its prompts and pictures (a probe finds that out), each distinct prompt
+and picture goes through the processor once, and batches are composed from the results. With any
+other processor, every batch is processed as a whole. Rows are padded on the left, to the longest.
 """
 
 import hashlib
@@ -22,30 +20,30 @@ from vlbench.prompts import messages
 from vlbench.task import SIZE
 
 PICTURE_BYTES = 2**31
-"""How much of the processor's tensors is kept, of pictures that nobody holds; their features, which
-are up to a few times as large, are kept with them."""
+"""Size of the cache of pictures, in bytes of the processor's tensors; the pictures' features, which
+are up to a few times as large, come on top."""
 MAX_TEXTS = 4096
 
 
 @dataclass(slots=True, eq=False)
 class EncodedPicture:
-    """A picture as the processor made it."""
+    """A picture's inputs."""
 
     tensors: dict[str, Tensor]
     """The processor's tensors for this picture alone, e.g. `pixel_values`; pictures of one batch
-    are concatenated along the first dimension. Empty where batches are processed as a whole."""
+    are concatenated along the first dimension. Empty if batches are processed as a whole."""
     image: Any = None
-    """The picture itself, (H, W, 3) uint8, where batches are processed as a whole."""
+    """The picture itself, (H, W, 3) uint8, if batches are processed as a whole."""
     features: Any = None
-    """What the frozen tower made of it, kept by the policy."""
+    """Features of a frozen vision tower, set by the policy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedPrompt:
-    """A prompt as the processor made it."""
+    """A prompt's inputs."""
 
     text: str
-    """As the chat template writes it."""
+    """The chat template's text."""
     sequences: dict[str, Tensor]
     """`input_ids` (L,) int64, and whatever else the processor gives for each token, (L, …)."""
     pictures: tuple[EncodedPicture, ...]
@@ -60,20 +58,20 @@ V = TypeVar("V")
 
 
 @dataclass(slots=True)
-class _Recent(Generic[K, V]):
-    """The values that were asked for last."""
+class _Cache(Generic[K, V]):
+    """A cache of the values that were used last."""
 
     size: int
-    kept: OrderedDict[K, V] = field(default_factory=OrderedDict)
+    values: OrderedDict[K, V] = field(default_factory=OrderedDict)
 
     def get(self, key: K, make: Callable[[], V]) -> V:
-        """Return a value, made where it isn't kept."""
-        if key in self.kept:
-            self.kept.move_to_end(key)
-            return self.kept[key]
-        value = self.kept[key] = make()
-        if len(self.kept) > self.size:
-            self.kept.popitem(last=False)
+        """Return a value, made if it isn't in the cache."""
+        if key in self.values:
+            self.values.move_to_end(key)
+            return self.values[key]
+        value = self.values[key] = make()
+        if len(self.values) > self.size:
+            self.values.popitem(last=False)
         return value
 
 
@@ -81,7 +79,7 @@ class Encoder:
     """Encodes observations with a checkpoint's processor.
 
     Args:
-        processor: What `AutoProcessor` gives, with a chat template.
+        processor: A processor of `AutoProcessor`, with a chat template.
     """
 
     def __init__(self, processor: Any) -> None:
@@ -89,17 +87,17 @@ class Encoder:
         self.tokenizer = processor.tokenizer
         blank = self._pixels(np.zeros((SIZE, SIZE, 3), np.uint8))
         each = sum(tensor.nbytes for tensor in blank.values())
-        self._pictures: _Recent[bytes, EncodedPicture] = _Recent(max(64, PICTURE_BYTES // each))
-        self._texts: _Recent[Any, dict[str, Tensor]] = _Recent(MAX_TEXTS)
-        self._around = self._around_reply()
+        self._pictures: _Cache[bytes, EncodedPicture] = _Cache(max(64, PICTURE_BYTES // each))
+        self._texts: _Cache[Any, dict[str, Tensor]] = _Cache(MAX_TEXTS)
+        self._reply_prefix = self._find_reply_prefix()
         self.composes = self._probe()
-        """Whether batches are put together from prompts and pictures processed alone."""
-        said = self._rendered([_turn("?", 1)], add_generation_prompt=True)
-        self.per_token = frozenset(self._sequences(said, [(SIZE, SIZE)]))
-        """Names of what the processor gives for each token."""
+        """Whether batches are composed of prompts and pictures that are processed alone."""
+        text = self._render([_user_turn("?", 1)], add_generation_prompt=True)
+        self.per_token = frozenset(self._sequences(text, [(SIZE, SIZE)]))
+        """Names of the inputs that the processor gives for each token."""
 
     def encode(self, observation: Mapping[str, Any]) -> EncodedPrompt:
-        """Encode an observation, with its history where it has one."""
+        """Encode an observation, with its history if it has one."""
         chat = messages(observation)
         images = [
             part["image"]
@@ -107,53 +105,53 @@ class Encoder:
             for part in message["content"]
             if part["type"] == "image"
         ]
-        text = self._rendered(chat, add_generation_prompt=True)
-        return self._encoded(text, images, self.composes)
+        text = self._render(chat, add_generation_prompt=True)
+        return self._encode(text, images, self.composes)
 
     def encode_reply(self, reply: str) -> Tensor:
-        """Return the tokens (n,) int64 of a reply that ends its turn, as the template writes it."""
-        ids = self.tokenizer(self._around + reply, add_special_tokens=False)["input_ids"]
+        """Return a reply's tokens (n,) int64, with its end token, as the template writes it."""
+        ids = self.tokenizer(self._reply_prefix + reply, add_special_tokens=False)["input_ids"]
         return torch.tensor([*ids, self.tokenizer.eos_token_id])
 
     def collate(
         self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """Return a batch, all that the model is fed.
+        """Return a batch of inputs.
 
         Args:
             prompts: B prompts.
             replies: Tokens that follow each prompt, (n_i,) int64.
 
         Returns:
-            `input_ids` and `attention_mask` (B, longest row) int64, what else the processor gives
+            `input_ids` and `attention_mask` (B, longest row) int64, the processor's other inputs
             for each token, and the pictures' tensors.
         """
         if self.composes:
             return self.tokens(prompts, replies) | pixels(pictures_of(prompts))
-        rows, rest = self._processed(prompts)
-        return self._aligned(rows, replies) | rest
+        rows, rest = self._process_whole(prompts)
+        return self._pad(rows, replies) | rest
 
     def tokens(
         self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """Return a batch without its pictures; only where batches are put together."""
-        return self._aligned([prompt.sequences for prompt in prompts], replies)
+        """Return a batch without its pictures; only if batches are composed."""
+        return self._pad([prompt.sequences for prompt in prompts], replies)
 
-    def _aligned(
+    def _pad(
         self, rows: Sequence[Mapping[str, Tensor]], replies: Sequence[Tensor] | None
     ) -> dict[str, Tensor]:
         """Return rows and the replies after them, padded on the left.
 
-        What isn't the token itself is, for a reply's tokens, what it is for the prompt's last one.
+        Inputs other than the token itself are, for a reply's tokens, those of the prompt's last.
         """
         tails = replies or [torch.empty(0, dtype=torch.int64)] * len(rows)
         sizes = [len(row["input_ids"]) for row in rows]
         longest = max(size + len(tail) for size, tail in zip(sizes, tails, strict=True))
         batch = {"attention_mask": torch.zeros(len(rows), longest, dtype=torch.int64)}
         for name, first in rows[0].items():
-            filling = self.tokenizer.pad_token_id if name == "input_ids" else 0
+            padding = self.tokenizer.pad_token_id if name == "input_ids" else 0
             shape = (len(rows), longest, *first.shape[1:])
-            batch[name] = torch.full(shape, filling, dtype=first.dtype)
+            batch[name] = torch.full(shape, padding, dtype=first.dtype)
         for i, (row, size, tail) in enumerate(zip(rows, sizes, tails, strict=True)):
             end = longest - len(tail)
             batch["attention_mask"][i, end - size :] = 1
@@ -162,39 +160,39 @@ class Encoder:
                 batch[name][i, end:] = tail if name == "input_ids" else values[-1]
         return batch
 
-    def _rendered(self, chat: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
+    def _render(self, chat: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
         text = self.processor.apply_chat_template(
             chat, tokenize=False, add_generation_prompt=add_generation_prompt
         )
         return str(text)
 
-    def _around_reply(self) -> str:
+    def _find_reply_prefix(self) -> str:
         """Return what the template writes between a generation prompt and the reply."""
-        said = "\x02"
+        marker = "\x02"
         turn = [{"role": "user", "content": [{"type": "text", "text": "?"}]}]
-        reply = [{"role": "assistant", "content": [{"type": "text", "text": said}]}]
-        asked = self._rendered(turn, add_generation_prompt=True)
-        answered = self._rendered(turn + reply, add_generation_prompt=False)
-        before = answered.partition(said)[0]
-        return before.removeprefix(asked) if before.startswith(asked) else ""
+        reply = [{"role": "assistant", "content": [{"type": "text", "text": marker}]}]
+        prompt = self._render(turn, add_generation_prompt=True)
+        whole = self._render(turn + reply, add_generation_prompt=False)
+        before = whole.partition(marker)[0]
+        return before.removeprefix(prompt) if before.startswith(prompt) else ""
 
-    def _encoded(self, text: str, images: Sequence[Any], alone: bool) -> EncodedPrompt:
+    def _encode(self, text: str, images: Sequence[Any], alone: bool) -> EncodedPrompt:
         sizes = tuple(image.shape[:2] for image in images)
         sequences = self._texts.get((text, sizes), lambda: self._sequences(text, sizes))
         make = self._picture if alone else lambda image: EncodedPicture({}, image.copy())
         return EncodedPrompt(text, sequences, tuple(map(make, images)))
 
     def _process(self, texts: Sequence[str], images: Sequence[Sequence[Any]]) -> dict[str, Tensor]:
-        """Return what the processor makes of texts and the pictures of each, padded on the left."""
-        shown = [[Image.fromarray(image) for image in row] for row in images]
-        made = self.processor(
+        """Process texts and the pictures of each; rows are padded on the left."""
+        pictures = [[Image.fromarray(image) for image in row] for row in images]
+        inputs = self.processor(
             text=list(texts),
-            images=shown if any(shown) else None,
+            images=pictures if any(pictures) else None,
             padding=True,
             padding_side="left",
             return_tensors="pt",
         )
-        return dict(made)
+        return dict(inputs)
 
     def _sequences(self, text: str, sizes: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
         """Tokenize a prompt, with as many image tokens as pictures of these sizes have."""
@@ -207,52 +205,52 @@ class Encoder:
         return self._pictures.get(key, lambda: EncodedPicture(self._pixels(image)))
 
     def _pixels(self, image: Any) -> dict[str, Tensor]:
-        text = self._rendered([_turn("", 1)], add_generation_prompt=False)
+        text = self._render([_user_turn("", 1)], add_generation_prompt=False)
         return _split(self._process([text], [[image]]))[1]
 
-    def _processed(
+    def _process_whole(
         self, prompts: Sequence[EncodedPrompt]
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-        """Return the rows of a batch that was processed as a whole, and the rest of it."""
+        """Process a batch as a whole; return its rows and the rest of it."""
         images = [[picture.image for picture in prompt.pictures] for prompt in prompts]
         return _split(self._process([prompt.text for prompt in prompts], images))
 
     def _probe(self) -> bool:
         """Find out whether a batch is no more than its prompts and pictures."""
         noise = np.random.default_rng(0).integers(256, size=(3, SIZE, SIZE, 3), dtype=np.uint8)
-        shown = []
-        for said, images in (("?", noise[:1]), ("? " * 9, noise[1:])):
-            turn = _turn(said, len(images))
-            shown.append((self._rendered([turn], add_generation_prompt=True), images))
+        samples: list[tuple[str, list[Any]]] = []
+        for text, images in (("?", [*noise[:1]]), ("? " * 9, [*noise[1:]])):
+            turn = _user_turn(text, len(images))
+            samples.append((self._render([turn], add_generation_prompt=True), images))
         try:
-            alone = [self._encoded(text, images, True) for text, images in shown]
-            mine = self.tokens(alone) | pixels(pictures_of(alone))
-            rows, rest = self._processed([self._encoded(*prompt, False) for prompt in shown])
-        except (ValueError, RuntimeError):  # it takes one picture at most, or they aren't alike
+            prompts = [self._encode(text, images, True) for text, images in samples]
+            composed = self.tokens(prompts) | pixels(pictures_of(prompts))
+            rows, rest = self._process_whole([self._encode(*sample, False) for sample in samples])
+        except (ValueError, RuntimeError):  # it takes one picture at most, or sizes differ
             return False
-        theirs = self._aligned(rows, None) | rest
-        return mine.keys() == theirs.keys() and all(
-            mine[name].dtype == made.dtype and torch.equal(mine[name], made)
-            for name, made in theirs.items()
+        whole = self._pad(rows, None) | rest
+        return composed.keys() == whole.keys() and all(
+            composed[name].dtype == tensor.dtype and torch.equal(composed[name], tensor)
+            for name, tensor in whole.items()
         )
 
 
-def _turn(said: str, pictures: int) -> dict[str, Any]:
-    shown: list[dict[str, Any]] = [{"type": "image"}] * pictures
-    return {"role": "user", "content": [*shown, {"type": "text", "text": said}]}
+def _user_turn(text: str, pictures: int) -> dict[str, Any]:
+    images: list[dict[str, Any]] = [{"type": "image"}] * pictures
+    return {"role": "user", "content": [*images, {"type": "text", "text": text}]}
 
 
-def _split(made: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-    """Return what a processor made for each token, by rows without padding, and the rest."""
-    mask = made["attention_mask"].bool()
+def _split(inputs: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
+    """Return a processor's inputs for each token, by rows without padding, and the rest."""
+    mask = inputs["attention_mask"].bool()
     rows: list[dict[str, Tensor]] = [{} for _ in mask]
     rest: dict[str, Tensor] = {}
-    for name, tensor in made.items():
+    for name, tensor in inputs.items():
         if tensor.shape[:2] != mask.shape:
             rest[name] = tensor
         elif name != "attention_mask":
-            for row, values, seen in zip(rows, tensor, mask, strict=True):
-                row[name] = values[seen]
+            for row, values, used in zip(rows, tensor, mask, strict=True):
+                row[name] = values[used]
     return rows, rest
 
 

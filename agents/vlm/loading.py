@@ -21,7 +21,7 @@ HUB = "hf:"
 """Prefix of a checkpoint on the Hugging Face Hub."""
 
 VISION_NAMES = ("vision", "visual", "image", "projector", "connector", "merger", "patch_embed")
-"""What the modules of a picture's way into a model are called, in every family we know."""
+"""Words in the names of the modules between a picture and the language model."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Loaded:
 
 
 def default_device() -> torch.device:
-    """Return the best device that is there."""
+    """Return the best device available."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -62,7 +62,7 @@ def load(
     Args:
         checkpoint: Folder, or `hf:<id>`.
         base: The adapter's base, instead of the one that it names.
-        device: Where to; by default the best device that is there.
+        device: Where to; by default the best one available.
         dtype: Of the weights; by default float32 on a CPU, bfloat16 elsewhere.
         trainable: Whether an adapter's weights will be trained.
         lora_dropout: Of an adapter's input; by default what it was trained with before.
@@ -73,7 +73,7 @@ def load(
     """
     device = device or default_device()
     dtype = dtype or default_dtype(device)
-    name = _located(checkpoint)
+    name = _locate(checkpoint)
     adapter = Path(name, "adapter_config.json")
     if not adapter.is_file():
         if base:
@@ -83,7 +83,7 @@ def load(
     base = base or str(json.loads(adapter.read_text("utf-8")).get("base_model_name_or_path") or "")
     if not base:
         raise ValueError(f"{checkpoint} is an adapter that names no base; give one (base=PATH)")
-    model, processor = _load_full(_located(base), dtype, trust_remote_code)
+    model, processor = _load_full(_locate(base), dtype, trust_remote_code)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft asks by an old name
@@ -99,44 +99,44 @@ def load(
 
 
 def load_trainable(
-    checkpoint: str, tuning: TrainableWeights, device: torch.device | None = None
+    checkpoint: str, options: TrainableWeights, device: torch.device | None = None
 ) -> Loaded:
-    """Load a checkpoint to be trained: its own adapter if it is one, else what `tuning` says.
+    """Load a checkpoint to train: its own adapter if it is one, otherwise what the options say.
 
     Raises:
-        ValueError: It can't be loaded, or an option is wrong or not that of its adapter.
+        ValueError: It can't be loaded, or an option is wrong or isn't that of its adapter.
     """
-    _check_vision(tuning.train_vision)
+    _check_vision(options.train_vision)
     loaded = load(
         checkpoint,
         device=device,
         trainable=True,
-        lora_dropout=tuning.lora_dropout,
-        trust_remote_code=tuning.trust_remote_code,
+        lora_dropout=options.lora_dropout,
+        trust_remote_code=options.trust_remote_code,
     )
     if isinstance(loaded.model, PeftModel):
         own = loaded.model.peft_config["default"]
-        if tuning.lora and (own.r, own.lora_alpha) != (tuning.lora_rank, tuning.lora_alpha):
+        if options.lora and (own.r, own.lora_alpha) != (options.lora_rank, options.lora_alpha):
             raise ValueError(
                 f"{checkpoint} is an adapter of rank {own.r} and alpha {own.lora_alpha}, which is "
                 f"trained on as it is: wanted --lora-rank {own.r} --lora-alpha {own.lora_alpha}, "
-                f"got {tuning.lora_rank} and {tuning.lora_alpha}"
+                f"got {options.lora_rank} and {options.lora_alpha}"
             )
         return loaded
-    if not tuning.lora:
-        train_parts(loaded.model, tuning.train_vision)
+    if not options.lora:
+        train_parts(loaded.model, options.train_vision)
         return loaded
     model = add_lora(
         loaded.model,
-        rank=tuning.lora_rank,
-        alpha=tuning.lora_alpha,
-        dropout=tuning.lora_dropout,
-        vision=tuning.train_vision,
+        rank=options.lora_rank,
+        alpha=options.lora_alpha,
+        dropout=options.lora_dropout,
+        vision=options.train_vision,
     )
     return replace(loaded, model=model)
 
 
-def _located(checkpoint: str) -> str:
+def _locate(checkpoint: str) -> str:
     """Return a folder's path or a Hub id.
 
     Raises:
@@ -162,7 +162,7 @@ def _load_full(name: str, dtype: torch.dtype, remote_code: bool) -> tuple[Any, A
                 f'its architecture "{kind}" takes no picture with a text; '
                 "wanted an image-text-to-text model such as llava"
             )
-        model, told = AutoModelForImageTextToText.from_pretrained(
+        model, info = AutoModelForImageTextToText.from_pretrained(
             name,
             config=config,
             dtype=dtype,
@@ -170,8 +170,8 @@ def _load_full(name: str, dtype: torch.dtype, remote_code: bool) -> tuple[Any, A
             trust_remote_code=remote_code,
             output_loading_info=True,
         )
-        if told["missing_keys"]:
-            missing = sorted(told["missing_keys"])
+        if info["missing_keys"]:
+            missing = sorted(info["missing_keys"])
             raise ValueError(f"{len(missing)} weights are missing, the first: {missing[0]}")
         processor = AutoProcessor.from_pretrained(name, trust_remote_code=remote_code)
     except SafetensorError as error:
@@ -181,7 +181,7 @@ def _load_full(name: str, dtype: torch.dtype, remote_code: bool) -> tuple[Any, A
     finally:
         quiet.setLevel(level)
     if getattr(processor, "chat_template", None) is None:
-        raise ValueError(f"{name} has no chat template, so nobody knows how it is spoken to")
+        raise ValueError(f"{name} has no chat template, so its prompts can't be written")
     return model, processor
 
 
@@ -191,15 +191,15 @@ def _first_line(error: BaseException) -> str:
 
 
 def vision_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the outermost modules that belong to a picture's way into the model, by name."""
-    found: dict[str, nn.Module] = {}
+    """Return the outermost modules between a picture and the language model, by name."""
+    modules: dict[str, nn.Module] = {}
     for name, module in model.named_modules():
         own = name.rpartition(".")[2]
         if any(word in own for word in VISION_NAMES) and not any(
-            name.startswith(f"{outer}.") for outer in found
+            name.startswith(f"{outer}.") for outer in modules
         ):
-            found[name] = module
-    return found
+            modules[name] = module
+    return modules
 
 
 def _check_vision(choice: str) -> None:
@@ -208,7 +208,7 @@ def _check_vision(choice: str) -> None:
 
 
 def train_parts(model: Any, vision: str) -> None:
-    """Say which weights of a full model are trained.
+    """Set which weights of a full model are trained.
 
     Args:
         model: A model without adapter.

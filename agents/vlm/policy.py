@@ -1,4 +1,4 @@
-"""The policy: a vision-language model that writes replies, and a value head beside it."""
+"""The policy: a vision-language model that writes and scores replies, with a value head."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,13 @@ import torch
 from torch import Tensor, nn
 from transformers import GenerationConfig, LogitsProcessorList
 
-from agents.vlm import capabilities
+from agents.vlm.capabilities import (
+    base_model,
+    join_features,
+    picture_sizes,
+    probe_capabilities,
+    split_features,
+)
 from agents.vlm.encoding import EncodedPicture, EncodedPrompt, Encoder, pictures_of, pixels
 from agents.vlm.loading import vision_modules
 from agents.vlm.sampling import (
@@ -23,7 +29,7 @@ from agents.vlm.sampling import (
 )
 
 COMPACT_BELOW = 0.75
-"""Share of a batch's rows that still write, below which the others are dropped from the cache."""
+"""Share of a batch's rows that are still written, below which the others leave the cache."""
 FEATURE_BATCH = 32
 LEAST_LOG = -1e4
 """Stands for log 0 where it is multiplied with 0."""
@@ -31,7 +37,7 @@ LEAST_LOG = -1e4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """What the policy thinks of given replies. R is the longest; replies end at column R − 1."""
+    """Scores of given replies. R is the length of the longest; replies end at column R − 1."""
 
     log_probs: Tensor
     """(B, R) float32, 0 outside the replies."""
@@ -75,12 +81,12 @@ class ValueHead(nn.Module):
 
 
 class Policy(nn.Module):
-    """Draws replies and scores them.
+    """Samples replies and scores them.
 
     Args:
         model: A model of AutoModelForImageTextToText, or a PeftModel around one.
         processor: The checkpoint's processor.
-        sampling: How replies are drawn; scores are of the same distribution.
+        sampling: How replies are sampled; scores are of the same distribution.
         value_head: For reinforcement learning.
     """
 
@@ -100,7 +106,7 @@ class Policy(nn.Module):
         self.sampling = sampling
         self.encoder = Encoder(processor)
         self.tokenizer = processor.tokenizer
-        self.family = capabilities.family_of(model, self.encoder)
+        self.capabilities = probe_capabilities(model, self.encoder)
         self._features_agree: bool | None = None
         ends = model.generation_config.eos_token_id
         if ends is None:
@@ -129,7 +135,7 @@ class Policy(nn.Module):
         self.encoder.processor.save_pretrained(folder)
 
     def picture_is_frozen(self) -> bool:
-        """Whether nothing that is trained stands between a picture and its features."""
+        """Whether no trained weight lies between a picture and its features."""
         return not any(
             parameter.requires_grad
             for module in vision_modules(self.model).values()
@@ -151,38 +157,39 @@ class Policy(nn.Module):
 
         Args:
             prompts: B prompts.
-            generator: Source of the draws; None is greedy (and so is temperature 0), the
-                log-probabilities being those of temperature 1 then.
+            generator: Source of the draws; None is greedy, as is temperature 0, and
+                log-probabilities are those of temperature 1 then.
         """
-        draw = TokenSampler(self.sampling, len(prompts), self.end_ids, self.forbidden, generator)
+        sampler = TokenSampler(self.sampling, len(prompts), self.end_ids, self.forbidden, generator)
+        stepwise = self.capabilities.stepwise_decoding
         with self._evaluating():
             batch = self._batch(prompts, None)
-            values = self._step(batch, draw) if self.family.steps else self._write(batch, draw)
-        return draw.drawn(values, self.decode)
+            values = (self._write_stepwise if stepwise else self._write)(batch, sampler)
+        return sampler.replies(values, self.decode)
 
-    def _step(self, batch: dict[str, Any], draw: TokenSampler) -> Tensor:
+    def _write_stepwise(self, batch: dict[str, Any], sampler: TokenSampler) -> Tensor:
         """Write replies token by token, without the rows that have ended; return the values."""
         mask = batch["attention_mask"]
         logits, hidden, cache = self._run(batch, keep=1)
         values = self._values(hidden[:, -1])
         while True:
-            token = draw.token(logits[:, -1])
-            left = draw.unfinished
-            if not len(left) or draw.full:
+            token = sampler.token(logits[:, -1])
+            going = sampler.unfinished
+            if not len(going) or sampler.full:
                 return values
-            if len(left) < COMPACT_BELOW * len(draw.rows):
-                cache.batch_select_indices(left)
-                draw.rows, token, mask = draw.rows[left], token[left], mask[left]
+            if len(going) < COMPACT_BELOW * len(sampler.rows):
+                cache.batch_select_indices(going)
+                sampler.rows, token, mask = sampler.rows[going], token[going], mask[going]
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-            one = {"input_ids": token[:, None], "attention_mask": mask, "past_key_values": cache}
-            logits, _, cache = self._run(one, keep=1)
+            step = {"input_ids": token[:, None], "attention_mask": mask, "past_key_values": cache}
+            logits, _, cache = self._run(step, keep=1)
 
-    def _write(self, batch: dict[str, Any], draw: TokenSampler) -> Tensor:
+    def _write(self, batch: dict[str, Any], sampler: TokenSampler) -> Tensor:
         """Write replies with the model's own `generate`; return the values."""
-        inner = capabilities.plain(self.model)
+        inner = base_model(self.model)
         pad = self.tokenizer.pad_token_id
         own = inner.generation_config
-        # What the checkpoint says of sampling (penalties, forced tokens) isn't the policy's.
+        # The checkpoint's own sampling options (penalties, forced tokens) aren't the policy's.
         inner.generation_config = GenerationConfig(
             eos_token_id=self.end_ids.tolist(), pad_token_id=pad
         )
@@ -192,7 +199,7 @@ class Policy(nn.Module):
                 **batch,
                 max_new_tokens=self.sampling.max_new_tokens,
                 do_sample=False,
-                logits_processor=LogitsProcessorList([SamplerLogitsProcessor(draw)]),
+                logits_processor=LogitsProcessorList([SamplerLogitsProcessor(sampler)]),
             )
         finally:
             inner.generation_config = own
@@ -212,81 +219,81 @@ class Policy(nn.Module):
 
         Args:
             prompts: B prompts.
-            replies: The tokens that were drawn, (n_i,) int64 each, n_i ≥ 1.
+            replies: The sampled tokens, (n_i,) int64 each, n_i ≥ 1.
         """
         batch = self._batch(prompts, replies)
         lengths = torch.tensor([len(reply) for reply in replies], device=self.device)
         longest = int(lengths.max())
         logits, hidden, _ = self._run(batch, keep=longest + 1)
-        taken = batch["input_ids"][:, -longest:]
+        tokens = batch["input_ids"][:, -longest:]
         columns = torch.arange(longest, device=self.device)
         mask = columns >= longest - lengths[:, None]
-        taken = taken.masked_fill(~mask, int(self.end_ids[0]))  # what stands there may be forbidden
+        tokens = tokens.masked_fill(~mask, int(self.end_ids[0]))  # padding may be forbidden
         temperature = self.sampling.temperature or 1.0
         distributions = log_distribution(logits[:, :-1], temperature, self.forbidden)
-        drawn_from = nucleus(distributions, self.sampling.top_p, taken)
-        log_probs = drawn_from.gather(-1, taken[..., None])[..., 0].masked_fill(~mask, 0.0)
-        entropy = -(drawn_from.exp() * drawn_from.clamp_min(LEAST_LOG)).sum(-1)
-        asked = hidden[torch.arange(len(prompts), device=self.device), longest - lengths]
-        return Scores(
-            log_probs, entropy.masked_fill(~mask, 0.0), mask, self._values(asked), distributions
-        )
+        sampled = nucleus(distributions, self.sampling.top_p, tokens)
+        log_probs = sampled.gather(-1, tokens[..., None])[..., 0].masked_fill(~mask, 0.0)
+        entropy = -(sampled.exp() * sampled.clamp_min(LEAST_LOG)).sum(-1)
+        prompt_ends = hidden[torch.arange(len(prompts), device=self.device), longest - lengths]
+        values = self._values(prompt_ends)
+        return Scores(log_probs, entropy.masked_fill(~mask, 0.0), mask, values, distributions)
 
     def _batch(
         self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor] | None
     ) -> dict[str, Any]:
-        """Return what the model is fed: pictures, or the features of pictures once seen."""
-        if pictures_of(prompts) and self._sees_once(prompts):
+        """Return the model's inputs, with pictures or with their stored features."""
+        if pictures_of(prompts) and self._uses_features(prompts):
             return self._with_features(prompts, replies)
-        return self._sent(self.encoder.collate(prompts, replies))
+        return self._to_device(self.encoder.collate(prompts, replies))
 
     def _with_features(
         self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor] | None
     ) -> dict[str, Any]:
         pictures = pictures_of(prompts)
-        self._see(pictures)
-        told = self.encoder.tokens(prompts, replies) | capabilities.beside_features(pictures)
-        features = capabilities.join_features([picture.features for picture in pictures])
-        return self._sent(told) | {"mm_encoder_outputs": {"image": features}}
+        self._compute_features(pictures)
+        batch = self.encoder.tokens(prompts, replies) | picture_sizes(pictures)
+        features = join_features([picture.features for picture in pictures])
+        return self._to_device(batch) | {"mm_encoder_outputs": {"image": features}}
 
-    def _sent(self, batch: dict[str, Tensor]) -> dict[str, Any]:
-        """Return a batch where the model is, pictures in its precision."""
+    def _to_device(self, batch: dict[str, Tensor]) -> dict[str, Any]:
+        """Return a batch on the model's device, pictures in its precision."""
         dtype = self.model.dtype
         return {
             name: tensor.to(self.device, dtype if tensor.is_floating_point() else tensor.dtype)
             for name, tensor in batch.items()
         }
 
-    def _sees_once(self, prompts: Sequence[EncodedPrompt]) -> bool:
-        """Whether the model is handed features: it can, and they do as well as the pictures."""
-        if not self.family.takes_features or not self.picture_is_frozen():
+    def _uses_features(self, prompts: Sequence[EncodedPrompt]) -> bool:
+        """Whether the model gets features: it accepts them, and gives the same logits with them."""
+        if not self.capabilities.accepts_image_features or not self.picture_is_frozen():
             return False
         if self._features_agree is None:
-            self._features_agree = self._compared([p for p in prompts if p.pictures][:2])
+            self._features_agree = self._compare_features([p for p in prompts if p.pictures][:2])
         return self._features_agree
 
     @torch.no_grad()
-    def _compared(self, prompts: Sequence[EncodedPrompt]) -> bool:
+    def _compare_features(self, prompts: Sequence[EncodedPrompt]) -> bool:
         """Find out whether logits are the same with features as with pictures."""
-        if not self._see(pictures_of(prompts)):
+        if not self._compute_features(pictures_of(prompts)):
             return False
         with self._evaluating():
-            shown = self._run(self._sent(self.encoder.collate(prompts)), keep=1)[0].float()
-            handed = self._run(self._with_features(prompts, None), keep=1)[0].float()
-        error = torch.finfo(self.model.dtype).eps ** 0.5
-        return bool((shown - handed).abs().max() <= error * shown.abs().max())
+            by_picture = self._run(self._to_device(self.encoder.collate(prompts)), keep=1)[0]
+            by_features = self._run(self._with_features(prompts, None), keep=1)[0]
+        tolerance = torch.finfo(self.model.dtype).eps ** 0.5
+        difference = (by_picture.float() - by_features.float()).abs().max()
+        return bool(difference <= tolerance * by_picture.float().abs().max())
 
     @torch.no_grad()
-    def _see(self, pictures: Sequence[EncodedPicture]) -> bool:
+    def _compute_features(self, pictures: Sequence[EncodedPicture]) -> bool:
         """Compute the features of pictures that have none; return whether each has its own."""
         new = list({id(p): p for p in pictures if p.features is None}.values())
         for start in range(0, len(new), FEATURE_BATCH):
-            some = new[start : start + FEATURE_BATCH]
-            made = self.model.get_image_features(**self._sent(pixels(some)))
-            features = capabilities.split_features(made, len(some))
+            part = new[start : start + FEATURE_BATCH]
+            output = self.model.get_image_features(**self._to_device(pixels(part)))
+            features = split_features(output, len(part))
             if features is None:
                 return False
-            for picture, own in zip(some, features, strict=True):
+            for picture, own in zip(part, features, strict=True):
                 picture.features = own
         return True
 
@@ -297,22 +304,22 @@ class Policy(nn.Module):
             Logits (B, keep, V) and last hidden states (B, keep, width) of the last positions, and
             the cache.
         """
-        given = dict(batch)
-        if not self.family.places_tokens:
+        inputs = dict(batch)
+        if not self.capabilities.computes_positions:
             positions = (batch["attention_mask"].cumsum(-1) - 1).clamp_min(0)
-            given["position_ids"] = positions[:, -batch["input_ids"].shape[1] :]
-        if self.family.keeps_some:
-            given["logits_to_keep"] = keep
+            inputs["position_ids"] = positions[:, -batch["input_ids"].shape[1] :]
+        if self.capabilities.logits_to_keep:
+            inputs["logits_to_keep"] = keep
         self._hidden = None
-        out = self.model(**given, use_cache=not torch.is_grad_enabled(), return_dict=True)
+        output = self.model(**inputs, use_cache=not torch.is_grad_enabled(), return_dict=True)
         hidden, self._hidden = self._hidden, None
         assert hidden is not None, "the output head isn't called"
-        return out.logits[:, -keep:], hidden[:, -keep:], out.past_key_values
+        return output.logits[:, -keep:], hidden[:, -keep:], output.past_key_values
 
-    def _remember(self, _: nn.Module, given: tuple[Tensor, ...]) -> None:
-        """Keep what the output head reads first: the value head reads the same."""
+    def _remember(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        """Store the output head's first input: the value head reads the same."""
         if self._hidden is None:
-            self._hidden = given[0]
+            self._hidden = inputs[0]
 
     def _values(self, hidden: Tensor) -> Tensor:
         if self.value_head is None:
@@ -321,9 +328,9 @@ class Policy(nn.Module):
         return values
 
     def _forbidden(self, size: int, end_ids: Sequence[int]) -> Tensor:
-        """Return which tokens are never drawn: the special ones, and those without a text.
+        """Return which tokens are never sampled: the special ones, and those without a text.
 
-        A drawn image token would ask for a picture that isn't there.
+        An image token in a reply would stand for a picture that isn't there.
         """
         special = set(self.tokenizer.all_special_ids)
         config = self.model.config

@@ -1,4 +1,4 @@
-"""How tokens are drawn from a model's logits, and what is kept of it."""
+"""How tokens are sampled from a model's logits."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from transformers import LogitsProcessor
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How replies are drawn."""
+    """How replies are sampled."""
 
     temperature: float = 1.0
     """0 is greedy."""
@@ -20,12 +20,12 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generation:
-    """A reply as it was drawn."""
+    """A reply as it was sampled."""
 
     ids: Tensor
-    """(n,) int64, end token included if it was written."""
+    """(n,) int64, with the end token if it was written."""
     log_probs: Tensor
-    """(n,) float32, of the distribution that each token was drawn from."""
+    """(n,) float32, of the distribution that each token was sampled from."""
     value: float
     """Of the observation; 0 without value head."""
     text: str
@@ -39,40 +39,40 @@ def log_distribution(logits: Tensor, temperature: float, forbidden: Tensor) -> T
     Args:
         logits: (…, V).
         temperature: Divides the logits.
-        forbidden: (V,) bool, tokens that are never drawn: their probability is 0.
+        forbidden: (V,) bool, tokens that are never sampled: their probability is 0.
     """
     return (logits.float() / temperature).masked_fill(forbidden, -torch.inf).log_softmax(-1)
 
 
-def nucleus(log_probs: Tensor, top_p: float, taken: Tensor | None = None) -> Tensor:
+def nucleus(log_probs: Tensor, top_p: float, tokens: Tensor | None = None) -> Tensor:
     """Return the distribution within the nucleus (Holtzman et al. 2020), normalised.
 
     Args:
         log_probs: (…, V).
         top_p: The fewest tokens with this probability in sum stay; the others get 0.
-        taken: (…) int64, tokens that were drawn: they stay, though under a policy that has changed
-            they may lie outside, so that their probability is never 0.
+        tokens: (…) int64, tokens that were sampled. They stay even where they lie outside under a
+            policy that has changed, so that their probability is never 0.
     """
     if top_p >= 1:
         return log_probs
     ordered, order = log_probs.exp().sort(dim=-1, descending=True)
     outside = ordered.cumsum(-1) - ordered >= top_p
     cut = torch.zeros_like(outside).scatter(-1, order, outside)
-    if taken is not None:
-        cut = cut.scatter(-1, taken.unsqueeze(-1), False)
+    if tokens is not None:
+        cut = cut.scatter(-1, tokens.unsqueeze(-1), False)
     return log_probs.masked_fill(cut, -torch.inf).log_softmax(-1)
 
 
 class TokenSampler:
-    """Draws the replies of a batch token by token, and keeps them.
+    """Samples the replies of a batch token by token.
 
     Args:
-        sampling: How.
+        sampling: How they are sampled.
         size: Number of replies B.
         end_ids: Tokens that end a reply.
-        forbidden: (V,) bool, tokens that are never drawn.
-        generator: Source of the draws; None is greedy (and so is temperature 0), the
-            log-probabilities being those of temperature 1 then.
+        forbidden: (V,) bool, tokens that are never sampled.
+        generator: Source of the draws; None is greedy, as is temperature 0, and log-probabilities
+            are those of temperature 1 then.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class TokenSampler:
         self._finished = torch.zeros(size, dtype=torch.bool, device=device)
         self._step = 0
         self.rows = torch.arange(size, device=device)
-        """Which replies the next logits are of."""
+        """The replies that the next logits belong to."""
 
     @property
     def full(self) -> bool:
@@ -103,14 +103,14 @@ class TokenSampler:
 
     @property
     def unfinished(self) -> Tensor:
-        """Places in `rows` of the replies that go on."""
+        """Indices into `rows` of the replies that go on."""
         return (~self._finished[self.rows]).nonzero()[:, 0]
 
     def token(self, logits: Tensor) -> Tensor:
-        """Draw a token for each of `rows`.
+        """Sample a token for each of `rows`.
 
         Args:
-            logits: (rows, V); what is drawn for a finished reply isn't kept.
+            logits: (rows, V); what is sampled for a finished reply is dropped.
 
         Returns:
             (rows,) int64.
@@ -129,7 +129,7 @@ class TokenSampler:
         self._step += 1
         return token
 
-    def drawn(self, values: Tensor, decode: Callable[[Sequence[int]], str]) -> list[Generation]:
+    def replies(self, values: Tensor, decode: Callable[[Sequence[int]], str]) -> list[Generation]:
         """Return the replies.
 
         Args:
@@ -145,14 +145,14 @@ class TokenSampler:
 
 
 class SamplerLogitsProcessor(LogitsProcessor):
-    """Makes a model's own `generate` write what is drawn: the only token that is left is it."""
+    """Makes a model's own `generate` write the sampler's tokens, by forbidding all others."""
 
-    def __init__(self, draw: TokenSampler) -> None:
-        self._draw = draw
+    def __init__(self, sampler: TokenSampler) -> None:
+        self._sampler = sampler
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Return scores (B, V) in which the drawn tokens are the best."""
-        if self._draw.full:  # steps that `generate` takes back again
+        """Return scores (B, V), −∞ but for the sampled tokens."""
+        if self._sampler.full:  # steps that `generate` drops again
             return scores
-        token = self._draw.token(scores)
+        token = self._sampler.token(scores)
         return torch.full_like(scores, -torch.inf).scatter(1, token[:, None], 0.0)

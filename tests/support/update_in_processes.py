@@ -10,32 +10,34 @@ import torch
 from agents.train import ppo
 from agents.train.distributed import Processes
 from agents.train.rollout_buffer import RolloutBuffer
-from agents.train.start import build_policy, build_reference
+from agents.vlm.reference import load_reference
 
 
 def update(folder, processes):
     """Update the policy; return its weights and the update's metrics."""
     torch.set_num_threads(1)
-    told = json.loads((folder / "config.json").read_text("utf-8"))
-    config = ppo.Config(**{**told, "out": folder})
-    torch.manual_seed(processes.number)  # new weights differ until they are aligned
-    policy = build_policy(config, config.model)
-    reference = build_reference(config, policy)
+    options = json.loads((folder / "config.json").read_text("utf-8"))
+    config = ppo.Config(**{**options, "out": folder})
+    torch.manual_seed(processes.number)  # new weights differ until they are broadcast
+    policy = ppo.build_policy(config, config.model)
+    reference = load_reference(policy, config.model) if config.kl_coef else None
     weights = [weight for weight in policy.parameters() if weight.requires_grad]
     torch.manual_seed(5)
     for weight in weights:
         torch.nn.init.normal_(weight, std=0.05) if processes.main else weight.data.zero_()
-    processes.align(weights)
+    processes.broadcast_weights(weights)
     optimizer = torch.optim.Adam(weights, lr=1e-4, eps=config.adam_eps)
+    shuffler = torch.Generator().manual_seed(3)
+    learner = ppo.Learner(policy, reference, optimizer, shuffler, processes)
 
     whole = pickle.loads((folder / "rollout.pickle").read_bytes())
     share = processes.share(whole.width)
-    mine, columns = RolloutBuffer(share, whole.width), slice(share.start, share.stop)
-    mine.turns = [row[columns] for row in whole.turns]
+    part = RolloutBuffer(len(whole.turns), share, whole.width)
+    columns = slice(share.start, share.stop)
+    part.turns = [row[columns] for row in whole.turns]
     for name in ("advantages", "values", "returns"):
-        setattr(mine, name, getattr(whole, name)[:, columns])
-    shuffler = torch.Generator().manual_seed(3)
-    metrics = ppo.update(policy, reference, optimizer, mine, config, shuffler, True, processes)
+        setattr(part, name, getattr(whole, name)[:, columns])
+    metrics = ppo.update(learner, part, config, critic_only=False)
     return [weight.detach() for weight in weights], metrics
 
 

@@ -15,12 +15,11 @@ from support.small_checkpoint import small_checkpoint
 import vlbench
 from agents import evaluate
 from agents.train import ppo, sft, sft_data
-from agents.train.environments import Journal, make_env, make_envs
+from agents.train.distributed import Processes
+from agents.train.environments import Journal, RolloutEnvs, make_env, make_envs
 from agents.train.evaluation import eval_rows
-from agents.train.monitors import EpisodeMonitor
 from agents.train.ppo_config import PRESETS
-from agents.train.redrawing import ExampleRenderer
-from agents.train.start import build_policy
+from agents.train.sft_dataset import ExampleRenderer
 from agents.vlm.sampling import Generation
 from vlbench.instances import group_of, split_of
 from vlbench.tasks.alfworld.demonstrate import make_demonstration
@@ -104,7 +103,7 @@ def test_an_episode_is_played_once_for_all_its_pictures_in_any_order(examples, m
             shown = env.step(vlbench.reply(action))[0]
         wanted[id(example)] = shown["image"]
     shuffled = random.Random(0).sample(examples, len(examples))
-    redrawer, begun = ExampleRenderer(examples), []
+    renderer, begun = ExampleRenderer(examples), []
     begin = type(env.unwrapped).begin
     monkeypatch.setattr(
         type(env.unwrapped),
@@ -112,7 +111,7 @@ def test_an_episode_is_played_once_for_all_its_pictures_in_any_order(examples, m
         lambda env, seed, options: begun.append(options["instance"]) or begin(env, seed, options),
     )
     for example in shuffled:
-        observation = redrawer.observation(example)
+        observation = renderer.observation(example)
         assert np.array_equal(observation["image"], wanted[id(example)])
         assert observation["text"] == example.prompt
     assert len(begun) == len(episodes(examples))
@@ -131,7 +130,7 @@ def test_a_rollout_reads_the_states_own_commands_and_thoughts_count_a_fifth(
     told = {**PRESETS["tiny-alfworld"], "num_envs": 2, "num_steps": 6, "model": str(checkpoint)}
     config = ppo.Config(**told)
     assert config.thought_weight == 0.2
-    policy = build_policy(config, config.model)
+    policy = ppo.build_policy(config, config.model)
     envs = make_envs(ALFWORLD, 2, {"group": GROUP, "split": "train", "theme": "train"})
     written = []
 
@@ -148,9 +147,9 @@ def test_a_rollout_reads_the_states_own_commands_and_thoughts_count_a_fifth(
         return replies
 
     monkeypatch.setattr(policy, "generate", teach)
-    shown = ppo.split_observations(envs.reset(seed=3)[0])
-    actors = ppo.Actors(range(2), envs, Journal(envs), EpisodeMonitor(2), shown)
-    buffer, monitor = ppo.rollout(policy, actors, config, torch.Generator(), len)
+    rollout_envs = RolloutEnvs(envs, range(2), 3, Processes())
+    buffer = ppo.rollout(policy, rollout_envs, config, torch.Generator(), len)
+    monitor = rollout_envs.finish_rollout()
     envs.close()
     assert monitor.parsed == monitor.optimal == monitor.turns == 12
     assert monitor.illegal == 0
@@ -165,7 +164,7 @@ def test_a_rollout_reads_the_states_own_commands_and_thoughts_count_a_fifth(
 def test_a_saved_journal_brings_the_rooms_back_in_other_engines():
     rules = {"group": GROUP, "split": "train", "theme": "train", "jitter": 2}
     envs = make_envs(ALFWORLD, 3, rules)
-    journal = Journal(envs)
+    journal = Journal(envs.envs)
 
     def play(envs, number):
         texts = [vlbench.reply(env.heuristic()) for env in envs.envs]
@@ -184,7 +183,7 @@ def test_a_saved_journal_brings_the_rooms_back_in_other_engines():
     saved = json.loads(json.dumps(journal.state()))
     again = make_envs(ALFWORLD, 3, rules)
     again.reset(seed=0)
-    shown = Journal(again).restore(saved)
+    shown = Journal(again.envs).restore(saved)
     assert [one["text"] for one in shown] == [env.text for env in envs.envs]
     later = 0
     for number in range(12):  # long enough for another deal
@@ -244,7 +243,8 @@ def test_data_sft_ppo_and_evaluate_run_on_a_handful_of_games(checkpoint, tmp_pat
         2,
         "--eval-episodes",
         1,
-        "--no-tensorboard",
+        "--log",
+        "json",
         "--critic-iterations",
         0,
         "--max-new-tokens",

@@ -19,12 +19,11 @@ from support.update_in_processes import update
 from torch.distributed.run import get_args_parser
 
 from agents.train import ppo, sft, sft_data
-from agents.train.checkpoint import Checkpoints, Interruption
+from agents.train.checkpoint import Checkpoints
 from agents.train.config_cli import field_docs
 from agents.train.distributed import Processes
-from agents.train.environments import Journal, make_envs
-from agents.train.monitors import EpisodeMonitor
-from agents.train.start import build_policy
+from agents.train.environments import RolloutEnvs, make_envs
+from agents.train.trainer import Interruption
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -44,7 +43,8 @@ RUN = [
     "2",
     "--eval-episodes",
     "5",
-    "--no-tensorboard",
+    "--log",
+    "json",
     "--critic-iterations",
     "0",
     "--lr",
@@ -104,11 +104,10 @@ def test_two_processes_make_the_same_update_as_one_with_the_whole_rollout(
         max_grad_norm=0.1,
         **changes,
     )
-    policy = build_policy(config, config.model)
-    envs = make_envs("vlbench/NumberLine-v0", 6, {})
-    shown = ppo.split_observations(envs.reset(seed=0)[0])
-    actors = ppo.Actors(range(6), envs, Journal(envs), EpisodeMonitor(6), shown)
-    buffer, _ = ppo.rollout(policy, actors, config, torch.Generator().manual_seed(0), len)
+    policy = ppo.build_policy(config, config.model)
+    vector = make_envs("vlbench/NumberLine-v0", 6, {})
+    envs = RolloutEnvs(vector, range(6), 0, Processes())
+    buffer = ppo.rollout(policy, envs, config, torch.Generator().manual_seed(0), len)
     buffer.advantages += torch.randn(3, 6, generator=torch.Generator().manual_seed(1))
     (tmp_path / "rollout.pickle").write_bytes(pickle.dumps(buffer))
     told = dataclasses.asdict(config) | {"out": ""}
@@ -149,7 +148,7 @@ def test_runs_in_two_processes_repeat_resume_and_change_their_number(checkpoint,
     )
     end = ppo.train(config, Processes())  # 2 → 1
     state = torch.load(end / "trainer.pt", weights_only=True)
-    assert len(json.loads(state["environments"])) == 4
+    assert len(json.loads(state["environments"]["running"])) == 4
     one = dataclasses.replace(config, out=tmp_path / "one", iterations=2)
     ppo.train(one, Processes())
     torchrun(*module, "--out", one.out, "--iterations", 4)  # 1 → 2
@@ -241,10 +240,10 @@ def test_under_a_launcher_which_repeats_them_signals_never_break_an_iteration_of
     with Interruption(launched=True) as interruption:
         for _ in range(3):
             signal.raise_signal(signal.SIGINT)
-        assert interruption.asked
+        assert interruption.requested
     with Interruption() as interruption:
         signal.raise_signal(signal.SIGINT)
-        assert interruption.asked
+        assert interruption.requested
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 

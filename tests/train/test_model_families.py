@@ -10,7 +10,7 @@ from support import small_models
 
 from agents import evaluate
 from agents.train import ppo, sft, sft_data
-from agents.train.memory import CONFIGURATIONS, plan
+from agents.train.memory import CONFIGURATIONS, estimate_memory
 from agents.train.ppo_config import PRESETS, Config
 from agents.vlm.loading import load, train_parts
 from agents.vlm.policy import Policy, ValueHead
@@ -85,7 +85,11 @@ def test_greedy_replies_are_those_of_the_model_and_its_processor_alone(family, o
 
 def test_what_a_family_allows_is_found_out_from_its_model_and_processor():
     allowed = {
-        name: (policy.encoder.composes, policy.family.takes_features, policy.family.steps)
+        name: (
+            policy.encoder.composes,
+            policy.capabilities.accepts_image_features,
+            policy.capabilities.stepwise_decoding,
+        )
         for name in small_models.FAMILIES
         for policy in [policy_of(name)]
     }
@@ -170,7 +174,8 @@ def test_data_sft_ppo_and_evaluate_run_end_to_end(family, lora, tmp_path, capsys
         2,
         "--eval-episodes",
         2,
-        "--no-tensorboard",
+        "--log",
+        "json",
         "--critic-iterations",
         0,
         "--kl-coef",
@@ -205,8 +210,8 @@ def test_data_sft_ppo_and_evaluate_run_end_to_end(family, lora, tmp_path, capsys
     ("name", "parameters"),
     [("llava-1.6-mistral-7b", "7,566,747,648"), ("qwen2.5-vl-7b", "8,292,166,656")],
 )
-def test_the_plan_counts_the_published_parameters(name, parameters):
+def test_the_memory_estimate_counts_the_published_parameters(name, parameters):
     assert name in CONFIGURATIONS
-    told = plan(name, Config(**PRESETS["rl4vlm-points24"]))
+    told = estimate_memory(name, Config(**PRESETS["rl4vlm-points24"]))
     assert parameters in told
     assert "LoRA" in told and "GiB  in all" in told

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from agents.train import sft_data
 from agents.train.points24_drills import Config, examples
-from agents.train.redrawing import ExampleRenderer
 from vlbench.instances import split_of
 from vlbench.tasks.formula.arithmetic import hands
 from vlbench.tasks.points24.worked import list_numbers
@@ -22,7 +21,7 @@ def test_half_of_what_is_practised_are_drills_and_nothing_shows_a_test_hand():
     assert len(hidden) > 200
     practised = list(examples(Config(Path(), count=120, seed=3)))
     assert sum(example.prompt.startswith("24: ") for example in practised) == 60
-    assert ExampleRenderer().observation(practised[0]) == {"text": practised[0].prompt}
+    assert {example.env_id for example in practised} == {""}
     for example in practised:
         if example.prompt.startswith("24: "):
             reply = json.loads(example.reply)

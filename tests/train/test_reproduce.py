@@ -40,7 +40,7 @@ FAST = {
     "max_new_tokens": 8,
     "eval_every": 1,
     "eval_episodes": 2,
-    "tensorboard": False,
+    "log": "json",
     "iterations": 1,
     "theme": "classic",
 }

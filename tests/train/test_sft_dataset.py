@@ -7,7 +7,7 @@ import torch
 from support.small_checkpoint import small_checkpoint
 
 from agents.train import sft, sft_data
-from agents.train.sft_dataset import Examples, perception_of
+from agents.train.sft_dataset import ExampleRenderer, Examples, perception_of
 from agents.train.token_weights import span_of_thoughts, token_weights
 from agents.vlm.loading import load
 from agents.vlm.policy import Policy
@@ -46,6 +46,11 @@ def test_what_a_picture_shows_is_asked_of_the_task_and_of_every_task_for_text_al
     assert perception_of("vlbench/Blackjack-v0") == {"dealer card", "player cards"}
     assert perception_of("") >= {"current number", "cards", "player cards", "location", "holding"}
     assert not perception_of("") & {"player total", "current formula", "thoughts", "plan"}
+
+
+def test_text_without_an_environment_has_no_picture():
+    exercise = sft_data.Example("", "{}", "", 0, [], "1 + 1?", "2", "", "")
+    assert ExampleRenderer().observation(exercise) == {"text": "1 + 1?"}
 
 
 @pytest.mark.parametrize("weight", ["-0.1", "1.5", "inf", "nan"])

@@ -20,7 +20,7 @@ import vlbench
 from agents.train import ppo, sft, sft_data, tiny
 from agents.train.checkpoint import Checkpoints
 from agents.train.distributed import Processes
-from agents.train.redrawing import ExampleRenderer
+from agents.train.sft_dataset import ExampleRenderer
 from agents.vlm.loading import add_lora, load
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
@@ -39,7 +39,7 @@ FAST = {
     "micro_batch": 3,
     "max_new_tokens": 12,
     "eval_every": 0,
-    "tensorboard": False,
+    "log": "json",
     "critic_iterations": 0,
 }
 
@@ -266,7 +266,7 @@ def test_expert_transcripts_are_train_instances_with_truthful_fields(tmp_path):
         jitter=3,
     )
     examples = list(sft_data.transcripts(config))
-    redrawer = ExampleRenderer()
+    renderer = ExampleRenderer()
     flipped = 0
     for example in examples:
         env = gymnasium.make(example.env_id, **json.loads(example.kwargs)).unwrapped
@@ -279,7 +279,7 @@ def test_expert_transcripts_are_train_instances_with_truthful_fields(tmp_path):
             assert env.check_statements(fields).plan == example.expert
         assert example.action in env.legal
         assert env.values()[example.expert] == max(env.values().values())
-        assert (redrawer.image(example) == env.frame).all()
+        assert (renderer.image(example) == env.frame).all()
         flipped += example.action != example.expert
     assert 0.2 < flipped / len(examples) < 0.4
     assert examples == list(sft_data.transcripts(config))
@@ -338,7 +338,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(checkpoint, tmp_path, monke
     monkeypatch.setattr("agents.train.checkpoint.torch.save", full)
     with pytest.raises(OSError, match="No space left.*the last good one is .*step-000001"):
         play(dataclasses.replace(config, iterations=2))
-    assert [path.name for path in Checkpoints(tmp_path).found()] == ["step-000001"]
+    assert [path.name for path in Checkpoints(tmp_path).all()] == ["step-000001"]
     assert {path.name: path.read_bytes() for path in good.iterdir()} == before
     monkeypatch.undo()
     assert play(dataclasses.replace(config, iterations=2)).name == "step-000002"
@@ -363,7 +363,8 @@ def test_ctrl_c_ends_with_a_checkpoint_and_one_line(checkpoint, tmp_path):
         "0",
         "--save-every",
         "1000",
-        "--no-tensorboard",
+        "--log",
+        "json",
     ]
     command = [sys.executable, "-m", "agents.train.ppo", *map(str, options)]
     root = Path(__file__).parents[2]

@@ -24,7 +24,8 @@ from agents.train.evaluation import EvalResult, distinct_rows, evaluate_policy
 from agents.train.reproduce.report import write_page
 from agents.train.reproduce.study import STUDIES, SUCCESS_TOLERANCE, Options, Study
 from agents.vlm.loading import load
-from agents.vlm.policy import Policy, Sampling
+from agents.vlm.policy import Policy
+from agents.vlm.sampling import Sampling
 from vlbench.cli import exit_code
 from vlbench.errors import unknown_name
 from vlbench.registry import resolve_env_id
@@ -112,7 +113,7 @@ def make_start(study: Study, name: str, seed: int, out: Path) -> Started:
         sft_data.write(data, sft_data.transcripts(told))
         config = sft.Config(model=str(model), data=data, out=run, seed=seed, **stage.sft)
         model = sft.train(config, Processes())
-    chosen = choose(stage.data, Checkpoints(run).found(), wanted)
+    chosen = choose(stage.data, Checkpoints(run).all(), wanted)
     note.write_text(json.dumps(dataclasses.asdict(chosen)), "utf-8")
     return chosen
 

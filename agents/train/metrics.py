@@ -1,0 +1,165 @@
+"""What a run measures of its rollouts: the form of replies, and the outcomes of episodes."""
+
+import dataclasses
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vlbench.parsing import Parsed
+
+WINDOW = 200
+"""Episodes over which training success is averaged."""
+
+Metrics = dict[str, float]
+"""Name → value, as in `losses/approx_kl`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeOutcome:
+    """An episode that ended."""
+
+    episode_return: float
+    length: int
+    success: bool
+
+
+@dataclass(slots=True)
+class RolloutMonitor:
+    """Counts of one rollout, for what collapses first: form, variety of thoughts, and sight."""
+
+    turns: int = 0
+    parsed: int = 0
+    illegal: int = 0
+    unfinished: int = 0
+    optimal: int = 0
+    statements: int = 0
+    """Replies that state what the picture shows."""
+    true_statements: int = 0
+    tokens: int = 0
+    thoughts: Counter[str] = field(default_factory=Counter)
+    """Replies up to their action."""
+    episodes: list[EpisodeOutcome] = field(default_factory=list)
+    """Episodes that ended."""
+
+    def update(self, env: Any, text: str, parsed: Parsed, tokens: int, finished: bool) -> None:
+        """Count a reply before it is played.
+
+        Args:
+            env: The environment that the reply is for.
+            text: The reply.
+            parsed: What the environment reads in the reply.
+            tokens: Length of the reply.
+            finished: Whether the model ended the reply itself.
+        """
+        self.turns += 1
+        self.tokens += tokens
+        self.unfinished += not finished
+        self.parsed += parsed.action is not None
+        self.illegal += parsed.action is not None and parsed.action not in env.legal
+        values: Mapping[str, float] = env.values()
+        best = max(values.values()) - 1e-9
+        self.optimal += parsed.action is not None and values.get(parsed.action, best - 1) >= best
+        perception = env.check_statements(parsed.fields).perception
+        self.statements += perception is not None
+        self.true_statements += perception is True
+        self.thoughts[text[: parsed.span[0]] if parsed.span else text] += 1
+
+    @classmethod
+    def sum_of(cls, parts: Sequence["RolloutMonitor"]) -> "RolloutMonitor":
+        """Return the counts of several processes as one."""
+        total = cls()
+        for part in parts:
+            for count in dataclasses.fields(cls):
+                setattr(total, count.name, getattr(total, count.name) + getattr(part, count.name))
+        return total
+
+    def metrics(self) -> Metrics:
+        """Return the rates."""
+        most = max(self.thoughts.values())
+        return {
+            "rollout/parse_rate": self.parsed / self.turns,
+            "rollout/illegal_rate": self.illegal / self.turns,
+            "rollout/unfinished_rate": self.unfinished / self.turns,
+            "rollout/optimal": self.optimal / self.turns,
+            "rollout/perceived": self.true_statements / self.statements if self.statements else 0.0,
+            "rollout/distinct_thoughts": len(self.thoughts) / self.turns,
+            "rollout/commonest_thought": most / self.turns,
+            "rollout/tokens_per_reply": self.tokens / self.turns,
+        }
+
+    def warnings(self) -> list[str]:
+        """Describe what looks like a collapse."""
+        lines = []
+        if self.parsed < 0.5 * self.turns:
+            lines.append(f"only {self.parsed}/{self.turns} replies name an action")
+        if self.turns >= 16 and max(self.thoughts.values()) > 0.9 * self.turns:
+            lines.append("nearly all replies have the same thoughts")
+        if self.unfinished > 0.5 * self.turns:
+            lines.append(f"{self.unfinished}/{self.turns} replies hit max_new_tokens")
+        return lines
+
+
+class EpisodeMonitor:
+    """Returns, lengths and successes of the last episodes that ended.
+
+    Args:
+        num_envs: Number of environments N of this process.
+    """
+
+    def __init__(self, num_envs: int) -> None:
+        self._returns = [0.0] * num_envs
+        self._lengths = [0] * num_envs
+        self._outcomes: deque[EpisodeOutcome] = deque(maxlen=WINDOW)
+
+    def update(
+        self, rewards: Sequence[float], ended: Sequence[bool], success: Sequence[bool]
+    ) -> list[EpisodeOutcome]:
+        """Add a step of all environments; return the episodes that ended, for `count`.
+
+        Args:
+            rewards: N rewards.
+            ended: N flags, whether an episode ended.
+            success: N flags, whether its goal was reached; read only where an episode ended.
+        """
+        outcomes: list[EpisodeOutcome] = []
+        for i, (reward, end, goal) in enumerate(zip(rewards, ended, success, strict=True)):
+            self._returns[i] += float(reward)
+            self._lengths[i] += 1
+            if end:
+                outcomes.append(EpisodeOutcome(self._returns[i], self._lengths[i], bool(goal)))
+                self._returns[i], self._lengths[i] = 0.0, 0
+        return outcomes
+
+    def count(self, outcomes: Iterable[EpisodeOutcome]) -> None:
+        """Count episodes that ended in this process or in others."""
+        self._outcomes.extend(outcomes)
+
+    def metrics(self) -> Metrics:
+        """Return means over the last episodes; nothing before one has ended."""
+        if not self._outcomes:
+            return {}
+        count = len(self._outcomes)
+        return {
+            "rollout/return": sum(episode.episode_return for episode in self._outcomes) / count,
+            "rollout/length": sum(episode.length for episode in self._outcomes) / count,
+            "rollout/success": sum(episode.success for episode in self._outcomes) / count,
+        }
+
+    def running(self) -> list[dict[str, Any]]:
+        """Return the sums of each running episode, as plain data."""
+        rows = zip(self._returns, self._lengths, strict=True)
+        return [{"return": total, "length": length} for total, length in rows]
+
+    def outcomes(self) -> list[dict[str, Any]]:
+        """Return the last episodes that ended, as plain data."""
+        return [dataclasses.asdict(episode) for episode in self._outcomes]
+
+    def restore(
+        self, running: Sequence[Mapping[str, Any]], outcomes: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Take over what `running` and `outcomes` returned."""
+        self._returns = [episode["return"] for episode in running]
+        self._lengths = [episode["length"] for episode in running]
+        self._outcomes.clear()
+        self.count(EpisodeOutcome(**episode) for episode in outcomes)

@@ -1,0 +1,52 @@
+"""The frozen initial policy of a training run, for a penalty on moving away from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+
+from agents.vlm.encoding import EncodedPrompt
+from agents.vlm.loading import load
+from agents.vlm.policy import Policy
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The frozen initial policy."""
+
+    policy: Policy
+    """A copy; or the policy in training itself, if the initial one is it without its adapter."""
+    own_adapter: bool
+    """Whether it is the policy in training without its adapter."""
+
+    @torch.no_grad()
+    def distributions(self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor]) -> Tensor:
+        """Return the initial policy's log-probabilities (B, R, V); see `Scores`."""
+        if not self.own_adapter:
+            return self.policy(prompts, replies).distributions
+        with self.policy.model.disable_adapter():
+            return self.policy(prompts, replies).distributions
+
+
+def load_reference(policy: Policy, checkpoint: str, trust_remote_code: bool = False) -> Reference:
+    """Return the initial policy of a run.
+
+    Args:
+        policy: The policy in training.
+        checkpoint: The checkpoint that its training started from.
+        trust_remote_code: Run code that the checkpoint brings.
+
+    Raises:
+        ValueError: The checkpoint can't be loaded.
+    """
+    if (
+        isinstance(policy.model, PeftModel)
+        and not Path(checkpoint, "adapter_config.json").is_file()
+    ):
+        return Reference(policy, own_adapter=True)
+    start = load(checkpoint, device=policy.device, trust_remote_code=trust_remote_code)
+    start.model.requires_grad_(False)
+    return Reference(Policy(start.model, start.processor, policy.sampling).eval(), False)
