@@ -14,7 +14,7 @@ from accelerate import PartialState
 from torch import Tensor, nn
 from torch import distributed as dist
 
-from vlbench.cli import exit_code, refuse
+from vlbench.cli import print_error, run_main
 
 T = TypeVar("T")
 
@@ -191,11 +191,23 @@ def run_in_processes(
     try:
         config = parse()
         processes = Processes()
-    except ValueError as error:  # it is everyone's, and told once
-        return refuse(command, error) if number == 0 else 2
-    name = f"{command} (process {number})" if number else command
-    stopped = "stopped; the same command goes on from the last checkpoint"
-    code = exit_code(name, lambda: run(config, processes), stopped, processes.main)
+    except ValueError as error:
+        if number == 0:  # the error is the same in every process
+            print_error(command, error)
+        return 2
+
+    def run_and_print() -> None:
+        result = run(config, processes)
+        if processes.main:
+            print(result)
+
+    code = run_main(
+        f"{command} (process {number})" if number else command,
+        run_and_print,
+        stopped="stopped; the same command goes on from the last checkpoint",
+        failure=1,
+        quiet=not processes.main,
+    )
     if code in (0, 130):
         processes.close()
     return code

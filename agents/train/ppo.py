@@ -17,12 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vlbench.cli import exit_without
+
+if __name__ == "__main__":
+    exit_without(("torch", "transformers", "peft", "accelerate"), "ppo", extra="train")
+
 import torch
 from torch import Tensor
 
 from agents.train import losses
 from agents.train.checkpoint import Checkpoints, Interruption, load_state, step_of
-from agents.train.config_cli import parse_dataclass
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.environments import Journal, make_envs
 from agents.train.evaluation import eval_rows, evaluate_policy
@@ -34,6 +38,7 @@ from agents.train.rollout_buffer import Minibatch, RolloutBuffer
 from agents.train.start import Reference, build_policy, build_reference
 from agents.train.token_weights import token_weights
 from agents.vlm.policy import Policy
+from vlbench.cli import parse_options
 from vlbench.registry import resolve_env_id
 
 SHOWN = {
@@ -366,13 +371,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
 
     def read() -> Config:
-        return parse_dataclass(
-            Config,
-            argv,
-            prog="python -m agents.train.ppo",
-            description=__doc__ or "",
-            presets=PRESETS,
-        )
+        prog = "python -m agents.train.ppo"
+        return parse_options(Config, argv, prog=prog, description=__doc__, presets=PRESETS)
 
     def run(config: Config, processes: Processes) -> object:
         return plan(config.plan, config) if config.plan else train(config, processes)
