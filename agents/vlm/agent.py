@@ -7,17 +7,31 @@ A checkpoint is a folder with safetensors, or a LoRA adapter's folder that names
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 
 from agents.agent import Observation
 from agents.batching import Batcher
+from vlbench.cli import MAX_SEED, Options, option
 from vlbench.records import Reply
 
 MISSING = (
     'the llava agent needs torch, transformers and peft: pip install "vlbench[llava]" ({error})'
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Options):
+    """How a checkpoint plays."""
+
+    temperature: float = option(0.0, "of sampling; 0 is greedy", ge=0)
+    top_p: float = option(1.0, "nucleus of sampling", gt=0, le=1)
+    max_tokens: int = option(256, "longest reply, in tokens", ge=1)
+    batch_size: int = option(32, "most observations that are answered at once", ge=1)
+    seed: int = option(0, "of sampling", ge=0, le=MAX_SEED)
+    dtype: str | None = option(None, "of the weights", choices=("float32", "bfloat16", "float16"))
 
 
 class Llava:
@@ -64,7 +78,14 @@ class Llava:
             "batch_size": batch_size,
             "seed": seed,
         }
-        _check(temperature, top_p, max_tokens, batch_size, dtype)
+        Settings(
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            batch_size=batch_size,
+            seed=seed,
+            dtype=dtype or None,
+        )
         try:
             import torch
 
@@ -73,10 +94,14 @@ class Llava:
             from agents.vlm.sampling import Sampling
         except ImportError as error:
             raise ValueError(MISSING.format(error=error)) from error
+        try:
+            where = torch.device(device) if device else None
+        except RuntimeError as error:
+            raise ValueError(f'device must be cuda, mps or cpu, got "{device}"') from error
         loaded = load(
             str(model),
             base=base,
-            device=torch.device(device) if device else None,
+            device=where,
             dtype=getattr(torch, dtype) if dtype else None,
             trust_remote_code=trust_remote_code,
         )
@@ -111,17 +136,3 @@ class Llava:
             )
             for prompt, reply in zip(prompts, written, strict=True)
         ]
-
-
-def _check(temperature: float, top_p: float, max_tokens: int, batch_size: int, dtype: str) -> None:
-    wrong = ""
-    if temperature < 0:
-        wrong = f"temperature must be at least 0, got {temperature}"
-    elif not 0 < top_p <= 1:
-        wrong = f"top_p must be above 0 and at most 1, got {top_p}"
-    elif min(max_tokens, batch_size) < 1:
-        wrong = "max_tokens and batch_size must be at least 1"
-    elif dtype not in ("", "float32", "bfloat16", "float16"):
-        wrong = f'dtype is float32, bfloat16 or float16, got "{dtype}"'
-    if wrong:
-        raise ValueError(wrong)
