@@ -104,8 +104,13 @@ class Config(TrainableWeights):
         """Check that the environment can be made."""
         super().preflight()
         if not self.plan:
-            kwargs = {"prompt": self.prompt, "split": self.split, "theme": self.theme}
-            kwargs |= {"jitter": self.jitter, **self.env_kwargs}
+            kwargs = {
+                "prompt": self.prompt,
+                "split": self.split,
+                "theme": self.theme,
+                "jitter": self.jitter,
+                **self.env_kwargs,
+            }
             check_env(self.env, kwargs, vector=True)
 
 
