@@ -1,101 +1,76 @@
 """The options that name an agent and its settings; `--temperature 0` is `--set temperature=0`."""
 
-import argparse
+import dataclasses
+import json
+from dataclasses import dataclass
 from typing import Any
 
-from agents.arguments import setting
-from agents.cost import Price
 from agents.registry import AGENTS
-from vlbench.cli import Parser
+from vlbench.cli import (
+    MAX_SEED,
+    Options,
+    option,
+)
 
-NUMBERS: dict[str, tuple[type, str]] = {
-    "temperature": (float, "of sampling"),
-    "max_tokens": (int, "longest reply, thinking included"),
-    "seed": (int, "of sampling"),
-    "thinking_budget": (int, "tokens for thinking (gemini)"),
-}
-TEXTS = {
-    "base_url": "server of the model, as in http://127.0.0.1:8000/v1",
-    "model": "the server's id of the model",
-    "detail": "low, high or auto: how closely pictures are looked at (openai)",
-    "reasoning_effort": "minimal, low, medium, high (openai)",
-    "sdk": "google-genai or google-generativeai (gemini)",
-    "api_key_env": "environment variable that holds the key",
-}
+AGENT_HELP = f"{', '.join(AGENTS)}; openai:MODEL; package.module:Class or path/to/file.py:Class"
 
 
-def add_agent_options(parser: Parser, required: bool = True) -> None:
-    """Add `--agent`, `--set` and a flag for each setting that providers' agents know.
-
-    Args:
-        parser: Gets the options.
-        required: Whether the agent must be named.
-    """
-    names = ", ".join(AGENTS)
-    parser.add_argument(
-        "--agent",
-        required=required,
-        help=f"{names}; openai:MODEL; package.module:Class or path/to/file.py:Class",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        type=setting,
-        metavar="NAME=VALUE",
-        help="a setting of the agent; may be given again",
-    )
-    group = parser.add_argument_group("settings of agents that ask a provider, as with --set")
-    for name, (kind, told) in NUMBERS.items():
-        group.add_argument(_flag(name), type=kind, help=told)
-    for name, told in TEXTS.items():
-        group.add_argument(_flag(name), help=told)
-    group.add_argument(
-        "--json-mode",
-        action="store_true",
-        default=None,
-        help="ask the provider for JSON (openai, gemini)",
-    )
-
-
-def agent_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings that were given.
-
-    Raises:
-        ValueError: One is given twice.
-    """
-    settings = {
-        name: getattr(arguments, name)
-        for name in (*NUMBERS, *TEXTS, "json_mode")
-        if getattr(arguments, name) is not None
-    }
-    for name, value in arguments.set:
-        if name in settings:
-            raise ValueError(f"the setting {name} is given twice")
-        settings[name] = value
-    return settings
-
-
-def max_usd(text: str) -> float | None:
-    """Read a sum; "none" is any."""
-    if text.casefold() == "none":
-        return None
+def setting(text: str) -> tuple[str, Any]:
+    """Read NAME=VALUE; the value is JSON where it can be read so, else a text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ValueError(f'must be NAME=VALUE, got "{text}"')
     try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f'wanted a sum in USD from 0, or none; got "{text}"')
-    return value
+        return name, json.loads(value)
+    except (ValueError, RecursionError):
+        return name, value
 
 
-def price(text: str) -> Price:
-    """Read IN,OUT."""
-    try:
-        return Price.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+@dataclass(frozen=True, kw_only=True)
+class AgentSettings(Options):
+    """Settings of agents that ask a provider, as with --set."""
 
+    temperature: float | None = option(None, "of sampling; 0 is greedy", ge=0)
+    max_tokens: int | None = option(None, "longest reply in tokens, thinking included", ge=1)
+    seed: int | None = option(None, "of sampling", ge=0, le=MAX_SEED)
+    thinking_budget: int | None = option(
+        None, "tokens for thinking (gemini); -1 lets the model decide", ge=-1
+    )
+    base_url: str | None = option(
+        None, "server of the model, as in http://127.0.0.1:8000/v1", metavar="URL"
+    )
+    model: str | None = option(None, "the server's id of the model")
+    detail: str | None = option(
+        None, "how closely pictures are looked at (openai)", choices=("low", "high", "auto")
+    )
+    reasoning_effort: str | None = option(
+        None, "minimal, low, medium, high (openai)", metavar="EFFORT"
+    )
+    sdk: str | None = option(
+        None, "google-genai or google-generativeai (gemini)", metavar="PACKAGE"
+    )
+    api_key_env: str | None = option(
+        None, "environment variable that holds the key", metavar="NAME"
+    )
+    json_mode: bool | None = option(None, "ask the provider for JSON (openai, gemini)")
+    set: tuple[tuple[str, Any], ...] = option(
+        (), "a setting of any agent; may be given again", parse=setting, metavar="NAME=VALUE"
+    )
 
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    def check(self) -> None:
+        """Check that no setting is given twice."""
+        self.settings()
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that were given.
+
+        Raises:
+            ValueError: One is given twice.
+        """
+        names = [field.name for field in dataclasses.fields(AgentSettings) if field.name != "set"]
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        for name, value in self.set:
+            if name in given:
+                raise ValueError(f"the setting {name} is given twice")
+            given[name] = value
+        return given

@@ -1,11 +1,11 @@
 """The `vlbench` command: one name for the modules that have a command line."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 
 import vlbench
-from vlbench.cli import refuse
+from vlbench.cli import print_error
 from vlbench.errors import unknown_name
 
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
@@ -15,6 +15,12 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "report": ("agents.report:main", "write a run's episodes as a page to look at"),
     "replay": ("vlbench.replay:main", "play a run's texts again and name what differs"),
     "play": ("vlbench.play.__main__:main", "play a task yourself in a window"),
+    "train tiny": ("agents.train.tiny:main", "write an untrained tiny LLaVA"),
+    "train sft-data": ("agents.train.sft_data:main", "write expert transcripts"),
+    "train sft": ("agents.train.sft:main", "fine-tune a checkpoint on transcripts"),
+    "train ppo": ("agents.train.ppo:main", "improve a checkpoint by playing, with PPO"),
+    "train cnn": ("agents.train.cnn:main", "train the CNN baseline with PPO"),
+    "train reproduce": ("agents.train.reproduce.__main__:main", "run a study of several trainings"),
     "pack": ("leaderboard.pack:main", "pack runs into a leaderboard entry"),
     "verify": ("leaderboard.verify:main", "replay leaderboard entries and name what differs"),
     "site": ("leaderboard.site:main", "write the leaderboard as pages"),
@@ -26,27 +32,41 @@ subcommand and returns the exit code; its module is imported when it is called."
 def main(argv: Sequence[str] | None = None) -> int:
     """Hand the arguments to a subcommand; exit 2 where there is none of that name."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    if not argv or argv[0] in ("-h", "--help"):
-        print(_help())
-        return 0 if argv else 2
-    if argv[0] in ("-V", "--version"):
+    words = 2 if argv[:1] == ["train"] else 1
+    name, rest = " ".join(argv[:words]), argv[words:]
+    if name in ("-V", "--version"):
         print(f"vlbench {vlbench.__version__}")
         return 0
-    if argv[0] not in SUBCOMMANDS:
-        return refuse("vlbench", ValueError(unknown_name("subcommand", argv[0], SUBCOMMANDS)))
-    module, _, function = SUBCOMMANDS[argv[0]][0].partition(":")
+    if name in ("", "-h", "--help"):
+        print(_help(SUBCOMMANDS))
+        return 0 if name else 2
+    if name in ("train", "train -h", "train --help"):
+        print(_help(known for known in SUBCOMMANDS if known.startswith("train ")))
+        return 2 if name == "train" else 0
+    if name not in SUBCOMMANDS:
+        print_error("vlbench", ValueError(unknown_name("subcommand", name, SUBCOMMANDS)))
+        return 2
+    module, _, function = SUBCOMMANDS[name][0].partition(":")
     sys.path.append("")  # `python -m` finds agents and environments in the current folder; so we do
     try:
         command = getattr(import_module(module), function)
     except ModuleNotFoundError as error:
-        extra = "leaderboard" if module.startswith("leaderboard") else "all"
-        told = f'{error}; install it with: pip install "vlbench[{extra}]"'
-        return refuse(f"vlbench {argv[0]}", ValueError(told))
-    return int(command(argv[1:]))
+        message = f'{error}; install it with: pip install "vlbench[{_extra(module)}]"'
+        print_error(f"vlbench {name}", ValueError(message))
+        return 2
+    return int(command(rest))
 
 
-def _help() -> str:
-    width = max(map(len, SUBCOMMANDS))
-    lines = [f"  {name.ljust(width)}  {told}" for name, (_, told) in SUBCOMMANDS.items()]
+def _extra(module: str) -> str:
+    """Return the extra that installs what a module imports."""
+    if module.startswith("agents.train"):
+        return "train"
+    return "leaderboard" if module.startswith("leaderboard") else "all"
+
+
+def _help(names: Iterable[str]) -> str:
+    names = list(names)
+    width = max(map(len, names))
+    lines = [f"  {name.ljust(width)}  {SUBCOMMANDS[name][1]}" for name in names]
     usage = "usage: vlbench SUBCOMMAND …   (vlbench SUBCOMMAND --help tells more)"
     return "\n".join([usage, "", *lines, "", "  --version  --help"])

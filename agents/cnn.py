@@ -22,6 +22,7 @@ from PIL import Image
 import vlbench
 from agents.agent import Observation
 from agents.batching import Batcher
+from vlbench.cli import Options, option
 from vlbench.records import Reply
 
 MISSING = (
@@ -123,6 +124,13 @@ def located(model: str) -> Path:
     return latest if latest.is_dir() else folder
 
 
+@dataclass(frozen=True, kw_only=True)
+class Settings(Options):
+    """How a checkpoint plays."""
+
+    batch_size: int = option(64, "most observations that are answered at once", ge=1)
+
+
 class Cnn:
     """Plays a checkpoint of `agents.train.cnn`, greedily; pictures that wait are seen in one batch.
 
@@ -137,8 +145,7 @@ class Cnn:
     privileged = False
 
     def __init__(self, model: str, *, batch_size: int = 64) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        Settings(batch_size=batch_size)
         folder = located(model)
         self._shape = read_shape(folder)
         try:

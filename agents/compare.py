@@ -7,35 +7,48 @@ interval of the success difference leaves out 0.
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import gymnasium
 
 from agents.tables import comparison_table
-from vlbench.cli import Parser, refuse
+from vlbench.cli import (
+    Options,
+    option,
+    parse_options,
+    required,
+    run_main,
+)
 from vlbench.records import to_json
 from vlbench.run_folder import RunFolder
 from vlbench.scoring import compare, notes
 
 
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """Options of `compare`."""
+
+    first: Path = required("a run's folder", positional=True)
+    second: Path = required("another run's folder", positional=True)
+    json: bool = option(False, "print one JSON object")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Compare; exit 0 when done, 2 on a wrong call."""
-    parser = Parser(prog="python -m agents.compare", description=__doc__)
-    parser.add_argument("first", type=Path, help="a run's folder")
-    parser.add_argument("second", type=Path, help="another run's folder")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    try:
-        arguments = parser.parse_args(argv)
-        runs = [RunFolder.open(arguments.first), RunFolder.open(arguments.second)]
-        comparisons = compare(*[run.episodes() for run in runs])
-    except (ValueError, OSError) as error:
-        return refuse("compare", error)
+    return run_main("compare", lambda: _compare(argv))
+
+
+def _compare(argv: Sequence[str] | None) -> None:
+    config = parse_options(Config, argv, prog="python -m agents.compare", description=__doc__)
+    runs = [RunFolder.open(config.first), RunFolder.open(config.second)]
+    comparisons = compare(*[run.episodes() for run in runs])
     # An environment of another package may not be registered here; it has no notes then.
     envs = [c.env for c in comparisons if c.env in gymnasium.registry]
     told = {env: notes(env, runs[0].header.suite) for env in envs}
     for line in [line for run in runs for line in run.damaged]:
         print(f"damaged line left out: {line}", file=sys.stderr)
-    if arguments.json:
+    if config.json:
         rows = [
             to_json(c) | {"separated": c.separated, "notes": list(told.get(c.env, ()))}
             for c in comparisons
@@ -45,7 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         print(f"first: {runs[0].header.agent}, second: {runs[1].header.agent}; second less first:")
         print(comparison_table(comparisons, told))
-    return 0
 
 
 if __name__ == "__main__":

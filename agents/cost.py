@@ -40,7 +40,7 @@ class Price:
             price = cls(-1, -1)
         if not (0 <= price.prompt < float("inf") and 0 <= price.completion < float("inf")):
             raise ValueError(
-                f'price "{text}": wanted IN,OUT in USD per million tokens, as in 2.50,10'
+                f'must be IN,OUT in USD per million tokens, as in 2.50,10; got "{text}"'
             )
         return price
 

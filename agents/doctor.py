@@ -10,7 +10,6 @@ where all of it is there, an episode is started.
 
 import asyncio
 import sys
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -21,10 +20,14 @@ import numpy as np
 from gymnasium.envs.registration import load_env_creator
 
 from agents.agent import Agent, ProviderError
-from agents.agent_options import add_agent_options, agent_settings
+from agents.agent_options import AGENT_HELP, AgentSettings
 from agents.registry import load_agent
 from agents.retry import RetryingCaller, RetryPolicy
-from vlbench.cli import Parser, refuse
+from vlbench.cli import (
+    option,
+    parse_options,
+    run_main,
+)
 from vlbench.errors import user_code
 from vlbench.prompts import messages
 from vlbench.records import Reply
@@ -202,37 +205,42 @@ def _trouble(error: ProviderError) -> tuple[str, bool, str]:
     return check, False, f"{error}; {advice}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Config(AgentSettings):
+    """Options of `doctor`."""
+
+    agent: str | None = option(None, AGENT_HELP)
+    env: str | None = option(
+        None, "id or short name of an environment, instead of an agent", metavar="ENV"
+    )
+
+    def check(self) -> None:
+        """Check that there is an agent or an environment."""
+        super().check()
+        if self.env and (self.agent or self.settings()):
+            raise ValueError("wanted an agent with its settings, or --env alone; got both")
+        if not (self.env or self.agent):
+            raise ValueError("wanted --agent or --env (see --help)")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Examine an agent or an environment.
 
     Returns:
-        0 if all is well, 1 if something isn't, 2 on a wrong call.
+        0 if all is well, 1 if something isn't, 2 on a wrong call, 130 on Ctrl-C.
     """
-    parser = Parser(
-        prog="python -m agents.doctor",
-        description=__doc__,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--env", help="id or short name of an environment, instead of an agent")
-    add_agent_options(parser, required=False)
-    try:
-        arguments = parser.parse_args(argv)
-        settings = agent_settings(arguments)
-        if arguments.env and (arguments.agent or settings):
-            raise ValueError("wanted an agent with its settings, or --env alone; got both")
-        if arguments.env:
-            env_id = resolve_env_id(arguments.env)
-            label = getattr(_class_of(env_id), "label", "")
-        elif arguments.agent:
-            agent = load_agent(arguments.agent, **settings)
-        else:
-            raise ValueError(f"wanted --agent or --env (see {parser.prog} --help)")
-    except (ValueError, OSError) as error:
-        return refuse("doctor", error)
-    if arguments.env:
-        if label:
+    return run_main("doctor", lambda: _doctor(argv))
+
+
+def _doctor(argv: Sequence[str] | None) -> int:
+    config = parse_options(Config, argv, prog="python -m agents.doctor", description=__doc__)
+    if config.env:
+        env_id = resolve_env_id(config.env)
+        if label := getattr(_class_of(env_id), "label", ""):
             print(f"{env_id}: {label}")
         return 0 if examine_env(env_id, _print) else 1
+    assert config.agent  # or there is an environment
+    agent = load_agent(config.agent, **config.settings())
     if note := getattr(agent, "note", ""):
         print(note)
     return 0 if examine(agent, _print) else 1

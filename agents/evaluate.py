@@ -4,7 +4,6 @@ Plays the rows of frozen sets, records every reply, and scores. A run is a folde
 with the same folder goes on where it stopped.
 """
 
-import argparse
 import itertools
 import json
 import re
@@ -17,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent import Agent, as_agent
-from agents.agent_options import add_agent_options, agent_settings, max_usd, price
 from agents.cost import Budget, Price, estimate
+from agents.evaluate_options import MAX_USD, REMOTE, Config
 from agents.progress import Progress
 from agents.providers.redaction import redacted
 from agents.registry import load_agent
@@ -26,17 +25,11 @@ from agents.retry import RetryPolicy
 from agents.rollout import Job, play, run_coroutine, unfinished
 from agents.selection import Selection, Skipped, select_rows
 from agents.tables import headline_line, scorecard_table
-from vlbench.cli import Parser, folder_name, refuse
+from vlbench.cli import parse_options, run_main
 from vlbench.records import Episode, to_json
 from vlbench.run_folder import RunFolder, RunHeader, git_commit, versions
 from vlbench.scoring import Headline, Scorecard, headlines, score
 from vlbench.suites import frozen_hash
-
-REMOTE = RetryPolicy(timeout=120.0)
-"""How an agent is asked that asks a provider."""
-
-MAX_USD = 5.0
-"""What a run may cost unless the user says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,66 +207,6 @@ def _header(
     )
 
 
-def _arguments() -> Parser:
-    parser = Parser(prog="python -m agents.evaluate", description=__doc__)
-    add = parser.add_argument
-    add_agent_options(parser)
-    add(
-        "--env",
-        default="all",
-        help="id, short name (Points24), glob, several with commas, or "
-        "module:namespace/Name-v0 (default: %(default)s)",
-    )
-    add("--episodes", type=int, help="rows of each suite, from its beginning (default: all)")
-    add("--suite", default="test", help="test, ood, or a set of your own (default: %(default)s)")
-    add("--prompt", default="cot", help="cot, action_only or cot_facts (default: %(default)s)")
-    add("--theme", help="theme or group of themes instead of the suite's own")
-    add("--repeats", type=int, default=1, help="times each row is played (default: %(default)s)")
-    add(
-        "--history",
-        type=int,
-        default=0,
-        metavar="K",
-        help="past turns that the agent is shown (default: %(default)s)",
-    )
-    add("--concurrency", type=int, default=8, help="episodes at once (default: %(default)s)")
-    add(
-        "--timeout",
-        type=float,
-        metavar="SECONDS",
-        help=f"time for a call to a provider (default: {REMOTE.timeout:g})",
-    )
-    add(
-        "--retries",
-        type=int,
-        default=REMOTE.retries,
-        help="times a call is made again after a transient fault (default: %(default)s)",
-    )
-    add("--rpm", type=float, help="calls a minute, retries included (default: as many as come)")
-    add(
-        "--price",
-        type=price,
-        metavar="IN,OUT",
-        help="USD per million prompt and completion tokens (default: the list price, if known)",
-    )
-    add(
-        "--max-usd",
-        type=max_usd,
-        default=MAX_USD,
-        metavar="USD",
-        help="stop, resumably, before "
-        "the run has cost more; none for any sum (default: %(default)s)",
-    )
-    add(
-        "--out",
-        type=folder_name,
-        help="the run's folder; one that is there goes on (default: a new one under runs/)",
-    )
-    add("--json", action="store_true", help="print one JSON object instead of the table")
-    add("--html", type=Path, metavar="REPORT", help="also write a page with the episodes")
-    return parser
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate.
 
@@ -282,38 +215,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         budget or because the provider can't be used, 130 on Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    resume = ""
+    return run_main("evaluate", lambda: _evaluate(argv))
+
+
+def _evaluate(argv: Sequence[str]) -> int:
+    prog = "python -m agents.evaluate"
+    config = parse_options(Config, argv, prog=prog, description=__doc__)
+    agent = load_agent(config.agent, **config.settings())
+    folder = config.out or new_folder(agent.name)
+    place = [] if config.out else ["--out", str(folder)]
+    resume = redacted(shlex.join(["python", "-m", "agents.evaluate", *argv, *place]))
     try:
-        arguments = _arguments().parse_args(argv)
-        if arguments.html:
-            _check_page(arguments.html)
-        agent = load_agent(arguments.agent, **agent_settings(arguments))
-        folder = arguments.out or new_folder(agent.name)
-        place = [] if arguments.out else ["--out", str(folder)]
-        resume = redacted(shlex.join(["python", "-m", "agents.evaluate", *argv, *place]))
         run = evaluate(
             agent,
-            arguments.env,
-            episodes=arguments.episodes,
-            suite=arguments.suite,
-            prompt=arguments.prompt,
-            theme=arguments.theme,
-            repeats=arguments.repeats,
-            history=arguments.history,
-            concurrency=arguments.concurrency,
-            patience=_patience(arguments, agent),
-            price=arguments.price,
-            max_usd=arguments.max_usd,
+            config.env,
+            episodes=config.episodes,
+            suite=config.suite,
+            prompt=config.prompt,
+            theme=config.theme,
+            repeats=config.repeats,
+            history=config.history,
+            concurrency=config.concurrency,
+            patience=config.patience(bool(getattr(agent, "remote", False))),
+            price=config.price,
+            max_usd=config.max_usd,
             out=folder,
             progress=Progress(sys.stderr, f"run folder {folder}; to go on if stopped: {resume}"),
         )
-        print(_as_json(run) if arguments.json else _as_text(run))
-        if arguments.html:
+        print(_as_json(run) if config.json else _as_text(run))
+        if config.html:
             from agents.report import write_report  # only who wants a report pays for it
 
-            write_report(run.folder, arguments.html)
-    except (ValueError, OSError) as error:
-        return refuse("evaluate", error)
+            write_report(run.folder, config.html)
     except KeyboardInterrupt:
         print(f"evaluate: stopped; to go on: {resume}", file=sys.stderr)
         return 130
@@ -321,20 +254,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"evaluate: {run.stopped}; to go on: {resume}", file=sys.stderr)
         return 3
     return _errors(run, resume)
-
-
-def _check_page(path: Path) -> None:
-    """Refuse a page that can't be written before anything is played."""
-    if not path.resolve().parent.is_dir():
-        raise ValueError(f"no folder {path.parent} for the report")
-    if path.is_dir():
-        raise ValueError(f"the report must be a file, got the folder {path}")
-
-
-def _patience(arguments: argparse.Namespace, agent: Agent) -> RetryPolicy:
-    usual = REMOTE.timeout if getattr(agent, "remote", False) else None
-    timeout = usual if arguments.timeout is None else arguments.timeout
-    return RetryPolicy(timeout, arguments.retries, arguments.rpm)
 
 
 def _as_text(run: Run) -> str:

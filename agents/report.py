@@ -10,13 +10,20 @@ import html
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from agents.tables import headline_line, number, percent, percent_range
-from vlbench.cli import Parser, refuse
+from vlbench.cli import (
+    Options,
+    parse_options,
+    required,
+    run_main,
+    writable_file,
+)
 from vlbench.episode_view import EpisodeRenderer, outcome
 from vlbench.records import Episode
 from vlbench.run_folder import RunFolder, RunHeader
@@ -41,6 +48,7 @@ def write_report(run: Path, page: Path) -> None:
     lines = [headline_line(headline) for headline in headlines(episodes, header.suite)]
     template = Template(files(__package__).joinpath("report.html").read_text("utf-8"))
     data = json.dumps(_episodes(header, episodes)).replace("<", "\\u003c")
+    page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(
         template.substitute(
             title=_text(f"{header.agent} on vlbench"),
@@ -157,17 +165,22 @@ def _text(text: str) -> str:
     return html.escape(text)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """Options of `report`."""
+
+    run: Path = required("a run's folder", positional=True)
+    page: Path = required("the HTML file to write", positional=True, check=writable_file)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Write a run's page; exit 0 when done, 2 on a wrong call."""
-    parser = Parser(prog="python -m agents.report", description=__doc__)
-    parser.add_argument("run", type=Path, help="a run's folder")
-    parser.add_argument("page", type=Path, help="the HTML file to write")
-    try:
-        arguments = parser.parse_args(argv)
-        write_report(arguments.run, arguments.page)
-    except (ValueError, OSError) as error:
-        return refuse("report", error)
-    return 0
+    return run_main("report", lambda: _report(argv))
+
+
+def _report(argv: Sequence[str] | None) -> None:
+    config = parse_options(Config, argv, prog="python -m agents.report", description=__doc__)
+    write_report(config.run, config.page)
 
 
 if __name__ == "__main__":

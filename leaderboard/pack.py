@@ -9,7 +9,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,7 +29,14 @@ from leaderboard.schema import (
     losses,
     score_entry,
 )
-from vlbench.cli import Parser, refuse
+from vlbench.cli import (
+    Options,
+    option,
+    parse_options,
+    required,
+    run_main,
+    writable_file,
+)
 from vlbench.errors import unknown_name
 from vlbench.records import Episode, episode_key, from_json, to_json
 from vlbench.run_folder import EPISODES, RunFolder, RunHeader
@@ -192,35 +199,47 @@ def _listed(choices: Any) -> str:
     return ", ".join(get_args(choices))
 
 
-def _arguments() -> Parser:
-    prog = "python -m leaderboard.pack pack"
-    parser = Parser(prog=prog, description=__doc__)
-    add = parser.add_argument
-    add("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder; one a suite")
-    add("--out", type=Path, required=True, metavar="ENTRY.tar.gz", help="the archive to write")
-    add("--name", help="shown in tables (default: the agent's name)")
-    add("--model", help="the exact model (default: the agent's name)")
-    add("--weights", choices=get_args(Weights), help="whether anyone can have the weights")
-    add("--track", choices=get_args(Track), help="how the model came to play")
-    add("--url", help="paper, checkpoint or code")
-    add("--notes", help="what a reader should know")
-    add("--usd", type=float, help="what the run cost in all, if replies don't say it")
-    add("--hardware", help="what the model ran on")
-    return parser
+@dataclass(frozen=True, kw_only=True)
+class CardOptions(Options):
+    """The card of the entry."""
+
+    name: str | None = option(None, "shown in tables; the agent's name by default")
+    model: str | None = option(None, "the exact model; the agent's name by default")
+    weights: str | None = option(
+        None, "whether anyone can have the weights", choices=get_args(Weights)
+    )
+    track: str | None = option(None, "how the model came to play", choices=get_args(Track))
+    url: str | None = option(None, "paper, checkpoint or code", metavar="URL")
+    notes: str | None = option(None, "what a reader should know")
+    usd: float | None = option(None, "what the run cost in all, if replies don't say it", ge=0)
+    hardware: str | None = option(None, "what the model ran on")
+
+    def card(self) -> dict[str, Any]:
+        """Return the fields that were given."""
+        named = {field.name: getattr(self, field.name) for field in fields(CardOptions)}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(CardOptions):
+    """Options of `pack`."""
+
+    runs: tuple[Path, ...] = required("a run's folder; one a suite", positional=True, metavar="RUN")
+    out: Path = required("the archive to write", metavar="ENTRY.tar.gz", check=writable_file)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Pack; exit 0 when done, 2 on a wrong call."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    try:
-        options = vars(_arguments().parse_args(argv))
-        runs, out = options.pop("runs"), options.pop("out")
-        entry = pack(runs, {name: value for name, value in options.items() if value is not None})
-        entry.write(out)
-    except (ValueError, OSError) as error:
-        return refuse("pack", error)
-    size = out.stat().st_size
-    print(f"{out}: {size} bytes, digest {entry.manifest.digest}")
+    return run_main("pack", lambda: _pack(argv))
+
+
+def _pack(argv: Sequence[str] | None) -> None:
+    prog = "python -m leaderboard.pack pack"
+    config = parse_options(Config, argv, prog=prog, description=__doc__)
+    entry = pack(config.runs, config.card())
+    entry.write(config.out)
+    size = config.out.stat().st_size
+    print(f"{config.out}: {size} bytes, digest {entry.manifest.digest}")
     for suite in entry.manifest.suites:
         lost = suite.losses
         print(
@@ -234,7 +253,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
     if size > MAX_ARCHIVE:
         warn(f"{size} bytes, at most {MAX_ARCHIVE} are read")
-    return 0
 
 
 def warn(reason: str) -> None:

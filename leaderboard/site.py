@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
@@ -24,8 +24,15 @@ from leaderboard.archive import Refused
 from leaderboard.pages import Task, describe, filters
 from leaderboard.published import reported_ids, reported_rows
 from leaderboard.site_data import EntryRenderer, RenderedEntry
-from leaderboard.verify import Verified, verify
-from vlbench.cli import Parser, refuse
+from leaderboard.verify import Verified, existing_entry, verify
+from vlbench.cli import (
+    Options,
+    option,
+    parse_options,
+    required,
+    run_main,
+    writable_folder,
+)
 from vlbench.suites import SUITES
 
 MARKER = ".vlbench-site"
@@ -188,35 +195,37 @@ def _script(path: Path, name: str, data: Any) -> None:
     path.write_text(f"vlbench.add({json.dumps(name)},{text});\n", "utf-8")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """Options of `site`."""
+
+    entries: tuple[Path, ...] = option(
+        (),
+        "entries to show; those of the repository by default",
+        positional=True,
+        metavar="ENTRY.tar.gz",
+        check=existing_entry,
+    )
+    out: Path = required("the folder to write", check=writable_folder)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Build the site; exit 0 when done, 1 if an entry is refused, 2 on a wrong call."""
-    parser = Parser(prog="python -m leaderboard.site", description=__doc__)
-    parser.add_argument(
-        "entries",
-        nargs="*",
-        type=Path,
-        metavar="ENTRY.tar.gz",
-        help="entries to show (default: those of the repository)",
-    )
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write")
-    try:
-        arguments = parser.parse_args(argv)
-        stored = Path(str(files("leaderboard").joinpath("entries")))
-        paths = arguments.entries or sorted(stored.glob("*.tar.gz"))
-        for path in paths:
-            if not path.exists():
-                raise ValueError(f"no entry {path}")
-        entries, refused = [], 0
-        for path in paths:
-            try:
-                entries.append(verify(path))
-            except Refused as error:
-                refused += 1
-                print(f"refused: {error}", file=sys.stderr)
-        build(entries, arguments.out)
-    except (ValueError, OSError) as error:
-        return refuse("site", error)
-    print(f"{arguments.out / 'index.html'}: {len(entries)} entries shown, {refused} refused")
+    return run_main("site", lambda: _site(argv))
+
+
+def _site(argv: Sequence[str] | None) -> int:
+    config = parse_options(Config, argv, prog="python -m leaderboard.site", description=__doc__)
+    stored = Path(str(files("leaderboard").joinpath("entries")))
+    entries, refused = [], 0
+    for path in config.entries or sorted(stored.glob("*.tar.gz")):
+        try:
+            entries.append(verify(path))
+        except Refused as error:
+            refused += 1
+            print(f"refused: {error}", file=sys.stderr)
+    build(entries, config.out)
+    print(f"{config.out / 'index.html'}: {len(entries)} entries shown, {refused} refused")
     return 1 if refused else 0
 
 

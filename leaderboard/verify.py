@@ -19,7 +19,12 @@ from leaderboard.archive import Refused
 from leaderboard.entry import read_entry, read_episodes
 from leaderboard.pack import check_same_agent, expected_keys
 from leaderboard.schema import MANIFEST, Manifest, Suite, losses, score_entry
-from vlbench.cli import Parser, refuse
+from vlbench.cli import (
+    Options,
+    parse_options,
+    required,
+    run_main,
+)
 from vlbench.errors import unknown_name
 from vlbench.parsing import RULES
 from vlbench.records import SCHEMA, Episode
@@ -299,19 +304,30 @@ def summary(verified: Verified) -> str:
     return "\n".join([*lines, *(f"  flagged: {flag}" for flag in verified.flags)])
 
 
+def existing_entry(path: Path) -> None:
+    """Raise ValueError if nothing is there; what a path leads to is judged by `verify`."""
+    if not (path.exists() or path.is_symlink()):
+        raise ValueError(f"no entry {path}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """Options of `verify`."""
+
+    entries: tuple[Path, ...] = required(
+        "entries to verify", positional=True, metavar="ENTRY.tar.gz", check=existing_entry
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Verify entries; exit 0 if all are replayed, 1 if one is refused, 2 on a wrong call."""
-    parser = Parser(prog="python -m leaderboard.verify", description=__doc__)
-    parser.add_argument("entries", nargs="+", type=Path, metavar="ENTRY.tar.gz")
-    try:
-        paths = parser.parse_args(argv).entries
-        for path in paths:
-            if not (path.exists() or path.is_symlink()):
-                raise ValueError(f"no entry {path}")
-    except ValueError as error:
-        return refuse("verify", error)
+    return run_main("verify", lambda: _verify(argv))
+
+
+def _verify(argv: Sequence[str] | None) -> int:
+    config = parse_options(Config, argv, prog="python -m leaderboard.verify", description=__doc__)
     refused = 0
-    for path in paths:
+    for path in config.entries:
         try:
             print(summary(verify(path)), flush=True)
         except Refused as error:

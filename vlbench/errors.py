@@ -51,6 +51,11 @@ def _placed(error: BaseException) -> str:
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     """Return `unknown <kind> "<name>"; did you mean "<nearest>"? (known: …)`."""
     names = list(known)
-    near = get_close_matches(str(name), names, n=1, cutoff=0.5)
-    suggestion = f'; did you mean "{near[0]}"?' if near else ""
+    suggestion = did_you_mean(str(name), names)
     return f'unknown {kind} "{name}"{suggestion} (known: {", ".join(names)})'
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean "<nearest>"?`, or "" where no name is near."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f'; did you mean "{near[0]}"?' if near else ""

@@ -18,7 +18,12 @@ import gymnasium
 import numpy as np
 
 import vlbench
-from vlbench.cli import Parser, refuse
+from vlbench.cli import (
+    Options,
+    option,
+    parse_options,
+    run_main,
+)
 from vlbench.env import VLEnv
 from vlbench.errors import unknown_name
 from vlbench.instances import MAX_PRESENTATION, group_of, hashed
@@ -120,23 +125,29 @@ def _frame(env_id: str, start: Start) -> str:
     return env.frame_hash()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """Options of `freeze`."""
+
+    tasks: tuple[str, ...] = option((), "ids or short names; all by default", positional=True)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Freeze tasks; exit 0 when done, 2 on a wrong call."""
-    parser = Parser(prog="python -m vlbench.freeze", description=__doc__)
-    parser.add_argument(
-        "tasks", nargs="*", metavar="TASK", help="ids or short names (default: all)"
-    )
-    try:
-        named = parser.parse_args(argv).tasks
-        env_ids = [resolve_env_id(name) for name in named] or vlbench.ENV_IDS
-        for env_id in env_ids:
-            if env_id not in vlbench.ENV_IDS:
-                raise ValueError(unknown_name("task", env_id, vlbench.ENV_IDS))
-        for env_id in env_ids:
+    return run_main("freeze", lambda: _freeze(argv))
+
+
+def _freeze(argv: Sequence[str] | None) -> None:
+    config = parse_options(Config, argv, prog="python -m vlbench.freeze", description=__doc__)
+    env_ids = [resolve_env_id(name) for name in config.tasks] or vlbench.ENV_IDS
+    for env_id in env_ids:
+        if env_id not in vlbench.ENV_IDS:
+            raise ValueError(unknown_name("task", env_id, vlbench.ENV_IDS))
+    for env_id in env_ids:
+        try:
             freeze(env_id)
-    except (ValueError, ImportError, OSError) as error:
-        return refuse("freeze", error)
-    return 0
+        except ImportError as error:  # what the task needs isn't installed
+            raise ValueError(f"{env_id}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -14,7 +14,12 @@ from typing import Any
 
 import gymnasium
 
-from vlbench.cli import Parser, refuse
+from vlbench.cli import (
+    Options,
+    parse_options,
+    required,
+    run_main,
+)
 from vlbench.errors import user_code
 from vlbench.parsing import RULES
 from vlbench.recorder import EnvCache, EpisodeRecorder
@@ -181,19 +186,25 @@ def row_differences(header: RunHeader, episodes: Sequence[Episode]) -> list[Dive
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """Options of `replay`."""
+
+    run: Path = required("a run's folder", positional=True)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Replay a run; exit 0 if nothing differs, 1 if something does, 2 on a wrong call."""
-    parser = Parser(prog="python -m vlbench.replay", description=__doc__)
-    parser.add_argument("run", type=Path, help="a run's folder")
-    try:
-        arguments = parser.parse_args(argv)
-        run = RunFolder.open(arguments.run)
-        episodes = run.episodes()
-        found = header_differences(run.header) + divergences(episodes)
-        places = {divergence.key for divergence in found}
-        found += row_differences(run.header, [e for e in episodes if e.key not in places])
-    except (ValueError, OSError) as error:
-        return refuse("replay", error)
+    return run_main("replay", lambda: _replay(argv))
+
+
+def _replay(argv: Sequence[str] | None) -> int:
+    config = parse_options(Config, argv, prog="python -m vlbench.replay", description=__doc__)
+    run = RunFolder.open(config.run)
+    episodes = run.episodes()
+    found = header_differences(run.header) + divergences(episodes)
+    places = {divergence.key for divergence in found}
+    found += row_differences(run.header, [e for e in episodes if e.key not in places])
     for line in run.damaged:
         print(f"damaged line left out: {line}")
     for divergence in found:

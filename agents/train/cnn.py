@@ -11,7 +11,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ import numpy.typing as npt
 
 import vlbench
 from agents.cnn import MISSING, Shape, load_weights, read_shape, shrunk, write_checkpoint
-from agents.train.config_cli import parse_dataclass
-from agents.train.environments import Journal, make_env
+from agents.train.environments import Journal, check_env, make_env
 from agents.train.metrics import EpisodeMonitor
-from vlbench.cli import exit_code
+from vlbench.cli import MAX_SEED, Options, option, parse_options, run_main, writable_folder
+from vlbench.env import SPLITS
 from vlbench.registry import resolve_env_id
+from vlbench.sprites import MAX_JITTER
 from vlbench.wrappers import DiscreteActions
 
 LOSSES = (
@@ -49,51 +50,62 @@ SUMMARY = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """Options of `cnn`."""
 
-    out: Path = Path("runs/cnn")
-    """the run's folder; one that is there goes on"""
-    env: str = "NumberLine"
-    """environment, by id or short name"""
-    env_kwargs: dict[str, Any] = field(default_factory=dict)
-    """further keyword arguments of the environment"""
-    split: str = "train"
-    """instances that are dealt in training"""
-    theme: str = "train"
-    """theme, or group of themes"""
-    jitter: int = 0
-    """largest shift of an element of the picture, in pixels, 0..5"""
-    turns: int = 100_000
-    """turns that are played in all, rounded up to whole rollouts"""
-    size: int = 84
-    """side of the picture that the network sees, in pixels, at least 36"""
-    num_envs: int = 8
-    """environments N"""
-    num_steps: int = 128
-    """turns T of each environment in a rollout"""
-    epochs: int = 4
-    """passes over a rollout"""
-    minibatch: int = 256
-    """turns in an optimizer step"""
-    lr: float = 2.5e-4
-    """learning rate"""
-    gamma: float = 0.99
-    """discount"""
-    gae_lambda: float = 0.95
-    """λ of generalised advantage estimation"""
-    clip: float = 0.2
-    """ε of the clipped ratio"""
-    entropy_coef: float = 0.01
-    """weight of the entropy bonus"""
-    save_every: int = 20
-    """rollouts between checkpoints; there is always one at the end"""
-    log: str = "json"
-    """where metrics go, with commas between: json (always), tensorboard, wandb"""
-    device: str = "auto"
-    """of the network: cpu, cuda or auto"""
-    seed: int = 0
-    """seed of environments, weights, sampling and shuffling"""
+    out: Path = option(
+        Path("runs/cnn"), "the run's folder; one that is there goes on", check=writable_folder
+    )
+    env: str = option("NumberLine", "environment, by id or short name")
+    env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
+    split: str = option("train", "instances that are dealt in training", choices=SPLITS)
+    theme: str = option("train", "theme, or group of themes")
+    jitter: int = option(
+        0, "largest shift of an element of the picture, in pixels", ge=0, le=MAX_JITTER
+    )
+    turns: int = option(100_000, "turns that are played in all, rounded up to whole rollouts", ge=1)
+    size: int = option(84, "side of the picture that the network sees, in pixels", ge=36, le=300)
+    num_envs: int = option(8, "environments N", ge=1)
+    num_steps: int = option(128, "turns T of each environment in a rollout", ge=1)
+    epochs: int = option(4, "passes over a rollout", ge=1)
+    minibatch: int = option(256, "turns in an optimizer step", ge=2)
+    lr: float = option(2.5e-4, "learning rate", gt=0)
+    gamma: float = option(0.99, "discount", ge=0, le=1)
+    gae_lambda: float = option(0.95, "λ of generalised advantage estimation", ge=0, le=1)
+    clip: float = option(0.2, "ε of the clipped ratio", gt=0)
+    entropy_coef: float = option(0.01, "weight of the entropy bonus", ge=0)
+    save_every: int = option(
+        20, "rollouts between checkpoints; there is always one at the end", ge=1
+    )
+    log: str = option(
+        "json", "where metrics go, with commas between: json (always), tensorboard, wandb"
+    )
+    device: str = option("auto", "of the network: cpu, cuda or auto")
+    seed: int = option(
+        0, "seed of environments, weights, sampling and shuffling", ge=0, le=MAX_SEED
+    )
+
+    def check(self) -> None:
+        """Check that a rollout has turns enough for a mean and a deviation."""
+        if self.num_envs * self.num_steps < 2:
+            raise ValueError("a rollout needs at least 2 turns: more num-envs or num-steps")
+
+    def preflight(self) -> None:
+        """Check that the extra is installed, the device named, and the environment can be made."""
+        super().preflight()
+        try:
+            import stable_baselines3  # noqa: F401
+            import torch
+        except ImportError as error:
+            raise ValueError(MISSING.format(error=error)) from error
+        try:
+            torch.device("cpu" if self.device == "auto" else self.device)
+        except RuntimeError as error:
+            raise ValueError(
+                f'--device must be auto, cpu, cuda or cuda:NUMBER, got "{self.device}"'
+            ) from error
+        kwargs = {"split": self.split, "theme": self.theme, "jitter": self.jitter}
+        check_env(self.env, kwargs | self.env_kwargs)
 
     @property
     def iterations(self) -> int:
@@ -174,21 +186,6 @@ class Rollouts:
         self.episodes.restore(state["running"], state["outcomes"])
 
 
-def check(config: Config) -> None:
-    """Refuse options that make no run.
-
-    Raises:
-        ValueError: Names the option.
-    """
-    for name in ("turns", "num_envs", "num_steps", "epochs", "minibatch", "save_every"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}")
-    if not 36 <= config.size <= 300:
-        raise ValueError(f"size is 36 to 300 pixels, got {config.size}")
-    if config.num_envs * config.num_steps < 2:
-        raise ValueError("a rollout needs at least 2 turns: more num_envs or num_steps")
-
-
 def make_learner(config: Config, envs: Sequence[SmallPicture]) -> Any:
     """Return PPO of stable-baselines3, which seeds NumPy's and torch's global generators."""
     from stable_baselines3 import PPO
@@ -221,7 +218,6 @@ def train(config: Config) -> Path:
         OSError: A checkpoint can't be written.
         KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
-    check(config)
     env_id = resolve_env_id(config.env)
     kwargs = {"split": config.split, "theme": config.theme, "jitter": config.jitter}
     kwargs |= config.env_kwargs
@@ -275,13 +271,13 @@ def train(config: Config) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; exit 0 when done, 2 on a wrong call, 1 if a checkpoint failed, 130 on Ctrl-C."""
-    argv = sys.argv[1:] if argv is None else argv
+    stopped = "stopped after a checkpoint; the same command goes on"
+    return run_main("cnn", lambda: _main(argv), stopped=stopped, failure=1)
 
-    def run() -> Path:
-        prog = "python -m agents.train.cnn"
-        return train(parse_dataclass(Config, argv, prog=prog, description=__doc__ or ""))
 
-    return exit_code("cnn", run, "stopped after a checkpoint; the same command goes on")
+def _main(argv: Sequence[str] | None) -> None:
+    prog = "python -m agents.train.cnn"
+    print(train(parse_options(Config, argv, prog=prog, description=__doc__)))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from vlbench.cli import exit_code, refuse
+from vlbench.cli import print_error, run_main
 
 T = TypeVar("T")
 
@@ -192,11 +192,23 @@ def run_in_processes(
     try:
         config = parse()
         processes = Processes()
-    except ValueError as error:  # the same in every process, so only the main one prints it
-        return refuse(command, error) if number == 0 else 2
-    name = f"{command} (process {number})" if number else command
-    message = "stopped; the same command goes on from the last checkpoint"
-    code = exit_code(name, lambda: run(config, processes), message, processes.main)
+    except ValueError as error:
+        if number == 0:  # the error is the same in every process
+            print_error(command, error)
+        return 2
+
+    def run_and_print() -> None:
+        result = run(config, processes)
+        if processes.main:
+            print(result)
+
+    code = run_main(
+        f"{command} (process {number})" if number else command,
+        run_and_print,
+        stopped="stopped; the same command goes on from the last checkpoint",
+        failure=1,
+        quiet=not processes.main,
+    )
     if code in (0, 130):
         processes.close()
     return code

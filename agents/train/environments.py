@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from agents.train.metrics import EpisodeMonitor, Metrics, RolloutMonitor
 from vlbench.env import VLEnv
+from vlbench.errors import user_code
+from vlbench.registry import resolve_env_id
 from vlbench.vector import VLVectorEnv
 
 if TYPE_CHECKING:  # cnn and sft_data make environments without torch
@@ -26,7 +28,11 @@ def make_env(env_id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, str]:
 
 
 def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVectorEnv:
-    """Return the native vector environment, which hands out its slab without copies."""
+    """Return the native vector environment, which hands out its slab without copies.
+
+    Raises:
+        ValueError: There is none.
+    """
     envs = gymnasium.make_vec(
         env_id,
         num_envs=num_envs,
@@ -35,8 +41,25 @@ def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVector
         **kwargs,
     )
     inner = envs.unwrapped
-    assert isinstance(inner, VLVectorEnv), f"{env_id} has no native vector environment"
+    if not isinstance(inner, VLVectorEnv):
+        raise ValueError(f"{env_id} has no native vector environment; see vlbench.vector")
     return inner
+
+
+def check_env(name: str, kwargs: Mapping[str, Any], *, vector: bool = False) -> None:
+    """Check that an environment can be made here: its name, its arguments, what it needs.
+
+    Args:
+        name: Id or short name.
+        kwargs: Keyword arguments.
+        vector: Whether its native vector environment is wanted.
+
+    Raises:
+        ValueError: It can't.
+    """
+    env_id = resolve_env_id(name)
+    with user_code(f"{env_id} can't be made"):
+        (make_envs(env_id, 1, kwargs) if vector else make_env(env_id, kwargs)).close()
 
 
 class Journal:

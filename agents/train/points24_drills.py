@@ -14,29 +14,32 @@ from pathlib import Path
 import numpy as np
 
 from agents.train import sft_data
-from agents.train.config_cli import parse_dataclass
-from vlbench.cli import refuse
+from vlbench.cli import (
+    MAX_SEED,
+    Options,
+    option,
+    parse_options,
+    required,
+    run_main,
+    writable_file,
+)
 from vlbench.tasks.points24.drills import ExerciseGenerator
+from vlbench.tasks.points24.worked import LARGEST
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """Options of `points24_drills`."""
 
-    out: Path
-    """JSONL file to write"""
-    count: int = 60_000
-    """problems and drills"""
-    drills: float = 0.5
-    """share of drills"""
-    lines: int = 12
-    """steps in a drill"""
-    made: float = 0.5
-    """share of problems that are made backwards from three numbers"""
-    target: int = 24
-    """what every problem aims at"""
-    seed: int = 0
-    """seed of the problems"""
+    out: Path = required("JSONL file to write", check=writable_file)
+    count: int = option(60_000, "problems and drills", ge=1)
+    drills: float = option(0.5, "share of drills", ge=0, le=1)
+    lines: int = option(12, "steps in a drill", ge=1)
+    made: float = option(
+        0.5, "share of problems that are made backwards from three numbers", ge=0, le=1
+    )
+    target: int = option(24, "what every problem aims at", ge=1, le=LARGEST)
+    seed: int = option(0, "seed of the problems", ge=0, le=MAX_SEED)
 
 
 def examples(config: Config) -> Iterator[sft_data.Example]:
@@ -60,16 +63,15 @@ def examples(config: Config) -> Iterator[sft_data.Example]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the file; exit 0 when done, 2 on a wrong call."""
-    try:
-        argv = sys.argv[1:] if argv is None else argv
-        prog = "python -m agents.train.points24_drills"
-        config = parse_dataclass(Config, argv, prog=prog, description=__doc__ or "")
-        count = sft_data.write(config.out, examples(config))
-        print(f"{count} problems and drills in {config.out}")
-    except (ValueError, OSError) as error:
-        return refuse("points24_drills", error)
-    return 0
+    """Write the file; exit 0 when done, 1 if it can't be written, 2 on a wrong call."""
+    return run_main("points24_drills", lambda: _main(argv), failure=1)
+
+
+def _main(argv: Sequence[str] | None) -> None:
+    prog = "python -m agents.train.points24_drills"
+    config = parse_options(Config, argv, prog=prog, description=__doc__)
+    count = sft_data.write(config.out, examples(config))
+    print(f"{count} problems and drills in {config.out}")
 
 
 if __name__ == "__main__":

@@ -16,10 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlbench.cli import exit_without
+
+if __name__ == "__main__":
+    exit_without(("torch", "transformers", "peft", "accelerate"), "ppo", extra="train")
+
 import torch
 from torch import Tensor
 
-from agents.train.config_cli import parse_dataclass
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.evaluation import eval_rows, evaluate_policy
@@ -37,6 +41,7 @@ from agents.vlm.loading import load_trainable
 from agents.vlm.policy import Policy, ValueHead
 from agents.vlm.reference import Reference, load_reference
 from agents.vlm.sampling import Sampling
+from vlbench.cli import parse_options
 from vlbench.registry import resolve_env_id
 
 SUMMARY = {
@@ -371,16 +376,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
 
     def read() -> Config:
-        return parse_dataclass(
-            Config,
-            argv,
-            prog="python -m agents.train.ppo",
-            description=__doc__ or "",
-            presets=PRESETS,
-        )
+        prog = "python -m agents.train.ppo"
+        return parse_options(Config, argv, prog=prog, description=__doc__, presets=PRESETS)
 
     def run(config: Config, processes: Processes) -> object:
-        model = config.estimate_memory or config.plan
+        model = config.estimate_memory
         return estimate_memory(model, config) if model else train(config, processes)
 
     return run_in_processes("ppo", read, run)

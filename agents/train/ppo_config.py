@@ -1,109 +1,121 @@
 """The options of `agents.train.ppo`, and named sets of them: `--preset NAME`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.train.environments import check_env
 from agents.vlm.trainable import TrainableWeights
+from vlbench.cli import MAX_SEED, option, required, writable_folder
+from vlbench.env import SPLITS
+from vlbench.sprites import MAX_JITTER
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TrainableWeights):
     """Options of `ppo`."""
 
-    model: str
-    """checkpoint to start from: a folder, or hf:<id>"""
-    out: Path = Path("runs/ppo")
-    """the run's folder; one that is there goes on"""
-    env: str = "NumberLine"
-    """environment, by id or short name"""
-    env_kwargs: dict[str, Any] = field(default_factory=dict)
-    """further keyword arguments of the environment"""
-    prompt: str = "cot"
-    """variant of the prompt"""
-    split: str = "train"
-    """instances that are dealt in training"""
-    theme: str = "train"
-    """theme, or group of themes"""
-    jitter: int = 0
-    """largest shift of an element of the picture, in pixels, 0..5"""
+    model: str = required("checkpoint to start from: a folder, or hf:<id>")
+    out: Path = option(
+        Path("runs/ppo"), "the run's folder; one that is there goes on", check=writable_folder
+    )
+    env: str = option("NumberLine", "environment, by id or short name")
+    env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
+    prompt: str = option("cot", "variant of the prompt")
+    split: str = option("train", "instances that are dealt in training", choices=SPLITS)
+    theme: str = option("train", "theme, or group of themes")
+    jitter: int = option(
+        0, "largest shift of an element of the picture, in pixels", ge=0, le=MAX_JITTER
+    )
 
-    iterations: int = 20
-    """rollouts, each followed by an update"""
-    num_envs: int = 32
-    """environments N, whose replies are written in one batch"""
-    num_steps: int = 8
-    """turns T of each environment in a rollout"""
-    epochs: int = 2
-    """passes over a rollout"""
-    minibatch: int = 64
-    """turns in an optimizer step"""
-    micro_batch: int = 64
-    """turns in one forward pass; gradients are added up to a minibatch"""
+    iterations: int = option(20, "rollouts, each followed by an update", ge=1)
+    num_envs: int = option(32, "environments N, whose replies are written in one batch", ge=1)
+    num_steps: int = option(8, "turns T of each environment in a rollout", ge=1)
+    epochs: int = option(2, "passes over a rollout", ge=1)
+    minibatch: int = option(64, "turns in an optimizer step", ge=1)
+    micro_batch: int = option(
+        64, "turns in one forward pass; gradients are added up to a minibatch", ge=1
+    )
 
-    thought_weight: float = 0.5
-    """λ, the weight of the tokens before the action in log π"""
-    gamma: float = 0.9
-    """discount"""
-    gae_lambda: float = 0.95
-    """λ of generalised advantage estimation"""
-    clip: float = 0.2
-    """ε of the clipped ratio"""
-    value_clip: float = 0.0
-    """how far a value may move in an update before it is clipped; 0 for no clipping"""
-    value_coef: float = 0.5
-    """weight of the value loss"""
-    entropy_coef: float = 0.0
-    """weight of the entropy bonus: of the mean entropy of a reply's tokens, in nats"""
-    kl_coef: float = 0.0
-    """weight of KL(policy ‖ start), the mean over a reply's tokens; the start is frozen"""
-    target_kl: float = 0.0
-    """an update ends when approx_kl (old against new) exceeds this; 0 for never"""
-    normalise_advantages: bool = True
-    """shift and scale the advantages over the whole rollout"""
-    critic_iterations: int = 1
-    """first iterations that train the value head alone"""
+    thought_weight: float = option(
+        0.5, "λ, the weight of the tokens before the action in log π", ge=0, le=1
+    )
+    gamma: float = option(0.9, "discount", ge=0, le=1)
+    gae_lambda: float = option(0.95, "λ of generalised advantage estimation", ge=0, le=1)
+    clip: float = option(0.2, "ε of the clipped ratio", gt=0)
+    value_clip: float = option(
+        0.0, "how far a value may move in an update before it is clipped; 0 for no clipping", ge=0
+    )
+    value_coef: float = option(0.5, "weight of the value loss", ge=0)
+    entropy_coef: float = option(
+        0.0, "weight of the entropy bonus: of the mean entropy of a reply's tokens, in nats", ge=0
+    )
+    kl_coef: float = option(
+        0.0,
+        "weight of KL(policy ‖ start), the mean over a reply's tokens; the start is frozen",
+        ge=0,
+    )
+    target_kl: float = option(
+        0.0, "an update ends when approx_kl (old against new) exceeds this; 0 for never", ge=0
+    )
+    normalise_advantages: bool = option(
+        True, "shift and scale the advantages over the whole rollout"
+    )
+    critic_iterations: int = option(1, "first iterations that train the value head alone", ge=0)
 
-    lr: float = 1e-4
-    """learning rate of the model at the start"""
-    end_lr: float = 1e-4
-    """learning rate at the end; a cosine between"""
-    value_lr: float = 1e-3
-    """learning rate of the value head"""
-    adam_eps: float = 1e-7
-    """ε of Adam"""
-    max_grad_norm: float = 0.5
-    """gradients are scaled down to this norm"""
-    value_width: int = 0
-    """width of the value head's hidden layer; 0 is the model's own"""
-    value_detach: bool = True
-    """keep the value's gradient out of the model"""
+    lr: float = option(1e-4, "learning rate of the model at the start", gt=0)
+    end_lr: float = option(1e-4, "learning rate at the end; a cosine between", ge=0)
+    value_lr: float = option(1e-3, "learning rate of the value head", gt=0)
+    adam_eps: float = option(1e-7, "ε of Adam", gt=0)
+    max_grad_norm: float = option(0.5, "gradients are scaled down to this norm", gt=0)
+    value_width: int = option(
+        0, "width of the value head's hidden layer; 0 is the model's own", ge=0
+    )
+    value_detach: bool = option(True, "keep the value's gradient out of the model")
 
-    temperature: float = 1.0
-    """of sampling, and of the distribution that is optimised"""
-    top_p: float = 1.0
-    """nucleus of sampling"""
-    max_new_tokens: int = 64
-    """longest reply"""
+    temperature: float = option(
+        1.0,
+        "of sampling, and of the distribution that is optimised",
+        gt=0,
+    )
+    top_p: float = option(1.0, "nucleus of sampling", gt=0, le=1)
+    max_new_tokens: int = option(64, "longest reply", ge=1)
 
-    lora_dropout: float = 0.0
-    """dropout of the adapter's input, in updates"""
+    lora_dropout: float = option(0.0, "dropout of the adapter's input, in updates", ge=0, lt=1)
 
-    eval_every: int = 5
-    """iterations between greedy plays of held-out rows; 0 for none"""
-    eval_episodes: int = 90
-    """rows of the frozen test set that are played"""
-    save_every: int = 10
-    """iterations between checkpoints; there is always one at the end"""
-    log: str = "json,tensorboard"
-    """where metrics go, with commas between: json (always), tensorboard, wandb"""
-    seed: int = 0
-    """seed of environments, sampling, shuffling and new weights"""
-    estimate_memory: str = ""
-    """print parameters and memory of a model (llava-1.6-mistral-7b, qwen2.5-vl-7b, or a
-    checkpoint's folder) without its weights, and train nothing"""
-    plan: str = ""
-    """the old name of --estimate-memory, for this version"""
+    eval_every: int = option(
+        5, "iterations between greedy plays of held-out rows; 0 for none", ge=0
+    )
+    eval_episodes: int = option(90, "rows of the frozen test set that are played", ge=1)
+    save_every: int = option(
+        10, "iterations between checkpoints; there is always one at the end", ge=1
+    )
+    log: str = option(
+        "json,tensorboard",
+        "where metrics go, with commas between: json (always), tensorboard, wandb",
+    )
+    seed: int = option(
+        0, "seed of environments, sampling, shuffling and new weights", ge=0, le=MAX_SEED
+    )
+    estimate_memory: str = option(
+        "",
+        "print parameters and memory of a model (llava-1.6-mistral-7b, qwen2.5-vl-7b, or a "
+        "checkpoint's folder) without its weights, and train nothing",
+        old_name="--plan",
+    )
+
+    def preflight(self) -> None:
+        """Check that the environment can be made."""
+        super().preflight()
+        if not self.estimate_memory:
+            kwargs = {
+                "prompt": self.prompt,
+                "split": self.split,
+                "theme": self.theme,
+                "jitter": self.jitter,
+                **self.env_kwargs,
+            }
+            check_env(self.env, kwargs, vector=True)
 
 
 Preset = dict[str, Any]

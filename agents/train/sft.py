@@ -12,10 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlbench.cli import exit_without
+
+if __name__ == "__main__":
+    exit_without(("torch", "transformers", "peft", "accelerate"), "sft", extra="train")
+
 import torch
 
 from agents.train import sft_data
-from agents.train.config_cli import parse_dataclass
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.evaluation import eval_rows, evaluate_policy
 from agents.train.run_log import RunLog
@@ -25,6 +29,14 @@ from agents.vlm.loading import load_trainable
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from agents.vlm.trainable import TrainableWeights
+from vlbench.cli import (
+    MAX_SEED,
+    existing_file,
+    option,
+    parse_options,
+    required,
+    writable_folder,
+)
 from vlbench.instances import hashed
 
 
@@ -32,43 +44,44 @@ from vlbench.instances import hashed
 class Config(TrainableWeights):
     """Options of `sft`."""
 
-    model: str
-    """checkpoint to start from: a folder, or hf:<id>"""
-    data: Path
-    """transcripts from sft_data"""
-    out: Path
-    """the run's folder; one that is there goes on"""
-    steps: int = 400
-    """optimizer steps"""
-    batch: int = 16
-    """examples in a step"""
-    micro_batch: int = 16
-    """examples in one forward pass"""
-    lr: float = 1.5e-3
-    """largest learning rate; it rises linearly and falls as a cosine"""
-    warmup: float = 0.03
-    """share of the steps in which the learning rate rises"""
-    weight_decay: float = 0.0
-    """of AdamW"""
-    max_grad_norm: float = 1.0
-    """gradients are scaled down to this norm"""
-    thought_weight: float = 1.0
-    """λ, the weight of the tokens between what a reply says of the picture and its action: long
-    thoughts drown both"""
-    holdout: float = 0.05
-    """share of the episodes whose examples are never learned, only measured"""
-    eval_every: int = 200
-    """steps between measurements on held-out examples; 0 for none"""
-    eval_episodes: int = 0
-    """rows of the frozen test set of each environment that are played greedily at the end"""
-    save_every: int = 1000
-    """steps between checkpoints; there is always one at the end"""
-    keep: int = 2
-    """checkpoints that are kept, the newest ones"""
-    log: str = "json"
-    """where metrics go, with commas between: json (always), tensorboard, wandb"""
-    seed: int = 0
-    """seed of the order of the examples"""
+    model: str = required("checkpoint to start from: a folder, or hf:<id>")
+    data: Path = required("transcripts from sft_data", check=existing_file)
+    out: Path = required("the run's folder; one that is there goes on", check=writable_folder)
+    steps: int = option(400, "optimizer steps", ge=1)
+    batch: int = option(16, "examples in a step", ge=1)
+    micro_batch: int = option(16, "examples in one forward pass", ge=1)
+    lr: float = option(
+        1.5e-3, "largest learning rate; it rises linearly and falls as a cosine", gt=0
+    )
+    warmup: float = option(0.03, "share of the steps in which the learning rate rises", ge=0, le=1)
+    weight_decay: float = option(0.0, "of AdamW", ge=0)
+    max_grad_norm: float = option(1.0, "gradients are scaled down to this norm", gt=0)
+    thought_weight: float = option(
+        1.0,
+        "λ, the weight of the tokens between what a reply says of the picture and its action: "
+        "long thoughts drown both",
+        ge=0,
+        le=1,
+    )
+    holdout: float = option(
+        0.05, "share of the episodes whose examples are never learned, only measured", ge=0, lt=1
+    )
+    eval_every: int = option(
+        200, "steps between measurements on held-out examples; 0 for none", ge=0
+    )
+    eval_episodes: int = option(
+        0,
+        "rows of the frozen test set of each environment that are played greedily at the end",
+        ge=0,
+    )
+    save_every: int = option(
+        1000, "steps between checkpoints; there is always one at the end", ge=1
+    )
+    keep: int = option(2, "checkpoints that are kept, the newest ones", ge=1)
+    log: str = option(
+        "json", "where metrics go, with commas between: json (always), tensorboard, wandb"
+    )
+    seed: int = option(0, "seed of the order of the examples", ge=0, le=MAX_SEED)
 
 
 def learning_rate(step: int, config: Config) -> float:
@@ -123,8 +136,6 @@ def train(config: Config, processes: Processes) -> Path:
         OSError: A checkpoint can't be written.
         KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
-    if not 0 <= config.thought_weight <= 1:
-        raise ValueError(f"thought-weight must be from 0 to 1, got {config.thought_weight}")
     examples = sft_data.read(config.data)
     trainer = Trainer(config, steps=config.steps, processes=processes, keep=config.keep)
     model = str(trainer.checkpoint or config.model)
@@ -239,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def read() -> Config:
         prog = "python -m agents.train.sft"
-        return parse_dataclass(Config, argv, prog=prog, description=__doc__ or "")
+        return parse_options(Config, argv, prog=prog, description=__doc__)
 
     return run_in_processes("sft", read, train)
 

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,46 +16,91 @@ import gymnasium
 import numpy as np
 
 import vlbench
-from agents.train.config_cli import parse_dataclass
 from agents.train.environments import make_env
-from vlbench.cli import refuse
-from vlbench.env import SolvedEnv
+from vlbench.cli import (
+    MAX_SEED,
+    Options,
+    option,
+    parse_options,
+    required,
+    run_main,
+    writable_file,
+)
+from vlbench.env import SPLITS, SolvedEnv
+from vlbench.errors import user_code
 from vlbench.registry import resolve_env_id
+from vlbench.sprites import MAX_JITTER
 from vlbench.task import perception_names
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """Options of `sft_data`."""
 
-    out: Path
-    """JSONL file to write"""
-    env: str = "NumberLine"
-    """environments, by id or short name, with commas between"""
-    episodes: int = 500
-    """episodes of each environment"""
-    noise: float = 0.0
-    """share of the written actions that are replaced by another legal action (a weak teacher)"""
-    off_path: float = 0.0
-    """share of the turns in which a random legal action is played instead of the expert's, so that
-    states off the expert's path appear, with the expert's recovery as the reply"""
-    kept: float = 1.0
-    """share of the turns that are written; the turns of an episode show the same cards"""
-    prompt: str = "cot"
-    """variant of the prompt; under action_only the replies have no thoughts"""
-    reading: bool = False
-    """learn to read first, as LLaVA does from captions: no prompt, and replies that only say what
-    the picture shows"""
-    split: str = "train"
-    """instances that are dealt: train, test or all"""
-    theme: str = "train"
-    """theme, or group of themes"""
-    jitter: int = 0
-    """largest shift of an element of the picture, in pixels, 0..5"""
-    env_kwargs: dict[str, Any] = field(default_factory=dict)
-    """further keyword arguments of the environments"""
-    seed: int = 0
-    """seed of the deals, the noise and the steps off the path"""
+    out: Path = required("JSONL file to write", check=writable_file)
+    env: str = option("NumberLine", "environments, by id or short name, with commas between")
+    episodes: int = option(500, "episodes of each environment", ge=1)
+    action_noise: float = option(
+        0.0,
+        "probability that the written action is another legal one than the expert's: a weak "
+        "teacher",
+        ge=0,
+        le=1,
+        old_name="--noise",
+    )
+    random_action_prob: float = option(
+        0.0,
+        "probability that a random legal action is played instead of the expert's, so that states "
+        "off the expert's path appear, with the expert's recovery as the reply",
+        ge=0,
+        le=1,
+        old_name="--off-path",
+    )
+    keep_fraction: float = option(
+        1.0,
+        "share of the turns that are written; the turns of an episode show the same cards",
+        gt=0,
+        le=1,
+        old_name="--kept",
+    )
+    prompt: str = option(
+        "cot", "variant of the prompt; under action_only the replies have no thoughts"
+    )
+    perception_only: bool = option(
+        False,
+        "learn to read first, as LLaVA does from captions: no prompt, and replies that only say "
+        "what the picture shows",
+        old_name="--reading",
+    )
+    split: str = option("train", "instances that are dealt", choices=SPLITS)
+    theme: str = option("train", "theme, or group of themes")
+    jitter: int = option(
+        0, "largest shift of an element of the picture, in pixels", ge=0, le=MAX_JITTER
+    )
+    env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environments")
+    seed: int = option(
+        0, "seed of the deals, and of what is drawn about actions", ge=0, le=MAX_SEED
+    )
+
+    def kwargs(self) -> dict[str, Any]:
+        """Return the keyword arguments of the environments."""
+        return {
+            "prompt": self.prompt,
+            "split": self.split,
+            "theme": self.theme,
+            "jitter": self.jitter,
+            **self.env_kwargs,
+        }
+
+    def preflight(self) -> None:
+        """Check that the environments can be made, and that their experts show what is learned."""
+        super().preflight()
+        for name in self.env.split(","):
+            env_id = resolve_env_id(name.strip())
+            with user_code(f"{env_id} can't be made"):
+                env = make_env(env_id, self.kwargs())
+            _require_demonstrations(env.unwrapped, env_id, self.perception_only)
+            env.close()
 
 
 @dataclass(frozen=True)
@@ -86,24 +131,18 @@ def transcripts(config: Config) -> Iterator[Example]:
     Raises:
         ValueError: No such environment, or no expert shows what its prompt asks for.
     """
-    kwargs = {
-        "prompt": config.prompt,
-        "split": config.split,
-        "theme": config.theme,
-        "jitter": config.jitter,
-        **config.env_kwargs,
-    }
+    kwargs = config.kwargs()
     env_ids = [resolve_env_id(name.strip()) for name in config.env.split(",")]
     envs = [make_env(env_id, kwargs) for env_id in env_ids]
     for env, env_id in zip(envs, env_ids, strict=True):
-        _require_demonstrations(env.unwrapped, env_id, config.reading)
+        _require_demonstrations(env.unwrapped, env_id, config.perception_only)
     for number, (env, env_id) in enumerate(zip(envs, env_ids, strict=True)):
         rng = np.random.default_rng((config.seed, number))
         for _ in range(config.episodes):
             yield from _episode(env, env_id, kwargs, config, rng)
 
 
-def _require_demonstrations(env: Any, env_id: str, reading: bool) -> None:
+def _require_demonstrations(env: Any, env_id: str, perception_only: bool) -> None:
     """Check that an environment's expert writes what is to be learned.
 
     Raises:
@@ -113,10 +152,10 @@ def _require_demonstrations(env: Any, env_id: str, reading: bool) -> None:
         raise ValueError(f"{env_id} has no expert to write transcripts of; choose another task")
     if type(env).demonstrate is not SolvedEnv.demonstrate:
         return
-    if reading:
+    if perception_only:
         raise ValueError(
             f"{env_id} brings no demonstration, so nothing says what its pictures show; "
-            "leave out --reading"
+            "leave out --perception-only"
         )
     if fields := [name for name in env.prompt.reply_fields if name != "action"]:
         raise ValueError(
@@ -143,26 +182,26 @@ def _episode(
             return
         fields, expert = demonstration.fields, demonstration.action
         action = expert
-        if rng.random() < config.noise:
+        if rng.random() < config.action_noise:
             action = _other_action(expert, info["legal_actions"], rng)
-        if config.reading:
+        if config.perception_only:
             reply = json.dumps({name: fields[name] for name in fields if name in perception})
         else:
             reply = inner.write_reply(action, fields)
-        if config.kept == 1 or rng.random() < config.kept:
+        if config.keep_fraction == 1 or rng.random() < config.keep_fraction:
             yield Example(
                 env_id=env_id,
                 kwargs=json.dumps(kwargs),
                 instance=info["instance"],
                 presentation=info["presentation"],
                 played=list(played),
-                prompt="" if config.reading else observation["text"],
+                prompt="" if config.perception_only else observation["text"],
                 reply=reply,
                 action=action,
                 expert=expert,
             )
         step = expert
-        if rng.random() < config.off_path:
+        if rng.random() < config.random_action_prob:
             step = str(rng.choice(info["legal_actions"]))
         played.append(step)
         observation, _, terminated, truncated, info = env.step(vlbench.reply(step))
@@ -207,22 +246,15 @@ def read(path: Path) -> list[Example]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the file; exit 0 when done, 2 on a wrong call."""
-    try:
-        config = parse_dataclass(
-            Config,
-            sys.argv[1:] if argv is None else argv,
-            prog="python -m agents.train.sft_data",
-            description=__doc__ or "",
-        )
-        for name in ("noise", "off_path", "kept"):
-            if not 0 <= getattr(config, name) <= 1:
-                raise ValueError(f"{name} is a share, 0..1; got {getattr(config, name)}")
-        lines = write(config.out, transcripts(config))
-        print(f"{lines} turns of {config.episodes} episodes an environment in {config.out}")
-    except (ValueError, OSError) as error:
-        return refuse("sft_data", error)
-    return 0
+    """Write the file; exit 0 when done, 1 if it can't be written, 2 on a wrong call."""
+    return run_main("sft_data", lambda: _main(argv), failure=1)
+
+
+def _main(argv: Sequence[str] | None) -> None:
+    prog = "python -m agents.train.sft_data"
+    config = parse_options(Config, argv, prog=prog, description=__doc__)
+    lines = write(config.out, transcripts(config))
+    print(f"{lines} turns of {config.episodes} episodes an environment in {config.out}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vlbench.cli import exit_without
+
+if __name__ == "__main__":
+    exit_without(("torch", "transformers", "peft", "accelerate"), "tiny", extra="train")
+
 import torch
 import transformers
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -24,11 +29,21 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from agents.train import sft_data
-from agents.train.config_cli import parse_dataclass
-from vlbench.cli import refuse
+from agents.train.environments import check_env
+from vlbench.cli import (
+    MAX_SEED,
+    Options,
+    option,
+    parse_options,
+    required,
+    run_main,
+    writable_folder,
+)
 from vlbench.prompts import VARIANTS
 
 PAD, START, END, IMAGE = "<pad>", "<s>", "</s>", "<image>"
+SMALLEST_VOCABULARY = 4 + 256
+"""Those, and every byte."""
 LARGEST_NUMBER = 100
 """Numbers up to this one are in the tokenizer's corpus, whatever the tasks' own texts hold."""
 
@@ -49,39 +64,52 @@ CHAT_TEMPLATE = """\
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """Options of `tiny`."""
 
-    out: Path
-    """folder to write"""
-    env: str = "NumberLine,EZPoints,Points24,Blackjack"
-    """environments whose texts the tokenizer is made for, by id or short name, with commas"""
-    image_size: int = 96
-    """side of the picture that the model sees, in pixels; a multiple of the patch"""
-    patch_size: int = 16
-    """side of a patch, in pixels"""
-    width: int = 96
-    """width of the vision tower and of the language model"""
-    vision_layers: int = 2
-    """layers of the vision tower"""
-    text_layers: int = 2
-    """layers of the language model"""
-    heads: int = 4
-    """attention heads of both"""
-    vocab_size: int = 2048
-    """largest size of the tokenizer"""
-    init_std: float = 0.08
-    """standard deviation of the initial weights; at the usual 0.02 so small a model learns to read
-    no picture"""
-    seed: int = 0
-    """seed of the weights"""
+    out: Path = required("folder to write", check=writable_folder)
+    env: str = option(
+        "NumberLine,EZPoints,Points24,Blackjack",
+        "environments whose texts the tokenizer is made for, by id or short name, with commas",
+    )
+    image_size: int = option(
+        96, "side of the picture that the model sees, in pixels; a multiple of the patch", ge=1
+    )
+    patch_size: int = option(16, "side of a patch, in pixels", ge=1)
+    width: int = option(96, "width of the vision tower and of the language model", ge=1)
+    vision_layers: int = option(2, "layers of the vision tower", ge=1)
+    text_layers: int = option(2, "layers of the language model", ge=1)
+    heads: int = option(4, "attention heads of both", ge=1)
+    vocab_size: int = option(2048, "largest size of the tokenizer", ge=SMALLEST_VOCABULARY)
+    init_std: float = option(
+        0.08,
+        "standard deviation of the initial weights; at the usual 0.02 so small a model learns "
+        "to read no picture",
+        gt=0,
+    )
+    seed: int = option(0, "seed of the weights", ge=0, le=MAX_SEED)
+
+    def check(self) -> None:
+        """Check that the sizes fit together."""
+        if self.image_size % self.patch_size:
+            raise ValueError(
+                f"image-size {self.image_size} must be a multiple of patch-size {self.patch_size}"
+            )
+        if self.width % (2 * self.heads):  # rotary positions turn pairs of a head's numbers
+            raise ValueError(f"width {self.width} must be a multiple of twice heads {self.heads}")
+
+    def preflight(self) -> None:
+        """Check that the environments can be made."""
+        super().preflight()
+        for name in self.env.split(","):
+            check_env(name.strip(), {})
 
 
 def corpus(env: str) -> Iterator[str]:
     """Yield the prompts of environments, many expert replies, and numbers."""
     yield "".join(f" {number}" for number in range(LARGEST_NUMBER + 1))
     for variant in VARIANTS:
-        config = sft_data.Config(Path(), env, episodes=40, off_path=0.3, prompt=variant)
+        config = sft_data.Config(Path(), env, episodes=40, random_action_prob=0.3, prompt=variant)
         for example in sft_data.transcripts(config):
             yield from (f"USER: \n{example.prompt}\n", f"ASSISTANT: {example.reply}")
 
@@ -186,17 +214,7 @@ class Size(NamedTuple):
 
 
 def build(config: Config) -> Size:
-    """Write an untrained tiny LLaVA.
-
-    Raises:
-        ValueError: The sizes don't fit together.
-    """
-    if config.image_size % config.patch_size:
-        raise ValueError(
-            f"image-size {config.image_size} must be a multiple of patch-size {config.patch_size}"
-        )
-    if config.width % config.heads:
-        raise ValueError(f"width {config.width} must be a multiple of heads {config.heads}")
+    """Write an untrained tiny LLaVA."""
     transformers.utils.logging.disable_progress_bar()
     processor = make_processor(config)
     model = make_model(config, processor.tokenizer)
@@ -207,16 +225,15 @@ def build(config: Config) -> Size:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the folder; exit 0 when done, 2 on a wrong call."""
-    try:
-        argv = sys.argv[1:] if argv is None else argv
-        prog = "python -m agents.train.tiny"
-        config = parse_dataclass(Config, argv, prog=prog, description=__doc__ or "")
-        size = build(config)
-    except (ValueError, OSError) as error:
-        return refuse("tiny", error)
+    """Write the folder; exit 0 when done, 1 if it can't be written, 2 on a wrong call."""
+    return run_main("tiny", lambda: _main(argv), failure=1)
+
+
+def _main(argv: Sequence[str] | None) -> None:
+    prog = "python -m agents.train.tiny"
+    config = parse_options(Config, argv, prog=prog, description=__doc__)
+    size = build(config)
     print(f"{size.parameters:,} parameters, {size.tokens} tokens in {config.out}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import gymnasium
 
 from agents.agent import Observation
 from agents.batching import Batcher
+from vlbench.cli import MAX_SEED, check_values, option
 from vlbench.records import Reply
 
 MISSING = (
@@ -29,34 +30,26 @@ class LocalSettings:
         ValueError: A setting is wrong.
     """
 
-    temperature: float = 0.0
-    """0 is greedy"""
-    top_p: float = 1.0
-    """nucleus of sampling"""
-    max_tokens: int = 256
-    """longest reply, in tokens"""
-    batch_size: int = 32
-    """largest number of observations that are answered at once"""
-    seed: int = 0
-    """seed of sampling; the replies also depend on which observations share a batch"""
-    device: str = ""
-    """cuda, mps or cpu; by default the best one available"""
-    dtype: str = ""
-    """float32, bfloat16 or float16; by default float32 on a CPU, bfloat16 elsewhere"""
+    temperature: float = option(0.0, "of sampling; 0 is greedy", ge=0)
+    top_p: float = option(1.0, "nucleus of sampling", gt=0, le=1)
+    max_tokens: int = option(256, "longest reply, in tokens", ge=1)
+    batch_size: int = option(32, "largest number of observations that are answered at once", ge=1)
+    seed: int = option(
+        0,
+        "seed of sampling; the replies also depend on which observations share a batch",
+        ge=0,
+        le=MAX_SEED,
+    )
+    device: str = option("", "cuda, mps or cpu; by default the best one available")
+    dtype: str = option(
+        "",
+        "type of the weights; by default float32 on a CPU, bfloat16 elsewhere",
+        choices=("", "float32", "bfloat16", "float16"),
+    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        message = ""
-        if self.temperature < 0:
-            message = f"temperature must be at least 0, got {self.temperature}"
-        elif not 0 < self.top_p <= 1:
-            message = f"top_p must be above 0 and at most 1, got {self.top_p}"
-        elif min(self.max_tokens, self.batch_size) < 1:
-            message = "max_tokens and batch_size must be at least 1"
-        elif self.dtype not in ("", "float32", "bfloat16", "float16"):
-            message = f'dtype is float32, bfloat16 or float16, got "{self.dtype}"'
-        if message:
-            raise ValueError(message)
+        check_values(self, LocalSettings)
 
     def local_settings(self) -> dict[str, Any]:
         """Return these settings by name."""
@@ -91,13 +84,17 @@ class Llava(LocalSettings):
             from agents.vlm.sampling import Sampling
         except ImportError as error:
             raise ValueError(MISSING.format(error=error)) from error
+        try:
+            device = torch.device(self.device) if self.device else None
+        except RuntimeError as error:
+            raise ValueError(f'device must be cuda, mps or cpu, got "{self.device}"') from error
         self.settings: dict[str, Any] = {"model": self.model, "base": self.base}
         self.settings |= self.local_settings()
         del self.settings["device"], self.settings["dtype"]
         loaded = load(
             str(self.model),
             base=self.base,
-            device=torch.device(self.device) if self.device else None,
+            device=device,
             dtype=getattr(torch, self.dtype) if self.dtype else None,
             trust_remote_code=self.trust_remote_code,
         )

@@ -2,22 +2,28 @@
 
 from dataclasses import dataclass
 
+from vlbench.cli import Options, option
+
 
 @dataclass(frozen=True, kw_only=True)
-class TrainableWeights:
-    """Which weights are trained; see `agents.vlm.loading.load_trainable`."""
+class TrainableWeights(Options):
+    """Which weights are trained.
 
-    lora: bool = False
-    """train a LoRA adapter instead of the weights themselves; a checkpoint that is an adapter is
-    trained on as one in any case"""
-    lora_rank: int = 128
-    """rank of the adapter"""
-    lora_alpha: int = 256
-    """the adapter's output is scaled by alpha / rank"""
-    lora_dropout: float = 0.05
-    """dropout of the adapter's input"""
-    train_vision: str = "all"
-    """what of the picture's way is trained: none, projector or all; with none the features of a
-    picture are computed once"""
-    trust_remote_code: bool = False
-    """run code that the checkpoint brings"""
+    `agents.vlm.loading.load_trainable` applies them.
+    """
+
+    lora: bool = option(
+        False,
+        "train a LoRA adapter instead of the weights themselves; a checkpoint that is an "
+        "adapter is trained on as one in any case",
+    )
+    lora_rank: int = option(128, "rank of the adapter", ge=1)
+    lora_alpha: int = option(256, "the adapter's output is scaled by alpha / rank", ge=1)
+    lora_dropout: float = option(0.05, "dropout of the adapter's input", ge=0, lt=1)
+    train_vision: str = option(
+        "all",
+        "what of the picture's way is trained; with none the features "
+        "of a picture are computed once",
+        choices=("none", "projector", "all"),
+    )
+    trust_remote_code: bool = option(False, "run code that the checkpoint brings")

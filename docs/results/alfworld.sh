@@ -10,7 +10,7 @@ mkdir -p "$out"
 
 $python -m agents.train.tiny --env ALFWorld --text-layers 3 --out "$out/tiny"
 $python -m agents.train.sft_data --env ALFWorld --env-kwargs "$group" --episodes 500 \
-  --off-path 0.15 --out "$out/data.jsonl"
+  --random-action-prob 0.15 --out "$out/data.jsonl"
 $python -m agents.train.sft --model "$out/tiny" --data "$out/data.jsonl" --out "$out/sft" \
   --steps 700 --lr 2e-3 --eval-every 350
 $python -m agents.train.ppo --preset tiny-alfworld --model "$out/sft/latest" --iterations 6 \

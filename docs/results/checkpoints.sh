@@ -24,35 +24,35 @@ ppo() { # ppo TASK FROM PRESET OPTIONS
 
 # NumberLine: teachers 40, 30 and 20 % of whose actions are flipped
 tiny number_line NumberLine --width 72 --patch-size 12
-transcripts number_line read NumberLine --reading --off-path 0.5 --episodes 4000 --kept 0.5 --seed 5
+transcripts number_line read NumberLine --perception-only --random-action-prob 0.5 --episodes 4000 --keep-fraction 0.5 --seed 5
 sft number_line tiny read reading --steps 1500 --batch 32 --micro-batch 32 --lr 3e-3
-transcripts number_line turns-1 NumberLine --noise 0.4 --off-path 0.3 --episodes 1500 --kept 0.7 --seed 1
+transcripts number_line turns-1 NumberLine --action-noise 0.4 --random-action-prob 0.3 --episodes 1500 --keep-fraction 0.7 --seed 1
 sft number_line reading/latest turns-1 sft-1 --steps 500 --batch 32 --micro-batch 32 --lr 1e-3
-transcripts number_line turns-2 NumberLine --noise 0.3 --off-path 0.4 --episodes 3000 --kept 0.7 --seed 2
+transcripts number_line turns-2 NumberLine --action-noise 0.3 --random-action-prob 0.4 --episodes 3000 --keep-fraction 0.7 --seed 2
 sft number_line sft-1/latest turns-2 sft-2 --steps 800 --batch 32 --micro-batch 32 --lr 2e-3 --seed 2
-transcripts number_line turns-3 NumberLine --jitter 2 --noise 0.2 --off-path 0.5 --episodes 4000 --kept 0.6 --seed 3
+transcripts number_line turns-3 NumberLine --jitter 2 --action-noise 0.2 --random-action-prob 0.5 --episodes 4000 --keep-fraction 0.6 --seed 3
 sft number_line sft-2/latest turns-3 sft --steps 900 --batch 32 --micro-batch 32 --lr 3e-3 --seed 3
 ppo number_line sft/latest tiny-numberline --jitter 2 --num-envs 64 --iterations 8 --lr 3e-5 \
   --end-lr 1e-5 --thought-weight 0.2 --kl-coef 0.1 --seed 3
 
 # EZPoints: 30 % of the actions are flipped
 tiny ez_points EZPoints --width 80
-transcripts ez_points read EZPoints --reading --off-path 0.2 --episodes 6000 --kept 0.5
+transcripts ez_points read EZPoints --perception-only --random-action-prob 0.2 --episodes 6000 --keep-fraction 0.5
 sft ez_points tiny read reading --steps 2500 --batch 32 --micro-batch 32 --lr 2e-3
-transcripts ez_points turns EZPoints --noise 0.3 --off-path 0.15 --episodes 6000 --kept 0.5 --seed 1
+transcripts ez_points turns EZPoints --action-noise 0.3 --random-action-prob 0.15 --episodes 6000 --keep-fraction 0.5 --seed 1
 sft ez_points reading/latest turns sft --steps 500 --batch 32 --lr 1e-3
 ppo ez_points sft/latest tiny-ezpoints --num-envs 64 --iterations 10 --lr 5e-5 --end-lr 1e-5 \
   --thought-weight 0.2 --kl-coef 0.05 --seed 3
 
 # Blackjack: 30, then 15 % of the actions are flipped
 tiny blackjack Blackjack --width 88 --image-size 128
-transcripts blackjack read Blackjack --reading --off-path 0.4 --episodes 12000 --kept 0.6
+transcripts blackjack read Blackjack --perception-only --random-action-prob 0.4 --episodes 12000 --keep-fraction 0.6
 sft blackjack tiny read reading --steps 2200 --batch 32 --micro-batch 32 --lr 2e-3
-transcripts blackjack turns Blackjack --noise 0.3 --off-path 0.3 --episodes 8000 --seed 1
+transcripts blackjack turns Blackjack --action-noise 0.3 --random-action-prob 0.3 --episodes 8000 --seed 1
 sft blackjack reading/latest turns sft-1 --steps 600 --batch 32 --lr 1e-3
 sft blackjack sft-1/latest turns sft-2 --steps 900 --batch 32 --lr 1.5e-3 --seed 2
-transcripts blackjack turns-3 Blackjack --noise 0.15 --off-path 0.3 --episodes 14000 --seed 3
-transcripts blackjack read-3 Blackjack --reading --off-path 0.4 --episodes 8000 --kept 0.6 --seed 3
+transcripts blackjack turns-3 Blackjack --action-noise 0.15 --random-action-prob 0.3 --episodes 14000 --seed 3
+transcripts blackjack read-3 Blackjack --perception-only --random-action-prob 0.4 --episodes 8000 --keep-fraction 0.6 --seed 3
 cat "$out/blackjack/turns-3.jsonl" "$out/blackjack/read-3.jsonl" >"$out/blackjack/both.jsonl"
 sft blackjack sft-2/latest both sft --steps 1600 --batch 32 --micro-batch 32 --lr 2e-3 --seed 3
 ppo blackjack sft/latest tiny-blackjack --max-new-tokens 96 --num-envs 64 --iterations 10 --lr 5e-5 \
@@ -67,18 +67,18 @@ practice problems --drills 0
 sft points24 tiny problems problems --steps 900 --batch 64 --lr 2.5e-3
 practice drills --count 30000 --seed 1
 sft points24 problems/latest drills drills --steps 1000 --batch 64 --lr 2e-3
-transcripts points24 read Points24 --reading --off-path 0.3 --episodes 12000 --kept 0.3
+transcripts points24 read Points24 --perception-only --random-action-prob 0.3 --episodes 12000 --keep-fraction 0.3
 cat "$out/points24/read.jsonl" <(head -n 4000 "$out/points24/drills.jsonl") \
   >"$out/points24/read-drills.jsonl"
 sft points24 drills/latest read-drills reading-1 --steps 1536 --batch 32 --lr 2e-3
 sft points24 reading-1/latest read reading --steps 1600 --batch 32 --micro-batch 32 --lr 2e-3 --seed 4
-transcripts points24 cot Points24 --episodes 8000 --kept 0.35 --seed 1
+transcripts points24 cot Points24 --episodes 8000 --keep-fraction 0.35 --seed 1
 cat "$out/points24/cot.jsonl" <(sed -n 4001,12000p "$out/points24/drills.jsonl") \
   >"$out/points24/turns.jsonl"
 sft points24 reading/latest turns sft-1 --steps 800 --batch 32 --micro-batch 8 --lr 1.5e-3
 practice problems-3 --count 40000 --drills 0.35 --made 0.4 --seed 3
-transcripts points24 cot-3 Points24 --episodes 7000 --kept 0.2 --seed 3
-transcripts points24 read-3 Points24 --reading --off-path 0.3 --episodes 24000 --kept 0.15 --seed 3
+transcripts points24 cot-3 Points24 --episodes 7000 --keep-fraction 0.2 --seed 3
+transcripts points24 read-3 Points24 --perception-only --random-action-prob 0.3 --episodes 24000 --keep-fraction 0.15 --seed 3
 cat "$out"/points24/{problems-3,cot-3,read-3}.jsonl >"$out/points24/all.jsonl"
 sft points24 sft-1/latest all sft-2 --steps 706 --batch 32 --micro-batch 8 --lr 2e-3 --seed 3
 cat "$out/points24/cot-3.jsonl" <(cat "$out"/points24/{read,read-3}.jsonl | head -n 14000) \
@@ -86,7 +86,7 @@ cat "$out/points24/cot-3.jsonl" <(cat "$out"/points24/{read,read-3}.jsonl | head
 sft points24 sft-2/latest seen sft-3 --steps 1200 --batch 32 --micro-batch 8 --lr 1.5e-3 --seed 7 \
   --thought-weight 0.07
 practice problems-4 --count 30000 --drills 0.2 --made 0.6 --seed 4
-transcripts points24 cot-4 Points24 --episodes 6000 --kept 0.2 --seed 4
+transcripts points24 cot-4 Points24 --episodes 6000 --keep-fraction 0.2 --seed 4
 cat <(head -n 21000 "$out/points24/problems-4.jsonl") <(head -n 13000 "$out/points24/cot-4.jsonl") \
   <(tail -n 8000 "$out/points24/read-3.jsonl") >"$out/points24/turns-4.jsonl"
 sft points24 sft-3/latest turns-4 sft-4 --steps 1200 --batch 32 --micro-batch 8 --lr 1.5e-3 --seed 8 \
@@ -97,7 +97,7 @@ cat "$out/points24/cot-4.jsonl" <(tail -n 8000 "$out/points24/cot-3.jsonl") \
 sft points24 sft-4/latest turns-5 sft-5 --steps 950 --batch 32 --micro-batch 8 --lr 1.5e-3 --seed 9 \
   --thought-weight 0.07
 practice problems-5 --count 30000 --drills 0.1 --made 0.6 --seed 5
-transcripts points24 cot-5 Points24 --episodes 9000 --kept 0.2 --seed 5
+transcripts points24 cot-5 Points24 --episodes 9000 --keep-fraction 0.2 --seed 5
 cat <(head -n 17000 "$out/points24/cot-5.jsonl") <(head -n 17000 "$out/points24/problems-5.jsonl") \
   <(head -n 4500 "$out/points24/read.jsonl") >"$out/points24/turns-6.jsonl"
 sft points24 sft-5/latest turns-6 sft-6 --steps 1100 --batch 32 --micro-batch 8 --lr 1.5e-3 --seed 10 \

@@ -9,7 +9,7 @@ mkdir -p "$out"
 
 $python -m agents.train.tiny --out "$out/tiny"
 $python -m agents.train.sft_data --env NumberLine --theme classic --episodes 1500 \
-  --noise 0.5 --off-path 0.3 --seed 1 --out "$out/weak.jsonl"
+  --action-noise 0.5 --random-action-prob 0.3 --seed 1 --out "$out/weak.jsonl"
 $python -m agents.train.sft --model "$out/tiny" --data "$out/weak.jsonl" --out "$out/weak" \
   --steps 300 --lr 2e-3 --eval-every 100
 for seed in 0 1 2 3 4; do

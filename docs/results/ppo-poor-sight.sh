@@ -9,7 +9,7 @@ mkdir -p "$out"
 
 $python -m agents.train.tiny --out "$out/tiny"
 $python -m agents.train.sft_data --env NumberLine --theme classic --episodes 1500 \
-  --off-path 0.3 --seed 1 --out "$out/expert.jsonl"
+  --random-action-prob 0.3 --seed 1 --out "$out/expert.jsonl"
 $python -m agents.train.sft --model "$out/tiny" --data "$out/expert.jsonl" --out "$out/poor" \
   --steps "${STEPS:-90}" --lr 2e-3 --eval-every 20 --save-every 20
 $python -m agents.train.ppo --preset tiny-numberline --model "$out/poor/latest" --theme classic \

@@ -113,14 +113,20 @@ def test_a_folder_of_another_run_is_refused(run):
         (["--agent", "expert", "--env", "Points24", "--theme", ""], 'unknown theme ""'),
         (["--agent", "expert", "--prompt", "cots"], 'unknown prompt "cots"; did you mean "cot"?'),
         (["--agent", "expert", "--set", "depth=3"], "takes no settings"),
-        (["--agent", "expert", "--set", "depth"], "wanted NAME=VALUE"),
+        (["--agent", "expert", "--set", "depth"], "--set must be NAME=VALUE"),
         (["--agent", "expert", "--episodes", "0"], "episodes must be at least 1, got 0"),
-        (["--agent", "expert", "--episodes", "few"], "argument --episodes: invalid int value"),
+        (
+            ["--agent", "expert", "--episodes", "few"],
+            '--episodes must be a whole number, got "few"',
+        ),
         (["--agent", "expert", "--history", "-1"], "history must be at least 0, got -1"),
-        (["--agent", "expert", "--epsiodes", "3"], "unrecognized arguments: --epsiodes"),
+        (
+            ["--agent", "expert", "--epsiodes", "3"],
+            'unknown option "--epsiodes"; did you mean "--episodes"?',
+        ),
         (["--env", "Points24"], "the following arguments are required: --agent"),
-        (["--agent", "expert", "--html", "/no/such/folder/x.html"], "no folder /no/such/folder"),
-        (["--agent", "expert", "--html", "."], "the report must be a file, got the folder ."),
+        (["--agent", "expert", "--html", "/proc/x/y.html"], "nothing can be written into /proc"),
+        (["--agent", "expert", "--html", "."], "--html: . is a folder, not a file"),
     ],
 )
 def test_a_wrong_call_exits_2_with_one_line_and_leaves_nothing(run, tmp_path, arguments, message):
@@ -132,9 +138,16 @@ def test_a_wrong_call_exits_2_with_one_line_and_leaves_nothing(run, tmp_path, ar
 
 def test_a_folder_that_cannot_be_written_is_one_line(run, tmp_path):
     (tmp_path / "file").write_text("mine")
-    for out in ("file", "file/below", "/proc/vlbench"):
+    for out, reason in (
+        ("file", "is a file, not a folder"),
+        ("file/below", "is a file, not a folder"),
+        ("/proc/vlbench", "nothing can be written into /proc"),
+    ):
         code, stdout, err = run("--agent", "expert", "--env", "NumberLine", out=out)
-        assert code == 2 and stdout == "" and err.count("\n") == 1 and "can't write to" in err
+        assert code == 2 and stdout == "" and err.count("\n") == 1
+        assert err.startswith("evaluate: --out: ") and reason in err
+        with pytest.raises(ValueError, match="can't write to"):
+            evaluate("expert", "NumberLine", out=tmp_path / out)
     assert (tmp_path / "file").read_text() == "mine"
 
 

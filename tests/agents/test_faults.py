@@ -151,7 +151,7 @@ def test_tokens_that_are_not_told_cost_nothing_known():
 
 @pytest.mark.parametrize("text", ["1", "1,2,3", "a,b", "-1,2", "nan,1", "inf,1"])
 def test_a_price_is_two_numbers(text):
-    with pytest.raises(ValueError, match="wanted IN,OUT in USD per million tokens"):
+    with pytest.raises(ValueError, match="must be IN,OUT in USD per million tokens"):
         Price.parse(text)
 
 

@@ -10,8 +10,19 @@ from agents import cli
 def test_help_names_every_subcommand_in_a_line(capsys):
     assert cli.main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    for name, (_, told) in cli.SUBCOMMANDS.items():
-        assert any(line.split()[:1] == [name] and line.endswith(told) for line in lines)
+    for name, (_, help) in cli.SUBCOMMANDS.items():
+        assert any(line.startswith(f"  {name}  ") and line.endswith(help) for line in lines)
+
+
+def test_train_alone_lists_the_trainers(capsys):
+    assert cli.main(["train"]) == 2
+    printed = capsys.readouterr().out
+    assert cli.main(["train", "--help"]) == 0
+    assert printed == capsys.readouterr().out
+    lines = [line.split()[1] for line in printed.splitlines() if line.startswith("  train ")]
+    assert lines == ["tiny", "sft-data", "sft", "ppo", "cnn", "reproduce"]
+    assert cli.main(["train", "pop"]) == 2
+    assert 'unknown subcommand "train pop"; did you mean "train ppo"?' in capsys.readouterr().err
 
 
 def test_version(capsys):
@@ -26,18 +37,21 @@ def test_an_unknown_subcommand_suggests_the_nearest(capsys):
 
 
 NEED_AN_EXTRA = ("play", "pack", "verify", "site")
+NEED_TORCH = ("train tiny", "train sft", "train ppo", "train reproduce")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.extra if name in NEED_AN_EXTRA else ())
-        for name in cli.SUBCOMMANDS
-    ],
-)
+def marks(name):
+    if name in NEED_TORCH:
+        return [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+    return [pytest.mark.extra] if name in NEED_AN_EXTRA else []
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=marks(n)) for n in cli.SUBCOMMANDS])
 def test_a_subcommand_takes_the_arguments_of_its_module(name, capsys):
+    if name in NEED_TORCH:
+        pytest.importorskip("transformers")
     with pytest.raises(SystemExit) as exit:
-        cli.main([name, "--help"])
+        cli.main([*name.split(), "--help"])
     assert exit.value.code == 0
     module = cli.SUBCOMMANDS[name][0].partition(":")[0].removesuffix(".__main__")
     assert f"usage: python -m {module}" in capsys.readouterr().out

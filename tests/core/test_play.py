@@ -288,10 +288,10 @@ def test_an_environment_of_somebody_else_is_played_from_seeds(tmp_path, monkeypa
         (["Points24", "--theme", "clasic"], 'did you mean "classic"?'),
         (["Points24", "--prompt", "cott"], 'did you mean "cot"?'),
         (["Points24", "--suite", "tset"], 'did you mean "test"?'),
-        (["Points24", "--out", ""], "wanted a folder, got nothing"),
+        (["Points24", "--out", ""], "--out must name a file or folder, got nothing"),
         (["Points24", "--episodes", "0"], "--episodes must be at least 1, got 0"),
         (["Points24", "--seed", "1", "--suite", "test"], "goes without --suite"),
-        ([], "the following arguments are required: task"),
+        ([], "the following arguments are required: TASK"),
     ],
 )
 def test_a_wrong_call_is_one_line(tmp_path, monkeypatch, capsys, call, message):

@@ -133,7 +133,7 @@ def test_a_wrong_card_is_refused_by_field(mixed, card, wanted):
     [
         ([], "pack: the following arguments are required: RUN, --out (see python -m"),
         (["nowhere", "--out", "x"], "pack: nowhere is no run folder: No such file"),
-        (["nowhere", "--out", "x", "--weights", "ajar"], "pack: argument --weights: invalid"),
+        (["nowhere", "--out", "x", "--weights", "ajar"], "pack: --weights must be open, closed or"),
     ],
 )
 def test_a_wrong_call_exits_2_in_one_line(arguments, wanted, capsys):

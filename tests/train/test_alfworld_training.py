@@ -37,7 +37,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def examples():
-    config = sft_data.Config(Path(), "ALFWorld", episodes=12, off_path=0.2)
+    config = sft_data.Config(Path(), "ALFWorld", episodes=12, random_action_prob=0.2)
     return list(sft_data.transcripts(config))
 
 

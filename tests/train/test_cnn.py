@@ -155,8 +155,8 @@ def test_a_checkpoint_with_pickles_in_it_runs_none(run, tmp_path):
     ("argv", "told"),
     [
         (["--env", "NumberLines"], 'did you mean "NumberLine"'),
-        (["--size", "20"], "size is 36 to 300 pixels, got 20"),
-        (["--turns", "0"], "turns must be at least 1, got 0"),
+        (["--size", "20"], "--size must be from 36 to 300, got 20"),
+        (["--turns", "0"], "--turns must be at least 1, got 0"),
         (["--theme", "clasic"], 'did you mean "classic"'),
         (["--rate", "1"], "--help"),
     ],

@@ -20,10 +20,11 @@ from torch.distributed.run import get_args_parser
 
 from agents.train import ppo, sft, sft_data
 from agents.train.checkpoint import Checkpoints
-from agents.train.config_cli import field_docs
 from agents.train.distributed import Processes
 from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.trainer import Interruption
+from vlbench.cli import parse_options
+from vlbench.cli.options import option_fields
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -140,7 +141,7 @@ def test_runs_in_two_processes_repeat_resume_and_change_their_number(checkpoint,
     mine, theirs = (load_file(Path(end, "model.safetensors")) for end in (again, told))
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
-    config = ppo.parse_dataclass(
+    config = parse_options(
         ppo.Config,
         [*map(str, module[2:]), "--out", str(tmp_path / "to-1"), "--iterations", "4"],
         prog="",
@@ -164,7 +165,9 @@ def test_runs_in_two_processes_repeat_resume_and_change_their_number(checkpoint,
 
 def test_fine_tuning_in_two_processes_equals_that_in_one(checkpoint, tmp_path):
     data = tmp_path / "data.jsonl"
-    assert sft_data.main(["--out", str(data), "--episodes", "60", "--off-path", "0.2"]) == 0
+    assert (
+        sft_data.main(["--out", str(data), "--episodes", "60", "--random-action-prob", "0.2"]) == 0
+    )
     config = sft.Config(
         model=str(checkpoint),
         data=data,
@@ -297,7 +300,7 @@ def test_environments_that_can_t_be_divided_are_told(checkpoint, monkeypatch):
 
 def test_torchrun_leaves_all_our_options_alone():
     for module, config in (("ppo", ppo.Config), ("sft", sft.Config)):
-        ours = [f"--{name.replace('_', '-')}" for name in field_docs(config)]
+        ours = [field.flag for field in option_fields(config)]
         read = get_args_parser().parse_args(
             ["--nproc-per-node", "2", "-m", f"agents.train.{module}", *ours]
         )

@@ -51,7 +51,9 @@ def test_exercises_are_those_that_the_shipped_checkpoints_have_practised():
 
 def test_fewer_turns_of_an_episode_can_be_kept():
     def turns(kept):
-        config = sft_data.Config(Path(), "Points24", episodes=20, kept=kept, reading=True)
+        config = sft_data.Config(
+            Path(), "Points24", episodes=20, keep_fraction=kept, perception_only=True
+        )
         return [json.loads(example.reply) for example in sft_data.transcripts(config)]
 
     some, every = turns(0.25), turns(1.0)

@@ -59,8 +59,8 @@ def test_a_task_without_a_demonstration_teaches_actions(silent, tmp_path):
 
 
 def test_reading_and_experts_are_missed_in_one_line(silent, tmp_path, capsys):
-    assert write(tmp_path, silent, "--reading") == 2
-    assert "leave out --reading" in capsys.readouterr().err
+    assert write(tmp_path, silent, "--perception-only") == 2
+    assert "leave out --perception-only" in capsys.readouterr().err
     assert write(tmp_path, "tests/Unplayable-v0") == 2
     error = capsys.readouterr().err
     assert error == (
@@ -82,7 +82,7 @@ def test_replies_follow_the_prompt_and_reading_stays_with_what_the_picture_shows
         assert list(fields) == ["current number", "target number", "thoughts", "action"]
         assert action == json.dumps({"action": fields["action"]})
     for prompt in ("cot", "action_only"):
-        for reply in replies(**options, prompt=prompt, reading=True):
+        for reply in replies(**options, prompt=prompt, perception_only=True):
             assert list(json.loads(reply)) == ["current number", "target number"]
 
 
@@ -103,5 +103,7 @@ LEARNED = {
 
 @pytest.mark.parametrize("task", LEARNED)
 def test_replies_are_those_that_the_shipped_checkpoints_have_learned(task):
-    text = "\n".join(replies(env=task, episodes=12, off_path=0.2, noise=0.2, seed=7))
+    text = "\n".join(
+        replies(env=task, episodes=12, random_action_prob=0.2, action_noise=0.2, seed=7)
+    )
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == LEARNED[task]

@@ -58,7 +58,7 @@ def test_thoughts_weigh_at_most_what_the_rest_does(tmp_path, capsys, weight):
     options = ["--model", "m", "--data", "d", "--out", str(tmp_path), "--thought-weight", weight]
     assert sft.main(options) == 2
     error = capsys.readouterr().err
-    assert error == f"sft: thought-weight must be from 0 to 1, got {float(weight)}\n"
+    assert error == f"sft: --thought-weight must be from 0 to 1, got {weight}\n"
 
 
 @pytest.mark.slow
@@ -68,7 +68,9 @@ def test_tokens_of_thoughts_weigh_less_than_what_is_seen_and_the_action(tmp_path
     loaded = load(str(tmp_path), device=torch.device("cpu"))
     policy = Policy(loaded.model, loaded.processor, Sampling())
     told = list(sft_data.transcripts(sft_data.Config(Path(), "EZPoints", episodes=1)))[:2]
-    read = list(sft_data.transcripts(sft_data.Config(Path(), "EZPoints", episodes=1, reading=True)))
+    read = list(
+        sft_data.transcripts(sft_data.Config(Path(), "EZPoints", episodes=1, perception_only=True))
+    )
     examples = Examples([*told, *read[:1]], policy, thought_weight=0.25)
     weights = examples.weights([0, 2])
     _, replies = examples.batch([0, 2])

@@ -1,6 +1,5 @@
 """The pages about training print commands that exist, and what they print."""
 
-import argparse
 import re
 import shlex
 import subprocess
@@ -14,6 +13,7 @@ from torch.distributed.run import get_args_parser
 
 from agents.train import ppo, tiny
 from agents.vlm.loading import add_lora, load
+from vlbench.cli import Options
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -43,10 +43,7 @@ def main_of(name):
 
 @pytest.mark.parametrize("page", ["train-7b.md", "training.md"])
 def test_every_command_of_the_page_is_understood_by_its_own_parser(page, monkeypatch):
-    parse_args = argparse.ArgumentParser.parse_args
-
-    def stop(parser, argv=None, namespace=None):
-        parse_args(parser, argv, namespace)
+    def stop(options):
         raise Read
 
     ours = [line for line in commands(page) if not line.startswith(OTHERS)]
@@ -59,7 +56,7 @@ def test_every_command_of_the_page_is_understood_by_its_own_parser(page, monkeyp
             words = ["python", "-m", launched.training_script, *launched.training_script_args]
         assert words[:2] == ["python", "-m"], line
         with monkeypatch.context() as patched:
-            patched.setattr(argparse.ArgumentParser, "parse_args", stop)
+            patched.setattr(Options, "preflight", stop)
             with pytest.raises(Read):
                 assert main_of(words[2])(words[3:]) is None, line
 

@@ -6,18 +6,26 @@ the expert would do, and marks the turn in the record; F2 or N goes on to the ne
 gives up one that isn't over; Esc quits. H and N are actions where an action begins with them.
 """
 
-import argparse
 import shlex
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gymnasium
 
-from vlbench.cli import Parser, folder_name, refuse
+from vlbench.cli import (
+    MAX_SEED,
+    Options,
+    option,
+    parse_options,
+    required,
+    run_main,
+    writable_folder,
+)
 from vlbench.errors import user_code
 from vlbench.play.session import EXPERT_SHOWN, PlaySession
 from vlbench.prompts import VARIANTS
@@ -33,23 +41,57 @@ AGENT = "human"
 GREETING = "Press a key, click an action, or type a whole reply as a model would (Tab)."
 
 
-def rows_of(arguments: argparse.Namespace, env_id: str) -> tuple[str, list[Row]]:
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """Options of `play`."""
+
+    task: str = required(
+        "Points24 or another task, an id, or module:namespace/Name-v0",
+        positional=True,
+        metavar="TASK",
+    )
+    episodes: int = option(10, "how many are played", ge=1)
+    suite: str | None = option(
+        None,
+        "frozen set: test, ood, or one of your own; test by default, where there is one",
+        metavar="SUITE",
+    )
+    seed: int | None = option(
+        None, "play the episodes of this seed and the next ones instead", ge=0, le=MAX_SEED
+    )
+    prompt: str = option(VARIANTS[0], ", ".join(VARIANTS), metavar="PROMPT")
+    theme: str | None = option(
+        None, "theme or group of themes instead of the suite's own", metavar="THEME"
+    )
+    out: Path | None = option(
+        None,
+        "the run's folder; a run that is there goes on; a new one under runs/ by default",
+        check=writable_folder,
+    )
+
+    def check(self) -> None:
+        """Check that either a suite or a seed is named."""
+        if self.seed is not None and self.suite:
+            raise ValueError("--seed goes without --suite")
+
+
+def rows_of(config: Config, env_id: str) -> tuple[str, list[Row]]:
     """Return the suite's name and the rows to play.
 
     Raises:
         ValueError: The environment has no such suite.
     """
-    suite = arguments.suite or next(iter(suites(env_id)), SEEDS)
-    if arguments.seed is not None or suite == SEEDS:
-        first = arguments.seed or 0
-        seeds = range(first, first + arguments.episodes)
-        kwargs = run_kwargs(arguments.prompt, arguments.theme)
+    suite = config.suite or next(iter(suites(env_id)), SEEDS)
+    if config.seed is not None or suite == SEEDS:
+        first = config.seed or 0
+        seeds = range(first, first + config.episodes)
+        kwargs = run_kwargs(config.prompt, config.theme)
         return SEEDS, [Row(env_id, kwargs, "", 0, seed=seed) for seed in seeds]
-    rows = run_rows(env_id, suite, arguments.prompt, arguments.theme)
-    return suite, list(rows[: arguments.episodes])
+    rows = run_rows(env_id, suite, config.prompt, config.theme)
+    return suite, list(rows[: config.episodes])
 
 
-def header_of(arguments: argparse.Namespace, env_id: str, suite: str, row: Row) -> RunHeader:
+def header_of(config: Config, env_id: str, suite: str, row: Row) -> RunHeader:
     """Return what `run.json` says of the run.
 
     Raises:
@@ -68,9 +110,9 @@ def header_of(arguments: argparse.Namespace, env_id: str, suite: str, row: Row) 
         privileged=False,
         env_ids=[env_id],
         suite=suite,
-        prompt=arguments.prompt,
-        theme=arguments.theme or "",
-        episodes=arguments.episodes,
+        prompt=config.prompt,
+        theme=config.theme or "",
+        episodes=config.episodes,
         repeats=1,
         history=0,
         prompt_hashes={env_id: str(getattr(prompt, "sha256", ""))},
@@ -158,58 +200,36 @@ def summary(run: RunFolder) -> str:
     return "\n".join([*lines, f"run: {run.path}"])
 
 
-def _arguments() -> Parser:
-    parser = Parser(prog="python -m vlbench.play", description=__doc__)
-    add = parser.add_argument
-    add("task", help="Points24 or another task, an id, or module:namespace/Name-v0")
-    add("--episodes", type=int, default=10, help="how many (default: %(default)s)")
-    add(
-        "--suite",
-        help="frozen set: test, ood, or one of your own (default: test, where there is one)",
-    )
-    add("--seed", type=int, help="play the episodes of this seed and the next ones instead")
-    add("--prompt", default=VARIANTS[0], help=f"{', '.join(VARIANTS)} (default: %(default)s)")
-    add("--theme", help="theme or group of themes instead of the suite's own")
-    add(
-        "--out",
-        type=folder_name,
-        help="the run's folder; one that is there goes on (default: a new one under runs/)",
-    )
-    return parser
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Play; exit 0 when the person stops, 2 on a wrong call."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    try:
-        arguments = _arguments().parse_args(argv)
-        if arguments.episodes < 1:
-            raise ValueError(f"--episodes must be at least 1, got {arguments.episodes}")
-        if arguments.seed is not None and (arguments.suite or arguments.seed < 0):
-            raise ValueError("--seed must be at least 0, and goes without --suite")
-        env_id = resolve_env_id(arguments.task)
-        suite, rows = rows_of(arguments, env_id)
-        header = header_of(arguments, env_id, suite, rows[0])
-        name = f"{AGENT}-{short_name(env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
-        sitting = _sit(arguments.out or Path("runs", name), header, rows)
-    except (ValueError, ImportError, OSError) as error:
-        return refuse("play", error)
+    return run_main("play", lambda: _play(argv))
+
+
+def _play(argv: Sequence[str]) -> None:
+    config = parse_options(Config, argv, prog="python -m vlbench.play", description=__doc__)
+    env_id = resolve_env_id(config.task)
+    suite, rows = rows_of(config, env_id)
+    header = header_of(config, env_id, suite, rows[0])
+    name = f"{AGENT}-{short_name(env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    sitting = _sit(config.out or Path("runs", name), header, rows)
     print(summary(sitting.run))
     if left := sitting.rows_left - (sitting.rows_left > 0 and sitting.over):
-        place = [] if arguments.out else ["--out", str(sitting.run.path)]
+        place = [] if config.out else ["--out", str(sitting.run.path)]
         command = shlex.join(["python", "-m", "vlbench.play", *argv, *place])
         print(f"play: episodes left: {left}; go on with: {command}", file=sys.stderr)
-    return 0
 
 
 def _sit(path: Path, header: RunHeader, rows: Sequence[Row]) -> PlaySession:
     """Let a person play; return what came of it.
 
     Raises:
-        ValueError: The folder can't be used, or there is no screen.
-        ImportError: pygame isn't installed.
+        ValueError: The folder can't be used, there is no screen, or pygame isn't installed.
     """
-    from vlbench.play.screen import Screen
+    try:
+        from vlbench.play.screen import Screen
+    except ImportError as error:
+        raise ValueError(str(error)) from error
 
     desk = Screen(f"vlbench: {short_name(header.env_ids[0])}")  # first: no screen, no folder
     try:

@@ -14,19 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vlbench.cli import exit_without
+
+if __name__ == "__main__":
+    exit_without(("torch", "transformers", "peft", "accelerate"), "reproduce", extra="train")
+
 import torch
 
 from agents.train import ppo, ppo_config, sft, sft_data, tiny
 from agents.train.checkpoint import Checkpoints, step_of
-from agents.train.config_cli import parse_dataclass
 from agents.train.distributed import Processes
 from agents.train.evaluation import EvalResult, distinct_rows, evaluate_policy
 from agents.train.reproduce.report import write_page
-from agents.train.reproduce.study import STUDIES, SUCCESS_TOLERANCE, Options, Study
+from agents.train.reproduce.study import STUDIES, SUCCESS_TOLERANCE, Study, Values
 from agents.vlm.loading import load
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
-from vlbench.cli import exit_code
+from vlbench.cli import Options, option, parse_options, run_main, writable_file, writable_folder
 from vlbench.errors import unknown_name
 from vlbench.registry import resolve_env_id
 from vlbench.suites import Row
@@ -40,22 +44,24 @@ MAX_NEW_TOKENS = 96
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """Options of `reproduce`."""
 
-    preset: str = "miniature"
-    """what is run"""
-    out: Path = Path("runs/miniature")
-    """folder of the checkpoints; one that is there goes on"""
-    results: Path = Path()
-    """JSON lines to append to; the page and the picture are written beside them (default: in the
-    folder of the checkpoints)"""
-    arms: str = ""
-    """arms, with commas between; "" for all"""
-    seeds: int = 0
-    """seeds 0, 1, … of each arm; 0 for as many as the preset says"""
-    only_page: bool = False
-    """train nothing, write the page of the lines that are there"""
+    preset: str = option("miniature", "what is run", choices=tuple(STUDIES))
+    out: Path = option(
+        Path("runs/miniature"),
+        "folder of the checkpoints; one that is there goes on",
+        check=writable_folder,
+    )
+    results: Path | None = option(
+        None,
+        "JSON lines to append to, with the page and the picture beside them; by default in the "
+        "folder of the checkpoints",
+        check=writable_file,
+    )
+    arms: str = option("", 'arms, with commas between; "" for all')
+    seeds: int = option(0, "seeds 0, 1, … of each arm; 0 for as many as the preset says", ge=0)
+    only_page: bool = option(False, "train nothing, write the page of the lines that are there")
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ def make_start(study: Study, name: str, seed: int, out: Path) -> Started:
     return chosen
 
 
-def choose(data: Options, found: Sequence[Path], wanted: Wanted) -> Started:
+def choose(data: Values, found: Sequence[Path], wanted: Wanted) -> Started:
     """Return a checkpoint by the rules of `InitialCheckpoint`; the last one without rules."""
     rules = {name: data[name] for name in ("theme", "prompt") if name in data}
     rows = distinct_rows(resolve_env_id(data["env"]), rules | data.get("env_kwargs", {}))
@@ -237,13 +243,11 @@ def reproduce(study: Study, config: Config) -> Path:
     Raises:
         ValueError: An option or a file is wrong.
     """
-    results = config.results if config.results.name else config.out / f"{config.preset}.jsonl"
+    results = config.results or config.out / f"{config.preset}.jsonl"
     names = [name.strip() for name in config.arms.split(",")] if config.arms else list(study.arms)
     for name in names:
         if name not in study.arms:
             raise ValueError(unknown_name("arm", name, study.arms))
-    if config.seeds < 0:
-        raise ValueError(f"seeds must be at least 0, got {config.seeds}")
     seeds = range(config.seeds or study.seeds)
     lines = read_lines(results, study)
     done = {(line["arm"], line["seed"]) for line in lines}
@@ -261,16 +265,14 @@ def reproduce(study: Study, config: Config) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; exit 0 when done, 2 on a wrong call, 1 on a failed run, 130 on Ctrl-C."""
-    argv = sys.argv[1:] if argv is None else argv
+    stopped = "stopped; the same command goes on"
+    return run_main("reproduce", lambda: _main(argv), stopped=stopped, failure=1)
 
-    def run() -> Path:
-        prog = "python -m agents.train.reproduce"
-        config = parse_dataclass(Config, argv, prog=prog, description=__doc__ or "")
-        if config.preset not in STUDIES:
-            raise ValueError(unknown_name("preset", config.preset, STUDIES))
-        return reproduce(STUDIES[config.preset], config)
 
-    return exit_code("reproduce", run, "stopped; the same command goes on")
+def _main(argv: Sequence[str] | None) -> None:
+    prog = "python -m agents.train.reproduce"
+    config = parse_options(Config, argv, prog=prog, description=__doc__)
+    print(reproduce(STUDIES[config.preset], config))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 from agents.train.ppo_config import PRESETS
 
-Options = dict[str, Any]
+Values = dict[str, Any]
 """Values of fields of a command's `Config`; what isn't named has its default."""
 
 SUCCESS_TOLERANCE = 0.05
@@ -22,9 +22,9 @@ SUCCESS_TOLERANCE = 0.05
 class Stage:
     """One SFT, from the stage before."""
 
-    data: Options
+    data: Values
     """Of `sft_data`."""
-    sft: Options
+    sft: Values
     """Of `sft`."""
 
 
@@ -32,7 +32,7 @@ class Stage:
 class InitialCheckpoint:
     """A tiny LLaVA after SFT, made anew for each seed."""
 
-    tiny: Options
+    tiny: Values
     """Of `tiny`."""
     stages: tuple[Stage, ...]
     equal_to: str = ""
@@ -52,7 +52,7 @@ class Condition:
     start: str
     preset: str
     """Of `ppo`."""
-    ppo: Options = field(default_factory=dict)
+    ppo: Values = field(default_factory=dict)
     """What differs from the preset."""
 
 
@@ -90,11 +90,11 @@ def _digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-_TINY: Options = {"env": "NumberLine"}
-_CLASSIC: Options = {"theme": "classic"}
-_EARLY: Options = {"steps": 160, "lr": 2e-3, "eval_every": 0, "save_every": 16, "keep": 10}
-_CLEAN: Options = {"env": "NumberLine", "episodes": 1500, "off_path": 0.3, **_CLASSIC}
-_NUMBER_LINE: Options = {**_CLASSIC, "eval_every": 3, "eval_episodes": 60, "tensorboard": False}
+_TINY: Values = {"env": "NumberLine"}
+_CLASSIC: Values = {"theme": "classic"}
+_EARLY: Values = {"steps": 160, "lr": 2e-3, "eval_every": 0, "save_every": 16, "keep": 10}
+_CLEAN: Values = {"env": "NumberLine", "episodes": 1500, "random_action_prob": 0.3, **_CLASSIC}
+_NUMBER_LINE: Values = {**_CLASSIC, "eval_every": 3, "eval_episodes": 60, "tensorboard": False}
 
 
 def _number_line(title: str, start: str, **ppo: Any) -> Condition:
@@ -104,7 +104,8 @@ def _number_line(title: str, start: str, **ppo: Any) -> Condition:
 MINIATURE = Study(
     starts={
         "noisy": InitialCheckpoint(
-            _TINY, (Stage({**_CLEAN, "noise": 0.5}, {"steps": 300, "lr": 2e-3, "eval_every": 0}),)
+            _TINY,
+            (Stage({**_CLEAN, "action_noise": 0.5}, {"steps": 300, "lr": 2e-3, "eval_every": 0}),),
         ),
         "early": InitialCheckpoint(_TINY, (Stage(_CLEAN, _EARLY),), equal_to="noisy"),
         "early-no-cot": InitialCheckpoint(
@@ -114,7 +115,7 @@ MINIATURE = Study(
             {"env": "EZPoints"},
             (
                 Stage(
-                    {"env": "EZPoints", "episodes": 1500, "off_path": 0.2, **_CLASSIC},
+                    {"env": "EZPoints", "episodes": 1500, "random_action_prob": 0.2, **_CLASSIC},
                     {**_EARLY, "save_every": 20},
                 ),
             ),

@@ -1,0 +1,31 @@
+"""Command lines: options are declared once, as fields of a dataclass; errors are one line.
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Options):
+        clip: float = option(0.2, "ε of the clipped ratio", gt=0)
+
+gives the option `--clip` with its help, and the same check of its value from a command line
+(`parse_options`) as from Python (`Config(clip=0.2)`).
+"""
+
+from vlbench.cli.options import MAX_SEED, Options, check_values, option, required
+from vlbench.cli.parser import Parser, parse_options
+from vlbench.cli.paths import existing_file, existing_folder, writable_file, writable_folder
+from vlbench.cli.run import exit_without, print_error, run_main
+
+__all__ = [
+    "MAX_SEED",
+    "Options",
+    "Parser",
+    "check_values",
+    "existing_file",
+    "existing_folder",
+    "exit_without",
+    "option",
+    "parse_options",
+    "print_error",
+    "required",
+    "run_main",
+    "writable_file",
+    "writable_folder",
+]

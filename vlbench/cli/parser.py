@@ -1,0 +1,180 @@
+"""A class of options as a command line."""
+
+import argparse
+import io
+import re
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING
+from inspect import get_annotations
+from typing import Any, NoReturn, TypeVar
+
+from vlbench.cli.options import KINDS, OptionField, Options, option_fields
+from vlbench.errors import did_you_mean
+
+C = TypeVar("C", bound=Options)
+P = TypeVar("P")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises what argparse would print over several lines, and exit.
+
+    What standard output can't encode is shown as "?" from here on, where it would be refused: no
+    result is lost for a dash.
+
+    Raises:
+        ValueError: From `parse_args`, on a wrong call.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=_Paragraphs, **options)
+        self._negative_number_matcher = re.compile(r"-(\.?\d|inf|nan)")  # as in --lr -1e-4
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            sys.stdout.reconfigure(errors="replace")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message."""
+        message = re.sub(r"^argument (\S+):", r"\1:", message)
+        raise ValueError(f"{message} (see {self.prog} --help)")
+
+    def check_names(self, argv: Sequence[str]) -> None:
+        """Refuse options that there aren't, before argparse complains of what they aren't.
+
+        Raises:
+            ValueError: Suggests the nearest one.
+        """
+        known = [name for action in self._actions for name in action.option_strings]
+        for word in argv:
+            if word == "--":
+                return
+            name = word.partition("=")[0]
+            if name.startswith("--") and name not in known:
+                self.error(f'unknown option "{name}"{did_you_mean(name, known)}')
+
+
+class _Paragraphs(argparse.HelpFormatter):
+    """Keeps the paragraphs of a description apart."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        filled = [
+            textwrap.fill(" ".join(paragraph.split()), width)
+            for paragraph in text.strip().split("\n\n")
+        ]
+        return "\n\n".join(filled)
+
+
+def parse_options(
+    config: type[C],
+    argv: Sequence[str] | None,
+    *,
+    prog: str,
+    description: str | None,
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
+) -> C:
+    """Read a command line, and check what it says and names.
+
+    Args:
+        config: The options.
+        argv: The command line; None for the process's own.
+        prog: The command, as its help calls it.
+        description: What the command does.
+        presets: Name → values of fields. `--preset NAME` puts them in place of the defaults.
+
+    Raises:
+        ValueError: A wrong call; the message is one line.
+    """
+    fields = option_fields(config)
+    argv = _with_new_names(sys.argv[1:] if argv is None else argv, fields, prog)
+    parser = Parser(prog=prog, description=description)
+    preset: Mapping[str, Any] = {}
+    if presets:
+        preset = _preset(argv, presets)
+        parser.add_argument(
+            "--preset", metavar="NAME", help=f"values to start from: {', '.join(presets)}"
+        )
+    groups: dict[type, Any] = {config: parser}
+    for field in sorted(fields, key=_place):
+        if field.owner not in groups:
+            title = (field.owner.__doc__ or "").partition(".")[0]
+            groups[field.owner] = parser.add_argument_group(title)
+        _add(groups[field.owner], field, preset.get(field.name, field.default))
+    parser.check_names(argv)
+    given = vars(parser.parse_args(argv))
+    values = dict(preset)
+    for field in fields:
+        if field.name in given:
+            values[field.name] = _value(field, given[field.name])
+    options = config(**values)
+    options.preflight()
+    return options
+
+
+def _place(field: OptionField) -> tuple[bool, int]:
+    """Return where in the help an option stands: required ones first, else as they are stated."""
+    return field.default is not MISSING, list(get_annotations(field.owner)).index(field.name)
+
+
+def _preset(argv: Sequence[str], presets: Mapping[str, P]) -> P | dict[str, Any]:
+    parser = Parser(prog="", add_help=False)
+    parser.add_argument("--preset", nargs="?", const="")
+    name = parser.parse_known_args(argv)[0].preset
+    if name is None:
+        return {}
+    if name not in presets:
+        listed = ", ".join(presets)
+        raise ValueError(
+            f'--preset must be one of {listed}; got "{name}"{did_you_mean(name, presets.keys())}'
+        )
+    return presets[name]
+
+
+def _add(group: Any, field: OptionField, default: Any) -> None:
+    """Add an option to a parser; where it isn't given, the result has no attribute for it."""
+    option = field.option
+    notes = [option.range] if option.range else []
+    if default is True:
+        notes.append("on by default")
+    elif field.type is not bool and default not in (MISSING, None, "", (), {}):
+        notes.append(f"default: {default}")
+    text = option.help + (f" ({'; '.join(notes)})" if notes else "")
+    settings: dict[str, Any] = {"help": text.replace("%", "%%"), "default": argparse.SUPPRESS}
+    if field.type is bool:
+        group.add_argument(field.flag, action=argparse.BooleanOptionalAction, **settings)
+        return
+    settings["metavar"] = option.metavar or (
+        f"{{{','.join(option.choices)}}}"
+        if option.choices
+        else field.name.upper()
+        if option.positional
+        else KINDS[field.type].metavar
+    )
+    if not option.positional:
+        settings["required"] = default is MISSING
+        settings["action"] = "append" if field.many else "store"
+    elif field.many:
+        settings["nargs"] = "+" if default is MISSING else "*"
+    group.add_argument(field.flag, **settings)
+
+
+def _value(field: OptionField, given: Any) -> Any:
+    if field.type is bool:
+        return given
+    return tuple(map(field.parse, given)) if field.many else field.parse(given)
+
+
+def _with_new_names(argv: Sequence[str], fields: Iterable[OptionField], prog: str) -> list[str]:
+    """Return a command line with today's names of options; tell of each old one on stderr."""
+    new = {f.option.old_name: f.flag for f in fields if f.option.old_name}
+    new |= {f"--no-{old[2:]}": f"--no-{flag[2:]}" for old, flag in new.items()}
+    words = []
+    for word in argv:
+        name, equals, value = word.partition("=")
+        if name in new:
+            print(
+                f"{prog}: {name} is now {new[name]}; the old name goes with the next version",
+                file=sys.stderr,
+            )
+            name = new[name]
+        words.append(f"{name}{equals}{value}")
+    return words
