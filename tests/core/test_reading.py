@@ -9,12 +9,10 @@ from support.env_ids import EVERY_ID
 import vlbench
 from vlbench import parsing
 from vlbench.episode_view import EpisodeRenderer
-from vlbench.prompts import Prompt
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Reply
 from vlbench.suites import Row
-from vlbench.tasks.number_line.game import NumberLineGame
-from vlbench.tasks.number_line.picture import NumberLinePicture
+from vlbench.tasks.number_line import NumberLine
 
 NUMBER_LINE = Row("vlbench/NumberLine-v0", {}, "number_line/2-4", 0)
 LONG = "a thought that goes on and on, " * 100
@@ -23,12 +21,8 @@ LONG = "a thought that goes on and on, " * 100
 WORDS = {"up": "+", "down": "-"}
 
 
-class WordyNumberLine(vlbench.env.VLEnv):
+class WordyNumberLine(NumberLine):
     """A task that accepts a spelling of its own: "up" is "+"."""
-
-    def __init__(self, **options):
-        prompt = Prompt.from_text("Walk.", {})
-        super().__init__(NumberLineGame(), NumberLinePicture(), prompt, **options)
 
     def read(self, reply, level="standard"):
         parsed = parsing.parse(reply, ("+", "-", "up", "down"), level)
