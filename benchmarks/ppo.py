@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from agents.train import ppo, tiny
+from agents.train import objective, ppo, tiny
 from agents.train.distributed import Processes
 from agents.train.environments import RolloutEnvs, make_envs
 from agents.vlm.policy import LEAST_LOG
@@ -49,7 +49,8 @@ class Bench:
         )
         self.processes = Processes()
         vector = make_envs("vlbench/NumberLine-v0", config.num_envs, {})
-        self.envs = RolloutEnvs(vector, range(config.num_envs), 0, self.processes)
+        self.envs = RolloutEnvs(vector, range(config.num_envs), self.processes)
+        self.envs.reset(range(config.num_envs))
 
     def ours(self) -> tuple[dict[str, float], Any]:
         """Time rollout and update; picture caches are cold."""
@@ -59,6 +60,7 @@ class Bench:
         rollout, buffer = seconds(
             lambda: ppo.rollout(policy, self.envs, config, generator, lambda line: None)
         )
+        buffer.set_advantages(ppo.estimate_advantages(buffer, config))
         self.envs.finish_rollout()
         shuffler = torch.Generator().manual_seed(0)
         learner = ppo.Learner(policy, None, self.optimizer, shuffler, self.processes)
@@ -144,8 +146,8 @@ class Bench:
             for epoch in range(config.epochs):
                 for number, (sample, before) in enumerate(zip(samples, old, strict=True)):
                     new, value = score(sample)
-                    ratio = ppo.ratio_of(new, before)
-                    loss = ppo.surrogate(ratio, torch.ones(1), config.clip)
+                    ratio = objective.ratio_of(new, before)
+                    loss = objective.surrogate(ratio, torch.ones(1), config.clip)
                     (loss + value.square().sum()).backward()
                     if (epoch * len(samples) + number + 1) % config.minibatch == 0:
                         self.optimizer.step()

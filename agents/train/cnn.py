@@ -26,7 +26,7 @@ from agents.train.metrics import EpisodeMonitor
 from vlbench.cli import MAX_SEED, Options, option, parse_options, run_main, writable_folder
 from vlbench.env import SPLITS
 from vlbench.registry import resolve_env_id
-from vlbench.sprites import MAX_JITTER
+from vlbench.themes import MAX_JITTER
 from vlbench.wrappers import DiscreteActions
 
 LOSSES = (

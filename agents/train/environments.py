@@ -76,6 +76,11 @@ class Journal:
         self._envs = envs
         self._replies: list[list[str]] = [[] for _ in envs]
 
+    def clear(self) -> None:
+        """Forget the running episodes; the environments have been reset."""
+        for episode in self._replies:
+            episode.clear()
+
     def add(self, replies: Sequence[str], ended: Sequence[bool] | npt.NDArray[np.bool_]) -> None:
         """Add what was just played.
 
@@ -132,21 +137,30 @@ class RolloutEnvs:
     """A process's environments, with everything that is followed from turn to turn.
 
     Args:
-        envs: n environments; they are reset.
+        envs: n environments.
         share: Their numbers among the environments of all processes, 0..N − 1.
-        seed: Environment i of all is seeded with `seed` + i.
         processes: The processes that play together.
     """
 
-    def __init__(self, envs: VLVectorEnv, share: range, seed: int, processes: "Processes") -> None:
+    def __init__(self, envs: VLVectorEnv, share: range, processes: "Processes") -> None:
         self.share = share
         self._envs = envs
         self._processes = processes
         self._journal = Journal(envs.envs)
         self._episodes = EpisodeMonitor(len(share))
         self._rollout = RolloutMonitor()
-        self.observations = _split(envs.reset(seed=seed + share.start)[0])
+        self.observations: list[Observation] = []
         """What the n environments show; pictures are views that the next step overwrites."""
+
+    def reset(self, seeds: Sequence[int]) -> None:
+        """Start an episode in each environment, and forget the running ones.
+
+        Args:
+            seeds: n seeds. Environments of one seed are dealt the same episodes in the same order.
+        """
+        self.observations = _split(self._envs.reset(seed=list(seeds))[0])
+        self._journal.clear()
+        self._episodes.clear()
 
     def step(self, replies: "Sequence[Generation]") -> EnvStep:
         """Play a reply in each environment; those whose episode ends are reset."""

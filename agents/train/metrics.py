@@ -131,6 +131,11 @@ class EpisodeMonitor:
                 self._returns[i], self._lengths[i] = 0.0, 0
         return outcomes
 
+    def clear(self) -> None:
+        """Forget the running episodes; the environments have been reset."""
+        self._returns = [0.0] * len(self._returns)
+        self._lengths = [0] * len(self._lengths)
+
     def count(self, outcomes: Iterable[EpisodeOutcome]) -> None:
         """Count episodes that ended in this process or in others."""
         self._outcomes.extend(outcomes)

@@ -4,9 +4,9 @@ As in RL4VLM (Zhai et al. 2024), the action is the whole reply. log π of a turn
 log-probability of the tokens before the action, plus that of the action's own tokens; each turn has
 one clipped ratio (Schulman et al. 2017), and its value is read off the last prompt token.
 
-This file reads top to bottom: model, rollout, losses, update, loop. `ppo_config` declares the
-options, `trainer` resumes, logs, saves and stops. With the `--out` of an earlier run, that run goes
-on where it stopped.
+This file reads top to bottom: model, rollout, update, loop. `objective` has the formulas,
+`ppo_config` the options; `trainer` resumes, logs, saves and stops. With the `--out` of an earlier
+run, that run goes on where it stopped.
 """
 
 import math
@@ -24,17 +24,17 @@ if __name__ == "__main__":
 import torch
 from torch import Tensor
 
+<<<<<<< HEAD
+=======
+from agents.train import objective
+from agents.train.config_cli import parse_dataclass
+>>>>>>> trainer
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.evaluation import eval_rows, evaluate_policy
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
-from agents.train.rollout_buffer import (
-    Minibatch,
-    RolloutBuffer,
-    explained_variance,
-    generalized_advantages,
-)
+from agents.train.rollout_buffer import Minibatch, RolloutBuffer
 from agents.train.token_weights import token_weights
 from agents.train.trainer import Stateful, Trainer
 from agents.vlm.loading import load_trainable
@@ -55,9 +55,6 @@ SUMMARY = {
     "EVAL success": "eval/success",
 }
 """What the summary of an iteration shows."""
-
-MAX_LOG_RATIO = 20.0
-"""Log-ratios are clamped to ± this, so that no ratio overflows."""
 
 
 # Model
@@ -119,7 +116,7 @@ def rollout(
     generator: torch.Generator,
     status: Callable[[str], None],
 ) -> RolloutBuffer:
-    """Let the policy play T turns in all environments; return them with their advantages."""
+    """Let the policy play T turns in all environments."""
     buffer = RolloutBuffer(config.num_steps, envs.share, config.num_envs)
     for step in range(config.num_steps):
         status(f"rollout {step * config.num_envs}/{config.num_steps * config.num_envs} turns")
@@ -141,7 +138,12 @@ def rollout(
         buffer.add(prompts, replies, weights, outcome, last_values)
     prompts = [policy.encoder.encode(observation) for observation in envs.observations]
     buffer.finish(torch.tensor(policy.values(prompts)))
-    advantages = generalized_advantages(
+    return buffer
+
+
+def estimate_advantages(buffer: RolloutBuffer, config: Config) -> Tensor:
+    """Return the advantages (T, n) of a rollout's turns."""
+    return objective.generalized_advantages(
         buffer.rewards,
         buffer.values,
         buffer.next_values,
@@ -150,61 +152,19 @@ def rollout(
         config.gamma,
         config.gae_lambda,
     )
-    buffer.set_advantages(advantages)
-    return buffer
 
 
-# Losses: sums over turns, so that the caller divides once
+# Update
 
 
-def turn_log_prob(log_probs: Tensor, weights: Tensor) -> Tensor:
-    """Return log π of turns (B,), Σ_t w_t log p_t, from (B, R); log_probs are 0 outside replies."""
-    return (log_probs * weights).sum(-1)
+@dataclass(frozen=True, slots=True)
+class MinibatchTerms:
+    """The terms of a minibatch's loss."""
 
-
-def ratio_of(new: Tensor, old: Tensor) -> Tensor:
-    """Return π_new / π_old of turns (B,), from log π."""
-    return (new - old).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
-
-
-def surrogate(ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
-    """Return the clipped surrogate loss −Σ min(r A, clip(r, 1 − ε, 1 + ε) A), from r and A (B,)."""
-    clipped = ratio.clamp(1 - clip, 1 + clip)
-    return -torch.minimum(ratio * advantages, clipped * advantages).sum()
-
-
-def value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip: float) -> Tensor:
-    """Return half the squared error of the values, summed.
-
-    Args:
-        values: (B,).
-        old_values: (B,), at the time of the rollout.
-        returns: (B,), what the values should have been.
-        clip: How far a value may move from the old one before the larger of both errors counts, as
-            in RL4VLM; 0 doesn't clip.
-    """
-    error = (values - returns) ** 2
-    if clip:
-        near = old_values + (values - old_values).clamp(-clip, clip)
-        error = torch.maximum(error, (near - returns) ** 2)
-    return 0.5 * error.sum()
-
-
-def token_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """Return KL(p ‖ q) = Σ_v p(v) (log p(v) − log q(v)) of each token's distributions.
-
-    Args:
-        log_p: (…, V) log-probabilities; −∞ where p is 0.
-        log_q: (…, V); −∞ only where p is 0 too.
-    """
-    p = log_p.exp()
-    difference = torch.where(p > 0, log_p - log_q, torch.zeros_like(log_p))
-    return (p * difference).sum(-1)
-
-
-def approximate_kl(ratio: Tensor) -> Tensor:
-    """Return the estimate of KL(old ‖ new) from turns drawn from old, summed: Σ (r − 1) − log r."""
-    return (ratio - 1 - ratio.log()).sum()
+    sums: dict[str, float]
+    """Sums over the turns of all processes."""
+    ratio_error: float
+    """The largest |ratio − 1| of this process's turns."""
 
 
 def loss_terms(
@@ -213,12 +173,15 @@ def loss_terms(
     """Return the loss and its terms, summed over the turns; of the ratio's error, the largest."""
     scores = learner.policy(batch.prompts, batch.replies)
     lengths = scores.mask.sum(-1)
-    ratio = ratio_of(turn_log_prob(scores.log_probs, batch.weights), batch.log_probs)
+    log_probs = objective.turn_log_prob(scores.log_probs, batch.weights)
+    ratio = objective.ratio_of(log_probs, batch.log_probs)
     terms = {
-        "policy_loss": surrogate(ratio, batch.advantages, config.clip),
-        "value_loss": value_loss(scores.values, batch.values, batch.returns, config.value_clip),
+        "policy_loss": objective.surrogate(ratio, batch.advantages, config.clip),
+        "value_loss": objective.value_loss(
+            scores.values, batch.values, batch.returns, config.value_clip
+        ),
         "entropy": (scores.entropy.sum(-1) / lengths).sum(),
-        "approx_kl": approximate_kl(ratio),
+        "approx_kl": objective.approximate_kl(ratio),
         "clipfrac": ((ratio - 1).abs() > config.clip).sum(),
         "ratio_error": (ratio - 1).abs().max(),
     }
@@ -227,13 +190,10 @@ def loss_terms(
         loss = loss + terms["policy_loss"] - config.entropy_coef * terms["entropy"]
     if not critic_only and learner.reference is not None:
         start = learner.reference.distributions(batch.prompts, batch.replies)
-        kl = token_kl(scores.distributions, start) * scores.mask
+        kl = objective.token_kl(scores.distributions, start) * scores.mask
         terms["kl_to_start"] = (kl.sum(-1) / lengths).sum()
         loss = loss + config.kl_coef * terms["kl_to_start"]
     return {"loss": loss, **terms}
-
-
-# Update
 
 
 def update(
@@ -260,9 +220,10 @@ def update(
     for _ in range(config.epochs):
         epoch_kl = epoch_turns = 0.0
         for numbers in buffer.minibatches(config.minibatch, learner.shuffler):
-            total, largest = accumulate_gradients(learner, buffer, numbers, config, critic_only)
+            terms = accumulate_gradients(learner, buffer, numbers, config, critic_only)
+            total = terms.sums
             if not steps:  # nothing has been updated yet, so the ratio should be 1
-                ratio_error = largest
+                ratio_error = terms.ratio_error
             if not math.isfinite(total["loss"]):
                 raise FloatingPointError("the loss is no longer finite; lower the lr")
             processes.sum_gradients(weights)
@@ -279,7 +240,7 @@ def update(
         if config.target_kl and epoch_kl / epoch_turns > config.target_kl:
             break
     metrics = {f"losses/{name}": value / turns for name, value in sums.items()}
-    metrics["losses/explained_variance"] = explained_variance(
+    metrics["losses/explained_variance"] = objective.explained_variance(
         processes.gather_columns(buffer.values), processes.gather_columns(buffer.returns)
     )
     metrics["losses/ratio_error"] = max(processes.gather(ratio_error))
@@ -289,12 +250,8 @@ def update(
 
 def accumulate_gradients(
     learner: Learner, buffer: RolloutBuffer, numbers: list[int], config: Config, critic_only: bool
-) -> tuple[dict[str, float], float]:
-    """Add up this process's gradients of a minibatch.
-
-    Returns:
-        The terms, summed over all processes' turns, and the largest error of the ratio here.
-    """
+) -> MinibatchTerms:
+    """Add up this process's gradients of a minibatch, by its turns' numbers."""
     names = ["loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac"]
     names += ["kl_to_start"] if learner.reference is not None and not critic_only else []
     own, total, ratio_error = buffer.own(numbers), dict.fromkeys(names, 0.0), 0.0
@@ -305,7 +262,7 @@ def accumulate_gradients(
         ratio_error = max(ratio_error, float(terms["ratio_error"].detach()))
         for name in names:
             total[name] += float(terms[name].detach())
-    return learner.processes.sum(total), ratio_error
+    return MinibatchTerms(learner.processes.sum(total), ratio_error)
 
 
 # Loop
@@ -330,7 +287,8 @@ def train(config: Config, processes: Processes) -> Path:
     sampler = torch.Generator(policy.device).manual_seed(trainer.seed)
     deals = {"split": config.split, "jitter": config.jitter, **rules}
     vector = make_envs(env_id, len(share), deals)
-    envs = RolloutEnvs(vector, share, config.seed * config.num_envs, processes)
+    envs = RolloutEnvs(vector, share, processes)
+    envs.reset([config.seed * config.num_envs + number for number in share])
     assert policy.value_head is not None
     parts: dict[str, Stateful | torch.Generator] = {
         "value_head": policy.value_head,
@@ -345,6 +303,7 @@ def train(config: Config, processes: Processes) -> Path:
             learner.optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
             start = time.monotonic()
             buffer = rollout(policy, envs, config, sampler, log.status)
+            buffer.set_advantages(estimate_advantages(buffer, config))
             monitor = envs.finish_rollout()
             middle = time.monotonic()
             log.status(f"iteration {iteration}/{config.iterations}: update")

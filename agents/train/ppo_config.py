@@ -8,7 +8,7 @@ from agents.train.environments import check_env
 from agents.vlm.trainable import TrainableWeights
 from vlbench.cli import MAX_SEED, option, required, writable_folder
 from vlbench.env import SPLITS
-from vlbench.sprites import MAX_JITTER
+from vlbench.themes import MAX_JITTER
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,54 +11,6 @@ from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.sampling import Generation
 
 
-def generalized_advantages(
-    rewards: Tensor,
-    values: Tensor,
-    next_values: Tensor,
-    terminated: Tensor,
-    ended: Tensor,
-    discount: float,
-    trace: float,
-) -> Tensor:
-    """Return generalised advantage estimates (Schulman et al. 2016, eq. 11 and 16).
-
-    δ_t = r_t + γ V(s_{t+1}) (1 − terminated_t) − V(s_t)
-    A_t = δ_t + γ λ A_{t+1} (1 − ended_t)
-
-    A truncated episode has a next state, its last observation, whose value counts; a terminated one
-    has none. In both no advantage flows back from the episode that follows.
-
-    Args:
-        rewards: r, (T, N).
-        values: V(s_t), (T, N).
-        next_values: V(s_{t+1}), (T, N): of the last observation where an episode was truncated, of
-            the next one otherwise; ignored where an episode terminated.
-        terminated: (T, N) bool.
-        ended: (T, N) bool, terminated or truncated.
-        discount: γ.
-        trace: λ of GAE.
-
-    Returns:
-        (T, N) float32.
-    """
-    going = (~terminated).float()
-    deltas = rewards + discount * next_values * going - values
-    advantages = torch.zeros_like(deltas)
-    later = torch.zeros_like(deltas[0])
-    for t in reversed(range(len(deltas))):
-        later = deltas[t] + discount * trace * later * (~ended[t]).float()
-        advantages[t] = later
-    return advantages
-
-
-def explained_variance(values: Tensor, returns: Tensor) -> float:
-    """Return 1 − Var(returns − values) / Var(returns), from (T, N); 0 if the returns don't vary."""
-    variance = returns.var(correction=0)
-    if float(variance) == 0:
-        return 0.0
-    return float(1 - (returns - values).var(correction=0) / variance)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class TurnSample:
     """One turn as it was played."""

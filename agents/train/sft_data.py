@@ -29,8 +29,8 @@ from vlbench.cli import (
 from vlbench.env import SPLITS, SolvedEnv
 from vlbench.errors import user_code
 from vlbench.registry import resolve_env_id
-from vlbench.sprites import MAX_JITTER
 from vlbench.task import perception_names
+from vlbench.themes import MAX_JITTER
 
 
 @dataclass(frozen=True)

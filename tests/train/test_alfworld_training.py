@@ -147,7 +147,8 @@ def test_a_rollout_reads_the_states_own_commands_and_thoughts_count_a_fifth(
         return replies
 
     monkeypatch.setattr(policy, "generate", teach)
-    rollout_envs = RolloutEnvs(envs, range(2), 3, Processes())
+    rollout_envs = RolloutEnvs(envs, range(2), Processes())
+    rollout_envs.reset([3, 4])
     buffer = ppo.rollout(policy, rollout_envs, config, torch.Generator(), len)
     monitor = rollout_envs.finish_rollout()
     envs.close()

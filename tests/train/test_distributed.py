@@ -107,8 +107,10 @@ def test_two_processes_make_the_same_update_as_one_with_the_whole_rollout(
     )
     policy = ppo.build_policy(config, config.model)
     vector = make_envs("vlbench/NumberLine-v0", 6, {})
-    envs = RolloutEnvs(vector, range(6), 0, Processes())
+    envs = RolloutEnvs(vector, range(6), Processes())
+    envs.reset(range(6))
     buffer = ppo.rollout(policy, envs, config, torch.Generator().manual_seed(0), len)
+    buffer.set_advantages(ppo.estimate_advantages(buffer, config))
     buffer.advantages += torch.randn(3, 6, generator=torch.Generator().manual_seed(1))
     (tmp_path / "rollout.pickle").write_bytes(pickle.dumps(buffer))
     told = dataclasses.asdict(config) | {"out": ""}

@@ -6,8 +6,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from agents.train import ppo
-from agents.train.rollout_buffer import explained_variance, generalized_advantages
+from agents.train import objective
 from agents.train.token_weights import first_token_of, token_weights
 from agents.vlm.sampling import log_distribution, nucleus
 from vlbench.parsing import parse
@@ -22,7 +21,8 @@ def column(*numbers):
 def estimate(terminated, ended, next_values):
     flags = [torch.tensor(flag)[:, None] for flag in (terminated, ended)]
     numbers = column(1, 2, 3), column(0.5, 1, 1.5), column(*next_values)
-    return generalized_advantages(*numbers, *flags, discount=0.5, trace=0.5)[:, 0].tolist()
+    advantages = objective.generalized_advantages(*numbers, *flags, discount=0.5, trace=0.5)
+    return advantages[:, 0].tolist()
 
 
 def test_advantages_of_an_episode_that_goes_on():
@@ -45,12 +45,12 @@ def test_truncation_has_the_value_of_the_last_observation():
 def test_the_ratio_of_a_turn_is_weighted_by_lambda():
     # log π = .5·(−2 − 4) + (−1 − .5) = −4.5, and with the last token at −.5 − ln 2: half the ratio
     weights = torch.tensor([[0.5, 0.5, 1, 1]])
-    old = ppo.turn_log_prob(torch.tensor([[-2.0, -4, -1, -0.5]]), weights)
+    old = objective.turn_log_prob(torch.tensor([[-2.0, -4, -1, -0.5]]), weights)
     assert old.item() == -4.5
-    new = ppo.turn_log_prob(torch.tensor([[-2.0, -4, -1, -0.5 - math.log(2)]]), weights)
-    assert ppo.ratio_of(new, old).item() == pytest.approx(0.5)
-    thought = ppo.turn_log_prob(torch.tensor([[-2.0 - math.log(2), -4, -1, -0.5]]), weights)
-    assert ppo.ratio_of(thought, old).item() == pytest.approx(1 / math.sqrt(2))
+    new = objective.turn_log_prob(torch.tensor([[-2.0, -4, -1, -0.5 - math.log(2)]]), weights)
+    assert objective.ratio_of(new, old).item() == pytest.approx(0.5)
+    thought = objective.turn_log_prob(torch.tensor([[-2.0 - math.log(2), -4, -1, -0.5]]), weights)
+    assert objective.ratio_of(thought, old).item() == pytest.approx(1 / math.sqrt(2))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_ratio_of_a_turn_is_weighted_by_lambda():
 )
 def test_clipping(ratio, advantage, loss, slope):
     given = torch.tensor([ratio], requires_grad=True)
-    found = ppo.surrogate(given, torch.tensor([advantage]), clip=0.2)
+    found = objective.surrogate(given, torch.tensor([advantage]), clip=0.2)
     found.backward()
     assert found.item() == pytest.approx(loss)
     assert given.grad.item() == pytest.approx(slope)
@@ -73,27 +73,27 @@ def test_clipping(ratio, advantage, loss, slope):
 
 def test_value_loss_with_and_without_clipping():
     values, old, returns = torch.tensor([2.0]), torch.tensor([0.0]), torch.tensor([3.0])
-    assert ppo.value_loss(values, old, returns, clip=0.0).item() == 0.5
-    assert ppo.value_loss(values, old, returns, clip=0.5).item() == pytest.approx(3.125)
+    assert objective.value_loss(values, old, returns, clip=0.0).item() == 0.5
+    assert objective.value_loss(values, old, returns, clip=0.5).item() == pytest.approx(3.125)
 
 
 def test_kl_of_two_distributions():
     p, q = torch.tensor([0.5, 0.5, 0.0]), torch.tensor([0.25, 0.75, 0.0])
-    found = ppo.token_kl(p.log(), q.log()).item()
+    found = objective.token_kl(p.log(), q.log()).item()
     assert found == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3))
-    assert ppo.token_kl(p.log(), p.log()).item() == 0
+    assert objective.token_kl(p.log(), p.log()).item() == 0
 
 
 def test_approximate_kl():
     # (2 − 1 − ln 2) + (½ − 1 + ln 2) = ½
-    assert ppo.approximate_kl(torch.tensor([2.0, 0.5])).item() == pytest.approx(0.5)
+    assert objective.approximate_kl(torch.tensor([2.0, 0.5])).item() == pytest.approx(0.5)
 
 
 def test_explained_variance():
     returns = torch.tensor([0.0, 2.0, 4.0])
-    assert explained_variance(returns, returns) == 1
-    assert explained_variance(torch.zeros(3), returns) == 0
-    assert explained_variance(torch.zeros(3), torch.ones(3)) == 0
+    assert objective.explained_variance(returns, returns) == 1
+    assert objective.explained_variance(torch.zeros(3), returns) == 0
+    assert objective.explained_variance(torch.zeros(3), torch.ones(3)) == 0
 
 
 def test_forbidden_tokens_are_never_drawn_and_count_in_no_sum():

@@ -131,17 +131,19 @@ def exam(success, optimal):
 
 def test_a_start_equals_another_in_success_first_and_in_optimal_actions_second(monkeypatch):
     exams = {8: exam(0.2, 0.6), 16: exam(0.47, 0.2), 24: exam(0.54, 0.58), 32: exam(0.8, 0.6)}
-    monkeypatch.setattr(reproduce, "exam", lambda path, rows, seed: exams[int(path.name[5:])])
+    monkeypatch.setattr(
+        reproduce, "evaluate_checkpoint", lambda path, rows, seed: exams[int(path.name[5:])]
+    )
     found = [Path(f"step-{step:06d}") for step in exams]
     data = {"env": "NumberLine", "theme": "classic"}
-    wanted = reproduce.Wanted(0.5, 0.6)
-    assert reproduce.choose(data, found, wanted).step == 24
-    assert reproduce.choose(data, found, wanted).missed_by == 0
-    wanted = reproduce.Wanted(0.9, 0.6)
-    assert reproduce.choose(data, found, wanted).step == 32
-    assert reproduce.choose(data, found, wanted).missed_by == pytest.approx(0.05)
-    assert reproduce.choose(data, found, reproduce.Wanted(0.49)).step == 16
-    assert reproduce.choose(data, found, reproduce.Wanted()).step == 32
+    target = reproduce.Target(0.5, 0.6)
+    assert reproduce.choose_checkpoint(data, found, target).step == 24
+    assert reproduce.choose_checkpoint(data, found, target).missed_by == 0
+    target = reproduce.Target(0.9, 0.6)
+    assert reproduce.choose_checkpoint(data, found, target).step == 32
+    assert reproduce.choose_checkpoint(data, found, target).missed_by == pytest.approx(0.05)
+    assert reproduce.choose_checkpoint(data, found, reproduce.Target(0.49)).step == 16
+    assert reproduce.choose_checkpoint(data, found, reproduce.Target()).step == 32
 
 
 def test_rows_that_look_alike_are_played_once():
@@ -169,12 +171,12 @@ def test_a_difference_is_clear_only_if_its_interval_over_seeds_leaves_out_zero()
     lines = [line(arm, seed, 0, end) for arm, s in ends.items() for seed, end in enumerate(s)]
     measure = report.MEASURES[0]
     # Differences 0.4, 0.3, 0.5: mean 0.4, standard deviation 0.1, 4.3027 · 0.1/√3 = 0.248.
-    cells = report._compared(STUDY, STUDY.comparisons[0], lines, measure)
+    cells = report._comparison_cells(STUDY, STUDY.comparisons[0], lines, measure)
     assert cells[3:] == ["3", "+40.0 (+15.2 to +64.8)", "yes"]
-    assert report._compared(STUDY, STUDY.comparisons[0], lines[:3], measure) is None
+    assert report._comparison_cells(STUDY, STUDY.comparisons[0], lines[:3], measure) is None
     ends["two"] = (0.9, 0.9, 0.5)
     lines = [line(arm, seed, 0, end) for arm, s in ends.items() for seed, end in enumerate(s)]
-    assert report._compared(STUDY, STUDY.comparisons[0], lines, measure)[-1] == "no"
+    assert report._comparison_cells(STUDY, STUDY.comparisons[0], lines, measure)[-1] == "no"
 
 
 def test_the_gain_over_rows_is_the_mean_over_seeds_of_won_after_less_won_before():

@@ -35,12 +35,12 @@ from vlbench.errors import unknown_name
 from vlbench.registry import resolve_env_id
 from vlbench.suites import Row
 
-STARTED = "start.json"
-"""Beside the checkpoints of a start that is finished."""
+START_FILE = "start.json"
+"""The `StartResult`, beside the checkpoints of a start that is finished."""
 SAMPLED_EPISODES = 120
 """At least about so many are played at temperature 1."""
 MAX_NEW_TOKENS = 96
-"""Of replies in exams."""
+"""Of replies in evaluations."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Config(Options):
 
 
 @dataclass(frozen=True)
-class Started:
-    """A start, chosen and measured."""
+class StartResult:
+    """The checkpoint that arms start from, and how well it plays."""
 
     checkpoint: str
     step: int
@@ -83,14 +83,14 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a start shall be like; None for as it comes."""
+class Target:
+    """What a start should be like; None sets no target."""
 
     success: float | None = None
     optimal: float | None = None
 
 
-def exam(checkpoint: Path, rows: Sequence[Row], seed: int | None) -> EvalResult:
+def evaluate_checkpoint(checkpoint: Path, rows: Sequence[Row], seed: int | None) -> EvalResult:
     """Play rows with a checkpoint: greedily, or with a seed at temperature 1."""
     loaded = load(str(checkpoint))
     policy = Policy(loaded.model, loaded.processor, Sampling(max_new_tokens=MAX_NEW_TOKENS)).eval()
@@ -98,59 +98,62 @@ def exam(checkpoint: Path, rows: Sequence[Row], seed: int | None) -> EvalResult:
     return evaluate_policy(policy, rows, generator=generator)
 
 
-def make_start(study: Study, name: str, seed: int, out: Path) -> Started:
+def make_start(study: Study, name: str, seed: int, out: Path) -> StartResult:
     """Fine-tune a new tiny LLaVA, and choose the checkpoint that arms start from."""
     folder = out / f"seed-{seed}" / f"start-{name}-{study.start_recipe(name)}"
-    note = folder / STARTED
+    note = folder / START_FILE
     if note.is_file():
-        told = json.loads(note.read_text("utf-8"))
-        return Started(**{**told, "won": tuple(told["won"])})
+        result = json.loads(note.read_text("utf-8"))
+        return StartResult(**{**result, "won": tuple(result["won"])})
     start = study.starts[name]
     other = make_start(study, start.equal_to, seed, out) if start.equal_to else None
-    wanted = Wanted(other.success, other.optimal) if other else Wanted(start.success)
+    target = Target(other.success, other.optimal) if other else Target(start.success)
     folder.mkdir(parents=True, exist_ok=True)
-    say(f"seed {seed}: start {name}")
+    log_line(f"seed {seed}: start {name}")
     model = folder / "tiny"
     tiny.build(tiny.Config(out=model, seed=seed, **start.tiny))
     for number, stage in enumerate(start.stages, 1):
         run = folder / f"stage-{number}"
         data = folder / f"stage-{number}.jsonl"
-        told = sft_data.Config(out=data, seed=seed, **stage.data)
-        sft_data.write(data, sft_data.transcripts(told))
+        options = sft_data.Config(out=data, seed=seed, **stage.data)
+        sft_data.write(data, sft_data.transcripts(options))
         config = sft.Config(model=str(model), data=data, out=run, seed=seed, **stage.sft)
         model = sft.train(config, Processes())
-    chosen = choose(stage.data, Checkpoints(run).all(), wanted)
-    note.write_text(json.dumps(dataclasses.asdict(chosen)), "utf-8")
-    return chosen
+    result = choose_checkpoint(stage.data, Checkpoints(run).all(), target)
+    note.write_text(json.dumps(dataclasses.asdict(result)), "utf-8")
+    return result
 
 
+<<<<<<< HEAD
 def choose(data: Values, found: Sequence[Path], wanted: Wanted) -> Started:
+=======
+def choose_checkpoint(data: Options, checkpoints: Sequence[Path], target: Target) -> StartResult:
+>>>>>>> trainer
     """Return a checkpoint by the rules of `InitialCheckpoint`; the last one without rules."""
     rules = {name: data[name] for name in ("theme", "prompt") if name in data}
     rows = distinct_rows(resolve_env_id(data["env"]), rules | data.get("env_kwargs", {}))
-    exams = {
-        path: exam(path, rows, None) for path in (found[-1:] if wanted.success is None else found)
-    }
+    candidates = checkpoints[-1:] if target.success is None else checkpoints
+    results = {path: evaluate_checkpoint(path, rows, None) for path in candidates}
 
     def missed(path: Path) -> float:
-        if wanted.success is None:
+        if target.success is None:
             return 0.0
-        return max(0.0, abs(exams[path].success.value - wanted.success) - SUCCESS_TOLERANCE)
+        return max(0.0, abs(results[path].success.value - target.success) - SUCCESS_TOLERANCE)
 
     def rank(path: Path) -> tuple[float, float]:
-        if wanted.optimal is None:
-            return missed(path), abs(exams[path].success.value - (wanted.success or 0.0))
-        return missed(path), abs(exams[path].optimal - wanted.optimal)
+        if target.optimal is None:
+            return missed(path), abs(results[path].success.value - (target.success or 0.0))
+        return missed(path), abs(results[path].optimal - target.optimal)
 
-    best = min(exams, key=rank)
-    return Started(
+    best = min(results, key=rank)
+    return StartResult(
         checkpoint=str(best),
         step=step_of(best),
-        success=exams[best].success.value,
-        optimal=exams[best].optimal,
-        perceived=exams[best].perceived,
-        won=exams[best].won,
-        tried={str(step_of(path)): exam.success.value for path, exam in exams.items()},
+        success=results[best].success.value,
+        optimal=results[best].optimal,
+        perceived=results[best].perceived,
+        won=results[best].won,
+        tried={str(step_of(path)): result.success.value for path, result in results.items()},
         missed_by=missed(best),
     )
 
@@ -159,20 +162,20 @@ def run_arm(study: Study, name: str, seed: int, out: Path) -> dict[str, Any]:
     """Train an arm with a seed; return its line."""
     arm = study.arms[name]
     start = make_start(study, arm.start, seed, out)
-    say(f"seed {seed}: arm {name}")
-    begun = time.process_time()
+    log_line(f"seed {seed}: arm {name}")
+    start_time = time.process_time()
     config = ppo_config.Config(
         model=start.checkpoint,
         seed=seed,
         out=out / f"seed-{seed}" / f"arm-{name}-{study.recipe(name)}",
-        **{**ppo_config.PRESETS[arm.preset], **arm.ppo},
+        **{"log": "json", **ppo_config.PRESETS[arm.preset], **arm.ppo},
     )
     last = ppo.train(config, Processes())
     rules = {"theme": config.theme, "prompt": config.prompt, **config.env_kwargs}
     rows = distinct_rows(resolve_env_id(config.env), rules)
     logged = (config.out / "metrics.jsonl").read_text("utf-8").splitlines()
     metrics = [json.loads(line) for line in logged]
-    greedy = exam(last, rows, None)
+    greedy = evaluate_checkpoint(last, rows, None)
     many = rows * max(1, SAMPLED_EPISODES // len(rows))
     return {
         "arm": name,
@@ -196,20 +199,20 @@ def run_arm(study: Study, name: str, seed: int, out: Path) -> dict[str, Any]:
         ],
         "rollouts": [round(row["rollout/optimal"], 4) for row in metrics if row["step"]],
         "end": _numbers(greedy) | {"won": [int(won) for won in greedy.won]},
-        "sampled_end": _numbers(exam(last, many, seed)),
-        "cpu_seconds": round(time.process_time() - begun),
+        "sampled_end": _numbers(evaluate_checkpoint(last, many, seed)),
+        "cpu_seconds": round(time.process_time() - start_time),
     }
 
 
-def _numbers(exam: EvalResult) -> dict[str, float]:
-    numbers = exam.metrics().items()
+def _numbers(result: EvalResult) -> dict[str, float]:
+    numbers = result.metrics().items()
     return {
         k.removeprefix("eval/"): round(v, 4) for k, v in numbers if not k.endswith(("low", "high"))
     }
 
 
-def say(line: str) -> None:
-    """Tell people."""
+def log_line(line: str) -> None:
+    """Print a line about the progress."""
     print(f"reproduce: {line}", file=sys.stderr, flush=True)
 
 

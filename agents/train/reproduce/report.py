@@ -1,9 +1,9 @@
 """The page of a study: a table of its arms, its comparisons, and learning curves as a picture.
 
-The made part of the page stands between two marks; what people write around it is kept.
+The generated part of the page stands between two marks; the text around it stays as it is.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,8 @@ MEASURES = (
 
 def of_arm(lines: Sequence[Line], name: str) -> dict[int, Line]:
     """Return seed → line of an arm, in the seeds' order."""
-    mine = [line for line in lines if line["arm"] == name]
-    return {line["seed"]: line for line in sorted(mine, key=lambda line: int(line["seed"]))}
+    own = [line for line in lines if line["arm"] == name]
+    return {line["seed"]: line for line in sorted(own, key=lambda line: int(line["seed"]))}
 
 
 def gain_over_rows(lines: Sequence[Line]) -> Interval:
@@ -62,19 +62,19 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def _told(interval: Interval) -> str:
+def _difference(interval: Interval) -> str:
     return f"{100 * interval.value:+.1f} ({100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
 
 
 def _over_seeds(values: Sequence[float]) -> str:
     if len(values) < 2:
         return f"{100 * values[0]:+.1f} (one seed)"
-    return _told(intervals.student(values))
+    return _difference(intervals.student(values))
 
 
 def _mean(values: Iterable[float]) -> str:
-    kept = list(values)
-    return _percent(sum(kept) / len(kept))
+    numbers = list(values)
+    return _percent(sum(numbers) / len(numbers))
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -92,27 +92,27 @@ def _arm_cells(title: str, lines: Sequence[Line]) -> list[str]:
         _mean(line["start"]["success"] for line in lines),
         *(_mean(map(measure.of, lines)) for measure in MEASURES),
         _over_seeds([line["end"]["success"] - line["start"]["success"] for line in lines]),
-        _told(gain_over_rows(lines)),
+        _difference(gain_over_rows(lines)),
         f"{_mean(line['start']['perceived'] for line in lines)} → "
         f"{_mean(line['end']['perceived'] for line in lines)}",
     ]
 
 
-def _compared(
+def _comparison_cells(
     study: Study, comparison: Comparison, lines: Sequence[Line], measure: Measure
 ) -> list[str] | None:
     first, second = of_arm(lines, comparison.first), of_arm(lines, comparison.second)
     seeds = [seed for seed in first if seed in second]
     if len(seeds) < 2:
         return None
-    found = intervals.student([measure.of(first[s]) - measure.of(second[s]) for s in seeds])
-    clear = "yes" if found.low > 0 or found.high < 0 else "no"
+    interval = intervals.student([measure.of(first[s]) - measure.of(second[s]) for s in seeds])
+    clear = "yes" if interval.low > 0 or interval.high < 0 else "no"
     arms = " − ".join(study.arms[name].title for name in (comparison.first, comparison.second))
-    return [comparison.question, arms, measure.title, str(len(seeds)), _told(found), clear]
+    return [comparison.question, arms, measure.title, str(len(seeds)), _difference(interval), clear]
 
 
-def made(study: Study, lines: Sequence[Line], picture: str) -> str:
-    """Return the made part of the page."""
+def generated_part(study: Study, lines: Sequence[Line], picture: str) -> str:
+    """Return the generated part of the page."""
     arms = {name: list(of_arm(lines, name).values()) for name in study.arms}
     head = [
         "arm",
@@ -123,13 +123,37 @@ def made(study: Study, lines: Sequence[Line], picture: str) -> str:
         "the same (95 % over instances)",
         "true statements about the picture, greedy",
     ]
-    compared = [
+    rows = (_arm_cells(study.arms[name].title, some) for name, some in arms.items() if some)
+    parts = [
+        BEGIN,
+        "",
+        f"![Learning curves]({picture})",
+        "",
+        "Means over seeds, in percent; differences in points.",
+        "",
+        *_table(head, rows),
+        *_comparisons(study, lines),
+        *_equal_starts(study, arms),
+        "",
+        END,
+    ]
+    return "\n".join(parts)
+
+
+def _comparisons(study: Study, lines: Sequence[Line]) -> list[str]:
+    rows = [
         cells
         for comparison in study.comparisons
         for measure in MEASURES
-        if (cells := _compared(study, comparison, lines, measure))
+        if (cells := _comparison_cells(study, comparison, lines, measure))
     ]
-    matched = [
+    head = ["question", "difference", "measure", "seeds", "95 % over seeds", "clear of 0"]
+    title = "Pairs of one seed, Student's interval, not corrected for their number."
+    return ["", title, "", *_table(head, rows)] if rows else []
+
+
+def _equal_starts(study: Study, arms: Mapping[str, Sequence[Line]]) -> list[str]:
+    rows = [
         [
             study.arms[name].title,
             str(line["seed"]),
@@ -143,42 +167,22 @@ def made(study: Study, lines: Sequence[Line], picture: str) -> str:
         if study.starts[study.arms[name].start].equal_to
         for line in some
     ]
-    parts = [
-        BEGIN,
-        f"![Learning curves]({picture})",
-        "Means over seeds, in percent; differences in points.",
-        *_table(head, (_arm_cells(study.arms[n].title, some) for n, some in arms.items() if some)),
+    head = [
+        "arm",
+        "seed",
+        "SFT steps",
+        "success",
+        "optimal actions",
+        "true statements",
+        "outside the band by",
     ]
-    if compared:
-        head = ["question", "difference", "measure", "seeds", "95 % over seeds", "clear of 0"]
-        parts += [
-            "",
-            "Pairs of one seed, Student's interval, not corrected for their number.",
-            "",
-            *_table(head, compared),
-        ]
-    if matched:
-        head = [
-            "arm",
-            "seed",
-            "SFT steps",
-            "success",
-            "optimal actions",
-            "true statements",
-            "outside the band by",
-        ]
-        parts += [
-            "",
-            "Starts that were chosen to equal another's greedy success.",
-            "",
-            *_table(head, matched),
-        ]
-    return "\n".join([parts[0], "", parts[1], "", parts[2], "", *parts[3:], "", END])
+    title = "Starts that were chosen to equal another's greedy success."
+    return ["", title, "", *_table(head, rows)] if rows else []
 
 
 def draw(study: Study, lines: Sequence[Line], picture: Path) -> None:
     """Draw, for each arm, the mean of its seeds and their range."""
-    from matplotlib.figure import Figure  # only who draws pays for it
+    from matplotlib.figure import Figure  # slow to import
 
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     greedy, rollouts = figure.subplots(1, 2)
@@ -213,14 +217,14 @@ def write_page(study: Study, lines: Sequence[Line], results: Path) -> Path:
     """Write the page and the picture beside the results; return the page.
 
     Raises:
-        ValueError: The page that is there lacks the marks around what is made.
+        ValueError: The existing page lacks the marks around the generated part.
     """
     page, picture = results.with_suffix(".md"), results.with_suffix(".png")
     text = page.read_text("utf-8") if page.is_file() else f"# {results.stem}\n\n{BEGIN}{END}\n"
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{page} lacks the marks {BEGIN} and {END} around what is made")
+        raise ValueError(f"{page} lacks the marks {BEGIN} and {END} around the generated part")
     draw(study, lines, picture)
-    page.write_text(before + made(study, lines, picture.name) + after, "utf-8")
+    page.write_text(before + generated_part(study, lines, picture.name) + after, "utf-8")
     return page
