@@ -24,11 +24,7 @@ if __name__ == "__main__":
 import torch
 from torch import Tensor
 
-<<<<<<< HEAD
-=======
 from agents.train import objective
-from agents.train.config_cli import parse_dataclass
->>>>>>> trainer
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.evaluation import eval_rows, evaluate_policy

@@ -124,11 +124,7 @@ def make_start(study: Study, name: str, seed: int, out: Path) -> StartResult:
     return result
 
 
-<<<<<<< HEAD
-def choose(data: Values, found: Sequence[Path], wanted: Wanted) -> Started:
-=======
-def choose_checkpoint(data: Options, checkpoints: Sequence[Path], target: Target) -> StartResult:
->>>>>>> trainer
+def choose_checkpoint(data: Values, checkpoints: Sequence[Path], target: Target) -> StartResult:
     """Return a checkpoint by the rules of `InitialCheckpoint`; the last one without rules."""
     rules = {name: data[name] for name in ("theme", "prompt") if name in data}
     rows = distinct_rows(resolve_env_id(data["env"]), rules | data.get("env_kwargs", {}))

@@ -90,19 +90,11 @@ def _digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-<<<<<<< HEAD
 _TINY: Values = {"env": "NumberLine"}
 _CLASSIC: Values = {"theme": "classic"}
 _EARLY: Values = {"steps": 160, "lr": 2e-3, "eval_every": 0, "save_every": 16, "keep": 10}
 _CLEAN: Values = {"env": "NumberLine", "episodes": 1500, "random_action_prob": 0.3, **_CLASSIC}
-_NUMBER_LINE: Values = {**_CLASSIC, "eval_every": 3, "eval_episodes": 60, "tensorboard": False}
-=======
-_TINY: Options = {"env": "NumberLine"}
-_CLASSIC: Options = {"theme": "classic"}
-_EARLY: Options = {"steps": 160, "lr": 2e-3, "eval_every": 0, "save_every": 16, "keep": 10}
-_CLEAN: Options = {"env": "NumberLine", "episodes": 1500, "off_path": 0.3, **_CLASSIC}
-_NUMBER_LINE: Options = {**_CLASSIC, "eval_every": 3, "eval_episodes": 60}
->>>>>>> trainer
+_NUMBER_LINE: Values = {**_CLASSIC, "eval_every": 3, "eval_episodes": 60}
 
 
 def _number_line(title: str, start: str, **ppo: Any) -> Condition:
