@@ -30,6 +30,7 @@ class Agent(Protocol):
     - `paid` (bool): the provider is known to charge; and `list_price`, an `agents.cost.Price`,
       where it is known what;
     - `dropped`, a list of the settings that the provider refused and that were left out;
+    - `models`, what is known of local models: env id, or "" for all → `vlbench.records.ModelInfo`;
     - `note`, a line that the user should read before the run;
     - `async close()`, called when a run is over; the agent may be asked again afterwards.
     """

@@ -7,7 +7,7 @@ interval of the success difference leaves out 0.
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import gymnasium
@@ -20,7 +20,6 @@ from vlbench.cli import (
     required,
     run_main,
 )
-from vlbench.records import to_json
 from vlbench.run_folder import RunFolder
 from vlbench.scoring import compare, notes
 
@@ -50,10 +49,10 @@ def _compare(argv: Sequence[str] | None) -> None:
         print(f"damaged line left out: {line}", file=sys.stderr)
     if config.json:
         rows = [
-            to_json(c) | {"separated": c.separated, "notes": list(told.get(c.env, ()))}
+            asdict(c) | {"separated": c.separated, "notes": list(told.get(c.env, ()))}
             for c in comparisons
         ]
-        headers = [to_json(run.header) for run in runs]
+        headers = [asdict(run.header) for run in runs]
         print(json.dumps({"first": headers[0], "second": headers[1], "envs": rows}, indent=2))
     else:
         print(f"first: {runs[0].header.agent}, second: {runs[1].header.agent}; second less first:")

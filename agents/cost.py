@@ -90,7 +90,9 @@ class Budget:
         if reply is None or self.price is None:
             return reply
         if reply.usd is None:
-            reply = dataclasses.replace(reply, usd=self.price.of(reply))
+            usd = self.price.of(reply)
+            source = "" if usd is None else "price"
+            reply = dataclasses.replace(reply, usd=usd, usd_source=source)
         self._dearest = max(self._dearest, reply.usd or 0.0)
         self.spent += reply.usd or 0.0
         return reply

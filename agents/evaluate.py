@@ -10,7 +10,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,13 @@ from agents.providers.redaction import redacted
 from agents.registry import load_agent
 from agents.retry import RetryPolicy
 from agents.rollout import Job, play, run_coroutine, unfinished
-from agents.selection import Selection, Skipped, select_rows
+from agents.selection import Skipped, select_rows
 from agents.tables import headline_line, scorecard_table
 from vlbench.cli import parse_options, run_main
-from vlbench.records import Episode, to_json
-from vlbench.run_folder import RunFolder, RunHeader, git_commit, versions
+from vlbench.records import Episode, RunHeader
+from vlbench.run_folder import RunFolder, run_header
 from vlbench.scoring import Headline, Scorecard, headlines, score
-from vlbench.suites import frozen_hash
+from vlbench.suites import RunSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +99,26 @@ def evaluate(
         )
     if out is not None and not str(out):
         raise ValueError("out must name a folder, got nothing")
-    plan = select_rows(env_ids, agent, suite=suite, episodes=episodes, prompt=prompt, theme=theme)
-    header = _header(agent, plan, episodes, prompt, theme, repeats, history, price)
+    if theme == "":
+        raise ValueError('unknown theme ""; leave it out for the suite\'s own themes')
+    spec = RunSpec(suite, prompt, theme or "", episodes, repeats, history)
+    selection = select_rows(env_ids, agent, spec)
+    rates = None if price is None else [price.prompt, price.completion]
+    header = run_header(agent, selection.spec, selection.rows, rates)
     folder = RunFolder.start(Path(out) if out else new_folder(agent.name), header)
     try:
         jobs = [
             Job(row, number, repeat)
-            for rows in plan.rows.values()
+            for rows in selection.rows.values()
             for number, row in enumerate(rows)
             for repeat in range(repeats)
         ]
         waiting = unfinished(jobs, folder)
-        for skip in plan.skipped:
+        for skip in selection.skipped:
             progress.say(f"skipped {skip.env}: {skip.reason}")
-        for env_id, rows in plan.rows.items():
+        for env_id, rows in selection.rows.items():
             if episodes is not None and len(rows) < episodes:
-                progress.say(f"{env_id}: suite {plan.suite} has {len(rows)} rows, not {episodes}")
+                progress.say(f"{env_id}: suite {header.suite} has {len(rows)} rows, not {episodes}")
         for line in folder.damaged:
             progress.say(f"damaged line left out: {line}")
         if note := getattr(agent, "note", ""):
@@ -151,8 +155,8 @@ def evaluate(
         folder.header,
         tuple(played),
         tuple(score(header, played)),
-        tuple(headlines(played, plan.suite)),
-        plan.skipped,
+        tuple(headlines(played, header.suite)),
+        selection.skipped,
         stopped,
     )
 
@@ -168,43 +172,6 @@ def new_folder(agent: str) -> Path:
     name = re.sub(r"[^\w.-]+", "-", f"{agent}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     names = (f"{name}-{number}" if number > 1 else name for number in itertools.count(1))
     return next(path for path in map(Path("runs").joinpath, names) if not path.exists())
-
-
-def _header(
-    agent: Agent,
-    plan: Selection,
-    episodes: int | None,
-    prompt: str,
-    theme: str | None,
-    repeats: int,
-    history: int,
-    price: Price | None,
-) -> RunHeader:
-    try:
-        settings = json.loads(json.dumps(agent.settings))  # as it will be read on a resume
-    except TypeError as error:
-        raise ValueError(
-            f"the settings of agent {agent.name} aren't plain data: {error}"
-        ) from error
-    return RunHeader(
-        agent=agent.name,
-        settings=settings,
-        privileged=agent.privileged,
-        env_ids=list(plan.rows),
-        suite=plan.suite,
-        prompt=prompt,
-        theme=theme or "",
-        episodes=episodes,
-        repeats=repeats,
-        history=history,
-        prompt_hashes=plan.prompt_hashes,
-        dropped=list(getattr(agent, "dropped", ())),
-        price=None if price is None else [price.prompt, price.completion],
-        frozen_hashes={env_id: frozen_hash(env_id, plan.suite) for env_id in plan.rows},
-        versions=versions(),
-        commit=git_commit(),
-        started=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -273,10 +240,10 @@ def _as_text(run: Run) -> str:
 def _as_json(run: Run) -> str:
     return json.dumps(
         {
-            "run": {"folder": str(run.folder), "stopped": run.stopped, **to_json(run.header)},
-            "scorecards": [to_json(card) for card in run.scorecards],
-            "headlines": [to_json(headline) for headline in run.headlines],
-            "skipped": [to_json(skip) for skip in run.skipped],
+            "run": {"folder": str(run.folder), "stopped": run.stopped, **asdict(run.header)},
+            "scorecards": [asdict(card) for card in run.scorecards],
+            "headlines": [asdict(headline) for headline in run.headlines],
+            "skipped": [asdict(skip) for skip in run.skipped],
         },
         indent=2,
     )

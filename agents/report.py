@@ -25,8 +25,8 @@ from vlbench.cli import (
     writable_file,
 )
 from vlbench.episode_view import EpisodeRenderer, outcome
-from vlbench.records import Episode
-from vlbench.run_folder import RunFolder, RunHeader
+from vlbench.records import Episode, RunHeader
+from vlbench.run_folder import RunFolder
 from vlbench.scoring import Scorecard, headlines, score
 
 SHOWN = 20
@@ -157,7 +157,7 @@ def _episode(redrawing: EpisodeRenderer, episode: Episode) -> dict[str, Any]:
     """Return an episode for the viewer, and whether its pictures are those of the record."""
     data = redrawing.episode(episode)
     frames = [turn["frame"] for turn in data["turns"]]
-    again = not episode.final_frame or frames == [turn.frame for turn in episode.turns]
+    again = not episode.final_frame_hash or frames == [turn.frame_hash for turn in episode.turns]
     return data | {"redrawn": again}
 
 

@@ -21,7 +21,7 @@ from agents.providers.redaction import redacted
 from agents.retry import RetryingCaller, RetryPolicy
 from vlbench.prompts import Exchange
 from vlbench.recorder import EnvCache, EpisodeRecorder
-from vlbench.records import SCHEMA, Episode, Reply, episode_key
+from vlbench.records import SCHEMA, Episode, Failure, Reply, episode_key
 from vlbench.run_folder import RunFolder
 from vlbench.suites import Row
 
@@ -214,7 +214,10 @@ class _Worker:
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
                 raise  # it is the run that is cancelled, not something of the agent's
             self._envs.pop(job.row.env_key, None)
-            return _errored(job, recording, _told(error))
+            failure = Failure()
+            if isinstance(error, ProviderError):
+                failure = Failure("provider", status=error.status)
+            return _errored(job, recording, _told(error), failure)
         return recording.episode()
 
     async def _finish(self, recording: EpisodeRecorder, job: Job) -> None:
@@ -243,9 +246,9 @@ def _told(error: BaseException) -> str:
     return "".join(c if c.isprintable() else " " for c in " ".join(told.split()))[:MAX_ERROR]
 
 
-def _errored(job: Job, recording: EpisodeRecorder | None, error: str) -> Episode:
+def _errored(job: Job, recording: EpisodeRecorder | None, error: str, failure: Failure) -> Episode:
     if recording is not None:
-        return recording.episode(error)
+        return recording.episode(error, failure)
     row = job.row
     return Episode(
         SCHEMA,
@@ -259,9 +262,10 @@ def _errored(job: Job, recording: EpisodeRecorder | None, error: str) -> Episode
         turns=(),
         end="errored",
         success=False,
-        final_state="",
-        final_frame="",
+        final_state_hash="",
+        final_frame_hash="",
         error=error,
+        failure=failure,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,7 +13,7 @@ from agents.agent import Agent
 from vlbench.contract import INFO_TYPES
 from vlbench.errors import unknown_name, user_code
 from vlbench.registry import resolve_env_id, short_name
-from vlbench.suites import SEEDS, SUITES, Row, run_kwargs, run_rows, suites
+from vlbench.suites import SEEDS, SUITES, Row, RunSpec, suites
 
 NUM_SEEDS = 50
 """Episodes of an environment without frozen sets, unless the user asks for another number."""
@@ -31,23 +31,14 @@ class Skipped:
 class Selection:
     """What is played."""
 
-    suite: str
+    spec: RunSpec
+    """As it was asked for, with SEEDS as its suite where the environments have no frozen sets."""
     rows: Mapping[str, tuple[Row, ...]]
     """env id → rows, in the order of the tables."""
-    prompt_hashes: dict[str, str]
-    """env id → sha256 of the prompt's template; "" where it names none."""
     skipped: tuple[Skipped, ...]
 
 
-def select_rows(
-    env_ids: str | Iterable[str],
-    agent: Agent,
-    *,
-    suite: str = "test",
-    episodes: int | None = None,
-    prompt: str = "cot",
-    theme: str | None = None,
-) -> Selection:
+def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Selection:
     """Choose environments and rows.
 
     Args:
@@ -55,10 +46,7 @@ def select_rows(
             list or with commas between. "module:namespace/Name-v0" imports the module first, as
             `gymnasium.make` does.
         agent: Who will play; its `env_ids`, if it has them, limit `all` and globs.
-        suite: "test", "ood" or the name of a set that the user has frozen.
-        episodes: Rows of each suite; None for all.
-        prompt: Variant of the prompt.
-        theme: Theme or group of themes instead of the suite's own.
+        spec: What is to be played.
 
     Raises:
         ValueError: A name isn't known, an environment that is named can't be played, or nothing
@@ -66,15 +54,14 @@ def select_rows(
     """
     wanted = _chosen(env_ids)
     known = dict.fromkeys((*SUITES, *(name for env_id in wanted for name in suites(env_id))))
-    if suite not in known:
-        raise ValueError(unknown_name("suite", suite, known))
+    if spec.suite not in known:
+        raise ValueError(unknown_name("suite", spec.suite, known))
     rows: dict[str, tuple[Row, ...]] = {}
-    hashes: dict[str, str] = {}
     skipped = []
     for env_id, named in wanted.items():
         try:
-            chosen = _rows(env_id, suite, episodes, prompt, theme)
-            hashes[env_id] = _prompt_hash(agent, chosen[0])
+            chosen = _rows(env_id, spec)
+            _check_playable(agent, chosen[0])
             rows[env_id] = chosen
         except ValueError as error:
             if named:
@@ -83,13 +70,13 @@ def select_rows(
     if not rows:
         reason = f"{skipped[0].env} can't be played: {skipped[0].reason}" if skipped else env_ids
         raise ValueError(f"nothing to play: {reason}")
-    kinds = {SEEDS if not suites(env_id) else suite for env_id in rows}
+    kinds = {SEEDS if not suites(env_id) else spec.suite for env_id in rows}
     if len(kinds) > 1:
         without = ", ".join(env_id for env_id in rows if not suites(env_id))
         raise ValueError(
             f"{without}: no frozen sets there, only seeds; play it in a run of its own"
         )
-    return Selection(kinds.pop(), rows, hashes, tuple(skipped))
+    return Selection(replace(spec, suite=kinds.pop()), rows, tuple(skipped))
 
 
 def _chosen(env_ids: str | Iterable[str]) -> dict[str, bool]:
@@ -123,22 +110,20 @@ def _matching(pattern: str) -> list[str]:
     return found
 
 
-def _rows(
-    env_id: str, suite: str, episodes: int | None, prompt: str, theme: str | None
-) -> tuple[Row, ...]:
+def _rows(env_id: str, spec: RunSpec) -> tuple[Row, ...]:
     if suites(env_id):
-        return run_rows(env_id, suite, prompt, theme)[:episodes]
+        return spec.rows(env_id)[: spec.episodes]
     return tuple(
-        Row(env_id, run_kwargs(prompt, theme), instance="", presentation=0, seed=seed)
-        for seed in range(episodes or NUM_SEEDS)
+        Row(env_id, spec.kwargs, instance="", presentation=0, seed=seed)
+        for seed in range(spec.episodes or NUM_SEEDS)
     )
 
 
-def _prompt_hash(agent: Agent, row: Row) -> str:
-    """Return the hash of the prompt, if the environment can be made and keeps the contract.
+def _check_playable(agent: Agent, row: Row) -> None:
+    """Make a row's environment, to see whether the agent can play it.
 
     Raises:
-        ValueError: It can't be made, isn't for this agent, or shows something else.
+        ValueError: It can't be made, isn't for this agent, or doesn't keep the contract.
     """
     playable = getattr(agent, "env_ids", None)
     if playable is not None and row.env_id not in playable:
@@ -146,10 +131,10 @@ def _prompt_hash(agent: Agent, row: Row) -> str:
     with user_code():
         env = gymnasium.make(row.env_id, **row.kwargs)
     with closing(env):
-        return _checked_prompt(agent, env)
+        _check_contract(agent, env)
 
 
-def _checked_prompt(agent: Agent, env: gymnasium.Env[Any, Any]) -> str:
+def _check_contract(agent: Agent, env: gymnasium.Env[Any, Any]) -> None:
     with user_code():
         observation, info = env.reset(seed=0)
     if not (isinstance(observation, Mapping) and {"image", "text"} <= observation.keys()):
@@ -159,5 +144,3 @@ def _checked_prompt(agent: Agent, env: gymnasium.Env[Any, Any]) -> str:
     for need in getattr(agent, "needs", ()):
         if not hasattr(env.unwrapped, need):
             raise ValueError(f"{agent.name} needs an environment with {need}")
-    prompt = getattr(env.unwrapped, "prompt", None)
-    return str(getattr(prompt, "sha256", ""))

@@ -1,15 +1,18 @@
-"""An entry's texts → records, trusting nothing: bounded lines, depth and numbers, one spelling."""
+"""Entries, written and read.
+
+Reading trusts nothing: lines, depth and numbers are bounded, and there is one spelling.
+"""
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from leaderboard.archive import MAX_MANIFEST, MAX_PART, Refused, read_archive
-from leaderboard.pack import Entry, first_error
+from leaderboard.archive import MAX_MANIFEST, MAX_PART, Refused, read_archive, write_archive
 from leaderboard.schema import MANIFEST, Manifest, canonical
 from vlbench.records import Episode, from_json, to_json
 from vlbench.suites import SUITES
@@ -22,6 +25,23 @@ MAX_DIGITS = 40
 """Longest number."""
 
 PART_NAMES = tuple(f"{suite}.jsonl" for suite in SUITES)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A packed entry."""
+
+    manifest: Manifest
+    parts: Mapping[str, bytes]
+    """Name → content, in the order of the manifest."""
+
+    def write(self, path: Path) -> None:
+        """Write the archive.
+
+        Raises:
+            OSError: The file can't be written.
+        """
+        write_archive(path, {MANIFEST: self.manifest.to_bytes(), **self.parts})
 
 
 def read_entry(path: Path) -> Entry:
@@ -63,6 +83,13 @@ def _manifest(file: str, data: bytes) -> Manifest:
     except ValueError as error:
         raise Refused(file, MANIFEST, str(error)) from error
     return manifest
+
+
+def first_error(error: ValidationError) -> str:
+    """Say in one line which field of a record is wrong."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}, found {first.get('input')!r:.80}"
 
 
 def read_episodes(file: str, part: str, data: bytes) -> Iterator[Episode]:

@@ -1,4 +1,4 @@
-"""Pack runs into an entry: `python -m leaderboard.pack pack RUN… --out ENTRY.tar.gz`.
+"""Pack runs into an entry: `python -m leaderboard.pack RUN… --out ENTRY.tar.gz`.
 
 An entry holds one run on `test`, one on `ood`, or both, of the same agent with the same settings.
 The same runs and card give the same bytes. What is packed and why is in `docs/submitting.md`.
@@ -15,9 +15,9 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from leaderboard.archive import MAX_ARCHIVE, write_archive
+from leaderboard.archive import MAX_ARCHIVE
+from leaderboard.entry import Entry, first_error
 from leaderboard.schema import (
-    MANIFEST,
     Card,
     Manifest,
     Part,
@@ -26,8 +26,7 @@ from leaderboard.schema import (
     Track,
     Weights,
     canonical,
-    losses,
-    score_entry,
+    list_irregularities,
 )
 from vlbench.cli import (
     Options,
@@ -38,26 +37,15 @@ from vlbench.cli import (
     writable_file,
 )
 from vlbench.errors import unknown_name
-from vlbench.records import Episode, episode_key, from_json, to_json
-from vlbench.run_folder import EPISODES, RunFolder, RunHeader
+from vlbench.records import Episode, RunHeader, episode_key, from_json, to_json
+from vlbench.run_folder import EPISODES, RunFolder
 from vlbench.suites import SUITES, frozen_rows, suites
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A packed entry."""
-
-    manifest: Manifest
-    parts: Mapping[str, bytes]
-    """Name → content, in the order of the manifest."""
-
-    def write(self, path: Path) -> None:
-        """Write the archive.
-
-        Raises:
-            OSError: The file can't be written.
-        """
-        write_archive(path, {MANIFEST: self.manifest.to_bytes(), **self.parts})
+SAME = (
+    *("agent", "settings", "privileged", "env_ids", "env_kwargs"),
+    *("prompt", "theme", "history", "preamble"),
+)
+"""Fields of a run's header in which the runs of an entry agree."""
 
 
 def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
@@ -101,7 +89,7 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
     order = {suite: number for number, suite in enumerate(SUITES)}
     packed = sorted(map(_suite, folders), key=lambda item: order[item[0].run.suite])
     manifest = Manifest(
-        format=1, card=checked, suites=tuple(suite for suite, _ in packed), digest="0" * 64
+        format=2, card=checked, suites=tuple(suite for suite, _ in packed), digest="0" * 64
     )
     parts = {suite.part.name: data for suite, data in packed}
     return Entry(manifest.sealed(), {str(name): data for name, data in parts.items()})
@@ -117,7 +105,7 @@ def check_same_agent(headers: Sequence[RunHeader]) -> None:
     if len(set(names)) < len(names):
         raise ValueError(f"wanted one run a suite, found {', '.join(names)}")
     for header in headers[1:]:
-        for field in ("agent", "settings", "privileged", "env_ids", "prompt", "theme", "history"):
+        for field in SAME:
             ours, theirs = getattr(headers[0], field), getattr(header, field)
             if ours != theirs:
                 raise ValueError(
@@ -139,7 +127,6 @@ def _suite(folder: RunFolder) -> tuple[Suite, bytes]:
     episodes = [_rounded(episode) for episode in folder.episodes()]
     data = b"".join(canonical(to_json(episode)) + b"\n" for episode in episodes)
     replayed = _replayed(folder)
-    cards, heads = score_entry(folder.header, episodes)
     suite = Suite(
         run=folder.header,
         part=Part.model_validate(
@@ -150,9 +137,9 @@ def _suite(folder: RunFolder) -> tuple[Suite, bytes]:
                 "episodes": len(episodes),
             }
         ),
-        losses=losses(expected_keys(folder.header), episodes, replayed, len(folder.damaged)),
-        scorecards=cards,
-        headlines=heads,
+        irregularities=list_irregularities(
+            expected_keys(folder.header), episodes, replayed, len(folder.damaged)
+        ),
     )
     return suite, data
 
@@ -188,13 +175,6 @@ def _readable(line: bytes) -> Episode | None:
         return None  # the run's folder has counted it as damaged
 
 
-def first_error(error: ValidationError) -> str:
-    """Say in one line which field of a record is wrong."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(map(str, first["loc"]))
-    return f"{place}: {first['msg']}, found {first.get('input')!r:.80}"
-
-
 def _listed(choices: Any) -> str:
     return ", ".join(get_args(choices))
 
@@ -213,6 +193,8 @@ class CardOptions(Options):
     notes: str | None = option(None, "what a reader should know")
     usd: float | None = option(None, "what the run cost in all, if replies don't say it", ge=0)
     hardware: str | None = option(None, "what the model ran on")
+    organisation: str | None = option(None, "who submits it")
+    date: str | None = option(None, "date of the submission", metavar="YYYY-MM-DD")
 
     def card(self) -> dict[str, Any]:
         """Return the fields that were given."""
@@ -234,14 +216,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _pack(argv: Sequence[str] | None) -> None:
-    prog = "python -m leaderboard.pack pack"
-    config = parse_options(Config, argv, prog=prog, description=__doc__)
+    config = parse_options(Config, argv, prog="python -m leaderboard.pack", description=__doc__)
     entry = pack(config.runs, config.card())
     entry.write(config.out)
     size = config.out.stat().st_size
     print(f"{config.out}: {size} bytes, digest {entry.manifest.digest}")
     for suite in entry.manifest.suites:
-        lost = suite.losses
+        lost = suite.irregularities
         print(
             f"{suite.part.name}: {suite.part.episodes} episodes, {len(lost.errored)} errored, "
             f"{len(lost.retried)} retried, {len(lost.replayed)} played again"
@@ -261,10 +242,4 @@ def warn(reason: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] != ["pack"]:
-        print(
-            "usage: python -m leaderboard.pack pack RUN… --out ENTRY.tar.gz (--help)",
-            file=sys.stderr,
-        )
-        sys.exit(2)
-    sys.exit(main(sys.argv[2:]))
+    sys.exit(main())

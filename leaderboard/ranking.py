@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import vlbench
-from leaderboard.schema import errors_as_failures
+from leaderboard.scores import errors_as_failures
 from leaderboard.verify import Verified
 from vlbench.intervals import RESAMPLES, Interval, percentile_interval, resampled_means
 from vlbench.records import Episode
@@ -30,20 +30,14 @@ class Standing:
 
 def scorecard(entry: Verified, suite: str, env_id: str) -> Scorecard | None:
     """Return an entry's scorecard of an environment, if it played there."""
-    for played in entry.manifest.suites:
-        for card in played.scorecards:
-            if (played.run.suite, card.env) == (suite, env_id):
-                return card
-    return None
+    cards = entry.scores[suite].scorecards if suite in entry.scores else ()
+    return next((card for card in cards if card.env == env_id), None)
 
 
 def headline(entry: Verified, suite: str, table: str) -> Headline | None:
     """Return an entry's mean normalised success, if it played all that the table averages."""
-    for played in entry.manifest.suites:
-        for head in played.headlines:
-            if (played.run.suite, head.table) == (suite, table):
-                return head
-    return None
+    heads = entry.scores[suite].headlines if suite in entry.scores else ()
+    return next((head for head in heads if head.table == table), None)
 
 
 def by_headline(entries: Sequence[Verified], suite: str, table: str) -> list[Standing]:

@@ -2,20 +2,21 @@
 
 `python -m leaderboard.schema` prints its JSON Schema, which is published beside this file as
 `entry.schema.json`; the lines of an entry's parts are `vlbench.records.Episode` records and
-have their schema in it too. Fields that aren't in the schema are refused.
+have their schema in it too. Fields that aren't in the schema are refused, and a field that holds
+its default is left out. An entry holds no number that can be computed from its episodes.
 """
 
-import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
 
-from vlbench.records import Episode, episode_key
-from vlbench.run_folder import RunHeader
-from vlbench.scoring import Headline, Scorecard, headlines, score
+from vlbench.records import Episode, RunHeader, episode_key
 
 MANIFEST = "manifest.json"
 
@@ -33,6 +34,14 @@ def _plain(text: str) -> str:
     if not text.isprintable():
         raise ValueError("wanted printable characters on one line")
     return text
+
+
+def _iso_date(text: str) -> str:
+    """Refuse what is neither "" nor a date as YYYY-MM-DD."""
+    with suppress(ValueError):
+        if not text or str(date.fromisoformat(text)) == text:
+            return text
+    raise ValueError("wanted a date as YYYY-MM-DD")
 
 
 Text = Annotated[str, StringConstraints(max_length=120), AfterValidator(_plain)]
@@ -65,6 +74,10 @@ class Card(Record):
     """Money that the run cost in all, where the provider's records don't say it."""
     hardware: Text = ""
     """What the model ran on, where that is known."""
+    organisation: Text = ""
+    """Who submits it; "" for nobody in particular."""
+    date: Annotated[str, StringConstraints(max_length=10), AfterValidator(_iso_date)] = ""
+    """Date of the submission, as YYYY-MM-DD; "" where it isn't stated."""
 
 
 class Part(Record):
@@ -118,16 +131,13 @@ class Suite(Record):
 
     run: RunHeader
     part: Part
-    losses: Irregularities
-    scorecards: tuple[Scorecard, ...]
-    """With errored episodes counted as failed."""
-    headlines: tuple[Headline, ...]
+    irregularities: Irregularities
 
 
 class Manifest(Record):
     """The first file of an entry."""
 
-    format: Literal[1]
+    format: Literal[2]
     """Version of the entry's format."""
     card: Card
     suites: Annotated[tuple[Suite, ...], Field(min_length=1, max_length=2)]
@@ -136,14 +146,20 @@ class Manifest(Record):
 
     def sealed(self) -> "Manifest":
         """Return the manifest with its digest."""
-        bare = self.model_dump(mode="json") | {"digest": ""}
-        digest = hashlib.sha256(canonical(bare)).hexdigest()
-        return self.model_copy(update={"digest": digest})
+        return self.model_copy(update={"digest": digest_of(self._plain())})
 
     def to_bytes(self) -> bytes:
         """Return the manifest as it stands in an entry."""
-        data = self.model_dump(mode="json")
-        return json.dumps(data, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+        return json.dumps(self._plain(), indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+
+    def _plain(self) -> dict[str, Any]:
+        """Return plain data without the fields that hold their defaults, as records are written."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def digest_of(manifest: Mapping[str, Any]) -> str:
+    """Return the digest that seals a manifest, given as plain data."""
+    return hashlib.sha256(canonical({**manifest, "digest": ""})).hexdigest()
 
 
 def canonical(data: Any) -> bytes:
@@ -158,35 +174,13 @@ def canonical(data: Any) -> bytes:
     return text.encode()
 
 
-def errors_as_failures(episodes: Sequence[Episode]) -> list[Episode]:
-    """Return episodes as a leaderboard counts them: one that errored is one that failed."""
-    return [
-        dataclasses.replace(episode, end="truncated", success=False)
-        if episode.end == "errored"
-        else episode
-        for episode in episodes
-    ]
-
-
-def score_entry(
-    run: RunHeader, episodes: Sequence[Episode]
-) -> tuple[tuple[Scorecard, ...], tuple[Headline, ...]]:
-    """Return the scorecards and headlines that episodes earn."""
-    judged = errors_as_failures(episodes)
-    errors = {env_id: 0 for env_id in run.env_ids}
-    for episode in episodes:
-        errors[episode.env_id] += episode.end == "errored"
-    cards = [dataclasses.replace(c, errored=errors[c.env]) for c in score(run, judged)]
-    return tuple(cards), tuple(headlines(judged, run.suite))
-
-
-def losses(
+def list_irregularities(
     expected: Sequence[str],
     episodes: Sequence[Episode],
     replayed: Sequence[Replayed] = (),
     damaged_lines: int = 0,
 ) -> Irregularities:
-    """List what isn't one plain attempt.
+    """List what isn't one plain attempt at a row.
 
     Args:
         expected: Keys of the episodes that the frozen sets ask for.
@@ -207,12 +201,19 @@ def losses(
     )
 
 
+class _WithoutTitles(GenerateJsonSchema):
+    """Leaves out the titles of fields, which say again what their names say."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
 def json_schema() -> dict[str, Any]:
     """Return the published schema: the manifest's, and an episode line's under `$defs`."""
-    schema = Manifest.model_json_schema()
-    line = TypeAdapter(Episode).json_schema(ref_template="#/$defs/{model}")
+    schema = Manifest.model_json_schema(schema_generator=_WithoutTitles)
+    line = TypeAdapter(Episode).json_schema(schema_generator=_WithoutTitles)
     definitions = {**schema.pop("$defs"), **line.pop("$defs"), "Episode": line}
-    for name in ("Episode", "Turn", "Reply"):
+    for name in ("Episode", "Turn", "Reply", "Failure"):
         definitions[name]["additionalProperties"] = False
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

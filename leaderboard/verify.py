@@ -8,7 +8,7 @@ again, every number computed again. The first difference is named. What comes th
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,8 @@ import vlbench
 from leaderboard.archive import Refused
 from leaderboard.entry import read_entry, read_episodes
 from leaderboard.pack import check_same_agent, expected_keys
-from leaderboard.schema import MANIFEST, Manifest, Suite, losses, score_entry
+from leaderboard.schema import MANIFEST, Manifest, Suite, list_irregularities
+from leaderboard.scores import SuiteScores, score_entry
 from vlbench.cli import (
     Options,
     parse_options,
@@ -27,10 +28,11 @@ from vlbench.cli import (
 )
 from vlbench.errors import unknown_name
 from vlbench.parsing import RULES
-from vlbench.records import SCHEMA, Episode
-from vlbench.replay import Replayer, prompt_hash
-from vlbench.run_folder import RunHeader
-from vlbench.suites import Row, frozen_hash, run_rows, suites
+from vlbench.prompts import template_hash
+from vlbench.records import SCHEMA, Episode, RunHeader
+from vlbench.replay import Replayer
+from vlbench.scoring import Scorecard
+from vlbench.suites import Row, frozen_hash, suites
 
 MAX_ERRORED = 0.02
 """Largest share of errored episodes in a suite."""
@@ -39,8 +41,6 @@ PROMPTS = ("cot", "action_only")
 """Prompts that an entry may use; `cot_facts` tells what the picture shows."""
 
 ENDS = ("terminated", "truncated", "errored")
-
-_CLOSE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class Verified:
     manifest: Manifest
     episodes: Mapping[str, tuple[Episode, ...]]
     """Suite → its episodes, in the order of the frozen sets."""
+    scores: Mapping[str, SuiteScores]
+    """Suite → what its episodes score."""
     flags: tuple[str, ...]
     """What is odd without being wrong, one sentence each."""
     mark: str = "replayed"
@@ -64,7 +66,7 @@ def verify(path: Path) -> Verified:
     """
     entry = read_entry(path)
     manifest = entry.manifest
-    episodes = {}
+    episodes, scores = {}, {}
     try:
         _check_manifest(manifest)
     except ValueError as error:
@@ -76,17 +78,18 @@ def verify(path: Path) -> Verified:
     for number, suite in enumerate(manifest.suites):
         for line, episode in enumerate(episodes[suite.run.suite], start=1):
             _replay(replayer, path.name, f"{suite.part.name}:{line}", episode)
-        _check_numbers(path.name, f"suites.{number}", suite, episodes[suite.run.suite])
-    return Verified(path.name, manifest, episodes, tuple(above_ceiling(manifest)))
+        _check_irregularities(path.name, f"suites.{number}", suite, episodes[suite.run.suite])
+        scores[suite.run.suite] = score_entry(suite.run, episodes[suite.run.suite])
+    flags = tuple(flag for suite in scores.values() for flag in above_ceiling(suite.scorecards))
+    return Verified(path.name, manifest, episodes, scores, flags)
 
 
-def above_ceiling(manifest: Manifest) -> list[str]:
+def above_ceiling(scorecards: Iterable[Scorecard]) -> list[str]:
     """Return a sentence for each success rate that is significantly above what is possible."""
     return [
         f"{card.env} {card.suite}: success {card.success:.4f} (95 % from {card.success_low:.4f}) "
         f"is above the ceiling of {card.ceiling:.4f}"
-        for suite in manifest.suites
-        for card in suite.scorecards
+        for card in scorecards
         if card.ceiling is not None and card.success_low > card.ceiling
     ]
 
@@ -100,6 +103,9 @@ def _check_manifest(manifest: Manifest) -> None:
         _same(place + "parser", RULES, run.parser)
         _same(place + "theme", "", run.theme)
         _same(place + "repeats", 1, run.repeats)
+        _same(place + "env_kwargs", {}, run.env_kwargs)
+        _same(place + "shard", None, run.shard)
+        _same(place + "challenge", None, run.challenge)
         if run.prompt not in PROMPTS:
             raise ValueError(place + f"prompt: {unknown_name('prompt', run.prompt, PROMPTS)}")
         if run.history < 0:
@@ -117,7 +123,7 @@ def _check_manifest(manifest: Manifest) -> None:
             raise ValueError(place + "env_ids: wanted each once, found one twice")
         sets = {env_id: frozen_hash(env_id, run.suite) for env_id in run.env_ids}
         _same(place + "frozen_hashes", sets, run.frozen_hashes)
-        words = {env_id: prompt_hash(env_id, run.prompt) for env_id in run.env_ids}
+        words = {env_id: template_hash(env_id, run.prompt) for env_id in run.env_ids}
         _same(place + "prompt_hashes", words, run.prompt_hashes)
         _check_versions(place, run)
         if run.privileged != (manifest.card.track == "reference"):
@@ -141,7 +147,7 @@ def _check_versions(place: str, run: RunHeader) -> None:
 
 
 def _same(place: str, wanted: Any, found: Any) -> None:
-    """Compare plain data; floats to nine digits, since numpy's sums may differ in the last.
+    """Compare plain data.
 
     Raises:
         ValueError: They differ; names the first place.
@@ -152,9 +158,6 @@ def _same(place: str, wanted: Any, found: Any) -> None:
     elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
         for number, pair in enumerate(zip(wanted, found, strict=True)):
             _same(f"{place}.{number}", *pair)
-    elif isinstance(wanted, float) and isinstance(found, float):
-        if abs(wanted - found) > _CLOSE * max(1.0, abs(wanted)):
-            raise ValueError(f"{place}: wanted {wanted}, found {found}")
     elif type(wanted) is not type(found) or wanted != found:
         raise ValueError(f"{place}: wanted {wanted!r:.80}, found {found!r:.80}")
 
@@ -162,11 +165,7 @@ def _same(place: str, wanted: Any, found: Any) -> None:
 def _read(file: str, suite: Suite, data: bytes) -> tuple[Episode, ...]:
     """Return a part's episodes, which start from the frozen rows, each once and in order."""
     part, run = suite.part, suite.run
-    rows = [
-        (number, row)
-        for env_id in run.env_ids
-        for number, row in enumerate(run_rows(env_id, run.suite, run.prompt, theme=None))
-    ]
+    rows = [(number, row) for env_id in run.env_ids for number, row in enumerate(run.rows(env_id))]
     episodes: list[Episode] = []
     for episode in read_episodes(file, part.name, data):
         place = f"{part.name}:{len(episodes) + 1}"
@@ -226,8 +225,8 @@ def _check_start(file: str, place: str, episode: Episode, number: int, row: Row)
             place,
             f"{episode.key}: end: wanted one of {', '.join(ENDS)}, found {episode.end!r:.80}",
         )
-    if not (episode.turns or episode.final_frame):  # it failed before its first frame
-        for name, value in {"end": "errored", "success": False, "final_state": ""}.items():
+    if not (episode.turns or episode.final_frame_hash):  # it failed before its first frame
+        for name, value in {"end": "errored", "success": False, "final_state_hash": ""}.items():
             found = getattr(episode, name)
             if found != value:
                 raise Refused(
@@ -237,34 +236,27 @@ def _check_start(file: str, place: str, episode: Episode, number: int, row: Row)
                     f"nothing was shown, found {found!r:.80}",
                 )
         return
-    shown = episode.turns[0].frame if episode.turns else episode.final_frame
-    if shown != row.frame:
+    shown = episode.turns[0].frame_hash if episode.turns else episode.final_frame_hash
+    if shown != row.frame_hash:
         raise Refused(
-            file, place, f"{episode.key}: first frame: wanted {row.frame}, found {shown!r:.80}"
+            file, place, f"{episode.key}: first frame: wanted {row.frame_hash}, found {shown!r:.80}"
         )
 
 
-def _check_numbers(file: str, place: str, suite: Suite, episodes: Sequence[Episode]) -> None:
-    """Compare a manifest's numbers with those that the episodes give."""
-    lost, keys = suite.losses, expected_keys(suite.run)
-    for again in lost.replayed:
+def _check_irregularities(file: str, place: str, suite: Suite, episodes: Sequence[Episode]) -> None:
+    """Compare what a suite lists as irregular with what its episodes show."""
+    stated, keys = suite.irregularities, expected_keys(suite.run)
+    for again in stated.replayed:
         if again.episode not in keys or len(again.errors) != again.attempts - 1:
             raise Refused(
                 file,
                 MANIFEST,
-                f"{place}.losses.replayed: wanted episodes of the suite "
+                f"{place}.irregularities.replayed: wanted episodes of the suite "
                 f"and an error an attempt, found {again.episode!r:.80}",
             )
-    cards, heads = score_entry(suite.run, episodes)
-    wanted = suite.model_copy(
-        update={
-            "losses": losses(keys, episodes, lost.replayed, lost.damaged_lines),
-            "scorecards": cards,
-            "headlines": heads,
-        }
-    )
+    wanted = list_irregularities(keys, episodes, stated.replayed, stated.damaged_lines)
     try:
-        _same(place, wanted.model_dump(mode="json"), suite.model_dump(mode="json"))
+        _same(f"{place}.irregularities", *(x.model_dump(mode="json") for x in (wanted, stated)))
     except ValueError as error:
         raise Refused(file, MANIFEST, str(error)) from error
 
@@ -286,19 +278,19 @@ def _replay(replayer: Replayer, file: str, place: str, episode: Episode) -> None
 
 def summary(verified: Verified) -> str:
     """Return what verifying an entry found, for a terminal."""
-    manifest = verified.manifest
-    lines = [f"{verified.file}: {verified.mark}: {manifest.card.name}, {manifest.card.track}"]
-    for suite in manifest.suites:
-        for card in suite.scorecards:
+    about = verified.manifest.card
+    lines = [f"{verified.file}: {verified.mark}: {about.name}, {about.track}"]
+    for suite, scores in verified.scores.items():
+        for card in scores.scorecards:
             normalized = "–" if card.normalized is None else f"{card.normalized:.3f}"
             lines.append(
                 f"  {card.suite:<4}  {card.env:<22}  {card.episodes:>5} episodes  success "
                 f"{100 * card.success:5.1f} % ({100 * card.success_low:.1f}–"
                 f"{100 * card.success_high:.1f})  normalized {normalized}  errored {card.errored}"
             )
-        for head in suite.headlines:
+        for head in scores.headlines:
             lines.append(
-                f"  {suite.run.suite:<4}  {head.table}: mean normalized success "
+                f"  {suite:<4}  {head.table}: mean normalized success "
                 f"{head.normalized:.3f} ({head.low:.3f}–{head.high:.3f})"
             )
     return "\n".join([*lines, *(f"  flagged: {flag}" for flag in verified.flags)])

@@ -8,6 +8,7 @@ test fails where a page is not what this makes of it.
 
 import ast
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -25,8 +26,9 @@ SECTION = re.compile(r"^(\w[\w ]*):$")
 ARGUMENT = re.compile(r"^(\*{0,2}\w+): (.*)$")
 SHARED_OPTIONS = re.compile(r"See `vlbench\.task\.(\w+)`\.")
 RECORDS = {
-    "vlbench/run_folder.py": ("RunHeader",),
-    "vlbench/records.py": ("Episode", "Turn", "Reply"),
+    "vlbench/suites.py": ("RunSpec", "Row"),
+    "vlbench/records/header.py": ("RunHeader", "Preamble", "ModelInfo", "Shard", "Challenge"),
+    "vlbench/records/episode.py": ("Episode", "Failure", "Turn", "Reply"),
     "vlbench/scoring.py": ("Scorecard", "Attribution", "GroupScore", "Headline"),
 }
 
@@ -148,12 +150,26 @@ def record(file: str, name: str) -> str:
     """Return a record's fields as a table, from the attribute docstrings."""
     owner = _class_named(file, name)
     rows = [
-        f"| `{ast.unparse(field.target)}` | `{ast.unparse(field.annotation)}` | {plain(text)} |"
+        f"| `{ast.unparse(field.target)}` | `{ast.unparse(field.annotation)}` "
+        f"| {_default(field.value)} | {plain(text)} |"
         for field, text in _documented_fields(owner)
     ]
     doc = plain(" ".join((ast.get_docstring(owner) or "").split()))
-    table = "\n".join(["| field | type | meaning |", "|---|---|---|", *rows])
-    return f"### {name}\n\n{doc}\n\n{table.replace(' | None`', ' or None`')}"
+    table = "\n".join(["| field | type | default | meaning |", "|---|---|---|---|", *rows])
+    bases = "".join(f"All fields of `{ast.unparse(base)}`, and:\n\n" for base in owner.bases)
+    return f"### {name}\n\n{doc}\n\n{bases}{table.replace(' | None`', ' or None`')}"
+
+
+def _default(node: ast.expr | None) -> str:
+    """Return a field's default as JSON's reader meets it, "" where there is none."""
+    if node is None:
+        return ""
+    text = ast.unparse(node)
+    made = re.fullmatch(r"field\(default(?:_factory)?=(.+)\)", text)
+    text = made[1] if made else text
+    if isinstance(node, ast.Constant):
+        return f"`{json.dumps(node.value)}`"
+    return "`[]`" if text in ("list", "()") else "`{}`"  # the others are dicts and records
 
 
 def _class_named(file: str, name: str) -> ast.ClassDef:

@@ -14,7 +14,7 @@ for agent in random heuristic expert; do
     "$python" -m agents.evaluate --agent "$agent" --env "$cards" --suite "$suite" \
       --out "$work/$agent-$suite" >/dev/null
   done
-  "$python" -m leaderboard.pack pack "$work/$agent-test" "$work/$agent-ood" --out "$work/$agent.tar.gz"
+  "$python" -m leaderboard.pack "$work/$agent-test" "$work/$agent-ood" --out "$work/$agent.tar.gz"
   "$python" -m leaderboard.verify "$work/$agent.tar.gz"
   mv "$work/$agent.tar.gz" "leaderboard/entries/$agent.tar.gz"
 done

@@ -26,7 +26,7 @@ from gymnasium.utils.env_checker import check_env
 import vlbench
 from vlbench.env import SolvedEnv, VLEnv, accepted_options
 from vlbench.instances import split_of
-from vlbench.prompts import VARIANTS
+from vlbench.prompts import VARIANTS, template_hash
 from vlbench.task import perception_names
 
 SEEDS = range(8)
@@ -308,6 +308,11 @@ def renders_what_it_observes(env_id: str) -> None:
     assert frame is not None and np.array_equal(frame, observation["image"])
 
 
+def the_prompt_is_named_by_its_template(env_id: str) -> None:
+    """The hash of the prompt is that of the template that `vlbench.prompts` finds without it."""
+    assert _make(env_id).prompt.sha256 == template_hash(env_id, VARIANTS[0])
+
+
 CHECKS: tuple[Callable[[str], None], ...] = (
     passes_gymnasiums_checker,
     same_seed_gives_the_same_episode,
@@ -327,5 +332,6 @@ CHECKS: tuple[Callable[[str], None], ...] = (
     splits_hold_what_they_say,
     pickles_in_the_middle_of_an_episode,
     renders_what_it_observes,
+    the_prompt_is_named_by_its_template,
 )
 """Every check, in the order in which a new task best meets them."""

@@ -53,7 +53,7 @@ class EpisodeRenderer:
             "total": round(episode.total, 4),
             "error": episode.error,
         }
-        if not episode.final_frame:  # it failed before its first frame
+        if not episode.final_frame_hash:  # it failed before its first frame
             return about | {"turns": [], "end": ""}
         start = episode.start
         recording = EpisodeRecorder(self._envs.of(start), start, episode.row, episode.repeat)

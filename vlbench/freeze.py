@@ -113,7 +113,7 @@ def freeze(env_id: str) -> None:
 
 
 def write_rows(path: Path, env_id: str, starts: Sequence[Start]) -> None:
-    """Write a set, each row with the sha256 of its first frame."""
+    """Write a set, each row with the sha256 of its first frame as "frame"."""
     lines = [json.dumps({**asdict(start), "frame": _frame(env_id, start)}) for start in starts]
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 

@@ -20,12 +20,17 @@ record tells which words were used.
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from vlbench.errors import unknown_name
+import gymnasium
+
+from vlbench.errors import unknown_name, user_code
+from vlbench.registry import task_folder, task_module
 from vlbench.task import Fact
 
 VARIANTS = ("cot", "action_only", "cot_facts")
@@ -122,6 +127,42 @@ class Prompt:
         for name, piece in zip(self.fields, self.pieces[1:], strict=True):
             text += shown(facts[name]) + piece
         return text
+
+
+@lru_cache
+def template_hash(env_id: str, variant: str) -> str:
+    """Return the sha256 of a task's template, as `Prompt.sha256` has it; "" where it names none.
+
+    It is read from the file in which the task states the template. A task that has no such file is
+    made once, and asked.
+
+    Args:
+        env_id: A registered id; the module of "module:id" must have been imported.
+        variant: "cot", "action_only" or "cot_facts".
+
+    Raises:
+        ValueError: There is no such file, and the task can't be made.
+    """
+    text = _stated_template(env_id, variant)
+    if text is not None:
+        return hashlib.sha256(text.encode()).hexdigest()
+    changes: dict[str, Any] = {} if variant == VARIANTS[0] else {"prompt": variant}
+    with user_code(f"{env_id} can't be made"):
+        env = gymnasium.make(env_id, **changes)
+    with closing(env):
+        return str(getattr(getattr(env.unwrapped, "prompt", None), "sha256", ""))
+
+
+def _stated_template(env_id: str, variant: str) -> str | None:
+    """Return a template from a task's folder or, where the task is a module, from beside it."""
+    folder, (package, _, name) = task_folder(env_id), task_module(env_id).rpartition(".")
+    if folder is not None:
+        file = folder.joinpath("prompt.txt")
+    elif package:
+        file = files(package).joinpath(f"{name}.txt")
+    else:
+        return None
+    return select_variant(file.read_text("utf-8"), variant) if file.is_file() else None
 
 
 @dataclass(frozen=True, slots=True)

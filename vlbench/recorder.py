@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import gymnasium
 
 from vlbench.parsing import NOTHING_READ, Json, Level, Parsed
-from vlbench.records import SCHEMA, Episode, Reply, Turn
+from vlbench.records import SCHEMA, Episode, Failure, Reply, Turn
 from vlbench.suites import Row
 from vlbench.task import Statements
 
@@ -98,11 +98,11 @@ class EpisodeRecorder:
         self._reader = inner if isinstance(inner, ReadingEnv) else None
         self._judge = inner if isinstance(inner, OracleEnv) else None
         self._shown = self._hashes()
-        if row.frame and row.frame != self._shown["frame"]:
+        if row.frame_hash not in ("", self._shown["frame_hash"]):
             raise ValueError(
                 f"{row.env_id} draws {row.instance} (presentation {row.presentation}) differently "
-                f"than it was frozen: wanted frame {row.frame[:12]}…, got "
-                f"{self._shown['frame'][:12]}…; reinstall the version that the set belongs to"
+                f"than it was frozen: wanted frame {row.frame_hash[:12]}…, got "
+                f"{self._shown['frame_hash'][:12]}…; reinstall the version that the set belongs to"
             )
 
     def read(self, text: str, level: Level = "standard") -> Parsed:
@@ -152,8 +152,13 @@ class EpisodeRecorder:
         self._shown = self._hashes()
         return turn
 
-    def episode(self, error: str = "") -> Episode:
-        """Return the record; `error` says why the episode couldn't be played to its end."""
+    def episode(self, error: str = "", failure: Failure | None = None) -> Episode:
+        """Return the record.
+
+        Args:
+            error: Why the episode couldn't be played to its end; "" if it could.
+            failure: What else is known of that error.
+        """
         return Episode(
             schema=SCHEMA,
             env_id=self.row.env_id,
@@ -166,16 +171,17 @@ class EpisodeRecorder:
             turns=tuple(self.turns),
             end="errored" if error else self.end,
             success=self.success,
-            final_state=self._shown["state"],
-            final_frame=self._shown["frame"],
+            final_state_hash=self._shown["state_hash"],
+            final_frame_hash=self._shown["frame_hash"],
             error=error,
+            failure=failure or Failure(),
         )
 
     def _hashes(self) -> dict[str, str]:
         return {
-            "prompt": sha256(self.observation["text"].encode()),
-            "frame": sha256(self.observation["image"].tobytes()),
-            "state": self._judge.state_hash() if self._judge else "",
+            "prompt_hash": sha256(self.observation["text"].encode()),
+            "frame_hash": sha256(self.observation["image"].tobytes()),
+            "state_hash": self._judge.state_hash() if self._judge else "",
         }
 
 
@@ -193,5 +199,5 @@ def _cause(info: Mapping[str, Any], regret: float | None, statements: Statements
     if statements.perception is False:
         return "perception"
     if statements.plan is not None and statements.plan != info["action"]:
-        return "slip"
+        return "inconsistent"
     return "decision" if statements.perception else "unattributed"

@@ -57,10 +57,7 @@ def env_class(env_id: str) -> Any:
     Raises:
         ValueError: No such id is registered.
     """
-    name = env_id.rpartition(":")[2]
-    if name not in gymnasium.registry:
-        raise ValueError(unknown_name("env id", env_id, vlbench.ENV_IDS))
-    entry_point = gymnasium.registry[name].entry_point
+    entry_point = _entry_point(env_id)
     return load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
 
 
@@ -71,6 +68,23 @@ def needed_extra(env_id: str) -> str:
         ValueError: No such id is registered.
     """
     return str(getattr(env_class(env_id), "extra", ""))
+
+
+def task_module(env_id: str) -> str:
+    """Return the name of a task's module; "" where it is registered by a callable.
+
+    Raises:
+        ValueError: No such id is registered.
+    """
+    entry_point = _entry_point(env_id)
+    return entry_point.partition(":")[0] if isinstance(entry_point, str) else ""
+
+
+def _entry_point(env_id: str) -> Any:
+    name = env_id.rpartition(":")[2]
+    if name not in gymnasium.registry:
+        raise ValueError(unknown_name("env id", env_id, vlbench.ENV_IDS))
+    return gymnasium.registry[name].entry_point
 
 
 def task_folder(env_id: str) -> Traversable | None:
@@ -86,15 +100,9 @@ def task_folder(env_id: str) -> Traversable | None:
     Raises:
         ValueError: No such id is registered.
     """
-    name = env_id.rpartition(":")[2]
-    if name not in gymnasium.registry:
-        raise ValueError(unknown_name("env id", env_id, vlbench.ENV_IDS))
-    entry_point = gymnasium.registry[name].entry_point
-    if not isinstance(entry_point, str):
-        return None
-    module = entry_point.partition(":")[0]
+    module = task_module(env_id)
     with suppress(ValueError), user_code():  # the packages around it are imported
-        spec = find_spec(module)
+        spec = find_spec(module) if module else None
         return files(module) if spec and spec.submodule_search_locations else None
     return None
 

@@ -8,11 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-import gymnasium
 
 from vlbench.cli import (
     Options,
@@ -22,11 +19,12 @@ from vlbench.cli import (
 )
 from vlbench.errors import user_code
 from vlbench.parsing import RULES
+from vlbench.prompts import template_hash
 from vlbench.recorder import EnvCache, EpisodeRecorder
-from vlbench.records import Episode
+from vlbench.records import Episode, RunHeader
 from vlbench.registry import resolve_env_id
-from vlbench.run_folder import HEADER, RunFolder, RunHeader
-from vlbench.suites import SEEDS, Row, frozen_hash, run_kwargs, run_rows, suites
+from vlbench.run_folder import HEADER, RunFolder
+from vlbench.suites import SEEDS, Row, frozen_hash, suites
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class Replayer:
         Raises:
             ValueError: The environment refuses the episode's id, arguments or instance.
         """
-        if episode.end == "errored" and not (episode.turns or episode.final_frame):
+        if episode.end == "errored" and not (episode.turns or episode.final_frame_hash):
             return Replay(episode, None)  # it failed before its first frame
         start = episode.start
         recording = EpisodeRecorder(self._envs.of(start), start, episode.row, episode.repeat)
@@ -77,7 +75,10 @@ class Replayer:
                 break
             recording.play(turn.reply)
         # An episode that came to its end didn't fail, whatever the record says.
-        again = recording.episode("" if recording.end else episode.error)
+        if recording.end:
+            again = recording.episode()
+        else:
+            again = recording.episode(episode.error, episode.failure)
         return Replay(again, _first_difference(episode, again))
 
 
@@ -130,7 +131,7 @@ def header_differences(header: RunHeader) -> list[Divergence]:
             wanted[field] = frozen_hash(env_id, header.suite)
             found[field] = header.frozen_hashes.get(env_id)
             field = f"prompt_hashes of {env_id}"
-            wanted[field] = prompt_hash(env_id, header.prompt)
+            wanted[field] = template_hash(env_id, header.prompt)
             found[field] = header.prompt_hashes.get(env_id)
     return [
         Divergence(HEADER, None, field, value, found[field])
@@ -139,31 +140,12 @@ def header_differences(header: RunHeader) -> list[Divergence]:
     ]
 
 
-@lru_cache
-def prompt_hash(env_id: str, prompt: str) -> str:
-    """Return the sha256 of an environment's prompt; "" where it names none.
-
-    Args:
-        env_id: A registered id.
-        prompt: "cot", "action_only" or "cot_facts".
-
-    Raises:
-        ValueError: The environment can't be made.
-    """
-    with user_code(f"{env_id} can't be replayed here"):
-        env = gymnasium.make(env_id, **run_kwargs(prompt, None))
-    digest = str(getattr(getattr(env.unwrapped, "prompt", None), "sha256", ""))
-    env.close()
-    return digest
-
-
 def row_differences(header: RunHeader, episodes: Sequence[Episode]) -> list[Divergence]:
     """Return the episodes that aren't of the run, or don't start from the row that they claim."""
-    theme = header.theme or None
     sets: dict[str, Sequence[Row]] = {}
     for env_id in header.env_ids:
         with suppress(ValueError):  # `header_differences` tells of it
-            sets[env_id] = run_rows(env_id, header.suite, header.prompt, theme)
+            sets[env_id] = header.rows(env_id)
     found = []
     for episode in episodes:
         wanted: Any = None
@@ -173,7 +155,7 @@ def row_differences(header: RunHeader, episodes: Sequence[Episode]) -> list[Dive
         if episode.env_id not in header.env_ids:
             wanted, start, field = header.env_ids, episode.env_id, "env_id"
         elif header.suite == SEEDS:
-            wanted = ("a seed", run_kwargs(header.prompt, theme))
+            wanted = ("a seed", header.kwargs)
             start = ("a seed" if episode.seed is not None else None, episode.kwargs)
             field = "seed"
         elif rows:

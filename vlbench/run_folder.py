@@ -9,15 +9,19 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import fields
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import vlbench
 from vlbench.parsing import RULES
-from vlbench.records import SCHEMA, Episode, Reply, from_json, to_json
+from vlbench.prompts import template_hash
+from vlbench.records import SCHEMA, Episode, Reply, RunHeader, from_json, to_json
+from vlbench.suites import RunSpec, frozen_hash
 
 try:
     import fcntl
@@ -27,51 +31,58 @@ except ImportError:  # Windows
 HEADER, JOURNAL, EPISODES, LOCK = "run.json", "replies.jsonl", "episodes.jsonl", ".lock"
 
 
-@dataclass(frozen=True, slots=True)
-class RunHeader:
-    """What was run, by what, with which words and versions."""
+class Player(Protocol):
+    """Who plays; may also have `dropped` and `models`, which are those of `RunHeader`."""
 
-    agent: str
-    """The name that tables show."""
+    name: str
     settings: dict[str, Any]
-    """The agent's settings; never a key."""
     privileged: bool
-    """Whether the agent is handed the environment."""
-    env_ids: list[str]
-    suite: str
-    prompt: str
-    theme: str
-    """"" for the suite's own themes."""
-    episodes: int | None
-    """Rows of each suite; None for all."""
-    repeats: int
-    history: int
-    prompt_hashes: dict[str, str]
-    """env id → sha256 of the template."""
-    frozen_hashes: dict[str, str]
-    """env id → sha256 of the frozen set."""
-    parser: str = RULES
-    dropped: list[str] = field(default_factory=list)
-    """Parameters that a provider refused and that were left out."""
-    price: list[float] | None = None
-    """USD per million prompt and completion tokens; None where it isn't known."""
-    schema: int = SCHEMA
-    versions: dict[str, str] = field(default_factory=dict)
-    commit: str = ""
-    started: str = ""
 
-    def conflict(self, other: "RunHeader") -> str:
-        """Name the first field that keeps `other` from going on with this run; "" if none does.
 
-        More episodes or repeats of the same rows may be played. Versions don't count: the header
-        keeps those with which the run was started.
-        """
-        free = {"episodes", "repeats", "versions", "commit", "started", "dropped", "price"}
-        for item in fields(self):
-            ours, theirs = getattr(self, item.name), getattr(other, item.name)
-            if item.name not in free and ours != theirs:
-                return f"{item.name} is {ours!r:.100} there, {theirs!r:.100} here"
-        return ""
+def run_header(
+    player: Player,
+    spec: RunSpec,
+    env_ids: Iterable[str],
+    price: list[float] | None = None,
+) -> RunHeader:
+    """Return the header of a run that begins now.
+
+    Args:
+        player: Who plays.
+        spec: What is played.
+        env_ids: Where, in the order of the tables.
+        price: USD per million prompt and completion tokens, where it is known.
+
+    Raises:
+        ValueError: The player's settings aren't plain data, or an environment can't be made whose
+            prompt isn't stated in a file.
+    """
+    try:
+        settings = json.loads(json.dumps(player.settings))  # as it will be read on a resume
+    except TypeError as error:
+        raise ValueError(
+            f"the settings of agent {player.name} aren't plain data: {error}"
+        ) from error
+    env_ids = list(env_ids)
+    commit, dirty = git_commit(), git_dirty()
+    return RunHeader(
+        **{item.name: getattr(spec, item.name) for item in fields(RunSpec)},
+        agent=player.name,
+        settings=settings,
+        privileged=player.privileged,
+        env_ids=env_ids,
+        prompt_hashes={env_id: template_hash(env_id, spec.prompt) for env_id in env_ids},
+        frozen_hashes={env_id: frozen_hash(env_id, spec.suite) for env_id in env_ids},
+        parser=RULES,
+        schema=SCHEMA,
+        models=dict(getattr(player, "models", {})),
+        dropped=list(getattr(player, "dropped", ())),
+        price=price,
+        versions=versions(),
+        commit=commit,
+        dirty=dirty,
+        started=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    )
 
 
 class RunFolder:
@@ -102,14 +113,19 @@ class RunFolder:
         """
         path = Path(path)
         try:
-            header = from_json(RunHeader, json.loads((path / HEADER).read_text("utf-8")))
+            data = json.loads((path / HEADER).read_text("utf-8"))
+            schema = data.get("schema") if isinstance(data, dict) else None
+            if schema is None or schema == SCHEMA:
+                return cls(path, from_json(RunHeader, data))
         except OSError as error:
             raise ValueError(f"{path} is no run folder: {error.strerror} ({HEADER})") from error
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path / HEADER} is damaged: {error}") from error
-        if header.schema != SCHEMA:
-            raise ValueError(f"{path}: schema {header.schema}, this version reads {SCHEMA}")
-        return cls(path, header)
+        convert = f"; python -m leaderboard.convert {path} --out NEW converts it"
+        raise ValueError(
+            f"{path}: schema {schema!r:.20}, this version reads {SCHEMA}"
+            f"{convert if schema == 1 else ''}"
+        )
 
     @classmethod
     def start(cls, path: Path, header: RunHeader) -> "RunFolder":
@@ -266,25 +282,40 @@ PACKAGES = ("gymnasium", "numpy", "pillow", "alfworld", "textworld")
 """Packages that what is shown may depend on."""
 
 
-def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Return the versions of python, vlbench and what is installed of some packages."""
-    found = {"python": platform.python_version(), "vlbench": vlbench.__version__}
+def versions() -> dict[str, str]:
+    """Return the versions of python, vlbench and what is installed of PACKAGES."""
+    ours = {"python": platform.python_version(), "vlbench": vlbench.__version__}
+    return ours | package_versions(PACKAGES)
+
+
+def package_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those packages that are installed."""
+    found = {}
     for package in packages:
-        try:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
 
 
 def git_commit() -> str:
     """Return the commit of the checkout that vlbench is run from; "" outside one."""
+    return (_git("rev-parse", "HEAD") or "").strip()
+
+
+def git_dirty() -> bool | None:
+    """Return whether files of that checkout differ from its commit; None outside one."""
+    changes = _git("--no-optional-locks", "status", "--porcelain")
+    return None if changes is None else bool(changes)
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git says of the checkout; None where there is none, or no git."""
     checkout = Path(vlbench.__file__).parent.parent
     if not (checkout / ".git").exists():
-        return ""
-    command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
+        return None
+    command = ["git", "-C", str(checkout), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return None
+    return done.stdout if done.returncode == 0 else None

@@ -10,8 +10,7 @@ import numpy as np
 import vlbench
 from vlbench.instances import group_of
 from vlbench.intervals import RESAMPLES, Interval, mean, percentile_interval, rate, resampled_means
-from vlbench.records import CAUSES, Episode, Turn
-from vlbench.run_folder import RunHeader
+from vlbench.records import CAUSES, Episode, RunHeader, Turn
 from vlbench.suites import bounds, held_out, label
 
 

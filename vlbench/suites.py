@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vlbench.errors import unknown_name
+from vlbench.prompts import VARIANTS
 from vlbench.registry import task_folder
 
 SUITES = ("test", "ood")
@@ -27,14 +28,17 @@ class Row:
     """Where an episode starts."""
 
     env_id: str
+    """A registered id."""
     kwargs: dict[str, Any]
     """Keyword arguments of the environment that aren't its defaults."""
     instance: str
     """"" where the episode starts from a seed instead."""
     presentation: int
-    frame: str = ""
+    """Fixes what doesn't change the game: suits, order, theme, jitter."""
+    frame_hash: str = ""
     """sha256 of the first frame; "" where the row isn't frozen."""
     seed: int | None = None
+    """Seed of the reset, for a row without an instance."""
 
     @property
     def env_key(self) -> str:
@@ -106,35 +110,56 @@ def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
     if text is None:
         raise ValueError(unknown_name(f"suite of {env_id}", suite, suites(env_id)))
     try:
-        return tuple(Row(env_id, **json.loads(line)) for line in text.splitlines())
-    except (ValueError, TypeError) as error:
+        return tuple(_row(env_id, json.loads(line)) for line in text.splitlines())
+    except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"the set {suite} of {env_id} is damaged: {error}") from error
 
 
-def run_kwargs(prompt: str, theme: str | None) -> dict[str, Any]:
-    """Return the keyword arguments by which a run changes its environments.
-
-    Args:
-        prompt: Variant of the prompt; "cot" is every environment's own.
-        theme: Theme or group of themes; None for the suite's own.
-    """
-    changes = {} if prompt == "cot" else {"prompt": prompt}
-    return changes | ({} if theme is None else {"theme": theme})
+def _row(env_id: str, data: dict[str, Any]) -> Row:
+    """Return the row that a line states; the sets call the hash of the first frame "frame"."""
+    return Row(env_id, frame_hash=data.pop("frame", ""), **data)
 
 
-def run_rows(env_id: str, suite: str, prompt: str, theme: str | None) -> tuple[Row, ...]:
-    """Return a frozen set as a run plays it; see `run_kwargs`.
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """Which rows a run plays, and how they are put to the agent."""
 
-    In another theme the first frame isn't the frozen one, so none is wanted.
+    suite: str
+    """"test", "ood", the name of a set that the user has frozen, or "seeds"."""
+    prompt: str
+    """Variant of the prompt: "cot", "action_only" or "cot_facts"."""
+    theme: str = ""
+    """Theme or group of themes; "" for the suite's own."""
+    episodes: int | None = None
+    """Rows of each suite, from its beginning; None for all."""
+    repeats: int = 1
+    """How often each row is played."""
+    history: int = 0
+    """How many past turns the agent is shown."""
 
-    Raises:
-        ValueError: The environment has no such set, or it is damaged.
-    """
-    changes = run_kwargs(prompt, theme)
-    return tuple(
-        replace(row, kwargs=row.kwargs | changes, frame=row.frame if theme is None else "")
-        for row in frozen_rows(env_id, suite)
-    )
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """Keyword arguments by which the run changes its environments."""
+        prompt = {} if self.prompt == VARIANTS[0] else {"prompt": self.prompt}
+        return prompt | ({"theme": self.theme} if self.theme else {})
+
+    def rows(self, env_id: str) -> tuple[Row, ...]:
+        """Return the whole frozen set as the run plays it.
+
+        In another theme the first frame isn't the frozen one, so none is wanted.
+
+        Raises:
+            ValueError: The environment has no such set, or it is damaged.
+        """
+        changes = self.kwargs
+        return tuple(
+            replace(
+                row,
+                kwargs=row.kwargs | changes,
+                frame_hash="" if self.theme else row.frame_hash,
+            )
+            for row in frozen_rows(env_id, self.suite)
+        )
 
 
 def frozen_hash(env_id: str, suite: str) -> str:

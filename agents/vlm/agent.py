@@ -15,7 +15,8 @@ import gymnasium
 from agents.agent import Observation
 from agents.batching import Batcher
 from vlbench.cli import MAX_SEED, check_values, option
-from vlbench.records import Reply
+from vlbench.records import ModelInfo, Reply
+from vlbench.run_folder import package_versions
 
 MISSING = (
     'the llava agent needs torch, transformers and peft: pip install "vlbench[llava]" ({error})'
@@ -101,6 +102,14 @@ class Llava(LocalSettings):
         self.name = getattr(loaded.model.config, "shown_as", "") or f"llava {self.model}"
         sampling = Sampling(self.temperature, self.top_p, self.max_tokens)
         self._policy = Policy(loaded.model, loaded.processor, sampling).eval()
+        self.models = {
+            "": ModelInfo(
+                dtype=str(loaded.model.dtype).removeprefix("torch."),
+                device=self._policy.device.type,
+                versions=package_versions(("torch", "transformers", "peft")),
+            )
+        }
+        """The model as it was loaded; see `vlbench.records.RunHeader`."""
         self._generator = None
         if self.temperature > 0:
             self._generator = torch.Generator(self._policy.device).manual_seed(self.seed)

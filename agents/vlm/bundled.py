@@ -49,6 +49,7 @@ class BundledLlava(LocalSettings):
         self._players: dict[str, Llava] = {}
         first = self._player(self.env_ids[0])
         self.settings = {**first.settings, "model": self.stage}
+        self.models = first.models
 
     async def act(
         self, observation: Observation, env: gymnasium.Env[Any, str] | None = None

@@ -123,7 +123,7 @@ for suite in test ood; do
 done
 $python -m scripts.make_model_cards "$out"
 for stage in llava-sft llava-rl; do
-  $python -m leaderboard.pack pack "$out/$stage-test" --weights open --track specialist \
+  $python -m leaderboard.pack "$out/$stage-test" --weights open --track specialist \
     --out "leaderboard/entries/$stage.tar.gz"
   $python -m leaderboard.verify "leaderboard/entries/$stage.tar.gz"
 done

@@ -210,7 +210,7 @@ def test_prompt_theme_and_repeats_reach_the_record(tmp_path):
     assert [(e.row, e.repeat) for e in run.episodes] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert run.header.prompt_hashes != plain.header.prompt_hashes
     assert run.episodes[0].kwargs["theme"] == "comic"
-    assert run.episodes[0].turns[0].frame != plain.episodes[0].turns[0].frame
+    assert run.episodes[0].turns[0].frame_hash != plain.episodes[0].turns[0].frame_hash
     assert run.scorecards[0].theme == "comic" and run.scorecards[0].prompt == "cot_facts"
     assert divergences(run.episodes) == []
 

@@ -23,7 +23,7 @@ from agents.providers.openai_chat import OpenAIChat
 from agents.providers.redaction import redacted, without_credentials
 from agents.retry import RetryingCaller, RetryPolicy
 from agents.scripted import Random
-from vlbench.records import Reply
+from vlbench.records import Failure, Reply
 from vlbench.replay import divergences
 from vlbench.run_folder import JOURNAL, RunFolder
 from vlbench.suites import frozen_rows
@@ -134,6 +134,7 @@ def test_a_run_stops_before_its_limit_keeps_what_was_paid_and_goes_on(tmp_path):
     assert Paid.calls == len(turns), "a journaled reply was asked again"
     assert whole.scorecards[0].usd == pytest.approx(0.01 * len(turns))
     assert whole.header.price == [10, 10]
+    assert {turn.reply.usd_source for turn in turns} == {"price"}
 
 
 def test_an_unknown_price_is_null_and_never_nothing(tmp_path):
@@ -146,7 +147,9 @@ def test_an_unknown_price_is_null_and_never_nothing(tmp_path):
 
 def test_tokens_that_are_not_told_cost_nothing_known():
     budget = Budget(Price(1, 1), max_usd=1.0)
-    assert budget.begin() and budget.end(Reply("ok")).usd is None
+    assert budget.begin()
+    reply = budget.end(Reply("ok"))
+    assert (reply.usd, reply.usd_source) == (None, "")
 
 
 @pytest.mark.parametrize("text", ["1", "1,2,3", "a,b", "-1,2", "nan,1", "inf,1"])
@@ -206,11 +209,12 @@ def test_a_provider_that_can_not_be_used_stops_the_run(tmp_path):
 def test_a_provider_that_never_answers_stops_the_run_and_errored_episodes_are_kept(tmp_path):
     class Gone(Paid):
         async def act(self, observation, env=None):
-            raise ProviderError("connection refused")
+            raise ProviderError("connection refused", status=503)
 
     run = evaluate(Gone(), "NumberLine", max_usd=None, out=tmp_path)
     assert "20 calls failed in a row; the last: connection refused" in run.stopped
     assert {episode.end for episode in run.episodes} == {"errored"} and len(run.episodes) == 19
+    assert {episode.failure for episode in run.episodes} == {Failure("provider", status=503)}
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ def test_episodes_of_the_card_tasks_run_to_their_end(sdk, served, proxy, monkeyp
     assert len(turns) == 10 + 20, "such a model never moves, so that every turn is played"
     assert all(turn.reply.prompt_tokens > 16 for turn in turns)
     assert {turn.reply.stop_reason for turn in turns} == {"length"}
-    assert len({turn.reply.text for turn in turns}) == len({turn.frame for turn in turns})
+    assert len({turn.reply.text for turn in turns}) == len({turn.frame_hash for turn in turns})
     assert divergences(run.episodes) == []
 
 

@@ -8,7 +8,7 @@ import pytest
 from vlbench.cli.options import KINDS, option_fields
 
 HEAVY = {"tiny", "sft", "ppo", "cnn", "reproduce"}
-EXTRA = {"pack", "verify", "site"}
+EXTRA = {"convert", "pack", "verify", "site"}
 COMMANDS = {
     "evaluate": ("agents.evaluate", "--agent expert"),
     "doctor": ("agents.doctor", "--agent expert"),
@@ -20,6 +20,7 @@ COMMANDS = {
     "pack": ("leaderboard.pack", "run --out entry.tar.gz"),
     "verify": ("leaderboard.verify", "file"),
     "site": ("leaderboard.site", "--out site"),
+    "convert": ("leaderboard.convert", "file --out new"),
     "sft_data": ("agents.train.sft_data", "--out new.jsonl"),
     "points24_drills": ("agents.train.points24_drills", "--out new.jsonl"),
     "tiny": ("agents.train.tiny", "--out new"),

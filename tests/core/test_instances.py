@@ -38,7 +38,7 @@ def test_frozen_rows_are_unique_and_complete(env_id, suite):
     assert len(rows) >= 100
     keys = {(row.instance, row.presentation, json.dumps(row.kwargs)) for row in rows}
     assert len(keys) == len(rows)
-    assert all(len(row.frame) == 64 for row in rows)
+    assert all(len(row.frame_hash) == 64 for row in rows)
     assert {row.kwargs["theme"] for row in rows} == {"train" if suite == "test" else "heldout"}
 
 

@@ -187,6 +187,7 @@ def test_an_episode_that_is_given_up_is_kept_apart(tmp_path, capsys):
     run = play(tmp_path, "Points24", "(", "n", "F2", options=["--episodes", "3"])
     first, second = run.episodes()
     assert (first.end, first.error, actions_of(first)) == ("errored", GIVEN_UP, ["("])
+    assert first.failure.kind == "player"
     assert (second.row, second.turns) == (1, ())
     assert "episodes 0, given up 2" in capsys.readouterr().out
     again = play(tmp_path, "Points24", options=["--episodes", "3"])

@@ -3,9 +3,11 @@
 import hashlib
 from importlib.resources import files
 
+import gymnasium
 import pytest
 
-from vlbench.prompts import VARIANTS, Prompt, select_variant, template
+import vlbench
+from vlbench.prompts import VARIANTS, Prompt, select_variant, template, template_hash
 
 HASHES = {
     ("number_line", "cot"): "1f6c8ce671d6004f",
@@ -83,3 +85,14 @@ def test_an_unknown_variant_is_refused_with_the_nearest():
 )
 def test_a_prompt_knows_the_fields_that_it_asks_for(text, names):
     assert Prompt.from_text(text, {}).reply_fields == names
+
+
+@pytest.mark.parametrize("env_id", [*vlbench.CARD_IDS, *vlbench.RL4VLM_IDS])
+def test_the_hash_of_a_template_needs_no_environment(env_id, monkeypatch):
+    variants = VARIANTS if env_id in vlbench.ENV_IDS else VARIANTS[:2]
+    wanted = [gymnasium.make(env_id, prompt=v).unwrapped.prompt.sha256 for v in variants]
+    template_hash.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(gymnasium, "make", None)
+        assert [template_hash(env_id, variant) for variant in variants] == wanted
+    template_hash.cache_clear()

@@ -12,7 +12,7 @@ from vlbench.suites import Row, frozen_rows
 
 
 def test_a_row_that_is_drawn_differently_than_it_was_frozen_is_refused():
-    row = dataclasses.replace(frozen_rows(vlbench.ENV_IDS[0], "test")[0], frame="0" * 64)
+    row = dataclasses.replace(frozen_rows(vlbench.ENV_IDS[0], "test")[0], frame_hash="0" * 64)
     with pytest.raises(ValueError, match="differently than it was frozen"):
         EpisodeRecorder(gymnasium.make(row.env_id, **row.kwargs), row)
 
@@ -20,7 +20,7 @@ def test_a_row_that_is_drawn_differently_than_it_was_frozen_is_refused():
 def test_rows_of_one_id_and_keyword_arguments_share_an_environment():
     envs = EnvCache()
     row = frozen_rows(vlbench.ENV_IDS[0], "test")[0]
-    other = dataclasses.replace(row, instance="number_line/2-5", frame="")
+    other = dataclasses.replace(row, instance="number_line/2-5", frame_hash="")
     assert envs.of(row) is envs.of(other)
     assert envs.of(row) is not envs.of(dataclasses.replace(row, kwargs={"prompt": "action_only"}))
 
@@ -34,7 +34,7 @@ def test_causes_are_told_apart_by_the_replys_own_fields():
         (vlbench.reply("8", **right), ""),
         (vlbench.reply("3", **right, plan="3 * 8 * 3 / 8"), "decision"),
         (vlbench.reply("3", cards=["3", "3", "8", "9"], plan="8 / ( 3 - 8 / 3 )"), "perception"),
-        (vlbench.reply("3", **right, plan="8 / ( 3 - 8 / 3 ) = 24"), "slip"),
+        (vlbench.reply("3", **right, plan="8 / ( 3 - 8 / 3 ) = 24"), "inconsistent"),
         (vlbench.reply("3"), "unattributed"),
         (vlbench.reply("9", **right), "decision"),
         (vlbench.reply("11", **right), "format"),

@@ -1,15 +1,81 @@
 """Records: keeping them, and what may stand in them."""
 
+import dataclasses
 import json
 
 import pytest
+from support.sample_episodes import header
 
-from vlbench.records import MAX_REPLY, Episode, Reply, from_json, to_json
+from vlbench.records import (
+    MAX_NOTE,
+    MAX_REPLY,
+    Challenge,
+    Episode,
+    Failure,
+    ModelInfo,
+    Preamble,
+    Reply,
+    RunHeader,
+    Shard,
+    from_json,
+    to_json,
+)
+from vlbench.suites import Row
 
 
 def test_a_record_survives_json(some_episodes):
     for episode in some_episodes:
         assert from_json(Episode, json.loads(json.dumps(to_json(episode)))) == episode
+
+
+def test_what_holds_its_default_is_not_written():
+    assert to_json(Reply("hm")) == {"text": "hm"}
+    assert to_json(Reply("hm", usd=0.0, usd_source="provider", seconds=0.0)) == {
+        "text": "hm",
+        "usd": 0.0,
+        "usd_source": "provider",
+    }
+    assert to_json(Failure()) == {} == to_json(Preamble())
+    assert to_json(ModelInfo(versions={"torch": "2.6"})) == {"versions": {"torch": "2.6"}}
+
+
+def test_every_optional_field_of_a_run_and_an_episode_survives_json(some_episodes):
+    run = header(
+        env_kwargs={"stands_on": 16},
+        preamble=Preamble("Play well.", [Row("vlbench/Points24-v0", {}, "points24/3-3-8-8", 7)]),
+        models={
+            "": ModelInfo(
+                checkpoint="/runs/ppo/step-64",
+                step=64,
+                weights_hash="0" * 64,
+                dtype="bfloat16",
+                device="cuda",
+                picture_size="336x336",
+                versions={"torch": "2.6.0"},
+            )
+        },
+        shard=Shard(0, 4),
+        challenge=Challenge("1" * 64, "a nonce"),
+        price=[1, 2.5],
+        dirty=False,
+    )
+    assert from_json(RunHeader, json.loads(json.dumps(to_json(run)))) == run
+    first = some_episodes[0].turns[0]
+    reply = dataclasses.replace(
+        first.reply,
+        finish_reason="content_filter",
+        provider_message="blocked",
+        reasoning="<think>hm</think>",
+        usd_source="provider",
+    )
+    episode = dataclasses.replace(
+        some_episodes[0],
+        turns=(dataclasses.replace(first, reply=reply),),
+        end="errored",
+        error="ProviderError: 500",
+        failure=Failure("provider", 500, "error", "overloaded", "agent.py:12", "2" * 64),
+    )
+    assert from_json(Episode, json.loads(json.dumps(to_json(episode)))) == episode
 
 
 @pytest.mark.parametrize(
@@ -21,11 +87,33 @@ def test_a_record_survives_json(some_episodes):
         ({"turns": {}}, "turns must be a list"),
         ({"turns": [3]}, "wanted an object for a Turn"),
         ({"presentation": None}, "Episode.presentation must be int"),
+        ({"seed": "3"}, "Episode.seed must be int"),
+        ({"failure": {"status": "500"}}, "Failure.status must be int, got '500'"),
+        ({"failure": {"code": 500}}, 'Failure has no field "code"'),
     ],
 )
 def test_a_damaged_record_is_refused_by_name(some_episodes, change, message):
     with pytest.raises(ValueError, match=message):
         from_json(Episode, {**to_json(some_episodes[0]), **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"env_ids": "all"}, "RunHeader.env_ids must be a list, got 'all'"),
+        ({"env_ids": [3]}, "RunHeader.env_ids must be str, got 3"),
+        ({"prompt_hashes": {"a": 1}}, "RunHeader.prompt_hashes must be str, got 1"),
+        ({"price": [1, "2"]}, "RunHeader.price must be float, got '2'"),
+        ({"price": [1, float("nan")]}, "RunHeader.price must be a finite number"),
+        ({"models": {"": {"step": 1.5}}}, "ModelInfo.step must be int, got 1.5"),
+        ({"preamble": {"shots": [{}]}}, 'Row lacks the field "env_id"'),
+        ({"shard": [0, 4]}, "wanted an object for a Shard, got list"),
+    ],
+)
+def test_a_damaged_header_is_refused_by_name(change, message):
+    with pytest.raises(ValueError) as error:
+        from_json(RunHeader, {**to_json(header()), **change})
+    assert str(error.value) == message
 
 
 def test_a_missing_field_is_named(some_episodes):
@@ -41,3 +129,6 @@ def test_replies_are_bounded_before_they_are_recorded():
     assert Reply('{"action": "+"}', stop_reason="refused").bounded().text == ""
     assert Reply("a\ud800b").bounded().text == "a?b"
     assert Reply("fine").bounded() == Reply("fine")
+    talkative = Reply("", "stop", "é" * MAX_NOTE, "\ud800" * 9999, "r" * (MAX_REPLY + 1)).bounded()
+    assert len(talkative.finish_reason.encode()) == len(talkative.provider_message) == MAX_NOTE
+    assert len(talkative.reasoning) == MAX_REPLY and talkative.stop_reason == "stop"

@@ -2,10 +2,12 @@
 
 import dataclasses
 
+import gymnasium
 import pytest
 from support.sample_episodes import expert, header, play
 
-from vlbench.records import Reply
+from vlbench.recorder import EpisodeRecorder
+from vlbench.records import Failure, Reply
 from vlbench.replay import Replayer, divergences, main
 from vlbench.run_folder import RunFolder
 
@@ -27,9 +29,9 @@ def flipped(value):
 
 
 TURN_FIELDS = [
-    "prompt",
-    "frame",
-    "state",
+    "prompt_hash",
+    "frame_hash",
+    "state_hash",
     "reply",
     "reply_hash",
     "status",
@@ -58,7 +60,9 @@ def test_replay_names_any_one_changed_field_of_a_turn(some_episodes, name):
             break
 
 
-@pytest.mark.parametrize("name", ["end", "success", "final_state", "final_frame", "schema"])
+@pytest.mark.parametrize(
+    "name", ["end", "success", "final_state_hash", "final_frame_hash", "schema"]
+)
 def test_replay_names_any_one_changed_field_of_an_episode(some_episodes, name):
     for episode in some_episodes:
         changed = dataclasses.replace(episode, **{name: flipped(getattr(episode, name))})
@@ -69,7 +73,7 @@ def test_replay_notices_another_instance_or_presentation(some_episodes):
     points = next(e for e in some_episodes if "Points24" in e.env_id)
     for change in ({"instance": "points24/3-3-8-8"}, {"presentation": points.presentation ^ 1}):
         found = Replayer().replay(dataclasses.replace(points, **change)).divergence
-        assert found.turn == 0 and found.field in ("prompt", "frame", "state")
+        assert found.turn == 0 and found.field in ("prompt_hash", "frame_hash", "state_hash")
 
 
 def test_replay_notices_missing_and_surplus_turns(some_episodes):
@@ -84,6 +88,16 @@ def test_a_failure_can_not_be_hidden_by_calling_it_an_error(some_episodes):
     failed = next(e for e in some_episodes if not e.success and e.end == "truncated")
     hidden = dataclasses.replace(failed, end="errored", error="ProviderError: 500")
     assert Replayer().replay(hidden).divergence.field == "end"
+
+
+def test_an_errored_episode_replays_up_to_its_error(some_episodes):
+    long = next(e for e in some_episodes if len(e.turns) > 2)
+    recording = EpisodeRecorder(gymnasium.make(long.env_id, **long.kwargs), long.start, long.row)
+    recording.play(long.turns[0].reply)
+    errored = recording.episode("ProviderError: 503", Failure("provider", status=503))
+    assert Replayer().replay(dataclasses.replace(errored)).divergence is None
+    moved = dataclasses.replace(errored, final_frame_hash="0" * 64)
+    assert Replayer().replay(moved).divergence.field == "final_frame_hash"
 
 
 def test_the_replay_command_says_what_differs(tmp_path, capsys, some_episodes):
@@ -137,7 +151,7 @@ def test_an_unknown_environment_hides_no_other_difference(tmp_path, capsys, some
     run = RunFolder.start(tmp_path, header())
     run.add(dataclasses.replace(some_episodes[0], env_id="vlbench/NumberLin-v0"))
     run.add(dataclasses.replace(some_episodes[1], env_id="Pusher-v5"))  # isn't installed
-    nothing = {"turns": (), "final_frame": "", "end": "errored", "error": "boom"}
+    nothing = {"turns": (), "final_frame_hash": "", "end": "errored", "error": "boom"}
     run.add(dataclasses.replace(some_episodes[2], env_id="vlbench/NumberLin-v0", **nothing))
     run.add(dataclasses.replace(some_episodes[3], success=not some_episodes[3].success))
     run.close()

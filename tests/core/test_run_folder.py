@@ -1,11 +1,15 @@
 """A run's folder: written, read back, resumed, damaged."""
 
+import json
 import os
+import subprocess
 
 import pytest
-from support.sample_episodes import header
+from support.sample_episodes import Tester, header
 
-from vlbench.run_folder import EPISODES, JOURNAL, RunFolder
+import vlbench
+from vlbench.run_folder import EPISODES, JOURNAL, RunFolder, run_header
+from vlbench.suites import RunSpec, frozen_hash, frozen_rows
 
 
 def test_a_run_is_read_back_as_it_was_written(tmp_path, some_episodes):
@@ -101,3 +105,57 @@ def test_episodes_without_a_header_are_nobodys(tmp_path):
     (tmp_path / "episodes.jsonl").write_text("")
     with pytest.raises(ValueError, match="holds episodes.jsonl but no run.json"):
         RunFolder.start(tmp_path, header())
+
+
+def test_a_header_says_what_is_played_with_which_words_and_versions():
+    spec = RunSpec("ood", "action_only", "comic", 50, repeats=2, history=3)
+    made = run_header(Tester(), spec, ["vlbench/Points24-v0"], price=[2.5, 10.0])
+    assert (made.suite, made.prompt, made.theme) == ("ood", "action_only", "comic")
+    assert (made.episodes, made.repeats, made.history) == (50, 2, 3)
+    assert made.frozen_hashes == {
+        "vlbench/Points24-v0": frozen_hash("vlbench/Points24-v0", "ood"),
+    }
+    assert made.price == [2.5, 10.0] and made.versions["vlbench"] == vlbench.__version__
+    assert (made.env_kwargs, made.models, made.shard, made.challenge) == ({}, {}, None, None)
+
+
+def test_settings_that_are_no_plain_data_are_refused():
+    tester = Tester()
+    tester.settings = {"model": object()}
+    with pytest.raises(ValueError, match="the settings of agent test aren't plain data"):
+        run_header(tester, RunSpec("test", "cot"), [])
+
+
+def test_a_run_changes_its_rows_by_prompt_and_theme_only():
+    usual = frozen_rows("vlbench/EZPoints-v0", "ood")
+    assert RunSpec("ood", "cot").rows("vlbench/EZPoints-v0") == usual
+    for row, changed in zip(
+        usual, RunSpec("ood", "cot_facts", "comic").rows("vlbench/EZPoints-v0"), strict=True
+    ):
+        assert changed.kwargs == row.kwargs | {"prompt": "cot_facts", "theme": "comic"}
+        assert changed.frame_hash == "" and changed.instance == row.instance
+
+
+def test_a_header_marks_files_that_differ_from_the_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(vlbench, "__file__", str(tmp_path / "vlbench" / "__init__.py"))
+    assert (header().commit, header().dirty) == ("", None)
+
+    def git(*arguments):
+        command = ["git", "-c", "user.name=n", "-c", "user.email=e", "-C", str(tmp_path)]
+        subprocess.run([*command, *arguments], check=True, capture_output=True)
+
+    git("init")
+    git("commit", "--allow-empty", "-m", "first")
+    assert len(header().commit) == 40 and header().dirty is False
+    (tmp_path / "new.py").write_text("")
+    assert header().dirty is True
+
+
+def test_a_run_of_another_schema_is_refused_and_told_how_to_convert_it(tmp_path):
+    RunFolder.start(tmp_path, header()).close()
+    path = tmp_path / "run.json"
+    data = json.loads(path.read_text())
+    for schema, message in ((3, "reads 2$"), (1, "reads 2; python -m leaderboard.convert ")):
+        path.write_text(json.dumps(data | {"schema": schema, "unheard": "of"}))
+        with pytest.raises(ValueError, match=f"schema {schema}, this version {message}"):
+            RunFolder.open(tmp_path)

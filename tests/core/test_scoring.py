@@ -46,7 +46,7 @@ EXPECTED = {
     "attribution": {
         "perception": {"turns": 3, "regret": 3.0},
         "decision": {"turns": 2, "regret": 0.5},
-        "slip": {"turns": 1, "regret": 0.5},
+        "inconsistent": {"turns": 1, "regret": 0.5},
         "format": {"turns": 9, "regret": 9.0},
         "unattributed": {"turns": 2, "regret": 2.0},
     },

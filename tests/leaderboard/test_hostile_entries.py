@@ -153,16 +153,17 @@ def test_a_hostile_line_is_refused_by_its_number(valid, tmp_path, line, wanted):
 @pytest.mark.parametrize(
     "old, new, wanted",
     [
-        (b'"history": 0', b'"history": NaN', "wanted a finite number, found NaN"),
-        (b'"history": 0', b'"history": 1e999', "wanted a finite number"),
+        (b'"schema": 2', b'"schema": NaN', "wanted a finite number, found NaN"),
+        (b'"schema": 2', b'"schema": 1e999', "wanted a finite number"),
         (b'"temperature": 0.5', b'"temperature": ' + b"9" * 9000, "wanted a number below 2**63"),
         (b'"temperature": 0.5', b'"a": ' + b'{"a":' * 5000 + b"1" + b"}" * 5000, "at most 20 deep"),
         (b'"temperature": 0.5', b'"a": "\\ud800"', "Invalid JSON"),
         (b'"zero-shot"', b'"verified"', "card.track: Input should be 'zero-shot'"),
-        (b'"format": 1', b'"format": 2', "format: Input should be 1"),
+        (b'"format": 2', b'"format": 1', "format: Input should be 2"),
         (b'"Mixed 1"', b'"Mixed\\u00001"', "card.name: Value error, wanted printable"),
         (b'"ood.jsonl"', b'"../ood.jsonl"', "suites.0.part.name: Input should be"),
-        (b'"history": 0', b'"history": 0, "history": 0', "wanted the spelling that `pack` writes"),
+        (b'"schema": 2', b'"schema": 2, "schema": 2', "wanted the spelling that `pack` writes"),
+        (b'"schema": 2', b'"schema": 2, "history": 0', "wanted the spelling that `pack` writes"),
     ],
 )
 def test_a_hostile_manifest_is_refused_by_field(valid, tmp_path, old, new, wanted):

@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from support.cli_process import call
 from support.sample_entries import CARD, contents, packed, run
 
 import leaderboard
@@ -25,7 +26,7 @@ def mixed(tmp_path_factory):
 def test_the_same_run_gives_the_same_bytes_in_any_process(mixed, tmp_path):
     first = packed(mixed, tmp_path / "a.tar.gz").read_bytes()
     card = [part for name, value in CARD.items() for part in (f"--{name}", value)]
-    command = [sys.executable, "-m", "leaderboard.pack", "pack", str(mixed), *card]
+    command = [sys.executable, "-m", "leaderboard.pack", str(mixed), *card]
     done = subprocess.run(
         [*command, "--out", str(tmp_path / "b.tar.gz")],
         capture_output=True,
@@ -50,24 +51,22 @@ def test_an_archive_tells_nothing_of_the_machine_that_wrote_it(mixed, tmp_path):
 
 def test_every_errored_and_retried_episode_is_listed(mixed, tmp_path):
     manifest, parts = contents(packed(mixed, tmp_path / "a.tar.gz"))
-    lost = manifest["suites"][0]["losses"]
+    lost = manifest["suites"][0]["irregularities"]
     errors = [line for line in parts["ood.jsonl"] if line["end"] == "errored"]
     assert len(errors) == len(lost["errored"]) > 0
     assert lost["errored"][0]["error"] == "RuntimeError: the provider hung up"
     retried = [
         line
         for line in parts["ood.jsonl"]
-        if any(turn["reply"]["retries"] for turn in line["turns"])
+        if any("retries" in turn["reply"] for turn in line["turns"])
     ]
     assert len(retried) == len(lost["retried"]) > 0 and lost["dropped"] == []
-    assert manifest["suites"][0]["scorecards"][0]["errored"] == len(errors)
-    assert manifest["suites"][0]["scorecards"][0]["episodes"] == len(parts["ood.jsonl"])
 
 
 def test_an_episode_that_was_played_again_is_listed_with_what_failed_before(mixed, tmp_path):
     run(mixed.parent / "again", "Blackjack")
     run(mixed.parent / "again", "Blackjack")  # tries the errored ones again
-    lost = pack([mixed.parent / "again"], CARD).manifest.suites[0].losses
+    lost = pack([mixed.parent / "again"], CARD).manifest.suites[0].irregularities
     assert lost.replayed and lost.replayed[0].attempts == 2
     assert lost.replayed[0].errors == ("RuntimeError: the provider hung up",)
 
@@ -79,15 +78,32 @@ def test_rows_that_were_not_played_are_listed_and_told(tmp_path, capsys):
     assert "verify will refuse this entry: 2 rows of ood not played, the first vlbench/Blac" in (
         capsys.readouterr().err
     )
-    lost = contents(tmp_path / "new" / "a.tar.gz")[0]["suites"][0]["losses"]
+    lost = contents(tmp_path / "new" / "a.tar.gz")[0]["suites"][0]["irregularities"]
     assert lost["dropped"] == ["vlbench/Blackjack-v0#98/0", "vlbench/Blackjack-v0#99/0"]
 
 
 def test_an_errored_episode_counts_as_failed(mixed, tmp_path):
-    manifest, parts = contents(packed(mixed, tmp_path / "a.tar.gz"))
-    card = manifest["suites"][0]["scorecards"][0]
+    path = packed(mixed, tmp_path / "a.tar.gz")
+    _, parts = contents(path)
+    (card,) = verify(path).scores["ood"].scorecards
     won = sum(line["success"] and line["end"] != "errored" for line in parts["ood.jsonl"])
-    assert card["success"] == won / len(parts["ood.jsonl"])
+    errors = sum(line["end"] == "errored" for line in parts["ood.jsonl"])
+    assert card.success == won / 100 and card.episodes == 100 and card.errored == errors > 0
+
+
+def test_an_entry_holds_no_number_that_can_be_computed(mixed, tmp_path):
+    manifest, _ = contents(packed(mixed, tmp_path / "a.tar.gz"))
+    assert manifest.keys() == {"format", "card", "suites", "digest"}
+    assert manifest["suites"][0].keys() == {"run", "part", "irregularities"}
+
+
+def test_the_old_name_of_the_command_still_packs_and_says_the_new_one(mixed, tmp_path):
+    card = [part for name, value in CARD.items() for part in (f"--{name}", value)]
+    command = ["leaderboard.submission", "pack", mixed, "--out", "a.tar.gz", *card]
+    code, out, err = call(tmp_path, *command)
+    assert code == 0 and out.startswith("a.tar.gz: ")
+    assert err == "pack: leaderboard.submission is now leaderboard.pack\n"
+    assert (tmp_path / "a.tar.gz").read_bytes() == packed(mixed, tmp_path / "b.tar.gz").read_bytes()
 
 
 def test_two_suites_of_one_agent_make_one_entry(tmp_path):
@@ -116,6 +132,10 @@ def test_a_privileged_player_is_a_reference_and_no_model(tmp_path):
         ({"name": "a\nb"}, "name: Value error, wanted printable characters on one line"),
         ({"name": "\u202egpt"}, "name: Value error, wanted printable characters on one line"),
         ({"url": "javascript:alert(1)"}, "url: String should match pattern"),
+        ({"date": "31.1.2026"}, "date: Value error, wanted a date as YYYY-MM-DD"),
+        ({"date": "2026-02-30"}, "date: Value error, wanted a date as YYYY-MM-DD"),
+        ({"date": "20260131"}, "date: Value error, wanted a date as YYYY-MM-DD"),
+        ({"organisation": "a\tb"}, "organisation: Value error, wanted printable characters"),
         ({"usd": -1.0}, "usd: Input should be greater than or equal to 0"),
         ({"usd": float("nan")}, "usd: Input should be"),
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
@@ -167,7 +187,7 @@ def test_no_record_of_the_published_schema_takes_unknown_fields():
         "Part",
         "Irregularities",
         "RunHeader",
-        "Scorecard",
+        "ModelInfo",
         "Turn",
     } <= records.keys()
     for name, record in records.items():

@@ -48,9 +48,10 @@ def entries(tmp_path_factory):
     def stands(observation):
         return '{"action": "stand"}'
 
+    who = {"organisation": "An <i>X</i>", "date": "2026-01-31"}
     runs = {
         "evil": (Evil(), {"name": EVIL[:120], "model": EVIL[:120], "notes": EVIL, "track": "sft"}),
-        "stands": (stands, {"name": "Stands", "weights": "open"}),
+        "stands": (stands, {"name": "Stands", "weights": "open", **who}),
         "hits": (lambda observation: '{"action": "hit"}', {"name": "Hits", "weights": "closed"}),
         "expert": (
             "expert",
@@ -188,6 +189,12 @@ def test_a_flagged_entry_says_so_wherever_it_stands(entries, tmp_path):
     assert sum("too good to be true" in page for page in shown) == 3  # index, task, entry
 
 
+def test_who_submitted_an_entry_and_when_stands_in_tables_and_on_its_page(pages):
+    for name in ("index.html", f"entries/{next((pages / 'entries').glob('stands*')).name}"):
+        page = (pages / name).read_text("utf-8")
+        assert "An &lt;i&gt;X&lt;/i&gt;" in page and "2026-01-31" in page, name
+
+
 def test_an_entry_without_a_score_has_no_band(entries):
     standings = ranking.by_headline([verify(entries[1])], "test", "cards")
     assert [standing.band for standing in standings] == [None]
@@ -224,7 +231,7 @@ def test_reported_numbers_are_rates_with_a_source():
 def test_four_commands_go_from_an_agent_to_the_site(tmp_path):
     for command in (
         "agents.evaluate --agent expert --env EZPoints --suite ood --out run",
-        "leaderboard.pack pack run --out expert.tar.gz",
+        "leaderboard.pack run --out expert.tar.gz",
         "leaderboard.verify expert.tar.gz",
         "leaderboard.site expert.tar.gz --out site",
     ):

@@ -1,6 +1,7 @@
 """Verifying entries: what is right comes through, what was tampered with is refused by name."""
 
 import copy
+import dataclasses
 import hashlib
 import random
 from pathlib import Path
@@ -81,7 +82,7 @@ def change_start(rng, manifest, lines):
             ("row", 999),
             ("kwargs", {"theme": "classic"}),
             ("kwargs", {}),
-            ("schema", 2),
+            ("schema", 1),
             ("env_id", "vlbench/Points24-v0"),
             ("env_id", "os:system/Evil-v0"),
         ]
@@ -92,10 +93,10 @@ def change_start(rng, manifest, lines):
 
 def change_hash(rng, manifest, lines):
     number, turn, found = some_turn(rng, lines)
-    field = rng.choice(["prompt", "frame", "state", "reply_hash"])
+    field = rng.choice(["prompt_hash", "frame_hash", "state_hash", "reply_hash"])
     flipped = "0" if found[field][0] != "0" else "1"
     found[field] = flipped + found[field][1:]
-    first = field == "frame" and turn == 0
+    first = field == "frame_hash" and turn == 0
     return at(number, key_of(lines[number]), "first frame: " if first else f"{field}: wanted ")
 
 
@@ -105,7 +106,7 @@ def change_reading(rng, manifest, lines):
     found[field] = {
         "status": "truncated",
         "expert": "x",
-        "cause": "slip",
+        "cause": "inconsistent",
         "regret": 3.5,
     }.get(field, not found[field])
     return at(number, f"{key_of(lines[number])} turn {turn}: {field}: wanted ")
@@ -113,7 +114,7 @@ def change_reading(rng, manifest, lines):
 
 def change_end(rng, manifest, lines):
     number = rng.choice([n for n, line in enumerate(lines) if line["end"] == "terminated"])
-    field = rng.choice(["success", "end", "final_state", "final_frame", "error"])
+    field = rng.choice(["success", "end", "final_state_hash", "final_frame_hash", "error"])
     line = lines[number]
     line[field] = not line["success"] if field == "success" else "truncated"
     return at(number, f"{key_of(line)}: ", f"{field}: ")
@@ -161,18 +162,32 @@ def hide_error(rng, manifest, lines):
             {"error": ""},
             {"end": "", "error": ""},
             {"success": True},
-            {"turns": [], "final_frame": "", "success": True},
+            {"turns": [], "final_frame_hash": "", "success": True},
         ]
     )
+    if lines[number]["error"] == "":
+        del lines[number]["error"]  # as `pack` would leave it out
     return at(number, key_of(lines[number]))
 
 
-def change_usage(rng, manifest, lines):
+def change_retries(rng, manifest, lines):
     _, _, found = some_turn(rng, lines)
-    field = rng.choice(["prompt_tokens", "usd", "retries", "seconds"])
-    found["reply"][field] += 7
-    named = {"prompt_tokens": "tokens", "usd": "usd", "retries": "losses.retried"}
-    return ["manifest.json: suites.0.", named.get(field, field), "wanted "]
+    found["reply"]["retries"] = found["reply"].get("retries", 0) + 7
+    return ["manifest.json: suites.0.irregularities.retried", "wanted "]
+
+
+def write_a_default(rng, manifest, lines):
+    """What may be left out must be, so that there is one spelling."""
+    number, _, turn = some_turn(rng, lines)
+    record, field, value = rng.choice(
+        [
+            (turn["reply"], "reasoning", ""),
+            (turn["reply"], "usd_source", ""),
+            (lines[number], "failure", {}),
+        ]
+    )
+    record[field] = value
+    return at(number, "wanted the spelling that `pack` writes")
 
 
 def add_field(rng, manifest, lines):
@@ -198,13 +213,16 @@ def change_version(rng, manifest, lines):
     header = manifest["suites"][0]["run"]
     field, value = rng.choice(
         [
-            ("schema", 2),
+            ("schema", 1),
             ("parser", "vlact-2"),
             ("versions", {"vlbench": "99.0.0"}),
             ("versions", {}),
             ("versions", {"vlbench": "0.1.0\u202e"}),
             ("theme", "classic"),
             ("repeats", 3),
+            ("env_kwargs", {"stands_on": 16}),
+            ("shard", {"index": 0, "count": 2}),
+            ("challenge", {"digest": "0", "nonce": "1"}),
             ("prompt", "cot_facts"),
             ("prompt", "action_only"),
             ("suite", "test"),
@@ -235,24 +253,14 @@ def change_set_hash(rng, manifest, lines):
     return [f"manifest.json: suites.0.run.{name}.{env_id}: wanted "]
 
 
-def change_number(rng, manifest, lines):
-    """One number of the scorecards, the headlines or the losses."""
-    suite = manifest["suites"][0]
-    card = rng.randrange(len(suite["scorecards"]))
-    numbers = suite["scorecards"][card]
-    name = rng.choice([n for n, v in numbers.items() if isinstance(v, (int, float))])
-    numbers[name] += rng.choice([1, 2])
-    return [f"manifest.json: suites.0.scorecards.{card}.{name}: wanted "]
-
-
-def change_losses(rng, manifest, lines):
-    lost = manifest["suites"][0]["losses"]
+def change_irregularities(rng, manifest, lines):
+    lost = manifest["suites"][0]["irregularities"]
     kind = rng.choice(["errored", "retried", "dropped"])
     if kind == "dropped":
         lost["dropped"].append(key_of(lines[0]))
     else:
         lost[kind].pop(rng.randrange(len(lost[kind])))
-    return [f"manifest.json: suites.0.losses.{kind}"]
+    return [f"manifest.json: suites.0.irregularities.{kind}"]
 
 
 def change_track(rng, manifest, lines):
@@ -269,8 +277,7 @@ def add_manifest_field(rng, manifest, lines):
             suite,
             suite["part"],
             suite["run"],
-            suite["losses"],
-            suite["scorecards"][0],
+            suite["irregularities"],
         ]
     )
     place["mark"] = "replayed"
@@ -291,14 +298,14 @@ SEALED = [
     repeat_line,
     leave_line_out,
     hide_error,
-    change_usage,
+    change_retries,
+    write_a_default,
     add_field,
     lose_field,
     change_type,
     change_version,
     change_set_hash,
-    change_number,
-    change_losses,
+    change_irregularities,
     change_track,
     add_manifest_field,
 ]
@@ -338,7 +345,7 @@ def test_a_mutation_that_leaves_the_hashes_as_they_were_is_refused_by_name(valid
     elif kind == 4:
         line = rng.randrange(100)
         lines = data[PART].splitlines(keepends=True)
-        lines[line] = lines[line].replace(b'"schema":1', b'"schema": 1')
+        lines[line] = lines[line].replace(b'"schema":2', b'"schema": 2')
         data = {PART: b"".join(lines)}
         named = [f"{PART}:{line + 1}: wanted the spelling that `pack` writes"]
     else:
@@ -367,18 +374,10 @@ def test_more_errors_than_two_in_a_hundred_refuse_an_entry(tmp_path):
 
 
 def test_a_rate_above_the_ceiling_is_flagged(valid):
-    verified = verify(valid)
-    suite = verified.manifest.suites[0]
-    cards = tuple(
-        card.__class__(**{**{n: getattr(card, n) for n in card.__slots__}, "success_low": 0.9})
-        for card in suite.scorecards
-    )
-    above = verified.manifest.model_copy(
-        update={"suites": (suite.model_copy(update={"scorecards": cards}),)}
-    )
-    assert (
-        len(above_ceiling(above)) == 1 and "above the ceiling of 0.4305" in above_ceiling(above)[0]
-    )
+    (card,) = verify(valid).scores["ood"].scorecards
+    assert above_ceiling([card]) == []
+    (flag,) = above_ceiling([dataclasses.replace(card, success_low=0.9)])
+    assert "above the ceiling of 0.4305" in flag
 
 
 def test_the_command_names_each_refusal_on_a_line_and_exits_1(valid, tmp_path, capsys):

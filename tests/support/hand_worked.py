@@ -83,7 +83,7 @@ PLAYED = (
         "alfworld/heat/2-2",
         [
             *[turn("fly", -1.0, 1.0, "perception", illegal=True, recovered=True, strict=False)] * 3,
-            turn(reward=4.0, regret=0.5, cause="slip", recovered=True, strict=False),
+            turn(reward=4.0, regret=0.5, cause="inconsistent", recovered=True, strict=False),
         ],
         success=False,
         end="truncated",

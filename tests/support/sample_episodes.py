@@ -7,28 +7,20 @@ import numpy as np
 
 import vlbench
 from vlbench.recorder import EpisodeRecorder
-from vlbench.records import Reply
-from vlbench.replay import prompt_hash
-from vlbench.run_folder import RunHeader
-from vlbench.suites import frozen_hash, frozen_rows
+from vlbench.records import Reply, RunHeader
+from vlbench.run_folder import run_header
+from vlbench.suites import RunSpec, frozen_rows
 
 
-def header(**changes):
-    base = RunHeader(
-        agent="test",
-        settings={},
-        privileged=False,
-        env_ids=list(vlbench.CARD_IDS),
-        suite="test",
-        prompt="cot",
-        theme="",
-        episodes=None,
-        repeats=1,
-        history=0,
-        prompt_hashes={env_id: prompt_hash(env_id, "cot") for env_id in vlbench.CARD_IDS},
-        frozen_hashes={env_id: frozen_hash(env_id, "test") for env_id in vlbench.CARD_IDS},
-    )
-    return dataclasses.replace(base, **changes)
+class Tester:
+    """Who plays in tests."""
+
+    name, privileged, settings = "test", False, {}
+
+
+def header(**changes) -> RunHeader:
+    made = run_header(Tester(), RunSpec("test", "cot"), vlbench.CARD_IDS)
+    return dataclasses.replace(made, **{"versions": {}, "started": "", **changes})
 
 
 def play(env_id, number, choose, repeat=0):

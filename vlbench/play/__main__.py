@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
@@ -29,10 +29,11 @@ from vlbench.cli import (
 from vlbench.errors import user_code
 from vlbench.play.session import EXPERT_SHOWN, PlaySession
 from vlbench.prompts import VARIANTS
+from vlbench.records import RunHeader
 from vlbench.registry import resolve_env_id, short_name
-from vlbench.run_folder import RunFolder, RunHeader, git_commit, versions
+from vlbench.run_folder import RunFolder, run_header
 from vlbench.scoring import score
-from vlbench.suites import SEEDS, Row, frozen_hash, run_kwargs, run_rows, suites
+from vlbench.suites import SEEDS, Row, RunSpec, suites
 
 if TYPE_CHECKING:
     from vlbench.play.screen import Screen, View
@@ -75,52 +76,48 @@ class Config(Options):
             raise ValueError("--seed goes without --suite")
 
 
-def rows_of(config: Config, env_id: str) -> tuple[str, list[Row]]:
-    """Return the suite's name and the rows to play.
+class Human:
+    """The person who plays, as the header of the run says it."""
+
+    name = AGENT
+    privileged = False
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+
+
+def spec_of(config: Config, env_id: str) -> RunSpec:
+    """Return what is to be played."""
+    suite = config.suite or next(iter(suites(env_id)), SEEDS)
+    if config.seed is not None:
+        suite = SEEDS
+    return RunSpec(suite, config.prompt, config.theme or "", config.episodes)
+
+
+def rows_of(spec: RunSpec, env_id: str, seed: int) -> tuple[Row, ...]:
+    """Return the rows to play; where the environment has no sets, seeds from this one on.
 
     Raises:
         ValueError: The environment has no such suite.
     """
-    suite = config.suite or next(iter(suites(env_id)), SEEDS)
-    if config.seed is not None or suite == SEEDS:
-        first = config.seed or 0
-        seeds = range(first, first + config.episodes)
-        kwargs = run_kwargs(config.prompt, config.theme)
-        return SEEDS, [Row(env_id, kwargs, "", 0, seed=seed) for seed in seeds]
-    rows = run_rows(env_id, suite, config.prompt, config.theme)
-    return suite, list(rows[: config.episodes])
+    if spec.suite != SEEDS:
+        return spec.rows(env_id)[: spec.episodes]
+    seeds = range(seed, seed + (spec.episodes or 0))
+    return tuple(Row(env_id, spec.kwargs, "", 0, seed=number) for number in seeds)
 
 
-def header_of(config: Config, env_id: str, suite: str, row: Row) -> RunHeader:
-    """Return what `run.json` says of the run.
+def check_playable(row: Row) -> None:
+    """Make a row's environment, to see whether a person can play it.
 
     Raises:
-        ValueError: The environment can't be made, or shows something else than picture and text.
+        ValueError: It can't be made, or shows something else than picture and text.
     """
-    with user_code(f"{env_id} can't be played"):
-        env = gymnasium.make(env_id, **row.kwargs)
+    with user_code(f"{row.env_id} can't be played"):
+        env = gymnasium.make(row.env_id, **row.kwargs)
     with closing(env):
         shown = set(getattr(env.observation_space, "spaces", ()))
-        prompt = getattr(env.unwrapped, "prompt", None)
     if not {"image", "text"} <= shown:
-        raise ValueError(f'{env_id} shows no "image" and "text"; see vlbench.contract')
-    return RunHeader(
-        agent=AGENT,
-        settings={"seed": row.seed} if suite == SEEDS else {},
-        privileged=False,
-        env_ids=[env_id],
-        suite=suite,
-        prompt=config.prompt,
-        theme=config.theme or "",
-        episodes=config.episodes,
-        repeats=1,
-        history=0,
-        prompt_hashes={env_id: str(getattr(prompt, "sha256", ""))},
-        frozen_hashes={env_id: frozen_hash(env_id, suite)},
-        versions=versions(),
-        commit=git_commit(),
-        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    )
+        raise ValueError(f'{row.env_id} shows no "image" and "text"; see vlbench.contract')
 
 
 def play(sitting: PlaySession, desk: "Screen") -> None:
@@ -209,8 +206,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _play(argv: Sequence[str]) -> None:
     config = parse_options(Config, argv, prog="python -m vlbench.play", description=__doc__)
     env_id = resolve_env_id(config.task)
-    suite, rows = rows_of(config, env_id)
-    header = header_of(config, env_id, suite, rows[0])
+    spec, seed = spec_of(config, env_id), config.seed or 0
+    rows = rows_of(spec, env_id, seed)
+    check_playable(rows[0])
+    human = Human({"seed": seed} if spec.suite == SEEDS else {})
+    header = run_header(human, spec, [env_id])
     name = f"{AGENT}-{short_name(env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
     sitting = _sit(config.out or Path("runs", name), header, rows)
     print(summary(sitting.run))

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium
 
 from vlbench.recorder import EpisodeRecorder, OracleEnv
-from vlbench.records import Reply, episode_key
+from vlbench.records import Failure, Reply, episode_key
 from vlbench.run_folder import RunFolder
 from vlbench.suites import Row
 
@@ -102,7 +102,7 @@ class PlaySession:
     def next(self) -> None:
         """Go on to the next row; an episode that isn't over is recorded as given up."""
         if not self.over:
-            self.run.add(self.recording.episode(GIVEN_UP))
+            self.run.add(self.recording.episode(GIVEN_UP, Failure("player")))
         self._left.pop(0)
         self._start()
 

@@ -19,6 +19,7 @@ from agents.doctor import main as doctor
 from agents.scripted import Random
 from agents.selection import _chosen, select_rows
 from vlbench.registry import resolve_env_id
+from vlbench.suites import RunSpec
 from vlbench.tasks.alfworld.engine.client import EngineError
 from vlbench.tasks.alfworld_thor import requirements
 from vlbench.tasks.alfworld_thor.client import ThorClient
@@ -165,7 +166,7 @@ def test_without_its_needs_it_refuses_in_one_line_and_falls_back_to_nothing(user
         gymnasium.make(THOR)
     assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="ALFWorldThor-v0 can't be played: AI2-THOR can't run"):
-        select_rows("ALFWorldThor", Random())
+        select_rows("ALFWorldThor", Random(), RunSpec("test", "cot"))
     assert not list(user.iterdir())
 
 
@@ -199,7 +200,7 @@ def test_it_is_played_only_where_it_is_named():
     assert resolve_env_id("alfworld_thor") == resolve_env_id("ALFWorldThor") == THOR
     assert set(_chosen("all,*,vlbench/*")) == set(vlbench.ENV_IDS)
     with pytest.raises(ValueError, match="no env id matches"):
-        select_rows("vlbench/*Thor*", Random())
+        select_rows("vlbench/*Thor*", Random(), RunSpec("test", "cot"))
 
 
 def test_its_class_has_no_expert():

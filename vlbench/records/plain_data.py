@@ -1,0 +1,103 @@
+"""Records as plain data, which JSON holds, and back: the fields' types say how."""
+
+import dataclasses
+from collections.abc import Mapping
+from functools import lru_cache
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+MAX_FLOAT = 1e15
+"""Largest number that a record may hold."""
+
+T = TypeVar("T")
+
+
+def to_json(record: Any) -> dict[str, Any]:
+    """Return a record as plain data, without the fields that hold their defaults."""
+    data = {}
+    for name, _, default in _fields(type(record)):
+        value = getattr(record, name)
+        if value != default:
+            data[name] = _plain(value)
+    return data
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_json(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return value
+
+
+def from_json(kind: type[T], data: Any) -> T:
+    """Rebuild a record from plain data.
+
+    Raises:
+        ValueError: A field is missing, unknown or of another type; the message names it.
+    """
+    if not isinstance(data, Mapping):
+        raise ValueError(f"wanted an object for a {kind.__name__}, got {type(data).__name__}")
+    values: dict[str, Any] = {}
+    for name, wanted, default in _fields(kind):
+        if name in data:
+            values[name] = _value(f"{kind.__name__}.{name}", wanted, data[name])
+        elif default is dataclasses.MISSING:
+            raise ValueError(f'{kind.__name__} lacks the field "{name}"')
+    for name in data:
+        if name not in values:
+            raise ValueError(f'{kind.__name__} has no field "{name}"')
+    return kind(**values)
+
+
+def _value(place: str, wanted: Any, value: Any) -> Any:
+    """Return a value of a record as its field wants it."""
+    origin, inner = get_origin(wanted), get_args(wanted)
+    if wanted is Any:
+        return value
+    if origin is UnionType:  # X | None
+        return None if value is None else _value(place, inner[0], value)
+    if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
+        return from_json(wanted, value)
+    accepted = _ACCEPTED.get(origin or wanted, (wanted,))
+    if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
+        name = "a list" if list in accepted else getattr(wanted, "__name__", wanted)
+        raise ValueError(f"{place} must be {name}, got {value!r:.60}")
+    if wanted is float and not abs(value) <= MAX_FLOAT:
+        raise ValueError(f"{place} must be a finite number")
+    if origin is dict:
+        return {name: _value(place, inner[1], item) for name, item in value.items()}
+    if origin is not None:
+        return origin(_value(place, inner[0], item) for item in value)
+    return wanted(value)
+
+
+_ACCEPTED: dict[Any, tuple[type, ...]] = {
+    float: (int, float),
+    dict: (dict,),
+    list: (list, tuple),
+    tuple: (list, tuple),
+}
+"""What stands in plain data for a field's type, where that isn't the type itself."""
+
+
+def _fields(kind: Any) -> tuple[tuple[str, Any, Any], ...]:
+    return _fields_of(kind)
+
+
+@lru_cache
+def _fields_of(kind: Any) -> tuple[tuple[str, Any, Any], ...]:
+    """Return name, type and default of each field of a record; MISSING where it has no default."""
+    types = get_type_hints(kind)
+    return tuple(
+        (
+            field.name,
+            types[field.name],
+            field.default
+            if field.default_factory is dataclasses.MISSING
+            else field.default_factory(),
+        )
+        for field in dataclasses.fields(kind)
+    )
