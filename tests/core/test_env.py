@@ -8,7 +8,6 @@ import gymnasium
 import numpy as np
 import pytest
 from support.env_ids import every_light_env
-from vlbench.options import CommonOptions, split_options
 
 import vlbench
 from vlbench.env import VLEnv
@@ -17,7 +16,7 @@ from vlbench.recorder import OracleEnv
 from vlbench.registry import env_class, needed_extra
 from vlbench.spaces import ReplySpace
 from vlbench.sprites import load_font, paste, text_blit
-from vlbench.task import Move
+from vlbench.task import CommonOptions, Move, split_options
 from vlbench.tasks.blackjack import Blackjack
 from vlbench.tasks.number_line import NumberLine
 from vlbench.wrappers import DiscreteActions
