@@ -23,6 +23,7 @@ import vlbench
 from agents.cnn import MISSING, Shape, load_weights, read_shape, shrunk, write_checkpoint
 from agents.train.environments import Journal, check_env, make_env
 from agents.train.metrics import EpisodeMonitor
+from agents.train.run_log import check_log
 from vlbench.cli import MAX_SEED, Options, option, parse_options, run_main, writable_folder
 from vlbench.env import SPLITS
 from vlbench.registry import resolve_env_id
@@ -78,7 +79,9 @@ class Config(Options):
         20, "rollouts between checkpoints; there is always one at the end", ge=1
     )
     log: str = option(
-        "json", "where metrics go, with commas between: json (always), tensorboard, wandb"
+        "json",
+        "where metrics go, with commas between: json (always), tensorboard, wandb",
+        check=check_log,
     )
     device: str = option("auto", "of the network: cpu, cuda or auto")
     seed: int = option(
@@ -176,7 +179,7 @@ class Rollouts:
         if len(rows) != len(self._envs):
             raise ValueError(f"the checkpoint has {len(rows)} environments, not {len(self._envs)}")
         self._learner.env.reset()
-        pictures = [shown["image"] for shown in self._journal.restore(rows)]
+        pictures = [observation["image"] for observation in self._journal.restore(rows)]
         self._learner._last_obs = np.stack(
             [env.observation(image) for env, image in zip(self._envs, pictures, strict=True)]
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.train.environments import check_env
+from agents.train.run_log import check_log
 from agents.vlm.trainable import TrainableWeights
 from vlbench.cli import MAX_SEED, option, required, writable_folder
 from vlbench.env import SPLITS
@@ -93,6 +94,7 @@ class Config(TrainableWeights):
     log: str = option(
         "json,tensorboard",
         "where metrics go, with commas between: json (always), tensorboard, wandb",
+        check=check_log,
     )
     seed: int = option(
         0, "seed of environments, sampling, shuffling and new weights", ge=0, le=MAX_SEED

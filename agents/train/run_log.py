@@ -13,28 +13,34 @@ from typing import Any, Protocol, TextIO
 from agents.train.metrics import Metrics
 from vlbench.errors import unknown_name
 
-LOGS = {"json": "", "tensorboard": "tensorboard", "wandb": "wandb"}
-"""Where metrics can go → the package that is needed."""
+LOGS = {"json": "", "tensorboard": "train", "wandb": "wandb"}
+"""Where metrics can go, by the name of its package → the extra that installs it."""
 
 
-def parse_log(text: str) -> tuple[str, ...]:
+def log_names(text: str) -> tuple[str, ...]:
     """Return the names in LOGS that an option's text lists; "json" is always among them.
 
     Raises:
-        ValueError: A name is unknown, or its package isn't installed.
+        ValueError: A name is unknown.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in LOGS:
             raise ValueError(unknown_name("log", name, LOGS))
-        # A folder of that name (W&B writes one) is found too, but has no origin.
-        spec = importlib.util.find_spec(LOGS[name]) if LOGS[name] else None
-        if LOGS[name] and (spec is None or spec.origin is None):
-            raise ValueError(
-                f"log {name} needs the package {LOGS[name]}: pip install {LOGS[name]}, or leave it "
-                "out of --log"
-            )
     return tuple(dict.fromkeys(["json", *names]))
+
+
+def check_log(text: str) -> None:
+    """Check that the logs of an option's text exist and are installed.
+
+    Raises:
+        ValueError: A name is unknown, or its package isn't installed.
+    """
+    for name in log_names(text):
+        # A folder of the package's name (W&B writes one) is found too, but has no origin.
+        spec = importlib.util.find_spec(name) if LOGS[name] else None
+        if LOGS[name] and (spec is None or spec.origin is None):
+            raise ValueError(f'{name} isn\'t installed: pip install "vlbench[{LOGS[name]}]"')
 
 
 class Sink(Protocol):
@@ -203,6 +209,9 @@ class WandB:
     def __init__(self, run: Path, options: Mapping[str, Any]) -> None:
         import wandb
 
+        # Its own messages are many lines, and it takes our package `agents` for OpenAI's.
+        settings = wandb.Settings(silent=True, console="off")
+        wandb.setup(settings)
         identity = run / "wandb-id.txt"
         if not identity.is_file():
             identity.write_text(secrets.token_hex(4) + "\n", "utf-8")
@@ -214,7 +223,7 @@ class WandB:
                 resume="allow",
                 dir=str(run),
                 config={name: _plain(value) for name, value in options.items()},
-                settings=wandb.Settings(silent=True, console="off"),
+                settings=settings,
             )
         except wandb.Error as error:
             raise ValueError(f"W&B can't start: {' '.join(str(error).split())}") from error

@@ -22,7 +22,7 @@ import torch
 from agents.train import sft_data
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.evaluation import eval_rows, evaluate_policy
-from agents.train.run_log import RunLog
+from agents.train.run_log import RunLog, check_log
 from agents.train.sft_dataset import Examples
 from agents.train.trainer import Trainer
 from agents.vlm.loading import load_trainable
@@ -79,7 +79,9 @@ class Config(TrainableWeights):
     )
     keep: int = option(2, "checkpoints that are kept, the newest ones", ge=1)
     log: str = option(
-        "json", "where metrics go, with commas between: json (always), tensorboard, wandb"
+        "json",
+        "where metrics go, with commas between: json (always), tensorboard, wandb",
+        check=check_log,
     )
     seed: int = option(0, "seed of the order of the examples", ge=0, le=MAX_SEED)
 

@@ -24,7 +24,7 @@ import torch
 
 from agents.train.checkpoint import Checkpoints, load_state, step_of
 from agents.train.distributed import Processes
-from agents.train.run_log import RunLog, parse_log
+from agents.train.run_log import RunLog, check_log, log_names
 
 RANDOM = "random"
 """Name of torch's own random state in a checkpoint."""
@@ -47,7 +47,7 @@ class RunConfig(Protocol):
 
     @property
     def log(self) -> str:
-        """Where metrics go; see `agents.train.run_log.parse_log`."""
+        """Where metrics go; see `agents.train.run_log.log_names`."""
 
 
 class Stateful(Protocol):
@@ -82,7 +82,7 @@ class Trainer:
         self.steps = steps
         self.processes = processes
         self._config = config
-        self._log_names = parse_log(config.log)
+        check_log(config.log)
         self._checkpoints = Checkpoints(config.out, keep)
         self.checkpoint: Path | None = processes.on_main(self._checkpoints.latest)
         """The newest checkpoint; None before the first."""
@@ -125,7 +125,7 @@ class Trainer:
         self.processes.on_main(lambda: self._write_options(options))
         log = RunLog(
             self._config.out,
-            self._log_names,
+            log_names(self._config.log),
             step=self.step,
             options=options,
             silent=not self.processes.main,

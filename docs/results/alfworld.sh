@@ -14,7 +14,7 @@ $python -m agents.train.sft_data --env ALFWorld --env-kwargs "$group" --episodes
 $python -m agents.train.sft --model "$out/tiny" --data "$out/data.jsonl" --out "$out/sft" \
   --steps 700 --lr 2e-3 --eval-every 350
 $python -m agents.train.ppo --preset tiny-alfworld --model "$out/sft/latest" --iterations 6 \
-  --eval-every 0 --no-tensorboard --out "$out/ppo"
+  --eval-every 0 --log json --out "$out/ppo"
 $python - "$out" > "$out/alfworld.jsonl" <<'END'
 import json
 import sys

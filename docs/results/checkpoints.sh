@@ -19,7 +19,7 @@ sft() { # sft TASK FROM DATA TO OPTIONS
 }
 ppo() { # ppo TASK FROM PRESET OPTIONS
   $python -m agents.train.ppo --preset "$3" --model "$out/$1/$2" --out "$out/$1/ppo" \
-    --jitter 3 --no-tensorboard "${@:4}"
+    --jitter 3 --log json "${@:4}"
 }
 
 # NumberLine: teachers 40, 30 and 20 % of whose actions are flipped

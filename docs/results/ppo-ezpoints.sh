@@ -13,7 +13,7 @@ $python -m agents.train.sft_data --env EZPoints --theme classic --episodes 1500 
 $python -m agents.train.sft --model "$out/tiny" --data "$out/weak.jsonl" --out "$out/weak" \
   --steps 600 --lr 2e-3 --eval-every 100
 $python -m agents.train.ppo --preset tiny-ezpoints --model "$out/weak/step-000600" \
-  --theme classic --eval-every 4 --eval-episodes 100 --no-tensorboard --out "$out/ppo"
+  --theme classic --eval-every 4 --eval-episodes 100 --log json --out "$out/ppo"
 for model in "$out/weak/step-000600" "$out/ppo/latest"; do
   for temperature in 0 1; do
     $python -m agents.evaluate --agent llava --model "$model" --temperature $temperature \

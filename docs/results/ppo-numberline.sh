@@ -14,6 +14,6 @@ $python -m agents.train.sft --model "$out/tiny" --data "$out/weak.jsonl" --out "
   --steps 300 --lr 2e-3 --eval-every 100
 for seed in 0 1 2 3 4; do
   $python -m agents.train.ppo --preset tiny-numberline --model "$out/weak/step-000300" \
-    --theme classic --seed "$seed" --eval-every 3 --eval-episodes 60 --no-tensorboard \
+    --theme classic --seed "$seed" --eval-every 3 --eval-episodes 60 --log json \
     --out "$out/ppo-seed-$seed"
 done

@@ -13,4 +13,4 @@ $python -m agents.train.sft_data --env NumberLine --theme classic --episodes 150
 $python -m agents.train.sft --model "$out/tiny" --data "$out/expert.jsonl" --out "$out/poor" \
   --steps "${STEPS:-90}" --lr 2e-3 --eval-every 20 --save-every 20
 $python -m agents.train.ppo --preset tiny-numberline --model "$out/poor/latest" --theme classic \
-  --iterations 20 --eval-every 4 --eval-episodes 60 --no-tensorboard --out "$out/ppo"
+  --iterations 20 --eval-every 4 --eval-episodes 60 --log json --out "$out/ppo"

@@ -61,9 +61,9 @@ def test_every_command_of_the_page_is_understood_by_its_own_parser(page, monkeyp
                 assert main_of(words[2])(words[3:]) is None, line
 
 
-def test_the_plans_that_the_page_prints_are_those_of_its_commands(capsys):
+def test_the_estimates_that_the_page_prints_are_those_of_its_commands(capsys):
     text = (DOCS / "train-7b.md").read_text("utf-8")
-    printed = r"^    python -m agents\.train\.ppo ([^\n]*--plan [^\n]*)\n\n```\n(.*?)```"
+    printed = r"^    python -m agents\.train\.ppo ([^\n]*--estimate-memory [^\n]*)\n\n```\n(.*?)```"
     shown = re.findall(printed, text, re.MULTILINE | re.DOTALL)
     assert len(shown) == 4
     for arguments, printed in shown:
