@@ -25,6 +25,7 @@ from vlbench.cli import (
     required,
     run_main,
 )
+from vlbench.display import formatting
 from vlbench.errors import unknown_name
 from vlbench.parsing import RULES
 from vlbench.records import SCHEMA, Episode
@@ -290,16 +291,17 @@ def summary(verified: Verified) -> str:
     lines = [f"{verified.file}: {verified.mark}: {manifest.card.name}, {manifest.card.track}"]
     for suite in manifest.suites:
         for card in suite.scorecards:
-            normalized = "–" if card.normalized is None else f"{card.normalized:.3f}"
+            success = formatting.percent_interval(card.success, card.success_low, card.success_high)
+            normalized = formatting.number(card.normalized)
             lines.append(
                 f"  {card.suite:<4}  {card.env:<22}  {card.episodes:>5} episodes  success "
-                f"{100 * card.success:5.1f} % ({100 * card.success_low:.1f}–"
-                f"{100 * card.success_high:.1f})  normalized {normalized}  errored {card.errored}"
+                f"{success}  normalized {normalized}  errored {card.errored}"
             )
         for head in suite.headlines:
+            mean = formatting.number(head.normalized)
+            interval = formatting.number_range(head.low, head.high)
             lines.append(
-                f"  {suite.run.suite:<4}  {head.table}: mean normalized success "
-                f"{head.normalized:.3f} ({head.low:.3f}–{head.high:.3f})"
+                f"  {suite.run.suite:<4}  {head.table}: mean normalized success {mean} ({interval})"
             )
     return "\n".join([*lines, *(f"  flagged: {flag}" for flag in verified.flags)])
 

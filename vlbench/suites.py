@@ -37,6 +37,13 @@ class Row:
     seed: int | None = None
 
     @property
+    def options(self) -> dict[str, Any] | None:
+        """The options of `reset` that start the episode; None where it starts from a seed."""
+        if not self.instance:
+            return None
+        return {"instance": self.instance, "presentation": self.presentation}
+
+    @property
     def env_key(self) -> str:
         """Names the environment: rows of the same id and keyword arguments share it."""
         return f"{self.env_id} {sorted(self.kwargs.items())}"

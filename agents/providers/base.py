@@ -1,7 +1,6 @@
 """What all agents that ask a provider share: key and server, pictures as PNG, faults as told."""
 
 import base64
-import io
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import gymnasium
-from PIL import Image
 
 from agents.agent import Observation, ProviderError
 from agents.providers.redaction import SHORTEST_SECRET, redacted, without_credentials
@@ -92,13 +90,6 @@ class ProviderAgent(ABC):
             retry_after=retry_after(headers),
             stops=status in (401, 402, 404) or stops,
         )
-
-
-def png(image: Any) -> bytes:
-    """Return a picture ((height, width, 3) uint8) as PNG."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG", compress_level=1)  # half the time, a sixth larger
-    return file.getvalue()
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -8,10 +8,11 @@ from typing import Any
 
 from agents.agent import ProviderError
 from agents.cost import Price
-from agents.providers.base import NO_REPLY, ProviderAgent, png
+from agents.providers.base import NO_REPLY, ProviderAgent
 from agents.providers.gemini_sdks import TRANSPORTS
 from agents.retry import refused
 from vlbench.errors import unknown_name
+from vlbench.observation import png
 from vlbench.records import Reply
 
 MODEL = "gemini-3.8-flash"

@@ -13,9 +13,10 @@ from typing import Any
 
 from agents.agent import ProviderError
 from agents.cost import Price
-from agents.providers.base import NO_REPLY, ProviderAgent, png
+from agents.providers.base import NO_REPLY, ProviderAgent
 from agents.retry import refused
 from vlbench.errors import unknown_name
+from vlbench.observation import png
 from vlbench.records import Reply
 
 GPT4V = "gpt-4o-2024-11-20"

@@ -5,10 +5,10 @@ from support.fault_server import FaultServer
 from support.provider_calls import ask, picture, shown
 
 from agents.evaluate import evaluate
-from agents.providers.base import png
 from agents.providers.openai_chat import GPT4V, OpenAIChat
 from agents.registry import load_agent
 from agents.retry import refused
+from vlbench.observation import png
 from vlbench.prompts import Exchange
 from vlbench.run_folder import RunFolder
 
