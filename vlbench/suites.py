@@ -68,7 +68,12 @@ def _stated(env_id: str, name: str) -> str | None:
 
 
 def _about(env_id: str) -> dict[str, Any]:
-    """Return what a task's `bounds.json` says; nothing where it has none."""
+    """Return what a task's `bounds.json` says; nothing where it has none.
+
+    `vlbench.freeze` writes the bounds of each suite and `held_out`. Written by hand: `label`, what
+    must be said beside every result; `local`, the environment variable of `local_folder`; and
+    `local_label`, the label of the sets there.
+    """
     text = _stated(env_id, "bounds.json")
     about: dict[str, Any] = json.loads(text) if text else {}
     return about

@@ -146,7 +146,7 @@ def test_an_unknown_price_is_null_and_never_nothing(tmp_path):
 
 def test_tokens_that_are_not_told_cost_nothing_known():
     budget = Budget(Price(1, 1), max_usd=1.0)
-    assert budget.begin() and budget.end(Reply("ok")).usd is None
+    assert budget.reserve() and budget.settle(Reply("ok")).usd is None
 
 
 @pytest.mark.parametrize("text", ["1", "1,2,3", "a,b", "-1,2", "nan,1", "inf,1"])
