@@ -1,16 +1,19 @@
-"""What an agent is, and how what it gives and how it fails are told.
+"""The agent interface, its replies and its errors.
 
 An agent answers one observation with one reply. It knows no episode: `agents.rollout` keeps the
 environments, the history and the record.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import gymnasium
 
-from vlbench.records import Reply, from_json, to_json
+from agents.cost import Price
+from vlbench.records import ModelInfo, Reply, from_json, to_json
 
 Observation = Mapping[str, Any]
 """`image` ((300, 300, 3) uint8, RGB), `text` (the whole prompt), `env_id` (which task it is),
@@ -18,30 +21,41 @@ Observation = Mapping[str, Any]
 `history` (a tuple of `vlbench.prompts.Exchange`, oldest first)."""
 
 
-@runtime_checkable
-class Agent(Protocol):
+class Agent(ABC):
     """Whatever writes replies.
 
-    An agent may also have
-
-    - `env_ids`, the ids that it can play; without it, all of them;
-    - `needs`, what it asks of an environment besides the contract, e.g. ("expert",);
-    - `remote` (bool): it asks a provider, so that calls get a timeout and an estimate comes first;
-    - `paid` (bool): the provider is known to charge; and `list_price`, an `agents.cost.Price`,
-      where it is known what;
-    - `dropped`, a list of the settings that the provider refused and that were left out;
-    - `models`, what is known of local models: env id, or "" for all → `vlbench.records.ModelInfo`;
-    - `note`, a line that the user should read before the run;
-    - `async close()`, called when a run is over; the agent may be asked again afterwards.
+    Subclasses set `name` and `settings` and override what differs from the defaults. An object that
+    only has the attributes it needs will do too; see `as_agent`.
     """
 
     name: str
     """Shown in tables and written into records."""
-    privileged: bool
-    """Whether `act` is handed the environment; such an agent is no model."""
     settings: dict[str, Any]
     """What a reader needs to run the same agent again, as plain data; never a key."""
+    privileged: bool = False
+    """Whether `act` is handed the environment; such an agent is no model."""
+    env_ids: Sequence[str] | None = None
+    """The ids that it can play; None for all."""
+    needs: Sequence[str] = ()
+    """What it asks of an environment besides the contract, e.g. ("expert",)."""
+    remote: bool = False
+    """Whether it asks a provider: calls then get a timeout, and an estimate precedes the run."""
+    paid: bool = False
+    """Whether the provider is known to charge."""
+    list_price: Price | None = None
+    """What tokens cost, where it is known."""
+    has_key: bool | None = None
+    """Whether the provider's key is set; None for an agent that needs none."""
+    answers_text: bool = False
+    """Whether `act` also answers an observation without `image`."""
+    note: str = ""
+    """A line that the user should read before the run."""
+    models: Mapping[str, ModelInfo] = MappingProxyType({})
+    """The local models that it runs: env id, or "" for all, → what is known of the model."""
+    dropped: Sequence[str] = ()
+    """The settings that the provider refused and that are no longer sent."""
 
+    @abstractmethod
     async def act(
         self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
     ) -> Reply:
@@ -54,6 +68,10 @@ class Agent(Protocol):
         Raises:
             ProviderError: The model's provider gave no reply.
         """
+
+    async def close(self) -> None:
+        """Close connections when a run is over; the agent may be asked again afterwards."""
+        return None  # by default there is nothing to close
 
 
 class ProviderError(Exception):
@@ -84,7 +102,7 @@ class ProviderError(Exception):
         self.stops = stops
 
 
-class CallableAgent:
+class CallableAgent(Agent):
     """A plain function `observation -> str` (or `-> Reply`) as an agent.
 
     A coroutine function has its calls waiting at once, one an episode; an ordinary function is
@@ -94,8 +112,6 @@ class CallableAgent:
         function: The function.
         name: Its name in tables; by default its own.
     """
-
-    privileged = False
 
     def __init__(self, function: Callable[[Observation], Any], name: str = "") -> None:
         self.name = name or getattr(function, "__name__", type(function).__name__).strip("<>")
@@ -107,6 +123,37 @@ class CallableAgent:
     ) -> Reply:
         """Call the function."""
         return await as_reply(self._function(observation))
+
+
+class ObjectAgent(Agent):
+    """Another object as an agent: its attributes, and defaults for those that it lacks.
+
+    The attributes are read once, here.
+
+    Args:
+        thing: It has `name`, `privileged`, `settings` and `act`, which may be a coroutine function
+            or an ordinary one and gives a text or a `Reply`.
+    """
+
+    def __init__(self, thing: Any) -> None:
+        self._thing = thing
+        for attribute in inspect.get_annotations(Agent):
+            if hasattr(thing, attribute):
+                setattr(self, attribute, getattr(thing, attribute))
+
+    async def act(
+        self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
+    ) -> Reply:
+        """Ask the object; its `act` needs no second parameter unless it is privileged."""
+        arguments = (observation, env) if self.privileged else (observation,)
+        return await as_reply(self._thing.act(*arguments))
+
+    async def close(self) -> None:
+        """Close the object, if it can be closed."""
+        if hasattr(self._thing, "close"):
+            closing = self._thing.close()
+            if inspect.isawaitable(closing):
+                await closing
 
 
 async def as_reply(given: Any) -> Reply:
@@ -125,7 +172,7 @@ async def as_reply(given: Any) -> Reply:
 
 
 def as_agent(thing: Any) -> Agent:
-    """Return an agent: the thing itself, or a plain callable wrapped.
+    """Return an agent: the thing itself, or what wraps an object with `act` or a function.
 
     Raises:
         ValueError: It is neither; says what it lacks.
@@ -135,8 +182,10 @@ def as_agent(thing: Any) -> Agent:
     if isinstance(thing, Agent):
         return thing
     if hasattr(thing, "act"):
-        lacking = [n for n in ("name", "privileged", "settings") if not hasattr(thing, n)]
-        raise ValueError(f"agent {type(thing).__name__} lacks {', '.join(lacking)}")
+        required = ("name", "privileged", "settings")
+        if lacking := [name for name in required if not hasattr(thing, name)]:
+            raise ValueError(f"agent {type(thing).__name__} lacks {', '.join(lacking)}")
+        return ObjectAgent(thing)
     if not callable(thing):
         raise ValueError(
             f"an agent needs name, privileged, settings and act(observation), or is a function "

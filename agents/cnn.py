@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 
 import vlbench
-from agents.agent import Observation
+from agents.agent import Agent, Observation
 from agents.batching import Batcher
 from vlbench.cli import Options, option
 from vlbench.records import Reply
@@ -131,7 +131,7 @@ class Settings(Options):
     batch_size: int = option(64, "most observations that are answered at once", ge=1)
 
 
-class Cnn:
+class Cnn(Agent):
     """Plays a checkpoint of `agents.train.cnn`, greedily; pictures that wait are seen in one batch.
 
     Args:
@@ -141,8 +141,6 @@ class Cnn:
     Raises:
         ValueError: The checkpoint can't be loaded, or what it needs isn't installed.
     """
-
-    privileged = False
 
     def __init__(self, model: str, *, batch_size: int = 64) -> None:
         Settings(batch_size=batch_size)

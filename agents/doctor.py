@@ -29,9 +29,9 @@ from vlbench.cli import (
     run_main,
 )
 from vlbench.errors import user_code
-from vlbench.prompts import messages
 from vlbench.records import Reply
 from vlbench.registry import resolve_env_id
+from vlbench.suites import label
 
 QUESTION = "Which colour fills the picture? Answer with one word."
 COLOURS = {"red": (220, 20, 20), "blue": (20, 20, 220)}
@@ -112,8 +112,8 @@ def _class_of(env_id: str) -> Any:
 async def _examine(agent: Agent, found: Callable[[str, bool, str], None]) -> None:
     settings = agent.settings
     where = settings.get("base_url") or "the provider's own"
-    if (has_key := getattr(agent, "has_key", None)) is not None:
-        found("key", True, "set" if has_key else "none is set; the server may need none")
+    if agent.has_key is not None:
+        found("key", True, "set" if agent.has_key else "none is set; the server may need none")
     try:
         shown = {
             name: {"image": np.full((300, 300, 3), colour, np.uint8), "text": QUESTION}
@@ -132,10 +132,10 @@ async def _examine(agent: Agent, found: Callable[[str, bool, str], None]) -> Non
     except ProviderError as error:
         found(*_trouble(error))
     finally:
-        if close := getattr(agent, "close", None):
-            await close()
-    if dropped := getattr(agent, "dropped", ()):
-        found("settings", False, f"the model doesn't take {', '.join(dropped)}; leave that out")
+        await agent.close()
+    if agent.dropped:
+        names = ", ".join(agent.dropped)
+        found("settings", False, f"the model doesn't take {names}; leave that out")
 
 
 async def _ask(call: Callable[..., Any], *arguments: Any) -> Reply:
@@ -143,11 +143,10 @@ async def _ask(call: Callable[..., Any], *arguments: Any) -> Reply:
 
 
 async def _text_tokens(agent: Agent) -> int | None:
-    """Return what the question alone counts, where the agent can put it."""
-    complete = getattr(agent, "complete", None)
-    if complete is None:
+    """Return the tokens of the question alone; None where the agent needs a picture."""
+    if not agent.answers_text:
         return None
-    return (await _ask(complete, messages({"text": QUESTION}))).prompt_tokens
+    return (await _ask(agent.act, {"text": QUESTION})).prompt_tokens
 
 
 def _picture(replies: dict[str, Reply], without: int | None) -> tuple[bool, str]:
@@ -236,13 +235,13 @@ def _doctor(argv: Sequence[str] | None) -> int:
     config = parse_options(Config, argv, prog="python -m agents.doctor", description=__doc__)
     if config.env:
         env_id = resolve_env_id(config.env)
-        if label := getattr(_class_of(env_id), "label", ""):
-            print(f"{env_id}: {label}")
+        if warning := label(env_id):
+            print(f"{env_id}: {warning}")
         return 0 if examine_env(env_id, _print) else 1
     assert config.agent  # or there is an environment
     agent = load_agent(config.agent, **config.settings())
-    if note := getattr(agent, "note", ""):
-        print(note)
+    if agent.note:
+        print(agent.note)
     return 0 if examine(agent, _print) else 1
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent import Agent, as_agent
-from agents.cost import Budget, Price, estimate
+from agents.cost import Budget, Price
+from agents.estimate import estimate
 from agents.evaluate_options import MAX_USD, REMOTE, Config
 from agents.progress import Progress
 from agents.providers.redaction import redacted
@@ -89,10 +90,9 @@ def evaluate(
     _at_least(0, history=history)
     agent = load_agent(agent) if isinstance(agent, str) else as_agent(agent)
     progress = progress or Progress(None)
-    remote = bool(getattr(agent, "remote", False))
-    patience = patience or (REMOTE if remote else RetryPolicy())
-    price = price or getattr(agent, "list_price", None)
-    if getattr(agent, "paid", False) and price is None and max_usd is not None:
+    patience = patience or (REMOTE if agent.remote else RetryPolicy())
+    price = price or agent.list_price
+    if agent.paid and price is None and max_usd is not None:
         raise ValueError(
             f"{agent.name}: no known price, so that max-usd {max_usd:g} couldn't be kept; pass "
             "--price IN,OUT (USD per million tokens), or --max-usd none for any sum"
@@ -121,10 +121,10 @@ def evaluate(
                 progress.say(f"{env_id}: suite {header.suite} has {len(rows)} rows, not {episodes}")
         for line in folder.damaged:
             progress.say(f"damaged line left out: {line}")
-        if note := getattr(agent, "note", ""):
-            progress.say(note)
+        if agent.note:
+            progress.say(agent.note)
         budget = Budget(price, max_usd)
-        if remote and waiting:
+        if agent.remote and waiting:
             expected = estimate(
                 [job.row for job in waiting], sum(len(job.journaled) for job in waiting), history
             )
@@ -203,7 +203,7 @@ def _evaluate(argv: Sequence[str]) -> int:
             repeats=config.repeats,
             history=config.history,
             concurrency=config.concurrency,
-            patience=config.patience(bool(getattr(agent, "remote", False))),
+            patience=config.patience(agent.remote),
             price=config.price,
             max_usd=config.max_usd,
             out=folder,

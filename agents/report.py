@@ -16,7 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from agents.tables import headline_line, number, percent, percent_range
+from agents.tables import headline_line
 from vlbench.cli import (
     Options,
     parse_options,
@@ -24,7 +24,8 @@ from vlbench.cli import (
     run_main,
     writable_file,
 )
-from vlbench.episode_view import EpisodeRenderer, outcome
+from vlbench.display.episode_view import EpisodeRenderer, outcome, page_part
+from vlbench.display.formatting import number, percent, percent_range
 from vlbench.records import Episode, RunHeader
 from vlbench.run_folder import RunFolder
 from vlbench.scoring import Scorecard, headlines, score
@@ -57,6 +58,8 @@ def write_report(run: Path, page: Path) -> None:
             headlines="".join(f"<p class=headline>{_text(line)}</p>" for line in lines),
             cards="".join(_card(card) for card in score(header, episodes)),
             capped=_text(_capped(header.env_ids, episodes)),
+            style=page_part("page.css"),
+            viewer=page_part("viewer.js"),
             data=data,
         ),
         "utf-8",
@@ -112,11 +115,11 @@ def _card(card: Scorecard) -> str:
     cells = "".join(f"<dt>{_text(name)}</dt><dd>{_text(text)}</dd>" for name, text in numbers)
     notes = "".join(f"<p class=note>{_text(note)}</p>" for note in card.notes)
     return (
-        f"<article><h3>{_text(card.env)}</h3><p class=rate>{percent(card.success)} "
-        f"<small>{100 * card.success_low:.1f}–{100 * card.success_high:.1f} (95 %)</small></p>"
+        f"<article class=panel><h3>{_text(card.env)}</h3><p class=rate>{percent(card.success)} "
+        f"<small>95 %: {percent_range(card.success_low, card.success_high)}</small></p>"
         f'<div class=bar><b style="width:{value}"></b>'
         f'<i class=interval style="left:{low};right:calc(100% - {high})"></i>{ticks}</div>'
-        f"<dl>{cells}</dl>{_attribution(card)}{notes}</article>"
+        f"<dl class=facts>{cells}</dl>{_attribution(card)}{notes}</article>"
     )
 
 
@@ -145,20 +148,17 @@ def _episodes(header: RunHeader, episodes: Sequence[Episode]) -> dict[str, Any]:
     for env_id in header.env_ids:
         of_env = [episode for episode in episodes if episode.env_id == env_id]
         of_env.sort(key=lambda episode: OUTCOMES.index(outcome(episode)))
-        shown += [_episode(redrawing, episode) for episode in of_env[:SHOWN]]
+        shown += [redrawing.episode(e) | {"suite": header.suite} for e in of_env[:SHOWN]]
     frames = {
-        name: f"data:image/png;base64,{base64.b64encode(png).decode()}"
-        for name, png in redrawing.frames.items()
+        name: f"data:image/png;base64,{base64.b64encode(file).decode()}"
+        for name, file in redrawing.frames.items()
     }
-    return {"frames": frames, "prompts": redrawing.prompts, "episodes": shown}
-
-
-def _episode(redrawing: EpisodeRenderer, episode: Episode) -> dict[str, Any]:
-    """Return an episode for the viewer, and whether its pictures are those of the record."""
-    data = redrawing.episode(episode)
-    frames = [turn["frame"] for turn in data["turns"]]
-    again = not episode.final_frame_hash or frames == [turn.frame_hash for turn in episode.turns]
-    return data | {"redrawn": again}
+    return {
+        "name": header.agent,
+        "frames": frames,
+        "prompts": redrawing.prompts,
+        "episodes": shown,
+    }
 
 
 def _text(text: str) -> str:

@@ -6,9 +6,8 @@ SDKs are told not to retry; a fault is sorted by the agent (`ProviderError.trans
 import asyncio
 import dataclasses
 import random
-import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +22,6 @@ LONGEST_WAIT = 30.0
 
 LONGEST_RETRY_AFTER = 120.0
 """Longest wait that a provider may ask for; a call that is to wait longer has failed."""
-
-_REFUSES = re.compile(
-    r"unsupported|unknown|unrecogni[sz]ed|unexpected|not (be )?(support|permit|allow|available)|"
-    r"n't (support|allow)|extra (field|input)",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +113,3 @@ def _wait(error: ProviderError, retries: int) -> float:
     longest: float = min(FIRST_WAIT * 2**retries, LONGEST_WAIT)
     # Calls that failed together part; nothing of a run may depend on these draws.
     return longest * random.SystemRandom().uniform(0.5, 1.0)
-
-
-def refused(message: str, sent: Iterable[str]) -> list[str]:
-    """Return the parameters that an error's message says the model doesn't take.
-
-    A message that names a parameter because its value is wrong is the user's to read.
-    """
-    if not _REFUSES.search(message):
-        return []
-    spelt = {name: name.replace("_", "[_ ]?") for name in sent}
-    return [name for name, form in spelt.items() if re.search(rf"\b{form}\b", message, re.I)]

@@ -112,8 +112,7 @@ async def play(
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     finally:
-        if close := getattr(agent, "close", None):
-            await close()
+        await agent.close()
     return player.stop
 
 
@@ -146,17 +145,17 @@ class _Player:
         """
         if self.stop:
             raise Stopped
-        if not self._budget.begin():
-            self.stop = self._budget.stop
+        if not self._budget.reserve():
+            self.stop = self._budget.stop_reason
             raise Stopped
         reply = None
         try:
             reply = await self._ask(observation, env)
         finally:
-            reply = self._budget.end(reply)
+            reply = self._budget.settle(reply)
         assert reply is not None
         self._folder.journal(job.key, turn, reply)
-        self._folder.drop(getattr(self._agent, "dropped", ()))
+        self._folder.drop(self._agent.dropped)
         self._replied(reply)
         return reply
 

@@ -1,22 +1,20 @@
 """Players that are handed the environment: floors, ceilings and oracles, not models."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any
 
 import gymnasium
 import numpy as np
 
 import vlbench
-from agents.agent import Observation
+from agents.agent import Agent, Observation
 from vlbench.records import Reply
 
 
-class _Scripted(ABC):
+class _Scripted(Agent):
     """What the scripted players share: they choose an action and write a well-formed reply."""
 
     privileged = True
-    needs: tuple[str, ...] = ()
-    """What the environment must offer besides Gymnasium's contract."""
 
     def __init__(self) -> None:
         self.name = type(self).__name__.lower()

@@ -125,9 +125,8 @@ def _check_playable(agent: Agent, row: Row) -> None:
     Raises:
         ValueError: It can't be made, isn't for this agent, or doesn't keep the contract.
     """
-    playable = getattr(agent, "env_ids", None)
-    if playable is not None and row.env_id not in playable:
-        raise ValueError(f"{agent.name} plays only {', '.join(playable)}")
+    if agent.env_ids is not None and row.env_id not in agent.env_ids:
+        raise ValueError(f"{agent.name} plays only {', '.join(agent.env_ids)}")
     with user_code():
         env = gymnasium.make(row.env_id, **row.kwargs)
     with closing(env):
@@ -141,6 +140,6 @@ def _check_contract(agent: Agent, env: gymnasium.Env[Any, Any]) -> None:
         raise ValueError('its observations have no "image" and "text"; see vlbench.contract')
     if lacking := [name for name in INFO_TYPES if name not in info]:
         raise ValueError(f"its info has no {', '.join(lacking)}; see vlbench.contract")
-    for need in getattr(agent, "needs", ()):
+    for need in agent.needs:
         if not hasattr(env.unwrapped, need):
             raise ValueError(f"{agent.name} needs an environment with {need}")

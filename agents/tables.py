@@ -2,6 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+from vlbench.display.formatting import (
+    number,
+    number_range,
+    percent,
+    percent_interval,
+    percent_range,
+    signed,
+)
 from vlbench.scoring import Comparison, Headline, Scorecard
 
 
@@ -25,7 +33,7 @@ def scorecard_table(cards: Sequence[Scorecard]) -> str:
             card.env,
             str(card.episodes),
             str(card.distinct),
-            f"{percent(card.success)} ({100 * card.success_low:.1f}–{100 * card.success_high:.1f})",
+            percent_interval(card.success, card.success_low, card.success_high),
             number(card.normalized),
             number(card.mean_return),
             number(card.regret),
@@ -75,7 +83,7 @@ def _details(card: Scorecard) -> list[str]:
 
 def headline_line(headline: Headline) -> str:
     """Return a headline as a line."""
-    interval = f"{number(headline.low)}–{number(headline.high)}"
+    interval = number_range(headline.low, headline.high)
     return f"{headline.table}: mean normalized success {number(headline.normalized)} ({interval})"
 
 
@@ -97,8 +105,9 @@ def comparison_table(comparisons: Sequence[Comparison], notes: Mapping[str, Sequ
     )
     rows = []
     for c in comparisons:
-        success = [f"{100 * x:+.1f}" for x in (c.success.value, c.success.low, c.success.high)]
-        gain = [f"{x:+.3f}" for x in (c.mean_return.value, c.mean_return.low, c.mean_return.high)]
+        points = [100 * x for x in (c.success.value, c.success.low, c.success.high)]
+        success = [signed(x, 1) for x in points]
+        gain = [signed(x) for x in (c.mean_return.value, c.mean_return.low, c.mean_return.high)]
         rows.append(
             (
                 c.env,
@@ -122,18 +131,3 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("  ".join(cells))
     return "\n".join(lines)
-
-
-def percent(share: float) -> str:
-    """Return a share as a percentage."""
-    return f"{100 * share:.1f} %"
-
-
-def percent_range(low: float, high: float) -> str:
-    """Return the percentages from a share to another; one where they are the same."""
-    return percent(high) if low == high else f"{100 * low:.1f}–{percent(high)}"
-
-
-def number(value: float | None) -> str:
-    """Return a number with three decimals, "–" where there is none."""
-    return "–" if value is None else f"{value:.3f}"

@@ -8,15 +8,11 @@ contains 0, and else leads the next band.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 import vlbench
 from leaderboard.scores import errors_as_failures
 from leaderboard.verify import Verified
-from vlbench.intervals import RESAMPLES, Interval, percentile_interval, resampled_means
 from vlbench.records import Episode
-from vlbench.scoring import Comparison, Headline, Scorecard, compare
-from vlbench.suites import bounds
+from vlbench.scoring import Comparison, Headline, Scorecard, compare, headline_difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +44,8 @@ def by_headline(entries: Sequence[Verified], suite: str, table: str) -> list[Sta
         return head.normalized if head else None
 
     def apart(leader: Verified, other: Verified) -> bool:
-        difference = headline_difference(leader, other, suite, table)
+        first, second = (_headline_episodes(entry, suite, table) for entry in (leader, other))
+        difference = headline_difference(first, second, suite, table)
         return difference.low > 0 or difference.high < 0
 
     return _standings(entries, value, apart)
@@ -72,22 +69,10 @@ def task_difference(first: Verified, second: Verified, suite: str, env_id: str) 
     return compare(_played(first, suite, env_id), _played(second, suite, env_id))[0]
 
 
-def headline_difference(first: Verified, second: Verified, suite: str, table: str) -> Interval:
-    """Return how much two entries' mean normalised successes differ, second less first."""
-    value, resampled = 0.0, np.zeros(RESAMPLES)
-    env_ids = vlbench.HEADLINES[table]
-    for seed, env_id in enumerate(env_ids):
-        limits = bounds(env_id, suite)
-        assert limits is not None
-        pairs = list(
-            zip(_played(first, suite, env_id), _played(second, suite, env_id), strict=True)
-        )
-        gains = [float(theirs.success) - float(ours.success) for ours, theirs in pairs]
-        span = (limits.ceiling - limits.floor) * len(env_ids)
-        value += sum(gains) / len(gains) / span
-        means = resampled_means(gains, [ours.instance for ours, _ in pairs], seed)
-        resampled = resampled + means / span
-    return percentile_interval(value, resampled)
+def _headline_episodes(entry: Verified, suite: str, table: str) -> list[Episode]:
+    return [
+        episode for env_id in vlbench.HEADLINES[table] for episode in _played(entry, suite, env_id)
+    ]
 
 
 def _played(entry: Verified, suite: str, env_id: str) -> list[Episode]:

@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from itertools import combinations
@@ -21,9 +21,10 @@ import jinja2
 import vlbench
 from leaderboard import ranking, site_data
 from leaderboard.archive import Refused
-from leaderboard.pages import Task, describe, filters
 from leaderboard.published import reported_ids, reported_rows
 from leaderboard.site_data import EntryRenderer, RenderedEntry
+from leaderboard.site_tables import TRACKS, Section, overall_rows, results, task_rows
+from leaderboard.task_page import Task, describe
 from leaderboard.verify import Verified, existing_entry, verify
 from vlbench.cli import (
     Options,
@@ -33,17 +34,20 @@ from vlbench.cli import (
     run_main,
     writable_folder,
 )
+from vlbench.display.episode_view import page_part
+from vlbench.display.formatting import number, number_range, percent, percent_range, usd
+from vlbench.registry import short_name
 from vlbench.suites import SUITES
 
 MARKER = ".vlbench-site"
 """A file that says that a folder is a site of ours, which may be replaced."""
 
-SECTIONS = (
-    ("general", "General models", ("zero-shot",)),
-    ("specialists", "Trained on the tasks", ("sft", "rl", "specialist")),
-    ("reference", "Reference players", ("reference",)),
-)
-"""Key, title and tracks of each table, in the order in which they are shown."""
+TITLES: dict[Section, str] = {
+    "general": "General models",
+    "specialists": "Trained on the tasks",
+    "reference": "Reference players",
+}
+"""Titles of the tables of a page, in the order shown."""
 
 
 def slug(entry: Verified) -> str:
@@ -80,32 +84,40 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
     for name in ("entries", "tasks", "data", "frames"):
         (out / name).mkdir()
     (out / MARKER).write_text("", "utf-8")
-    for name in ("site.css", "site.js", "viewer.js"):
+    for name in ("site.css", "site.js", "entries.js"):
         text = files("leaderboard").joinpath("templates", name).read_text("utf-8")
         (out / name).write_text(text, "utf-8")
+    for name in ("page.css", "viewer.js"):
+        (out / name).write_text(page_part(name), "utf-8")
     draw = EntryRenderer()
     tasks = [describe(env_id, draw) for env_id in vlbench.ENV_IDS]
     pages = _Pages(entries, tasks)
     reported = reported_rows()
+    table = next(
+        (t for t in vlbench.HEADLINES if any(ranking.headline(e, "test", t) for e in entries)),
+        "cards",
+    )
     pages.write(
         out / "index.html",
         "index.html",
         ".",
+        rows_of={section: overall_rows(entries, section, tasks, table) for section in TRACKS},
         reported=reported,
         reported_ids=reported_ids(reported),
     )
     pages.write(out / "compare.html", "compare.html", ".")
     for task in tasks:
-        rows = {
-            key: ranking.by_task(_who_played(_of(entries, tracks), task), "test", task.env_id)
-            for key, _, tracks in SECTIONS
-        }
-        pages.write(out / "tasks" / f"{task.slug}.html", "task.html", "..", task=task, rows=rows)
+        rows = {section: task_rows(entries, section, task.env_id) for section in TRACKS}
+        path = out / "tasks" / f"{task.slug}.html"
+        pages.write(path, "task.html", "..", task=task, rows_of=rows)
     for entry in entries:
         drawn = draw.entry(entry)
         _script(out / "data" / f"{slug(entry)}.js", slug(entry), _viewer_data(entry, drawn))
         path = out / "entries" / f"{slug(entry)}.html"
-        pages.write(path, "entry.html", "..", entry=entry, drawn=drawn, draws=site_data)
+        numbers = results(entry, tasks)
+        pages.write(
+            path, "entry.html", "..", entry=entry, results=numbers, drawn=drawn, draws=site_data
+        )
     _script(out / "data" / "pairs.js", "pairs", _pairs(entries))
     for name in sorted(pages.shown.union(*(task.frames.values() for task in tasks))):
         (out / "frames" / f"{name}.png").write_bytes(draw.frames[name])
@@ -123,23 +135,13 @@ class _Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._jinja.filters |= filters()
-        table = next(
-            (t for t in vlbench.HEADLINES if any(ranking.headline(e, "test", t) for e in entries)),
-            "cards",
-        )
+        self._jinja.filters |= _filters()
         self._jinja.globals |= {
             "entries": entries,
             "tasks": tasks,
-            "sections": [
-                (key, title, ranking.by_headline(_of(entries, tracks), "test", table))
-                for key, title, tracks in SECTIONS
-            ],
-            "table": table,
+            "sections": TITLES.items(),
             "all_cards": set(vlbench.CARD_IDS) == {task.env_id for task in tasks},
             "slug": slug,
-            "scorecard": ranking.scorecard,
-            "headline": ranking.headline,
             "version": vlbench.__version__,
         }
 
@@ -151,16 +153,14 @@ class _Pages:
         path.write_text(text, "utf-8")
 
 
-def _of(entries: Sequence[Verified], tracks: Sequence[str]) -> list[Verified]:
-    return [entry for entry in entries if entry.manifest.card.track in tracks]
+def _filters() -> dict[str, Callable[..., str]]:
+    """Return the templates' filters: numbers as in terminals, but set for a page."""
 
+    def typeset(text: Callable[..., str]) -> Callable[..., str]:
+        return lambda *values: text(*values).replace("-", "−").replace(" ", "\N{NO-BREAK SPACE}")
 
-def _who_played(entries: Sequence[Verified], task: Task) -> list[Verified]:
-    return [
-        entry
-        for entry in entries
-        if any(ranking.scorecard(entry, suite, task.env_id) for suite in SUITES)
-    ]
+    texts: tuple[Callable[..., str], ...] = (number, number_range, percent, percent_range, usd)
+    return {text.__name__: typeset(text) for text in texts} | {"short": short_name}
 
 
 def _viewer_data(entry: Verified, drawn: RenderedEntry) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from leaderboard.verify import Verified
-from vlbench.episode_view import EpisodeRenderer, shortened
+from vlbench.display.episode_view import EpisodeRenderer
 from vlbench.records import Episode
 
 SHARED = 6
@@ -52,12 +52,7 @@ class EntryRenderer(EpisodeRenderer):
         drawn, size = RenderedEntry(), 0
         for suite, episodes in entry.episodes.items():
             for episode in chosen(episodes):
-                data = self.episode(episode) | {
-                    "suite": suite,
-                    "row": episode.row,
-                    "error": shortened(episode.error),
-                    "mistake": next((i for i, t in enumerate(episode.turns) if t.cause), None),
-                }
+                data = self.episode(episode) | {"suite": suite}
                 turns = data["turns"]
                 drawn.prompts |= {turn["prompt"]: self.prompts[turn["prompt"]] for turn in turns}
                 new = {*(turn["frame"] for turn in turns), data["end"]} - drawn.frames - {""}

@@ -26,6 +26,7 @@ from vlbench.cli import (
     required,
     run_main,
 )
+from vlbench.display import formatting
 from vlbench.errors import unknown_name
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
@@ -278,21 +279,22 @@ def _replay(replayer: Replayer, file: str, place: str, episode: Episode) -> None
 
 def summary(verified: Verified) -> str:
     """Return what verifying an entry found, for a terminal."""
-    about = verified.manifest.card
-    lines = [f"{verified.file}: {verified.mark}: {about.name}, {about.track}"]
+    card = verified.manifest.card
+    lines = [f"{verified.file}: {verified.mark}: {card.name}, {card.track}"]
     for suite, scores in verified.scores.items():
-        for card in scores.scorecards:
-            normalized = "–" if card.normalized is None else f"{card.normalized:.3f}"
+        for scorecard in scores.scorecards:
+            success = formatting.percent_interval(
+                scorecard.success, scorecard.success_low, scorecard.success_high
+            )
+            normalized = formatting.number(scorecard.normalized)
             lines.append(
-                f"  {card.suite:<4}  {card.env:<22}  {card.episodes:>5} episodes  success "
-                f"{100 * card.success:5.1f} % ({100 * card.success_low:.1f}–"
-                f"{100 * card.success_high:.1f})  normalized {normalized}  errored {card.errored}"
+                f"  {scorecard.suite:<4}  {scorecard.env:<22}  {scorecard.episodes:>5} episodes  "
+                f"success {success}  normalized {normalized}  errored {scorecard.errored}"
             )
         for head in scores.headlines:
-            lines.append(
-                f"  {suite:<4}  {head.table}: mean normalized success "
-                f"{head.normalized:.3f} ({head.low:.3f}–{head.high:.3f})"
-            )
+            mean = formatting.number(head.normalized)
+            interval = formatting.number_range(head.low, head.high)
+            lines.append(f"  {suite:<4}  {head.table}: mean normalized success {mean} ({interval})")
     return "\n".join([*lines, *(f"  flagged: {flag}" for flag in verified.flags)])
 
 

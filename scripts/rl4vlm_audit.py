@@ -28,9 +28,9 @@ import vlbench
 from agents.scripted import Random
 from vlbench.intervals import Z95, Interval, wilson
 from vlbench.rl4vlm.blackjack import IN_A_ROW, VISIBLE, RL4VLMBlackjackGame
-from vlbench.rl4vlm.python_eval import judge
-from vlbench.rl4vlm.solver import tokens_to_go
-from vlbench.tasks.formula.arithmetic import Cards, Grammar, fewest_tokens, hands
+from vlbench.rl4vlm.python_eval import FLOATS, judge
+from vlbench.tasks.formula.arithmetic import Cards, Grammar, hands
+from vlbench.tasks.formula.solver import EXACT, Arithmetic, fewest_tokens
 
 PAGE = Path(__file__).parent.parent / "docs" / "rl4vlm-audit.md"
 PLACES = ("vlbench", "rl4vlm", "rl4vlm, stale prompt")
@@ -101,12 +101,12 @@ class Trusting:
 
     Args:
         task: "EZPoints" or "Points24".
-        to_go: How many tokens make a formula right, by the environment's arithmetic.
+        arithmetic: The environment's.
     """
 
-    def __init__(self, task: str, to_go: Callable[..., int | None]) -> None:
+    def __init__(self, task: str, arithmetic: Arithmetic[Any]) -> None:
         self.target, self.grammar = TARGETS[task]
-        self._to_go = to_go
+        self._arithmetic = arithmetic
         self._known: dict[Any, str] = {}
 
     def __call__(self, env: Any, text: str) -> str:
@@ -126,15 +126,18 @@ class Trusting:
             if int(token) not in left:
                 return "="  # other cards: right or not, it can't be continued
             left.remove(int(token))
-        distance = self._to_go(formula, tuple(left), self.target, self.grammar)
+        distance = self._tokens_to_go(formula, left)
         for token in [*dict.fromkeys(map(str, left)), *self.grammar.operators, "(", ")"]:
             rest = list(left)
             if token.isdecimal():
                 rest.remove(int(token))
-            after = self._to_go((*formula, token), tuple(rest), self.target, self.grammar)
+            after = self._tokens_to_go((*formula, token), rest)
             if distance and after == distance - 1:
                 return token
         return "="
+
+    def _tokens_to_go(self, formula: tuple[str, ...], cards: list[int]) -> int | None:
+        return fewest_tokens(formula, tuple(cards), self.target, self.grammar, self._arithmetic)
 
 
 def play(env_id: str, kwargs: dict[str, Any], choose: Choose, episodes: int) -> Cell:
@@ -174,7 +177,7 @@ def cells(episodes: int) -> dict[tuple[str, str, str], Cell]:
 def player(name: str, task: str, place: str) -> Choose:
     """Return a player; it knows the arithmetic of the environment it plays in."""
     if name == "prompt-trusting":
-        return Trusting(task, fewest_tokens if place == "vlbench" else tokens_to_go)
+        return Trusting(task, EXACT if place == "vlbench" else FLOATS)
     if name == "expert":
         return Expert()
     return {"silent": silent, "random": random, "heuristic": heuristic}[name]

@@ -24,8 +24,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("vlbench.rl4vlm",),
         tuple(
             f"vlbench.{name}"
-            for name in "contract episode_view recorder replay run_folder scoring "
-            "recording redrawing runs".split()  # the last three: names before the redesign
+            for name in "contract display recorder replay run_folder scoring "
+            "episode_view recording redrawing runs".split()  # the last four: older names
         ),
         ("vlbench.play",),
     ),

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.browser import CHROMIUM
 from support.sample_episodes import some_of_each
 
 TESTS = Path(__file__).parent
@@ -90,6 +91,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def some_episodes():
     """Three episodes of each card task."""
     return some_of_each()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, through Playwright."""
+    from playwright.sync_api import sync_playwright  # needs an extra
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="module")

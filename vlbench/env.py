@@ -74,8 +74,6 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 4}
-    about: ClassVar[Mapping[str, str]] = {}
-    """What `bounds.json` says besides bounds: `label` and more; see `vlbench.instances`."""
     actions_change: ClassVar[bool] = False
     """Whether the vocabulary differs from state to state."""
     fields: ClassVar[tuple[Field, ...]] = ()

@@ -96,8 +96,9 @@ def interleave_groups(starts: Sequence[Start]) -> list[Start]:
 
 
 def freeze(env_id: str) -> None:
-    """Write a task's sets and bounds."""
+    """Write a task's sets and bounds; what else `bounds.json` says stays as it is."""
     folder = Path(str(task_folder(env_id)))
+    path = folder / "bounds.json"
     task: TaskFreeze = import_module(f"vlbench.tasks.{folder.name}.freeze")
     bounds: dict[str, Any] = {}
     for suite in SUITES:
@@ -108,8 +109,9 @@ def freeze(env_id: str) -> None:
     env = gymnasium.make(env_id).unwrapped
     assert isinstance(env, VLEnv)
     bounds["held_out"] = env.game.held_out
-    bounds |= env.about
-    (folder / "bounds.json").write_text(json.dumps(bounds, indent=2) + "\n", "utf-8")
+    written = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    bounds |= {name: value for name, value in written.items() if name not in bounds}
+    path.write_text(json.dumps(bounds, indent=2) + "\n", "utf-8")
 
 
 def write_rows(path: Path, env_id: str, starts: Sequence[Start]) -> None:

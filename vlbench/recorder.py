@@ -79,11 +79,8 @@ class EpisodeRecorder:
     def __init__(
         self, env: gymnasium.Env[Any, str], row: Row, number: int = 0, repeat: int = 0
     ) -> None:
-        options = {"instance": row.instance, "presentation": row.presentation}
         seed = row.seed if row.seed is not None else _episode_seed(row, repeat)
-        self.observation, self.info = env.reset(
-            seed=seed, options=options if row.instance else None
-        )
+        self.observation, self.info = env.reset(seed=seed, options=row.options)
         """What the environment gave last; the info is no part of the record."""
         self.env = env
         self.row = row

@@ -1,7 +1,7 @@
 """Episodes → scorecards: every metric lives here."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -213,6 +213,20 @@ def success_interval(episodes: Sequence[Episode]) -> Interval:
     return rate([episode.success for episode in episodes], [e.instance for e in episodes])
 
 
+def usd_per_success(cards: Sequence[Scorecard]) -> float | None:
+    """Return what a successful episode cost over several environments, in US dollars.
+
+    Args:
+        cards: One agent's scorecards.
+
+    Returns:
+        None where the cost of one environment isn't known, or no episode succeeded.
+    """
+    usd = _sum([card.usd for card in cards])
+    successes = sum(card.success * card.episodes for card in cards)
+    return usd / successes if usd is not None and successes else None
+
+
 def attribute(turns: Sequence[Turn]) -> dict[str, Attribution]:
     """Count, for each cause, the turns that it made worse and what they cost."""
     counts = Counter(turn.cause for turn in turns)
@@ -236,19 +250,62 @@ def headlines(episodes: Sequence[Episode], suite: str) -> list[Headline]:
     return found
 
 
-def _headline(table: str, episodes: dict[str, list[Episode]], suite: str) -> Headline:
-    value = 0.0
-    resampled = np.zeros(RESAMPLES)
-    for seed, (env_id, played) in enumerate(episodes.items()):
+def _headline(table: str, episodes: Mapping[str, Sequence[Episode]], suite: str) -> Headline:
+    outcomes = {
+        env_id: [(episode.instance, float(episode.success)) for episode in played]
+        for env_id, played in episodes.items()
+    }
+    mean = _normalized_mean(outcomes, suite, floors=True)
+    return Headline(table, mean.value, mean.low, mean.high)
+
+
+def headline_difference(
+    first: Sequence[Episode], second: Sequence[Episode], suite: str, table: str
+) -> Interval:
+    """Return by how much two agents' headlines differ, with its paired 95 % interval.
+
+    Args:
+        first: Episodes of one agent.
+        second: Episodes of another, on the same starts.
+        suite: The set that both played.
+        table: A key of `HEADLINES`.
+
+    Returns:
+        Second less first, over the starts that both played to their end.
+
+    Raises:
+        ValueError: They have no start in common in one of the table's environments.
+    """
+    pairs = _pairs(first, second)
+    if missing := [env_id for env_id in vlbench.HEADLINES[table] if env_id not in pairs]:
+        raise ValueError(f"the two runs have no row of {missing[0]} in common")
+    gains = {
+        env_id: [(one.instance, _gain(one, other)) for one, other in pairs[env_id]]
+        for env_id in vlbench.HEADLINES[table]
+    }
+    return _normalized_mean(gains, suite, floors=False)
+
+
+def _normalized_mean(
+    values: Mapping[str, Sequence[tuple[str, float]]], suite: str, floors: bool
+) -> Interval:
+    """Return the mean over environments of a normalised mean, bootstrapped over instances.
+
+    Args:
+        values: env id → the instance and the success, or difference in success, of each episode.
+        suite: The set that was played; it has bounds in each environment.
+        floors: Whether 0 is the floor; else it is a difference of 0.
+    """
+    value, resampled = 0.0, np.zeros(RESAMPLES)
+    for seed, (env_id, pairs) in enumerate(values.items()):
         limits = bounds(env_id, suite)
         assert limits is not None
-        outcomes = [float(episode.success) for episode in played]
-        span = (limits.ceiling - limits.floor) * len(episodes)
-        value += (sum(outcomes) / len(outcomes) - limits.floor) / span
-        means = resampled_means(outcomes, [e.instance for e in played], seed)
-        resampled = resampled + (means - limits.floor) / span
-    spread = percentile_interval(value, resampled)
-    return Headline(table, value, spread.low, spread.high)
+        zero = limits.floor if floors else 0.0
+        span = (limits.ceiling - limits.floor) * len(values)
+        instances, outcomes = zip(*pairs, strict=True)
+        value += (sum(outcomes) / len(outcomes) - zero) / span
+        resampled = resampled + (resampled_means(outcomes, instances, seed) - zero) / span
+    return percentile_interval(value, resampled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,20 +336,34 @@ def compare(first: Sequence[Episode], second: Sequence[Episode]) -> list[Compari
     Raises:
         ValueError: They have no start in common.
     """
-    theirs = {_start(episode): episode for episode in second if episode.end != "errored"}
-    pairs: dict[str, list[tuple[Episode, Episode]]] = {}
-    for episode in first:
-        if episode.end != "errored" and _start(episode) in theirs:
-            pairs.setdefault(episode.env_id, []).append((episode, theirs[_start(episode)]))
+    pairs = _pairs(first, second)
     if not pairs:
         raise ValueError("the two runs have no row in common; play the same suite with both")
     return [_comparison(env_id, matched) for env_id, matched in pairs.items()]
 
 
-def _comparison(env_id: str, pairs: Sequence[tuple[Episode, Episode]]) -> Comparison:
-    clusters = [ours.instance for ours, _ in pairs]
-    gains = [float(theirs.success) - float(ours.success) for ours, theirs in pairs]
-    returns = [theirs.total - ours.total for ours, theirs in pairs]
+Pair = tuple[Episode, Episode]
+"""The episodes of two agents from one start."""
+
+
+def _pairs(first: Sequence[Episode], second: Sequence[Episode]) -> dict[str, list[Pair]]:
+    """Return env id → pairs of the starts that both played to their end, in the first's order."""
+    others = {_start(episode): episode for episode in second if episode.end != "errored"}
+    pairs: dict[str, list[Pair]] = {}
+    for episode in first:
+        if episode.end != "errored" and _start(episode) in others:
+            pairs.setdefault(episode.env_id, []).append((episode, others[_start(episode)]))
+    return pairs
+
+
+def _gain(one: Episode, other: Episode) -> float:
+    return float(other.success) - float(one.success)
+
+
+def _comparison(env_id: str, pairs: Sequence[Pair]) -> Comparison:
+    clusters = [one.instance for one, _ in pairs]
+    gains = [_gain(one, other) for one, other in pairs]
+    returns = [other.total - one.total for one, other in pairs]
     return Comparison(
         env_id,
         len(pairs),

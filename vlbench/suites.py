@@ -41,6 +41,13 @@ class Row:
     """Seed of the reset, for a row without an instance."""
 
     @property
+    def options(self) -> dict[str, Any] | None:
+        """The options of `reset` that start the episode; None where it starts from a seed."""
+        if not self.instance:
+            return None
+        return {"instance": self.instance, "presentation": self.presentation}
+
+    @property
     def env_key(self) -> str:
         """Names the environment: rows of the same id and keyword arguments share it."""
         return f"{self.env_id} {sorted(self.kwargs.items())}"
@@ -65,7 +72,12 @@ def _stated(env_id: str, name: str) -> str | None:
 
 
 def _about(env_id: str) -> dict[str, Any]:
-    """Return what a task's `bounds.json` says; nothing where it has none."""
+    """Return what a task's `bounds.json` says; nothing where it has none.
+
+    `vlbench.freeze` writes the bounds of each suite and `held_out`. Written by hand: `label`, what
+    must be said beside every result; `local`, the environment variable of `local_folder`; and
+    `local_label`, the label of the sets there.
+    """
     text = _stated(env_id, "bounds.json")
     about: dict[str, Any] = json.loads(text) if text else {}
     return about

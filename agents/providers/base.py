@@ -1,18 +1,18 @@
 """What all agents that ask a provider share: key and server, pictures as PNG, faults as told."""
 
 import base64
-import io
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+import re
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import gymnasium
-from PIL import Image
 
-from agents.agent import Observation, ProviderError
+from agents.agent import Agent, Observation, ProviderError
 from agents.providers.redaction import SHORTEST_SECRET, redacted, without_credentials
 from vlbench.prompts import messages
 from vlbench.records import Reply
@@ -21,7 +21,16 @@ NO_REPLY = "(no reply)"
 """Stands for an empty past reply: servers refuse messages without text."""
 
 
-class ProviderAgent(ABC):
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A server that can be named instead of setting a key; both fields stand in a message."""
+
+    kind: str
+    """As in "a gateway"."""
+    example_url: str
+
+
+class ProviderAgent(Agent):
     """An agent that asks a provider, with its key or at a server that needs none.
 
     Args:
@@ -29,14 +38,14 @@ class ProviderAgent(ABC):
         base_url: The server; by default what `url_variable` holds.
         url_variable: Name of an environment variable.
         key_variables: Those that may hold the key; the first that is set does.
-        own: What one may have instead of a key, and an example of its URL.
+        alternative: What can be named instead of a key.
 
     Raises:
         ValueError: Neither key nor server is given, or the server is no URL.
     """
 
-    privileged = False
     remote = True
+    answers_text = True
 
     def __init__(
         self,
@@ -44,14 +53,14 @@ class ProviderAgent(ABC):
         base_url: str | None,
         url_variable: str,
         key_variables: Sequence[str],
-        own: tuple[str, str],
+        alternative: Alternative,
     ) -> None:
         url = base_url or os.environ.get(url_variable, "")
         self._key = next(filter(None, map(os.environ.get, key_variables)), "")
         if not self._key and not url:
             raise ValueError(
-                f"no key: set {' or '.join(key_variables)}, or name {own[0]} with --base-url (or "
-                f"{url_variable}), as in --base-url {own[1]}"
+                f"no key: set {' or '.join(key_variables)}, or name {alternative.kind} with "
+                f"--base-url (or {url_variable}), as in --base-url {alternative.example_url}"
             )
         self._url, userinfo = without_credentials(url) if url else ("", "")
         self._basic = base64.b64encode(userinfo.encode()).decode()
@@ -94,11 +103,22 @@ class ProviderAgent(ABC):
         )
 
 
-def png(image: Any) -> bytes:
-    """Return a picture ((height, width, 3) uint8) as PNG."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG", compress_level=1)  # half the time, a sixth larger
-    return file.getvalue()
+_UNSUPPORTED = re.compile(
+    r"unsupported|unknown|unrecogni[sz]ed|unexpected|not (be )?(support|permit|allow|available)|"
+    r"n't (support|allow)|extra (field|input)",
+    re.IGNORECASE,
+)
+
+
+def unsupported_parameters(message: str, sent: Iterable[str]) -> list[str]:
+    """Return the parameters that an error's message says the model doesn't take.
+
+    A message that names a parameter because its value is wrong is the user's to read.
+    """
+    if not _UNSUPPORTED.search(message):
+        return []
+    spelt = {name: name.replace("_", "[_ ]?") for name in sent}
+    return [name for name, form in spelt.items() if re.search(rf"\b{form}\b", message, re.I)]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

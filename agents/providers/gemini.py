@@ -8,10 +8,10 @@ from typing import Any
 
 from agents.agent import ProviderError
 from agents.cost import Price
-from agents.providers.base import NO_REPLY, ProviderAgent, png
+from agents.providers.base import NO_REPLY, Alternative, ProviderAgent, unsupported_parameters
 from agents.providers.gemini_sdks import TRANSPORTS
-from agents.retry import refused
 from vlbench.errors import unknown_name
+from vlbench.observation import png
 from vlbench.records import Reply
 
 MODEL = "gemini-3.8-flash"
@@ -71,8 +71,8 @@ class Gemini(ProviderAgent):
         if sdk not in TRANSPORTS:
             raise ValueError(unknown_name("sdk", sdk, TRANSPORTS))
         keys = (api_key_env,) if api_key_env else KEYS
-        own = ("a gateway", "http://127.0.0.1:4000")
-        super().__init__("Google", base_url, "GOOGLE_GEMINI_BASE_URL", keys, own)
+        alternative = Alternative("a gateway", "http://127.0.0.1:4000")
+        super().__init__("Google", base_url, "GOOGLE_GEMINI_BASE_URL", keys, alternative)
         self.name = "gemini" if model == MODEL else f"gemini:{model}"
         self.note = f"{self.name} is {model}, through {sdk}; not verified offline"
         self.model = model
@@ -110,7 +110,7 @@ class Gemini(ProviderAgent):
             try:
                 answer = await self._transport.ask(contents, options)
             except self._transport.errors as error:
-                if not self._without_refused(error, options):
+                if not self._drop_unsupported(error, options):
                     raise self._failure(error) from error
             else:
                 return self._reply(answer)
@@ -119,11 +119,11 @@ class Gemini(ProviderAgent):
         """Close the connections."""
         await self._transport.close()
 
-    def _without_refused(self, error: Exception, sent: Mapping[str, Any]) -> bool:
+    def _drop_unsupported(self, error: Exception, sent: Mapping[str, Any]) -> bool:
         """Leave out the parameters that the model refused; return whether there were any."""
         if _status(error) != 400:
             return False
-        named = refused(str(error), sent)
+        named = unsupported_parameters(str(error), sent)
         for name in named:
             if self._options.pop(name, None) is not None:
                 self.dropped.append(name)

@@ -13,9 +13,9 @@ from typing import Any
 
 from agents.agent import ProviderError
 from agents.cost import Price
-from agents.providers.base import NO_REPLY, ProviderAgent, png
-from agents.retry import refused
+from agents.providers.base import NO_REPLY, Alternative, ProviderAgent, unsupported_parameters
 from vlbench.errors import unknown_name
+from vlbench.observation import png
 from vlbench.records import Reply
 
 GPT4V = "gpt-4o-2024-11-20"
@@ -63,8 +63,8 @@ class OpenAIChat(ProviderAgent):
     ) -> None:
         if detail is not None and detail not in DETAILS:
             raise ValueError(unknown_name("detail", detail, DETAILS))
-        own = ("a server of your own", "http://127.0.0.1:8000/v1")
-        super().__init__("OpenAI", base_url, "OPENAI_BASE_URL", (api_key_env,), own)
+        alternative = Alternative("a server of your own", "http://127.0.0.1:8000/v1")
+        super().__init__("OpenAI", base_url, "OPENAI_BASE_URL", (api_key_env,), alternative)
         self._sdk = _sdk()
         self.note = ""
         self.name = f"openai:{model}"
@@ -109,7 +109,7 @@ class OpenAIChat(ProviderAgent):
                     model=self.model, messages=sent, **options
                 )
             except (self._sdk.APIError, ValueError) as error:  # the latter: a body that is no JSON
-                if not self._without_refused(error, options):
+                if not self._drop_unsupported(error, options):
                     raise self._failure(error) from error
             else:
                 return self._reply(answer)
@@ -149,7 +149,7 @@ class OpenAIChat(ProviderAgent):
                 parts.append({"type": "image_url", "image_url": image})
         return {"role": message["role"], "content": parts}
 
-    def _without_refused(self, error: Any, sent: Mapping[str, Any]) -> bool:
+    def _drop_unsupported(self, error: Any, sent: Mapping[str, Any]) -> bool:
         """Leave out, or name otherwise, a parameter that the server refused.
 
         Returns:
@@ -158,7 +158,7 @@ class OpenAIChat(ProviderAgent):
         if getattr(error, "status_code", 0) not in (400, 422):
             return False
         told = f"{error.message} {error.body}"
-        named = refused(f"{told} {error.param or ''}", sent)
+        named = unsupported_parameters(f"{told} {error.param or ''}", sent)
         for name in named:
             value = self._options.pop(name, None)
             other = {"max_tokens": "max_completion_tokens"}.get(name, "max_tokens")

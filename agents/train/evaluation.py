@@ -78,8 +78,7 @@ def distinct_rows(env_id: str, kwargs: dict[str, Any]) -> tuple[Row, ...]:
     env: gymnasium.Env[Any, str] | None = None
     for row in eval_rows(env_id, len(frozen_rows(env_id, "test")), kwargs):
         env = env or make_env(row.env_id, row.kwargs)
-        options = {"instance": row.instance, "presentation": row.presentation}
-        observation: Any = env.reset(options=options)[0]
+        observation: Any = env.reset(options=row.options)[0]
         rows.setdefault((row.instance, observation["image"].tobytes()), row)
     return tuple(rows.values())
 
@@ -198,5 +197,4 @@ def _play(
 def _start(number: int, row: Row, idle: dict[str, list[gymnasium.Env[Any, str]]]) -> _Episode:
     envs = idle.get(row.env_key)
     env = envs.pop() if envs else make_env(row.env_id, row.kwargs)
-    options = {"instance": row.instance, "presentation": row.presentation}
-    return _Episode(number, env, row, env.reset(options=options)[0])
+    return _Episode(number, env, row, env.reset(options=row.options)[0])

@@ -8,11 +8,11 @@ A checkpoint is a folder with safetensors, or a LoRA adapter's folder that names
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 
-from agents.agent import Observation
+from agents.agent import Agent, Observation
 from agents.batching import Batcher
 from vlbench.cli import MAX_SEED, check_values, option
 from vlbench.records import ModelInfo, Reply
@@ -58,7 +58,7 @@ class LocalSettings:
 
 
 @dataclass(kw_only=True, eq=False)
-class Llava(LocalSettings):
+class Llava(LocalSettings, Agent):
     """Plays a checkpoint; observations that wait at the same time are answered in one batch.
 
     Raises:
@@ -72,7 +72,6 @@ class Llava(LocalSettings):
     """the base of an adapter, instead of the one that it names"""
     trust_remote_code: bool = False
     """run code that the checkpoint brings"""
-    privileged: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Load the checkpoint."""

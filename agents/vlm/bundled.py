@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import gymnasium
 
-from agents.agent import Observation
+from agents.agent import Agent, Observation
 from agents.vlm.agent import Llava, LocalSettings
 from vlbench.records import Reply
 
@@ -30,7 +30,7 @@ TASKS = {
 
 
 @dataclass(kw_only=True, eq=False)
-class BundledLlava(LocalSettings):
+class BundledLlava(LocalSettings, Agent):
     """Plays each task with the checkpoint that was trained on it, loaded at its first observation.
 
     Raises:
@@ -39,8 +39,7 @@ class BundledLlava(LocalSettings):
 
     stage: ClassVar[str]
     """Name of the agent and of the folder of its checkpoints."""
-    privileged: ClassVar[bool] = False
-    env_ids: ClassVar[tuple[str, ...]] = tuple(TASKS)
+    env_ids = tuple(TASKS)
 
     def __post_init__(self) -> None:
         """Load the first checkpoint, so that a wrong setting is reported at once."""

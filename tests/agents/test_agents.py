@@ -63,6 +63,49 @@ def test_a_function_that_gives_no_text_is_told_so():
         act(as_agent(lambda observation: 3))
 
 
+class Duck:
+    """An agent by its attributes alone; its `act` is an ordinary method with one parameter."""
+
+    name, privileged, settings = "duck", False, {"depth": 3}
+    remote, note = True, "quack"
+
+    def __init__(self):
+        self.closed = 0
+
+    def act(self, observation):
+        return observation["text"]
+
+
+def test_an_object_with_act_is_an_agent_with_its_own_attributes_and_the_usual_rest():
+    agent = as_agent(Duck())
+    assert isinstance(agent, Agent) and act(agent) == Reply("?")
+    own = (agent.name, agent.settings, agent.privileged, agent.remote, agent.note)
+    assert own == ("duck", {"depth": 3}, False, True, "quack")
+    usual = (agent.env_ids, agent.needs, agent.dropped, agent.list_price, agent.has_key)
+    assert usual == (None, (), (), None, None) and not agent.paid and not agent.answers_text
+    asyncio.run(agent.close())  # it has nothing to close
+
+
+def test_an_object_is_closed_in_its_own_way_and_a_privileged_one_gets_the_environment():
+    class Closable(Duck):
+        privileged = True
+
+        def act(self, observation, env):
+            return Reply(env)
+
+        async def close(self):
+            self.closed += 1
+
+    class Plain(Duck):
+        def close(self):
+            self.closed += 1
+
+    assert asyncio.run(as_agent(Closable()).act({}, "the environment")).text == "the environment"
+    for duck in (Closable(), Plain()):
+        asyncio.run(as_agent(duck).close())
+        assert duck.closed == 1
+
+
 def test_what_is_no_agent_is_told_what_it_lacks():
     class Half:
         name = "half"

@@ -332,7 +332,7 @@ def test_a_terminal_that_knows_no_dashes_gets_the_table(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
     arguments = ("--agent", "expert", "--env", "NumberLine", "--episodes", 2)
     code, out, _ = call(tmp_path, "agents.evaluate", *arguments)
-    assert code == 0 and "100.0 % (34.2?100.0)" in out
+    assert code == 0 and "100.0 % (34.2?100.0 %)" in out
 
 
 def test_python_takes_a_function_and_gives_a_run(tmp_path):

@@ -147,8 +147,8 @@ def test_an_unknown_price_is_null_and_never_nothing(tmp_path):
 
 def test_tokens_that_are_not_told_cost_nothing_known():
     budget = Budget(Price(1, 1), max_usd=1.0)
-    assert budget.begin()
-    reply = budget.end(Reply("ok"))
+    assert budget.reserve()
+    reply = budget.settle(Reply("ok"))
     assert (reply.usd, reply.usd_source) == (None, "")
 
 

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from support.browser import Visitor, browses
 
 import vlbench
 from agents import report
@@ -60,7 +61,7 @@ def test_every_picture_and_prompt_is_there_once_and_as_recorded(written):
     frames = {turn.frame_hash for e in recorded.values() for turn in e.turns}
     assert len(set(data["frames"].values())) == len(data["frames"])
     for episode in data["episodes"]:
-        assert episode["redrawn"]
+        assert episode["as_recorded"]
         for turn in episode["turns"]:
             assert turn["frame"] in frames and turn["prompt"] in data["prompts"]
             assert data["frames"][turn["frame"]].startswith("data:image/png;base64,")
@@ -69,7 +70,7 @@ def test_every_picture_and_prompt_is_there_once_and_as_recorded(written):
 
 def test_a_card_shows_what_the_parser_s_leniency_and_the_paper_s_rule_change(written):
     _, page = written
-    cards = re.findall(r"<article>.*?</article>", page, re.DOTALL)
+    cards = re.findall(r"<article class=panel>.*?</article>", page, re.DOTALL)
     assert len(cards) == 2
     for card in cards:
         numbers = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", card))
@@ -118,3 +119,35 @@ def test_evaluate_writes_the_page_and_the_command_does_it_for_an_old_run(tmp_pat
     assert report.main([str(tmp_path / "nothing"), str(again)]) == 2
     err = capsys.readouterr().err
     assert err.startswith("report: ") and err.count("\n") == 1
+
+
+@browses
+def test_the_viewer_of_the_page_works_offline(browser, written, tmp_path):
+    run, text = written
+    (tmp_path / "page.html").write_text(text, "utf-8")
+    visitor = Visitor(browser, tmp_path)
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        page = visitor.open("page.html", width, scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator(".list button").count() == 40 and not page.is_visible("#suite")
+        page.select_option("#env", "vlbench/Points24-v0")
+        page.select_option("#outcome", "failure")
+        position = page.locator(".place")
+        failures = [e for e in data_of(text)["episodes"] if e["outcome"] == "failure"]
+        points24 = [e for e in failures if "Points24" in e["env"]]
+        first = next((e for e in points24 if e["mistake"] is not None), points24[0])
+        turns = len(first["turns"])
+        assert position.inner_text() == f"turn 1 of {turns}"
+        assert f"{first['name']} · test row {first['row'] + 1}" in page.inner_text(".frame h3")
+        page.keyboard.press("m")
+        assert position.inner_text() == f"turn {first['mistake'] + 1} of {turns}"
+        assert "first mistake" in page.inner_text(".reply")
+        assert EVIL in page.inner_text(".reply pre"), "what a model wrote is text"
+        assert page.evaluate("document.querySelector('.frame img').naturalWidth") == 300
+        page.select_option("#env", "")
+        page.select_option("#outcome", "errored")
+        while page.get_by_label("Next turn").is_enabled():
+            page.keyboard.press("ArrowRight")
+        assert f"RuntimeError: {EVIL}" in page.inner_text(".reply")
+    visitor.close()
+    assert visitor.complaints == []

@@ -2,7 +2,7 @@
 
 from support.hand_worked import ERRORED, PLAYED, hand_worked
 
-from agents.tables import percent_range, scorecard_table
+from agents.tables import scorecard_table
 
 
 def test_what_the_table_has_no_column_for_stands_below_it():
@@ -22,7 +22,3 @@ def test_nothing_stands_below_the_table_where_there_is_nothing_to_say():
     lines = scorecard_table([clean]).splitlines()[2:]
     assert [line for line in lines if "above 0" in line or "strict" in line] == []
     assert "vlbench/ALFWorld-v0 replies: 20.0 % refused" in lines
-
-
-def test_a_range_of_one_share_is_that_share():
-    assert (percent_range(0.5, 0.5), percent_range(0.25, 0.75)) == ("50.0 %", "25.0–75.0 %")

@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from vlbench.episode_view import EpisodeRenderer
+from vlbench.display.episode_view import EpisodeRenderer
 from vlbench.recorder import sha256
 
 
@@ -26,5 +26,6 @@ def test_what_is_recorded_after_the_end_is_not_shown(some_episodes):
     for episode in some_episodes:
         longer = dataclasses.replace(episode, turns=(*episode.turns, episode.turns[-1]))
         assert EpisodeRenderer().episode(longer) == EpisodeRenderer().episode(episode) | {
-            "total": round(longer.total, 4)
+            "total": round(longer.total, 4),
+            "as_recorded": False,
         }

@@ -95,7 +95,7 @@ def test_arrows_walk_the_number_line(tmp_path, capsys):
     assert run.replies() == {episode.key: [turn.reply for turn in episode.turns]}
     assert (run.header.agent, run.header.privileged, run.header.suite) == ("human", False, "test")
     told = capsys.readouterr()
-    assert "episodes 1, given up 0" in told.out and "success 100.0%" in told.out
+    assert "episodes 1, given up 0" in told.out and "success 100.0 % (" in told.out
     assert "episodes left: 1; go on with: python -m vlbench.play NumberLine" in told.err
 
 

@@ -8,7 +8,7 @@ from support.env_ids import EVERY_ID
 
 import vlbench
 from vlbench import parsing
-from vlbench.episode_view import EpisodeRenderer
+from vlbench.display.episode_view import EpisodeRenderer
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Reply
 from vlbench.suites import Row

@@ -8,7 +8,15 @@ from support.env_ids import ALFWORLD
 from support.hand_worked import ERRORED, PLAYED, hand_worked
 from support.sample_episodes import expert, header, play, random_player
 
-from vlbench.scoring import Scorecard, compare, headlines, score
+import vlbench
+from vlbench.scoring import (
+    Scorecard,
+    compare,
+    headline_difference,
+    headlines,
+    score,
+    usd_per_success,
+)
 
 # Intervals are Wilson's, z = 1.959964, z² = 3.841459, with centre (p + z²/2n)/(1 + z²/n) and half
 # width z·√(p(1 − p)/n + z²/4n²)/(1 + z²/n):
@@ -135,6 +143,41 @@ def test_the_headline_needs_every_task_of_its_table(some_episodes):
     assert cards.table == "cards" and cards.normalized == pytest.approx(sum(by_card) / 4)
     assert cards.low <= cards.normalized <= cards.high
     assert headlines([e for e in some_episodes if "Black" not in e.env_id], "test") == []
+
+
+def solved(env_id, *successes):
+    """Episodes that succeeded or not, each of an instance of its own."""
+    recorded = play(env_id, 0, expert)
+    return [
+        dataclasses.replace(recorded, instance=f"{env_id}/{n}", success=success)
+        for n, success in enumerate(successes)
+    ]
+
+
+def test_headlines_are_compared_start_by_start():
+    first = [episode for env_id in vlbench.CARD_IDS for episode in solved(env_id, True, False)]
+    second = [episode for env_id in vlbench.CARD_IDS for episode in solved(env_id, True, False)]
+    same = headline_difference(first, second, "test", "cards")
+    assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
+    points24 = [episode for episode in second if "Points24" in episode.env_id]
+    better = [e for e in second if e not in points24] + solved("vlbench/Points24-v0", True, True)
+    # One of two starts of one task in four is 0.5 / 4: Points24's floor is 0, its ceiling 1.
+    # Resampling draws that start not at all, once or twice: 0, 0.5 or 1 of a task in four.
+    difference = headline_difference(first, better, "test", "cards")
+    assert (difference.value, difference.low, difference.high) == (0.125, 0.0, 0.25)
+    turned = headline_difference(better, first, "test", "cards")
+    assert (turned.value, turned.low, turned.high) == (-0.125, -0.25, 0.0)
+    with pytest.raises(ValueError, match="no row of vlbench/NumberLine-v0 in common"):
+        headline_difference(points24, second, "test", "cards")
+
+
+def test_money_per_success_is_summed_over_tasks_and_unknown_if_one_price_is():
+    cards = [hand_worked(PLAYED), hand_worked(PLAYED[:1])]
+    # 24 replies at 0.01 USD; two of the four episodes succeeded, and the one alone.
+    assert usd_per_success(cards) == pytest.approx(0.24 / 3)
+    assert usd_per_success([*cards, dataclasses.replace(cards[0], usd=None)]) is None
+    assert usd_per_success([hand_worked([PLAYED[1]])]) is None
+    assert usd_per_success([]) is None
 
 
 def test_two_runs_are_compared_on_the_rows_that_both_played():

@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 from support.rl4vlm_reference import NUMBERS, TooLarge, python_says
 
 import vlbench.rl4vlm
-from vlbench.rl4vlm.python_eval import MAX_LENGTH, judge
-from vlbench.rl4vlm.solver import tokens_to_go
+from vlbench.rl4vlm.python_eval import FLOATS, MAX_LENGTH, judge
 from vlbench.tasks.formula.arithmetic import Grammar, evaluate, hands
+from vlbench.tasks.formula.solver import fewest_tokens
 from vlbench.tasks.points24.game import Points24Game
 
 TOKENS = [*NUMBERS, *"+-*/()", " ", "**", "//"]
 GRAMMAR = Grammar("+-*/", True)
+
+
+def tokens_to_go(tokens, cards):
+    return fewest_tokens(tuple(tokens), cards, 24, GRAMMAR, FLOATS)
 
 
 def same(ours, theirs):
@@ -219,14 +223,14 @@ def test_the_shares_of_points24_deals_that_can_be_solved(solved_in_floats):
 @pytest.mark.parametrize("count", [60, pytest.param(715, marks=pytest.mark.slow)])
 def test_the_solver_finds_what_brute_force_finds(count, solved_in_floats):
     for hand in [(3, 3, 8, 8), *random.Random(0).sample(EVERY_HAND, count)]:
-        assert (hand in solved_in_floats) == (tokens_to_go((), hand, 24, GRAMMAR) is not None)
+        assert (hand in solved_in_floats) == (tokens_to_go((), hand) is not None)
 
 
 def test_what_the_solver_promises_can_be_played():
     rng = random.Random(3)
     for hand in rng.sample(EVERY_HAND, 25):
         tokens, left = [], list(hand)
-        distance = tokens_to_go((), hand, 24, GRAMMAR)
+        distance = tokens_to_go((), hand)
         while distance:
             options = [*(str(n) for n in sorted(set(left))), *"+-*/()"]
             rng.shuffle(options)
@@ -234,7 +238,7 @@ def test_what_the_solver_promises_can_be_played():
                 rest = sorted(left)
                 if token.isdecimal():
                     rest.remove(int(token))
-                if tokens_to_go((*tokens, token), tuple(rest), 24, GRAMMAR) == distance - 1:
+                if tokens_to_go((*tokens, token), tuple(rest)) == distance - 1:
                     break
             tokens, left, distance = [*tokens, token], rest, distance - 1
         if distance is not None:
@@ -244,7 +248,7 @@ def test_what_the_solver_promises_can_be_played():
 
 def test_prefixes_count_as_they_stand():
     for prefix, cards in (("24", (3, 3)), ("2+)", (1, 3)), ("1/(", (1,)), ("3-(", (3, 8))):
-        assert tokens_to_go(tuple(prefix), cards, 24, GRAMMAR) is None
-    assert tokens_to_go(tuple("(8-2"), (1, 4), 24, GRAMMAR) == len(")*4*1")
-    assert tokens_to_go(tuple("8/(3-8/3"), (), 24, GRAMMAR) is None  # in floats
-    assert tokens_to_go(tuple("((8)*(3))"), (), 24, GRAMMAR) == 0
+        assert tokens_to_go(prefix, cards) is None
+    assert tokens_to_go("(8-2", (1, 4)) == len(")*4*1")
+    assert tokens_to_go("8/(3-8/3", ()) is None  # in floats
+    assert tokens_to_go("((8)*(3))", ()) == 0

@@ -5,7 +5,7 @@ import hashlib
 
 import gymnasium
 
-from agents.providers.base import png
+from vlbench.observation import png
 
 
 def shown(seed=0):

@@ -1,17 +1,19 @@
 """The rules, by hand-worked cases and by exact odds."""
 
+import operator
 from fractions import Fraction
 from itertools import permutations, product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlbench.tasks.blackjack import odds
 from vlbench.tasks.blackjack.game import BlackjackGame, hand
 from vlbench.tasks.ez_points.game import EZPointsGame
-from vlbench.tasks.formula.arithmetic import OPERATORS, Grammar, evaluate, fewest_tokens, hands
+from vlbench.tasks.formula.arithmetic import OPERATORS, Grammar, evaluate, hands
+from vlbench.tasks.formula.solver import EXACT, Arithmetic, fewest_tokens
 from vlbench.tasks.number_line.game import NumberLineGame
 from vlbench.tasks.number_line.suites import random_success
 from vlbench.tasks.points24.game import GRAMMAR, Points24Game, standard_hands
@@ -169,6 +171,19 @@ def test_the_shortest_completion_is_what_brute_force_finds(tokens, cards, target
     expected = brute_force(tokens.split(), cards, target, grammar, longest=5)
     found = fewest_tokens(tuple(tokens.split()), cards, target, grammar)
     assert found == expected
+
+
+FRACTIONS = Arithmetic(Fraction, operator.add, operator.neg, operator.mul, operator.truediv)
+prefixes = st.lists(st.sampled_from([*"+-*/()", "1", "2", "3", "10", "13"]), max_size=5)
+two_cards = st.lists(st.integers(1, 13), max_size=2).map(sorted).map(tuple)
+grammars = st.sampled_from([GRAMMAR, Grammar("+*", False)])
+
+
+@settings(deadline=None)
+@given(prefixes.map(tuple), two_cards, st.integers(0, 40), grammars)
+def test_residues_find_what_fractions_find(tokens, cards, target, grammar):
+    start = tokens, cards, target, grammar
+    assert fewest_tokens(*start, EXACT) == fewest_tokens(*start, FRACTIONS)
 
 
 def test_566_of_715_hands_are_solvable_and_they_are_the_frozen_ones():

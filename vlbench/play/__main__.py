@@ -26,6 +26,7 @@ from vlbench.cli import (
     run_main,
     writable_folder,
 )
+from vlbench.display.formatting import number, percent, percent_interval
 from vlbench.errors import user_code
 from vlbench.play.session import EXPERT_SHOWN, PlaySession
 from vlbench.prompts import VARIANTS
@@ -183,13 +184,12 @@ def summary(run: RunFolder) -> str:
     for card in score(run.header, episodes):
         lines.append(f"{card.env}, {card.suite}: episodes {card.episodes}, given up {card.errored}")
         if card.episodes:
-            normalized = "" if card.normalized is None else f", normalized {card.normalized:.3f}"
-            regret = "" if card.regret is None else f", regret {card.regret:.3f} a turn"
+            success = percent_interval(card.success, card.success_low, card.success_high)
             lines += [
-                f"success {card.success:.1%} ({card.success_low:.1%}–{card.success_high:.1%})"
-                f"{normalized}",
-                f"return {card.mean_return:.3f}{regret}",
-                f"{card.turns} turns of {card.seconds:.1f} s, {card.illegal_rate:.1%} illegal",
+                f"success {success}, normalized {number(card.normalized)}",
+                f"return {number(card.mean_return)}, regret {number(card.regret)} a turn",
+                f"{card.turns} turns of {number(card.seconds, 1)} s, "
+                f"{percent(card.illegal_rate)} illegal",
             ]
     helped = [turn.reply.provider_id == EXPERT_SHOWN for e in episodes for turn in e.turns]
     if any(helped):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vlbench.cards import RANKS, SUITS
-from vlbench.rl4vlm.python_eval import judge
-from vlbench.rl4vlm.solver import tokens_to_go
+from vlbench.rl4vlm.python_eval import FLOATS, judge
 from vlbench.task import Move, instance_body
 from vlbench.tasks.formula.arithmetic import Cards, Grammar
+from vlbench.tasks.formula.solver import fewest_tokens
 
 END = "="
 SPACE = " "
@@ -167,5 +167,5 @@ class FormulaGame(ABC):
             return 0
         # Between the tokens of a well-formed formula, spaces don't count.
         tokens = tuple(token for token in state.tokens if token != SPACE)
-        left = tokens_to_go(tokens, state.unused, self.target, self.grammar)
+        left = fewest_tokens(tokens, state.unused, self.target, self.grammar, FLOATS)
         return left if left is not None and left <= room else None

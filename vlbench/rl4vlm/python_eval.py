@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from vlbench.tasks.formula.solver import Arithmetic
+
 Number = int | float | complex
 
 MAX_BITS = 2**16
@@ -27,6 +29,19 @@ HANGS = 2**28
 
 MAX_LENGTH = 64
 """Longest text that is read; a formula of RL4VLM has at most 25 characters."""
+
+FLOATS: Arithmetic[float] = Arithmetic(
+    number=int,
+    add=operator.add,
+    negate=operator.neg,
+    multiply=operator.mul,
+    divide=operator.truediv,
+)
+"""The numbers of `eval`: `8/(3-8/3)` is 23.99999999999999, so it solves nothing.
+
+A solver takes formulas to be well-formed in the tasks' sense: binary operators between numbers that
+stand apart. It doesn't search what `eval` accepts besides (joined digits, `**`, `//`, signs).
+"""
 
 NEGATE = "negate"
 _TOKEN = re.compile(r" *([0-9]+|\*\*|//|[-+*/()])")

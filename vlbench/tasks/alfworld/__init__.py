@@ -19,7 +19,6 @@ from vlbench.tasks.alfworld.engine.client import EngineClient
 from vlbench.tasks.alfworld.env import CommandEnv
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
 from vlbench.tasks.alfworld.games.generator import HIDDEN, OBJECTS
-from vlbench.tasks.alfworld.games.official import DATA
 from vlbench.tasks.alfworld.heuristic import Person
 from vlbench.vector import Observations, Steps, VLVectorEnv
 
@@ -85,11 +84,6 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
         EngineError: The engine died or hung (in `reset` or `step`).
     """
 
-    about = {
-        "label": "generated games, schematic pictures",
-        "local": DATA,
-        "local_label": "official games, schematic pictures",
-    }
     extra = "alfworld"
     game: AlfworldGame
 

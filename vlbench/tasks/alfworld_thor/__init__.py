@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import ClassVar, NoReturn, Unpack
+from typing import NoReturn, Unpack
 
 from vlbench.task import EnvOptions
 from vlbench.tasks.alfworld.env import CommandEnv
@@ -74,7 +74,6 @@ class ALFWorldThor(CommandEnv[ThorState, None]):
             simulator died or hung.
     """
 
-    label: ClassVar[str] = "AI2-THOR frames; untested against real Unity"
     extra = "thor"
     game: ThorGame
 

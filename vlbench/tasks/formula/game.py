@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from vlbench.task import Move, checked_int, instance_body
-from vlbench.tasks.formula.arithmetic import UNREACHABLE, Cards, Grammar, evaluate, fewest_tokens
+from vlbench.tasks.formula.arithmetic import Cards, Grammar, evaluate
+from vlbench.tasks.formula.solver import UNREACHABLE, fewest_tokens
 
 END = "="
 

@@ -1,7 +1,7 @@
-"""What the pages say of tasks, and how they write numbers."""
+"""What pages print about a task: its docstring, frozen sets, bounds and first pictures."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import gymnasium
@@ -76,28 +76,3 @@ def _sections(text: str) -> list[tuple[str, str]]:
         elif sections and line.strip():
             sections[-1][1].append(line.strip())
     return [(title, " ".join(lines)) for title, lines in sections if title not in _LEFT_OUT]
-
-
-def filters() -> dict[str, Callable[..., str]]:
-    """Return the filters of the templates."""
-    return {"percent": percent, "number": number, "money": money, "span": span, "short": short_name}
-
-
-def percent(share: float | None) -> str:
-    """Write a share as a percentage; "–" where there is none."""
-    return "–" if share is None else f"{100 * share:.1f}".replace("-", "−") + "\N{NO-BREAK SPACE}%"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Write a number; "–" where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
-
-
-def money(value: float | None) -> str:
-    """Write US dollars; "–" where they aren't known."""
-    return "–" if value is None else f"${value:.4f}" if 0 < value < 0.1 else f"${value:.2f}"
-
-
-def span(low: float, high: float, digits: int = 2) -> str:
-    """Write an interval."""
-    return f"{number(low, digits)} to {number(high, digits)}"

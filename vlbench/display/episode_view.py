@@ -1,11 +1,12 @@
-"""Recorded episodes for a viewer: their texts played once more, with what each turn showed.
+"""Recorded episodes as data for `viewer.js`: replayed, with the picture and prompt of each turn.
 
 Records hold no pictures. What models wrote is plain data here; the page shows it as text.
 """
 
-import io
+from importlib.resources import files
 from typing import Any
 
+from vlbench.observation import png
 from vlbench.recorder import EnvCache, EpisodeRecorder, sha256
 from vlbench.records import Episode, Turn
 from vlbench.suites import Row
@@ -48,13 +49,14 @@ class EpisodeRenderer:
         about = {
             "env": episode.env_id,
             "name": episode.instance,
-            "picture": episode.presentation,
+            "presentation": episode.presentation,
+            "row": episode.row,
             "outcome": outcome(episode),
             "total": round(episode.total, 4),
-            "error": episode.error,
+            "error": shortened(episode.error),
         }
         if not episode.final_frame_hash:  # it failed before its first frame
-            return about | {"turns": [], "end": ""}
+            return about | {"turns": [], "end": "", "mistake": None, "as_recorded": True}
         start = episode.start
         recording = EpisodeRecorder(self._envs.of(start), start, episode.row, episode.repeat)
         turns = []
@@ -65,20 +67,27 @@ class EpisodeRenderer:
             span = recording.read(turn.reply.text).span
             turns.append({"frame": frame, "prompt": prompt, **_turn(turn, span)})
             recording.play(turn.reply)
-        return about | {"turns": turns, "end": self._keep(recording)[0]}
+        frames = [turn["frame"] for turn in turns]
+        return about | {
+            "turns": turns,
+            "end": self._keep(recording)[0],
+            "mistake": next((i for i, turn in enumerate(turns) if turn["cause"]), None),
+            "as_recorded": frames == [t.frame_hash[: self._frame_digits] for t in episode.turns],
+        }
 
     def _keep(self, recording: EpisodeRecorder) -> tuple[str, str]:
-        from PIL import Image  # slow to import, and only pages need it
-
         image, text = recording.observation["image"], recording.observation["text"]
         frame = sha256(image.data)[: self._frame_digits]
         prompt = sha256(text.encode())[: self._prompt_digits]
         if frame not in self.frames:
-            png = io.BytesIO()
-            Image.fromarray(image).save(png, "PNG", compress_level=self._compress_level)
-            self.frames[frame] = png.getvalue()
+            self.frames[frame] = png(image, self._compress_level)
         self.prompts[prompt] = text
         return frame, prompt
+
+
+def page_part(name: str) -> str:
+    """Return the text of a file that pages contain: "page.css" or "viewer.js"."""
+    return files(__package__).joinpath(name).read_text("utf-8")
 
 
 def outcome(episode: Episode) -> str:

@@ -1,0 +1,129 @@
+"""What a run is going to take: calls, tokens, money and time, estimated before it starts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+
+import vlbench
+from agents.cost import Price
+from vlbench.prompts import CHARACTERS_PER_TOKEN
+from vlbench.recorder import EpisodeRecorder
+from vlbench.suites import Row
+
+# What the cot prompts come to with models of 2026.
+PICTURE_TOKENS = 300
+"""Tokens of a 300×300 picture. Providers count 85 to 258, so the estimate errs upwards."""
+REPLY_TOKENS = 150
+"""Tokens of a reply."""
+SECONDS_PER_CALL = 3.0
+"""Latency of a call."""
+
+SAMPLES = 3
+"""Rows of each environment that its expert plays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run is going to take, at least and at most; rough."""
+
+    calls: tuple[int, int]
+    """If every episode goes as the expert plays it, and if every one goes to its last turn."""
+    prompt_tokens: int
+    """Of a call."""
+    completion_tokens: int
+    """Of a call."""
+
+    def usd(self, price: Price) -> tuple[float, float]:
+        """Return the money."""
+        low, high = (n * self.call_usd(price) for n in self.calls)
+        return low, high
+
+    def call_usd(self, price: Price) -> float:
+        """Return the money for a call."""
+        return price.usd(self.prompt_tokens, self.completion_tokens)
+
+    def line(self, price: Price | None, slots: int, rpm: float | None) -> str:
+        """Return it as a line.
+
+        Args:
+            price: Price of tokens, if it is known.
+            slots: Calls at once.
+            rpm: Calls a minute, at most.
+        """
+        pace = max(SECONDS_PER_CALL / slots, 60 / rpm if rpm else 0.0)
+        prompt, completion = (
+            [n * t / 1e6 for n in self.calls] for t in (self.prompt_tokens, self.completion_tokens)
+        )
+        money = "money unknown (no price; see --price)"
+        if price is not None:
+            money = "{:.2f} to {:.2f} USD".format(*self.usd(price))
+            money += f" at {price.prompt:g} in, {price.completion:g} out per million tokens"
+        minutes = [n * pace / 60 for n in self.calls]
+        return (
+            f"estimate: {self.calls[0]} to {self.calls[1]} calls, {prompt[0]:.2f} to "
+            f"{prompt[1]:.2f} M prompt and {completion[0]:.2f} to {completion[1]:.2f} M completion "
+            f"tokens, {money}, {minutes[0]:.0f} to {minutes[1]:.0f} min at {SECONDS_PER_CALL:g} s "
+            f"a call and {slots} at once"
+        )
+
+
+def estimate(rows: Sequence[Row], journaled: int = 0, history: int = 0) -> Estimate:
+    """Estimate a run.
+
+    The expert of each environment plays a few rows, which shows how long episodes are.
+
+    Args:
+        rows: Episodes that are to be played.
+        journaled: Replies that needn't be asked for again.
+        history: Past turns that are sent with each call.
+    """
+    low = high = characters = 0.0
+    for env_id in dict.fromkeys(row.env_id for row in rows):
+        env_rows = [row for row in rows if row.env_id == env_id]
+        sample = _sample(env_rows[:SAMPLES])
+        low += sample.turns * len(env_rows)
+        high += sample.limit * len(env_rows)
+        characters += sample.limit * len(env_rows) * sample.characters
+    calls = (max(round(low) - journaled, 0), max(round(high) - journaled, 0))
+    observation = characters / high / CHARACTERS_PER_TOKEN + PICTURE_TOKENS
+    prompt = observation + history * (observation + REPLY_TOKENS)
+    return Estimate(calls, round(prompt), REPLY_TOKENS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """What a few episodes of an environment show."""
+
+    turns: float
+    """Mean number that the expert needs; the limit where there is no expert."""
+    limit: int
+    """Most turns of an episode."""
+    characters: int
+    """Of the longest prompt."""
+
+
+def _sample(rows: Sequence[Row]) -> _Sample:
+    turns, limit, characters = 0, 1, 0
+    for row in rows:
+        env: gymnasium.Env[Any, str] = gymnasium.make(row.env_id, **row.kwargs)
+        recorder = EpisodeRecorder(env, row)
+        inner: Any = env.unwrapped
+        limit = max(limit, getattr(inner, "turns_left", 1))
+        characters = max(characters, len(recorder.observation["text"]))
+        turns += _expert_turns(env, limit)
+        env.close()
+    return _Sample(turns / len(rows), limit, characters)
+
+
+def _expert_turns(env: gymnasium.Env[Any, str], limit: int) -> int:
+    inner: Any = env.unwrapped
+    if not hasattr(inner, "expert"):
+        return limit
+    turns, over = 0, False
+    while not over and turns < limit:
+        _, _, terminated, truncated, _ = env.step(vlbench.reply(inner.expert()))
+        over = bool(terminated or truncated)
+        turns += 1
+    return turns

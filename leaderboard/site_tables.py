@@ -1,0 +1,217 @@
+"""The numbers that pages print: rows of tables, and an entry's results.
+
+Templates print what stands here and compute nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from leaderboard.ranking import Standing, by_headline, by_task, headline, scorecard
+from leaderboard.task_page import Task
+from leaderboard.verify import Verified
+from vlbench.scoring import Headline, Scorecard, usd_per_success
+from vlbench.suites import SUITES
+
+Section = Literal["general", "specialists", "reference"]
+
+TRACKS: dict[Section, tuple[str, ...]] = {
+    "general": ("zero-shot",),
+    "specialists": ("sft", "rl", "specialist"),
+    "reference": ("reference",),
+}
+"""Each table of a page, in the order shown, and the tracks whose entries stand there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A value with its interval as a bar; all in percent of the bar's length."""
+
+    value: float
+    low: float
+    width: float
+    """From the interval's lower end to its upper one."""
+    marks: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        value: float,
+        low: float,
+        high: float,
+        floor: float | None = None,
+        ceiling: float | None = None,
+    ) -> "Bar":
+        """Return the bar of numbers from 0 to 1; what lies beyond ends at the bar's end.
+
+        Args:
+            value: What was measured.
+            low: Lower end of its interval.
+            high: Upper end of its interval.
+            floor: Where a mark stands; none by default.
+            ceiling: Where another mark stands; one of 1 would be the bar's end.
+        """
+        limits = [floor, None if ceiling == 1 else ceiling]
+        marks = tuple(_percent(limit) for limit in limits if limit is not None)
+        return cls(_percent(value), _percent(low), _percent(high) - _percent(low), marks)
+
+
+def _percent(share: float) -> float:
+    return round(100 * min(max(share, 0.0), 1.0), 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """An entry's normalised success on one task; None where it didn't play or has no bounds."""
+
+    test: float | None
+    ood: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OverallRow:
+    """An entry in a table over all tasks."""
+
+    band: int | None
+    entry: Verified
+    test: Headline | None
+    bar: Bar | None
+    """Of `test`."""
+    ood: Headline | None
+    cells: tuple[Cell, ...]
+    """One a task, in the order of the columns."""
+    usd_per_success: float | None
+    """On `test`."""
+    errored: int
+    """Episodes of both suites."""
+
+
+def overall_rows(
+    entries: Sequence[Verified], section: Section, tasks: Sequence[Task], table: str
+) -> list[OverallRow]:
+    """Return a section's entries by mean normalised success.
+
+    Args:
+        entries: All entries.
+        section: Whose rows are wanted.
+        tasks: The columns.
+        table: The headline by which rows are ordered.
+    """
+    players = [entry for entry in entries if entry.manifest.card.track in TRACKS[section]]
+    return [
+        _overall_row(standing, tasks, table) for standing in by_headline(players, "test", table)
+    ]
+
+
+def _overall_row(standing: Standing, tasks: Sequence[Task], table: str) -> OverallRow:
+    entry = standing.entry
+    test = headline(entry, "test", table)
+    cards = {
+        suite: [scorecard(entry, suite, task.env_id) for task in tasks] for suite in ("test", "ood")
+    }
+    played = [card for suite in cards.values() for card in suite if card]
+    return OverallRow(
+        band=standing.band,
+        entry=entry,
+        test=test,
+        bar=Bar.of(test.normalized, test.low, test.high) if test else None,
+        ood=headline(entry, "ood", table),
+        cells=tuple(
+            Cell(test.normalized if test else None, ood.normalized if ood else None)
+            for test, ood in zip(cards["test"], cards["ood"], strict=True)
+        ),
+        usd_per_success=usd_per_success([card for card in cards["test"] if card]),
+        errored=sum(card.errored for card in played),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """An entry in a task's table."""
+
+    band: int | None
+    entry: Verified
+    test: Scorecard | None
+    bar: Bar | None
+    """Of `test`."""
+    ood: Scorecard | None
+    tokens: float | None
+    """Of an episode of `test`."""
+
+
+def task_rows(entries: Sequence[Verified], section: Section, env_id: str) -> list[TaskRow]:
+    """Return a section's entries that played a task, by success on `test`."""
+    players = [
+        entry
+        for entry in entries
+        if entry.manifest.card.track in TRACKS[section]
+        and any(scorecard(entry, suite, env_id) for suite in SUITES)
+    ]
+    return [_task_row(standing, env_id) for standing in by_task(players, "test", env_id)]
+
+
+def _task_row(standing: Standing, env_id: str) -> TaskRow:
+    test = scorecard(standing.entry, "test", env_id)
+    return TaskRow(
+        band=standing.band,
+        entry=standing.entry,
+        test=test,
+        bar=_success_bar(test) if test else None,
+        ood=scorecard(standing.entry, "ood", env_id),
+        tokens=test.tokens / test.episodes if test and test.tokens is not None else None,
+    )
+
+
+def _success_bar(card: Scorecard) -> Bar:
+    return Bar.of(card.success, card.success_low, card.success_high, card.floor, card.ceiling)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A part of the bar of turns that were worse than the best one."""
+
+    name: str
+    turns: int
+    start: int
+    """Turns of the parts before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteResult:
+    """An entry's numbers on one suite of a task."""
+
+    suite: str
+    card: Scorecard
+    bar: Bar
+    causes: tuple[Cause, ...]
+    """Why turns were worse than the best one; without the causes of none."""
+    worse: int
+    """Turns that were worse than the best one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """An entry's numbers on one task."""
+
+    task: Task
+    suites: tuple[SuiteResult, ...]
+
+
+def results(entry: Verified, tasks: Sequence[Task]) -> list[TaskResult]:
+    """Return an entry's numbers on the tasks that it played."""
+    found = []
+    for task in tasks:
+        cards = [(suite, scorecard(entry, suite, task.env_id)) for suite in SUITES]
+        suites = tuple(_suite_result(suite, card) for suite, card in cards if card)
+        if suites:
+            found.append(TaskResult(task, suites))
+    return found
+
+
+def _suite_result(suite: str, card: Scorecard) -> SuiteResult:
+    causes, worse = [], 0
+    for name, cause in card.attribution.items():
+        if cause.turns:
+            causes.append(Cause(name, cause.turns, worse))
+            worse += cause.turns
+    return SuiteResult(suite, card, _success_bar(card), tuple(causes), worse)

@@ -1,0 +1,43 @@
+"""Numbers as people read them, the same in terminals and on pages.
+
+A missing number is an en dash, and a share is a percentage.
+"""
+
+MISSING = "–"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with a fixed number of decimals, as in "0.250"."""
+    return MISSING if value is None else f"{value:z.{digits}f}"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """Return a number with its sign, as in "+0.250"."""
+    return f"{value:+z.{digits}f}"
+
+
+def number_range(low: float, high: float, digits: int = 3) -> str:
+    """Return two numbers as a range, as in "-0.100 to 0.250"."""
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share, 0..1, as a percentage, as in "58.3 %"."""
+    return MISSING if share is None else f"{number(100 * share, 1)} %"
+
+
+def percent_range(low: float, high: float) -> str:
+    """Return two shares, 0..1, as in "25.0–75.0 %"; one percentage where they are equal."""
+    return percent(high) if low == high else f"{number(100 * low, 1)}–{percent(high)}"
+
+
+def percent_interval(share: float, low: float, high: float) -> str:
+    """Return a share with its interval, as in "58.3 % (32.0–80.7 %)"."""
+    return f"{percent(share)} ({percent_range(low, high)})"
+
+
+def usd(value: float | None) -> str:
+    """Return US dollars, as in "$12.50"; with four decimals below ten cents."""
+    if value is None:
+        return MISSING
+    return f"${number(value, 4 if 0 < value < 0.1 else 2)}"
