@@ -42,10 +42,10 @@ class LocalSettings:
         le=MAX_SEED,
     )
     device: str = option("", "cuda, mps or cpu; by default the best one available")
-    dtype: str = option(
-        "",
+    dtype: str | None = option(
+        None,
         "type of the weights; by default float32 on a CPU, bfloat16 elsewhere",
-        choices=("", "float32", "bfloat16", "float16"),
+        choices=("float32", "bfloat16", "float16"),
     )
 
     def __post_init__(self) -> None:

@@ -214,7 +214,7 @@ def test_a_folder_that_is_no_site_is_left_alone(entries, tmp_path, capsys):
     assert site.main([str(entries[1]), str(entries[1]), "--out", str(tmp_path / "x")]) == 2
     assert "stands.tar.gz is there twice" in capsys.readouterr().err
     assert site.main([str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 2
-    assert "site: no entry " in capsys.readouterr().err
+    assert "no entry " in capsys.readouterr().err
 
 
 def test_reported_numbers_are_rates_with_a_source():
