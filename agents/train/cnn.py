@@ -197,7 +197,7 @@ def make_learner(config: Config, envs: Sequence[SmallPicture]) -> Any:
 
     learner = PPO(
         "CnnPolicy",
-        DummyVecEnv([lambda env=env: env for env in envs]),  # type: ignore[misc]
+        DummyVecEnv([lambda env=env: env for env in envs]),
         n_steps=config.num_steps,
         batch_size=config.minibatch,
         n_epochs=config.epochs,

@@ -72,7 +72,7 @@ class Journal:
         envs: N environments, without wrappers.
     """
 
-    def __init__(self, envs: Sequence[VLEnv]) -> None:
+    def __init__(self, envs: Sequence[VLEnv[Any, Any]]) -> None:
         self._envs = envs
         self._replies: list[list[str]] = [[] for _ in envs]
 

@@ -1,6 +1,7 @@
 """The frozen initial policy of a training run, for a penalty on moving away from it."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.loading import load
-from agents.vlm.policy import Policy
+from agents.vlm.policy import Policy, Scores
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,9 @@ class Reference:
     @torch.no_grad()
     def distributions(self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor]) -> Tensor:
         """Return the initial policy's log-probabilities (B, R, V); see `Scores`."""
-        if not self.own_adapter:
-            return self.policy(prompts, replies).distributions
-        with self.policy.model.disable_adapter():
-            return self.policy(prompts, replies).distributions
+        with self.policy.model.disable_adapter() if self.own_adapter else nullcontext():
+            scores: Scores = self.policy(prompts, replies)
+        return scores.distributions
 
 
 def load_reference(policy: Policy, checkpoint: str, trust_remote_code: bool = False) -> Reference:

@@ -99,7 +99,7 @@ class TokenSampler:
     @property
     def full(self) -> bool:
         """Whether the longest reply has been written."""
-        return self._step == self._ids.shape[1]
+        return bool(self._step == self._ids.shape[1])
 
     @property
     def unfinished(self) -> Tensor:
