@@ -134,10 +134,10 @@ def test_points24_deals_ranks_and_suits_uniformly_and_unfiltered():
     deals = [game.start(game.deal(rng)).hand for _ in range(20_000)]
     for place in range(4):
         for letter, names in ((0, SUITS), (1, RANKS)):
-            seen = Counter(deal.cards[place][letter] for deal in deals)
-            assert set(seen) == set(names)
+            counts = Counter(deal.cards[place][letter] for deal in deals)
+            assert set(counts) == set(names)
             expected = 20_000 / len(names)
-            assert all(abs(count - expected) < 4.5 * expected**0.5 for count in seen.values())
+            assert all(abs(count - expected) < 4.5 * expected**0.5 for count in counts.values())
     unsolvable = sum(deal.numbers.count(10) >= 3 for deal in deals)
     assert unsolvable > 500  # hands of three or four tens come, solvable or not
 
@@ -254,12 +254,12 @@ def test_the_heuristic_takes_the_cards_as_they_lie():
     assert info["success"] and info["facts"]["formula"].startswith("6 * 4")
 
 
-def shoe(wanted):
-    """Return the first shoe whose hands are as wanted."""
+def shoe(accepts):
+    """Return the first shoe whose hands pass a test."""
     game = make("Blackjack").unwrapped.game
     for number in range(200_000):
         state = game.start(f"rl4vlm_blackjack/{number}")
-        if wanted(state, game):
+        if accepts(state, game):
             return f"rl4vlm_blackjack/{number}"
     raise AssertionError("no such shoe")
 

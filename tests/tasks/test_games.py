@@ -167,8 +167,8 @@ def brute_force(tokens, cards, target, grammar, longest):
 def test_the_shortest_completion_is_what_brute_force_finds(tokens, cards, target):
     grammar = Grammar()
     expected = brute_force(tokens.split(), cards, target, grammar, longest=5)
-    found = fewest_tokens(tuple(tokens.split()), cards, target, grammar)
-    assert found == expected
+    fewest = fewest_tokens(tuple(tokens.split()), cards, target, grammar)
+    assert fewest == expected
 
 
 def test_566_of_715_hands_are_solvable_and_they_are_the_frozen_ones():
@@ -321,8 +321,8 @@ def test_blackjack_pays_by_the_better_total_and_bust_loses():
     for number in range(300):
         state = game.start(f"blackjack/{number}")
         end = game.step(state, "stand")
-        ours, theirs = hand(state.player).total, hand(end.state.dealer).total
-        expected = 1 if theirs > 21 or ours > theirs else 0 if ours == theirs else -1
+        player, dealer = hand(state.player).total, hand(end.state.dealer).total
+        expected = 1 if dealer > 21 or player > dealer else 0 if player == dealer else -1
         assert end.reward == expected and end.success == (expected == 1)
         while not (move := game.step(state, "hit")).terminated:
             state = move.state

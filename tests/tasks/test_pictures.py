@@ -242,7 +242,7 @@ def test_cards_shown_are_those_of_the_hand(faces: int) -> None:
     hand = (1, 7, 10, 10) if faces == 10 else (1, 10, 11, 13)
     state = FormulaState(hand, ("7", "+"), ())
     picture = Points24Picture(ThemeChoice("classic", 0), 36, faces)
-    seen: set[tuple[str, ...]] = set()
+    orders: set[tuple[str, ...]] = set()
     for number in range(400):
         style = picture.style(state, Presentation("points24/x", number))
         facts = picture.facts(state, style)
@@ -251,9 +251,9 @@ def test_cards_shown_are_those_of_the_hand(faces: int) -> None:
         assert tuple(sorted(numbers)) == hand
         assert numbers == tuple(count_faces(rank_of[str(card)], faces) for card in cards)
         assert (facts["formula"], facts["target"]) == ("7 +", 36)
-        seen.add(style.cards)
-    assert len({tuple(sorted(cards)) for cards in seen}) == (10 if faces == 10 else 1)
-    assert len({cards.index("A") for cards in seen}) == 4
+        orders.add(style.cards)
+    assert len({tuple(sorted(cards)) for cards in orders}) == (10 if faces == 10 else 1)
+    assert len({cards.index("A") for cards in orders}) == 4
 
 
 def test_a_group_shows_its_themes_in_turn() -> None:

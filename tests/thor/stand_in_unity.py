@@ -72,7 +72,7 @@ class Room:
             self.things[receptacle]["receptacleObjectIds"] = held
         self.things[name]["parentReceptacles"] = [parent] if parent else None
 
-    def seen(self):
+    def visible_objects(self):
         """Return the names of what the camera sees."""
         here = [name for name, pose in self.poses.items() if pose == self.pose]
         names = list(here)
@@ -98,7 +98,7 @@ class Room:
             case "OpenObject" | "CloseObject":
                 target["isOpen"] = action["action"] == "OpenObject"
             case "PickupObject":
-                if self.held or name not in self.seen():
+                if self.held or name not in self.visible_objects():
                     return False
                 self.held = name
                 self.put(name, None)
@@ -129,10 +129,10 @@ class Room:
 
     def message(self, sequence, done):
         """Return the metadata and the pictures that Unity would post."""
-        seen = self.seen()
-        strips = {name: (30 * row + 30, 30 * row + 50) for row, name in enumerate(seen)}
+        visible = self.visible_objects()
+        strips = {name: (30 * row + 30, 30 * row + 50) for row, name in enumerate(visible)}
         for name, known in self.things.items():
-            known["visible"] = name in seen
+            known["visible"] = name in visible
         x, z, turn, horizon = self.pose or (0.0, 0.0, 0.0, 30.0)
         agent = {
             "position": point(x, self.height, z),
@@ -190,8 +190,8 @@ def multipart(boundary, metadata, token, images):
         for name, data in images.items()
     ]
     body = b""
-    for named, kind, data in parts:
-        head = f"Content-disposition: form-data; {named}\r\nContent-Type: {kind}\r\n\r\n"
+    for name, kind, data in parts:
+        head = f"Content-disposition: form-data; {name}\r\nContent-Type: {kind}\r\n\r\n"
         body += b"\r\n--" + boundary.encode() + b"\r\n" + head.encode() + data
     return body + b"\r\n--" + boundary.encode() + b"--\r\n"
 

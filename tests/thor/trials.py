@@ -101,5 +101,5 @@ def play(env, *commands):
     return step
 
 
-def told(env):
-    return env._state.told[-1]
+def feedback(env):
+    return env._state.feedback[-1]

@@ -89,16 +89,22 @@ class RL4VLMBlackjackGame:
         dealer = state.dealer
         while hand(dealer).total < 17:
             dealer = (*dealer, self._card(state.shoe, "dealer", len(dealer)))
-        ours, theirs = hand(state.player).total, hand(dealer).total
-        reward = 1.0 if theirs > 21 or theirs < ours else 0.0 if theirs == ours else -1.0
+        player_total, dealer_total = hand(state.player).total, hand(dealer).total
+        reward = (
+            1.0
+            if dealer_total > 21 or dealer_total < player_total
+            else 0.0
+            if dealer_total == player_total
+            else -1.0
+        )
         return Move(replace(state, dealer=dealer), reward, terminated=True, success=reward > 0)
 
     def values(self, state: BlackjackState, turns: int) -> Mapping[str, float]:
         """Return the expected return of both actions, given the player's hand and the open card."""
-        ours, open_card = hand(state.player), hand(state.dealer[:1]).hard
+        player, open_card = hand(state.player), hand(state.dealer[:1]).hard
         return {
-            "stand": odds.stand(ours.total, open_card, odds.RETURN, False),
-            "hit": odds.hit(ours, open_card, turns, odds.RETURN, False),
+            "stand": odds.stand(player.total, open_card, odds.RETURN, False),
+            "hit": odds.hit(player, open_card, turns, odds.RETURN, False),
         }
 
     def expert(self, state: BlackjackState, turns: int) -> str:
@@ -149,11 +155,11 @@ class BlackjackPicture:
 
     def facts(self, state: BlackjackState, style: ThemeAssets) -> dict[str, Fact]:
         """Return the open card, the player's cards that can be seen, and how many can't."""
-        seen = tuple(_rank_text(state.player[i]) for i in VISIBLE if i < len(state.player))
+        visible = tuple(_rank_text(state.player[i]) for i in VISIBLE if i < len(state.player))
         return {
             "dealer_card": _rank_text(state.dealer[0]),
-            "player_cards": seen,
-            "unseen_cards": len(state.player) - len(seen),
+            "player_cards": visible,
+            "unseen_cards": len(state.player) - len(visible),
         }
 
 

@@ -10,7 +10,7 @@ from vlbench.parsing import Json
 from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
 from vlbench.rl4vlm.formula_game import AFTER, END, SPACE, FormulaGame, FormulaState
 from vlbench.rl4vlm.formula_picture import FormulaPicture, FormulaStyle
-from vlbench.rl4vlm.python_eval import judge
+from vlbench.rl4vlm.python_eval import python_eval
 from vlbench.task import EnvOptions, Statements
 from vlbench.tasks.formula.arithmetic import evaluate
 from vlbench.tasks.formula.demonstrate import CARDS, FORMULA, THOUGHTS
@@ -52,10 +52,10 @@ class FormulaEnv(RL4VLMEnv[FormulaState, FormulaStyle]):
         Raises:
             ValueError: The instance names an earlier formula, which this environment doesn't show.
         """
-        named = str((options or {}).get("instance", ""))
-        if AFTER in named and not self.stale_prompt:
+        instance = str((options or {}).get("instance", ""))
+        if AFTER in instance and not self.stale_prompt:
             raise ValueError(
-                f'instance "{named}" shows the formula of the episode before it; make the '
+                f'instance "{instance}" shows the formula of the episode before it; make the '
                 "environment with stale_prompt=True"
             )
         return super().begin(seed, options)
@@ -77,7 +77,7 @@ class FormulaEnv(RL4VLMEnv[FormulaState, FormulaStyle]):
         cards = list(map(str, self._state.hand.numbers))
         tries = product(self.game.grammar.operators, repeat=len(cards) - 1)
         formulas = [[cards[0], *sum(zip(signs, cards[1:], strict=True), ())] for signs in tries]
-        right = (f for f in formulas if judge("".join(f)).value == self.game.target)
+        right = (f for f in formulas if python_eval("".join(f)).value == self.game.target)
         planned = [*next(right, formulas[0]), END]
         written = [token for token in self._state.tokens if token != SPACE]
         return planned[len(written)] if planned[: len(written)] == written else END
@@ -98,15 +98,15 @@ class FormulaEnv(RL4VLMEnv[FormulaState, FormulaStyle]):
         return Statements(all(checks) if checks else None)
 
     def _deal(self) -> str:
-        shown = self._last_formula if self.stale_prompt else ""
-        return super()._deal() + (AFTER + shown if shown else "")
+        formula = self._last_formula if self.stale_prompt else ""
+        return super()._deal() + (AFTER + formula if formula else "")
 
     def _remark(self, state: FormulaState, action: str) -> str:
         if len(state.tokens) > self.game.max_tokens:
             return f"more than {self.game.max_tokens} tokens: −1, whatever the action"
         if action != END:
             return ""
-        verdict = judge("".join(state.tokens))
+        verdict = python_eval("".join(state.tokens))
         tokens = [token for token in state.tokens if token != SPACE]
         exact = not state.unused and evaluate(tokens) == self.game.target
         if self.game.right(state) and not exact:

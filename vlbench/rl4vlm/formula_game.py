@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vlbench.cards import RANKS, SUITS
-from vlbench.rl4vlm.python_eval import judge
+from vlbench.rl4vlm.python_eval import python_eval
 from vlbench.rl4vlm.solver import tokens_to_go
 from vlbench.task import Move, instance_body
 from vlbench.tasks.formula.arithmetic import Cards, Grammar
@@ -48,10 +48,10 @@ class FormulaState:
     @property
     def unused(self) -> Cards:
         """The numbers on the cards that aren't in the formula yet, sorted."""
-        left = list(self.hand.numbers)
+        rest = list(self.hand.numbers)
         for number in self.used:
-            left.remove(number)
-        return tuple(sorted(left))
+            rest.remove(number)
+        return tuple(sorted(rest))
 
 
 class FormulaGame(ABC):
@@ -116,20 +116,20 @@ class FormulaGame(ABC):
 
     def step(self, state: FormulaState, action: str) -> Move[FormulaState]:
         """Play any action of the vocabulary; an illegal number appends a space."""
-        shown = replace(state, stale="")
+        current = replace(state, stale="")
         if len(state.tokens) > self.max_tokens:
-            return Move(shown, -1.0)
+            return Move(current, -1.0)
         if action == END:
             right = self.right(state)
-            return Move(shown, 10.0 if right else -1.0, terminated=True, success=right)
+            return Move(current, 10.0 if right else -1.0, terminated=True, success=right)
         if action not in self.legal(state):
-            return Move(replace(shown, tokens=(*state.tokens, SPACE)), -1.0)
+            return Move(replace(current, tokens=(*state.tokens, SPACE)), -1.0)
         used = (*state.used, int(action)) if action in NUMBERS else state.used
-        return Move(replace(shown, tokens=(*state.tokens, action), used=used), 0.0)
+        return Move(replace(current, tokens=(*state.tokens, action), used=used), 0.0)
 
     def right(self, state: FormulaState) -> bool:
         """Whether "=" pays: all numbers are used, and `eval` of the joined tokens is the target."""
-        return not state.unused and judge("".join(state.tokens)).value == self.target
+        return not state.unused and python_eval("".join(state.tokens)).value == self.target
 
     def values(self, state: FormulaState, turns: int) -> Mapping[str, float]:
         """Return 10 where a well-formed formula can still be handed in right, else −1.
@@ -157,8 +157,8 @@ class FormulaGame(ABC):
             if action == END:
                 distances[action] = 1 if move.success else None
             else:
-                left = self._tokens_to_go(move.state)
-                distances[action] = None if left is None else left + 2
+                remaining = self._tokens_to_go(move.state)
+                distances[action] = None if remaining is None else remaining + 2
         return distances
 
     def _tokens_to_go(self, state: FormulaState) -> int | None:
@@ -167,5 +167,5 @@ class FormulaGame(ABC):
             return 0
         # Between the tokens of a well-formed formula, spaces don't count.
         tokens = tuple(token for token in state.tokens if token != SPACE)
-        left = tokens_to_go(tokens, state.unused, self.target, self.grammar)
-        return left if left is not None and left <= room else None
+        remaining = tokens_to_go(tokens, state.unused, self.target, self.grammar)
+        return remaining if remaining is not None and remaining <= room else None

@@ -20,12 +20,12 @@ def read_action(reply: str, actions: Sequence[str]) -> str | None:
     """
     text = reply.lower()
     tail = text[text.find('"action":') :]
-    found = set()
+    matches = set()
     if "10" in actions and "10" in tail:
-        found.add("10")
+        matches.add("10")
         tail = tail.replace("10", "")
-    found.update(action for action in actions if action in tail)
-    return found.pop() if len(found) == 1 else None
+    matches.update(action for action in actions if action in tail)
+    return matches.pop() if len(matches) == 1 else None
 
 
 def action_field(reply: str) -> tuple[int, int] | None:

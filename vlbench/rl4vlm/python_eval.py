@@ -51,7 +51,7 @@ class _TooLarge(Exception):
 
 
 @lru_cache(maxsize=4096)
-def judge(text: str) -> EvalResult:
+def python_eval(text: str) -> EvalResult:
     """Return what `eval(text)` gives.
 
     Args:
@@ -80,11 +80,11 @@ class _Reader:
         self._written: list[int | str] = []
         text, position = text.rstrip(" "), 0
         while position < len(text):
-            found = _TOKEN.match(text, position)
-            if found is None:
+            match = _TOKEN.match(text, position)
+            if match is None:
                 raise _Refused
-            self._tokens.append(found[1])
-            position = found.end()
+            self._tokens.append(match[1])
+            position = match.end()
 
     def postfix(self) -> list[int | str]:
         """Return the numbers and operators of the whole text."""
@@ -97,17 +97,17 @@ class _Reader:
         """Read `term (("+" | "-") term)*`."""
         self._term()
         while self._next() in ("+", "-"):
-            written = self._take()
+            operator = self._take()
             self._term()
-            self._written.append(written)
+            self._written.append(operator)
 
     def _term(self) -> None:
         """Read `factor (("*" | "/" | "//") factor)*`."""
         self._factor()
         while self._next() in ("*", "/", "//"):
-            written = self._take()
+            operator = self._take()
             self._factor()
-            self._written.append(written)
+            self._written.append(operator)
 
     def _factor(self) -> None:
         """Read `("+" | "-") factor`, or a power; so `-2**2` is −4."""

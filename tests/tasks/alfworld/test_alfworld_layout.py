@@ -60,10 +60,10 @@ def test_every_receptacle_has_an_icon_of_its_own_and_an_open_one_if_it_opens(nam
 
 def engine_constants() -> ModuleType:
     """The engine's constants, without importing the engine, which writes to the home folder."""
-    found = importlib.util.find_spec("alfworld")
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec("alfworld")
+    if spec is None or not spec.submodule_search_locations:
         pytest.skip("needs the extra `alfworld`")
-    path = Path(found.submodule_search_locations[0]) / "gen" / "constants.py"
+    path = Path(spec.submodule_search_locations[0]) / "gen" / "constants.py"
     spec = importlib.util.spec_from_file_location("alfworld_constants", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -103,8 +103,8 @@ def test_all_120_floor_plans_have_room_for_their_receptacles(theme: str) -> None
         sites["stoveburner"] = sites[min(sites)][:1] * 4
         places = tuple(
             Place(f"{kind} {number}", *site)
-            for kind, found in sites.items()
-            for number, site in enumerate(found, 1)
+            for kind, places in sites.items()
+            for number, site in enumerate(places, 1)
         )
         for jitter in (0, 5):
             painted(AlfworldPicture(ThemeChoice(theme, jitter)), State(Scene(1, places)))

@@ -20,7 +20,7 @@ from vlbench.tasks.alfworld.env import CommandEnv
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
 from vlbench.tasks.alfworld.games.generator import HIDDEN, OBJECTS
 from vlbench.tasks.alfworld.games.official import DATA
-from vlbench.tasks.alfworld.heuristic import Person
+from vlbench.tasks.alfworld.heuristic import SearchHeuristic
 from vlbench.vector import Observations, Steps, VLVectorEnv
 
 
@@ -113,7 +113,9 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
         """Look everywhere in a sensible order, remember what was seen, then do it."""
         self._must_be_reset()
         room = self.game.room(self.presentation.instance)
-        command = Person.after(room, self._state.world, self._state.commands).tries()
+        command = SearchHeuristic.from_history(
+            room, self._state.world, self._state.commands
+        ).next_command()
         return command if command in self._legal else "look"
 
     def demonstrate(self) -> Demonstration | None:
@@ -136,9 +138,15 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
     def state_hash(self) -> str:
         """Return the sha256 of the canonical state and the presentation."""
         state, world = self._state, self._state.world
-        things = [world.at, world.holding, sorted(world.opened), world.lies, sorted(world.states)]
-        told = [state.instance, state.commands, state.told, state.admissible, things]
-        text = json.dumps([told, self.presentation.number])
+        things = [
+            world.at,
+            world.holding,
+            sorted(world.opened),
+            world.placements,
+            sorted(world.states),
+        ]
+        parts = [state.instance, state.commands, state.feedback, state.admissible, things]
+        text = json.dumps([parts, self.presentation.number])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def foresee(self, reply: str) -> None:
@@ -179,9 +187,9 @@ class ALFWorldVector(VLVectorEnv):
         super().__init__(num_envs, copy, **kwargs)
         count = min(num_envs, checked_int("engines", engines or cpu_count() or 1, 1))
         # Each environment's game stands ready, and its next one may.
-        self._hosts = [EngineClient(cursors=2 * -(-num_envs // count)) for _ in range(count)]
+        self._engines = [EngineClient(cursors=2 * -(-num_envs // count)) for _ in range(count)]
         for number, env in enumerate(self.envs):
-            env.game.host = self._hosts[number % count]
+            env.game.engine = self._engines[number % count]
         self._threads = ThreadPoolExecutor(count)
 
     def reset(
@@ -205,12 +213,12 @@ class ALFWorldVector(VLVectorEnv):
         """Close the environments and end the engines."""
         super().close_extras(**kwargs)
         self._threads.shutdown()
-        for host in self._hosts:
-            host.close()
+        for engine in self._engines:
+            engine.close()
 
     def _each(self, calls: Sequence[tuple[Any, ...]]) -> None:
         """Make one call an environment, those of an engine in turn, the engines side by side."""
-        count = len(self._hosts)
+        count = len(self._engines)
 
         def work(first: int) -> None:
             for function, *arguments in calls[first::count]:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from vlbench.task import Demonstration, Fact, Field
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
 from vlbench.tasks.alfworld.games.generator import STATIONS
-from vlbench.tasks.alfworld.heuristic import Person
-from vlbench.tasks.alfworld.world import WANTED, Room
+from vlbench.tasks.alfworld.heuristic import SearchHeuristic
+from vlbench.tasks.alfworld.world import REQUIRED_STATE, Room
 
 LOCATION = Field("location", "perception")
 HOLDING = Field("holding", "perception")
@@ -36,7 +36,7 @@ def make_demonstration(
         None where the command isn't return-optimal.
     """
     room = game.room(state.instance)
-    command = Person.after(room, state.world, state.commands).tries()
+    command = SearchHeuristic.from_history(room, state.world, state.commands).next_command()
     values = game.values(state, turns)
     if values.get(command, float("-inf")) < max(values.values()):
         return None
@@ -63,7 +63,7 @@ def _purpose(room: Room, state: AlfworldState, command: str) -> str:
         return f"put {held} away"
     if goal.toggle:
         return f"use {goal.toggle}"
-    condition = WANTED.get(goal.kind, "")
+    condition = REQUIRED_STATE.get(goal.kind, "")
     if condition and (held, condition) not in state.world.states:
         return f"make {held} {condition} at {STATIONS[goal.kind].lower()}"
     return f"bring {held} to {goal.parent}"

@@ -43,7 +43,7 @@ class CommandEnv(VLEnv[S, Style]):
         memory: int,
         **options: Unpack[EnvOptions],
     ) -> None:
-        self._telling = PromptText(text_obs, checked_int("memory", memory, 0))
+        self._prompt_text = PromptText(text_obs, checked_int("memory", memory, 0))
         # The same words for all: the tasks differ in their games and pictures alone.
         words = Prompt.load("vlbench.tasks.alfworld", prompt, {})
         super().__init__(game, picture, words, **options)
@@ -53,7 +53,7 @@ class CommandEnv(VLEnv[S, Style]):
     def text(self) -> str:
         """The prompt of the current state."""
         self._must_be_reset()
-        return self.prompt.render(self._telling.fields(self._state))
+        return self.prompt.render(self._prompt_text.fields(self._state))
 
     @property
     def vocabulary(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from vlbench.errors import unknown_name
 from vlbench.task import Move, checked_int, instance_body
-from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError, Snapshot, shared_host
+from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError, Snapshot, shared_engine
 from vlbench.tasks.alfworld.games import official
 from vlbench.tasks.alfworld.games.generator import (
     HIDDEN,
@@ -37,7 +37,7 @@ MOST_OBJECTS = 60
 
 EXAMPLE = "alfworld/pick_heat_then_place_in_recep/12-345"
 
-KEPT = 64
+MAX_LOADED = 64
 """Games that stay read."""
 
 
@@ -47,7 +47,7 @@ class CommandState:
 
     instance: str
     commands: tuple[str, ...]
-    told: tuple[str, ...]
+    feedback: tuple[str, ...]
     """The intro, and the feedback to each command."""
     admissible: tuple[str, ...]
     won: bool
@@ -60,7 +60,7 @@ class AlfworldState(CommandState):
     """A state of the engine, with what holds in it."""
 
     world: World
-    met: int
+    conditions_met: int
     """How many of the goal's conditions hold."""
 
 
@@ -120,7 +120,7 @@ class AlfworldGame:
         self,
         objects: int = OBJECTS,
         hidden: bool = HIDDEN,
-        host: EngineClient | None = None,
+        engine: EngineClient | None = None,
         group: str = "",
     ) -> None:
         check_installed()
@@ -133,7 +133,7 @@ class AlfworldGame:
             raise ValueError(f"objects must be at most {MOST_OBJECTS}, got {objects}")
         self.hidden = hidden
         self.group = group
-        self.host = host or shared_host()
+        self.engine = engine or shared_engine()
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
         self._foreseen: dict[tuple[str, tuple[str, ...]], Snapshot] = {}
 
@@ -153,7 +153,7 @@ class AlfworldGame:
             EngineError: The engine failed.
         """
         loaded = self._load(instance)
-        return self._state(instance, loaded, (), (), self._moment(loaded.game, ()))
+        return self._state(instance, loaded, (), (), self._snapshot(loaded.game, ()))
 
     def legal(self, state: AlfworldState) -> tuple[str, ...]:
         """Return the admissible commands, sorted."""
@@ -167,9 +167,11 @@ class AlfworldGame:
         """
         loaded = self._load(state.instance)
         commands = (*state.commands, action)
-        moment = self._moment(loaded.game, commands)
-        after = self._state(state.instance, loaded, commands, state.told, moment)
-        reward = (after.met - state.met) / loaded.room.conditions + WON * after.won
+        snapshot = self._snapshot(loaded.game, commands)
+        after = self._state(state.instance, loaded, commands, state.feedback, snapshot)
+        reward = (
+            after.conditions_met - state.conditions_met
+        ) / loaded.room.conditions + WON * after.won
         return Move(after, reward, terminated=after.won, success=after.won)
 
     def values(self, state: AlfworldState, turns: int) -> Mapping[str, float]:
@@ -178,15 +180,19 @@ class AlfworldGame:
         50 and all conditions that don't hold yet where the goal can be reached in the turns left;
         elsewhere the most conditions that can hold by then, less those that hold now.
         """
-        return {command: hope.worth for command, hope in self._hopes(state, turns).items()}
+        return {
+            command: outcome.worth for command, outcome in self._best_outcomes(state, turns).items()
+        }
 
     def expert(self, state: AlfworldState, turns: int) -> str:
-        """Return the command of the largest value; among these, the one nearest to what it hopes.
+        """Return the command of the largest value; among these, the one nearest to what it outcomes.
 
         Commands that are equal in this too are taken in their order.
         """
-        hopes = self._hopes(state, turns)
-        return max(hopes, key=lambda command: (hopes[command].worth, -hopes[command].distance))
+        outcomes = self._best_outcomes(state, turns)
+        return max(
+            outcomes, key=lambda command: (outcomes[command].worth, -outcomes[command].distance)
+        )
 
     def room(self, instance: str) -> Room:
         """Return what never changes in a game."""
@@ -230,24 +236,24 @@ class AlfworldGame:
         """Ask the engine now for what a command will do; the next `step` needn't wait."""
         loaded = self._load(state.instance)
         commands = (*state.commands, action)
-        moment = self.host.play(loaded.game, commands)
-        self._foreseen = {(loaded.game.sha256, commands): moment}
-        return self._state(state.instance, loaded, commands, state.told, moment)
+        snapshot = self.engine.play(loaded.game, commands)
+        self._foreseen = {(loaded.game.sha256, commands): snapshot}
+        return self._state(state.instance, loaded, commands, state.feedback, snapshot)
 
-    def _moment(self, game: GameData, commands: tuple[str, ...]) -> Snapshot:
+    def _snapshot(self, game: GameData, commands: tuple[str, ...]) -> Snapshot:
         foreseen = self._foreseen.pop((game.sha256, commands), None)
-        return foreseen or self.host.play(game, commands)
+        return foreseen or self.engine.play(game, commands)
 
     def _load(self, instance: str) -> _Loaded:
         if instance not in self._loaded:
             game = self.data(instance)
             try:
-                told = self.host.describe(game)
+                description = self.engine.describe(game)
             except EngineError as error:
                 raise EngineError(f'"{instance}" can\'t be started: {error}') from None
-            room = Room.read(game.scene, game.goal, told)
+            room = Room.read(game.scene, game.goal, description)
             self._loaded[instance] = _Loaded(game, room)
-            if len(self._loaded) > KEPT:
+            if len(self._loaded) > MAX_LOADED:
                 self._loaded.popitem(last=False)
         return self._loaded[instance]
 
@@ -256,38 +262,38 @@ class AlfworldGame:
         instance: str,
         loaded: _Loaded,
         commands: tuple[str, ...],
-        told: tuple[str, ...],
-        moment: Snapshot,
+        feedback: tuple[str, ...],
+        snapshot: Snapshot,
     ) -> AlfworldState:
         room = loaded.room
-        world = room.world(moment.facts)
+        world = room.world(snapshot.facts)
         walks = [command.removeprefix("go to ") for command in commands if command[:3] == "go "]
         scene = room.scene_of(world, walks[-1] if walks else "")
         return AlfworldState(
             instance,
             commands,
-            (*told, moment.feedback),
-            moment.commands,
-            moment.won,
+            (*feedback, snapshot.feedback),
+            snapshot.commands,
+            snapshot.won,
             scene,
             world,
-            room.met(world),
+            room.conditions_met(world),
         )
 
-    def _hopes(self, state: AlfworldState, turns: int) -> dict[str, "_BestOutcome"]:
+    def _best_outcomes(self, state: AlfworldState, turns: int) -> dict[str, "_BestOutcome"]:
         room = self._load(state.instance).room
         return {
-            command: _hope(room, state, room.after(state.world, command), turns - 1)
+            command: _best_outcome(room, state, room.successor(state.world, command), turns - 1)
             for command in state.admissible
         }
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave what was read behind, and the shared engine."""
-        host = None if self.host is shared_host() else self.host
+        engine = None if self.engine is shared_engine() else self.engine
         return {
             "objects": self.objects,
             "hidden": self.hidden,
-            "host": host,
+            "engine": engine,
             "group": self.group,
         }
 
@@ -305,8 +311,8 @@ class _BestOutcome:
     """Commands from after this one to there."""
 
 
-def _hope(room: Room, state: AlfworldState, after: World, left: int) -> _BestOutcome:
+def _best_outcome(room: Room, state: AlfworldState, after: World, turns: int) -> _BestOutcome:
     away = distances(room, after)
-    most = max(met for met, distance in enumerate(away) if distance <= left)
+    most = max(met for met, distance in enumerate(away) if distance <= turns)
     goal = most == room.conditions
-    return _BestOutcome((most - state.met) / room.conditions + WON * goal, away[most])
+    return _BestOutcome((most - state.conditions_met) / room.conditions + WON * goal, away[most])

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vlbench.tasks.alfworld.games.generator import LAMP_SPOTS, STATIONS
-from vlbench.tasks.alfworld.world import MADE, WANTED, Room, Spot, World
+from vlbench.tasks.alfworld.world import REQUIRED_STATE, STATE_AFTER, Room, Spot, World
 
-_VERBS = {state: verb for verb, state in MADE.items()}
+_VERBS = {state: verb for verb, state in STATE_AFTER.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class SearchHeuristic:
     """Someone in a room, with a memory.
 
     Args:
@@ -24,13 +24,13 @@ class Person:
 
     room: Room
     world: World
-    seen: frozenset[str]
+    memory: frozenset[str]
 
     @classmethod
-    def after(cls, room: Room, world: World, commands: Sequence[str]) -> "Person":
+    def from_history(cls, room: Room, world: World, commands: Sequence[str]) -> "SearchHeuristic":
         """Return who has given these commands."""
         opened: set[str] = set()
-        seen: set[str] = set()
+        memory: set[str] = set()
         for command in commands:
             verb, _, rest = command.partition(" ")
             name = rest.removeprefix("to ") if verb == "go" else rest
@@ -41,10 +41,10 @@ class Person:
             if verb == "open" or (
                 verb == "go" and (not room.spot[name].openable or name in opened)
             ):
-                seen.add(name)
-        return cls(room, world, frozenset(seen))
+                memory.add(name)
+        return cls(room, world, frozenset(memory))
 
-    def tries(self) -> str:
+    def next_command(self) -> str:
         """Return the next command; "look" where nothing comes to mind."""
         held, goal = self.world.holding, self.room.goal
         if held and self.room.item[held].kind != goal.target:
@@ -53,17 +53,17 @@ class Person:
             return self._fetch(goal.target, self._done())
         if goal.toggle:
             return self._light()
-        state = WANTED.get(goal.kind, "")
+        state = REQUIRED_STATE.get(goal.kind, "")
         if state and (held, state) not in self.world.states:
             station = self._kind(STATIONS[goal.kind].lower())[0]
             return self._at(station) or f"{_VERBS[state]} {held} with {station.name}"
-        begun = {self.world.place_of[name] for name in self._done()}
+        in_use = {self.world.place_of[name] for name in self._done()}
         parents = self._kind(goal.parent)
-        return self._put(held, [s for s in parents if s.name in begun] or parents)
+        return self._put(held, [s for s in parents if s.name in in_use] or parents)
 
     def _done(self) -> set[str]:
         """Return the targets that are where they should be."""
-        state = WANTED.get(self.room.goal.kind, "")
+        state = REQUIRED_STATE.get(self.room.goal.kind, "")
         return {
             name
             for name, place in self._known(self.room.goal.target)
@@ -75,8 +75,8 @@ class Person:
         """Return the objects of a kind that were seen lying about, those here first."""
         known = [
             (name, place)
-            for name, place in self.world.lies
-            if place in self.seen and self.room.item[name].kind == kind
+            for name, place in self.world.placements
+            if place in self.memory and self.room.item[name].kind == kind
         ]
         return sorted(known, key=lambda pair: self.room.spot[pair[1]].location != self.world.at)
 
@@ -97,7 +97,7 @@ class Person:
     def _search(self, spots: Sequence[Spot]) -> str:
         """Look where nobody has looked: first what stands open."""
         for spot in sorted(spots, key=lambda spot: spot.openable):
-            if spot.name not in self.seen:
+            if spot.name not in self.memory:
                 return self._open(spot) or "look"
         return "look"
 

@@ -34,16 +34,16 @@ class PromptText:
     def fields(self, state: CommandState) -> dict[str, str]:
         """Return the fields of the prompts."""
         return {
-            "intro": _intro(state.told[0]),
-            "goal": goal_of(state.told[0]),
+            "intro": _intro(state.feedback[0]),
+            "goal": goal_of(state.feedback[0]),
             "history": self._history(state),
             "commands": self._commands(state),
-            "shown": shown(state.scene),
+            "shown": describe_scene(state.scene),
         }
 
     def _history(self, state: CommandState) -> str:
         first = max(len(state.commands) - self.memory, 0)
-        pairs = list(zip(state.commands, state.told[1:], strict=True))[first:]
+        pairs = list(zip(state.commands, state.feedback[1:], strict=True))[first:]
         if not pairs:
             return f"Commands given so far: {len(state.commands)}."
         lines = []
@@ -57,9 +57,9 @@ class PromptText:
 
     def _commands(self, state: CommandState) -> str:
         if self.text_obs == "full":
-            return f"Your admissible actions now: {_quoted(state.admissible)}."
+            return f"Your admissible actions now: {_quoted_list(state.admissible)}."
         return (
-            f"The forms of actions: {_quoted(GRAMMAR)}. Name receptacles and objects with their "
+            f"The forms of actions: {_quoted_list(GRAMMAR)}. Name receptacles and objects with their "
             "numbers. Only what can be done where you stand is understood."
         )
 
@@ -74,27 +74,27 @@ def _intro(intro: str) -> str:
     return " ".join(intro.partition("=-")[2].partition("Your task is to: ")[0].split())
 
 
-def shown(scene: Scene) -> str:
+def describe_scene(scene: Scene) -> str:
     """Say what a scene shows."""
-    said = [f"you stand in the {MIDDLE}" if not scene.at else f"you stand at the {scene.at}"]
+    parts = [f"you stand in the {MIDDLE}" if not scene.at else f"you stand at the {scene.at}"]
     for place in scene.places:
         if place.contents is not None or place.name == scene.at:
-            said.append(_inside(place))
-    said.append(f"in your hand is {_named(scene.holding) if scene.holding else NOTHING}")
-    return "; ".join(said) + "."
+            parts.append(_inside(place))
+    parts.append(f"in your hand is {_with_states(scene.holding) if scene.holding else NOTHING}")
+    return "; ".join(parts) + "."
 
 
 def _inside(place: Place) -> str:
     if place.contents is None:
         return f"the {place.name} is closed"
     preposition = "in the open" if place.openable else "in or on the"
-    return f"{preposition} {place.name} you see {', '.join(map(_named, place.contents)) or NOTHING}"
+    return f"{preposition} {place.name} you see {', '.join(map(_with_states, place.contents)) or NOTHING}"
 
 
-def _named(thing: Thing) -> str:
+def _with_states(thing: Thing) -> str:
     states = ", ".join(sorted(thing.states))
     return f"{thing.name} ({states})" if states else thing.name
 
 
-def _quoted(words: Sequence[str]) -> str:
+def _quoted_list(words: Sequence[str]) -> str:
     return ", ".join(f'"{word}"' for word in words)

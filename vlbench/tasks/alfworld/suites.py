@@ -20,7 +20,7 @@ from vlbench.suites import SUITES, Bounds
 from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError
 from vlbench.tasks.alfworld.game import MAX_SEED, AlfworldGame
 from vlbench.tasks.alfworld.games.generator import HIDDEN, KINDS, LAMP, OBJECTS, STATIONS, scenes
-from vlbench.tasks.alfworld.world import MADE, Room, World
+from vlbench.tasks.alfworld.world import STATE_AFTER, Room, World
 
 SIZES = {"test": 120, "ood": 100}
 FAR = {"theme": "heldout", "objects": 36, "hidden": True, "text_obs": "none"}
@@ -36,7 +36,7 @@ RANDOM_EPISODES = 200
 def starts(suite: str) -> list[Start]:
     """As many games of each type, over its test floor plans in turn."""
     kwargs = {"theme": "train"} if suite == "test" else FAR
-    chosen = []
+    selection = []
     for number in range(SIZES[suite]):
         kind, turn = KINDS[number % len(KINDS)], number // len(KINDS)
         held_out = [
@@ -48,14 +48,14 @@ def starts(suite: str) -> list[Start]:
         scene = held_out[turn % len(held_out)]
         seed = hashed(f"{suite}|{kind}|{turn}") % MAX_SEED
         instance = f"alfworld/{kind}/{scene}-{seed}"
-        chosen.append(Start(kwargs, instance, presentation(suite, number)))
-    return chosen
+        selection.append(Start(kwargs, instance, presentation(suite, number)))
+    return selection
 
 
 def limits(suite: str, starts: Sequence[Start]) -> Bounds:
     """The measured success rate of commands drawn from the admissible ones, and 1.
 
-    Rooms are played by `Room.after` and `admissible`, which the tests hold against the engine.
+    Rooms are played by `Room.successor` and `admissible`, which the tests hold against the engine.
     """
     rng = np.random.default_rng(0)
     won = 0
@@ -69,8 +69,8 @@ def limits(suite: str, starts: Sequence[Start]) -> Bounds:
 def _random_wins(room: Room, world: World, rng: np.random.Generator) -> bool:
     for draw in rng.random(AlfworldGame.max_turns):
         commands = admissible(room, world)
-        world = room.after(world, commands[int(draw * len(commands))])
-        if room.met(world) == room.conditions:
+        world = room.successor(world, commands[int(draw * len(commands))])
+        if room.conditions_met(world) == room.conditions:
             return True
     return False
 
@@ -78,26 +78,26 @@ def _random_wins(room: Room, world: World, rng: np.random.Generator) -> bool:
 def admissible(room: Room, world: World) -> list[str]:
     """Return what the engine admits in a generated game, sorted."""
     held = world.holding
-    found = ["help", "inventory", "look"]
-    found += [f"go to {spot.name}" for spot in room.spots if spot.location != world.at]
-    found += [f"examine {held}"] if held else []
+    commands = ["help", "inventory", "look"]
+    commands += [f"go to {spot.name}" for spot in room.spots if spot.location != world.at]
+    commands += [f"examine {held}"] if held else []
     for spot in room.spots:
         if spot.location != world.at:
             continue
         place, shut = spot.name, spot.openable and spot.name not in world.opened
-        found.append(f"examine {place}")
-        found += [f"{'open' if shut else 'close'} {place}"] if spot.openable else []
-        things = [thing for thing, where in world.lies if where == place]
+        commands.append(f"examine {place}")
+        commands += [f"{'open' if shut else 'close'} {place}"] if spot.openable else []
+        things = [thing for thing, where in world.placements if where == place]
         lamps = [thing for thing in things if room.item[thing].kind == LAMP.lower()]
-        found += [f"use {lamp}" for lamp in lamps]
+        commands += [f"use {lamp}" for lamp in lamps]
         if not shut and not held:
-            found += [f"take {thing} from {place}" for thing in things if thing not in lamps]
+            commands += [f"take {thing} from {place}" for thing in things if thing not in lamps]
         if not shut and held and (spot.kind, room.item[held].kind) in room.fits:
-            found.append(f"move {held} to {place}")
-        for (verb, state), station in zip(MADE.items(), STATIONS.values(), strict=True):
+            commands.append(f"move {held} to {place}")
+        for (verb, state), station in zip(STATE_AFTER.items(), STATIONS.values(), strict=True):
             if held and spot.kind == station.lower() and state in room.item[held].becomes:
-                found.append(f"{verb} {held} with {place}")
-    return sorted(found)
+                commands.append(f"{verb} {held} with {place}")
+    return sorted(commands)
 
 
 def _game(start: Start) -> AlfworldGame:
@@ -114,10 +114,10 @@ def confirmed(start: Start, planner: EngineClient) -> dict[str, Any]:
     game, instance = _game(start), start.instance
     data = game.data(instance)
     state = game.start(instance)
-    ours: list[str] = []
-    while not state.won and len(ours) < game.max_turns:
-        ours.append(game.expert(state, game.max_turns - len(ours)))
-        state = game.step(state, ours[-1]).state
+    expert_plan: list[str] = []
+    while not state.won and len(expert_plan) < game.max_turns:
+        expert_plan.append(game.expert(state, game.max_turns - len(expert_plan)))
+        state = game.step(state, expert_plan[-1]).state
     try:
         plan = planner.plan(data)
     except EngineError:
@@ -125,15 +125,19 @@ def confirmed(start: Start, planner: EngineClient) -> dict[str, Any]:
     solved = game.start(instance)
     for command in plan:
         solved = game.step(solved, command).state
-    if not ours or not state.won or (plan and (not solved.won or len(plan) < len(ours))):
-        raise ValueError(f"{instance}: the planner's way is {plan}, the expert's {ours}")
+    if (
+        not expert_plan
+        or not state.won
+        or (plan and (not solved.won or len(plan) < len(expert_plan)))
+    ):
+        raise ValueError(f"{instance}: the planner's way is {plan}, the expert's {expert_plan}")
     return {
         "instance": instance,
         "objects": game.objects,
         "hidden": game.hidden,
         "sha256": data.sha256,
         "by": "planner" if plan else "expert",
-        "plan": list(plan or ours),
+        "plan": list(plan or expert_plan),
     }
 
 

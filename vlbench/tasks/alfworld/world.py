@@ -1,6 +1,6 @@
 """A game's room as plain data: what is fixed, what changes, and what commands do to it.
 
-The engine's facts are read into a `World`; `after` says what a command makes of one, so that the
+The engine's facts are read into a `World`; `successor` says what a command makes of one, so that the
 expert can think ahead without asking the engine. The tests hold both against each other.
 """
 
@@ -16,9 +16,9 @@ STATES = {"isclean": "clean", "ishot": "hot", "iscool": "cold", "istoggled": "li
 """The engine's predicates, and what a person sees. A lamp that was used stays lit: the engine's
 feedback and its goals say so."""
 
-MADE = {"clean": "clean", "heat": "hot", "cool": "cold"}
+STATE_AFTER = {"clean": "clean", "heat": "hot", "cool": "cold"}
 """What a verb makes of an object, and which verb a type of task asks for."""
-WANTED = dict(zip(STATIONS, MADE.values(), strict=True))
+REQUIRED_STATE = dict(zip(STATIONS, STATE_AFTER.values(), strict=True))
 """Type of task → state in which its object must be."""
 
 
@@ -58,7 +58,7 @@ class World:
     """The object in hand, "" for none."""
     opened: frozenset[str]
     """Receptacles that stand open."""
-    lies: tuple[tuple[str, str], ...]
+    placements: tuple[tuple[str, str], ...]
     """(object, receptacle) pairs, sorted; what is held lies nowhere."""
     states: frozenset[tuple[str, str]]
     """(object, state) pairs, e.g. ("apple 1", "hot")."""
@@ -66,7 +66,7 @@ class World:
     @cached_property
     def place_of(self) -> dict[str, str]:
         """Object → receptacle."""
-        return dict(self.lies)
+        return dict(self.placements)
 
 
 @dataclass(frozen=True)
@@ -84,28 +84,28 @@ class Room:
     """The engine's ids → names."""
 
     @classmethod
-    def read(cls, scene: int, goal: Goal, told: Description) -> "Room":
+    def read(cls, scene: int, goal: Goal, description: Description) -> "Room":
         """Read the engine's description."""
         by_predicate: dict[str, list[Fact]] = {}
-        for name, *arguments in told.facts:
+        for name, *arguments in description.facts:
             by_predicate.setdefault(name, []).append(tuple(arguments))
         kinds = {thing: _kind(kind) for thing, kind in by_predicate.get("receptacletype", ())}
         location = {r: place for r, place in by_predicate.get("receptacleatlocation", ())}
         openable = {thing for (thing,) in by_predicate.get("openable", ())}
         able = {
             state: {thing for (thing,) in by_predicate.get(f"{verb}able", ())}
-            for verb, state in MADE.items()
+            for verb, state in STATE_AFTER.items()
         }
         spots = []
         for thing, kind in kinds.items():
             if thing not in location:
                 continue  # official games have some that nobody can stand at
             x, z = _coordinates(thing)
-            name = told.names[thing]
+            name = description.names[thing]
             spots.append(Spot(name, kind, location[thing], thing in openable, x, z))
         items = [
             Item(
-                told.names[thing],
+                description.names[thing],
                 _kind(kind),
                 frozenset(state for state, things in able.items() if thing in things),
             )
@@ -118,7 +118,7 @@ class Room:
             tuple(sorted(spots, key=lambda s: in_order(s.name))),
             tuple(sorted(items, key=lambda i: in_order(i.name))),
             frozenset(fits),
-            told.names,
+            description.names,
         )
 
     @cached_property
@@ -139,7 +139,7 @@ class Room:
     def world(self, facts: Iterable[Fact]) -> World:
         """Read the facts that change."""
         at = holding = ""
-        opened, lies, states = set(), [], set()
+        opened, placements, states = set(), [], set()
         for name, *arguments in facts:
             if name == "atlocation":
                 at = arguments[1]
@@ -148,12 +148,12 @@ class Room:
             elif name == "opened":
                 opened.add(self.names[arguments[0]])
             elif name == "inreceptacle":
-                lies.append((self.names[arguments[0]], self.names[arguments[1]]))
+                placements.append((self.names[arguments[0]], self.names[arguments[1]]))
             elif name in STATES:
                 states.add((self.names[arguments[0]], STATES[name]))
-        return World(at, holding, frozenset(opened), tuple(sorted(lies)), frozenset(states))
+        return World(at, holding, frozenset(opened), tuple(sorted(placements)), frozenset(states))
 
-    def after(self, world: World, command: str) -> World:
+    def successor(self, world: World, command: str) -> World:
         """Return the world after an admissible command."""
         verb, _, rest = command.partition(" ")
         if verb == "go":
@@ -166,15 +166,19 @@ class Room:
             return replace(world, states=world.states | {(rest, "lit")})
         if verb == "take":
             thing, _, _ = rest.partition(" from ")
-            lies = tuple(pair for pair in world.lies if pair[0] != thing)
-            return replace(world, holding=thing, lies=lies)
+            placements = tuple(pair for pair in world.placements if pair[0] != thing)
+            return replace(world, holding=thing, placements=placements)
         if verb == "move":
             thing, _, place = rest.partition(" to ")
-            return replace(world, holding="", lies=tuple(sorted((*world.lies, (thing, place)))))
-        if verb in MADE:
+            return replace(
+                world, holding="", placements=tuple(sorted((*world.placements, (thing, place))))
+            )
+        if verb in STATE_AFTER:
             thing, _, _ = rest.partition(" with ")
             undone = {"heat": "cold", "cool": "hot"}.get(verb, "")
-            return replace(world, states=(world.states | {(thing, MADE[verb])}) - {(thing, undone)})
+            return replace(
+                world, states=(world.states | {(thing, STATE_AFTER[verb])}) - {(thing, undone)}
+            )
         return world
 
     @property
@@ -182,7 +186,7 @@ class Room:
         """How many conditions the goal has, counted as ALFWorld counts them."""
         return CONDITIONS.get(self.goal.kind, 3)
 
-    def met(self, world: World) -> int:
+    def conditions_met(self, world: World) -> int:
         """Return how many of the goal's conditions hold; all of them is success.
 
         Placing: one if an object of the class is in a receptacle of the class. Two objects: how
@@ -197,7 +201,7 @@ class Room:
                 self.item[thing].kind == goal.toggle
                 and (thing, "lit") in world.states
                 and self.spot[place].location == world.at
-                for thing, place in world.lies
+                for thing, place in world.placements
             )
         placed = [
             (item.name, world.place_of[item.name])
@@ -210,9 +214,9 @@ class Room:
             return min(max(map(places.count, places), default=0), 2)
         if goal.kind == "pick_and_place_simple":
             return int(bool(placed))
-        state = WANTED[goal.kind]
-        made = {item.name for item in self.targets if (item.name, state) in world.states}
-        return bool(placed) + bool(made) + any(name in made for name, _ in placed)
+        state = REQUIRED_STATE[goal.kind]
+        ready = {item.name for item in self.targets if (item.name, state) in world.states}
+        return bool(placed) + bool(ready) + any(name in ready for name, _ in placed)
 
     def sees(self, world: World, spot: Spot) -> bool:
         """Whether the player sees what is in or on a receptacle."""
@@ -241,7 +245,9 @@ class Room:
         return Scene(self.scene, places, at, self._thing(world, world.holding))
 
     def _contents(self, world: World, place: str) -> tuple[Thing, ...]:
-        inside = sorted((thing for thing, where in world.lies if where == place), key=in_order)
+        inside = sorted(
+            (thing for thing, where in world.placements if where == place), key=in_order
+        )
         return tuple(thing for name in inside if (thing := self._thing(world, name)))
 
     def _thing(self, world: World, name: str) -> Thing | None:

@@ -101,8 +101,8 @@ class ALFWorldThor(CommandEnv[ThorState, None]):
     def state_hash(self) -> str:
         """Return the sha256 of what was commanded, told and shown."""
         state = self._state
-        told = [state.instance, state.commands, state.told, state.admissible, state.rate]
-        text = json.dumps([told, self.frame_hash(), self.presentation.number])
+        parts = [state.instance, state.commands, state.feedback, state.admissible, state.rate]
+        text = json.dumps([parts, self.frame_hash(), self.presentation.number])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def close(self) -> None:

@@ -61,7 +61,7 @@ class ThorClient:
         self._program = program
         self.timeout = timeout
         self._running: _Running | None = None
-        self.given = 0
+        self.last_number = 0
         """Number of the last glimpse."""
 
     def reset(self, trajectory: Path, instance: str) -> Snapshot:
@@ -70,7 +70,7 @@ class ThorClient:
         Raises:
             EngineError: The simulator failed.
         """
-        self._running = self._ours() or _Running(self._program)
+        self._running = self._own_process() or _Running(self._program)
         return self._ask(self._running, "reset", str(trajectory), instance)
 
     def step(self, command: str) -> Snapshot:
@@ -79,17 +79,17 @@ class ThorClient:
         Raises:
             EngineError: The simulator failed, or failed before.
         """
-        if (running := self._ours()) is None:
+        if (running := self._own_process()) is None:
             raise EngineError("AI2-THOR isn't running any more; reset() starts it again")
         return self._ask(running, "step", command)
 
     def close(self) -> None:
         """Stop Unity and end the process; the next `reset` starts new ones."""
-        if running := self._ours():
+        if running := self._own_process():
             running.end()
         self._running = None
 
-    def _ours(self) -> "_Running | None":
+    def _own_process(self) -> "_Running | None":
         """Return what runs, unless a fork's parent started it."""
         return self._running if self._running and self._running.owner == os.getpid() else None
 
@@ -97,8 +97,8 @@ class ThorClient:
         try:
             running.connection.send(request)
             if not running.connection.poll(self.timeout):
-                told = f"gave no answer in {self.timeout:g} s and was stopped"
-                raise self._failed(running, told)
+                reason = f"gave no answer in {self.timeout:g} s and was stopped"
+                raise self._failed(running, reason)
             status, value = running.connection.recv()
         except (EOFError, OSError) as error:
             if isinstance(error, EngineError):
@@ -109,10 +109,10 @@ class ThorClient:
         shape = tuple(value["shape"])
         if shape != (SIZE, SIZE, 3):
             raise self._failed(running, f"gave a frame of {shape}, wanted {(SIZE, SIZE, 3)}")
-        self.given += 1
+        self.last_number += 1
         frame = np.frombuffer(value["frame"], np.uint8).reshape(shape)
         return Snapshot(
-            self.given,
+            self.last_number,
             value["feedback"],
             tuple(value["commands"]),
             value["won"],
@@ -121,11 +121,11 @@ class ThorClient:
             frame,
         )
 
-    def _failed(self, running: "_Running", told: str) -> EngineError:
+    def _failed(self, running: "_Running", reason: str) -> EngineError:
         words = running.last_words()
         running.kill()
         self._running = None
-        return EngineError(f"AI2-THOR {told}{f'; its last words: {words}' if words else ''}")
+        return EngineError(f"AI2-THOR {reason}{f'; its last words: {words}' if words else ''}")
 
 
 def _scene(value: dict[str, Any]) -> Scene:
@@ -151,19 +151,19 @@ class _Running:
     def __init__(self, program: Path) -> None:
         self.owner = os.getpid()
         self._log = tempfile.TemporaryFile()  # without a name: nothing is left, however we end
-        ours, theirs = socketpair()
+        local, remote = socketpair()
         engine = Path(__file__).with_name("server.py")
-        with theirs:
+        with remote:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(engine), str(theirs.fileno()), str(program)],
+                [sys.executable, "-P", str(engine), str(remote.fileno()), str(program)],
                 stdin=subprocess.PIPE,  # never written to: it ends when we do
                 stdout=subprocess.DEVNULL,
                 stderr=self._log,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(remote.fileno(),),
                 start_new_session=True,  # a group with Unity; Ctrl-C is for us alone
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
-        self.connection = Connection(ours.detach())
+        self.connection = Connection(local.detach())
         self.kill = weakref.finalize(
             self, _kill, self.owner, self._process, self.connection, self._log
         )

@@ -65,8 +65,8 @@ class ThorGame:
             ValueError: There is no such episode.
             EngineError: The simulator failed.
         """
-        glimpse = self.simulator.reset(trajectory(instance), instance)
-        return _state(instance, (), (), glimpse)
+        snapshot = self.simulator.reset(trajectory(instance), instance)
+        return _state(instance, (), (), snapshot)
 
     def legal(self, state: ThorState) -> tuple[str, ...]:
         """Return the commands that ALFWorld's controller offers, sorted."""
@@ -78,27 +78,27 @@ class ThorGame:
         Raises:
             EngineError: The simulator failed, or has left this state.
         """
-        if state.number != self.simulator.given:
+        if state.number != self.simulator.last_number:
             raise EngineError("AI2-THOR can't go back: this isn't the state where it stands")
-        glimpse = self.simulator.step(action)
-        after = _state(state.instance, (*state.commands, action), state.told, glimpse)
+        snapshot = self.simulator.step(action)
+        after = _state(state.instance, (*state.commands, action), state.feedback, snapshot)
         reward = after.rate - state.rate + WON * after.won
         return Move(after, reward, terminated=after.won, success=after.won)
 
 
 def _state(
-    instance: str, commands: tuple[str, ...], told: tuple[str, ...], glimpse: Snapshot
+    instance: str, commands: tuple[str, ...], feedback: tuple[str, ...], snapshot: Snapshot
 ) -> ThorState:
     return ThorState(
         instance,
         commands,
-        (*told, glimpse.feedback),
-        glimpse.commands,
-        glimpse.won,
-        glimpse.scene,
-        glimpse.rate,
-        glimpse.number,
-        glimpse.frame,
+        (*feedback, snapshot.feedback),
+        snapshot.commands,
+        snapshot.won,
+        snapshot.scene,
+        snapshot.rate,
+        snapshot.number,
+        snapshot.frame,
     )
 
 
@@ -116,9 +116,9 @@ class ThorPicture:
         """Return where the player stands, what is held, and the named objects in the frame."""
         scene = state.scene
         here = next((place for place in scene.places if place.name == scene.at), None)
-        seen = (here.contents if here else None) or ()
+        contents = (here.contents if here else None) or ()
         return {
             "location": scene.at or MIDDLE,
             "holding": scene.holding.name if scene.holding else NOTHING,
-            "visible": tuple(thing.name for thing in seen),
+            "visible": tuple(thing.name for thing in contents),
         }

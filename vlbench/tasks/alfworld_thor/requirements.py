@@ -37,7 +37,7 @@ class Requirement:
 
     name: str
     ok: bool
-    told: str
+    message: str
     """What was found, or what to do."""
     package: bool = False
     """Whether it is a Python package."""
@@ -45,7 +45,7 @@ class Requirement:
 
 def needs() -> tuple[Requirement, ...]:
     """Look for all that is needed, in the order in which it is best put right."""
-    packages = [_package(name, *wanted) for name, wanted in PACKAGES.items()]
+    packages = [_package(name, *requirement) for name, requirement in PACKAGES.items()]
     return (*packages, _unity(), _display(), _data())
 
 
@@ -58,9 +58,9 @@ def check() -> None:
     """
     missing = [requirement for requirement in needs() if not requirement.ok]
     if missing:
-        told = "; ".join(f"{requirement.name}: {requirement.told}" for requirement in missing)
+        message = "; ".join(f"{requirement.name}: {requirement.message}" for requirement in missing)
         kind = ImportError if any(requirement.package for requirement in missing) else EngineError
-        raise kind(f"AI2-THOR can't run here: {told}")
+        raise kind(f"AI2-THOR can't run here: {message}")
 
 
 def build() -> Path:
@@ -68,14 +68,14 @@ def build() -> Path:
     return Path.home() / ".ai2thor" / "releases" / BUILD / BUILD
 
 
-def _package(name: str, distributions: tuple[str, ...], wanted: str) -> Requirement:
-    found = next(filter(None, map(_version, distributions)), "")
-    if not found:
+def _package(name: str, distributions: tuple[str, ...], versions: str) -> Requirement:
+    present = next(filter(None, map(_version, distributions)), "")
+    if not present:
         return Requirement(name, False, f"not installed: {INSTALL}", package=True)
-    if not re.fullmatch(wanted, found):
-        told = f"{found} won't do: {INSTALL} in a virtual environment of its own"
-        return Requirement(name, False, told, package=True)
-    return Requirement(name, True, found, package=True)
+    if not re.fullmatch(versions, present):
+        message = f"{present} won't do: {INSTALL} in a virtual environment of its own"
+        return Requirement(name, False, message, package=True)
+    return Requirement(name, True, present, package=True)
 
 
 def _version(distribution: str) -> str:
@@ -88,8 +88,8 @@ def _version(distribution: str) -> str:
 def _unity() -> Requirement:
     program = build()
     if not program.is_file():
-        told = f"no {program}; docs/alfworld-thor.md has the command that downloads it"
-        return Requirement("unity", False, told)
+        message = f"no {program}; docs/alfworld-thor.md has the command that downloads it"
+        return Requirement("unity", False, message)
     if not os.access(program, os.X_OK):
         return Requirement("unity", False, f"{program} isn't executable: chmod +x it")
     return Requirement("unity", True, str(program))
@@ -100,23 +100,23 @@ def _display() -> Requirement:
     if not display:
         return Requirement("display", False, "DISPLAY isn't set: it must name an X server with GL")
     if (reach := _way_to(display)) is None:
-        told = f'DISPLAY is "{display}"; wanted one like ":0"'
-        return Requirement("display", False, told)
+        message = f'DISPLAY is "{display}"; wanted one like ":0"'
+        return Requirement("display", False, message)
     try:
         reach()
     except OSError as error:
-        told = f"no X server answers at {display} ({error.strerror or error}): start one with GL"
-        return Requirement("display", False, told)
+        message = f"no X server answers at {display} ({error.strerror or error}): start one with GL"
+        return Requirement("display", False, message)
     return Requirement("display", True, f"{display} answers (whether it has GL, Unity will find)")
 
 
 def _way_to(display: str) -> Callable[[], None] | None:
     """Return what connects to an X server and leaves again; None if it is no display's name."""
-    named = re.fullmatch(r"(?P<host>[^:/]*):(?P<number>\d{1,5})(\.\d+)?", display)
-    if named is None:
+    match = re.fullmatch(r"(?P<host>[^:/]*):(?P<number>\d{1,5})(\.\d+)?", display)
+    if match is None:
         return None
-    number = int(named["number"])
-    if named["host"] in ("", "unix"):
+    number = int(match["number"])
+    if match["host"] in ("", "unix"):
 
         def local() -> None:
             with socket.socket(socket.AF_UNIX) as server:
@@ -124,12 +124,12 @@ def _way_to(display: str) -> Callable[[], None] | None:
                 server.connect(f"/tmp/.X11-unix/X{number}")
 
         return local
-    host = named["host"]
+    host = match["host"]
     return lambda: socket.create_connection((host, 6000 + number), timeout=2).close()
 
 
 def _data() -> Requirement:
     if any_trial():
         return Requirement("data", True, str(data_folder()))
-    told = f"no episodes in {data_folder()}: set {DATA}, or run alfworld-download"
-    return Requirement("data", False, told)
+    message = f"no episodes in {data_folder()}: set {DATA}, or run alfworld-download"
+    return Requirement("data", False, message)

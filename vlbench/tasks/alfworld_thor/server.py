@@ -66,13 +66,13 @@ class Unity(ThorEnv):  # type: ignore[misc]
     """
 
     def _start_unity_thread(self, *arguments: Any) -> None:
-        told = "exit code 0"
+        reason = "exit code 0"
         try:
             super()._start_unity_thread(*arguments)
         except Exception as error:
-            told = str(error)
+            reason = str(error)
         if not self.killing_unity:
-            print(f"Unity ended by itself: {told}", file=sys.stderr, flush=True)
+            print(f"Unity ended by itself: {reason}", file=sys.stderr, flush=True)
             os._exit(1)
 
 

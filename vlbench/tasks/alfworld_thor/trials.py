@@ -55,8 +55,8 @@ def trajectory(instance: str) -> Path:
     body = instance_body(instance, NAME, EXAMPLE)
     file = data_folder() / body / TRAJECTORY
     folder, _, rest = body.partition("/")
-    named = folder in FOLDERS["all"] and len(Path(rest).parts) == 2 and ".." not in body
-    if not named or not is_played(rest) or not file.is_file():
+    is_trial = folder in FOLDERS["all"] and len(Path(rest).parts) == 2 and ".." not in body
+    if not is_trial or not is_played(rest) or not file.is_file():
         raise ValueError(
             f'unknown instance "{instance}": wanted {NAME}/<{"|".join(FOLDERS["all"])}>/<task>/'
             f"<trial> as they lie in {data_folder()}, one of ALFWorld's six types"

@@ -96,22 +96,28 @@ class BlackjackGame:
             bust = hand(player).total > 21
             after = BlackjackState(state.shoe, player, state.dealer, over=bust)
             return Move(after, -1.0 if bust else 0.0, terminated=bust)
-        dealer, theirs = state.dealer, hand(state.dealer)
-        while odds.dealer_draws(theirs, self.dealer_hits_soft_17):
+        dealer, dealer_hand = state.dealer, hand(state.dealer)
+        while odds.dealer_draws(dealer_hand, self.dealer_hits_soft_17):
             dealer = (*dealer, self._card(state.shoe, "dealer", len(dealer)))
-            theirs = hand(dealer)
-        ours, total = hand(state.player).total, theirs.total
-        reward = 1.0 if total > 21 or total < ours else 0.0 if total == ours else -1.0
+            dealer_hand = hand(dealer)
+        player_total, dealer_total = hand(state.player).total, dealer_hand.total
+        reward = (
+            1.0
+            if dealer_total > 21 or dealer_total < player_total
+            else 0.0
+            if dealer_total == player_total
+            else -1.0
+        )
         after = BlackjackState(state.shoe, state.player, dealer, over=True)
         return Move(after, reward, terminated=True, success=reward > 0)
 
     def values(self, state: BlackjackState, turns: int) -> Mapping[str, float]:
         """Return the expected return of both actions, given what the player can see."""
-        ours, open_card = hand(state.player), min(state.dealer[0], 10)
+        player, open_card = hand(state.player), min(state.dealer[0], 10)
         rule = self.dealer_hits_soft_17
         return {
-            "stand": odds.stand(ours.total, open_card, odds.RETURN, rule),
-            "hit": odds.hit(ours, open_card, turns, odds.RETURN, rule),
+            "stand": odds.stand(player.total, open_card, odds.RETURN, rule),
+            "hit": odds.hit(player, open_card, turns, odds.RETURN, rule),
         }
 
     def expert(self, state: BlackjackState, turns: int) -> str:

@@ -126,15 +126,15 @@ def policy_worth(
     """
 
     @cache
-    def play(hand: Hand, open_card: int, left: int) -> float:
+    def play(hand: Hand, open_card: int, remaining: int) -> float:
         if hand.total > 21:
             return payoff.loss
-        if left == 0:
+        if remaining == 0:
             return 0.0
         chance = hits(hand, open_card)
         worth = (1 - chance) * stand(hand.total, open_card, payoff, hits_soft_17)
         if chance > 0:
-            worth += chance * sum(p * play(hand.draw(v), open_card, left - 1) for v, p in DECK)
+            worth += chance * sum(p * play(hand.draw(v), open_card, remaining - 1) for v, p in DECK)
         return worth
 
     return deal_expectation(lambda hand, open_card: play(hand, open_card, turns))

@@ -25,7 +25,7 @@ from vlbench.sprites import (
 )
 from vlbench.task import SIZE, Fact, Frame
 from vlbench.tasks.blackjack.game import BlackjackState
-from vlbench.tasks.blackjack.game import hand as counted
+from vlbench.tasks.blackjack.game import hand as count_hand
 from vlbench.themes import MAX_JITTER, Theme, ThemeChoice
 
 MAX_PLAYER, MAX_DEALER = 22, 13
@@ -203,7 +203,7 @@ class BlackjackPicture:
 
     def facts(self, state: BlackjackState, style: BlackjackStyle) -> dict[str, Fact]:
         """Return the dealer's open card, the player's cards and what they make."""
-        hand = counted(state.player)
+        hand = count_hand(state.player)
         return {
             "dealer_card": RANKS[state.dealer[0]],
             "player_cards": tuple([RANKS[rank] for rank in state.player]),

@@ -19,11 +19,11 @@ def starts(suite: str) -> list[Start]:
     held_out = (shoe for shoe in shoes if split_of(shoe, BlackjackGame.test_share) == "test")
     kwargs: dict[str, Any]
     if suite == "test":
-        chosen, kwargs = list(islice(held_out, TEST)), {"theme": "train"}
+        selection, kwargs = list(islice(held_out, TEST)), {"theme": "train"}
     else:
-        chosen = list(islice(held_out, TEST, TEST + OOD))
+        selection = list(islice(held_out, TEST, TEST + OOD))
         kwargs = {"theme": "heldout", "dealer_hits_soft_17": True}
-    return [Start(kwargs, shoe, presentation(suite, i)) for i, shoe in enumerate(chosen)]
+    return [Start(kwargs, shoe, presentation(suite, i)) for i, shoe in enumerate(selection)]
 
 
 def limits(suite: str, starts: Sequence[Start]) -> Bounds:

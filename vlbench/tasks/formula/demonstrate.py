@@ -44,16 +44,16 @@ def make_demonstration(
         None where no right formula can be completed in these turns.
     """
     plan = list(state.tokens)
-    future, left = state, turns
+    future, remaining = state, turns
     while True:
-        token = game.expert(future, left)
-        if game.values(future, left)[token] <= 0:
+        token = game.expert(future, remaining)
+        if game.values(future, remaining)[token] <= 0:
             return None
         move = game.step(future, token)
         if move.terminated:
             break
         plan.append(token)
-        future, left = move.state, left - 1
+        future, remaining = move.state, remaining - 1
     unused = " ".join(map(str, state.unused)) or "none"
     fields = make_fields(cards, state.tokens, f"left {unused}", "".join(plan))
     return Demonstration(fields, game.expert(state, turns))

@@ -153,6 +153,6 @@ class FormulaGame:
                 distances[action] = 1 if move.success else UNREACHABLE
                 continue
             after = move.state
-            left = fewest_tokens(after.tokens, after.unused, self.target, self.grammar)
-            distances[action] = UNREACHABLE if left is None else left + 2
+            remaining = fewest_tokens(after.tokens, after.unused, self.target, self.grammar)
+            distances[action] = UNREACHABLE if remaining is None else remaining + 2
         return distances

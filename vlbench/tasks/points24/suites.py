@@ -23,15 +23,15 @@ def starts(suite: str) -> list[Start]:
 def _starts(rule: dict[str, int], theme: str, count: int, label: str) -> list[Start]:
     game = Points24Game(**rule)
     changed = [hand for hand in hands(4, game.numbers) if game.faces == 10 or hand[-1] > 10]
-    chosen: list[str] = []
+    instances: list[str] = []
     for hand in sorted(changed, key=lambda hand: hashed(f"{label}|{hand}")):
         instance = _instance(hand)
         if split_of(instance, game.test_share) == "test" and game.solvable(hand):
-            chosen.append(instance)
-        if len(chosen) == count:
+            instances.append(instance)
+        if len(instances) == count:
             break
     kwargs = {"theme": theme, **rule}
-    return [Start(kwargs, name, presentation(label, i)) for i, name in enumerate(chosen)]
+    return [Start(kwargs, name, presentation(label, i)) for i, name in enumerate(instances)]
 
 
 def _instance(hand: Cards) -> str:

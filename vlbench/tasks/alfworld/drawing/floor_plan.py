@@ -46,7 +46,7 @@ class Form:
 
     size: int
     """Of the icons, in pixels."""
-    named: bool
+    with_name: bool
     """Whether the whole name stands under the icon, or the number beside it."""
     reach: float
     """Neighbours of a kind that are nearer than this, in metres, share a marker."""
@@ -82,10 +82,12 @@ class Group:
 
 
 @lru_cache(maxsize=1024)
-def marker(theme: RoomTheme, kind: str, numbers: tuple[int, ...], size: int, named: bool) -> Sprite:
+def marker(
+    theme: RoomTheme, kind: str, numbers: tuple[int, ...], size: int, with_name: bool
+) -> Sprite:
     """Return the marker of some receptacles of a kind."""
     drawing = place_icon(theme, kind, False, size)
-    if named:
+    if with_name:
         (number,) = numbers
         return beneath(drawing, slip(theme, f"{kind} {number}"), theme.floor)
     lines = [
@@ -143,7 +145,7 @@ def room(theme: RoomTheme, places: tuple[Place, ...], width: int, height: int) -
     for form in FORMS:
         groups = grouped(places, form.reach)
         sprites = [
-            marker(theme, group.kind, group.numbers, form.size, form.named) for group in groups
+            marker(theme, group.kind, group.numbers, form.size, form.with_name) for group in groups
         ]
         sizes = [(sprite.shape[1] + GAP, sprite.shape[0] + GAP) for sprite in sprites]
         covered = sum(wide * high for wide, high in sizes)

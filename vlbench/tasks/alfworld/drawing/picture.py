@@ -66,7 +66,7 @@ class AlfworldPicture:
         self._jitter = themes.jitter
         self._labels = labels
 
-    def style(self, start: Seen, presentation: Presentation) -> AlfworldStyle:
+    def style(self, start: HasScene, presentation: Presentation) -> AlfworldStyle:
         """Choose the theme, and where the parts of the frame stand."""
         theme, jitter = room_theme(self._themes.of(presentation)), self._jitter
         names = tuple(p.name for p in start.scene.places)
@@ -81,7 +81,7 @@ class AlfworldPicture:
             theme, parts, blit(sheet, x, y), blit(plan, view.x + dx, view.y + dy), shifts
         )
 
-    def paint(self, frame: Frame, state: Seen, style: AlfworldStyle) -> None:
+    def paint(self, frame: Frame, state: HasScene, style: AlfworldStyle) -> None:
         """Draw the list of receptacles, what the player sees, and the hand."""
         frame[:] = background(style.theme.paper)
         frame[style.roll.place] = style.roll.sprite
@@ -93,9 +93,9 @@ class AlfworldPicture:
     def repaint(
         self,
         frame: Frame,
-        state: Seen,
+        state: HasScene,
         style: AlfworldStyle,
-        previous: Seen,
+        previous: HasScene,
         previous_style: AlfworldStyle,
     ) -> bool:
         """Draw the parts of the frame that differ, within an episode."""
@@ -143,19 +143,20 @@ class AlfworldPicture:
     def _label(self, thing: Thing) -> str:
         return thing.name if self._labels == "names" else thing.name.rpartition(" ")[2]
 
-    def facts(self, state: Seen, style: AlfworldStyle) -> dict[str, Fact]:
+    def facts(self, state: HasScene, style: AlfworldStyle) -> dict[str, Fact]:
         """Return where the player is, what is seen there and in which states, and what is held."""
         scene = state.scene
         here = _place_at(scene)
         contents = () if here is None or here.contents is None else here.contents
-        seen = contents if scene.holding is None else (*contents, scene.holding)
+        visible = contents if scene.holding is None else (*contents, scene.holding)
         return {
             "location": MIDDLE if here is None else here.name,
             "door": "none" if here is None else _door(here) or "none",
             "visible": tuple(thing.name for thing in contents),
             "holding": NOTHING if scene.holding is None else scene.holding.name,
             **{
-                name: tuple(thing.name for thing in seen if name in thing.states) for name in STATES
+                name: tuple(thing.name for thing in visible if name in thing.states)
+                for name in STATES
             },
             "receptacles": tuple(p.name for p in scene.places),
         }

@@ -82,11 +82,11 @@ class EngineClient:
             EngineError: The engine failed.
         """
         with self._lock:
-            told = self._ask("play", game.sha256, commands)
-            if told is None:
+            answer = self._ask("play", game.sha256, commands)
+            if answer is None:
                 texts = (game.domain, game.grammar, game.problem)
-                told = self._ask("play", game.sha256, commands, texts)
-        feedback, admissible, won, facts = told
+                answer = self._ask("play", game.sha256, commands, texts)
+        feedback, admissible, won, facts = answer
         return Snapshot(feedback, admissible, bool(won), tuple(facts))
 
     def describe(self, game: GameData) -> Description:
@@ -129,8 +129,8 @@ class EngineClient:
                 f"ALFWorld's engine gave no answer in {self._answer:g} s and was stopped"
             ) from None
         except (EOFError, OSError):
-            told = running.last_words()
-            raise EngineError(f"ALFWorld's engine ended by itself: {told}") from None
+            reason = running.last_words()
+            raise EngineError(f"ALFWorld's engine ended by itself: {reason}") from None
         finally:
             if not answered:  # after Ctrl-C too: its answer would be taken for the next one's
                 self._stop()
@@ -144,8 +144,8 @@ class EngineClient:
                 running.receive(START)
                 self._running = running
             except (_Silent, EOFError, OSError) as error:
-                told = "no answer" if isinstance(error, _Silent) else running.last_words()
-                raise EngineError(f"ALFWorld's engine didn't start: {told}") from None
+                reason = "no answer" if isinstance(error, _Silent) else running.last_words()
+                raise EngineError(f"ALFWorld's engine didn't start: {reason}") from None
             finally:
                 if self._running is None:
                     running.end()
@@ -166,7 +166,7 @@ class EngineClient:
 
 
 @lru_cache(maxsize=1)
-def shared_host() -> EngineClient:
+def shared_engine() -> EngineClient:
     """Return the host that this process's environments share."""
     return EngineClient()
 
@@ -181,20 +181,20 @@ class _Running:
     def __init__(self, cursors: int, answer: float) -> None:
         folder = tempfile.mkdtemp(prefix="vlbench-alfworld-")
         self._errors = tempfile.TemporaryFile()
-        ours, theirs = socketpair()
+        local, remote = socketpair()
         # An engine that hangs in the middle of a request or an answer fills or starves the socket.
         patience = struct.pack("@ll", int(answer), int(answer % 1 * 1e6))
         for direction in (SO_SNDTIMEO, SO_RCVTIMEO):
-            ours.setsockopt(SOL_SOCKET, direction, patience)
+            local.setsockopt(SOL_SOCKET, direction, patience)
         program = Path(__file__).with_name("server.py")
         paths = [str(program.parent), *filter(None, sys.path)]
-        with theirs:
+        with remote:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(program), str(theirs.fileno()), str(cursors)],
+                [sys.executable, "-P", str(program), str(remote.fileno()), str(cursors)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(remote.fileno(),),
                 start_new_session=True,  # Ctrl-C is for us alone; the engine ends when we do
                 env={
                     **os.environ,
@@ -203,7 +203,7 @@ class _Running:
                     "PYTHONPATH": os.pathsep.join(paths),
                 },
             )
-        self.connection = Connection(ours.detach())
+        self.connection = Connection(local.detach())
         self._finalizer = weakref.finalize(
             self, _end, os.getpid(), self._process, self.connection, self._errors, folder
         )

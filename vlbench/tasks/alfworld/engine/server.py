@@ -107,8 +107,8 @@ class MemoisedEnv(PddlEnv):  # type: ignore[misc]
 
     def _action(self, operator: str, number: int) -> tuple[Any, str]:
         """Return an operator's action and command."""
-        found = self._prepared.actions.get(operator)
-        if found is None:
+        entry = self._prepared.actions.get(operator)
+        if entry is None:
             name, *arguments = operator.split()
             action = Action(name=name, preconditions=[], postconditions=[])
             action.mapping = {
@@ -119,11 +119,11 @@ class MemoisedEnv(PddlEnv):  # type: ignore[misc]
             }
             action.feedback_rule = self._logic.actions[name].feedback_rule
             template = self._logic.actions[name].template
-            found = action, self._command(action, template)
+            entry = action, self._command(action, template)
             if not self._may_change(template):
-                self._prepared.actions[operator] = found
-        found[0].id = number
-        return found
+                self._prepared.actions[operator] = entry
+        entry[0].id = number
+        return entry
 
     def _command(self, action: Any, template: str) -> str:
         action.command_template = self._logic.grammar.derive(
@@ -134,7 +134,7 @@ class MemoisedEnv(PddlEnv):  # type: ignore[misc]
 
     def _may_change(self, template: str) -> bool:
         """Whether a command's text depends on what steps change."""
-        asked: set[str] = set()
+        predicates: set[str] = set()
         for symbol in symbols_of(template):
             symbol = symbol.symbol if isinstance(symbol, textgen.ListSymbol) else symbol
             if isinstance(symbol, textgen.NonterminalSymbol):
@@ -143,8 +143,8 @@ class MemoisedEnv(PddlEnv):  # type: ignore[misc]
                 if isinstance(symbol.expression, textgen.NonterminalSymbol):
                     return True
                 if symbol.given:
-                    asked |= {p.name for p in query_of(symbol.given).preconditions}
-        return bool(asked & self._prepared.problem.changing)
+                    predicates |= {p.name for p in query_of(symbol.given).preconditions}
+        return bool(predicates & self._prepared.problem.changing)
 
 
 class Cursor:
@@ -179,11 +179,11 @@ class Cursor:
         changing: frozenset[str] = self._prepared.problem.changing
         return changing
 
-    def _facts(self, wanted: frozenset[str]) -> list[tuple[str, ...]]:
+    def _facts(self, predicates: frozenset[str]) -> list[tuple[str, ...]]:
         return sorted(
             (fact.name, *(argument.name for argument in fact.arguments))
             for signature, facts in self._env._pddl_state._facts.items()
-            if signature.name in wanted and not signature.name.startswith("new-axiom@")
+            if signature.name in predicates and not signature.name.startswith("new-axiom@")
             for fact in facts
         )
 
@@ -230,11 +230,11 @@ class Engine:
         cursor = self._cursors.pop((game, commands), None)
         if cursor is None:
             cursor = self._cursors.pop((game, commands[:-1]), None) if commands else None
-            left = commands[-1:]
+            rest = commands[-1:]
             if cursor is None:
-                cursor, left = self._fresh(), commands
+                cursor, rest = self._fresh(), commands
                 cursor.start(self._prepared[game])
-            for command in left:
+            for command in rest:
                 cursor.step(command)
         self._cursors[game, commands] = cursor
         return cursor.moment

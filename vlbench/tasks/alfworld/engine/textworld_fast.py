@@ -49,42 +49,42 @@ class Grammar(textgen.ContextSensitiveGrammar):  # type: ignore[misc]
 
     def derive(self, start: str, context: Context) -> str:
         """Return the text that `start` stands for."""
-        told: list[str] = []
-        self._tell(symbols_of(start), context, told)
-        return "".join(told)
+        output: list[str] = []
+        self._tell(symbols_of(start), context, output)
+        return "".join(output)
 
-    def _tell(self, symbols: Any, context: Context, told: list[str]) -> None:
+    def _tell(self, symbols: Any, context: Context, output: list[str]) -> None:
         for symbol in symbols:
-            self._tell_one(symbol, context, told)
+            self._tell_one(symbol, context, output)
 
-    def _tell_one(self, symbol: Any, context: Context, told: list[str]) -> None:
+    def _tell_one(self, symbol: Any, context: Context, output: list[str]) -> None:
         if isinstance(symbol, textgen.TerminalSymbol):
-            told.append(str(symbol))
+            output.append(str(symbol))
         elif isinstance(symbol, textgen.NonterminalSymbol):
-            self._tell(self._rule(str(symbol), context).rhs, context, told)
+            self._tell(self._rule(str(symbol), context).rhs, context, output)
         elif isinstance(symbol, textgen.EvalSymbol):
-            told.append(str(eval(code_of(symbol.expression), {}, context["variables"])))
+            output.append(str(eval(code_of(symbol.expression), {}, context["variables"])))
         elif isinstance(symbol, textgen.ConditionalSymbol):
-            for found in self._contexts(symbol, context):
-                self._tell_one(symbol.expression, found, told)
+            for inner in self._contexts(symbol, context):
+                self._tell_one(symbol.expression, inner, output)
         elif isinstance(symbol, textgen.ListSymbol):
-            self._tell_list(symbol.symbol, context, told)
+            self._tell_list(symbol.symbol, context, output)
         else:
             raise NotImplementedError(f"unknown symbol {symbol!r}")
 
-    def _tell_list(self, symbol: Any, context: Context, told: list[str]) -> None:
+    def _tell_list(self, symbol: Any, context: Context, output: list[str]) -> None:
         """Tell a list as "a, b, and c", or as the grammar's #list_empty#."""
         items = [(symbol, context)]
         if isinstance(symbol, textgen.ConditionalSymbol):
-            items = [(symbol.expression, found) for found in self._contexts(symbol, context)]
+            items = [(symbol.expression, inner) for inner in self._contexts(symbol, context)]
         if not items:
-            self._tell(self._rule("list_empty", context).rhs, context, told)
-        for number, (item, found) in enumerate(items):
+            self._tell(self._rule("list_empty", context).rhs, context, output)
+        for number, (item, inner) in enumerate(items):
             if number:
                 last = number == len(items) - 1
                 name = "list_last_separator" if last else "list_separator"
-                self._tell(self._rule(name, context).rhs, context, told)
-            self._tell_one(item, found, told)
+                self._tell(self._rule(name, context).rhs, context, output)
+            self._tell_one(item, inner, output)
 
     def _rule(self, name: str, context: Context) -> Any:
         """Return the first rule of a name whose condition holds."""
@@ -104,17 +104,17 @@ class Grammar(textgen.ContextSensitiveGrammar):  # type: ignore[misc]
         """Return a context for each way in which a symbol's condition holds."""
         if not symbol.given:
             return [context]
-        found = []
+        contexts = []
         for mapping in context["state"].all_assignments(query_of(symbol.given), context["mapping"]):
-            named = {ph.name: context["entity_infos"][var.name] for ph, var in mapping.items()}
-            found.append(
+            variables = {ph.name: context["entity_infos"][var.name] for ph, var in mapping.items()}
+            contexts.append(
                 {
                     **context,
-                    "variables": context["variables"] | named,
+                    "variables": context["variables"] | variables,
                     "mapping": {**context["mapping"], **mapping},
                 }
             )
-        return found
+        return contexts
 
 
 class Logic(logic.GameLogic):  # type: ignore[misc]
@@ -124,12 +124,12 @@ class Logic(logic.GameLogic):  # type: ignore[misc]
         self.domain = domain
         self.types = textworld.logic.TypeHierarchy()
         goals = _GOAL.findall(grammar)
-        apart = len(goals) == 1 and "\\" not in goals[0]
-        shared = _GOAL.sub(_NO_GOAL, grammar) if apart else grammar
+        separate = len(goals) == 1 and "\\" not in goals[0]
+        shared = _GOAL.sub(_NO_GOAL, grammar) if separate else grammar
         self.actions, parsed = document_of(shared)
         self.grammar = Grammar()
         self.grammar.update(parsed)
-        if apart:
+        if separate:
             (task,) = self.grammar._rules["task"]
             whole = f"Your task is to: {goals[0]}"
             rule = textgen.ProductionRule(task.lhs, symbols_of(whole), task.weight, task.condition)

@@ -128,7 +128,7 @@ def _room(number: int) -> _Room:
     by_class: dict[str, list[str]] = {}
     for name in plan.receptacles:
         by_class.setdefault(name.split("|")[4 if name.count("|") == 4 else 0], []).append(name)
-    kept = [
+    receptacles = [
         _Receptacle(name, kind)
         for kind, names in sorted(by_class.items())
         for name in _spread(names, MOST_OF_A_CLASS)
@@ -137,12 +137,12 @@ def _room(number: int) -> _Room:
         carried = any(kind in held for held in tables.holds.values())
         if kind in tables.receptacles and kind not in by_class and not carried:
             for _ in range(TWINS.get(kind, 1)):
-                kept.append(_Receptacle(_free_place(kind, number, kept), kind))
-    kinds = {receptacle.kind for receptacle in kept}
+                receptacles.append(_Receptacle(_free_place(kind, number, receptacles), kind))
+    kinds = {receptacle.kind for receptacle in receptacles}
     pool = {
         name for name in plan.classes if any(name in tables.holds.get(kind, ()) for kind in kinds)
     }
-    return _Room(tuple(sorted(kept, key=lambda r: r.id)), tuple(sorted(pool)))
+    return _Room(tuple(sorted(receptacles, key=lambda r: r.id)), tuple(sorted(pool)))
 
 
 def _spread(names: Sequence[str], most: int) -> list[str]:
@@ -240,18 +240,20 @@ def generate(kind: str, scene: int, seed: int, objects: int, hidden: bool) -> Ga
     at = [name for name in room.classes(aim.target) if name != parent]
     closed = [name for name in at if name in package_data.affordances().openable]
     spots = closed if hidden and closed else at
-    laid = [(aim.target, dice.choose(room.of_class(dice.choose(spots)))) for _ in range(copies)]
+    placements = [
+        (aim.target, dice.choose(room.of_class(dice.choose(spots)))) for _ in range(copies)
+    ]
     if not parent:
         tables = [name for name in LAMP_SPOTS if room.of_class(name)]
-        laid.append((LAMP, dice.choose(room.of_class(dice.choose(tables)))))
+        placements.append((LAMP, dice.choose(room.of_class(dice.choose(tables)))))
     counts = {aim.target: MOST_COPIES}
-    while len(laid) < objects:
+    while len(placements) < objects:
         others = [name for name in room.pool if counts.get(name, 0) < MOST_COPIES]
         if not others:
             break
         name = dice.choose(others)
         counts[name] = counts.get(name, 0) + 1
-        laid.append((name, dice.choose(room.of_class(dice.choose(room.classes(name))))))
+        placements.append((name, dice.choose(room.of_class(dice.choose(room.classes(name))))))
     texts = package_data.texts()
     pddl = package_data.templates(kind).pddl.format(obj=aim.target, recep=parent, toggle=LAMP)
     return GameData(
@@ -259,11 +261,13 @@ def generate(kind: str, scene: int, seed: int, objects: int, hidden: bool) -> Ga
         goal,
         texts.domain,
         texts.grammar.replace("UNKNOWN GOAL", sentence),
-        _problem(f"{kind}-{scene}-{seed}", room, laid, pddl),
+        _problem(f"{kind}-{scene}-{seed}", room, placements, pddl),
     )
 
 
-def _problem(name: str, room: _Room, laid: Sequence[tuple[str, _Receptacle]], goal: str) -> str:
+def _problem(
+    name: str, room: _Room, placements: Sequence[tuple[str, _Receptacle]], goal: str
+) -> str:
     """Write the PDDL problem. Every receptacle has a location of its own.
 
     Where several share one, as in the official games, the engine forbids going from one to another.
@@ -272,7 +276,7 @@ def _problem(name: str, room: _Room, laid: Sequence[tuple[str, _Receptacle]], go
     place = {r: f"loc{number}" for number, r in enumerate(room.receptacles, 1)}
     things = {"loc0": "location", "agent1": "agent"}
     facts = ["(atLocation agent1 loc0)"]
-    held = {kind for kind, _ in laid}
+    held = {kind for kind, _ in placements}
     for r, location in place.items():
         symbol = _symbol(r.id)
         things |= {location: "location", symbol: "receptacle", f"{r.kind}Type": "rtype"}
@@ -282,7 +286,7 @@ def _problem(name: str, room: _Room, laid: Sequence[tuple[str, _Receptacle]], go
     for kind in sorted({r.kind for r in room.receptacles}):
         may = sorted(tables.holds.get(kind, frozenset()) & held)
         facts += [f"(canContain {kind}Type {name}Type)" for name in may]
-    for number, (kind, r) in enumerate(laid):
+    for number, (kind, r) in enumerate(placements):
         symbol = _symbol(f"{kind}|{number:03d}")
         things |= {symbol: "object", f"{kind}Type": "otype"}
         facts += [f"(objectType {symbol} {kind}Type)", f"(inReceptacle {symbol} {_symbol(r.id)})"]

@@ -33,10 +33,10 @@ def games_folder() -> Path:
     Raises:
         ValueError: There is none; says how to get it.
     """
-    named = os.environ.get(DATA, "")
-    folder = Path(named, GAMES)
-    if not named or not folder.is_dir():
-        place = f"{folder} isn't there" if named else f"${DATA} isn't set"
+    root = os.environ.get(DATA, "")
+    folder = Path(root, GAMES)
+    if not root or not folder.is_dir():
+        place = f"{folder} isn't there" if root else f"${DATA} isn't set"
         raise ValueError(f"no official games: {place}; alfworld-download fetches them")
     return folder
 
@@ -54,27 +54,27 @@ def game(instance: str) -> GameData:
     data, trial = (_read(place / name) for name in ("game.tw-pddl", TRAJECTORY))
     kind = instance.split("/")[1]
     if trial.get("task_type") != kind:
-        told = f"its task is {trial.get('task_type')!r}, not {kind}"
-        raise ValueError(f"{place} is damaged: {told}; download the games again")
+        reason = f"its task is {trial.get('task_type')!r}, not {kind}"
+        raise ValueError(f"{place} is damaged: {reason}; download the games again")
     try:
-        wanted = trial["pddl_params"]
+        params = trial["pddl_params"]
         goal = Goal(
             kind,
-            wanted["object_target"].lower(),
-            (wanted["parent_target"] or "").lower(),
-            (wanted["toggle_target"] or "").lower(),
+            params["object_target"].lower(),
+            (params["parent_target"] or "").lower(),
+            (params["toggle_target"] or "").lower(),
         )
         texts = [str(data[name]) for name in ("pddl_domain", "grammar", "pddl_problem")]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{place} is damaged: no {error}; download the games again") from error
-    found = GameData(scene_of(instance), goal, *texts)
-    frozen = frozen_hashes(folder.parent / "vlbench").get(instance, found.sha256)
-    if frozen != found.sha256:
+    result = GameData(scene_of(instance), goal, *texts)
+    frozen = frozen_hashes(folder.parent / "vlbench").get(instance, result.sha256)
+    if frozen != result.sha256:
         raise ValueError(
             f'the game "{instance}" isn\'t what it was when it was frozen (sha256 '
-            f"{found.sha256[:12]}…, not {frozen[:12]}…); download the games again"
+            f"{result.sha256[:12]}…, not {frozen[:12]}…); download the games again"
         )
-    return found
+    return result
 
 
 def scene_of(instance: str) -> int:
@@ -103,13 +103,13 @@ def instances(split: str) -> list[str]:
 @lru_cache(maxsize=8)
 def _trials(folder: Path) -> Mapping[str, Path]:
     """Return the folder of each game that ALFWorld plays, by instance."""
-    found = {}
+    folders = {}
     for path in sorted(folder.glob("*/*/trial_*/game.tw-pddl")):
         task, name = path.parts[-3:-1]
         if is_played(f"{task}/{name}") and path.with_name(TRAJECTORY).exists():
             kind, *_, scene = task.split("-")
-            found[f"alfworld/{kind}/{scene}-{name.removeprefix('trial_')}"] = path.parent
-    return found
+            folders[f"alfworld/{kind}/{scene}-{name.removeprefix('trial_')}"] = path.parent
+    return folders
 
 
 @lru_cache(maxsize=8)
