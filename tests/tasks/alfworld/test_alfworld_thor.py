@@ -70,7 +70,7 @@ def user(tmp_path, monkeypatch):
     return tmp_path
 
 
-def requirements():
+def needs_by_name():
     return {need.name: need for need in requirements.needs()}
 
 
@@ -82,7 +82,7 @@ def write_data(root):
 
 
 def test_what_is_missing_is_said_and_nothing_is_made(user):
-    needs = requirements()
+    needs = needs_by_name()
     assert [name for name, need in needs.items() if not need.ok] == ["unity", "display", "data"]
     assert str(user / ".ai2thor/releases/thor-201909061227-Linux64") in needs["unity"].message
     assert "DISPLAY isn't set" in needs["display"].message
@@ -111,31 +111,31 @@ def test_a_program_must_be_executable(user):
     program = requirements.build()
     program.parent.mkdir(parents=True)
     program.touch()
-    assert not requirements()["unity"].ok and "chmod +x" in requirements()["unity"].message
+    assert not needs_by_name()["unity"].ok and "chmod +x" in needs_by_name()["unity"].message
     program.chmod(0o755)
-    assert requirements()["unity"].ok
+    assert needs_by_name()["unity"].ok
 
 
 def test_a_display_must_answer(user, monkeypatch):
     monkeypatch.setenv("DISPLAY", "my screen")
-    assert requirements()["display"].message == 'DISPLAY is "my screen"; wanted one like ":0"'
+    assert needs_by_name()["display"].message == 'DISPLAY is "my screen"; wanted one like ":0"'
     with socket.create_server(("127.0.0.1", 0)) as server:
         name = f"127.0.0.1:{server.getsockname()[1] - 6000}"
         monkeypatch.setenv("DISPLAY", f"{name}.0")
-        assert requirements()["display"].ok
+        assert needs_by_name()["display"].ok
     assert (
-        not requirements()["display"].ok
-        and f"no X server answers at {name}" in requirements()["display"].message
+        not needs_by_name()["display"].ok
+        and f"no X server answers at {name}" in needs_by_name()["display"].message
     )
     monkeypatch.setenv("DISPLAY", ":65001")
-    assert "no X server answers at :65001" in requirements()["display"].message
+    assert "no X server answers at :65001" in needs_by_name()["display"].message
 
 
 def test_episodes_are_the_official_folders_of_the_six_types(user, monkeypatch):
     assert any_trial() == "" and trials("all") == ()
     write_data(user / "data")
     monkeypatch.setenv("ALFWORLD_DATA", str(user / "data"))
-    assert requirements()["data"].ok and any_trial() in trials("all")
+    assert needs_by_name()["data"].ok and any_trial() in trials("all")
     assert trials("all") == tuple(f"alfworld_thor/{trial}" for trial in TRIALS)
     assert trials("train") == trials("all")[:2] and trials("test") == trials("all")[3:]
     file = trajectory(f"alfworld_thor/{TRIALS[0]}")

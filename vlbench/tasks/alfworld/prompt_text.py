@@ -59,8 +59,9 @@ class PromptText:
         if self.text_obs == "full":
             return f"Your admissible actions now: {_quoted_list(state.admissible)}."
         return (
-            f"The forms of actions: {_quoted_list(GRAMMAR)}. Name receptacles and objects with their "
-            "numbers. Only what can be done where you stand is understood."
+            f"The forms of actions: {_quoted_list(GRAMMAR)}. "
+            "Name receptacles and objects with their numbers. "
+            "Only what can be done where you stand is understood."
         )
 
 
@@ -88,7 +89,8 @@ def _inside(place: Place) -> str:
     if place.contents is None:
         return f"the {place.name} is closed"
     preposition = "in the open" if place.openable else "in or on the"
-    return f"{preposition} {place.name} you see {', '.join(map(_with_states, place.contents)) or NOTHING}"
+    contents = ", ".join(map(_with_states, place.contents)) or NOTHING
+    return f"{preposition} {place.name} you see {contents}"
 
 
 def _with_states(thing: Thing) -> str:

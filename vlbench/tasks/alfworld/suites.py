@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from vlbench.freeze import Start, interleave_groups, presentation
+from vlbench.freeze import RowSpec, interleave_groups, presentation
 from vlbench.instances import hashed, split_of
 from vlbench.suites import SUITES, Bounds
 from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError
@@ -33,7 +33,7 @@ RANDOM_EPISODES = 200
 """Random episodes behind a floor, of each row."""
 
 
-def starts(suite: str) -> list[Start]:
+def rows(suite: str) -> list[RowSpec]:
     """As many games of each type, over its test floor plans in turn."""
     kwargs = {"theme": "train"} if suite == "test" else FAR
     selection = []
@@ -48,22 +48,22 @@ def starts(suite: str) -> list[Start]:
         scene = held_out[turn % len(held_out)]
         seed = hashed(f"{suite}|{kind}|{turn}") % MAX_SEED
         instance = f"alfworld/{kind}/{scene}-{seed}"
-        selection.append(Start(kwargs, instance, presentation(suite, number)))
+        selection.append(RowSpec(kwargs, instance, presentation(suite, number)))
     return selection
 
 
-def limits(suite: str, starts: Sequence[Start]) -> Bounds:
+def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
     """The measured success rate of commands drawn from the admissible ones, and 1.
 
     Rooms are played by `Room.successor` and `admissible`, which the tests hold against the engine.
     """
     rng = np.random.default_rng(0)
     won = 0
-    for start in starts:
-        game = _game(start)
-        room, first = game.room(start.instance), game.start(start.instance).world
+    for row in rows:
+        game = _game(row)
+        room, first = game.room(row.instance), game.start(row.instance).world
         won += sum(_random_wins(room, first, rng) for _ in range(RANDOM_EPISODES))
-    return Bounds(won / (RANDOM_EPISODES * len(starts)), 1.0)
+    return Bounds(won / (RANDOM_EPISODES * len(rows)), 1.0)
 
 
 def _random_wins(room: Room, world: World, rng: np.random.Generator) -> bool:
@@ -100,18 +100,18 @@ def admissible(room: Room, world: World) -> list[str]:
     return sorted(commands)
 
 
-def _game(start: Start) -> AlfworldGame:
-    kwargs = start.kwargs
+def _game(row: RowSpec) -> AlfworldGame:
+    kwargs = row.kwargs
     return AlfworldGame(kwargs.get("objects", OBJECTS), kwargs.get("hidden", HIDDEN))
 
 
-def confirmed(start: Start, planner: EngineClient) -> dict[str, Any]:
+def confirm(row: RowSpec, planner: EngineClient) -> dict[str, Any]:
     """Return a game's row.
 
     Raises:
         ValueError: The game can't be solved, or the expert isn't the best player.
     """
-    game, instance = _game(start), start.instance
+    game, instance = _game(row), row.instance
     data = game.data(instance)
     state = game.start(instance)
     expert_plan: list[str] = []
@@ -144,14 +144,17 @@ def confirmed(start: Start, planner: EngineClient) -> dict[str, Any]:
 def main() -> None:
     """Write the games."""
     planner = EngineClient(answer=PATIENCE)
-    rows = []
-    for start in (start for suite in SUITES for start in interleave_groups(starts(suite))):
-        rows.append(confirmed(start, planner))
-        print(len(rows), rows[-1]["instance"], rows[-1]["by"], file=sys.stderr)
+    games: list[dict[str, Any]] = []
+    for row in (row for suite in SUITES for row in interleave_groups(rows(suite))):
+        games.append(confirm(row, planner))
+        print(len(games), games[-1]["instance"], games[-1]["by"], file=sys.stderr)
     path = Path(__file__).with_name("games.jsonl")
-    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
-    silent = sum(row["by"] == "expert" for row in rows)
-    print(f"{path.name}: {len(rows)} games, the planner silent on {silent}", file=sys.stderr)
+    path.write_text("".join(f"{json.dumps(game)}\n" for game in games), "utf-8")
+    silent = sum(game["by"] == "expert" for game in games)
+    print(
+        f"{path.name}: {len(games)} games, {silent} of them without a plan from the planner",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ official_unseen` plays one. Another suite is another table: none puts them besid
 import json
 import sys
 
-from vlbench.freeze import Start, interleave_groups, presentation, write_rows
+from vlbench.freeze import RowSpec, interleave_groups, presentation, write_rows
 from vlbench.tasks.alfworld.games.official import (
     HASHES,
     frozen_hashes,
@@ -31,11 +31,11 @@ def freeze() -> None:
     hashes: dict[str, str] = {}
     for suite, split in SUITES.items():
         names = instances(split)
-        starts = [
-            Start({"theme": "train"}, instance, presentation(suite, number))
+        rows = [
+            RowSpec({"theme": "train"}, instance, presentation(suite, number))
             for number, instance in enumerate(names)
         ]
-        write_rows(folder / f"{suite}.jsonl", "vlbench/ALFWorld-v0", interleave_groups(starts))
+        write_rows(folder / f"{suite}.jsonl", "vlbench/ALFWorld-v0", interleave_groups(rows))
         hashes |= {instance: game(instance).sha256 for instance in names}
         print(f"{folder / suite}.jsonl: {len(names)} games", file=sys.stderr)
     (folder / HASHES).write_text(json.dumps(hashes, indent=1), "utf-8")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import count, islice
 from typing import Any
 
-from vlbench.freeze import Start, presentation
+from vlbench.freeze import RowSpec, presentation
 from vlbench.instances import split_of
 from vlbench.suites import Bounds
 from vlbench.tasks.blackjack import odds
@@ -13,7 +13,7 @@ from vlbench.tasks.blackjack.game import BlackjackGame
 TEST, OOD = 1000, 100
 
 
-def starts(suite: str) -> list[Start]:
+def rows(suite: str) -> list[RowSpec]:
     """`test`: the first 1,000 test shoes. `ood`: the next 100, the dealer hitting a soft 17."""
     shoes = (f"blackjack/{i}" for i in count())
     held_out = (shoe for shoe in shoes if split_of(shoe, BlackjackGame.test_share) == "test")
@@ -23,10 +23,10 @@ def starts(suite: str) -> list[Start]:
     else:
         selection = list(islice(held_out, TEST, TEST + OOD))
         kwargs = {"theme": "heldout", "dealer_hits_soft_17": True}
-    return [Start(kwargs, shoe, presentation(suite, i)) for i, shoe in enumerate(selection)]
+    return [RowSpec(kwargs, shoe, presentation(suite, i)) for i, shoe in enumerate(selection)]
 
 
-def limits(suite: str, starts: Sequence[Start]) -> Bounds:
+def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
     """The exact win rates of random play and of the player with the best win rate."""
     soft_17 = suite == "ood"
     turns = BlackjackGame.max_turns

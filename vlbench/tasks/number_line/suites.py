@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vlbench.freeze import Start, presentation
+from vlbench.freeze import RowSpec, presentation
 from vlbench.instances import hashed
 from vlbench.suites import Bounds
 from vlbench.tasks.number_line.game import NumberLineGame
@@ -11,26 +11,29 @@ PICTURES = 4
 """Pictures of each start in the test set, one a theme."""
 
 
-def starts(suite: str) -> list[Start]:
+def rows(suite: str) -> list[RowSpec]:
     """`test`: all 30 starts in each training theme. `ood`: a line to 50 in held-out themes."""
     if suite == "test":
         pairs = [(a, b) for a in range(6) for b in range(6) if a != b]
         theme = {"theme": "train"}
-        return [Start(theme, f"number_line/{a}-{b}", n) for a, b in pairs for n in range(PICTURES)]
+        return [
+            RowSpec(theme, f"number_line/{a}-{b}", n) for a, b in pairs for n in range(PICTURES)
+        ]
     far = {"theme": "heldout", "max_position": 50}
     draws = ((hashed(f"a{i}") % 51, hashed(f"b{i}") % 51) for i in range(1000))
     pairs = list(dict.fromkeys((a, b) for a, b in draws if a != b))[:100]
     return [
-        Start(far, f"number_line/{a}-{b}", presentation(suite, i)) for i, (a, b) in enumerate(pairs)
+        RowSpec(far, f"number_line/{a}-{b}", presentation(suite, i))
+        for i, (a, b) in enumerate(pairs)
     ]
 
 
-def limits(suite: str, starts: Sequence[Start]) -> Bounds:
+def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
     """Random play's exact success rate on these starts, and 1."""
     rates = []
-    for start in starts:
-        game = NumberLineGame(int(start.kwargs.get("max_position", 5)))
-        rates.append(random_success(game, start.instance))
+    for row in rows:
+        game = NumberLineGame(int(row.kwargs.get("max_position", 5)))
+        rates.append(random_success(game, row.instance))
     return Bounds(sum(rates) / len(rates), 1.0)
 
 

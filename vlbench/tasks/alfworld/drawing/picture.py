@@ -25,7 +25,7 @@ MARGIN: Final = 3
 STATES: Final = ("hot", "cold", "clean", "lit")
 
 
-class Seen(Protocol):
+class HasScene(Protocol):
     """A state of the game, as far as its picture needs it."""
 
     @property
