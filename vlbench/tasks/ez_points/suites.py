@@ -16,7 +16,7 @@ OTHER_RULES = (
 
 
 def rows(suite: str) -> list[RowSpec]:
-    """`test`: 200 pictures of the seven hands. `ood`: 20 pictures of each other rule."""
+    """Return `test`: 200 pictures of the 7 hands; `ood`: 20 pictures under each other rule."""
     if suite == "test":
         return _rows({}, "train", 200, suite)
     other: list[RowSpec] = []
@@ -35,7 +35,7 @@ def _rows(rule: dict[str, int], theme: str, count: int, label: str) -> list[RowS
 
 
 def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
-    """Random play's measured success rate, and 1."""
+    """Return random play's measured success rate, and 1."""
     games = [
         (EZPointsGame(**{k: v for k, v in row.kwargs.items() if k != "theme"}), row.instance)
         for row in rows

@@ -8,11 +8,11 @@ from vlbench.suites import Bounds
 from vlbench.tasks.number_line.game import NumberLineGame
 
 PICTURES = 4
-"""Pictures of each start in the test set, one a theme."""
+"""Pictures of each pair in the test set, one per training theme."""
 
 
 def rows(suite: str) -> list[RowSpec]:
-    """`test`: all 30 starts in each training theme. `ood`: a line to 50 in held-out themes."""
+    """Return `test`: all 30 pairs in each training theme; `ood`: a line to 50, held-out themes."""
     if suite == "test":
         pairs = [(a, b) for a in range(6) for b in range(6) if a != b]
         theme = {"theme": "train"}
@@ -29,7 +29,7 @@ def rows(suite: str) -> list[RowSpec]:
 
 
 def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
-    """Random play's exact success rate on these starts, and 1."""
+    """Return random play's exact success rate on these rows, and 1."""
     rates = []
     for row in rows:
         game = NumberLineGame(int(row.kwargs.get("max_position", 5)))
@@ -38,7 +38,7 @@ def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
 
 
 def random_success(game: NumberLineGame, instance: str) -> float:
-    """Return the exact chance that random moves reach the target in time."""
+    """Return the exact probability that random moves reach the target in time."""
     start = game.start(instance)
     chances = {start.current: 1.0}
     arrived = 0.0

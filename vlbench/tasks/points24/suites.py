@@ -13,7 +13,7 @@ FAR_FACES = {"faces": 11}
 
 
 def rows(suite: str) -> list[RowSpec]:
-    """`test`: 200 test hands. `ood`: 50 hands for target 36, 50 with J, Q, K as 11, 12, 13."""
+    """Return `test`: 200 test hands; `ood`: 50 for target 36, 50 with J, Q, K as 11, 12, 13."""
     if suite == "test":
         return _rows({}, "train", 200, suite)
     far = _rows(FAR_TARGET, "heldout", 50, f"{suite} target")
@@ -39,7 +39,7 @@ def _instance(hand: Cards) -> str:
 
 
 def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
-    """Random play's measured success rate, and 1."""
+    """Return random play's measured success rate, and 1."""
     games = [
         (Points24Game(**{k: v for k, v in row.kwargs.items() if k != "theme"}), row.instance)
         for row in rows
