@@ -1,4 +1,4 @@
-"""EZPoints' and Points24's rules in RL4VLM: write a formula, one token a turn, for `eval`."""
+"""RL4VLM's rules of EZPoints and Points24: write a formula for `eval`, one token a turn."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -14,40 +14,40 @@ from vlbench.tasks.formula.arithmetic import Cards, Grammar
 
 END = "="
 SPACE = " "
-"""What is appended where an illegal number was chosen."""
+"""The token that an illegal number appends."""
 
 NUMBERS = tuple(map(str, range(1, 11)))
 AFTER = " after "
-"""Stands in an instance between the cards and the formula of the episode before."""
+"""Separator in an instance between the cards and the previous episode's formula."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """Cards as they lie, in the original's writing: suit and rank, "H9", "DT", "CA"."""
+    """Cards in the order shown, in the original's notation, suit and rank: "H9", "DT", "CA"."""
 
     cards: tuple[str, ...]
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """What the cards count: an ace 1; J, Q, K 10."""
+        """Card values: an ace is 1; J, Q, K are 10."""
         return tuple(min(RANKS.index(card[1]) + 1, 10) for card in self.cards)
 
 
 @dataclass(frozen=True, slots=True)
 class FormulaState:
-    """A hand, the formula so far, and what the prompt says of it."""
+    """A hand, the formula so far, and the stale formula in the prompt."""
 
     hand: Hand
     tokens: tuple[str, ...] = ()
     """Numbers, operators, parentheses, and a space for each illegal number."""
     used: tuple[int, ...] = ()
-    """The numbers in the formula, in its order."""
+    """The numbers in the formula, in order."""
     stale: str = ""
-    """The formula of the episode before, which the first prompt shows instead of this one's."""
+    """The previous episode's formula, which the first prompt shows instead of this one's."""
 
     @property
     def unused(self) -> Cards:
-        """The numbers on the cards that aren't in the formula yet, sorted."""
+        """The card values that aren't in the formula yet, sorted."""
         rest = list(self.hand.numbers)
         for number in self.used:
             rest.remove(number)
@@ -55,19 +55,19 @@ class FormulaState:
 
 
 class FormulaGame(ABC):
-    """Write a formula of which `eval` says that it is the target.
+    """Write a formula that `eval` finds equal to the target.
 
-    A number that stands on no unused card appends a space and costs 1; nothing else is checked
-    before "=". A formula of more than `max_tokens` tokens ends the episode at −1, whatever the
-    action is.
+    A number that isn't on an unused card appends a space and costs 1; nothing else is checked
+    before "=". Once a formula has more than `max_tokens` tokens, any action costs 1 and the episode
+    is truncated.
 
     Args:
         name: Prefix of the instances.
         cards: Number of cards in a hand.
         target: What the formula must equal.
         operators: The tokens besides numbers and "=".
-        max_tokens: Longest formula that may still be handed in.
-        example: A right instance, for messages.
+        max_tokens: Length of the longest formula that "=" can end.
+        example: A valid instance, for messages.
     """
 
     held_out = False
@@ -90,10 +90,10 @@ class FormulaGame(ABC):
         """Draw an instance as the original does."""
 
     def start(self, instance: str) -> FormulaState:
-        """Read "<name>/<card>-<card>…", and " after <formula>" behind it where that is shown first.
+        """Read "<name>/<card>-<card>…", optionally followed by " after <formula>".
 
         Raises:
-            ValueError: It isn't as many cards as the game has, or the formula is no formula.
+            ValueError: The number of cards is wrong, or a card or the formula is invalid.
         """
         body, after, stale = instance_body(instance, self.name, self.example).partition(AFTER)
         cards = tuple(body.split("-"))
@@ -103,12 +103,12 @@ class FormulaGame(ABC):
             raise ValueError(
                 f'unknown instance "{instance}"; wanted "{self.name}/" and {self.cards} cards, '
                 f'each a suit ({SUITS}) and a rank ({RANKS}), joined by "-", like '
-                f'"{self.example}"; then perhaps " after " and the formula of the episode before'
+                f'"{self.example}"; optionally followed by " after " and the previous formula'
             )
         return FormulaState(Hand(cards), stale=stale)
 
     def legal(self, state: FormulaState) -> tuple[str, ...]:
-        """Return every token but the numbers on no unused card; all, where none counts any more."""
+        """Return every token but the numbers that aren't on an unused card; all if too long."""
         if len(state.tokens) > self.max_tokens:
             return self.vocabulary
         unused = state.unused
@@ -128,15 +128,15 @@ class FormulaGame(ABC):
         return Move(replace(current, tokens=(*state.tokens, action), used=used), 0.0)
 
     def right(self, state: FormulaState) -> bool:
-        """Whether "=" pays: all numbers are used, and `eval` of the joined tokens is the target."""
+        """Whether "=" earns +10: all numbers are used and `eval` gives the target."""
         return not state.unused and python_eval("".join(state.tokens)).value == self.target
 
     def values(self, state: FormulaState, turns: int) -> Mapping[str, float]:
-        """Return 10 where a well-formed formula can still be handed in right, else −1.
+        """Return 10 if a correct well-formed formula can still be completed, else −1.
 
-        −1, since a formula that can't be saved ends at −1, by "=" or by its length. One that will
-        be right in another way (joined digits, `**`, `//`, signs) is known only when it is
-        complete: a player who builds one does better than is promised here.
+        A formula that can't be completed ends at −1, by "=" or by its length. Formulas that are
+        correct only for `eval` (joined digits, `**`, `//`, signs) are recognised only when
+        complete, so these values are a lower bound for a player who builds one.
         """
         return {
             action: 10.0 if distance is not None else -1.0
@@ -144,13 +144,13 @@ class FormulaGame(ABC):
         }
 
     def expert(self, state: FormulaState, turns: int) -> str:
-        """Return the first token of a shortest right completion; "=" where there is none."""
+        """Return the first token of a shortest correct completion; "=" if there is none."""
         distances = self._distances(state).items()
         reached = {action: distance for action, distance in distances if distance is not None}
         return min(reached, key=lambda action: reached[action]) if reached else END
 
     def _distances(self, state: FormulaState) -> dict[str, int | None]:
-        """Return, for each legal action, the actions from it to a right "=", itself included."""
+        """Return for each legal action the number of actions to a correct "=", itself included."""
         distances: dict[str, int | None] = {}
         for action in self.legal(state):
             move = self.step(state, action)
@@ -165,7 +165,7 @@ class FormulaGame(ABC):
         room = self.max_tokens - len(state.tokens)
         if room >= 0 and self.right(state):
             return 0
-        # Between the tokens of a well-formed formula, spaces don't count.
+        # Spaces between the tokens of a well-formed formula don't change its value.
         tokens = tuple(token for token in state.tokens if token != SPACE)
         remaining = tokens_to_go(tokens, state.unused, self.target, self.grammar)
         return remaining if remaining is not None and remaining <= room else None

@@ -14,7 +14,7 @@ TEST, OOD = 1000, 100
 
 
 def rows(suite: str) -> list[RowSpec]:
-    """`test`: the first 1,000 test shoes. `ood`: the next 100, the dealer hitting a soft 17."""
+    """Return `test`: the first 1,000 test shoes; `ood`: the next 100, with a soft-17 dealer."""
     shoes = (f"blackjack/{i}" for i in count())
     held_out = (shoe for shoe in shoes if split_of(shoe, BlackjackGame.test_share) == "test")
     kwargs: dict[str, Any]
@@ -27,7 +27,7 @@ def rows(suite: str) -> list[RowSpec]:
 
 
 def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
-    """The exact win rates of random play and of the player with the best win rate."""
+    """Return the exact win rates of random play and of the best player."""
     soft_17 = suite == "ood"
     turns = BlackjackGame.max_turns
     floor = odds.policy_worth(lambda hand, card: 0.5, odds.WIN_RATE, turns, soft_17)
