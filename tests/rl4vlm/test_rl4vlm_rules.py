@@ -185,8 +185,16 @@ def test_formulas_by_hand(instance, tokens, rewards, formula):
 def test_notes_name_what_the_judge_did():
     env = make("Points24")
     for instance, tokens, said in (
-        (HAND + "H2-D4-S3-C3", "2 4 + 3 - 3 =", "paid, though it is no well-formed formula"),
-        (HAND + "H3-D3-S8-C8", "8 / ( 3 - 8 / 3 ) =", "not paid, though it is exactly 24: eval"),
+        (
+            HAND + "H2-D4-S3-C3",
+            "2 4 + 3 - 3 =",
+            "rewarded, although it isn't a well-formed formula",
+        ),
+        (
+            HAND + "H3-D3-S8-C8",
+            "8 / ( 3 - 8 / 3 ) =",
+            "not rewarded, although it is exactly 24: eval",
+        ),
         (HAND + "HT-DJ-SQ-CK", "10 * * 10 * * 10 =", "2**34 bits; RL4VLM would hang"),
         (HAND + "H6-D4-SA-CA", "6 * 4 * 1 * 1 =", ""),
         (HAND + "H6-D4-SA-CA", "+ " * 22, "more than 20 tokens"),

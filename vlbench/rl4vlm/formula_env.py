@@ -110,9 +110,10 @@ class FormulaEnv(RL4VLMEnv[FormulaState, FormulaStyle]):
         tokens = [token for token in state.tokens if token != SPACE]
         exact = not state.unused and evaluate(tokens) == self.game.target
         if self.game.right(state) and not exact:
-            return "paid, though it is no well-formed formula with these cards"
+            return "rewarded, although it isn't a well-formed formula of these cards"
         if exact and not self.game.right(state):
-            return f"not paid, though it is exactly {self.game.target}: eval gives {verdict.value}"
+            target = self.game.target
+            return f"not rewarded, although it is exactly {target}: eval gives {verdict.value}"
         return verdict.note
 
 

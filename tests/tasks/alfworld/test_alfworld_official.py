@@ -78,7 +78,7 @@ def test_damaged_or_missing_official_games_are_told_in_one_line(official_data, c
     text = game.read_text()
     changed = text.replace("Your task is to: ", "Your task is to: please ")
     for path, damage, message in (
-        (game, changed, "isn't what it was when it was frozen"),
+        (game, changed, "has changed since it was frozen"),
         (game, "{", "can't be read"),
         (game, "{}", "is damaged: no 'pddl_domain'"),
         (trial, "{}", "its task is None, not "),
@@ -106,4 +106,4 @@ def test_a_game_that_the_engine_cannot_read_is_named_in_one_line(official_data):
     done = subprocess.run(command, capture_output=True, text=True)
     *_, last = done.stderr.splitlines()
     assert done.returncode == 2 and len(done.stderr.splitlines()) <= 2
-    assert last.startswith(f"freeze_official: \"{instance}\" can't be started: ALFWorld's engine ")
+    assert last.startswith(f"suites_official: \"{instance}\" can't be started: ALFWorld's engine ")

@@ -1,8 +1,8 @@
-"""What a reply in ALFWorld states, and what an expert writes.
+"""The fields of an ALFWorld reply, and the expert's demonstration.
 
-The expert of `values` knows where everything lies and walks straight there: a student of it would
-learn to know what no picture shows. So the demonstration is the heuristic's, a person who sees what
-the student sees, looks everywhere in a sensible order and remembers.
+The expert behind `values` knows all object locations and walks straight there; a student would have
+to guess what no picture shows. So demonstrations come from the heuristic, which sees what the
+student sees, searches in a sensible order and remembers.
 """
 
 from collections.abc import Mapping
@@ -22,18 +22,18 @@ FIELDS = (LOCATION, HOLDING, THOUGHTS)
 def make_demonstration(
     game: AlfworldGame, state: AlfworldState, facts: Mapping[str, Fact], turns: int
 ) -> Demonstration | None:
-    """State the location, what is in hand, what of the goal is here and what is next.
+    """Return location, object in hand, goal objects in view, purpose and next command.
 
-    A search costs turns and nothing else, so the command is return-optimal while the turns suffice.
+    Searching costs only turns, so the command is return-optimal while enough turns remain.
 
     Args:
         game: The rules.
         state: A state that hasn't terminated.
-        facts: What the picture shows.
-        turns: Turns left, at least 1.
+        facts: The facts in the picture.
+        turns: Turns that remain, at least 1.
 
     Returns:
-        None where the command isn't return-optimal.
+        None if the command isn't return-optimal.
     """
     room = game.room(state.instance)
     command = SearchHeuristic.from_history(room, state.world, state.commands).next_command()
@@ -54,7 +54,7 @@ def make_demonstration(
 
 
 def _purpose(room: Room, state: AlfworldState, command: str) -> str:
-    """Say what a command is for."""
+    """Describe the purpose of a command."""
     goal, held = room.goal, state.world.holding
     verb, _, rest = command.partition(" ")
     if not held:

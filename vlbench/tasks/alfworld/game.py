@@ -1,4 +1,4 @@
-"""ALFWorld's rules: the engine's, counted in rewards."""
+"""The rules of ALFWorld: the engine's, with rewards."""
 
 import json
 from collections import OrderedDict
@@ -28,49 +28,49 @@ from vlbench.tasks.alfworld.scene import Scene
 from vlbench.tasks.alfworld.world import Room, World
 
 WON = 50.0
-"""Reward of reaching the goal, besides the change of the rate of its conditions."""
+"""Reward for reaching the goal, on top of the change in the fraction of its conditions."""
 
 MAX_SEED = 10**6
-"""Games of a type and a floor plan are numbered 0..MAX_SEED−1."""
+"""Games per task type and floor plan; they are numbered 0..MAX_SEED−1."""
 
 MOST_OBJECTS = 60
 
 EXAMPLE = "alfworld/pick_heat_then_place_in_recep/12-345"
 
 MAX_LOADED = 64
-"""Games that stay read."""
+"""Games that stay loaded."""
 
 
 @dataclass(frozen=True)
 class CommandState:
-    """What was said to the commands so far, and what the player sees now."""
+    """The commands so far with their feedback, and the scene that the player sees."""
 
     instance: str
     commands: tuple[str, ...]
     feedback: tuple[str, ...]
-    """The intro, and the feedback to each command."""
+    """The intro, then the feedback to each command."""
     admissible: tuple[str, ...]
     won: bool
     scene: Scene
-    """What a picture may show."""
+    """The visible scene; pictures show nothing else."""
 
 
 @dataclass(frozen=True)
 class AlfworldState(CommandState):
-    """A state of the engine, with what holds in it."""
+    """A state of the engine, with its full world."""
 
     world: World
     conditions_met: int
-    """How many of the goal's conditions hold."""
+    """Number of the goal's conditions that hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenGame:
-    """What is known of a game since the frozen sets were made."""
+    """A game's record from when the sets were frozen."""
 
     sha256: str
     plan: tuple[str, ...]
-    """A way to the goal, played to its end when the set was frozen."""
+    """Commands that reach the goal, verified when the set was frozen."""
 
 
 @lru_cache(maxsize=1)
@@ -95,14 +95,14 @@ class _Loaded:
 class AlfworldGame:
     """The rules of ALFWorld.
 
-    States are pure data, as in every game: the engine plays a state's commands from the game's
-    beginning, or goes on from where it stands (see `host`).
+    States are pure data, as in every game: the engine replays a state's commands from the start of
+    the game, or continues from a cursor (see `engine.client`).
 
     Args:
-        objects: How many things lie in a generated room.
-        hidden: Whether the goal's objects start in closed receptacles, where they can.
-        host: The engine; by default the one that this process's environments share.
-        group: The type of task that is dealt; "" for all six.
+        objects: Number of objects in a generated room.
+        hidden: Whether the goal's objects start in closed receptacles if possible.
+        engine: The engine; by default the one that this process's environments share.
+        group: The task type to deal; "" for all six.
 
     Raises:
         ImportError: The engine isn't installed.
@@ -138,7 +138,7 @@ class AlfworldGame:
         self._foreseen: dict[tuple[str, tuple[str, ...]], Snapshot] = {}
 
     def deal(self, rng: np.random.Generator) -> str:
-        """Draw a type, a floor plan where it can be played, and a number, all uniformly."""
+        """Draw a task type, a floor plan that allows it, and a number, all uniformly."""
         kind = self.group or KINDS[int(rng.integers(len(KINDS)))]
         plans = scenes(kind)
         scene = plans[int(rng.integers(len(plans)))]
@@ -148,7 +148,7 @@ class AlfworldGame:
         """Start a game.
 
         Raises:
-            ValueError: The instance names no game, or one that isn't what it was when the sets were
+            ValueError: The instance isn't a game, or the game has changed since the sets were
                 frozen.
             EngineError: The engine failed.
         """
@@ -160,7 +160,7 @@ class AlfworldGame:
         return state.admissible
 
     def step(self, state: AlfworldState, action: str) -> Move[AlfworldState]:
-        """Play a command: 50 for reaching the goal, and the change of the rate of its conditions.
+        """Play a command: 50 for the goal, plus the change in the fraction of its conditions.
 
         Raises:
             EngineError: The engine failed.
@@ -177,17 +177,18 @@ class AlfworldGame:
     def values(self, state: AlfworldState, turns: int) -> Mapping[str, float]:
         """Return the best return that can follow each command.
 
-        50 and all conditions that don't hold yet where the goal can be reached in the turns left;
-        elsewhere the most conditions that can hold by then, less those that hold now.
+        If the goal can be reached in the turns that remain: 50 plus the fraction of conditions that
+        don't hold yet. Otherwise: the largest fraction that can hold by then, minus the current
+        one.
         """
         return {
             command: outcome.worth for command, outcome in self._best_outcomes(state, turns).items()
         }
 
     def expert(self, state: AlfworldState, turns: int) -> str:
-        """Return the command of the largest value; among these, the one nearest to what it outcomes.
+        """Return the command with the largest value; on a tie, the one that gets there soonest.
 
-        Commands that are equal in this too are taken in their order.
+        Remaining ties go to the first command in order.
         """
         outcomes = self._best_outcomes(state, turns)
         return max(
@@ -195,14 +196,14 @@ class AlfworldGame:
         )
 
     def room(self, instance: str) -> Room:
-        """Return what never changes in a game."""
+        """Return the fixed part of a game."""
         return self._load(instance).room
 
     def data(self, instance: str) -> GameData:
         """Return a game as the engine loads it.
 
         Raises:
-            ValueError: The instance names no game, or one that has changed.
+            ValueError: The instance isn't a game, or the game has changed.
         """
         body = instance_body(instance, self.name, EXAMPLE)
         kind, _, rest = body.partition("/")
@@ -226,14 +227,14 @@ class AlfworldGame:
         frozen = frozen_games().get((instance, self.objects, self.hidden))
         if frozen is not None and frozen.sha256 != game.sha256:
             raise ValueError(
-                f'the game "{instance}" isn\'t what it was when it was frozen (sha256 '
-                f"{game.sha256[:12]}…, not {frozen.sha256[:12]}…): {engine_versions()} here makes "
-                "other games; install the versions that the set belongs to"
+                f'the game "{instance}" has changed since it was frozen (sha256 '
+                f"{game.sha256[:12]}…, not {frozen.sha256[:12]}…): {engine_versions()} generates "
+                "other games; install the versions that the set was frozen with"
             )
         return game
 
     def foresee(self, state: AlfworldState, action: str) -> AlfworldState:
-        """Ask the engine now for what a command will do; the next `step` needn't wait."""
+        """Compute a command's result in the engine now, so that the next `step` needn't wait."""
         loaded = self._load(state.instance)
         commands = (*state.commands, action)
         snapshot = self.engine.play(loaded.game, commands)
@@ -288,7 +289,7 @@ class AlfworldGame:
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave what was read behind, and the shared engine."""
+        """Return the arguments, without loaded games and the shared engine."""
         engine = None if self.engine is shared_engine() else self.engine
         return {
             "objects": self.objects,
@@ -298,17 +299,17 @@ class AlfworldGame:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild with nothing read."""
+        """Rebuild without loaded games."""
         self.__init__(**state)  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)
 class _BestOutcome:
-    """The best that a command leaves."""
+    """The best outcome after a command."""
 
     worth: float
     distance: int
-    """Commands from after this one to there."""
+    """Further commands to that outcome."""
 
 
 def _best_outcome(room: Room, state: AlfworldState, after: World, turns: int) -> _BestOutcome:

@@ -1,6 +1,7 @@
-"""What a person would try first: look everywhere in a sensible order, remember, then do it.
+"""A search heuristic: look everywhere in a sensible order, remember, then do the task.
 
-It knows the intro, what it has seen, and what it holds; never what a closed receptacle hides.
+It knows the intro, what it has seen and what it holds, but never the contents of a receptacle that
+it hasn't looked into.
 """
 
 from collections.abc import Sequence
@@ -14,12 +15,12 @@ _VERBS = {state: verb for verb, state in STATE_AFTER.items()}
 
 @dataclass(frozen=True, slots=True)
 class SearchHeuristic:
-    """Someone in a room, with a memory.
+    """A player with a memory.
 
     Args:
-        room: The room.
-        world: What holds; only what was seen is looked at.
-        seen: Receptacles whose inside was seen.
+        room: The fixed part of the game.
+        world: The current world; the heuristic reads only what it has seen.
+        memory: Receptacles whose contents it has seen.
     """
 
     room: Room
@@ -28,7 +29,7 @@ class SearchHeuristic:
 
     @classmethod
     def from_history(cls, room: Room, world: World, commands: Sequence[str]) -> "SearchHeuristic":
-        """Return who has given these commands."""
+        """Return the heuristic after these commands."""
         opened: set[str] = set()
         memory: set[str] = set()
         for command in commands:
@@ -45,7 +46,7 @@ class SearchHeuristic:
         return cls(room, world, frozenset(memory))
 
     def next_command(self) -> str:
-        """Return the next command; "look" where nothing comes to mind."""
+        """Return the next command; "look" if nothing is left to try."""
         held, goal = self.world.holding, self.room.goal
         if held and self.room.item[held].kind != goal.target:
             return self._put(held, [s for s in self.room.spots if self._fits(s, held)])
@@ -62,7 +63,7 @@ class SearchHeuristic:
         return self._put(held, [s for s in parents if s.name in in_use] or parents)
 
     def _done(self) -> set[str]:
-        """Return the targets that are where they should be."""
+        """Return the targets that are already in place."""
         state = REQUIRED_STATE.get(self.room.goal.kind, "")
         return {
             name
@@ -72,7 +73,7 @@ class SearchHeuristic:
         }
 
     def _known(self, kind: str) -> list[tuple[str, str]]:
-        """Return the objects of a kind that were seen lying about, those here first."""
+        """Return (object, receptacle) of the seen objects of a kind, those here first."""
         known = [
             (name, place)
             for name, place in self.world.placements
@@ -95,14 +96,14 @@ class SearchHeuristic:
         return self._search(sorted(self.room.spots, key=lambda spot: spot.kind not in likely))
 
     def _search(self, spots: Sequence[Spot]) -> str:
-        """Look where nobody has looked: first what stands open."""
+        """Search receptacles that haven't been searched, those without doors first."""
         for spot in sorted(spots, key=lambda spot: spot.openable):
             if spot.name not in self.memory:
                 return self._open(spot) or "look"
         return "look"
 
     def _put(self, held: str, spots: Sequence[Spot]) -> str:
-        """Put what is in hand into one of these: here if possible, else where no door is."""
+        """Put the object in hand into one of these: here if possible, else one without a door."""
         for spot in sorted(spots, key=lambda spot: (spot.location != self.world.at, spot.openable)):
             return self._open(spot) or f"move {held} to {spot.name}"
         return "look"
@@ -111,7 +112,7 @@ class SearchHeuristic:
         return "" if spot.location == self.world.at else f"go to {spot.name}"
 
     def _open(self, spot: Spot) -> str:
-        """Return what is left to do until a receptacle's inside is at hand."""
+        """Return the next command to reach a receptacle's inside; "" if it is in reach."""
         shut = spot.openable and spot.name not in self.world.opened
         return self._at(spot) or (f"open {spot.name}" if shut else "")
 

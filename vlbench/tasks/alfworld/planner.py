@@ -1,9 +1,9 @@
-"""Fewest commands from a world to the goal, and to each number of its conditions.
+"""The fewest commands from a world to the goal, and to each number of its conditions.
 
-Exact: Dijkstra's algorithm over the operations that can matter (take a target, put down what is in
-hand, change a target's state, light a lamp, stand at a lamp), each with the walking and the opening
-that it needs. Every receptacle is one command away from every other, so nothing else can shorten a
-way; and of receptacles that differ in nothing that matters, one is enough.
+The search is exact: Dijkstra's algorithm over the relevant operations (take a target, put down the
+object in hand, change a target's state, light a lamp, stand at a lamp), each with the walking and
+opening that it needs. Every receptacle is one command from every other, so nothing else can shorten
+a plan. One receptacle represents all that are equivalent for the goal.
 """
 
 import heapq
@@ -17,56 +17,56 @@ from vlbench.tasks.alfworld.games.generator import STATIONS
 from vlbench.tasks.alfworld.world import REQUIRED_STATE, Room, World
 
 FAR = 999
-"""A distance that no episode is long enough for."""
+"""A distance longer than any episode."""
 
 _NOTHING, _OTHER = -1, -2
-"""In hand: nothing, or an object that the goal doesn't ask for."""
+"""In hand: nothing, or an object that isn't a target."""
 
 
 def distances(room: Room, world: World) -> tuple[int, ...]:
-    """Return the fewest commands until so many conditions hold, for 0, 1, … all of them.
+    """Return the fewest commands until at least n conditions hold, for n = 0, 1, … all.
 
-    FAR stands where no way leads.
+    FAR means unreachable.
     """
     return _search(_puzzle(room, world))
 
 
 class _Spot(NamedTuple):
-    """A receptacle, or one for all that are like it."""
+    """A receptacle that represents all its equivalents."""
 
     location: int
     closed: bool
     parent: bool
     station: bool
     fits: bool
-    """Whether it may hold targets."""
+    """Whether it can hold targets."""
     takes_other: bool
-    """Whether it may hold the other object in hand."""
+    """Whether it can hold the other object in hand."""
 
 
 class _Node(NamedTuple):
-    """A world, as far as it matters."""
+    """The part of a world that matters for the goal."""
 
     at: int
     held: int
     """A target's number, _NOTHING or _OTHER."""
     placements: tuple[int, ...]
-    """The spot of each target; −1 in hand, or where nothing reaches."""
+    """Index of each target's spot; −1 in hand or out of reach."""
     opened: int
-    """Bits of the spots opened on the way."""
+    """Bits of the spots opened during the search."""
     states: int
-    """Bits of the targets in the wanted state, and after them of the lamps that are lit."""
+    """Bits of the targets in the required state, then of the lit lamps."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Puzzle:
-    """What matters from a world on. Worlds that differ in nothing that matters give the same."""
+    """A search problem; worlds that are equivalent for the goal give equal puzzles."""
 
     kind: str
     conditions: int
     spots: tuple[_Spot, ...]
     able: int
-    """Bits of the targets that can be brought into the wanted state."""
+    """Bits of the targets that can get the required state."""
     lamps: tuple[int, ...]
     """The location of each lamp."""
     start: _Node
@@ -141,7 +141,7 @@ def _search(puzzle: _Puzzle) -> tuple[int, ...]:
 
 
 def _moves(puzzle: _Puzzle, node: _Node) -> Iterator[tuple[int, _Node]]:
-    """Yield what can be done next, and in how many commands."""
+    """Yield (number of commands, next node) of each relevant operation."""
     at, held, placements, opened, states = node
     if held == _NOTHING:
         for target, place in enumerate(placements):
@@ -174,13 +174,13 @@ def _moves(puzzle: _Puzzle, node: _Node) -> Iterator[tuple[int, _Node]]:
 
 
 def _reach(spot: _Spot, place: int, at: int, opened: int) -> tuple[int, int]:
-    """Return the commands until a spot's inside is at hand, and what is open then."""
+    """Return the number of commands to reach a spot's inside, and the open spots after them."""
     shut = spot.closed and not opened >> place & 1
     return (spot.location != at) + shut, opened | 1 << place if shut else opened
 
 
 def _met(puzzle: _Puzzle, node: _Node) -> int:
-    """Count the conditions that hold, as `Room.conditions_met` does."""
+    """Return the number of conditions that hold, like `Room.conditions_met`."""
     if puzzle.kind == "look_at_obj_in_light":
         lamps = enumerate(puzzle.lamps, len(node.placements))
         lit = any(node.states >> lamp & 1 and place == node.at for lamp, place in lamps)

@@ -1,4 +1,4 @@
-"""A state in words: what of it the prompt tells besides the picture."""
+"""The fields of a prompt, filled from a state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from vlbench.tasks.alfworld.game import CommandState
 from vlbench.tasks.alfworld.scene import Place, Scene, Thing
 
 TEXT_OBS = ("full", "feedback", "none")
-"""What the text tells of a state besides the intro and the commands given: the engine's feedback
-and the admissible commands; the feedback; nothing."""
+"""Content of the text besides the intro, the goal and past commands: feedback and admissible
+commands; feedback; neither."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptText:
-    """How much of a state is told.
+    """Fills the prompt's fields.
 
     Args:
         text_obs: One of TEXT_OBS.
-        memory: How many of the last commands are told again, with their feedback if any is told.
+        memory: Number of past commands to repeat, with their feedback unless `text_obs` is "none".
     """
 
     text_obs: str
@@ -32,7 +32,7 @@ class PromptText:
             raise ValueError(unknown_name("text_obs", str(self.text_obs), TEXT_OBS))
 
     def fields(self, state: CommandState) -> dict[str, str]:
-        """Return the fields of the prompts."""
+        """Return the prompt's fields."""
         return {
             "intro": _intro(state.feedback[0]),
             "goal": goal_of(state.feedback[0]),
@@ -66,7 +66,7 @@ class PromptText:
 
 
 def goal_of(intro: str) -> str:
-    """Return the goal's sentence, with its full stop, e.g. "put a hot apple in fridge."."""
+    """Return the goal's sentence with its full stop, e.g. "put a hot apple in fridge."."""
     return intro.rpartition("Your task is to: ")[2].strip()
 
 
@@ -76,7 +76,7 @@ def _intro(intro: str) -> str:
 
 
 def describe_scene(scene: Scene) -> str:
-    """Say what a scene shows."""
+    """Return a description of a scene."""
     parts = [f"you stand in the {MIDDLE}" if not scene.at else f"you stand at the {scene.at}"]
     for place in scene.places:
         if place.contents is not None or place.name == scene.at:

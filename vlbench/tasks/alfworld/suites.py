@@ -1,9 +1,9 @@
 """ALFWorld's frozen sets, and the games behind them.
 
-`python -m vlbench.tasks.alfworld.suites` writes `games.jsonl`: for each game of the sets its sha256
-and a way to the goal that was played to its end in the engine. It is the planner's, or the expert's
-own where the planner gave no answer in time; a planner's way shorter than the expert's is refused.
-Then `python -m vlbench.freeze vlbench/ALFWorld-v0`.
+`python -m vlbench.tasks.alfworld.suites` writes `games.jsonl`: the sha256 of each game in the sets
+and a plan that reaches its goal, verified in the engine. The plan is the planner's, or the expert's
+if the planner timed out. A planner's plan that is shorter than the expert's is an error. Run
+`python -m vlbench.freeze vlbench/ALFWorld-v0` afterwards.
 """
 
 import json
@@ -24,17 +24,17 @@ from vlbench.tasks.alfworld.world import STATE_AFTER, Room, World
 
 SIZES = {"test": 120, "ood": 100}
 FAR = {"theme": "heldout", "objects": 36, "hidden": True, "text_obs": "none"}
-"""`ood`: twice the things, the goal's own ones hidden, and a text that doesn't name them."""
+"""Options of `ood`: twice the objects, hidden targets, and a text that names no objects."""
 
 PATIENCE = 100.0
-"""Seconds for the planner: two objects among many can keep it for hours."""
+"""Time limit of the planner in seconds; two objects among many can take it hours."""
 
 RANDOM_EPISODES = 200
-"""Random episodes behind a floor, of each row."""
+"""Random episodes per row behind the floor."""
 
 
 def rows(suite: str) -> list[RowSpec]:
-    """As many games of each type, over its test floor plans in turn."""
+    """Return equally many games per task type, which cycle through its test floor plans."""
     kwargs = {"theme": "train"} if suite == "test" else FAR
     selection = []
     for number in range(SIZES[suite]):
@@ -53,9 +53,9 @@ def rows(suite: str) -> list[RowSpec]:
 
 
 def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
-    """The measured success rate of commands drawn from the admissible ones, and 1.
+    """Return the measured success rate of random admissible commands, and 1.
 
-    Rooms are played by `Room.successor` and `admissible`, which the tests hold against the engine.
+    Games are played by `Room.successor` and `admissible`; tests compare both with the engine.
     """
     rng = np.random.default_rng(0)
     won = 0
@@ -76,7 +76,7 @@ def _random_wins(room: Room, world: World, rng: np.random.Generator) -> bool:
 
 
 def admissible(room: Room, world: World) -> list[str]:
-    """Return what the engine admits in a generated game, sorted."""
+    """Return the commands that the engine admits in a generated game, sorted."""
     held = world.holding
     commands = ["help", "inventory", "look"]
     commands += [f"go to {spot.name}" for spot in room.spots if spot.location != world.at]
@@ -106,10 +106,10 @@ def _game(row: RowSpec) -> AlfworldGame:
 
 
 def confirm(row: RowSpec, planner: EngineClient) -> dict[str, Any]:
-    """Return a game's row.
+    """Return a game's row in `games.jsonl`.
 
     Raises:
-        ValueError: The game can't be solved, or the expert isn't the best player.
+        ValueError: The game can't be solved, or the expert's plan isn't the shortest.
     """
     game, instance = _game(row), row.instance
     data = game.data(instance)
@@ -130,7 +130,7 @@ def confirm(row: RowSpec, planner: EngineClient) -> dict[str, Any]:
         or not state.won
         or (plan and (not solved.won or len(plan) < len(expert_plan)))
     ):
-        raise ValueError(f"{instance}: the planner's way is {plan}, the expert's {expert_plan}")
+        raise ValueError(f"{instance}: the planner's plan is {plan}, the expert's {expert_plan}")
     return {
         "instance": instance,
         "objects": game.objects,
@@ -142,7 +142,7 @@ def confirm(row: RowSpec, planner: EngineClient) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write the games."""
+    """Write `games.jsonl`."""
     planner = EngineClient(answer=PATIENCE)
     games: list[dict[str, Any]] = []
     for row in (row for suite in SUITES for row in interleave_groups(rows(suite))):

@@ -1,8 +1,8 @@
-"""The official games, for those who have downloaded them to `$ALFWORLD_DATA`.
+"""The official games, if they have been downloaded to `$ALFWORLD_DATA`.
 
-Their instances end in a trial's name: `alfworld/<type>/<floor plan>-T20190906_190325_123456`. They
-make frozen sets of their own names, on the user's machine (their data can't be shipped): see
-`freeze_official`.
+Their instances end in a trial's name: `alfworld/<type>/<floor plan>-T20190906_190325_123456`. Their
+data can't be redistributed, so users freeze separate suites on their machines: see
+`suites_official`.
 """
 
 import json
@@ -18,20 +18,20 @@ DATA = "ALFWORLD_DATA"
 """Environment variable that names the folder of the data."""
 
 GAMES = "json_2.1.1"
-"""Folder of the games in there."""
+"""Folder of the games in the data folder."""
 
 TRAJECTORY = "traj_data.json"
-"""File that describes a trial, in the trial's folder."""
+"""Name of the file that describes a trial, in the trial's folder."""
 
 HASHES = "games.json"
-"""Instance → sha256 of its game, when the sets were frozen."""
+"""File of the games' sha256 at the time of freezing, by instance."""
 
 
 def games_folder() -> Path:
     """Return the folder of the official games.
 
     Raises:
-        ValueError: There is none; says how to get it.
+        ValueError: It is missing; the message says how to get it.
     """
     root = os.environ.get(DATA, "")
     folder = Path(root, GAMES)
@@ -45,7 +45,7 @@ def game(instance: str) -> GameData:
     """Return an official game.
 
     Raises:
-        ValueError: It isn't there, is damaged, or isn't what it was when the sets were frozen.
+        ValueError: It is missing or damaged, or has changed since the sets were frozen.
     """
     folder = games_folder()
     place = _trials(folder).get(instance)
@@ -71,7 +71,7 @@ def game(instance: str) -> GameData:
     frozen = frozen_hashes(folder.parent / "vlbench").get(instance, result.sha256)
     if frozen != result.sha256:
         raise ValueError(
-            f'the game "{instance}" isn\'t what it was when it was frozen (sha256 '
+            f'the game "{instance}" has changed since it was frozen (sha256 '
             f"{result.sha256[:12]}…, not {frozen[:12]}…); download the games again"
         )
     return result
@@ -85,13 +85,13 @@ def scene_of(instance: str) -> int:
 def is_played(trial: str) -> bool:
     """Return whether ALFWorld plays "<task>/<trial>".
 
-    It does if the task is of the six types, without movable receptacles and sliced objects.
+    It plays the six task types, without movable receptacles and sliced objects.
     """
     return trial.partition("-")[0] in KINDS and "movable" not in trial and "Sliced" not in trial
 
 
 def instances(split: str) -> list[str]:
-    """Return the games of a split that can be solved, sorted."""
+    """Return the solvable games of a split, sorted."""
     folder = games_folder()
     return sorted(
         instance
@@ -102,7 +102,7 @@ def instances(split: str) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _trials(folder: Path) -> Mapping[str, Path]:
-    """Return the folder of each game that ALFWorld plays, by instance."""
+    """Return instance → folder of each game that ALFWorld plays."""
     folders = {}
     for path in sorted(folder.glob("*/*/trial_*/game.tw-pddl")):
         task, name = path.parts[-3:-1]
@@ -114,7 +114,7 @@ def _trials(folder: Path) -> Mapping[str, Path]:
 
 @lru_cache(maxsize=8)
 def frozen_hashes(folder: Path) -> Mapping[str, str]:
-    """Return the hashes of the games when the sets were frozen, by instance."""
+    """Return instance → sha256 of the game when the sets were frozen."""
     path = folder / HASHES
     return _read(path) if path.is_file() else {}
 
