@@ -1,4 +1,4 @@
-"""RL4VLM's environments as environments: reading, prompts, seeds, records, the harness."""
+"""RL4VLM's environments behind vlbench's interface: replies, prompts, seeds, records, harness."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ every_task = pytest.mark.parametrize("task", ACTIONS)
     ("task", "reply", "action"),
     [
         ("NumberLine", '{"action": "+"}', "+"),
-        ("NumberLine", '{"ACTION": "-"}', "-"),  # no matter the case
+        ("NumberLine", '{"ACTION": "-"}', "-"),  # case doesn't matter
         ("NumberLine", "I choose +", "+"),  # no key: the last character
         ("NumberLine", "+ it is", None),
         ("NumberLine", '{"action" : "+"}', None),  # a blank before the colon: the last character
@@ -94,7 +94,7 @@ def test_seed_and_replies_fix_an_episode_and_other_seeds_draw_otherwise(task):
 
     assert walk(5) == walk(5)
     assert len({str(walk(seed)) for seed in range(12)}) > 4
-    # A replay names instance and presentation: what is drawn is the same, whatever the seed.
+    # Instance and presentation fix the random actions, whatever the seed.
     info = make(task).reset(seed=5)[1]
     start = {"instance": info["instance"], "presentation": info["presentation"]}
     assert walk(5) == walk(5, options=start) == walk(77, options=start)
@@ -144,7 +144,7 @@ def test_there_are_two_prompts_and_no_switches():
 
 
 def trusting(text):
-    """Play EZPoints as its prompt says: cards from the truth, the formula from the prompt."""
+    """Play EZPoints with the true cards and the formula from the prompt."""
 
     def choose(env):
         numbers = env.unwrapped._state.hand.numbers
@@ -152,7 +152,7 @@ def trusting(text):
         a, b = map(str, numbers)
         right = f"{a}+{b}" if int(a) + int(b) == 12 else f"{a}*{b}"
         if not right.startswith(formula):
-            return "="  # complete, or not of these cards: there is nothing to append
+            return "="  # complete, or from other cards: nothing to append
         rest = right[len(formula) :]
         return "10" if rest.startswith("10") else (rest or "=")[0]
 
@@ -187,7 +187,7 @@ def test_a_stale_prompt_shows_the_last_formula_once_and_the_instance_says_so():
     assert f"formula: {last}. You" in observation["text"] and info["facts"]["formula"] == ""
     observation, _, _, _, info = env.step(vlbench.reply("+"))
     assert "formula: +. You" in observation["text"]
-    # A named instance shows what it says, wherever it is played.
+    # An explicit instance shows its own formula, wherever it is played.
     other = make("EZPoints", stale_prompt=True)
     observation, _ = other.reset(options={"instance": "rl4vlm_ez_points/D3-H9 after 2 *6"})
     assert "formula: 2 *6. You" in observation["text"]
@@ -353,7 +353,7 @@ def test_pictures_are_those_of_the_goldens(task, instance, actions, request):
         Image.fromarray(frame).save(path)
     with Image.open(path) as golden:
         assert np.array_equal(np.asarray(golden), frame)
-    # Painted at once or step by step, the pixels are the same.
+    # Painting at once and step by step gives the same pixels.
     inner = env.unwrapped
     inner.picture.paint(frame, inner._state, inner._style)
     assert np.array_equal(frame, inner.frame)

@@ -1,4 +1,4 @@
-"""The judge of `vlbench.rl4vlm` says what Python's `eval` says, and never runs it."""
+"""`python_eval` agrees with Python's `eval` without running it."""
 
 import ast
 import itertools
@@ -135,9 +135,8 @@ def test_formulas_that_are_nearly_right_are_judged_as_eval_judges_them():
 
 
 def test_no_power_that_is_not_computed_could_have_made_twenty_four():
-    # All formulas of four numbers that have a power of more than 2**16 bits have it from three
-    # numbers (a**b**c) and one number left, or from all four. Smaller powers of the same form show
-    # what can become of it: nothing near 24.
+    # In a formula of four numbers, a power of more than 2**16 bits takes three numbers (a**b**c) or
+    # all four. Smaller powers of the same form show that the rest can't bring it near 24.
     for a, exponent in itertools.product(range(2, 11), (400, 401)):
         power = a**exponent
         for d in range(1, 11):
@@ -182,7 +181,7 @@ def chance(hand):
 
 
 def float_results(numbers):
-    """Return what all well-formed formulas give in floating point, one number after the other."""
+    """Return the values of all well-formed formulas in floating point, one number at a time."""
     if len(numbers) == 1:
         return {numbers[0]}
     results = set()
@@ -202,7 +201,7 @@ EVERY_HAND = tuple(hands(4, range(1, 11)))
 
 @pytest.fixture(scope="module")
 def solved_in_floats():
-    """Return the hands that some well-formed formula makes 24 in floats, by brute force."""
+    """Return the hands with a well-formed formula for 24 in floats, by brute force."""
     return {hand for hand in EVERY_HAND if 24 in float_results(hand)}
 
 

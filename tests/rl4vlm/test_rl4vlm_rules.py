@@ -1,4 +1,4 @@
-"""RL4VLM's rules, oddity by oddity; every number here is worked out by hand or counted."""
+"""RL4VLM's rules, one oddity at a time; every number is worked out by hand or by counting."""
 
 from collections import Counter
 from fractions import Fraction
@@ -13,7 +13,7 @@ from vlbench.rl4vlm.blackjack import hand
 
 
 class Enumerated:
-    """Stands for a generator; deals a given pair."""
+    """A fake generator that deals a fixed pair."""
 
     def __init__(self, pair):
         self.pair = pair
@@ -209,11 +209,11 @@ def test_one_token_too_many_truncates_whatever_the_action_is(task, limit, last):
     env = make(task)
     start = PAIR + "D3-H9" if task == "EZPoints" else HAND + "H6-D4-SA-CA"
     right = "3 + 9".split() if task == "EZPoints" else "6 * 4 * 1 * 1".split()
-    # With as many tokens as may be, "=" still counts …
+    # At the limit of tokens "=" still counts …
     padded = ["+"] * (limit - len(right)) + right
     rewards, over, info = play(env, start, [*padded, "="])
     assert (rewards, over, info["success"]) == ([0] * limit + [10], "terminated", True)
-    # … and with one more, nothing does.
+    # … and one token later nothing does.
     rewards, over, info = play(env, start, ["+", *padded, last])
     assert (rewards, over, info["success"]) == ([0] * (limit + 1) + [-1], "truncated", False)
     assert len(env.unwrapped._state.tokens) == limit + 1 and env.unwrapped.turns_left == 0

@@ -1,4 +1,4 @@
-"""Random walks: `vlbench.rl4vlm` beside a plain restatement, and beside the original itself."""
+"""Random walks that compare `vlbench.rl4vlm` with a plain restatement and with the original."""
 
 import importlib
 import os
@@ -46,7 +46,7 @@ GARBAGE = (
 
 
 def replies(task, rng, numbers, env):
-    """Yield an episode's replies: blind ones, half-sensible formulas, or now and then good play."""
+    """Yield an episode's replies: random ones, plausible formulas and some good play."""
     vocabulary = ACTIONS[task]
     plan = []
     if numbers and rng.random() < 0.7:
@@ -104,11 +104,11 @@ def test_ten_thousand_steps_agree_with_the_restatement(task):
             if over:
                 break
         wins += total > 0
-    assert seed > 300 and wins > 30 and drawn > 100  # the walk went everywhere
+    assert seed > 300 and wins > 30 and drawn > 100  # the walk covered enough
 
 
 def original(module):
-    """Import a module of the original, whose strings have escapes that Python warns of."""
+    """Import a module of the original; Python warns of escapes in its strings."""
     folders = [str(Path(PATH, "gym-cards")), str(Path(PATH, "VLM_PPO"))]
     sys.path[:0] = folders
     try:
@@ -121,7 +121,7 @@ def original(module):
 
 
 class _Picture:
-    """Stands for a card's picture, so that neither art nor fonts of the original are needed."""
+    """A fake card picture, so that the original's art and fonts aren't needed."""
 
     def resize(self, size):
         return self
@@ -215,7 +215,7 @@ def test_the_original_s_seed_does_nothing(task, originals):
 
 @pytest.fixture
 def rl_utils(monkeypatch):
-    """Return the original's prompts and reader, with a stand-in for what they need of torch."""
+    """Return the original's prompts and parser, with a fake of the torch parts they need."""
     try:
         import torch  # noqa: F401
     except ImportError:

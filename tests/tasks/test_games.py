@@ -1,4 +1,4 @@
-"""The rules, by hand-worked cases and by exact odds."""
+"""The rules: hand-worked cases and exact odds."""
 
 from fractions import Fraction
 from itertools import permutations, product
@@ -129,7 +129,7 @@ def test_any_token_sequence_has_a_value_or_none(tokens):
 
 
 def brute_force(tokens, cards, target, grammar, longest):
-    """The shortest completion by trying every token sequence of each length."""
+    """Return the shortest completion by trying every token sequence of each length."""
     vocabulary = [*grammar.operators, *("()" if grammar.parentheses else "")]
     for length in range(longest + 1):
         operators = length - len(cards)
@@ -362,5 +362,5 @@ def test_near_the_turn_limit_a_hit_that_cannot_bust_beats_a_losing_stand():
         for s in (game.start(f"blackjack/{n}") for n in range(500))
         if hand(s.player).total <= 11 and s.dealer[0] == 10
     )
-    assert game.values(state, 1)["hit"] == 0.0  # the episode is cut, and nothing is lost
+    assert game.values(state, 1)["hit"] == 0.0  # truncation costs nothing
     assert game.expert(state, 1) == "hit"

@@ -1,4 +1,4 @@
-"""The pictures: what they show, that nothing is hidden, and that short cuts change no pixel.
+"""The pictures: their content, without anything hidden; repainting changes no pixel.
 
 `python -m pytest tests/tasks/test_pictures.py --rewrite-goldens` writes the goldens anew; look at
 each of them before committing: a change of pixels is a change of the benchmark.
@@ -34,7 +34,7 @@ GOLDENS = Path(__file__).parents[1] / "goldens"
 
 @dataclass(frozen=True)
 class Golden:
-    """A state in the middle of an episode, of which there are pictures to compare with."""
+    """A mid-episode state with a stored picture."""
 
     env_id: str
     rules: dict[str, Any]
@@ -318,7 +318,7 @@ def test_a_new_label_stands_on_the_line_of_the_benchmarks_own(theme: str, role: 
     first_character = font.draw(f"{usual_text[0]}?").shape[1] - font.draw("??").shape[1] // 2
     rows, columns = slice(top, top + usual.sprite.shape[0]), slice(first_character - 2)
     difference = new.sprite[rows, columns].astype(int) - usual.sprite[:, columns]
-    assert np.abs(difference).max() <= 255 / 15 / 2 + 1  # new labels have 16 grades of coverage
+    assert np.abs(difference).max() <= 255 / 15 / 2 + 1  # new labels have 16 levels of coverage
 
 
 def test_characters_that_no_font_has_are_refused_in_one_line() -> None:

@@ -1,4 +1,4 @@
-"""Searches as the Points24 expert writes them."""
+"""The searches that the Points24 expert writes."""
 
 import re
 

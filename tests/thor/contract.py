@@ -1,4 +1,4 @@
-"""ALFWorldThor on ai2thor 2.1.0's own server and ALFWorld's own controller.
+"""ALFWorldThor on the real ai2thor 2.1.0 server and ALFWorld's real controller.
 
 `tests/tasks/alfworld/test_alfworld_thor.py` runs this file in a virtual environment of its own.
 """

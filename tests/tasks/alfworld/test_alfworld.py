@@ -77,7 +77,7 @@ def test_hidden_things_start_behind_doors_and_rooms_hold_as_much_as_asked():
         full = all(
             copies[kind] == 3 for kind in copies if kind not in (room.goal.target, "desklamp")
         )
-        assert len(room.items) == 36 or full  # a small room has few kinds of things
+        assert len(room.items) == 36 or full  # a small room has few kinds of objects
         places = [room.spot[state.world.place_of[item.name]] for item in room.targets]
         could = any(
             spot.openable
@@ -123,7 +123,7 @@ def test_a_game_that_is_not_what_was_frozen_is_refused_in_one_line(monkeypatch):
         ("points24/3-3-8-8", "wanted one like"),
     ],
 )
-def test_a_wrong_instance_is_told_in_one_line(instance, message):
+def test_a_wrong_instance_is_one_line(instance, message):
     with pytest.raises(ValueError) as error:
         env_of().reset(options={"instance": instance})
     assert message in str(error.value) and "\n" not in str(error.value)
@@ -406,7 +406,7 @@ def test_without_the_extra_it_is_skipped_in_one_line_and_named_outright_an_error
     ],
 )
 @needs_engine
-def test_wrong_arguments_are_told_in_one_line(kwargs, message):
+def test_wrong_arguments_are_one_line(kwargs, message):
     with pytest.raises(ValueError) as error:
         env_of(**kwargs)
     assert message in str(error.value) and "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""ALFWorld's engine in its process: what it says, how it ends, and what it leaves alone."""
+"""ALFWorld's engine process: its answers, its end, and its lack of side effects."""
 
 import dataclasses
 import json
@@ -183,7 +183,7 @@ def test_an_engine_that_hangs_in_the_middle_of_a_long_request_is_an_error_too():
     data, host = game.data(HEAT), game.engine
     host.play(data, ())
     os.kill(host._running._process.pid, signal.SIGSTOP)
-    host._answer = 2  # and the socket's patience is 30
+    host._answer = 2  # while the socket's timeout is 30
     with pytest.raises(EngineError, match="gave no answer"):
         host.play(data, ("look",) * 200_000)
     host.close()
@@ -223,7 +223,7 @@ def test_what_a_game_that_is_broken_does_to_the_engine_is_told_in_one_line(monke
 
 
 def run_alone(program, scratch, *arguments):
-    """Run a program whose temporary files stand in a folder of its own."""
+    """Run a program with its own folder for temporary files."""
     environment = {
         **os.environ,
         "TMPDIR": str(scratch),

@@ -1,4 +1,4 @@
-"""ALFWorld's pictures: icons, markers and names all find their place, apart and uncut."""
+"""ALFWorld's layouts: icons, markers and names fit without overlap or clipping."""
 
 import importlib.util
 import itertools
@@ -97,7 +97,7 @@ def test_all_120_floor_plans_have_room_for_their_receptacles(theme: str) -> None
         for key in json.loads(path.read_text()):
             kind, x, _, z, *part = key.split("|")
             sites.setdefault((part or [kind])[0].lower(), []).append((float(x), float(z)))
-        # What the layouts leave out stands near something.
+        # A receptacle without a position goes near another one.
         for kind in ("garbagecan", "coffeemachine", "toaster"):
             sites.setdefault(kind, sites[min(sites)][:1])
         sites["stoveburner"] = sites[min(sites)][:1] * 4
@@ -158,7 +158,7 @@ def test_only_neighbours_of_a_kind_share_a_marker() -> None:
 
 
 def apart(boxes: list[tuple[int, int, int, int]], width: int, height: int) -> None:
-    """Check that rectangles (x, y, width, height) lie in a larger one and apart."""
+    """Check that rectangles (x, y, width, height) are disjoint and inside a larger one."""
     for x, y, wide, high in boxes:
         assert x >= 0 and y >= 0 and x + wide <= width and y + high <= height, (x, y, wide, high)
     for (x, y, wide, high), (x2, y2, wide2, high2) in itertools.combinations(boxes, 2):

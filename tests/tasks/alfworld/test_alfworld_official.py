@@ -20,7 +20,7 @@ from vlbench.tasks.alfworld.games.generator import KINDS, generate, scenes
 @pytest.fixture
 def official_data(tmp_path, monkeypatch):
     """A folder in the official format, with games of our own."""
-    data = tmp_path / "removable"  # which "movable" is a part of
+    data = tmp_path / "removable"  # the path contains "movable"
     for number, kind in enumerate(KINDS):
         game = generate(kind, scenes(kind)[number], number, 18, False)
         goal = game.goal
@@ -51,7 +51,7 @@ def official_data(tmp_path, monkeypatch):
 
 @needs_engine
 def test_official_games_are_suites_of_their_own(official_data, tmp_path, monkeypatch):
-    from leaderboard.pack import pack  # which the bare wheel can't import
+    from leaderboard.pack import pack  # the bare wheel can't import it
 
     assert suites(ALFWORLD) == ("test", "ood")
     assert suites_official.main() == 0
@@ -61,7 +61,7 @@ def test_official_games_are_suites_of_their_own(official_data, tmp_path, monkeyp
     assert card.success == 1 and card.episodes == 3 and card.suite == "official_seen"
     assert card.notes == ("official games, schematic pictures",)
     assert label(ALFWORLD, "test") == "generated games, schematic pictures"
-    monkeypatch.delenv("ALFWORLD_DATA")  # a run is shown where it wasn't played
+    monkeypatch.delenv("ALFWORLD_DATA")  # a run can be read on another machine
     assert label(ALFWORLD, "official_seen") == "official games, schematic pictures"
     with pytest.raises(ValueError, match='unknown suite "official_seen"'):
         pack([tmp_path / "run"], {})

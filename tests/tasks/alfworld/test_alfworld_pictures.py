@@ -1,4 +1,4 @@
-"""ALFWorld's pictures: what they show, that nothing is hidden or covered, and that it can be read.
+"""ALFWorld's pictures: their content, without anything hidden, covered or unreadable.
 
 `python -m pytest tests/tasks/alfworld/test_alfworld_pictures.py --rewrite-goldens` writes the
 goldens anew; look at each of them before committing: a change of pixels is a change of the

@@ -1,4 +1,4 @@
-"""The expert's distances are exact: an exhaustive search over single commands finds the same."""
+"""The expert's distances are exact: an exhaustive search over single commands agrees."""
 
 from collections import deque
 from itertools import product
@@ -49,7 +49,7 @@ def some_world(room, rng):
 
 
 def commands(room, world):
-    """The engine's rules, written down once more."""
+    """The engine's rules, restated."""
     yield from (f"go to {s.name}" for s in room.spots if s.location != world.at)
     for s in room.spots:
         if s.location != world.at:
@@ -97,7 +97,7 @@ def test_distances_are_those_of_an_exhaustive_search(kind, parent):
         if actual[-1] <= 6:
             assert actual == searched(room, world, 6), world
             compared += 1
-        else:  # the search to the goal would take long; nothing is nearer than 5
+        else:  # a search to the goal would be slow; check that nothing is nearer than 5
             expected = searched(room, world, 5)
             assert expected[-1] == FAR
             assert tuple(d if d <= 5 else FAR for d in actual) == expected, world

@@ -1,4 +1,4 @@
-"""ALFWorldThor where AI2-THOR isn't: what is missing is said, and nothing else is touched.
+"""ALFWorldThor without AI2-THOR: it reports what is missing and touches nothing else.
 
 The adapter itself is tested on ai2thor's real server, in a virtual environment of its own.
 """
@@ -62,7 +62,7 @@ NOT_PLAYED = (
 
 @pytest.fixture
 def user(tmp_path, monkeypatch):
-    """A user with all packages, and nothing else."""
+    """A user with all packages but nothing else."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("ALFWORLD_DATA", raising=False)
@@ -94,10 +94,10 @@ def test_what_is_missing_is_said_and_nothing_is_made(user):
     ("package", "version", "message"),
     [
         ("ai2thor", "", 'not installed: pip install "vlbench[thor]"'),
-        ("ai2thor", "5.0.0", "5.0.0 won't do"),
-        ("alfworld", "0.3.5", "0.3.5 won't do"),
-        ("werkzeug", "3.1.9", "3.1.9 won't do"),
-        ("flask", "3.0.0", "3.0.0 won't do"),
+        ("ai2thor", "5.0.0", "version 5.0.0 doesn't work"),
+        ("alfworld", "0.3.5", "version 0.3.5 doesn't work"),
+        ("werkzeug", "3.1.9", "version 3.1.9 doesn't work"),
+        ("flask", "3.0.0", "version 3.0.0 doesn't work"),
         ("opencv-python", "", "not installed"),
     ],
 )

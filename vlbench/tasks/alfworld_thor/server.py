@@ -24,7 +24,7 @@ UNUSED = {
     "alfworld.agents.controller.mrcnn": "MaskRCNNAgent",
     "alfworld.agents.controller.mrcnn_astar": "MaskRCNNAStarAgent",
 }
-"""Modules that alfworld imports with torch and torchvision, but the oracle controller never uses."""
+"""Modules that alfworld imports with torch, but the oracle controller never uses."""
 
 for _name, _attribute in UNUSED.items():
     sys.modules[_name] = ModuleType(_name)
