@@ -80,7 +80,7 @@ def examine_env(env_id: str, tell: Callable[[Finding], None]) -> bool:
         Whether all is well.
     """
     needs = getattr(_class_of(env_id), "requirements", tuple)
-    findings = [Finding(need.name, need.ok, need.told) for need in needs()]
+    findings = [Finding(need.name, need.ok, need.message) for need in needs()]
     for finding in findings:
         tell(finding)
     if not all(finding.ok for finding in findings):

@@ -110,8 +110,8 @@ def environment(instances: list[str], commands: list[list[str]]) -> Callable[[],
     def measure() -> Times:
         env = gymnasium.make("vlbench/ALFWorld-v0", disable_env_checker=True)
         inner: Any = env.unwrapped
-        inner.game.host = EngineClient()
-        inner.game.host.play(warm_up(), ())
+        inner.game.engine = EngineClient()
+        inner.game.engine.play(warm_up(), ())
         times = {"fresh": 0.0, "again": 0.0, "step": 0.0}
         for instance, played in zip(instances, commands, strict=True):
             replies = [vlbench.reply(command) for command in played]
@@ -122,7 +122,7 @@ def environment(instances: list[str], commands: list[list[str]]) -> Callable[[],
                     env.step(reply)
             with timed(times, "again"):
                 env.reset(options={"instance": instance})
-        inner.game.host.close()
+        inner.game.engine.close()
         return times
 
     return measure

@@ -28,7 +28,7 @@ import vlbench
 from agents.scripted import Random
 from vlbench.intervals import Z95, Interval, wilson
 from vlbench.rl4vlm.blackjack import IN_A_ROW, VISIBLE, RL4VLMBlackjackGame
-from vlbench.rl4vlm.python_eval import FLOATS, judge
+from vlbench.rl4vlm.python_eval import FLOATS, python_eval
 from vlbench.tasks.formula.arithmetic import Cards, Grammar, hands
 from vlbench.tasks.formula.solver import EXACT, Arithmetic, fewest_tokens
 
@@ -232,7 +232,7 @@ def shortest(hand: Cards, loopholes: int) -> str:
     formula = formulas(hand, loopholes).get(24, "")
     formula = formula[1:-1] if formula.startswith("(") else formula
     formulas.cache_clear()
-    assert not formula or judge(formula).value == 24
+    assert not formula or python_eval(formula).value == 24
     tokens = len(hand) + len(re.sub(r"\d", "", formula))
     return formula if tokens <= 20 else ""
 

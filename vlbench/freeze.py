@@ -1,8 +1,8 @@
-"""Freezing: which starts make a task's sets, and what their success rates mean.
+"""Write the frozen sets of tasks and the success rates of random and best play on them.
 
-`python -m vlbench.freeze` writes each task's `test.jsonl`, `ood.jsonl` and `bounds.json` anew. It
-is run once for a version of a task: a set that changes is another set. A task's part stands in its
-own `freeze.py`: `starts(suite)`, and `limits(suite, starts)`.
+`python -m vlbench.freeze` rewrites each task's `test.jsonl`, `ood.jsonl` and `bounds.json`. Run it
+once per version of a task: a changed set is a different set. Each task defines its own part in
+`suites.py`: `rows(suite)` and `bounds(suite, rows)`.
 """
 
 import json
@@ -36,7 +36,7 @@ RANDOM_EPISODES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class RowSpec:
     """A row before its first frame is hashed."""
 
     kwargs: dict[str, Any]
@@ -45,12 +45,12 @@ class Start:
 
 
 class TaskFreeze(Protocol):
-    """What a task's `freeze` module offers."""
+    """The interface of a task's `suites` module."""
 
-    def starts(self, suite: str) -> list[Start]:
-        """Return the starts of a suite, unordered."""
+    def rows(self, suite: str) -> list[RowSpec]:
+        """Return the rows of a suite, in any order."""
 
-    def limits(self, suite: str, starts: Sequence[Start]) -> Bounds:
+    def bounds(self, suite: str, rows: Sequence[RowSpec]) -> Bounds:
         """Return the success rates of random and best play."""
 
 
@@ -83,29 +83,29 @@ def random_success(games: Sequence[tuple[Game[Any], str]], episodes: int) -> flo
     return successes / episodes
 
 
-def interleave_groups(starts: Sequence[Start]) -> list[Start]:
-    """Return starts in an order whose prefixes are fair: mixed, and all groups in turn."""
-    mixed = sorted(starts, key=lambda start: hashed(json.dumps(asdict(start))))
+def interleave_groups(rows: Sequence[RowSpec]) -> list[RowSpec]:
+    """Return rows in an order with balanced prefixes: shuffled by hash, the groups in turn."""
+    mixed = sorted(rows, key=lambda row: hashed(json.dumps(asdict(row))))
     earlier: Counter[str] = Counter()
     turns = []
-    for start in mixed:
-        group = group_of(start.instance)
-        turns.append((earlier[group], group, start))
+    for row in mixed:
+        group = group_of(row.instance)
+        turns.append((earlier[group], group, row))
         earlier[group] += 1
-    return [start for _, _, start in sorted(turns, key=lambda turn: turn[:2])]
+    return [row for _, _, row in sorted(turns, key=lambda turn: turn[:2])]
 
 
 def freeze(env_id: str) -> None:
     """Write a task's sets and bounds; what else `bounds.json` says stays as it is."""
     folder = Path(str(task_folder(env_id)))
     path = folder / "bounds.json"
-    task: TaskFreeze = import_module(f"vlbench.tasks.{folder.name}.freeze")
+    task: TaskFreeze = import_module(f"vlbench.tasks.{folder.name}.suites")
     bounds: dict[str, Any] = {}
     for suite in SUITES:
-        starts = interleave_groups(task.starts(suite))
-        write_rows(folder / f"{suite}.jsonl", env_id, starts)
-        bounds[suite] = asdict(task.limits(suite, starts))
-        print(f"{env_id} {suite}: {len(starts)} rows, {bounds[suite]}", file=sys.stderr)
+        rows = interleave_groups(task.rows(suite))
+        write_rows(folder / f"{suite}.jsonl", env_id, rows)
+        bounds[suite] = asdict(task.bounds(suite, rows))
+        print(f"{env_id} {suite}: {len(rows)} rows, {bounds[suite]}", file=sys.stderr)
     env = gymnasium.make(env_id).unwrapped
     assert isinstance(env, VLEnv)
     bounds["held_out"] = env.game.held_out
@@ -114,16 +114,16 @@ def freeze(env_id: str) -> None:
     path.write_text(json.dumps(bounds, indent=2) + "\n", "utf-8")
 
 
-def write_rows(path: Path, env_id: str, starts: Sequence[Start]) -> None:
+def write_rows(path: Path, env_id: str, rows: Sequence[RowSpec]) -> None:
     """Write a set, each row with the sha256 of its first frame as "frame"."""
-    lines = [json.dumps({**asdict(start), "frame": _frame(env_id, start)}) for start in starts]
+    lines = [json.dumps({**asdict(row), "frame": _frame(env_id, row)}) for row in rows]
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
 
-def _frame(env_id: str, start: Start) -> str:
-    env = gymnasium.make(env_id, **start.kwargs).unwrapped
+def _frame(env_id: str, row: RowSpec) -> str:
+    env = gymnasium.make(env_id, **row.kwargs).unwrapped
     assert isinstance(env, VLEnv)
-    env.reset(options={"instance": start.instance, "presentation": start.presentation})
+    env.reset(options={"instance": row.instance, "presentation": row.presentation})
     return env.frame_hash()
 
 

@@ -67,7 +67,7 @@ def test_cot_facts_tells_the_true_facts_and_action_only_asks_for_nothing_else(en
     [
         ("NumberLine", {"max_positon": 9}, 'did you mean "max_position"'),
         ("NumberLine", {"max_position": 10**10}, "at most 999999999, got 10000000000"),
-        ("EZPoints", {"target": 2**61 + 11}, "can't be had from two cards"),
+        ("EZPoints", {"target": 2**61 + 11}, "can't be reached with two cards"),
         ("NumberLine", {"theme": ["classic"]}, 'did you mean "classic"'),
         ("NumberLine", {"theme": "clasic"}, 'did you mean "classic"'),
         ("Points24", {"prompt": "cott"}, 'did you mean "cot"'),

@@ -1,4 +1,4 @@
-"""RL4VLM's environments as environments: reading, prompts, seeds, records, the harness."""
+"""RL4VLM's environments behind vlbench's interface: replies, prompts, seeds, records, harness."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ every_task = pytest.mark.parametrize("task", ACTIONS)
     ("task", "reply", "action"),
     [
         ("NumberLine", '{"action": "+"}', "+"),
-        ("NumberLine", '{"ACTION": "-"}', "-"),  # no matter the case
+        ("NumberLine", '{"ACTION": "-"}', "-"),  # case doesn't matter
         ("NumberLine", "I choose +", "+"),  # no key: the last character
         ("NumberLine", "+ it is", None),
         ("NumberLine", '{"action" : "+"}', None),  # a blank before the colon: the last character
@@ -83,18 +83,18 @@ def test_seed_and_replies_fix_an_episode_and_other_seeds_draw_otherwise(task):
     def walk(seed, **start):
         env = make(task)
         env.reset(seed=seed, **start)
-        seen = []
+        turns = []
         for _ in range(6):
             *rest, info = env.step("hm?")
             picture = hashlib.sha256(rest[0]["image"].tobytes()).hexdigest()
-            seen.append((picture, rest[0]["text"], *rest[1:], info))
+            turns.append((picture, rest[0]["text"], *rest[1:], info))
             if rest[2] or rest[3]:
                 break
-        return seen
+        return turns
 
     assert walk(5) == walk(5)
     assert len({str(walk(seed)) for seed in range(12)}) > 4
-    # A replay names instance and presentation: what is drawn is the same, whatever the seed.
+    # Instance and presentation fix the random actions, whatever the seed.
     info = make(task).reset(seed=5)[1]
     start = {"instance": info["instance"], "presentation": info["presentation"]}
     assert walk(5) == walk(5, options=start) == walk(77, options=start)
@@ -144,16 +144,16 @@ def test_there_are_two_prompts_and_no_switches():
 
 
 def trusting(text):
-    """Play EZPoints as its prompt says: cards from the truth, the formula from the prompt."""
+    """Play EZPoints with the true cards and the formula from the prompt."""
 
     def choose(env):
         numbers = env.unwrapped._state.hand.numbers
-        told = text(env).split("current formula: ")[1].split(". You")[0]
+        formula = text(env).split("current formula: ")[1].split(". You")[0]
         a, b = map(str, numbers)
         right = f"{a}+{b}" if int(a) + int(b) == 12 else f"{a}*{b}"
-        if not right.startswith(told):
-            return "="  # complete, or not of these cards: there is nothing to append
-        rest = right[len(told) :]
+        if not right.startswith(formula):
+            return "="  # complete, or from other cards: nothing to append
+        rest = right[len(formula) :]
         return "10" if rest.startswith("10") else (rest or "=")[0]
 
     return choose
@@ -182,12 +182,12 @@ def test_a_stale_prompt_shows_the_last_formula_once_and_the_instance_says_so():
     for token in ("4", "+", "="):
         env.step(vlbench.reply(token))
     observation, info = env.reset()
-    left = env.unwrapped._last_formula
-    assert info["instance"].endswith(f" after {left}") and left.endswith("+")
-    assert f"formula: {left}. You" in observation["text"] and info["facts"]["formula"] == ""
+    last = env.unwrapped._last_formula
+    assert info["instance"].endswith(f" after {last}") and last.endswith("+")
+    assert f"formula: {last}. You" in observation["text"] and info["facts"]["formula"] == ""
     observation, _, _, _, info = env.step(vlbench.reply("+"))
     assert "formula: +. You" in observation["text"]
-    # A named instance shows what it says, wherever it is played.
+    # An explicit instance shows its own formula, wherever it is played.
     other = make("EZPoints", stale_prompt=True)
     observation, _ = other.reset(options={"instance": "rl4vlm_ez_points/D3-H9 after 2 *6"})
     assert "formula: 2 *6. You" in observation["text"]
@@ -299,24 +299,24 @@ def test_regret_of_a_drawn_action_is_that_action_s():
 @every_task
 def test_the_vector_env_equals_gymnasium_s(task):
     env_id = f"rl4vlm/{task}-v0"
-    ours = gymnasium.make_vec(env_id, num_envs=3, vectorization_mode="vector_entry_point")
-    theirs = gymnasium.vector.SyncVectorEnv(
+    vector = gymnasium.make_vec(env_id, num_envs=3, vectorization_mode="vector_entry_point")
+    reference = gymnasium.vector.SyncVectorEnv(
         [lambda: gymnasium.make(env_id)] * 3,
         autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP,
     )
-    observations = ours.reset(seed=1)[0], theirs.reset(seed=1)[0]
-    ours.single_action_space.seed(0)
+    observations = vector.reset(seed=1)[0], reference.reset(seed=1)[0]
+    vector.single_action_space.seed(0)
     for turn in range(30):
         for name in ("image", "text"):
             assert np.array_equal(observations[0][name], observations[1][name])
-        replies = [ours.single_action_space.sample() if turn % 3 else "hm?" for _ in range(3)]
-        results = ours.step(replies), theirs.step(tuple(replies))
+        replies = [vector.single_action_space.sample() if turn % 3 else "hm?" for _ in range(3)]
+        results = vector.step(replies), reference.step(tuple(replies))
         assert all(np.array_equal(a, b) for a, b in zip(*(r[1:4] for r in results), strict=True))
         observations = results[0][0], results[1][0]
 
 
 @pytest.mark.parametrize(
-    ("task", "instance", "fields", "seen"),
+    ("task", "instance", "fields", "verdict"),
     [
         ("NumberLine", "rl4vlm_number_line/1-4", {"current number": "1", "target number": 4}, True),
         ("NumberLine", "rl4vlm_number_line/1-4", {"current number": "2"}, False),
@@ -328,10 +328,10 @@ def test_the_vector_env_equals_gymnasium_s(task):
         ("Blackjack", "rl4vlm_blackjack/1", {"thoughts": "I have 20"}, None),
     ],
 )
-def test_statements_are_held_against_the_picture(task, instance, fields, seen):
+def test_statements_are_held_against_the_picture(task, instance, fields, verdict):
     env = make(task)
     env.reset(options={"instance": instance})
-    assert env.unwrapped.check_statements(fields).perception is seen
+    assert env.unwrapped.check_statements(fields).perception is verdict
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_pictures_are_those_of_the_goldens(task, instance, actions, request):
         Image.fromarray(frame).save(path)
     with Image.open(path) as golden:
         assert np.array_equal(np.asarray(golden), frame)
-    # Painted at once or step by step, the pixels are the same.
+    # Painting at once and step by step gives the same pixels.
     inner = env.unwrapped
     inner.picture.paint(frame, inner._state, inner._style)
     assert np.array_equal(frame, inner.frame)

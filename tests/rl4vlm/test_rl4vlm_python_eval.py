@@ -1,4 +1,4 @@
-"""The judge of `vlbench.rl4vlm` says what Python's `eval` says, and never runs it."""
+"""`python_eval` agrees with Python's `eval` without running it."""
 
 import ast
 import itertools
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.rl4vlm_reference import NUMBERS, TooLarge, python_says
 
 import vlbench.rl4vlm
-from vlbench.rl4vlm.python_eval import FLOATS, MAX_LENGTH, judge
+from vlbench.rl4vlm.python_eval import FLOATS, MAX_LENGTH, python_eval
 from vlbench.tasks.formula.arithmetic import Grammar, evaluate, hands
 from vlbench.tasks.formula.solver import fewest_tokens
 from vlbench.tasks.points24.game import Points24Game
@@ -26,10 +26,12 @@ def tokens_to_go(tokens, cards):
     return fewest_tokens(tuple(tokens), cards, 24, GRAMMAR, FLOATS)
 
 
-def same(ours, theirs):
-    if ours is None or theirs is None:
-        return ours is theirs
-    return type(ours) is type(theirs) and (ours == theirs or (ours != ours and theirs != theirs))
+def same(first, second):
+    if first is None or second is None:
+        return first is second
+    return type(first) is type(second) and (
+        first == second or (first != first and second != second)
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def same(ours, theirs):
     ],
 )
 def test_hand_worked_formulas(formula, value):
-    assert same(judge(formula).value, value)
+    assert same(python_eval(formula).value, value)
     if "." not in formula:
         assert same(python_says(formula), value)
 
@@ -95,7 +97,7 @@ def test_hand_worked_formulas(formula, value):
 )
 def test_large_powers_are_not_computed_and_said_so(formula, hangs):
     start = time.perf_counter()
-    verdict = judge(formula)
+    verdict = python_eval(formula)
     assert time.perf_counter() - start < 0.1
     assert verdict.value is None and verdict.note.startswith("not computed: a power of 2**")
     assert ("would hang" in verdict.note) == hangs
@@ -103,7 +105,7 @@ def test_large_powers_are_not_computed_and_said_so(formula, hangs):
 
 def test_an_ill_formed_text_with_a_tower_is_just_ill_formed():
     # Python finds the error before it computes anything.
-    assert judge("10**10**10+").note == judge("(10**10**10").note == ""
+    assert python_eval("10**10**10+").note == python_eval("(10**10**10").note == ""
 
 
 @settings(max_examples=1000, deadline=None)
@@ -111,10 +113,10 @@ def test_an_ill_formed_text_with_a_tower_is_just_ill_formed():
 def test_any_token_string_is_judged_as_eval_judges_it(tokens):
     text = "".join(tokens)
     try:
-        wanted = python_says(text)
+        expected = python_says(text)
     except TooLarge:
-        wanted = None
-    assert same(judge(text).value, wanted)
+        expected = None
+    assert same(python_eval(text).value, expected)
 
 
 def test_formulas_that_are_nearly_right_are_judged_as_eval_judges_them():
@@ -128,18 +130,17 @@ def test_formulas_that_are_nearly_right_are_judged_as_eval_judges_them():
             tokens += rng.choices("+-*/", k=rng.choice((0, 1, 1, 1, 1, 2)))
         text = "".join(tokens).rstrip("+-*/")
         try:
-            wanted = python_says(text)
+            expected = python_says(text)
         except TooLarge:
             continue
-        assert same(judge(text).value, wanted), text
-        right += wanted is not None
+        assert same(python_eval(text).value, expected), text
+        right += expected is not None
     assert right > 5000
 
 
 def test_no_power_that_is_not_computed_could_have_made_twenty_four():
-    # All formulas of four numbers that have a power of more than 2**16 bits have it from three
-    # numbers (a**b**c) and one number left, or from all four. Smaller powers of the same form show
-    # what can become of it: nothing near 24.
+    # In a formula of four numbers, a power of more than 2**16 bits takes three numbers (a**b**c) or
+    # all four. Smaller powers of the same form show that the rest can't bring it near 24.
     for a, exponent in itertools.product(range(2, 11), (400, 401)):
         power = a**exponent
         for d in range(1, 11):
@@ -150,7 +151,7 @@ def test_no_power_that_is_not_computed_could_have_made_twenty_four():
 
 
 def test_the_judge_is_bounded_in_size_and_time():
-    assert judge("1" * (MAX_LENGTH + 1)).note
+    assert python_eval("1" * (MAX_LENGTH + 1)).note
     worst = [
         "(" * 32 + "1" + ")" * 31,
         "-" * 63 + "1",
@@ -161,7 +162,7 @@ def test_the_judge_is_bounded_in_size_and_time():
     worst += ["9**4**7*" * 8, "*".join(["9**9999"] * 8), "1/7**9999/7**9999"]
     start = time.perf_counter()
     for text in worst:
-        judge(text)
+        python_eval(text)
     assert time.perf_counter() - start < 0.5
 
 
@@ -184,19 +185,19 @@ def chance(hand):
 
 
 def float_results(numbers):
-    """Return what all well-formed formulas give in floating point, one number after the other."""
+    """Return the values of all well-formed formulas in floating point, one number at a time."""
     if len(numbers) == 1:
         return {numbers[0]}
-    found = set()
+    results = set()
     for i, j in itertools.permutations(range(len(numbers)), 2):
         a, b = numbers[i], numbers[j]
         rest = [number for k, number in enumerate(numbers) if k not in (i, j)]
-        made = {a + b, a - b, a * b}
+        values = {a + b, a - b, a * b}
         if b:
-            made.add(a / b)
-        for value in made:
-            found |= float_results((*rest, value)) if rest else {value}
-    return found
+            values.add(a / b)
+        for value in values:
+            results |= float_results((*rest, value)) if rest else {value}
+    return results
 
 
 EVERY_HAND = tuple(hands(4, range(1, 11)))
@@ -204,7 +205,7 @@ EVERY_HAND = tuple(hands(4, range(1, 11)))
 
 @pytest.fixture(scope="module")
 def solved_in_floats():
-    """Return the hands that some well-formed formula makes 24 in floats, by brute force."""
+    """Return the hands with a well-formed formula for 24 in floats, by brute force."""
     return {hand for hand in EVERY_HAND if 24 in float_results(hand)}
 
 
@@ -214,7 +215,8 @@ def test_the_shares_of_points24_deals_that_can_be_solved(solved_in_floats):
     assert len(exactly) == 566 and exactly - solved_in_floats == {(3, 3, 8, 8)}
     assert sum(map(chance, EVERY_HAND)) == 13**4
     exact, floating = (
-        Fraction(sum(map(chance, found)), 13**4) for found in (exactly, solved_in_floats)
+        Fraction(sum(map(chance, hands_solved)), 13**4)
+        for hands_solved in (exactly, solved_in_floats)
     )
     assert round(100 * exact, 3) == Fraction("73.093")
     assert round(100 * floating, 3) == Fraction("73.072")
@@ -229,20 +231,20 @@ def test_the_solver_finds_what_brute_force_finds(count, solved_in_floats):
 def test_what_the_solver_promises_can_be_played():
     rng = random.Random(3)
     for hand in rng.sample(EVERY_HAND, 25):
-        tokens, left = [], list(hand)
+        tokens, unused = [], list(hand)
         distance = tokens_to_go((), hand)
         while distance:
-            options = [*(str(n) for n in sorted(set(left))), *"+-*/()"]
+            options = [*(str(n) for n in sorted(set(unused))), *"+-*/()"]
             rng.shuffle(options)
             for token in options:
-                rest = sorted(left)
+                rest = sorted(unused)
                 if token.isdecimal():
                     rest.remove(int(token))
                 if tokens_to_go((*tokens, token), tuple(rest)) == distance - 1:
                     break
-            tokens, left, distance = [*tokens, token], rest, distance - 1
+            tokens, unused, distance = [*tokens, token], rest, distance - 1
         if distance is not None:
-            assert judge("".join(tokens)).value == 24 and not left
+            assert python_eval("".join(tokens)).value == 24 and not unused
             assert abs(evaluate(tokens) - 24) < 1e-9
 
 

@@ -1,4 +1,4 @@
-"""RL4VLM's rules, oddity by oddity; every number here is worked out by hand or counted."""
+"""RL4VLM's rules, one oddity at a time; every number is worked out by hand or by counting."""
 
 from collections import Counter
 from fractions import Fraction
@@ -13,7 +13,7 @@ from vlbench.rl4vlm.blackjack import hand
 
 
 class Enumerated:
-    """Stands for a generator; deals a given pair."""
+    """A fake generator that deals a fixed pair."""
 
     def __init__(self, pair):
         self.pair = pair
@@ -134,10 +134,10 @@ def test_points24_deals_ranks_and_suits_uniformly_and_unfiltered():
     deals = [game.start(game.deal(rng)).hand for _ in range(20_000)]
     for place in range(4):
         for letter, names in ((0, SUITS), (1, RANKS)):
-            seen = Counter(deal.cards[place][letter] for deal in deals)
-            assert set(seen) == set(names)
+            counts = Counter(deal.cards[place][letter] for deal in deals)
+            assert set(counts) == set(names)
             expected = 20_000 / len(names)
-            assert all(abs(count - expected) < 4.5 * expected**0.5 for count in seen.values())
+            assert all(abs(count - expected) < 4.5 * expected**0.5 for count in counts.values())
     unsolvable = sum(deal.numbers.count(10) >= 3 for deal in deals)
     assert unsolvable > 500  # hands of three or four tens come, solvable or not
 
@@ -185,8 +185,16 @@ def test_formulas_by_hand(instance, tokens, rewards, formula):
 def test_notes_name_what_the_judge_did():
     env = make("Points24")
     for instance, tokens, said in (
-        (HAND + "H2-D4-S3-C3", "2 4 + 3 - 3 =", "paid, though it is no well-formed formula"),
-        (HAND + "H3-D3-S8-C8", "8 / ( 3 - 8 / 3 ) =", "not paid, though it is exactly 24: eval"),
+        (
+            HAND + "H2-D4-S3-C3",
+            "2 4 + 3 - 3 =",
+            "rewarded, although it isn't a well-formed formula",
+        ),
+        (
+            HAND + "H3-D3-S8-C8",
+            "8 / ( 3 - 8 / 3 ) =",
+            "not rewarded, although it is exactly 24: eval",
+        ),
         (HAND + "HT-DJ-SQ-CK", "10 * * 10 * * 10 =", "2**34 bits; RL4VLM would hang"),
         (HAND + "H6-D4-SA-CA", "6 * 4 * 1 * 1 =", ""),
         (HAND + "H6-D4-SA-CA", "+ " * 22, "more than 20 tokens"),
@@ -201,11 +209,11 @@ def test_one_token_too_many_truncates_whatever_the_action_is(task, limit, last):
     env = make(task)
     start = PAIR + "D3-H9" if task == "EZPoints" else HAND + "H6-D4-SA-CA"
     right = "3 + 9".split() if task == "EZPoints" else "6 * 4 * 1 * 1".split()
-    # With as many tokens as may be, "=" still counts …
+    # At the limit of tokens "=" still counts …
     padded = ["+"] * (limit - len(right)) + right
     rewards, over, info = play(env, start, [*padded, "="])
     assert (rewards, over, info["success"]) == ([0] * limit + [10], "terminated", True)
-    # … and with one more, nothing does.
+    # … and one token later nothing does.
     rewards, over, info = play(env, start, ["+", *padded, last])
     assert (rewards, over, info["success"]) == ([0] * (limit + 1) + [-1], "truncated", False)
     assert len(env.unwrapped._state.tokens) == limit + 1 and env.unwrapped.turns_left == 0
@@ -254,12 +262,12 @@ def test_the_heuristic_takes_the_cards_as_they_lie():
     assert info["success"] and info["facts"]["formula"].startswith("6 * 4")
 
 
-def shoe(wanted):
-    """Return the first shoe whose hands are as wanted."""
+def shoe(accepts):
+    """Return the first shoe whose hands pass a test."""
     game = make("Blackjack").unwrapped.game
     for number in range(200_000):
         state = game.start(f"rl4vlm_blackjack/{number}")
-        if wanted(state, game):
+        if accepts(state, game):
             return f"rl4vlm_blackjack/{number}"
     raise AssertionError("no such shoe")
 

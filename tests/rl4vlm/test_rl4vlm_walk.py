@@ -1,4 +1,4 @@
-"""Random walks: `vlbench.rl4vlm` beside a plain restatement, and beside the original itself."""
+"""Random walks that compare `vlbench.rl4vlm` with a plain restatement and with the original."""
 
 import importlib
 import os
@@ -46,7 +46,7 @@ GARBAGE = (
 
 
 def replies(task, rng, numbers, env):
-    """Yield an episode's replies: blind ones, half-sensible formulas, or now and then good play."""
+    """Yield an episode's replies: random ones, plausible formulas and some good play."""
     vocabulary = ACTIONS[task]
     plan = []
     if numbers and rng.random() < 0.7:
@@ -87,11 +87,11 @@ def test_ten_thousand_steps_agree_with_the_restatement(task):
         for reply in replies(task, rng, getattr(episode, "values", []), env):
             observation, reward, terminated, truncated, info = env.step(reply)
             steps += 1
-            named = read(reply, task)
-            assert info["random_action"] == (named is None)
-            assert info["status"] == ("ok" if named else "malformed" if reply.strip() else "empty")
-            drawn += named is None
-            action = named or info["action"]
+            choice = read(reply, task)
+            assert info["random_action"] == (choice is None)
+            assert info["status"] == ("ok" if choice else "malformed" if reply.strip() else "empty")
+            drawn += choice is None
+            action = choice or info["action"]
             assert info["action"] == action and action in ACTIONS[task]
             assert (reward, terminated, truncated) == episode.step(action)
             facts = episode.shown()
@@ -104,11 +104,11 @@ def test_ten_thousand_steps_agree_with_the_restatement(task):
             if over:
                 break
         wins += total > 0
-    assert seed > 300 and wins > 30 and drawn > 100  # the walk went everywhere
+    assert seed > 300 and wins > 30 and drawn > 100  # the walk covered enough
 
 
 def original(module):
-    """Import a module of the original, whose strings have escapes that Python warns of."""
+    """Import a module of the original; Python warns of escapes in its strings."""
     folders = [str(Path(PATH, "gym-cards")), str(Path(PATH, "VLM_PPO"))]
     sys.path[:0] = folders
     try:
@@ -121,7 +121,7 @@ def original(module):
 
 
 class _Picture:
-    """Stands for a card's picture, so that neither art nor fonts of the original are needed."""
+    """A fake card picture, so that the original's art and fonts aren't needed."""
 
     def resize(self, size):
         return self
@@ -132,16 +132,16 @@ def originals(monkeypatch):
     """Return the original's environments by task, without their drawing."""
     names = {"points": "Point24Env", "ezpoints": "EZPointEnv", "numberline": "NumberLineEnv"}
     names["blackjack"] = "BlackjackEnv"
-    found = {}
+    modules = {}
     for name, class_name in names.items():
         module = original(f"gym_cards.envs.{name}")
         env_class = getattr(module, class_name)
         monkeypatch.setattr(module, "get_image", lambda card: _Picture(), raising=False)
         draw = "_get_obs" if name == "blackjack" else "_get_observation"
         monkeypatch.setattr(env_class, draw, lambda self: np.zeros((300, 300, 3), np.uint8))
-        found[name] = module, env_class
+        modules[name] = module, env_class
     return dict(
-        zip(("Points24", "EZPoints", "NumberLine", "Blackjack"), found.values(), strict=True)
+        zip(("Points24", "EZPoints", "NumberLine", "Blackjack"), modules.values(), strict=True)
     )
 
 
@@ -150,9 +150,9 @@ def originals(monkeypatch):
 @pytest.mark.parametrize("task", TASKS)
 def test_ten_thousand_steps_agree_with_the_original(task, originals, monkeypatch):
     module, env_class = originals[task]
-    theirs = env_class()
-    ours = gymnasium.make(f"rl4vlm/{task}-v0")
-    name = ours.unwrapped.game.name
+    original = env_class()
+    env = gymnasium.make(f"rl4vlm/{task}-v0")
+    name = env.unwrapped.game.name
     rng = random.Random(1)
     random.seed(1)
     steps, number = 0, 0
@@ -163,41 +163,41 @@ def test_ten_thousand_steps_agree_with_the_original(task, originals, monkeypatch
             cards = EPISODES[task](start)
             drawn = {"dealer": 0, "player": 0}
 
-            def draw(_, cards=cards, drawn=drawn, theirs=theirs):
+            def draw(_, cards=cards, drawn=drawn, original=original):
                 hands = drawn["dealer"] < 2, drawn["player"] < 2
-                who = "dealer" if hands[0] or (not hands[1] and theirs.standing) else "player"
+                who = "dealer" if hands[0] or (not hands[1] and original.standing) else "player"
                 drawn[who] += 1
                 return (*cards.draw(who, drawn[who] - 1), "S")
 
             monkeypatch.setattr(module, "draw_card_with_info", draw)
-            theirs.standing = False
-            _, their_info = theirs.reset(seed=number)
+            original.standing = False
+            _, their_info = original.reset(seed=number)
         else:
-            _, their_info = theirs.reset()
+            _, their_info = original.reset()
             if task == "NumberLine":
                 start = f"{name}/{their_info['Current']}-{their_info['Target']}"
             else:
                 start = f"{name}/{'-'.join(their_info['Cards'])}"
-        _, info = ours.reset(seed=number, options={"instance": start})
-        for reply in replies(task, rng, their_info.get("Numbers", []), ours):
-            _, reward, terminated, truncated, info = ours.step(reply)
+        _, info = env.reset(seed=number, options={"instance": start})
+        for reply in replies(task, rng, their_info.get("Numbers", []), env):
+            _, reward, terminated, truncated, info = env.step(reply)
             index = ACTIONS[task].index(info["action"])
             if info["note"].startswith("not computed"):  # the original might hang
                 break
-            theirs.standing = index == 0
-            _, their_reward, *their_end, their_info = theirs.step(index)
+            original.standing = index == 0
+            _, their_reward, *their_end, their_info = original.step(index)
             steps += 1
             assert (reward, terminated, truncated) == (their_reward, *their_end)
             if "Formula" in their_info:
-                assert list(ours.unwrapped._state.tokens) == list(map(str, their_info["Formula"]))
+                assert list(env.unwrapped._state.tokens) == list(map(str, their_info["Formula"]))
                 assert info["facts"]["numbers"] == tuple(their_info["Numbers"])
             elif task == "NumberLine":
-                seen = {"target": their_info["Target"], "current": their_info["Current"]}
-                assert info["facts"] == seen
+                expected = {"target": their_info["Target"], "current": their_info["Current"]}
+                assert info["facts"] == expected
             else:
                 faces = [face for _, face, _ in their_info["Player Card"]]
-                shown = [faces[i] for i in range(len(faces)) if i < 4 or 5 <= i < 9]
-                assert list(info["facts"]["player_cards"]) == shown
+                visible = [faces[i] for i in range(len(faces)) if i < 4 or 5 <= i < 9]
+                assert list(info["facts"]["player_cards"]) == visible
             if terminated or truncated:
                 break
 
@@ -209,13 +209,13 @@ def test_the_original_s_seed_does_nothing(task, originals):
     random.seed(0)
     starts = [str(env.reset(seed=0)[1]) for _ in range(30)]
     assert len(set(starts)) > 5
-    ours = gymnasium.make(f"rl4vlm/{task}-v0")
-    assert len({str(ours.reset(seed=0)) for _ in range(3)}) == 1
+    env = gymnasium.make(f"rl4vlm/{task}-v0")
+    assert len({str(env.reset(seed=0)) for _ in range(3)}) == 1
 
 
 @pytest.fixture
 def rl_utils(monkeypatch):
-    """Return the original's prompts and reader, with a stand-in for what they need of torch."""
+    """Return the original's prompts and parser, with a fake of the torch parts they need."""
     try:
         import torch  # noqa: F401
     except ImportError:
@@ -239,10 +239,10 @@ def test_prompts_are_the_original_s_to_the_letter(task, rl_utils):
                 if terminated:
                     break
             formula = getattr(env.unwrapped._state, "tokens", [])
-            wanted = rl_utils.get_prompt(
+            expected = rl_utils.get_prompt(
                 f"gym_cards/{task}-v0", prompt == "action_only", [{"Formula": formula}]
             )
-            assert observation["text"] == wanted
+            assert observation["text"] == expected
 
 
 @beside_the_original
@@ -256,6 +256,6 @@ def test_replies_are_read_as_the_original_reads_them(task, rl_utils, monkeypatch
     texts = [*GARBAGE, *("".join(rng.choices(parts, k=rng.randint(1, 6))) for _ in range(20_000))]
     for text in texts:
         [[index]] = rl_utils.text_projection([text], f"gym_cards/{task}-v0")
-        wanted = None if int(index) < 0 else ACTIONS[task][int(index)]
-        assert read_action(text, ACTIONS[task]) == wanted, text
-        assert read(text, task) == wanted, text
+        expected = None if int(index) < 0 else ACTIONS[task][int(index)]
+        assert read_action(text, ACTIONS[task]) == expected, text
+        assert read(text, task) == expected, text

@@ -1,4 +1,4 @@
-"""The rules, by hand-worked cases and by exact odds."""
+"""The rules: hand-worked cases and exact odds."""
 
 import operator
 from fractions import Fraction
@@ -131,7 +131,7 @@ def test_any_token_sequence_has_a_value_or_none(tokens):
 
 
 def brute_force(tokens, cards, target, grammar, longest):
-    """The shortest completion by trying every token sequence of each length."""
+    """Return the shortest completion by trying every token sequence of each length."""
     vocabulary = [*grammar.operators, *("()" if grammar.parentheses else "")]
     for length in range(longest + 1):
         operators = length - len(cards)
@@ -169,8 +169,8 @@ def brute_force(tokens, cards, target, grammar, longest):
 def test_the_shortest_completion_is_what_brute_force_finds(tokens, cards, target):
     grammar = Grammar()
     expected = brute_force(tokens.split(), cards, target, grammar, longest=5)
-    found = fewest_tokens(tuple(tokens.split()), cards, target, grammar)
-    assert found == expected
+    fewest = fewest_tokens(tuple(tokens.split()), cards, target, grammar)
+    assert fewest == expected
 
 
 FRACTIONS = Arithmetic(Fraction, operator.add, operator.neg, operator.mul, operator.truediv)
@@ -289,10 +289,10 @@ def test_a_wrong_instance_says_what_was_wanted(game, instance, message):
     ("make", "message"),
     [
         (lambda: NumberLineGame(0), "at least 1"),
-        (lambda: EZPointsGame(target=1000), "can't be had"),
+        (lambda: EZPointsGame(target=1000), "can't be reached"),
         (lambda: EZPointsGame(faces=12), "faces must be 10"),
         (lambda: Points24Game(target=0), "at least 1"),
-        (lambda: Points24Game(target=10**6), "can't be had"),
+        (lambda: Points24Game(target=10**6), "can't be reached"),
     ],
 )
 def test_a_wrong_rule_says_what_was_wanted(make, message):
@@ -336,8 +336,8 @@ def test_blackjack_pays_by_the_better_total_and_bust_loses():
     for number in range(300):
         state = game.start(f"blackjack/{number}")
         end = game.step(state, "stand")
-        ours, theirs = hand(state.player).total, hand(end.state.dealer).total
-        expected = 1 if theirs > 21 or ours > theirs else 0 if ours == theirs else -1
+        player, dealer = hand(state.player).total, hand(end.state.dealer).total
+        expected = 1 if dealer > 21 or player > dealer else 0 if player == dealer else -1
         assert end.reward == expected and end.success == (expected == 1)
         while not (move := game.step(state, "hit")).terminated:
             state = move.state
@@ -377,5 +377,5 @@ def test_near_the_turn_limit_a_hit_that_cannot_bust_beats_a_losing_stand():
         for s in (game.start(f"blackjack/{n}") for n in range(500))
         if hand(s.player).total <= 11 and s.dealer[0] == 10
     )
-    assert game.values(state, 1)["hit"] == 0.0  # the episode is cut, and nothing is lost
+    assert game.values(state, 1)["hit"] == 0.0  # truncation costs nothing
     assert game.expert(state, 1) == "hit"

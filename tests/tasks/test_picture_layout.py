@@ -1,4 +1,4 @@
-"""The pictures: nothing that they show is covered, cut or outside of the frame."""
+"""The pictures: nothing is covered, clipped or outside the frame."""
 
 import itertools
 
@@ -19,7 +19,7 @@ from vlbench.themes import THEMES, ThemeChoice
 
 
 def boxes(places: list[tuple[slice, slice]]) -> None:
-    """Check that rectangles lie in the frame and apart from each other."""
+    """Check that rectangles are disjoint and inside the frame."""
     for rows, columns in places:
         assert 0 <= rows.start < rows.stop <= SIZE and 0 <= columns.start < columns.stop <= SIZE
     for (rows, columns), (other_rows, other_columns) in itertools.combinations(places, 2):

@@ -1,4 +1,4 @@
-"""The pictures: what they show, that nothing is hidden, and that short cuts change no pixel.
+"""The pictures: their content, without anything hidden; repainting changes no pixel.
 
 `python -m pytest tests/tasks/test_pictures.py --rewrite-goldens` writes the goldens anew; look at
 each of them before committing: a change of pixels is a change of the benchmark.
@@ -34,7 +34,7 @@ GOLDENS = Path(__file__).parents[1] / "goldens"
 
 @dataclass(frozen=True)
 class Golden:
-    """A state in the middle of an episode, of which there are pictures to compare with."""
+    """A mid-episode state with a stored picture."""
 
     env_id: str
     rules: dict[str, Any]
@@ -242,7 +242,7 @@ def test_cards_shown_are_those_of_the_hand(faces: int) -> None:
     hand = (1, 7, 10, 10) if faces == 10 else (1, 10, 11, 13)
     state = FormulaState(hand, ("7", "+"), ())
     picture = Points24Picture(ThemeChoice("classic", 0), 36, faces)
-    seen: set[tuple[str, ...]] = set()
+    orders: set[tuple[str, ...]] = set()
     for number in range(400):
         style = picture.style(state, Presentation("points24/x", number))
         facts = picture.facts(state, style)
@@ -251,9 +251,9 @@ def test_cards_shown_are_those_of_the_hand(faces: int) -> None:
         assert tuple(sorted(numbers)) == hand
         assert numbers == tuple(count_faces(rank_of[str(card)], faces) for card in cards)
         assert (facts["formula"], facts["target"]) == ("7 +", 36)
-        seen.add(style.cards)
-    assert len({tuple(sorted(cards)) for cards in seen}) == (10 if faces == 10 else 1)
-    assert len({cards.index("A") for cards in seen}) == 4
+        orders.add(style.cards)
+    assert len({tuple(sorted(cards)) for cards in orders}) == (10 if faces == 10 else 1)
+    assert len({cards.index("A") for cards in orders}) == 4
 
 
 def test_a_group_shows_its_themes_in_turn() -> None:
@@ -318,7 +318,7 @@ def test_a_new_label_stands_on_the_line_of_the_benchmarks_own(theme: str, role: 
     first_character = font.draw(f"{usual_text[0]}?").shape[1] - font.draw("??").shape[1] // 2
     rows, columns = slice(top, top + usual.sprite.shape[0]), slice(first_character - 2)
     difference = new.sprite[rows, columns].astype(int) - usual.sprite[:, columns]
-    assert np.abs(difference).max() <= 255 / 15 / 2 + 1  # new labels have 16 grades of coverage
+    assert np.abs(difference).max() <= 255 / 15 / 2 + 1  # new labels have 16 levels of coverage
 
 
 def test_characters_that_no_font_has_are_refused_in_one_line() -> None:

@@ -1,4 +1,4 @@
-"""Searches as the Points24 expert writes them."""
+"""The searches that the Points24 expert writes."""
 
 import re
 
@@ -29,11 +29,11 @@ def test_pairs_are_tried_from_the_largest_down_and_divided_only_where_it_comes_o
 
 def test_every_plan_uses_each_number_once_and_reaches_the_target():
     worked = {hand: work(hand, 24) for hand in HANDS}
-    assert sum(found is not None for found in worked.values()) == 556
-    for hand, found in worked.items():
-        if found is not None:
-            assert evaluate(re.findall(r"\d+|\S", found.plan)) == 24
-            assert tuple(sorted(map(int, re.findall(r"\d+", found.plan)))) == hand
+    assert sum(solution is not None for solution in worked.values()) == 556
+    for hand, solution in worked.items():
+        if solution is not None:
+            assert evaluate(re.findall(r"\d+|\S", solution.plan)) == 24
+            assert tuple(sorted(map(int, re.findall(r"\d+", solution.plan)))) == hand
 
 
 def test_what_needs_fractions_is_not_worked():

@@ -1,4 +1,4 @@
-"""A user who has all that ALFWorldThor needs.
+"""Fixtures: a user who has all that ALFWorldThor needs.
 
 Unity, and the X server that it would draw on, are stand-ins (`stand_in_unity.py`), the rest isn't.
 """
@@ -34,14 +34,14 @@ UNITY = Path(__file__).with_name("stand_in_unity.py")
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A user's home with all that is needed."""
+    """A home folder that meets all requirements."""
     home = tmp_path_factory.mktemp("home of a user")
     write_trial(home / "data", PLACE, Book=BED)
     write_trial(home / "data", LIGHT, Book=BED, DeskLamp=DESK)
     write_trial(home / "data", CLEAN, Cloth=SIDE_TABLE)
     for trial in NOT_PLAYED:
         write_trial(home / "data", trial, Book=BED)
-    write_program(home / "bin" / "xdpyinfo", "exit 0")  # ai2thor asks it, where there is one
+    write_program(home / "bin" / "xdpyinfo", "exit 0")  # ai2thor runs it if it exists
     with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as x:
         patch.setenv("HOME", str(home))
         patch.setenv("ALFWORLD_DATA", str(home / "data"))
@@ -53,7 +53,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def kitchens(home):
-    """The episodes in a kitchen, which takes long to look round in: they aren't dealt elsewhere."""
+    """Kitchen episodes, which no other test deals because exploring a kitchen is slow."""
     for trial in (HEAT, COOL):
         write_trial(home / "data", trial, Apple=SINK)
     yield
@@ -63,7 +63,7 @@ def kitchens(home):
 
 @pytest.fixture(scope="module")
 def shared(home):
-    """One environment for the tests that leave it in order."""
+    """One environment, shared by the tests that don't break it."""
     env = gymnasium.make(THOR, timeout=60).unwrapped
     yield env
     env.close()
@@ -71,5 +71,5 @@ def shared(home):
 
 @pytest.fixture
 def unity(home):
-    """Return what gives the process id of the stand-in that was reset last."""
+    """Return a function that gives the process id of the latest fake Unity."""
     return lambda: int((home / "unity.pid").read_text())

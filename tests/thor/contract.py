@@ -1,4 +1,4 @@
-"""ALFWorldThor on ai2thor 2.1.0's own server and ALFWorld's own controller.
+"""ALFWorldThor on the real ai2thor 2.1.0 server and ALFWorld's real controller.
 
 `tests/tasks/alfworld/test_alfworld_thor.py` runs this file in a virtual environment of its own.
 """
@@ -12,7 +12,7 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
-from trials import CLEAN, COOL, HEAT, LIGHT, NOT_PLAYED, PLACE, THOR, play, runs, start, told
+from trials import CLEAN, COOL, HEAT, LIGHT, NOT_PLAYED, PLACE, THOR, feedback, play, runs, start
 
 import vlbench
 from agents.doctor import main as doctor
@@ -41,7 +41,7 @@ def test_an_episode_is_played_to_its_goal(shared):
     assert info["facts"] == {"location": "middle of the room", "holding": "nothing", "visible": ()}
     _, reward, *_, info = play(shared, "go to bed 1")
     assert (reward, info["facts"]["visible"]) == (0.0, ("book 1",))
-    assert told(shared) == "You arrive at loc 0. On the bed 1, you see a book 1."
+    assert feedback(shared) == "You arrive at loc 0. On the bed 1, you see a book 1."
     _, reward, terminated, *_, info = play(shared, "take book 1 from bed 1")
     assert (reward, terminated) == (0.5, False)  # one of the goal's two conditions
     assert info["facts"] == {"location": "bed 1", "holding": "book 1", "visible": ()}
@@ -58,9 +58,9 @@ def test_frames_are_rgb_from_the_top_row(shared):
     image = start(shared, PLACE)[0]["image"]
     assert image.shape == (300, 300, 3) and image.dtype == np.uint8
     assert (image[:20, :20] == (255, 0, 0)).all() and (image[20:] == (40, 40, 40)).all()
-    kept = image.copy()
+    before = image.copy()
     after = play(shared, "go to bed 1")[0]["image"]
-    assert (image == kept).all() and (after[30:50] != (40, 40, 40)).all(2).all()
+    assert (image == before).all() and (after[30:50] != (40, 40, 40)).all(2).all()
 
 
 @pytest.mark.parametrize("command", ["move book 1 to desk 1", "put book 1 in/on desk 1"])
@@ -69,7 +69,7 @@ def test_put_and_move_are_both_understood(shared, command):
     _, reward, *_, info = play(shared, "go to bed 1", "take book 1 from bed 1", "go to desk 1")
     assert "move book 1 to desk 1" in info["legal_actions"]
     _, reward, terminated, _, info = play(shared, command)
-    assert told(shared) == "You put the book 1 in/on the desk 1."
+    assert feedback(shared) == "You put the book 1 in/on the desk 1."
     assert (reward, terminated, info["action"]) == (51.0, True, "move book 1 to desk 1")
 
 
@@ -84,7 +84,7 @@ def test_basins_are_receptacles_and_what_stands_beside_them_is_not(shared):
         "go to sinkbasin 1",
         "clean cloth 1 with sinkbasin 1",
     )
-    assert told(shared) == "You clean the cloth 1 using the sinkbasin 1."
+    assert feedback(shared) == "You clean the cloth 1 using the sinkbasin 1."
     assert reward == pytest.approx(1 / 3)
     _, reward, terminated, *_ = play(
         shared, "go to bathtubbasin 1", "move cloth 1 to bathtubbasin 1"
@@ -112,7 +112,7 @@ def test_things_are_heated_and_cooled(shared, kitchens, trial, treatment, placin
     start(shared, trial)
     play(shared, "go to sinkbasin 1", "take apple 1 from sinkbasin 1")
     _, reward, *_, info = play(shared, *treatment)
-    assert told(shared).startswith(f"You {treatment[1][:4]} the apple 1 using the ")
+    assert feedback(shared).startswith(f"You {treatment[1][:4]} the apple 1 using the ")
     assert reward == pytest.approx(1 / 3) and info["facts"]["holding"] == "apple 1"
     _, reward, terminated, *_ = play(shared, *placing)
     assert terminated and reward == pytest.approx(50 + 2 / 3)
@@ -137,7 +137,7 @@ def test_a_closed_receptacle_shows_nothing(shared, kitchens):
 def test_what_cannot_be_done_answers_and_what_is_not_offered_is_unknown(shared):
     start(shared, PLACE)
     _, reward, *_, info = play(shared, "go to desk 1", "look")
-    assert told(shared) == "You are facing the desk 1. Next to it, you see nothing."
+    assert feedback(shared) == "You are facing the desk 1. Next to it, you see nothing."
     assert not any("nothing" in command for command in info["legal_actions"])
     frame = shared.frame.copy()
     _, reward, _, _, info = shared.step(vlbench.reply("go to desk 10"))

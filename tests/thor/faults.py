@@ -23,10 +23,10 @@ def test_a_unity_that_is_killed_is_one_clear_error_at_once_and_the_next_reset_st
     start(shared, PLACE)
     killed = unity()
     os.kill(killed, signal.SIGKILL)
-    begun = time.monotonic()
+    before = time.monotonic()
     with pytest.raises(EngineError, match=r"ended by itself.*exited with -9"):
         play(shared, "go to bed 1")
-    assert time.monotonic() - begun < 10  # the deadline is 60
+    assert time.monotonic() - before < 10  # the deadline is 60
     with pytest.raises(EngineError, match="isn't running any more"):
         play(shared, "go to bed 2")
     start(shared, PLACE)
@@ -43,43 +43,43 @@ def test_a_unity_that_leaves_without_complaint_is_an_error_too(shared, unity):
 def test_a_unity_that_hangs_is_an_error_at_the_deadline_and_is_killed(shared, unity):
     start(shared, PLACE)
     os.kill(unity(), signal.SIGSTOP)
-    shared.game.simulator.timeout, kept = 2.0, shared.game.simulator.timeout
-    begun = time.monotonic()
+    shared.game.simulator.timeout, timeout = 2.0, shared.game.simulator.timeout
+    before = time.monotonic()
     with pytest.raises(EngineError, match=r"gave no answer in 2 s and was stopped"):
         play(shared, "go to bed 1")
-    assert 2 <= time.monotonic() - begun < 10 and ends(unity())
-    shared.game.simulator.timeout = kept
+    assert 2 <= time.monotonic() - before < 10 and ends(unity())
+    shared.game.simulator.timeout = timeout
 
 
 @pytest.mark.parametrize(
-    ("program", "told"),
+    ("program", "message"),
     [
         ("echo no GL on this display >&2; exit 3", r"no GL on this display.*exited with 3"),
         ('echo $$ > "$HOME/unity.pid"; exec sleep 600', "gave no answer in 8 s"),
     ],
 )
-def test_a_unity_that_never_speaks_is_one_error(home, unity, program, told):
-    kept = build().read_text()
+def test_a_unity_that_never_speaks_is_one_error(home, unity, program, message):
+    original = build().read_text()
     write_program(build(), program)
     env = gymnasium.make(THOR, timeout=8)
     try:
-        with pytest.raises(EngineError, match=told) as caught:
+        with pytest.raises(EngineError, match=message) as caught:
             env.reset(seed=0)
         assert "\n" not in str(caught.value)
         assert ends(unity())
     finally:
-        build().write_text(kept)
+        build().write_text(original)
 
 
 def test_a_damaged_episode_is_an_error_that_names_what_is_wrong(shared, home):
     file = home / "data" / "json_2.1.1" / PLACE / "traj_data.json"
-    kept = file.read_text()
+    original = file.read_text()
     file.write_text("{}")
     try:
         with pytest.raises(EngineError, match="failed at reset: KeyError: 'scene'"):
             start(shared, PLACE)
     finally:
-        file.write_text(kept)
+        file.write_text(original)
 
 
 def test_closing_stops_unity_and_a_reset_starts_it_again(shared, unity):

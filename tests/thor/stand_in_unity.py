@@ -1,4 +1,4 @@
-"""A stand-in for Unity: it speaks with ai2thor 2.1.0's server as the real program does.
+"""A fake Unity that speaks the protocol of ai2thor 2.1.0's server.
 
 It is started with Unity's environment, posts frames and metadata to /train, and does the action
 that comes back. Its rooms have no physics: from the pose that ALFRED recorded for a receptacle, one
@@ -72,8 +72,8 @@ class Room:
             self.things[receptacle]["receptacleObjectIds"] = held
         self.things[name]["parentReceptacles"] = [parent] if parent else None
 
-    def seen(self):
-        """Return the names of what the camera sees."""
+    def visible_objects(self):
+        """Return the names of the objects that the camera sees."""
         here = [name for name, pose in self.poses.items() if pose == self.pose]
         names = list(here)
         for name, parent in self.parents.items():
@@ -84,7 +84,7 @@ class Room:
         return names + ([self.held] if self.held else [])
 
     def act(self, action):
-        """Do an action; return whether it could be done."""
+        """Perform an action; return whether it succeeded."""
         name = action.get("objectId")
         target = self.things.get(name)
         match action["action"]:
@@ -98,7 +98,7 @@ class Room:
             case "OpenObject" | "CloseObject":
                 target["isOpen"] = action["action"] == "OpenObject"
             case "PickupObject":
-                if self.held or name not in self.seen():
+                if self.held or name not in self.visible_objects():
                     return False
                 self.held = name
                 self.put(name, None)
@@ -128,11 +128,11 @@ class Room:
         return (1 + list(self.things).index(name), 100, 200)
 
     def message(self, sequence, done):
-        """Return the metadata and the pictures that Unity would post."""
-        seen = self.seen()
-        strips = {name: (30 * row + 30, 30 * row + 50) for row, name in enumerate(seen)}
+        """Return the metadata and images that Unity would post."""
+        visible = self.visible_objects()
+        strips = {name: (30 * row + 30, 30 * row + 50) for row, name in enumerate(visible)}
         for name, known in self.things.items():
-            known["visible"] = name in seen
+            known["visible"] = name in visible
         x, z, turn, horizon = self.pose or (0.0, 0.0, 0.0, 30.0)
         agent = {
             "position": point(x, self.height, z),
@@ -140,7 +140,7 @@ class Room:
             "cameraHorizon": float(horizon),
         }
         colours = [{"name": name, "color": self.colour(name)} for name in self.things]
-        bounds = [  # Unity counts rows from below
+        bounds = [  # Unity counts rows from the bottom
             {"color": self.colour(name), "bounds": [0, SIZE - low, SIZE - 1, SIZE - high]}
             for name, (high, low) in strips.items()
         ]
@@ -170,7 +170,7 @@ class Room:
 
 
 def raw(ground, strips, corner=None):
-    """Return a picture's bytes, RGB, the lowest row first."""
+    """Return an image's RGB bytes, bottom row first."""
     rows = [bytes(ground) * SIZE for _ in range(SIZE)]
     for (high, low), colour in strips.items():
         rows[high:low] = [bytes(colour) * SIZE] * (low - high)
@@ -180,7 +180,7 @@ def raw(ground, strips, corner=None):
 
 
 def multipart(boundary, metadata, token, images):
-    """Return the body that Unity posts, its headers spelt as Unity spells them."""
+    """Return the body of Unity's post, with Unity's spelling of the headers."""
     parts = [
         (f'name="{name}"', "text/plain; charset=utf-8", text.encode())
         for name, text in (("metadata", json.dumps(metadata)), ("token", token))
@@ -190,8 +190,8 @@ def multipart(boundary, metadata, token, images):
         for name, data in images.items()
     ]
     body = b""
-    for named, kind, data in parts:
-        head = f"Content-disposition: form-data; {named}\r\nContent-Type: {kind}\r\n\r\n"
+    for name, kind, data in parts:
+        head = f"Content-disposition: form-data; {name}\r\nContent-Type: {kind}\r\n\r\n"
         body += b"\r\n--" + boundary.encode() + b"\r\n" + head.encode() + data
     return body + b"\r\n--" + boundary.encode() + b"--\r\n"
 

@@ -1,4 +1,4 @@
-"""Episodes in the official data's format, and commands given in them."""
+"""Writes episodes in the official format, and plays commands in them."""
 
 import json
 import os
@@ -31,7 +31,7 @@ START = {
 
 
 def write_trial(data, trial, **lies):
-    """Write what ALFWorld reads of an official episode."""
+    """Write the parts of an official episode that ALFWorld reads."""
     kind, thing, _, target, scene = trial.split("/")[1].split("-")
     lamp = target if target.endswith("Lamp") else ""
     poses = [
@@ -78,7 +78,7 @@ def runs(pid):
     except ProcessLookupError:
         return False
     state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2]
-    return state[0] != "Z"  # whoever adopted it may not have buried it yet
+    return state[0] != "Z"  # a zombie, if its new parent hasn't reaped it yet
 
 
 def ends(pid, seconds=10):
@@ -94,12 +94,12 @@ def start(env, trial):
 
 
 def play(env, *commands):
-    """Give commands; return the last step."""
+    """Play commands; return the last step's result."""
     for command in commands:
         step = env.step(vlbench.reply(command))
         assert step[4]["status"] == "ok", step[4]["hint"]
     return step
 
 
-def told(env):
-    return env._state.told[-1]
+def feedback(env):
+    return env._state.feedback[-1]

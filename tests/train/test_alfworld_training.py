@@ -23,7 +23,7 @@ from agents.train.sft_dataset import ExampleRenderer
 from agents.vlm.sampling import Generation
 from vlbench.instances import group_of, split_of
 from vlbench.tasks.alfworld.demonstrate import make_demonstration
-from vlbench.tasks.alfworld.heuristic import Person
+from vlbench.tasks.alfworld.heuristic import SearchHeuristic
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -78,19 +78,21 @@ def test_the_teacher_knows_nothing_of_where_nobody_has_looked(examples):
         for example in turns:
             for action in example.played[len(state.commands) :]:
                 state = game.step(state, action).state
-            seen = Person.after(room, state.world, state.commands).seen
+            seen = SearchHeuristic.from_history(room, state.world, state.commands).memory
             hidden = [s.name for s in room.spots if s.name not in seen]
             elsewhere = [name for name in hidden if room.spot[name].kind != room.goal.parent]
             if not elsewhere:
                 continue
-            lies = tuple((t, elsewhere[-1] if p in hidden else p) for t, p in state.world.lies)
-            world = dataclasses.replace(state.world, lies=tuple(sorted(lies)))
+            lies = tuple(
+                (t, elsewhere[-1] if p in hidden else p) for t, p in state.world.placements
+            )
+            world = dataclasses.replace(state.world, placements=tuple(sorted(lies)))
             facts = env.picture.facts(state, env._style)
             for now in (state, dataclasses.replace(state, world=world)):
                 turns = game.max_turns - len(state.commands)
                 demonstration = make_demonstration(game, now, facts, turns)
                 assert demonstration is not None and demonstration.action == example.expert
-            compared += lies != state.world.lies
+            compared += lies != state.world.placements
     assert compared > 20
 
 

@@ -1,7 +1,7 @@
-"""RL4VLM, step for step: the original's four card tasks under their own ids, `rl4vlm/<Task>-v0`.
+"""RL4VLM's four card tasks, step for step, under the ids `rl4vlm/<Task>-v0`.
 
-What the original does is kept, also where it is wrong, so that numbers measured with it can be had
-again, and what each mended defect changes can be measured (docs/rl4vlm-audit.md). Source: commit
-b989b57 of github.com/RL4VLM/RL4VLM, restated in our own words; the prompts are its own. These ids
-are no part of the benchmark: `vlbench.ENV_IDS` doesn't hold them, and they have no frozen sets.
+They reproduce the original, defects included, so that its numbers can be measured again and the
+effect of each defect can be measured too (docs/rl4vlm-audit.md). Source: commit b989b57 of
+github.com/RL4VLM/RL4VLM. The code is ours; the prompts are the original's. These ids aren't part of
+the benchmark: `vlbench.ENV_IDS` doesn't list them, and they have no frozen sets.
 """

@@ -19,37 +19,37 @@ from vlbench.themes import THEMES
 from vlbench.vector import VLVectorEnv
 
 DEALER, BACK, PLAYER = (5, 25), (78, 25), (5, 150)
-"""Upper left corners of the open card, of the card back and of the player's first card."""
+"""Top-left corners of the open card, the card back and the player's first card, in pixels."""
 STEP, SECOND_ROW, IN_A_ROW = 74, 252, 5
-"""From card to card; the row of the sixth and later cards; cards before it."""
+"""Distance from card to card, y of the second row (both in pixels), cards in the first row."""
 VISIBLE = (0, 1, 2, 3, 5, 6, 7, 8)
-"""Which of the player's cards can be seen; the fifth lies right of the picture."""
+"""Indexes of the player's visible cards; the fifth card lies right of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlackjackState:
-    """Both hands, as cards in the original's writing: suit and rank, "HK", "S9", "CA"."""
+    """Both hands; cards in the original's notation, suit and rank: "HK", "S9", "CA"."""
 
     shoe: str
-    """The instance; it fixes every card that will be dealt."""
+    """The instance; it fixes every card of the episode."""
     player: tuple[str, ...]
     dealer: tuple[str, ...]
-    """The open card, then the hole card, then what was drawn after the player stood."""
+    """The open card, the hole card, then the cards drawn after the player stood."""
 
 
 def hand(cards: tuple[str, ...]) -> odds.Hand:
-    """Return the hand that these cards make."""
+    """Return the hand of these cards."""
     values = [min(RANKS.index(card[1]) + 1, 10) for card in cards]
     return odds.Hand(sum(values), 1 in values)
 
 
 class RL4VLMBlackjackGame:
-    """The original's rules: an infinite deck, no naturals, a dealer who stands on all 17s."""
+    """The original's rules: infinite deck, no naturals, a dealer that stands on every 17."""
 
     name = "rl4vlm_blackjack"
     vocabulary: tuple[str, ...] = ("stand", "hit")
     max_turns = 20
-    """No hand lasts longer: two aces and twenty more cards are bust. The original has no limit."""
+    """No hand takes more turns: 22 cards always bust. The original has no limit."""
     held_out = False
     test_share = 0.0
 
@@ -58,10 +58,10 @@ class RL4VLMBlackjackGame:
         return f"{self.name}/{int(rng.integers(MAX_SHOE))}"
 
     def start(self, instance: str) -> BlackjackState:
-        """Deal two cards each from the shoe's two streams, the dealer's and the player's.
+        """Deal two cards each from the shoe's two streams, one per player.
 
         Raises:
-            ValueError: The shoe's number isn't canonical or out of range.
+            ValueError: The shoe's number isn't canonical or is out of range.
         """
         body = instance_body(instance, self.name, "rl4vlm_blackjack/1234")
         if not body.isdecimal() or len(body) > 9 or str(int(body)) != body:
@@ -80,7 +80,7 @@ class RL4VLMBlackjackGame:
         return self.vocabulary
 
     def step(self, state: BlackjackState, action: str) -> Move[BlackjackState]:
-        """Hit: one more card, −1 when bust. Stand: the dealer plays, +1, 0 or −1."""
+        """Hit: draw a card, −1 when bust. Stand: the dealer plays; +1, 0 or −1."""
         if action == "hit":
             card = self._card(state.shoe, "player", len(state.player))
             after = replace(state, player=(*state.player, card))
@@ -89,36 +89,42 @@ class RL4VLMBlackjackGame:
         dealer = state.dealer
         while hand(dealer).total < 17:
             dealer = (*dealer, self._card(state.shoe, "dealer", len(dealer)))
-        ours, theirs = hand(state.player).total, hand(dealer).total
-        reward = 1.0 if theirs > 21 or theirs < ours else 0.0 if theirs == ours else -1.0
+        player_total, dealer_total = hand(state.player).total, hand(dealer).total
+        reward = (
+            1.0
+            if dealer_total > 21 or dealer_total < player_total
+            else 0.0
+            if dealer_total == player_total
+            else -1.0
+        )
         return Move(replace(state, dealer=dealer), reward, terminated=True, success=reward > 0)
 
     def values(self, state: BlackjackState, turns: int) -> Mapping[str, float]:
         """Return the expected return of both actions, given the player's hand and the open card."""
-        ours, open_card = hand(state.player), hand(state.dealer[:1]).hard
+        player, open_card = hand(state.player), hand(state.dealer[:1]).hard
         return {
-            "stand": odds.stand(ours.total, open_card, odds.RETURN, False),
-            "hit": odds.hit(ours, open_card, turns, odds.RETURN, False),
+            "stand": odds.stand(player.total, open_card, odds.RETURN, False),
+            "hit": odds.hit(player, open_card, turns, odds.RETURN, False),
         }
 
     def expert(self, state: BlackjackState, turns: int) -> str:
-        """Return the action of the larger expected return; a tie stands."""
+        """Return the action with the larger expected return; "stand" on a tie."""
         values = self.values(state, turns)
         return "hit" if values["hit"] > values["stand"] else "stand"
 
     @staticmethod
     def _card(shoe: str, stream: str, index: int) -> str:
-        """Return a card of a stream: any of 13 ranks; of those that count 10, a J, Q or K."""
+        """Return a card of a stream; 13 equal ranks, those of value 10 become J, Q or K."""
         rest, rank = divmod(hashed(f"{shoe}/{stream}/{index}"), 13)
         rest, suit = divmod(rest, 4)
         return SUITS[suit] + (RANKS[rank] if rank < 9 else "JQK"[rest % 3])
 
 
 class BlackjackPicture:
-    """Draws Blackjack as the original does, with what that leaves invisible."""
+    """Draws Blackjack as the original does, including cards that don't fit."""
 
     def style(self, start: BlackjackState, presentation: Presentation) -> ThemeAssets:
-        """Return the theme's assets; the shoe has fixed faces and suits."""
+        """Return the theme's assets; the shoe fixes faces and suits."""
         return theme_assets(THEMES["classic"])
 
     def paint(self, frame: Frame, state: BlackjackState, style: ThemeAssets) -> None:
@@ -140,7 +146,7 @@ class BlackjackPicture:
         previous: BlackjackState,
         previous_style: ThemeAssets,
     ) -> bool:
-        """Draw the player's cards that the frame doesn't show yet, if the others stay."""
+        """Draw the player's new cards; False if earlier cards differ."""
         count = len(previous.player)
         if state.dealer[0] != previous.dealer[0] or state.player[:count] != previous.player:
             return False
@@ -148,12 +154,12 @@ class BlackjackPicture:
         return True
 
     def facts(self, state: BlackjackState, style: ThemeAssets) -> dict[str, Fact]:
-        """Return the open card, the player's cards that can be seen, and how many can't."""
-        seen = tuple(_rank_text(state.player[i]) for i in VISIBLE if i < len(state.player))
+        """Return the open card, the player's visible cards, and the number of hidden ones."""
+        visible = tuple(_rank_text(state.player[i]) for i in VISIBLE if i < len(state.player))
         return {
             "dealer_card": _rank_text(state.dealer[0]),
-            "player_cards": seen,
-            "unseen_cards": len(state.player) - len(seen),
+            "player_cards": visible,
+            "unseen_cards": len(state.player) - len(visible),
         }
 
 
@@ -162,7 +168,7 @@ def _rank_text(card: str) -> str:
 
 
 def _draw_cards(frame: Frame, assets: ThemeAssets, cards: tuple[str, ...], first: int) -> None:
-    """Draw the player's cards from number `first` on."""
+    """Draw the player's cards from index `first` on."""
     for i in range(first, len(cards)):
         column = i if i < IN_A_ROW else i - IN_A_ROW
         y = PLAYER[1] if i < IN_A_ROW else SECOND_ROW
@@ -174,7 +180,7 @@ def _sprite(assets: ThemeAssets, card: str) -> Sprite:
 
 
 def _paste(frame: Frame, sprite: Sprite, x: int, y: int) -> None:
-    """Copy what of a sprite lies within the frame."""
+    """Copy the part of a sprite that lies within the frame."""
     part = sprite[: max(SIZE - y, 0), : max(SIZE - x, 0)]
     frame[y : y + part.shape[0], x : x + part.shape[1]] = part
 
@@ -182,31 +188,33 @@ def _paste(frame: Frame, sprite: Sprite, x: int, y: int) -> None:
 class Blackjack(RL4VLMEnv[BlackjackState, ThemeAssets]):
     """RL4VLM's Blackjack: play a hand against a dealer, from an infinite deck.
 
+    Example: `gymnasium.make("rl4vlm/Blackjack-v0")`.
+
     Picture:
         The dealer's open card at (5, 25) and a card back at (78, 25); the player's cards from (5,
-        150), 74 pixels apart, 70×98. The fifth lies right of the picture, where nobody sees it; the
-        sixth to ninth show their upper halves below. The dealer's hand is never revealed.
+        150), 74 pixels apart, 70×98. The fifth card lies right of the picture, invisible; the sixth
+        to ninth show their upper halves in a second row. The dealer's hand is never revealed.
     Text:
-        The original's prompt, word for word; it names no card.
+        The original's prompt, word for word. It names no card.
     Actions:
-        "stand" and "hit". They are read as the original reads them; where a reply names none or
-        both, one is drawn uniformly. Hitting at 21 is legal, and unwise.
+        "stand" and "hit", read as in the original: a reply that names neither or both plays one
+        drawn uniformly. Hitting at 21 is legal.
     Rewards:
-        +1 win, 0 draw, −1 loss, at the end. A natural earns nothing extra: the original never
-        detects one.
+        At the end, +1 for a win, 0 for a draw, −1 for a loss. A natural earns nothing extra: the
+        original never detects one.
     Episode end:
         Terminated when the player stands or goes over 21, after 20 turns at most.
     Success:
-        The return is above 0: the hand is won. A draw is no success.
+        The return is above 0: the player wins. A draw isn't a success.
     Instances:
-        `rl4vlm_blackjack/<id>`: a shoe of two streams, the dealer's and the player's. Card i of a
-        stream follows from sha256("rl4vlm_blackjack/<id>/<stream>/<i>"): a value as in an infinite
-        deck, a suit, and J, Q or K where it is 10; no card shows a ten. The presentation
-        fixes what is drawn where a reply can't be read, and nothing in the picture.
+        `rl4vlm_blackjack/<id>`: a shoe of two card streams, the dealer's and the player's. Card i
+        of a stream follows from sha256("rl4vlm_blackjack/<id>/<stream>/<i>"): a value as in an
+        infinite deck and a suit. A 10 is always shown as J, Q or K. The presentation fixes the
+        random actions and nothing in the picture.
     Differences from RL4VLM:
-        Both hands come from the shoe, not from one generator, so that a record can be replayed and
-        all agents meet the same dealer; the odds are the same. `info` never holds the hole card.
-        Cards and lettering are this project's, and cards have no black corners.
+        Both hands come from the shoe, not from one generator, so records can be replayed and every
+        agent faces the same dealer; the odds are the same. `info` never holds the hole card. Card
+        art and font are this project's, and cards have no black corners.
     Version history:
         v0: the archived commit b989b57.
 
@@ -227,6 +235,6 @@ class Blackjack(RL4VLMEnv[BlackjackState, ThemeAssets]):
 
 
 class BlackjackVector(VLVectorEnv):
-    """Many hands of Blackjack in one process."""
+    """Several Blackjack environments in one process."""
 
     env_class = Blackjack

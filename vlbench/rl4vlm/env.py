@@ -1,4 +1,4 @@
-"""What the environments of the original share: its reader, its random fallback, its success."""
+"""The base of the `rl4vlm/*` environments: the original's parser, random fallback and success."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ PROMPTS = ("cot", "action_only")
 
 
 def load_prompt(task: str, variant: str) -> Prompt:
-    """Return a prompt of the original, word for word.
+    """Return the original's prompt, word for word.
 
     Raises:
         ValueError: No such variant.
@@ -31,30 +31,30 @@ def load_prompt(task: str, variant: str) -> Prompt:
 
 
 class RL4VLMEnv(SolvedEnv[S, Style]):
-    """An environment with the rules of RL4VLM, played like any other of vlbench.
+    """An environment with RL4VLM's rules and vlbench's interface.
 
-    Every reply moves: the original's reader takes an action out of it, and where it finds none or
-    several, one is drawn uniformly from the whole vocabulary. What was drawn is played and rewarded
-    like any other action. The seeded generator draws the presentation, and the presentation fixes
-    what is drawn in each turn, so that an episode follows from instance, presentation and replies.
+    Every reply plays an action. The original's parser reads it; if it finds none or several, an
+    action is drawn uniformly from the vocabulary, played and rewarded like any other. The seeded
+    generator draws the presentation, and the presentation fixes the random action of each turn. So
+    instance, presentation and replies determine an episode.
 
-    `info` has, besides the keys of `VLEnv`: `random_action` (the action was drawn) and `note` (what
-    a reader of the record should know of this turn, else ""). `action` is what was played, `status`
-    "ok" if the reply named it, else "malformed" or "empty". `illegal` marks a number that stands on
-    no unused card. `success` is the original's: the return of the whole episode is above 0.
+    `info` has two keys besides those of `VLEnv`: `random_action` (whether the action was drawn) and
+    `note` (a remark on this turn for readers of the record, or ""). `action` is the action played.
+    `status` is "ok" if the reply named it, else "malformed" or "empty". `illegal` marks a number
+    that isn't on an unused card. `success` is the original's: the episode's return is above 0.
     """
 
     def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Do what `reset` does, without drawing; return the info."""
+        """Start an episode like `reset`, without rendering; return the info."""
         self._total = 0.0
         self._drawn = False
         self._note = ""
         return super().begin(seed, options)
 
     def advance(self, reply: str) -> Outcome:
-        """Do what `step` does, without drawing."""
+        """Play a turn like `step`, without rendering."""
         if not isinstance(reply, str) or self._over:
-            return super().advance(reply)  # which raises what every environment raises
+            return super().advance(reply)  # raises the usual error
         parsed = self.read(reply)
         action = parsed.action
         self._drawn = action is None
@@ -78,14 +78,13 @@ class RL4VLMEnv(SolvedEnv[S, Style]):
     def read(self, reply: str, level: Level = "standard") -> Parsed:
         """Read a reply as the original does.
 
-        The status is "ok" where the original's reader finds one action, else "malformed" or
-        "empty"; it knows no leniency, so nothing is ever `recovered`. The span is the text that it
-        searches: from the first `"action":` to the end, None where there is none. It reads no other
-        fields; these are what vlact-1 reads, so that claims can be checked.
+        The status is "ok" if the original's parser finds one action, else "malformed" or "empty".
+        The parser has no lenient mode, so `recovered` is always False. The span is the text that it
+        searches, from the first `"action":` to the end; None if there is no such key. It reads no
+        other fields: these come from vlact-1, so that statements can be checked.
 
-        The original has one level. "strict" reads the same action, or none: it wants a reply that
-        is one JSON object and nothing else, whose action vlact-1 reads strictly as the original
-        does.
+        The original has one level. "strict" returns the same action or none: the reply must be a
+        single JSON object, and vlact-1 must read the same action from it at level "strict".
         """
         action = read_action(reply, self.vocabulary)
         parsed = self._parse(reply, self.vocabulary, level)
@@ -96,7 +95,7 @@ class RL4VLMEnv(SolvedEnv[S, Style]):
         return dataclasses.replace(parsed, action=action, status=status, recovered=False, span=span)
 
     def _remark(self, state: S, action: str) -> str:
-        """Return what a reader of the record should know of an action, "" if nothing."""
+        """Return a remark on an action for readers of the record, or ""."""
         return ""
 
     def _info(self, parsed: Parsed, illegal: bool, hint: str, success: bool) -> dict[str, Any]:
@@ -104,9 +103,9 @@ class RL4VLMEnv(SolvedEnv[S, Style]):
         return {**info, "random_action": self._drawn, "note": self._note}
 
     def _hint(self, parsed: Parsed, illegal: bool) -> str:
-        said = []
+        hints = []
         if self._drawn:
-            said.append(f'the reply names no single action; "{parsed.action}" was drawn at random')
+            hints.append(f'the reply names no single action; "{parsed.action}" was drawn at random')
         if illegal:
-            said.append(f'"{parsed.action}" stands on no unused card; a space was appended')
-        return "; ".join(said)
+            hints.append(f'"{parsed.action}" is not on an unused card; a space was appended')
+        return "; ".join(hints)

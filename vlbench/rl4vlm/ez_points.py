@@ -19,9 +19,9 @@ class RL4VLMEZPointsGame(FormulaGame):
         super().__init__("rl4vlm_ez_points", 2, 12, "+*", 5, "rl4vlm_ez_points/D3-H9")
 
     def deal(self, rng: np.random.Generator) -> str:
-        """Draw a card from 2 to K, and derive the other, so that the hand can make 12.
+        """Draw a card from 2 to K and derive the other so that the hand can make 12.
 
-        The other card's art has its value's rank: a derived 10 is always drawn as T.
+        The derived card has its value as rank, so a derived 10 is always a T.
         """
         rank = int(rng.integers(2, 14))
         first, second = (SUITS[suit] for suit in rng.integers(4, size=2).tolist())
@@ -35,41 +35,44 @@ class RL4VLMEZPointsGame(FormulaGame):
 
 
 class EZPoints(FormulaEnv):
-    """RL4VLM's EZPoints: write a formula with two cards that equals 12, one token a turn.
+    """RL4VLM's EZPoints: write a formula that uses two cards and equals 12, one token a turn.
+
+    Example: `gymnasium.make("rl4vlm/EZPoints-v0", stale_prompt=True)`.
 
     Picture:
-        Two cards at (5, 55) and (153, 55), 135×189; `Formula: ` and the tokens with spaces between
-        them at (10, 258), white on green.
+        Two cards at (5, 55) and (153, 55), 135×189; `Formula: ` and the tokens, separated by
+        spaces, at (10, 258), white on green.
     Text:
-        The original's prompt, word for word. It shows the formula so far, its tokens joined; the
-        cards stand in the picture alone.
+        The original's prompt, word for word. It shows the formula so far, its tokens joined. Only
+        the picture shows the cards.
     Actions:
-        "1".."10", "+", "*", "=". They are read as the original reads them; where a reply names none
-        or several, one is drawn uniformly. A number that stands on no unused card is illegal: a
-        space is appended to the formula. J, Q, K count 10.
+        "1".."10", "+", "*", "=", read as in the original: a reply that names none or several plays
+        one drawn uniformly. A number that isn't on an unused card is illegal and appends a space.
+        J, Q, K count 10.
     Rewards:
-        "=": +10 if both numbers are used and Python's `eval` of the joined tokens equals 12, else
-        −1. An illegal number −1, other tokens 0. After more than 5 tokens −1, whatever the action.
+        "=" earns +10 if both numbers are used and Python's `eval` of the joined tokens equals 12,
+        else −1. An illegal number costs 1; other tokens earn 0. With more than 5 tokens, every
+        action costs 1.
     Episode end:
-        Terminated at "="; truncated at the 7th turn, which finds 6 tokens.
+        Terminated at "="; truncated at the 7th turn, after at most 6 tokens.
     Success:
         The return is above 0.
     Instances:
-        `rl4vlm_ez_points/<card>-<card>`, as they lie, in the original's writing: suit and rank,
-        "D3", "HT", "SK". The first card drawn is uniform from 2 to K, the second makes 12 with it;
-        all deals can be solved. Under `stale_prompt`, " after " and a formula stand behind the
-        cards where the first prompt shows it. The presentation fixes what is drawn where a reply
-        can't be read, and nothing in the picture.
+        `rl4vlm_ez_points/<card>-<card>`, in the order shown and the original's notation, suit and
+        rank: "D3", "HT", "SK". The first card drawn is uniform from 2 to K, and the second makes 12
+        with it, so every deal is solvable. With `stale_prompt`, " after <formula>" follows the
+        cards if the first prompt shows an earlier formula. The presentation fixes the random
+        actions and nothing in the picture.
     Differences from RL4VLM:
-        The seed has an effect. Cards and lettering are this project's, and cards have no black
-        corners. `info` says what was read and what was drawn at random.
+        Seeding works. Card art and font are this project's, and cards have no black corners. `info`
+        states what was read and what was drawn at random.
     Version history:
         v0: the archived commit b989b57.
 
     Args:
         prompt: "cot" or "action_only".
-        stale_prompt: The first prompt of an episode shows the formula with which the one before it
-            ended, as it does in the original's training loop.
+        stale_prompt: Whether the first prompt of an episode shows the final formula of the previous
+            episode, as in the original's training loop.
         **options: See `vlbench.task.EnvOptions`.
     """
 
@@ -82,6 +85,6 @@ class EZPoints(FormulaEnv):
 
 
 class EZPointsVector(VLVectorEnv):
-    """Many EZPoints in one process."""
+    """Several EZPoints environments in one process."""
 
     env_class = EZPoints

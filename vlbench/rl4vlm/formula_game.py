@@ -1,4 +1,4 @@
-"""EZPoints' and Points24's rules in RL4VLM: write a formula, one token a turn, for `eval`."""
+"""RL4VLM's rules of EZPoints and Points24: write a formula for `eval`, one token a turn."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -7,67 +7,67 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vlbench.cards import RANKS, SUITS
-from vlbench.rl4vlm.python_eval import FLOATS, judge
+from vlbench.rl4vlm.python_eval import FLOATS, python_eval
 from vlbench.task import Move, instance_body
 from vlbench.tasks.formula.arithmetic import Cards, Grammar
 from vlbench.tasks.formula.solver import fewest_tokens
 
 END = "="
 SPACE = " "
-"""What is appended where an illegal number was chosen."""
+"""The token that an illegal number appends."""
 
 NUMBERS = tuple(map(str, range(1, 11)))
 AFTER = " after "
-"""Stands in an instance between the cards and the formula of the episode before."""
+"""Separator in an instance between the cards and the previous episode's formula."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """Cards as they lie, in the original's writing: suit and rank, "H9", "DT", "CA"."""
+    """Cards in the order shown, in the original's notation, suit and rank: "H9", "DT", "CA"."""
 
     cards: tuple[str, ...]
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """What the cards count: an ace 1; J, Q, K 10."""
+        """Card values: an ace is 1; J, Q, K are 10."""
         return tuple(min(RANKS.index(card[1]) + 1, 10) for card in self.cards)
 
 
 @dataclass(frozen=True, slots=True)
 class FormulaState:
-    """A hand, the formula so far, and what the prompt says of it."""
+    """A hand, the formula so far, and the stale formula in the prompt."""
 
     hand: Hand
     tokens: tuple[str, ...] = ()
     """Numbers, operators, parentheses, and a space for each illegal number."""
     used: tuple[int, ...] = ()
-    """The numbers in the formula, in its order."""
+    """The numbers in the formula, in order."""
     stale: str = ""
-    """The formula of the episode before, which the first prompt shows instead of this one's."""
+    """The previous episode's formula, which the first prompt shows instead of this one's."""
 
     @property
     def unused(self) -> Cards:
-        """The numbers on the cards that aren't in the formula yet, sorted."""
-        left = list(self.hand.numbers)
+        """The card values that aren't in the formula yet, sorted."""
+        rest = list(self.hand.numbers)
         for number in self.used:
-            left.remove(number)
-        return tuple(sorted(left))
+            rest.remove(number)
+        return tuple(sorted(rest))
 
 
 class FormulaGame(ABC):
-    """Write a formula of which `eval` says that it is the target.
+    """Write a formula that `eval` finds equal to the target.
 
-    A number that stands on no unused card appends a space and costs 1; nothing else is checked
-    before "=". A formula of more than `max_tokens` tokens ends the episode at −1, whatever the
-    action is.
+    A number that isn't on an unused card appends a space and costs 1; nothing else is checked
+    before "=". Once a formula has more than `max_tokens` tokens, any action costs 1 and the episode
+    is truncated.
 
     Args:
         name: Prefix of the instances.
         cards: Number of cards in a hand.
         target: What the formula must equal.
         operators: The tokens besides numbers and "=".
-        max_tokens: Longest formula that may still be handed in.
-        example: A right instance, for messages.
+        max_tokens: Length of the longest formula that "=" can end.
+        example: A valid instance, for messages.
     """
 
     held_out = False
@@ -90,10 +90,10 @@ class FormulaGame(ABC):
         """Draw an instance as the original does."""
 
     def start(self, instance: str) -> FormulaState:
-        """Read "<name>/<card>-<card>…", and " after <formula>" behind it where that is shown first.
+        """Read "<name>/<card>-<card>…", optionally followed by " after <formula>".
 
         Raises:
-            ValueError: It isn't as many cards as the game has, or the formula is no formula.
+            ValueError: The number of cards is wrong, or a card or the formula is invalid.
         """
         body, after, stale = instance_body(instance, self.name, self.example).partition(AFTER)
         cards = tuple(body.split("-"))
@@ -103,12 +103,12 @@ class FormulaGame(ABC):
             raise ValueError(
                 f'unknown instance "{instance}"; wanted "{self.name}/" and {self.cards} cards, '
                 f'each a suit ({SUITS}) and a rank ({RANKS}), joined by "-", like '
-                f'"{self.example}"; then perhaps " after " and the formula of the episode before'
+                f'"{self.example}"; optionally followed by " after " and the previous formula'
             )
         return FormulaState(Hand(cards), stale=stale)
 
     def legal(self, state: FormulaState) -> tuple[str, ...]:
-        """Return every token but the numbers on no unused card; all, where none counts any more."""
+        """Return every token but the numbers that aren't on an unused card; all if too long."""
         if len(state.tokens) > self.max_tokens:
             return self.vocabulary
         unused = state.unused
@@ -116,27 +116,27 @@ class FormulaGame(ABC):
 
     def step(self, state: FormulaState, action: str) -> Move[FormulaState]:
         """Play any action of the vocabulary; an illegal number appends a space."""
-        shown = replace(state, stale="")
+        current = replace(state, stale="")
         if len(state.tokens) > self.max_tokens:
-            return Move(shown, -1.0)
+            return Move(current, -1.0)
         if action == END:
             right = self.right(state)
-            return Move(shown, 10.0 if right else -1.0, terminated=True, success=right)
+            return Move(current, 10.0 if right else -1.0, terminated=True, success=right)
         if action not in self.legal(state):
-            return Move(replace(shown, tokens=(*state.tokens, SPACE)), -1.0)
+            return Move(replace(current, tokens=(*state.tokens, SPACE)), -1.0)
         used = (*state.used, int(action)) if action in NUMBERS else state.used
-        return Move(replace(shown, tokens=(*state.tokens, action), used=used), 0.0)
+        return Move(replace(current, tokens=(*state.tokens, action), used=used), 0.0)
 
     def right(self, state: FormulaState) -> bool:
-        """Whether "=" pays: all numbers are used, and `eval` of the joined tokens is the target."""
-        return not state.unused and judge("".join(state.tokens)).value == self.target
+        """Whether "=" earns +10: all numbers are used and `eval` gives the target."""
+        return not state.unused and python_eval("".join(state.tokens)).value == self.target
 
     def values(self, state: FormulaState, turns: int) -> Mapping[str, float]:
-        """Return 10 where a well-formed formula can still be handed in right, else −1.
+        """Return 10 if a correct well-formed formula can still be completed, else −1.
 
-        −1, since a formula that can't be saved ends at −1, by "=" or by its length. One that will
-        be right in another way (joined digits, `**`, `//`, signs) is known only when it is
-        complete: a player who builds one does better than is promised here.
+        A formula that can't be completed ends at −1, by "=" or by its length. Formulas that are
+        correct only for `eval` (joined digits, `**`, `//`, signs) are recognised only when
+        complete, so these values are a lower bound for a player who builds one.
         """
         return {
             action: 10.0 if distance is not None else -1.0
@@ -144,28 +144,28 @@ class FormulaGame(ABC):
         }
 
     def expert(self, state: FormulaState, turns: int) -> str:
-        """Return the first token of a shortest right completion; "=" where there is none."""
+        """Return the first token of a shortest correct completion; "=" if there is none."""
         distances = self._distances(state).items()
         reached = {action: distance for action, distance in distances if distance is not None}
         return min(reached, key=lambda action: reached[action]) if reached else END
 
     def _distances(self, state: FormulaState) -> dict[str, int | None]:
-        """Return, for each legal action, the actions from it to a right "=", itself included."""
+        """Return for each legal action the number of actions to a correct "=", itself included."""
         distances: dict[str, int | None] = {}
         for action in self.legal(state):
             move = self.step(state, action)
             if action == END:
                 distances[action] = 1 if move.success else None
             else:
-                left = self._tokens_to_go(move.state)
-                distances[action] = None if left is None else left + 2
+                remaining = self._tokens_to_go(move.state)
+                distances[action] = None if remaining is None else remaining + 2
         return distances
 
     def _tokens_to_go(self, state: FormulaState) -> int | None:
         room = self.max_tokens - len(state.tokens)
         if room >= 0 and self.right(state):
             return 0
-        # Between the tokens of a well-formed formula, spaces don't count.
+        # Spaces between the tokens of a well-formed formula don't change its value.
         tokens = tuple(token for token in state.tokens if token != SPACE)
-        left = fewest_tokens(tokens, state.unused, self.target, self.grammar, FLOATS)
-        return left if left is not None and left <= room else None
+        remaining = fewest_tokens(tokens, state.unused, self.target, self.grammar, FLOATS)
+        return remaining if remaining is not None and remaining <= room else None

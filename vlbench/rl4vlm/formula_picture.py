@@ -1,4 +1,4 @@
-"""EZPoints' and Points24's pictures in RL4VLM's layout: cards, and one line that may run off."""
+"""The pictures of EZPoints and Points24 in RL4VLM's layout; a long formula runs off the edge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from vlbench.themes import THEMES
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FormulaStyle:
-    """An episode's cards and label, and where its formula starts."""
+    """An episode's cards and label, and the position of its formula."""
 
     assets: ThemeAssets
     still: tuple[Blit, ...]
@@ -23,17 +23,17 @@ class FormulaStyle:
 
 
 class FormulaPicture:
-    """Draws a hand as it was dealt, and the formula on one line, cut at the right edge.
+    """Draws a hand in the order dealt, and the formula on one line, cut at the right edge.
 
     Args:
-        layout: Where things stand; the classic layouts of the tasks have the original's places.
+        layout: Positions; the tasks' classic layouts are the original's.
     """
 
     def __init__(self, layout: FormulaLayout) -> None:
         self._layout = layout
 
     def style(self, start: FormulaState, presentation: Presentation) -> FormulaStyle:
-        """Lay out the cards; the deal has fixed order, faces and suits."""
+        """Lay out the cards; the deal fixes their order, faces and suits."""
         assets, layout = theme_assets(THEMES["classic"], self._layout), self._layout
         cards = [
             blit(assets.deck.card(rank_of(card), SUITS.index(card[0])), x, y)
@@ -58,7 +58,7 @@ class FormulaPicture:
         previous: FormulaState,
         previous_style: FormulaStyle,
     ) -> bool:
-        """Draw the tokens that the frame doesn't show yet, if they continue the episode's."""
+        """Draw the new tokens; False if earlier tokens differ."""
         count = len(previous.tokens)
         if previous_style is not style or state.tokens[:count] != previous.tokens:
             return False
@@ -66,7 +66,7 @@ class FormulaPicture:
         return True
 
     def facts(self, state: FormulaState, style: FormulaStyle) -> dict[str, Fact]:
-        """Return the cards as they lie, what they count, and the formula as it is drawn."""
+        """Return the cards in the order shown, their values, and the formula as drawn."""
         return {
             "cards": ranks_of(state.hand),
             "numbers": state.hand.numbers,
@@ -75,7 +75,7 @@ class FormulaPicture:
 
 
 def _draw_tokens(frame: Frame, style: FormulaStyle, tokens: Sequence[str], first: int) -> None:
-    """Draw the tokens from number `first` on, as far as they lie in the frame."""
+    """Draw the tokens from index `first` on, clipped to the frame."""
     font, x, y = style.assets.font, style.left, style.top
     for i, token in enumerate(tokens):
         if token != SPACE:
@@ -89,10 +89,10 @@ def _draw_tokens(frame: Frame, style: FormulaStyle, tokens: Sequence[str], first
 
 
 def rank_of(card: str) -> int:
-    """Return the rank 1..13 of a card in the original's writing, e.g. 10 of "DT"."""
+    """Return the rank 1..13 of a card in the original's notation, e.g. 10 for "DT"."""
     return RANKS.index(card[1]) + 1
 
 
 def ranks_of(hand: Hand) -> tuple[str, ...]:
-    """Return what the cards of a hand show: "A", "2", …, "10", "J", "Q", "K"."""
+    """Return the ranks of a hand as text: "A", "2", …, "10", "J", "Q", "K"."""
     return tuple(rank_text(rank_of(card)) for card in hand.cards)

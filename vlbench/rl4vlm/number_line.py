@@ -16,13 +16,13 @@ from vlbench.vector import VLVectorEnv
 
 
 class RL4VLMNumberLineGame(NumberLineGame):
-    """The rules of NumberLine, which vlbench didn't change, and the original's deal."""
+    """The rules of NumberLine, unchanged by vlbench, with the original's deal."""
 
     name = "rl4vlm_number_line"
     vocabulary: tuple[str, ...] = ("-", "+")
 
     def deal(self, rng: np.random.Generator) -> str:
-        """Draw both numbers; where they are equal, the target is moved by one modulo 5, not 6."""
+        """Draw both numbers; if they are equal, move the target by one modulo 5, not 6."""
         start, target = rng.integers(self.max_position + 1, size=2).tolist()
         if target == start:
             target = (target + 1) % self.max_position
@@ -30,29 +30,31 @@ class RL4VLMNumberLineGame(NumberLineGame):
 
 
 class NumberLine(RL4VLMEnv[NumberLineState, NumberLineStyle]):
-    """RL4VLM's NumberLine: walk the current number onto the target.
+    """RL4VLM's NumberLine: move the current number to the target, one unit a turn.
+
+    Example: `gymnasium.make("rl4vlm/NumberLine-v0")`.
 
     Picture:
         `Target: t` at (30, 60), `Current: c` at (30, 180), black on white, as in the original.
     Text:
-        The original's prompt, word for word; it names neither number.
+        The original's prompt, word for word. It states neither number.
     Actions:
-        "-" and "+": one down, one up. A step off the line leaves the number where it is. They are
-        read as the original reads them; where a reply names none or both, one is drawn uniformly.
+        "-" subtracts one and "+" adds one, read as in the original: a reply that names neither or
+        both plays one drawn uniformly. A move past either end leaves the number unchanged.
     Rewards:
-        +1 at the target; −1 when the move comes no closer (at a wall too); 0 when it comes closer.
+        +1 for reaching the target, 0 for any other move closer to it, −1 for a move that isn't
+        closer, such as a move past the end.
     Episode end:
         Terminated at the target; truncated after 10 turns.
     Success:
-        The return is above 0: the target was reached without any wrong move.
+        The return is above 0: the target is reached without a wrong move.
     Instances:
-        `rl4vlm_number_line/<start>-<target>`. Both numbers are uniform in 0..5; a target that
-        equals the start is moved to (target + 1) modulo 5, so a target of 1 comes 7 times in 36,
-        and one of 5 comes 5 times. The presentation fixes what is drawn where a reply can't be
-        read, and nothing in the picture.
+        `rl4vlm_number_line/<start>-<target>`. Both numbers are uniform in 0..5. A target equal to
+        the start becomes (target + 1) modulo 5, so a target of 1 comes 7 times in 36 and one of 5
+        comes 5 times. The presentation fixes the random actions and nothing in the picture.
     Differences from RL4VLM:
-        The seed has an effect. The lettering is drawn from this project's atlas of the same font,
-        so that single pixels may differ.
+        Seeding works. The text is drawn from this project's atlas of the same font, so single
+        pixels may differ.
     Version history:
         v0: the archived commit b989b57. Commit 202229a dealt equal numbers unmoved; see
         docs/rl4vlm-audit.md.
@@ -70,13 +72,13 @@ class NumberLine(RL4VLMEnv[NumberLineState, NumberLineStyle]):
         super().__init__(RL4VLMNumberLineGame(), picture, words, **options)
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
-        """Hold `current number` and `target number` against the picture."""
+        """Compare `current number` and `target number` with the picture."""
         pairs = (CURRENT.name, self._state.current), (TARGET.name, self._state.target)
         checks = [str(fields[name]).strip() == str(true) for name, true in pairs if name in fields]
         return Statements(all(checks) if checks else None)
 
 
 class NumberLineVector(VLVectorEnv):
-    """Many NumberLines in one process."""
+    """Several NumberLine environments in one process."""
 
     env_class = NumberLine

@@ -1,4 +1,4 @@
-"""Reading an action out of a reply as RL4VLM does (its `text_projection`)."""
+"""RL4VLM's parser, which reads an action from a reply (its `text_projection`)."""
 
 import re
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ _KEY = re.compile('"action":', re.IGNORECASE | re.ASCII)
 
 
 def read_action(reply: str, actions: Sequence[str]) -> str | None:
-    """Return the one action that the reply's tail contains, None if it contains none or several.
+    """Return the only action in the reply's tail; None if it contains none or several.
 
-    The tail begins at the first `"action":`, or is the last character where there is none. Every
-    action that is a substring of the tail counts, without regard to case, wherever it stands: in
-    another field, in a word ("hit" in "white"), in a number ("1" in "12"). Where "10" is an action,
-    every `10` is taken out first, so that it doesn't count as "1".
+    The tail starts at the first `"action":`; without that key it is the last character. Every
+    action that is a substring of the tail counts, in any case and anywhere: in another field, in a
+    word ("hit" in "white"), in a number ("1" in "12"). If "10" is an action, every `10` is removed
+    before the search for the others, so that it doesn't count as "1".
 
     Args:
         reply: The whole reply.
@@ -20,15 +20,15 @@ def read_action(reply: str, actions: Sequence[str]) -> str | None:
     """
     text = reply.lower()
     tail = text[text.find('"action":') :]
-    found = set()
+    matches = set()
     if "10" in actions and "10" in tail:
-        found.add("10")
+        matches.add("10")
         tail = tail.replace("10", "")
-    found.update(action for action in actions if action in tail)
-    return found.pop() if len(found) == 1 else None
+    matches.update(action for action in actions if action in tail)
+    return matches.pop() if len(matches) == 1 else None
 
 
 def action_field(reply: str) -> tuple[int, int] | None:
-    """Return start and end of the tail that `read_action` searches; None where no key begins it."""
+    """Return start and end of the tail that `read_action` searches; None without the key."""
     key = _KEY.search(reply)
     return None if key is None else (key.start(), len(reply))

@@ -26,45 +26,47 @@ class RL4VLMPoints24Game(FormulaGame):
 
 
 class Points24(FormulaEnv):
-    """RL4VLM's Points24: write a formula with four cards that equals 24, one token a turn.
+    """RL4VLM's Points24: write a formula that uses four cards and equals 24, one token a turn.
+
+    Example: `gymnasium.make("rl4vlm/Points24-v0", stale_prompt=True)`.
 
     Picture:
-        Four cards, 67×93, at (5, 103), (78, 103), (152, 103), (226, 103); `Formula:` at (10, 210)
-        and the tokens with spaces between them at (10, 240), white on green. A long formula runs
-        off the right edge.
+        Four cards, 67×93, at (5, 103), (78, 103), (152, 103), (226, 103); `Formula:` at (10, 210);
+        the tokens, separated by spaces, at (10, 240), white on green. A long formula runs off the
+        right edge.
     Text:
-        The original's prompt, word for word. It shows the formula so far, its tokens joined; the
-        cards stand in the picture alone.
+        The original's prompt, word for word. It shows the formula so far, its tokens joined. Only
+        the picture shows the cards.
     Actions:
-        "1".."10", "+", "-", "*", "/", "(", ")", "=". They are read as the original reads them;
-        where a reply names none or several, one is drawn uniformly. A number that stands on no
-        unused card is illegal: a space is appended to the formula. An ace counts 1; J, Q, K 10.
+        "1".."10", "+", "-", "*", "/", "(", ")", "=", read as in the original: a reply that names
+        none or several plays one drawn uniformly. A number that isn't on an unused card is illegal
+        and appends a space. An ace counts 1; J, Q, K count 10.
     Rewards:
-        "=": +10 if all four numbers are used and Python's `eval` of the joined tokens equals 24,
-        else −1. So digits side by side are one number, `**` and `//` are operators, signs count,
-        and `8/(3-8/3)`, which floats make 23.99999999999999, is wrong. Where the original would
-        hang (`10**10**10`), −1 and a `note` in `info`. An illegal number −1, other tokens 0. After
-        more than 20 tokens −1, whatever the action.
+        "=" earns +10 if all four numbers are used and Python's `eval` of the joined tokens equals
+        24, else −1. So adjacent digits form one number, `**` and `//` are operators, signs work,
+        and `8/(3-8/3)` is wrong: it is 23.99999999999999 in floats. A formula on which the original
+        would hang (`10**10**10`) costs 1 and leaves a `note` in `info`. An illegal number costs 1;
+        other tokens earn 0. With more than 20 tokens, every action costs 1.
     Episode end:
-        Terminated at "="; truncated at the 22nd turn, which finds 21 tokens.
+        Terminated at "="; truncated at the 22nd turn, after at most 21 tokens.
     Success:
-        The return is above 0: a right formula, and no more than nine illegal numbers.
+        The return is above 0: a correct formula and at most nine illegal numbers.
     Instances:
-        `rl4vlm_points24/<card>-<card>-<card>-<card>`, as they lie, in the original's writing: suit
-        and rank, "H3", "CT", "SK". Ranks and suits are uniform, and 73.072 % of the deals can be
-        solved by a well-formed formula. Under `stale_prompt`, " after " and a formula stand behind
-        the cards where the first prompt shows it. The presentation fixes what is drawn where a
-        reply can't be read, and nothing in the picture.
+        `rl4vlm_points24/<card>-<card>-<card>-<card>`, in the order shown and the original's
+        notation, suit and rank: "H3", "CT", "SK". Ranks and suits are uniform; a well-formed
+        formula solves 73.072 % of the deals. With `stale_prompt`, " after <formula>" follows the
+        cards if the first prompt shows an earlier formula. The presentation fixes the random
+        actions and nothing in the picture.
     Differences from RL4VLM:
-        The seed has an effect. Cards and lettering are this project's, and cards have no black
-        corners. `info` says what was read and what was drawn at random.
+        Seeding works. Card art and font are this project's, and cards have no black corners. `info`
+        states what was read and what was drawn at random.
     Version history:
         v0: the archived commit b989b57.
 
     Args:
         prompt: "cot" or "action_only".
-        stale_prompt: The first prompt of an episode shows the formula with which the one before it
-            ended, as it does in the original's training loop.
+        stale_prompt: Whether the first prompt of an episode shows the final formula of the previous
+            episode, as in the original's training loop.
         **options: See `vlbench.task.EnvOptions`.
     """
 
@@ -76,6 +78,6 @@ class Points24(FormulaEnv):
 
 
 class Points24Vector(VLVectorEnv):
-    """Many Points24 in one process."""
+    """Several Points24 environments in one process."""
 
     env_class = Points24

@@ -1,11 +1,10 @@
-"""What Python's `eval` says of a formula, without `eval`.
+"""The result of Python's `eval` on a formula, computed without `eval`.
 
-RL4VLM joins the tokens of a formula to a text and gives it to `eval`, so its verdicts are Python's:
-digits side by side are one number, `**` and `//` are operators, signs may stand before an operand,
-`(2)(3)` is a call, division gives a float. This is that part of Python's expression grammar which
-digits, `+ - * / ( )` and spaces can write, evaluated by Python's own arithmetic on numbers. Nothing
-else can be reached from here, and time and size are bounded: a power of more than MAX_BITS bits
-isn't computed.
+RL4VLM joins the tokens of a formula and passes the text to `eval`, so Python's rules apply:
+adjacent digits form one number, `**` and `//` are operators, an operand may have signs, `(2)(3)` is
+a call, and division gives a float. This module parses the part of Python's expression grammar that
+digits, `+ - * / ( )` and spaces can form, and evaluates it with Python's own arithmetic. It can
+reach nothing else. Time and size are bounded: a power of more than MAX_BITS bits isn't computed.
 """
 
 import operator
@@ -20,15 +19,15 @@ from vlbench.tasks.formula.solver import Arithmetic
 Number = int | float | complex
 
 MAX_BITS = 2**16
-"""Powers of more bits aren't computed. A formula with four numbers has at most one number left that
-could bring such a power back to 12 or 24, and none can; so the verdict is Python's all the same."""
+"""Powers with more bits aren't computed. In a formula of four numbers, at most one number remains
+to bring such a power back to 12 or 24, and none can; so the verdict is still Python's."""
 
 HANGS = 2**28
-"""Bits of a power from which on `eval` isn't known to return: CPython 3.11 takes 14 s for 10**10**7
-(2**25 bits), 36 times as long for ten times as many digits."""
+"""Size in bits above which `eval` may never return: CPython 3.11 takes 14 s for 10**10**7 (2**25
+bits), and 36 times as long for ten times as many digits."""
 
 MAX_LENGTH = 64
-"""Longest text that is read; a formula of RL4VLM has at most 25 characters."""
+"""Longest text that is evaluated; a formula of RL4VLM has at most 25 characters."""
 
 FLOATS: Arithmetic[float] = Arithmetic(
     number=int,
@@ -49,25 +48,25 @@ _TOKEN = re.compile(r" *([0-9]+|\*\*|//|[-+*/()])")
 
 @dataclass(frozen=True, slots=True)
 class EvalResult:
-    """What a formula is worth."""
+    """The value of a formula."""
 
     value: Number | None
-    """Its value; None where `eval` raises or gives no number, or where it isn't computed."""
+    """None if `eval` raises or returns no number, or if the value isn't computed."""
     note: str = ""
-    """Why it wasn't computed; "" where it was, or where `eval` raises."""
+    """The reason why it wasn't computed; "" if it was, or if `eval` raises."""
 
 
 class _Refused(Exception):
-    """The text is no expression, or one whose value is no number."""
+    """The text isn't an expression, or its value isn't a number."""
 
 
 class _TooLarge(Exception):
-    """A power isn't computed."""
+    """A power is too large to compute."""
 
 
 @lru_cache(maxsize=4096)
-def judge(text: str) -> EvalResult:
-    """Return what `eval(text)` gives.
+def python_eval(text: str) -> EvalResult:
+    """Return the result of `eval(text)`.
 
     Args:
         text: Digits, `+ - * / ( )` and spaces; any other character is ill-formed.
@@ -83,46 +82,46 @@ def judge(text: str) -> EvalResult:
 
 
 class _Reader:
-    """Reads an expression by descent, a method for each rule of Python's grammar.
+    """A recursive-descent parser with one method per rule of Python's grammar.
 
-    It writes the operands and operators down in the order in which Python evaluates them, operators
-    behind their operands, so that nothing is computed before the whole text is known to be right.
+    It emits postfix notation in Python's order of evaluation, so that nothing is computed before
+    the whole text is parsed.
     """
 
     def __init__(self, text: str) -> None:
         self._tokens: list[str] = []
         self._position = 0
-        self._written: list[int | str] = []
+        self._postfix: list[int | str] = []
         text, position = text.rstrip(" "), 0
         while position < len(text):
-            found = _TOKEN.match(text, position)
-            if found is None:
+            match = _TOKEN.match(text, position)
+            if match is None:
                 raise _Refused
-            self._tokens.append(found[1])
-            position = found.end()
+            self._tokens.append(match[1])
+            position = match.end()
 
     def postfix(self) -> list[int | str]:
         """Return the numbers and operators of the whole text."""
         self._sum()
         if self._position < len(self._tokens):
             raise _Refused
-        return self._written
+        return self._postfix
 
     def _sum(self) -> None:
         """Read `term (("+" | "-") term)*`."""
         self._term()
         while self._next() in ("+", "-"):
-            written = self._take()
+            operator = self._take()
             self._term()
-            self._written.append(written)
+            self._postfix.append(operator)
 
     def _term(self) -> None:
         """Read `factor (("*" | "/" | "//") factor)*`."""
         self._factor()
         while self._next() in ("*", "/", "//"):
-            written = self._take()
+            operator = self._take()
             self._factor()
-            self._written.append(written)
+            self._postfix.append(operator)
 
     def _factor(self) -> None:
         """Read `("+" | "-") factor`, or a power; so `-2**2` is −4."""
@@ -130,7 +129,7 @@ class _Reader:
             sign = self._take()
             self._factor()
             if sign == "-":
-                self._written.append(NEGATE)
+                self._postfix.append(NEGATE)
         else:
             self._power()
 
@@ -140,7 +139,7 @@ class _Reader:
         if self._next() == "**":
             self._take()
             self._factor()
-            self._written.append("**")
+            self._postfix.append("**")
 
     def _operand(self) -> None:
         """Read a number or `"(" sum ")"`."""
@@ -150,11 +149,11 @@ class _Reader:
             if self._take() != ")":
                 raise _Refused
         elif not token.isdigit() or (token[0] == "0" and token.strip("0")):
-            raise _Refused  # an operator, or a leading zero, which Python doesn't read
+            raise _Refused  # an operator, or a leading zero, which Python rejects
         else:
-            self._written.append(int(token))
+            self._postfix.append(int(token))
         if self._next() == "(":
-            raise _Refused  # a call, whatever stands in it: a number can't be called
+            raise _Refused  # a call: numbers aren't callable
 
     def _next(self) -> str:
         return self._tokens[self._position] if self._position < len(self._tokens) else ""
@@ -183,7 +182,7 @@ def _value(postfix: list[int | str]) -> Number:
 def _power(base: Any, exponent: Any) -> Any:
     """Return `base ** exponent`, if it isn't too large."""
     if isinstance(base, int) and isinstance(exponent, int) and exponent > 0 and abs(base) > 1:
-        # It has at least so many bits, and fewer than twice as many.
+        # A lower bound; the power has less than twice as many bits.
         bits = (base.bit_length() - 1) * exponent
         if bits > MAX_BITS:
             hangs = "; RL4VLM would hang" if bits >= HANGS else ""

@@ -1,1 +1,1 @@
-"""The tasks, a folder each: rules, picture, prompt, demonstrations, frozen sets."""
+"""The tasks. Each folder holds rules, picture, prompt, demonstrations and frozen sets."""

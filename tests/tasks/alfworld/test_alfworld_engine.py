@@ -1,4 +1,4 @@
-"""ALFWorld's engine in its process: what it says, how it ends, and what it leaves alone."""
+"""ALFWorld's engine process: its answers, its end, and its lack of side effects."""
 
 import dataclasses
 import json
@@ -30,49 +30,54 @@ import textworld
 from alfworld.agents.environment.alfred_tw_env import AlfredDemangler
 from textworld.envs.pddl import PddlEnv
 env = AlfredDemangler(PddlEnv(textworld.EnvInfos(won=True, admissible_commands=True)))
-told = []
+snapshots = []
 def tell(state):
     facts = sorted([f.name, *(a.name for a in f.arguments)] for f in state["_facts"])
-    told.append([state.feedback, state["admissible_commands"], state["won"], facts])
+    snapshots.append([state.feedback, state["admissible_commands"], state["won"], facts])
 for domain, grammar, problem, commands in json.load(sys.stdin):
     env.load({"pddl_domain": domain, "grammar": grammar, "pddl_problem": problem})
     tell(env.reset())
     for command in commands:
         tell(env.step(command)[0])
-json.dump(told, out)
+json.dump(snapshots, out)
 """
 
 
 @needs_engine
 def test_our_engine_says_what_the_stock_engine_says(tmp_path):
-    game, asked, ours = AlfworldGame(), [], []
+    game, requests, actual = AlfworldGame(), [], []
+
+    def record(snapshot, fixed):
+        commands = list(snapshot.commands)
+        actual.append([snapshot.feedback, commands, snapshot.won, snapshot.facts, fixed])
+
     for number, instance in enumerate(games(6, seed=5)):
         data = game.data(instance)
         rng = Random(instance)
         played: list[str] = []
-        moment = game.host.play(data, ())
-        fixed = game.host.describe(data).facts
-        ours.append([moment.feedback, list(moment.commands), moment.won, moment.facts, fixed])
+        snapshot = game.engine.play(data, ())
+        fixed = game.engine.describe(data).facts
+        record(snapshot, fixed)
         for turn in range(10):
             odd = ("fly away", "take moon 1 from sky 1", "")[number % 3]
-            played.append(odd if turn == 7 else rng.choice(moment.commands))
-            moment = game.host.play(data, tuple(played))
-            ours.append([moment.feedback, list(moment.commands), moment.won, moment.facts, fixed])
-        asked.append([data.domain, data.grammar, data.problem, played])
+            played.append(odd if turn == 7 else rng.choice(snapshot.commands))
+            snapshot = game.engine.play(data, tuple(played))
+            record(snapshot, fixed)
+        requests.append([data.domain, data.grammar, data.problem, played])
     environment = {**os.environ, "ALFWORLD_DATA": str(tmp_path)}
-    command = [sys.executable, "-c", STOCK, str(tmp_path / "told")]
+    command = [sys.executable, "-c", STOCK, str(tmp_path / "stock")]
     subprocess.run(
         command,
-        input=json.dumps(asked),
+        input=json.dumps(requests),
         text=True,
         check=True,
         env=environment,
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
     )
-    theirs = json.loads((tmp_path / "told").read_text())
-    assert len(ours) == len(theirs) == 6 * 11
-    for (feedback, commands, won, facts, fixed), stock in zip(ours, theirs, strict=True):
+    expected = json.loads((tmp_path / "stock").read_text())
+    assert len(actual) == len(expected) == 6 * 11
+    for (feedback, commands, won, facts, fixed), stock in zip(actual, expected, strict=True):
         assert [feedback, commands, won] == stock[:3]
         stated = [fact for fact in stock[3] if not fact[0].startswith(("new-axiom@", "not_"))]
         assert sorted(map(list, (*facts, *fixed))) == stated
@@ -111,19 +116,20 @@ def test_nothing_of_the_process_or_the_home_is_touched(tmp_path):
 
 @needs_engine
 @pytest.mark.parametrize(
-    ("blow", "told"), [(signal.SIGKILL, "ended by itself"), (signal.SIGSTOP, "gave no answer in 2")]
+    ("blow", "message"),
+    [(signal.SIGKILL, "ended by itself"), (signal.SIGSTOP, "gave no answer in 2")],
 )
-def test_an_engine_that_dies_or_hangs_is_an_error_and_the_next_one_goes_on(blow, told):
-    game = AlfworldGame(host=EngineClient())
+def test_an_engine_that_dies_or_hangs_is_an_error_and_the_next_one_goes_on(blow, message):
+    game = AlfworldGame(engine=EngineClient())
     state = game.start(HEAT)
     after = game.step(state, "look").state
-    os.kill(game.host._running._process.pid, blow)
-    game.host._answer = 2
-    with pytest.raises(EngineError, match=told):
+    os.kill(game.engine._running._process.pid, blow)
+    game.engine._answer = 2
+    with pytest.raises(EngineError, match=message):
         game.step(after, "inventory")
-    game.host._answer = 60
-    assert game.step(after, "inventory").state.told[-1] == "You are not carrying anything."
-    game.host.close()
+    game.engine._answer = 60
+    assert game.step(after, "inventory").state.feedback[-1] == "You are not carrying anything."
+    game.engine.close()
 
 
 @needs_engine
@@ -131,7 +137,7 @@ def test_an_episode_whose_engine_dies_is_errored_and_the_run_goes_on(tmp_path):
     class Murderer(RandomAgent):
         def choose(self, env, repeat=0):
             if env.presentation.instance == rows[1].instance:
-                os.kill(env.game.host._running._process.pid, signal.SIGKILL)
+                os.kill(env.game.engine._running._process.pid, signal.SIGKILL)
             return env.expert()
 
     rows = frozen_rows(ALFWORLD, "test")[:3]
@@ -143,19 +149,19 @@ def test_an_episode_whose_engine_dies_is_errored_and_the_run_goes_on(tmp_path):
 @needs_engine
 def test_several_environments_share_an_engine_and_stay_apart():
     one, other = env_of(), env_of()
-    assert one.game.host is other.game.host
+    assert one.game.engine is other.game.engine
     for env in (one, other):
         env.reset(options={"instance": HEAT})
     alone = env_of()
-    alone.game.host = EngineClient(cursors=1)
+    alone.game.engine = EngineClient(cursors=1)
     alone.reset(options={"instance": HEAT})
     rng = Random(1)
     for _ in range(20):
         reply = vlbench.reply(rng.choice(one.legal))
-        told = one.step(reply)
+        outcome = one.step(reply)
         other.step(vlbench.reply(rng.choice(other.legal)))
-        assert told[4] == alone.step(reply)[4] and told[0]["text"] == alone.text
-    alone.game.host.close()
+        assert outcome[4] == alone.step(reply)[4] and outcome[0]["text"] == alone.text
+    alone.game.engine.close()
 
 
 @needs_engine
@@ -173,11 +179,11 @@ def test_gymnasiums_async_vector_env_plays_it_too():
 
 @needs_engine
 def test_an_engine_that_hangs_in_the_middle_of_a_long_request_is_an_error_too():
-    game = AlfworldGame(host=EngineClient(answer=30))
-    data, host = game.data(HEAT), game.host
+    game = AlfworldGame(engine=EngineClient(answer=30))
+    data, host = game.data(HEAT), game.engine
     host.play(data, ())
     os.kill(host._running._process.pid, signal.SIGSTOP)
-    host._answer = 2  # and the socket's patience is 30
+    host._answer = 2  # while the socket's timeout is 30
     with pytest.raises(EngineError, match="gave no answer"):
         host.play(data, ("look",) * 200_000)
     host.close()
@@ -188,22 +194,22 @@ def test_after_an_interrupted_request_the_next_one_gets_its_own_answer():
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    game = AlfworldGame(host=EngineClient())
+    game = AlfworldGame(engine=EngineClient())
     state = game.start(HEAT)
-    os.kill(game.host._running._process.pid, signal.SIGSTOP)
+    os.kill(game.engine._running._process.pid, signal.SIGSTOP)
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0.5)
     with pytest.raises(KeyboardInterrupt):
         game.step(state, "look")
     signal.signal(signal.SIGALRM, before)
-    told = game.step(state, "inventory").state.told[-1]
-    assert told == "You are not carrying anything."
-    game.host.close()
+    feedback = game.step(state, "inventory").state.feedback[-1]
+    assert feedback == "You are not carrying anything."
+    game.engine.close()
 
 
 @needs_engine
 def test_what_a_game_that_is_broken_does_to_the_engine_is_told_in_one_line(monkeypatch):
-    game = AlfworldGame(host=EngineClient())
+    game = AlfworldGame(engine=EngineClient())
     whole = game.data(HEAT)
     broken = dataclasses.replace(whole, grammar=whole.grammar[:1000])
     monkeypatch.setattr(game, "data", lambda instance: broken)
@@ -213,11 +219,11 @@ def test_what_a_game_that_is_broken_does_to_the_engine_is_told_in_one_line(monke
     assert "FailedParse" in str(error.value) and "\n" not in str(error.value)
     monkeypatch.undo()
     assert not game.start(HEAT).won
-    game.host.close()
+    game.engine.close()
 
 
 def run_alone(program, scratch, *arguments):
-    """Run a program whose temporary files stand in a folder of its own."""
+    """Run a program with its own folder for temporary files."""
     environment = {
         **os.environ,
         "TMPDIR": str(scratch),
@@ -233,7 +239,7 @@ def test_a_killed_program_leaves_no_engine_and_no_files(tmp_path):
     done = run_alone(
         "import os, signal, gymnasium, vlbench\n"
         "env = gymnasium.make('vlbench/ALFWorld-v0').unwrapped; env.reset(seed=0)\n"
-        "print(env.game.host._running._process.pid, flush=True)\n"
+        "print(env.game.engine._running._process.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)",
         tmp_path,
     )
@@ -251,15 +257,15 @@ def test_a_fork_has_an_engine_of_its_own_and_leaves_its_parents_alone(tmp_path):
     done = run_alone(
         "import os, gymnasium, vlbench\n"
         "env = gymnasium.make('vlbench/ALFWorld-v0').unwrapped; env.reset(seed=0)\n"
-        "engine = env.game.host._running._process.pid\n"
+        "engine = env.game.engine._running._process.pid\n"
         "if not (child := os.fork()):\n"
         "    env.step(vlbench.reply('look'))\n"
-        "    assert env.game.host._running._process.pid != engine\n"
-        "    env.game.host.close()\n"
+        "    assert env.game.engine._running._process.pid != engine\n"
+        "    env.game.engine.close()\n"
         "    os._exit(0)\n"
         "assert os.waitpid(child, 0)[1] == 0\n"
         "for seed in range(1, 4): env.reset(seed=seed)\n"
-        "assert env.game.host._running._process.pid == engine",
+        "assert env.game.engine._running._process.pid == engine",
         tmp_path,
     )
     assert (done.returncode, done.stderr) == (0, "") and not list(tmp_path.iterdir())
@@ -271,7 +277,7 @@ def test_the_vector_env_has_engines_of_its_own_and_one_that_dies_ends_no_other()
         ALFWORLD, num_envs=3, vectorization_mode="vector_entry_point", engines=2
     ).unwrapped
     envs.reset(seed=0)
-    hosts = [env.game.host for env in envs.envs]
+    hosts = [env.game.engine for env in envs.envs]
     assert hosts[0] is hosts[2] is not hosts[1]
     first, other = (host._running._process for host in hosts[:2])
     os.kill(first.pid, signal.SIGKILL)

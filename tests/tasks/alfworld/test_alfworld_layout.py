@@ -1,4 +1,4 @@
-"""ALFWorld's pictures: icons, markers and names all find their place, apart and uncut."""
+"""ALFWorld's layouts: icons, markers and names fit without overlap or clipping."""
 
 import importlib.util
 import itertools
@@ -60,10 +60,10 @@ def test_every_receptacle_has_an_icon_of_its_own_and_an_open_one_if_it_opens(nam
 
 def engine_constants() -> ModuleType:
     """The engine's constants, without importing the engine, which writes to the home folder."""
-    found = importlib.util.find_spec("alfworld")
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec("alfworld")
+    if spec is None or not spec.submodule_search_locations:
         pytest.skip("needs the extra `alfworld`")
-    path = Path(found.submodule_search_locations[0]) / "gen" / "constants.py"
+    path = Path(spec.submodule_search_locations[0]) / "gen" / "constants.py"
     spec = importlib.util.spec_from_file_location("alfworld_constants", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -97,14 +97,14 @@ def test_all_120_floor_plans_have_room_for_their_receptacles(theme: str) -> None
         for key in json.loads(path.read_text()):
             kind, x, _, z, *part = key.split("|")
             sites.setdefault((part or [kind])[0].lower(), []).append((float(x), float(z)))
-        # What the layouts leave out stands near something.
+        # A receptacle without a position goes near another one.
         for kind in ("garbagecan", "coffeemachine", "toaster"):
             sites.setdefault(kind, sites[min(sites)][:1])
         sites["stoveburner"] = sites[min(sites)][:1] * 4
         places = tuple(
             Place(f"{kind} {number}", *site)
-            for kind, found in sites.items()
-            for number, site in enumerate(found, 1)
+            for kind, places in sites.items()
+            for number, site in enumerate(places, 1)
         )
         for jitter in (0, 5):
             painted(AlfworldPicture(ThemeChoice(theme, jitter)), State(Scene(1, places)))
@@ -158,7 +158,7 @@ def test_only_neighbours_of_a_kind_share_a_marker() -> None:
 
 
 def apart(boxes: list[tuple[int, int, int, int]], width: int, height: int) -> None:
-    """Check that rectangles (x, y, width, height) lie in a larger one and apart."""
+    """Check that rectangles (x, y, width, height) are disjoint and inside a larger one."""
     for x, y, wide, high in boxes:
         assert x >= 0 and y >= 0 and x + wide <= width and y + high <= height, (x, y, wide, high)
     for (x, y, wide, high), (x2, y2, wide2, high2) in itertools.combinations(boxes, 2):

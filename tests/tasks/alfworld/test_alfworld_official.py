@@ -20,11 +20,11 @@ from vlbench.tasks.alfworld.games.generator import KINDS, generate, scenes
 @pytest.fixture
 def official_data(tmp_path, monkeypatch):
     """A folder in the official format, with games of our own."""
-    data = tmp_path / "removable"  # which "movable" is a part of
+    data = tmp_path / "removable"  # the path contains "movable"
     for number, kind in enumerate(KINDS):
-        made = generate(kind, scenes(kind)[number], number, 18, False)
-        goal = made.goal
-        wanted = {
+        game = generate(kind, scenes(kind)[number], number, 18, False)
+        goal = game.goal
+        params = {
             "object_target": goal.target.capitalize(),
             "parent_target": goal.parent.capitalize(),
             "toggle_target": goal.toggle.capitalize(),
@@ -32,16 +32,16 @@ def official_data(tmp_path, monkeypatch):
             "object_sliced": False,
         }
         split = ("valid_seen", "valid_unseen")[number % 2]
-        name = f"{kind}-{goal.target}-None-{goal.parent or goal.toggle}-{made.scene}"
+        name = f"{kind}-{goal.target}-None-{goal.parent or goal.toggle}-{game.scene}"
         folder = data / "json_2.1.1" / split / name / f"trial_T2019_{number}"
         folder.mkdir(parents=True)
         texts = {
-            "pddl_domain": made.domain,
-            "grammar": made.grammar,
-            "pddl_problem": made.problem,
+            "pddl_domain": game.domain,
+            "grammar": game.grammar,
+            "pddl_problem": game.problem,
         }
         (folder / "game.tw-pddl").write_text(json.dumps({**texts, "solvable": True}))
-        trial = {"task_type": kind, "pddl_params": wanted}
+        trial = {"task_type": kind, "pddl_params": params}
         (folder / "traj_data.json").write_text(json.dumps(trial))
     monkeypatch.setenv("ALFWORLD_DATA", str(data))
     official._trials.cache_clear()
@@ -51,7 +51,7 @@ def official_data(tmp_path, monkeypatch):
 
 @needs_engine
 def test_official_games_are_suites_of_their_own(official_data, tmp_path, monkeypatch):
-    from leaderboard.pack import pack  # which the bare wheel can't import
+    from leaderboard.pack import pack  # the bare wheel can't import it
 
     assert suites(ALFWORLD) == ("test", "ood")
     assert suites_official.main() == 0
@@ -61,7 +61,7 @@ def test_official_games_are_suites_of_their_own(official_data, tmp_path, monkeyp
     assert card.success == 1 and card.episodes == 3 and card.suite == "official_seen"
     assert card.notes == ("official games, schematic pictures",)
     assert label(ALFWORLD, "test") == "generated games, schematic pictures"
-    monkeypatch.delenv("ALFWORLD_DATA")  # a run is shown where it wasn't played
+    monkeypatch.delenv("ALFWORLD_DATA")  # a run can be read on another machine
     assert label(ALFWORLD, "official_seen") == "official games, schematic pictures"
     with pytest.raises(ValueError, match='unknown suite "official_seen"'):
         pack([tmp_path / "run"], {})
@@ -77,8 +77,8 @@ def test_damaged_or_missing_official_games_are_told_in_one_line(official_data, c
     game, trial = place / "game.tw-pddl", place / "traj_data.json"
     text = game.read_text()
     changed = text.replace("Your task is to: ", "Your task is to: please ")
-    for path, damage, told in (
-        (game, changed, "isn't what it was when it was frozen"),
+    for path, damage, message in (
+        (game, changed, "has changed since it was frozen"),
         (game, "{", "can't be read"),
         (game, "{}", "is damaged: no 'pddl_domain'"),
         (trial, "{}", "its task is None, not "),
@@ -86,7 +86,7 @@ def test_damaged_or_missing_official_games_are_told_in_one_line(official_data, c
         path.write_text(damage)
         with pytest.raises(ValueError) as error:
             EpisodeRecorder(gymnasium.make(ALFWORLD), Row(ALFWORLD, {}, row.instance, 0))
-        assert told in str(error.value) and "\n" not in str(error.value)
+        assert message in str(error.value) and "\n" not in str(error.value)
     (official_data / "vlbench" / "official_seen.jsonl").write_text("{")
     with pytest.raises(ValueError, match="official_seen of vlbench/ALFWorld-v0 is damaged"):
         frozen_rows(ALFWORLD, "official_seen")
@@ -106,4 +106,4 @@ def test_a_game_that_the_engine_cannot_read_is_named_in_one_line(official_data):
     done = subprocess.run(command, capture_output=True, text=True)
     *_, last = done.stderr.splitlines()
     assert done.returncode == 2 and len(done.stderr.splitlines()) <= 2
-    assert last.startswith(f"freeze_official: \"{instance}\" can't be started: ALFWorld's engine ")
+    assert last.startswith(f"suites_official: \"{instance}\" can't be started: ALFWorld's engine ")

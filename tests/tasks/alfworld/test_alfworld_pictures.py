@@ -1,4 +1,4 @@
-"""ALFWorld's pictures: what they show, that nothing is hidden or covered, and that it can be read.
+"""ALFWorld's pictures: their content, without anything hidden, covered or unreadable.
 
 `python -m pytest tests/tasks/alfworld/test_alfworld_pictures.py --rewrite-goldens` writes the
 goldens anew; look at each of them before committing: a change of pixels is a change of the
@@ -113,9 +113,9 @@ def test_every_state_can_be_seen(theme: str) -> None:
     states = [frozenset(), *({s} for s in ("hot", "cold", "clean")), {"hot", "clean"}]
     for count in (1, 12, 20):
         frames = []
-        for shown in states:
+        for combination in states:
             rest = some_things(count, 5)[1:]
-            contents = (Thing("apple 9", frozenset(shown)), *rest)
+            contents = (Thing("apple 9", frozenset(combination)), *rest)
             frames.append(painted(picture, standing_at(room, "countertop 1", contents)))
         for one, other in itertools.combinations(frames, 2):
             differing = (one != other).any(axis=-1).sum()

@@ -1,4 +1,4 @@
-"""The expert's distances are exact: an exhaustive search over single commands finds the same."""
+"""The expert's distances are exact: an exhaustive search over single commands agrees."""
 
 from collections import deque
 from itertools import product
@@ -38,25 +38,25 @@ def room_for(kind, parent, spots=SPOTS, fits=FITS):
 
 def some_world(room, rng):
     places = [s.name for s in room.spots]
-    lies = {item.name: rng.choice(places) for item in room.items}
+    placements = {item.name: rng.choice(places) for item in room.items}
     holding = rng.choice(["", "", "cup 1", "pen 1"])
-    lies.pop(holding, None)
+    placements.pop(holding, None)
     opened = frozenset(s.name for s in room.spots if s.openable and rng.random() < 0.4)
     states = [(item.name, s) for item in room.items for s in ("clean", "hot", "cold", "lit")]
-    kept = frozenset(state for state in states if rng.random() < 0.15)
+    subset = frozenset(state for state in states if rng.random() < 0.15)
     at = rng.choice(["nowhere", *(s.location for s in room.spots)])
-    return World(at, holding, opened, tuple(sorted(lies.items())), kept)
+    return World(at, holding, opened, tuple(sorted(placements.items())), subset)
 
 
 def commands(room, world):
-    """The engine's rules, written down once more."""
+    """The engine's rules, restated."""
     yield from (f"go to {s.name}" for s in room.spots if s.location != world.at)
     for s in room.spots:
         if s.location != world.at:
             continue
         if s.openable:
             yield f"{'close' if s.name in world.opened else 'open'} {s.name}"
-        here = [thing for thing, place in world.lies if place == s.name]
+        here = [thing for thing, place in world.placements if place == s.name]
         yield from (f"use {thing}" for thing in here if thing.startswith("desklamp"))
         if not s.openable or s.name in world.opened:
             if not world.holding:
@@ -70,19 +70,19 @@ def commands(room, world):
 
 def searched(room, start, deepest):
     """Return the distances by breadth-first search over every command."""
-    found = [FAR] * (room.conditions + 1)
-    queue, seen = deque([(start, 0)]), {start}
-    while queue and found[-1] == FAR:
+    fewest = [FAR] * (room.conditions + 1)
+    queue, visited = deque([(start, 0)]), {start}
+    while queue and fewest[-1] == FAR:
         world, depth = queue.popleft()
-        for met in range(room.met(world) + 1):
-            found[met] = min(found[met], depth)
+        for met in range(room.conditions_met(world) + 1):
+            fewest[met] = min(fewest[met], depth)
         if depth < deepest:
             for command in commands(room, world):
-                after = room.after(world, command)
-                if after not in seen:
-                    seen.add(after)
+                after = room.successor(world, command)
+                if after not in visited:
+                    visited.add(after)
                     queue.append((after, depth + 1))
-    return tuple(found)
+    return tuple(fewest)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -93,14 +93,14 @@ def test_distances_are_those_of_an_exhaustive_search(kind, parent):
     compared = 0
     for _ in range(12):
         world = some_world(room, rng)
-        ours = distances(room, world)
-        if ours[-1] <= 6:
-            assert ours == searched(room, world, 6), world
+        actual = distances(room, world)
+        if actual[-1] <= 6:
+            assert actual == searched(room, world, 6), world
             compared += 1
-        else:  # the search to the goal would take long; nothing is nearer than 5
-            theirs = searched(room, world, 5)
-            assert theirs[-1] == FAR
-            assert tuple(d if d <= 5 else FAR for d in ours) == theirs, world
+        else:  # a search to the goal would be slow; check that nothing is nearer than 5
+            expected = searched(room, world, 5)
+            assert expected[-1] == FAR
+            assert tuple(d if d <= 5 else FAR for d in actual) == expected, world
     assert compared
 
 
@@ -120,8 +120,8 @@ def test_what_nothing_can_hold_has_no_way():
 
 def test_a_hand_worked_way():
     room = room_for("pick_heat_then_place_in_recep", "fridge")
-    lies = (("cup 1", "cabinet 1"), ("cup 2", "cabinet 2"))
-    world = World("at shelf 1", "pen 1", frozenset(), lies, frozenset())
+    placements = (("cup 1", "cabinet 1"), ("cup 2", "cabinet 2"))
+    world = World("at shelf 1", "pen 1", frozenset(), placements, frozenset())
     # Put the pen down here; go, open, take; go, heat: one condition. Go, open, move: all three.
     # Two conditions at once come only with the third, or by placing the other cup, which is longer.
     assert distances(room, world) == (0, 6, 9, 9)

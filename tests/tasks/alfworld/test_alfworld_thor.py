@@ -1,4 +1,4 @@
-"""ALFWorldThor where AI2-THOR isn't: what is missing is said, and nothing else is touched.
+"""ALFWorldThor without AI2-THOR: it reports what is missing and touches nothing else.
 
 The adapter itself is tested on ai2thor's real server, in a virtual environment of its own.
 """
@@ -62,7 +62,7 @@ NOT_PLAYED = (
 
 @pytest.fixture
 def user(tmp_path, monkeypatch):
-    """A user with all packages, and nothing else."""
+    """A user with all packages but nothing else."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("ALFWORLD_DATA", raising=False)
@@ -70,7 +70,7 @@ def user(tmp_path, monkeypatch):
     return tmp_path
 
 
-def found():
+def needs_by_name():
     return {need.name: need for need in requirements.needs()}
 
 
@@ -82,57 +82,60 @@ def write_data(root):
 
 
 def test_what_is_missing_is_said_and_nothing_is_made(user):
-    needs = found()
+    needs = needs_by_name()
     assert [name for name, need in needs.items() if not need.ok] == ["unity", "display", "data"]
-    assert str(user / ".ai2thor/releases/thor-201909061227-Linux64") in needs["unity"].told
-    assert "DISPLAY isn't set" in needs["display"].told
-    assert "alfworld-download" in needs["data"].told and str(user) in needs["data"].told
+    assert str(user / ".ai2thor/releases/thor-201909061227-Linux64") in needs["unity"].message
+    assert "DISPLAY isn't set" in needs["display"].message
+    assert "alfworld-download" in needs["data"].message and str(user) in needs["data"].message
     assert not list(user.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("package", "version", "told"),
+    ("package", "version", "message"),
     [
         ("ai2thor", "", 'not installed: pip install "vlbench[thor]"'),
-        ("ai2thor", "5.0.0", "5.0.0 won't do"),
-        ("alfworld", "0.3.5", "0.3.5 won't do"),
-        ("werkzeug", "3.1.9", "3.1.9 won't do"),
-        ("flask", "3.0.0", "3.0.0 won't do"),
+        ("ai2thor", "5.0.0", "version 5.0.0 doesn't work"),
+        ("alfworld", "0.3.5", "version 0.3.5 doesn't work"),
+        ("werkzeug", "3.1.9", "version 3.1.9 doesn't work"),
+        ("flask", "3.0.0", "version 3.0.0 doesn't work"),
         ("opencv-python", "", "not installed"),
     ],
 )
-def test_packages_are_named_with_their_versions(user, monkeypatch, package, version, told):
+def test_packages_are_named_with_their_versions(user, monkeypatch, package, version, message):
     monkeypatch.setitem(VERSIONS, package, version)
     wrong = [need for need in requirements.needs() if need.package and not need.ok]
-    assert len(wrong) == 1 and wrong[0].told.startswith(told)
+    assert len(wrong) == 1 and wrong[0].message.startswith(message)
 
 
 def test_a_program_must_be_executable(user):
     program = requirements.build()
     program.parent.mkdir(parents=True)
     program.touch()
-    assert not found()["unity"].ok and "chmod +x" in found()["unity"].told
+    assert not needs_by_name()["unity"].ok and "chmod +x" in needs_by_name()["unity"].message
     program.chmod(0o755)
-    assert found()["unity"].ok
+    assert needs_by_name()["unity"].ok
 
 
 def test_a_display_must_answer(user, monkeypatch):
     monkeypatch.setenv("DISPLAY", "my screen")
-    assert found()["display"].told == 'DISPLAY is "my screen"; wanted one like ":0"'
+    assert needs_by_name()["display"].message == 'DISPLAY is "my screen"; wanted one like ":0"'
     with socket.create_server(("127.0.0.1", 0)) as server:
         name = f"127.0.0.1:{server.getsockname()[1] - 6000}"
         monkeypatch.setenv("DISPLAY", f"{name}.0")
-        assert found()["display"].ok
-    assert not found()["display"].ok and f"no X server answers at {name}" in found()["display"].told
+        assert needs_by_name()["display"].ok
+    assert (
+        not needs_by_name()["display"].ok
+        and f"no X server answers at {name}" in needs_by_name()["display"].message
+    )
     monkeypatch.setenv("DISPLAY", ":65001")
-    assert "no X server answers at :65001" in found()["display"].told
+    assert "no X server answers at :65001" in needs_by_name()["display"].message
 
 
 def test_episodes_are_the_official_folders_of_the_six_types(user, monkeypatch):
     assert any_trial() == "" and trials("all") == ()
     write_data(user / "data")
     monkeypatch.setenv("ALFWORLD_DATA", str(user / "data"))
-    assert found()["data"].ok and any_trial() in trials("all")
+    assert needs_by_name()["data"].ok and any_trial() in trials("all")
     assert trials("all") == tuple(f"alfworld_thor/{trial}" for trial in TRIALS)
     assert trials("train") == trials("all")[:2] and trials("test") == trials("all")[3:]
     file = trajectory(f"alfworld_thor/{TRIALS[0]}")
@@ -171,7 +174,7 @@ def test_without_its_needs_it_refuses_in_one_line_and_falls_back_to_nothing(user
 
 
 @pytest.mark.parametrize(
-    ("kwargs", "told"),
+    ("kwargs", "message"),
     [
         ({"timeout": 0}, "timeout must be a number of seconds above 0, got 0"),
         ({"timeout": "60"}, "timeout must be"),
@@ -180,8 +183,8 @@ def test_without_its_needs_it_refuses_in_one_line_and_falls_back_to_nothing(user
         ({"split": "dev"}, 'unknown split "dev"'),
     ],
 )
-def test_arguments_are_checked_before_anything_else(user, kwargs, told):
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_arguments_are_checked_before_anything_else(user, kwargs, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         gymnasium.make(THOR, **kwargs)
 
 

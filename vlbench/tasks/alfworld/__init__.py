@@ -19,69 +19,72 @@ from vlbench.tasks.alfworld.engine.client import EngineClient
 from vlbench.tasks.alfworld.env import CommandEnv
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
 from vlbench.tasks.alfworld.games.generator import HIDDEN, OBJECTS
-from vlbench.tasks.alfworld.heuristic import Person
+from vlbench.tasks.alfworld.heuristic import SearchHeuristic
 from vlbench.vector import Observations, Steps, VLVectorEnv
 
 
 class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState, AlfworldStyle]):
     """Do a household task in a room, on ALFWorld's own text engine; needs the extra `alfworld`.
 
-    Generated games, schematic pictures: the games are made from what the `alfworld` package ships,
-    the pictures are drawn from the engine's state. Neither is comparable with results on the
-    official games or on AI2-THOR's frames.
+    Example: `gymnasium.make("vlbench/ALFWorld-v0", text_obs="none")`.
+
+    The games are generated from the data of the `alfworld` package, and the pictures are schematic,
+    drawn from the engine's state. Results aren't comparable with those on the official games or on
+    AI2-THOR's frames.
 
     Picture:
-        In the middle of the room a plan of its receptacles; elsewhere the receptacle where the
-        player stands, open or closed, and what is seen in or on it; what the player holds; what is
-        hot, cold, clean or lit.
+        From the middle of the room, a plan of its receptacles; elsewhere the receptacle in front of
+        the player, open or closed, and its visible contents. Always what the player holds, and
+        which visible objects are hot, cold, clean or lit.
     Text:
         The intro (all receptacles), the goal, the last `memory` commands with the engine's
-        feedback, and the admissible commands. So much is told because RL4VLM's text told the last
-        feedback and the admissible commands: the default is its task. `text_obs="feedback"` gives
-        the forms of commands instead of the admissible ones; `"none"` gives no feedback either:
-        which objects there are, and where, stands in the picture alone.
+        feedback, and the admissible commands. The default matches RL4VLM, whose prompt includes the
+        last feedback and the admissible commands. `text_obs="feedback"` replaces the admissible
+        commands with the command grammar. `"none"` also omits the feedback; then only the picture
+        shows which objects there are and where.
     Actions:
         The commands that the engine admits in the state, e.g. "go to fridge 1", "open fridge 1",
         "take apple 1 from fridge 1", "move apple 1 to countertop 2" (or "put apple 1 in/on
-        countertop 2"), "heat apple 1 with microwave 1", "use desklamp 1", "look". All of them are
-        legal; any other is unknown: so that nothing here is ever illegal.
+        countertop 2"), "heat apple 1 with microwave 1", "use desklamp 1", "look". Every admissible
+        command is legal and anything else is unknown, so `illegal` is always False.
     Rewards:
-        50 when the goal is reached, and in every turn the change of the rate of the goal's
-        conditions (ALFWorld's: 1 for placing, 2 for two objects or light, 3 for clean, heat, cool).
-        A reply that can't be read moves nothing and costs −1.
+        50 for reaching the goal, plus each turn the change in the fraction of the goal's conditions
+        that hold (ALFWorld's conditions: 1 for placing, 2 for two objects or light, 3 for clean,
+        heat, cool). An unreadable reply changes nothing and costs −1.
     Episode end:
         Terminated when the goal is reached; truncated after 50 turns.
     Success:
         The goal is reached.
     Instances:
-        `alfworld/<type>/<floor plan>-<number>`, of ALFWorld's six types and THOR's 120 floor plans.
-        Number, `objects` and `hidden` fix the goal and where everything lies, by sha256. 20 % of
-        the floor plans are test floor plans, by a keyed hash. At most six receptacles of a kind
-        stand in a room, each in a place of its own; lamps stand on furniture; nothing can be
-        sliced. With the official games in `$ALFWORLD_DATA` there are theirs too, as suites of their
-        own: see `docs/alfworld.md`.
+        `alfworld/<type>/<floor plan>-<number>`, for ALFWorld's six types and THOR's 120 floor
+        plans. Number, `objects` and `hidden` fix the goal and all object locations, by sha256. A
+        keyed hash makes 20 % of the floor plans test floor plans. A room has at most six
+        receptacles of a kind, each at its own location; lamps stand on furniture; nothing can be
+        sliced. With the official games in `$ALFWORLD_DATA`, these are available as separate suites:
+        see `docs/alfworld.md`.
     Differences from RL4VLM:
-        Generated games and schematic pictures (there official games in AI2-THOR); the change of the
-        rate of conditions (there its level, in every turn, so that idling pays); 50 turns (there up
-        to 52); the last commands are told (there only the last feedback); an action must be an
-        admissible command (there the first that is a part of the text: "cabinet 1" in "cabinet
-        10"); an unreadable reply is no random command; the seed has an effect.
+        Generated games and schematic pictures (in RL4VLM, official games in AI2-THOR). The reward
+        is the change in the fraction of conditions (in RL4VLM its level, every turn, so idling
+        pays). 50 turns (in RL4VLM up to 52). The text includes the last commands (in RL4VLM only
+        the last feedback). An action must be an admissible command (in RL4VLM the first one that is
+        a substring of the text: "cabinet 1" in "cabinet 10"). An unreadable reply never becomes a
+        random command. Seeding works.
     Version history:
         v0: first version.
 
     Args:
-        objects: How many things lie in the room, 3..60.
-        hidden: Whether the goal's objects start in closed receptacles, where they can.
-        group: The type of task that is dealt, e.g. "pick_and_place_simple"; "" for all six. An
-            instance that is named may be of any.
-        text_obs: "full", "feedback" or "none": how much the text tells; see above.
-        memory: How many of the last commands the text tells, at least 0.
-        labels: "names" writes what things are beside them, "numbers" only which of their kind.
+        objects: Number of objects in the room, 3..60.
+        hidden: Whether the goal's objects start in closed receptacles if possible.
+        group: The task type to deal, e.g. "pick_and_place_simple"; "" for all six. An explicit
+            instance may have any type.
+        text_obs: How much the text includes: "full", "feedback" or "none"; see above.
+        memory: Number of past commands in the text, at least 0.
+        labels: "names" labels each object with its name, "numbers" only with its number.
         **options: See `vlbench.task.CommonOptions`.
 
     Raises:
         ImportError: The extra `alfworld` isn't installed.
-        EngineError: The engine died or hung (in `reset` or `step`).
+        EngineError: The engine died or hung (raised by `reset` or `step`).
     """
 
     extra = "alfworld"
@@ -104,20 +107,22 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
         super().__init__(game, picture, common.prompt, text_obs, memory, **common.rest)
 
     def heuristic(self) -> str:
-        """Look everywhere in a sensible order, remember what was seen, then do it."""
+        """Search receptacles in a sensible order, remember their contents, then do the task."""
         self._must_be_reset()
         room = self.game.room(self.presentation.instance)
-        command = Person.after(room, self._state.world, self._state.commands).tries()
+        command = SearchHeuristic.from_history(
+            room, self._state.world, self._state.commands
+        ).next_command()
         return command if command in self._legal else "look"
 
     def demonstrate(self) -> Demonstration | None:
-        """State where one stands, what one holds and what is next, and do what a person would."""
+        """State location, object in hand and next goal, and give the heuristic's command."""
         self._must_be_reset()
         turns = max(self.turns_left, 1)
         return make_demonstration(self.game, self._state, self._facts, turns)
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
-        """Hold `location` and `holding` against the picture."""
+        """Compare `location` and `holding` with the picture."""
         scene = self._state.scene
         held = scene.holding.name if scene.holding else NOTHING
         checks = [
@@ -130,13 +135,19 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
     def state_hash(self) -> str:
         """Return the sha256 of the canonical state and the presentation."""
         state, world = self._state, self._state.world
-        things = [world.at, world.holding, sorted(world.opened), world.lies, sorted(world.states)]
-        told = [state.instance, state.commands, state.told, state.admissible, things]
-        text = json.dumps([told, self.presentation.number])
+        things = [
+            world.at,
+            world.holding,
+            sorted(world.opened),
+            world.placements,
+            sorted(world.states),
+        ]
+        parts = [state.instance, state.commands, state.feedback, state.admissible, things]
+        text = json.dumps([parts, self.presentation.number])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def foresee(self, reply: str) -> None:
-        """Have the engine work out what a reply will do, and the next game if it ends this one."""
+        """Precompute a reply's result in the engine, and the next game if this one ends."""
         action = None if self._over else self.read(reply).action
         over = self.turns_left <= 1
         if action is not None:
@@ -145,7 +156,7 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
             self.prepare(None, None)
 
     def prepare(self, seed: int | None, options: Mapping[str, Any] | None) -> None:
-        """Have the engine load the game that `begin` will start; nothing is drawn by it."""
+        """Load the game that `begin` will start into the engine, without advancing `np_random`."""
         twin = copy(self)
         twin.np_random = deepcopy(self.np_random) if seed is None else np_random(seed)[0]
         instance = (options or {}).get("instance")
@@ -153,14 +164,14 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
 
 
 class ALFWorldVector(VLVectorEnv):
-    """Many rooms, over a few engines that work at the same time, each in its own process.
+    """Several ALFWorld environments over parallel engines, each in its own process.
 
-    What it returns is what the environments would, one after the other.
+    The results equal those of the environments stepped one after another.
 
     Args:
         num_envs: Number of environments.
         copy: See `VLVectorEnv`.
-        engines: Number of engines; by default one a processor, at most one an environment.
+        engines: Number of engines; by default one per processor, at most one per environment.
         **kwargs: Arguments of the environments.
     """
 
@@ -172,10 +183,10 @@ class ALFWorldVector(VLVectorEnv):
     ) -> None:
         super().__init__(num_envs, copy, **kwargs)
         count = min(num_envs, checked_int("engines", engines or cpu_count() or 1, 1))
-        # Each environment's game stands ready, and its next one may.
-        self._hosts = [EngineClient(cursors=2 * -(-num_envs // count)) for _ in range(count)]
+        # One cursor for each environment's current game, and one for its next.
+        self._engines = [EngineClient(cursors=2 * -(-num_envs // count)) for _ in range(count)]
         for number, env in enumerate(self.envs):
-            env.game.host = self._hosts[number % count]
+            env.game.engine = self._engines[number % count]
         self._threads = ThreadPoolExecutor(count)
 
     def reset(
@@ -196,15 +207,15 @@ class ALFWorldVector(VLVectorEnv):
         return super().step(actions)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Close the environments and end the engines."""
+        """Close the environments and stop the engines."""
         super().close_extras(**kwargs)
         self._threads.shutdown()
-        for host in self._hosts:
-            host.close()
+        for engine in self._engines:
+            engine.close()
 
     def _each(self, calls: Sequence[tuple[Any, ...]]) -> None:
-        """Make one call an environment, those of an engine in turn, the engines side by side."""
-        count = len(self._hosts)
+        """Make one call per environment; engines run in parallel, calls of an engine in order."""
+        count = len(self._engines)
 
         def work(first: int) -> None:
             for function, *arguments in calls[first::count]:

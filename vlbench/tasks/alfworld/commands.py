@@ -1,4 +1,4 @@
-"""Commands as models write them, and the space of replies that command a room."""
+"""Spellings of commands, and the reply space of ALFWorld environments."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,16 +22,16 @@ GRAMMAR = (
     "look",
     "help",
 )
-"""The forms of all commands."""
+"""The command grammar."""
 
 _MOVE = re.compile(r"move (.+) to (.+)")
 
 
 @lru_cache(maxsize=256)
 def spellings(commands: tuple[str, ...]) -> Mapping[str, str]:
-    """Return each way to write a command → the engine's own.
+    """Return each accepted spelling → the engine's spelling.
 
-    "move X to Y" was "put X in/on Y" before ALFWorld 0.4; both are understood.
+    "move X to Y" was "put X in/on Y" before ALFWorld 0.4; both are accepted.
     """
     ways = {command: command for command in commands}
     for command in commands:
@@ -41,20 +41,20 @@ def spellings(commands: tuple[str, ...]) -> Mapping[str, str]:
 
 
 class CommandSpace(ReplySpace):
-    """Every text that a model may write; samples command what is admissible in the env's state.
+    """The space of all texts; samples name a command that is admissible in the env's state.
 
-    All such spaces hold the same texts, and are equal; what they sample follows their environment.
+    All such spaces contain the same texts and compare equal; only their samples differ.
 
     Args:
-        commands: What to sample from until `offer` says otherwise.
+        commands: The commands to sample from until `offer` replaces them.
     """
 
     def offer(self, commands: Sequence[str]) -> None:
-        """Sample from these commands from now on."""
+        """Replace the commands to sample from."""
         self.actions = tuple(commands)
 
     def __eq__(self, other: object) -> bool:
-        """All spaces of commands are equal."""
+        """Compare equal to every command space."""
         return isinstance(other, CommandSpace)
 
     def __hash__(self) -> int:
@@ -62,5 +62,5 @@ class CommandSpace(ReplySpace):
         return hash(CommandSpace)
 
     def __repr__(self) -> str:
-        """Show the kind of space."""
+        """Return the class name."""
         return "CommandSpace()"

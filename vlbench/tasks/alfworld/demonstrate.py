@@ -1,8 +1,8 @@
-"""What a reply in ALFWorld states, and what an expert writes.
+"""The fields of an ALFWorld reply, and the expert's demonstration.
 
-The expert of `values` knows where everything lies and walks straight there: a student of it would
-learn to know what no picture shows. So the demonstration is the heuristic's, a person who sees what
-the student sees, looks everywhere in a sensible order and remembers.
+The expert behind `values` knows all object locations and walks straight there; a student would have
+to guess what no picture shows. So demonstrations come from the heuristic, which sees what the
+student sees, searches in a sensible order and remembers.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from vlbench.task import Demonstration, Fact, Field
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
 from vlbench.tasks.alfworld.games.generator import STATIONS
-from vlbench.tasks.alfworld.heuristic import Person
-from vlbench.tasks.alfworld.world import WANTED, Room
+from vlbench.tasks.alfworld.heuristic import SearchHeuristic
+from vlbench.tasks.alfworld.world import REQUIRED_STATE, Room
 
 LOCATION = Field("location", "perception")
 HOLDING = Field("holding", "perception")
@@ -22,21 +22,21 @@ FIELDS = (LOCATION, HOLDING, THOUGHTS)
 def make_demonstration(
     game: AlfworldGame, state: AlfworldState, facts: Mapping[str, Fact], turns: int
 ) -> Demonstration | None:
-    """State the location, what is in hand, what of the goal is here and what is next.
+    """Return location, object in hand, goal objects in view, purpose and next command.
 
-    A search costs turns and nothing else, so the command is return-optimal while the turns suffice.
+    Searching costs only turns, so the command is return-optimal while enough turns remain.
 
     Args:
         game: The rules.
         state: A state that hasn't terminated.
-        facts: What the picture shows.
-        turns: Turns left, at least 1.
+        facts: The facts in the picture.
+        turns: Turns that remain, at least 1.
 
     Returns:
-        None where the command isn't return-optimal.
+        None if the command isn't return-optimal.
     """
     room = game.room(state.instance)
-    command = Person.after(room, state.world, state.commands).tries()
+    command = SearchHeuristic.from_history(room, state.world, state.commands).next_command()
     values = game.values(state, turns)
     if values.get(command, float("-inf")) < max(values.values()):
         return None
@@ -54,7 +54,7 @@ def make_demonstration(
 
 
 def _purpose(room: Room, state: AlfworldState, command: str) -> str:
-    """Say what a command is for."""
+    """Describe the purpose of a command."""
     goal, held = room.goal, state.world.holding
     verb, _, rest = command.partition(" ")
     if not held:
@@ -63,7 +63,7 @@ def _purpose(room: Room, state: AlfworldState, command: str) -> str:
         return f"put {held} away"
     if goal.toggle:
         return f"use {goal.toggle}"
-    condition = WANTED.get(goal.kind, "")
+    condition = REQUIRED_STATE.get(goal.kind, "")
     if condition and (held, condition) not in state.world.states:
         return f"make {held} {condition} at {STATIONS[goal.kind].lower()}"
     return f"bring {held} to {goal.parent}"

@@ -1,4 +1,4 @@
-"""What ALFWorld and ALFWorldThor share as environments: replies are commands, states are told."""
+"""The environment that ALFWorld and ALFWorldThor share: replies are text commands."""
 
 import dataclasses
 from typing import TypeVar, Unpack
@@ -17,18 +17,18 @@ Style = TypeVar("Style")
 
 
 class CommandEnv(VLEnv[S, Style]):
-    """A room that is commanded: which commands there are depends on the state; see the tasks.
+    """An environment whose actions are commands that depend on the state; see the tasks.
 
     Args:
         game: The rules.
-        picture: How a state is drawn.
+        picture: Renders states.
         prompt: "cot", "action_only" or "cot_facts".
-        text_obs: "full", "feedback" or "none": how much the text tells.
-        memory: How many of the last commands the text tells, at least 0.
+        text_obs: How much the text includes: "full", "feedback" or "none".
+        memory: Number of past commands in the text, at least 0.
         **options: See `vlbench.env.VLEnv`.
 
     Raises:
-        ValueError: An argument isn't known, or `memory` is no integer of at least 0.
+        ValueError: An argument is unknown, or `memory` isn't an integer of at least 0.
     """
 
     actions_change = True
@@ -43,8 +43,8 @@ class CommandEnv(VLEnv[S, Style]):
         memory: int,
         **options: Unpack[EnvOptions],
     ) -> None:
-        self._telling = PromptText(text_obs, checked_int("memory", memory, 0))
-        # The same words for all: the tasks differ in their games and pictures alone.
+        self._prompt_text = PromptText(text_obs, checked_int("memory", memory, 0))
+        # Both tasks share a prompt: only their games and pictures differ.
         words = Prompt.load("vlbench.tasks.alfworld", prompt, {})
         super().__init__(game, picture, words, **options)
         self.action_space: CommandSpace = CommandSpace(game.vocabulary)
@@ -53,21 +53,21 @@ class CommandEnv(VLEnv[S, Style]):
     def text(self) -> str:
         """The prompt of the current state."""
         self._must_be_reset()
-        return self.prompt.render(self._telling.fields(self._state))
+        return self.prompt.render(self._prompt_text.fields(self._state))
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        """The commands on offer; before the first reset, those that every state has."""
+        """The admissible commands; before the first reset, those of every state."""
         return self._legal if self._begun else self.game.vocabulary
 
     def read(self, reply: str, level: Level = "standard") -> Parsed:
-        """Read the command out of a reply, in either spelling, and spell it as ALFWorld does."""
+        """Read a command in either spelling; return it in the engine's spelling."""
         ways = spellings(self.vocabulary)
         parsed = self._parse(reply, tuple(ways), level)
         command = parsed.action and ways[parsed.action]
         return parsed if command == parsed.action else dataclasses.replace(parsed, action=command)
 
     def _enter(self, state: S) -> None:
-        """Make a state the current one, and its commands those that are sampled."""
+        """Set the current state, and sample from its commands."""
         super()._enter(state)
         self.action_space.offer(self._legal)

@@ -1,4 +1,4 @@
-"""ALFWorld's rules: the engine's, counted in rewards."""
+"""The rules of ALFWorld: the engine's, with rewards."""
 
 import json
 from collections import OrderedDict
@@ -12,7 +12,7 @@ import numpy as np
 
 from vlbench.errors import unknown_name
 from vlbench.task import Move, checked_int, instance_body
-from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError, Snapshot, shared_host
+from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError, Snapshot, shared_engine
 from vlbench.tasks.alfworld.games import official
 from vlbench.tasks.alfworld.games.generator import (
     HIDDEN,
@@ -28,49 +28,49 @@ from vlbench.tasks.alfworld.scene import Scene
 from vlbench.tasks.alfworld.world import Room, World
 
 WON = 50.0
-"""Reward of reaching the goal, besides the change of the rate of its conditions."""
+"""Reward for reaching the goal, on top of the change in the fraction of its conditions."""
 
 MAX_SEED = 10**6
-"""Games of a type and a floor plan are numbered 0..MAX_SEED−1."""
+"""Games per task type and floor plan; they are numbered 0..MAX_SEED−1."""
 
 MOST_OBJECTS = 60
 
 EXAMPLE = "alfworld/pick_heat_then_place_in_recep/12-345"
 
-KEPT = 64
-"""Games that stay read."""
+MAX_LOADED = 64
+"""Games that stay loaded."""
 
 
 @dataclass(frozen=True)
 class CommandState:
-    """What was said to the commands so far, and what the player sees now."""
+    """The commands so far with their feedback, and the scene that the player sees."""
 
     instance: str
     commands: tuple[str, ...]
-    told: tuple[str, ...]
-    """The intro, and the feedback to each command."""
+    feedback: tuple[str, ...]
+    """The intro, then the feedback to each command."""
     admissible: tuple[str, ...]
     won: bool
     scene: Scene
-    """What a picture may show."""
+    """The visible scene; pictures show nothing else."""
 
 
 @dataclass(frozen=True)
 class AlfworldState(CommandState):
-    """A state of the engine, with what holds in it."""
+    """A state of the engine, with its full world."""
 
     world: World
-    met: int
-    """How many of the goal's conditions hold."""
+    conditions_met: int
+    """Number of the goal's conditions that hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenGame:
-    """What is known of a game since the frozen sets were made."""
+    """A game's record from when the sets were frozen."""
 
     sha256: str
     plan: tuple[str, ...]
-    """A way to the goal, played to its end when the set was frozen."""
+    """Commands that reach the goal, verified when the set was frozen."""
 
 
 @lru_cache(maxsize=1)
@@ -95,14 +95,14 @@ class _Loaded:
 class AlfworldGame:
     """The rules of ALFWorld.
 
-    States are pure data, as in every game: the engine plays a state's commands from the game's
-    beginning, or goes on from where it stands (see `host`).
+    States are pure data, as in every game: the engine replays a state's commands from the start of
+    the game, or continues from a cursor (see `engine.client`).
 
     Args:
-        objects: How many things lie in a generated room.
-        hidden: Whether the goal's objects start in closed receptacles, where they can.
-        host: The engine; by default the one that this process's environments share.
-        group: The type of task that is dealt; "" for all six.
+        objects: Number of objects in a generated room.
+        hidden: Whether the goal's objects start in closed receptacles if possible.
+        engine: The engine; by default the one that this process's environments share.
+        group: The task type to deal; "" for all six.
 
     Raises:
         ImportError: The engine isn't installed.
@@ -120,7 +120,7 @@ class AlfworldGame:
         self,
         objects: int = OBJECTS,
         hidden: bool = HIDDEN,
-        host: EngineClient | None = None,
+        engine: EngineClient | None = None,
         group: str = "",
     ) -> None:
         check_installed()
@@ -133,12 +133,12 @@ class AlfworldGame:
             raise ValueError(f"objects must be at most {MOST_OBJECTS}, got {objects}")
         self.hidden = hidden
         self.group = group
-        self.host = host or shared_host()
+        self.engine = engine or shared_engine()
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
         self._foreseen: dict[tuple[str, tuple[str, ...]], Snapshot] = {}
 
     def deal(self, rng: np.random.Generator) -> str:
-        """Draw a type, a floor plan where it can be played, and a number, all uniformly."""
+        """Draw a task type, a floor plan that allows it, and a number, all uniformly."""
         kind = self.group or KINDS[int(rng.integers(len(KINDS)))]
         plans = scenes(kind)
         scene = plans[int(rng.integers(len(plans)))]
@@ -148,55 +148,62 @@ class AlfworldGame:
         """Start a game.
 
         Raises:
-            ValueError: The instance names no game, or one that isn't what it was when the sets were
+            ValueError: The instance isn't a game, or the game has changed since the sets were
                 frozen.
             EngineError: The engine failed.
         """
         loaded = self._load(instance)
-        return self._state(instance, loaded, (), (), self._moment(loaded.game, ()))
+        return self._state(instance, loaded, (), (), self._snapshot(loaded.game, ()))
 
     def legal(self, state: AlfworldState) -> tuple[str, ...]:
         """Return the admissible commands, sorted."""
         return state.admissible
 
     def step(self, state: AlfworldState, action: str) -> Move[AlfworldState]:
-        """Play a command: 50 for reaching the goal, and the change of the rate of its conditions.
+        """Play a command: 50 for the goal, plus the change in the fraction of its conditions.
 
         Raises:
             EngineError: The engine failed.
         """
         loaded = self._load(state.instance)
         commands = (*state.commands, action)
-        moment = self._moment(loaded.game, commands)
-        after = self._state(state.instance, loaded, commands, state.told, moment)
-        reward = (after.met - state.met) / loaded.room.conditions + WON * after.won
+        snapshot = self._snapshot(loaded.game, commands)
+        after = self._state(state.instance, loaded, commands, state.feedback, snapshot)
+        reward = (
+            after.conditions_met - state.conditions_met
+        ) / loaded.room.conditions + WON * after.won
         return Move(after, reward, terminated=after.won, success=after.won)
 
     def values(self, state: AlfworldState, turns: int) -> Mapping[str, float]:
         """Return the best return that can follow each command.
 
-        50 and all conditions that don't hold yet where the goal can be reached in the turns left;
-        elsewhere the most conditions that can hold by then, less those that hold now.
+        If the goal can be reached in the turns that remain: 50 plus the fraction of conditions that
+        don't hold yet. Otherwise: the largest fraction that can hold by then, minus the current
+        one.
         """
-        return {command: hope.worth for command, hope in self._hopes(state, turns).items()}
+        return {
+            command: outcome.worth for command, outcome in self._best_outcomes(state, turns).items()
+        }
 
     def expert(self, state: AlfworldState, turns: int) -> str:
-        """Return the command of the largest value; among these, the one nearest to what it hopes.
+        """Return the command with the largest value; on a tie, the one that gets there soonest.
 
-        Commands that are equal in this too are taken in their order.
+        Remaining ties go to the first command in order.
         """
-        hopes = self._hopes(state, turns)
-        return max(hopes, key=lambda command: (hopes[command].worth, -hopes[command].distance))
+        outcomes = self._best_outcomes(state, turns)
+        return max(
+            outcomes, key=lambda command: (outcomes[command].worth, -outcomes[command].distance)
+        )
 
     def room(self, instance: str) -> Room:
-        """Return what never changes in a game."""
+        """Return the fixed part of a game."""
         return self._load(instance).room
 
     def data(self, instance: str) -> GameData:
         """Return a game as the engine loads it.
 
         Raises:
-            ValueError: The instance names no game, or one that has changed.
+            ValueError: The instance isn't a game, or the game has changed.
         """
         body = instance_body(instance, self.name, EXAMPLE)
         kind, _, rest = body.partition("/")
@@ -220,34 +227,34 @@ class AlfworldGame:
         frozen = frozen_games().get((instance, self.objects, self.hidden))
         if frozen is not None and frozen.sha256 != game.sha256:
             raise ValueError(
-                f'the game "{instance}" isn\'t what it was when it was frozen (sha256 '
-                f"{game.sha256[:12]}…, not {frozen.sha256[:12]}…): {engine_versions()} here makes "
-                "other games; install the versions that the set belongs to"
+                f'the game "{instance}" has changed since it was frozen (sha256 '
+                f"{game.sha256[:12]}…, not {frozen.sha256[:12]}…): {engine_versions()} generates "
+                "other games; install the versions that the set was frozen with"
             )
         return game
 
     def foresee(self, state: AlfworldState, action: str) -> AlfworldState:
-        """Ask the engine now for what a command will do; the next `step` needn't wait."""
+        """Compute a command's result in the engine now, so that the next `step` needn't wait."""
         loaded = self._load(state.instance)
         commands = (*state.commands, action)
-        moment = self.host.play(loaded.game, commands)
-        self._foreseen = {(loaded.game.sha256, commands): moment}
-        return self._state(state.instance, loaded, commands, state.told, moment)
+        snapshot = self.engine.play(loaded.game, commands)
+        self._foreseen = {(loaded.game.sha256, commands): snapshot}
+        return self._state(state.instance, loaded, commands, state.feedback, snapshot)
 
-    def _moment(self, game: GameData, commands: tuple[str, ...]) -> Snapshot:
+    def _snapshot(self, game: GameData, commands: tuple[str, ...]) -> Snapshot:
         foreseen = self._foreseen.pop((game.sha256, commands), None)
-        return foreseen or self.host.play(game, commands)
+        return foreseen or self.engine.play(game, commands)
 
     def _load(self, instance: str) -> _Loaded:
         if instance not in self._loaded:
             game = self.data(instance)
             try:
-                told = self.host.describe(game)
+                description = self.engine.describe(game)
             except EngineError as error:
                 raise EngineError(f'"{instance}" can\'t be started: {error}') from None
-            room = Room.read(game.scene, game.goal, told)
+            room = Room.read(game.scene, game.goal, description)
             self._loaded[instance] = _Loaded(game, room)
-            if len(self._loaded) > KEPT:
+            if len(self._loaded) > MAX_LOADED:
                 self._loaded.popitem(last=False)
         return self._loaded[instance]
 
@@ -256,57 +263,57 @@ class AlfworldGame:
         instance: str,
         loaded: _Loaded,
         commands: tuple[str, ...],
-        told: tuple[str, ...],
-        moment: Snapshot,
+        feedback: tuple[str, ...],
+        snapshot: Snapshot,
     ) -> AlfworldState:
         room = loaded.room
-        world = room.world(moment.facts)
+        world = room.world(snapshot.facts)
         walks = [command.removeprefix("go to ") for command in commands if command[:3] == "go "]
         scene = room.scene_of(world, walks[-1] if walks else "")
         return AlfworldState(
             instance,
             commands,
-            (*told, moment.feedback),
-            moment.commands,
-            moment.won,
+            (*feedback, snapshot.feedback),
+            snapshot.commands,
+            snapshot.won,
             scene,
             world,
-            room.met(world),
+            room.conditions_met(world),
         )
 
-    def _hopes(self, state: AlfworldState, turns: int) -> dict[str, "_BestOutcome"]:
+    def _best_outcomes(self, state: AlfworldState, turns: int) -> dict[str, "_BestOutcome"]:
         room = self._load(state.instance).room
         return {
-            command: _hope(room, state, room.after(state.world, command), turns - 1)
+            command: _best_outcome(room, state, room.successor(state.world, command), turns - 1)
             for command in state.admissible
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave what was read behind, and the shared engine."""
-        host = None if self.host is shared_host() else self.host
+        """Return the arguments, without loaded games and the shared engine."""
+        engine = None if self.engine is shared_engine() else self.engine
         return {
             "objects": self.objects,
             "hidden": self.hidden,
-            "host": host,
+            "engine": engine,
             "group": self.group,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild with nothing read."""
+        """Rebuild without loaded games."""
         self.__init__(**state)  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)
 class _BestOutcome:
-    """The best that a command leaves."""
+    """The best outcome after a command."""
 
     worth: float
     distance: int
-    """Commands from after this one to there."""
+    """Further commands to that outcome."""
 
 
-def _hope(room: Room, state: AlfworldState, after: World, left: int) -> _BestOutcome:
+def _best_outcome(room: Room, state: AlfworldState, after: World, turns: int) -> _BestOutcome:
     away = distances(room, after)
-    most = max(met for met, distance in enumerate(away) if distance <= left)
+    most = max(met for met, distance in enumerate(away) if distance <= turns)
     goal = most == room.conditions
-    return _BestOutcome((most - state.met) / room.conditions + WON * goal, away[most])
+    return _BestOutcome((most - state.conditions_met) / room.conditions + WON * goal, away[most])

@@ -1,36 +1,37 @@
-"""What a person would try first: look everywhere in a sensible order, remember, then do it.
+"""A search heuristic: look everywhere in a sensible order, remember, then do the task.
 
-It knows the intro, what it has seen, and what it holds; never what a closed receptacle hides.
+It knows the intro, what it has seen and what it holds, but never the contents of a receptacle that
+it hasn't looked into.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vlbench.tasks.alfworld.games.generator import LAMP_SPOTS, STATIONS
-from vlbench.tasks.alfworld.world import MADE, WANTED, Room, Spot, World
+from vlbench.tasks.alfworld.world import REQUIRED_STATE, STATE_AFTER, Room, Spot, World
 
-_VERBS = {state: verb for verb, state in MADE.items()}
+_VERBS = {state: verb for verb, state in STATE_AFTER.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Someone in a room, with a memory.
+class SearchHeuristic:
+    """A player with a memory.
 
     Args:
-        room: The room.
-        world: What holds; only what was seen is looked at.
-        seen: Receptacles whose inside was seen.
+        room: The fixed part of the game.
+        world: The current world; the heuristic reads only what it has seen.
+        memory: Receptacles whose contents it has seen.
     """
 
     room: Room
     world: World
-    seen: frozenset[str]
+    memory: frozenset[str]
 
     @classmethod
-    def after(cls, room: Room, world: World, commands: Sequence[str]) -> "Person":
-        """Return who has given these commands."""
+    def from_history(cls, room: Room, world: World, commands: Sequence[str]) -> "SearchHeuristic":
+        """Return the heuristic after these commands."""
         opened: set[str] = set()
-        seen: set[str] = set()
+        memory: set[str] = set()
         for command in commands:
             verb, _, rest = command.partition(" ")
             name = rest.removeprefix("to ") if verb == "go" else rest
@@ -41,11 +42,11 @@ class Person:
             if verb == "open" or (
                 verb == "go" and (not room.spot[name].openable or name in opened)
             ):
-                seen.add(name)
-        return cls(room, world, frozenset(seen))
+                memory.add(name)
+        return cls(room, world, frozenset(memory))
 
-    def tries(self) -> str:
-        """Return the next command; "look" where nothing comes to mind."""
+    def next_command(self) -> str:
+        """Return the next command; "look" if nothing is left to try."""
         held, goal = self.world.holding, self.room.goal
         if held and self.room.item[held].kind != goal.target:
             return self._put(held, [s for s in self.room.spots if self._fits(s, held)])
@@ -53,17 +54,17 @@ class Person:
             return self._fetch(goal.target, self._done())
         if goal.toggle:
             return self._light()
-        state = WANTED.get(goal.kind, "")
+        state = REQUIRED_STATE.get(goal.kind, "")
         if state and (held, state) not in self.world.states:
             station = self._kind(STATIONS[goal.kind].lower())[0]
             return self._at(station) or f"{_VERBS[state]} {held} with {station.name}"
-        begun = {self.world.place_of[name] for name in self._done()}
+        in_use = {self.world.place_of[name] for name in self._done()}
         parents = self._kind(goal.parent)
-        return self._put(held, [s for s in parents if s.name in begun] or parents)
+        return self._put(held, [s for s in parents if s.name in in_use] or parents)
 
     def _done(self) -> set[str]:
-        """Return the targets that are where they should be."""
-        state = WANTED.get(self.room.goal.kind, "")
+        """Return the targets that are already in place."""
+        state = REQUIRED_STATE.get(self.room.goal.kind, "")
         return {
             name
             for name, place in self._known(self.room.goal.target)
@@ -72,11 +73,11 @@ class Person:
         }
 
     def _known(self, kind: str) -> list[tuple[str, str]]:
-        """Return the objects of a kind that were seen lying about, those here first."""
+        """Return (object, receptacle) of the seen objects of a kind, those here first."""
         known = [
             (name, place)
-            for name, place in self.world.lies
-            if place in self.seen and self.room.item[name].kind == kind
+            for name, place in self.world.placements
+            if place in self.memory and self.room.item[name].kind == kind
         ]
         return sorted(known, key=lambda pair: self.room.spot[pair[1]].location != self.world.at)
 
@@ -95,14 +96,14 @@ class Person:
         return self._search(sorted(self.room.spots, key=lambda spot: spot.kind not in likely))
 
     def _search(self, spots: Sequence[Spot]) -> str:
-        """Look where nobody has looked: first what stands open."""
+        """Search receptacles that haven't been searched, those without doors first."""
         for spot in sorted(spots, key=lambda spot: spot.openable):
-            if spot.name not in self.seen:
+            if spot.name not in self.memory:
                 return self._open(spot) or "look"
         return "look"
 
     def _put(self, held: str, spots: Sequence[Spot]) -> str:
-        """Put what is in hand into one of these: here if possible, else where no door is."""
+        """Put the object in hand into one of these: here if possible, else one without a door."""
         for spot in sorted(spots, key=lambda spot: (spot.location != self.world.at, spot.openable)):
             return self._open(spot) or f"move {held} to {spot.name}"
         return "look"
@@ -111,7 +112,7 @@ class Person:
         return "" if spot.location == self.world.at else f"go to {spot.name}"
 
     def _open(self, spot: Spot) -> str:
-        """Return what is left to do until a receptacle's inside is at hand."""
+        """Return the next command to reach a receptacle's inside; "" if it is in reach."""
         shut = spot.openable and spot.name not in self.world.opened
         return self._at(spot) or (f"open {spot.name}" if shut else "")
 

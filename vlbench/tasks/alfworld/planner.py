@@ -1,9 +1,9 @@
-"""Fewest commands from a world to the goal, and to each number of its conditions.
+"""The fewest commands from a world to the goal, and to each number of its conditions.
 
-Exact: Dijkstra's algorithm over the operations that can matter (take a target, put down what is in
-hand, change a target's state, light a lamp, stand at a lamp), each with the walking and the opening
-that it needs. Every receptacle is one command away from every other, so nothing else can shorten a
-way; and of receptacles that differ in nothing that matters, one is enough.
+The search is exact: Dijkstra's algorithm over the relevant operations (take a target, put down the
+object in hand, change a target's state, light a lamp, stand at a lamp), each with the walking and
+opening that it needs. Every receptacle is one command from every other, so nothing else can shorten
+a plan. One receptacle represents all that are equivalent for the goal.
 """
 
 import heapq
@@ -14,59 +14,59 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from vlbench.tasks.alfworld.games.generator import STATIONS
-from vlbench.tasks.alfworld.world import WANTED, Room, World
+from vlbench.tasks.alfworld.world import REQUIRED_STATE, Room, World
 
 FAR = 999
-"""A distance that no episode is long enough for."""
+"""A distance longer than any episode."""
 
 _NOTHING, _OTHER = -1, -2
-"""In hand: nothing, or an object that the goal doesn't ask for."""
+"""In hand: nothing, or an object that isn't a target."""
 
 
 def distances(room: Room, world: World) -> tuple[int, ...]:
-    """Return the fewest commands until so many conditions hold, for 0, 1, … all of them.
+    """Return the fewest commands until at least n conditions hold, for n = 0, 1, … all.
 
-    FAR stands where no way leads.
+    FAR means unreachable.
     """
     return _search(_puzzle(room, world))
 
 
 class _Spot(NamedTuple):
-    """A receptacle, or one for all that are like it."""
+    """A receptacle that represents all its equivalents."""
 
     location: int
     closed: bool
     parent: bool
     station: bool
     fits: bool
-    """Whether it may hold targets."""
+    """Whether it can hold targets."""
     takes_other: bool
-    """Whether it may hold the other object in hand."""
+    """Whether it can hold the other object in hand."""
 
 
 class _Node(NamedTuple):
-    """A world, as far as it matters."""
+    """The part of a world that matters for the goal."""
 
     at: int
     held: int
     """A target's number, _NOTHING or _OTHER."""
-    lies: tuple[int, ...]
-    """The spot of each target; −1 in hand, or where nothing reaches."""
+    placements: tuple[int, ...]
+    """Index of each target's spot; −1 in hand or out of reach."""
     opened: int
-    """Bits of the spots opened on the way."""
-    made: int
-    """Bits of the targets in the wanted state, and after them of the lamps that are lit."""
+    """Bits of the spots opened during the search."""
+    states: int
+    """Bits of the targets in the required state, then of the lit lamps."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Puzzle:
-    """What matters from a world on. Worlds that differ in nothing that matters give the same."""
+    """A search problem; worlds that are equivalent for the goal give equal puzzles."""
 
     kind: str
     conditions: int
     spots: tuple[_Spot, ...]
     able: int
-    """Bits of the targets that can be brought into the wanted state."""
+    """Bits of the targets that can get the required state."""
     lamps: tuple[int, ...]
     """The location of each lamp."""
     start: _Node
@@ -77,14 +77,14 @@ def _puzzle(room: Room, world: World) -> _Puzzle:
     names = [item.name for item in targets]
     lamps = [
         (thing, room.spot[place].location)
-        for thing, place in world.lies
+        for thing, place in world.placements
         if goal.toggle and room.item[thing].kind == goal.toggle
     ]
     held = world.holding
     other = room.item[held].kind if held and held not in names else ""
     station = STATIONS.get(goal.kind, "").lower()
     crowd = Counter(spot.location for spot in room.spots)
-    kept: dict[tuple[object, ...], tuple[str, str]] = {}
+    representatives: dict[tuple[object, ...], tuple[str, str]] = {}
     for spot in room.spots:
         features = (
             spot.openable and spot.name not in world.opened,
@@ -99,21 +99,21 @@ def _puzzle(room: Room, world: World) -> _Puzzle:
             spot.location == world.at,
             spot.location if crowd[spot.location] > 1 else "",
         )
-        kept.setdefault((*features, *own), (spot.name, spot.location))
-    ordered = sorted(kept.items(), key=lambda entry: entry[0])
+        representatives.setdefault((*features, *own), (spot.name, spot.location))
+    ordered = sorted(representatives.items(), key=lambda entry: entry[0])
     locations = {place: n for n, place in enumerate(dict.fromkeys(p for _, (_, p) in ordered))}
     number = {name: n for n, (_, (name, _)) in enumerate(ordered)}
     spots = tuple(_Spot(locations[p], *map(bool, key[:5])) for key, (_, p) in ordered)
-    wanted = WANTED.get(goal.kind, "lit")
-    marked = [*names, *(lamp for lamp, _ in lamps)]
+    required = REQUIRED_STATE.get(goal.kind, "lit")
+    flag_names = [*names, *(lamp for lamp, _ in lamps)]
     start = _Node(
         locations.get(world.at, -1),
         _OTHER if other else names.index(held) if held else _NOTHING,
         tuple(number[world.place_of[name]] if name in world.place_of else -1 for name in names),
         0,
-        _bits((name, wanted) in world.states for name in marked),
+        _bits((name, required) in world.states for name in flag_names),
     )
-    able = _bits(wanted in item.becomes for item in targets)
+    able = _bits(required in item.becomes for item in targets)
     places = tuple(locations[place] for _, place in lamps)
     return _Puzzle(goal.kind, room.conditions, spots, able, places, start)
 
@@ -124,68 +124,74 @@ def _bits(flags: Iterator[bool]) -> int:
 
 @lru_cache(maxsize=20_000)
 def _search(puzzle: _Puzzle) -> tuple[int, ...]:
-    found = [FAR] * (puzzle.conditions + 1)
+    fewest = [FAR] * (puzzle.conditions + 1)
     best = {puzzle.start: 0}
     queue = [(0, puzzle.start)]
-    while queue and found[-1] == FAR:
+    while queue and fewest[-1] == FAR:
         cost, node = heapq.heappop(queue)
         if cost > best[node]:
             continue
         for met in range(_met(puzzle, node) + 1):
-            found[met] = min(found[met], cost)
+            fewest[met] = min(fewest[met], cost)
         for price, after in _moves(puzzle, node):
             if cost + price < best.get(after, FAR):
                 best[after] = cost + price
                 heapq.heappush(queue, (cost + price, after))
-    return tuple(found)
+    return tuple(fewest)
 
 
 def _moves(puzzle: _Puzzle, node: _Node) -> Iterator[tuple[int, _Node]]:
-    """Yield what can be done next, and in how many commands."""
-    at, held, lies, opened, made = node
+    """Yield (number of commands, next node) of each relevant operation."""
+    at, held, placements, opened, states = node
     if held == _NOTHING:
-        for target, place in enumerate(lies):
+        for target, place in enumerate(placements):
             if place < 0:
                 continue
             spot = puzzle.spots[place]
             price, open_now = _reach(spot, place, at, opened)
-            moved = (*lies[:target], -1, *lies[target + 1 :])
-            yield price + 1, _Node(spot.location, target, moved, open_now, made)
+            moved = (*placements[:target], -1, *placements[target + 1 :])
+            yield price + 1, _Node(spot.location, target, moved, open_now, states)
     else:
         for place, spot in enumerate(puzzle.spots):
             if spot.takes_other if held == _OTHER else spot.fits:
                 price, open_now = _reach(spot, place, at, opened)
-                moved = lies if held == _OTHER else (*lies[:held], place, *lies[held + 1 :])
-                yield price + 1, _Node(spot.location, _NOTHING, moved, open_now, made)
-    if held >= 0 and puzzle.able & ~made & (1 << held):
+                moved = (
+                    placements
+                    if held == _OTHER
+                    else (*placements[:held], place, *placements[held + 1 :])
+                )
+                yield price + 1, _Node(spot.location, _NOTHING, moved, open_now, states)
+    if held >= 0 and puzzle.able & ~states & (1 << held):
         for spot in puzzle.spots:
             if spot.station:
                 price = (spot.location != at) + 1
-                yield price, _Node(spot.location, held, lies, opened, made | 1 << held)
-    for lamp, location in enumerate(puzzle.lamps, len(lies)):
-        lit = made >> lamp & 1
+                yield price, _Node(spot.location, held, placements, opened, states | 1 << held)
+    for lamp, location in enumerate(puzzle.lamps, len(placements)):
+        lit = states >> lamp & 1
         if not (lit and location == at):
             price = (location != at) + (not lit)
-            yield price, _Node(location, held, lies, opened, made | 1 << lamp)
+            yield price, _Node(location, held, placements, opened, states | 1 << lamp)
 
 
 def _reach(spot: _Spot, place: int, at: int, opened: int) -> tuple[int, int]:
-    """Return the commands until a spot's inside is at hand, and what is open then."""
+    """Return the number of commands to reach a spot's inside, and the open spots after them."""
     shut = spot.closed and not opened >> place & 1
     return (spot.location != at) + shut, opened | 1 << place if shut else opened
 
 
 def _met(puzzle: _Puzzle, node: _Node) -> int:
-    """Count the conditions that hold, as `Room.met` does."""
+    """Return the number of conditions that hold, like `Room.conditions_met`."""
     if puzzle.kind == "look_at_obj_in_light":
-        lamps = enumerate(puzzle.lamps, len(node.lies))
-        lit = any(node.made >> lamp & 1 and place == node.at for lamp, place in lamps)
+        lamps = enumerate(puzzle.lamps, len(node.placements))
+        lit = any(node.states >> lamp & 1 and place == node.at for lamp, place in lamps)
         return (node.held >= 0) + lit
-    placed = [n for n, place in enumerate(node.lies) if place >= 0 and puzzle.spots[place].parent]
+    placed = [
+        n for n, place in enumerate(node.placements) if place >= 0 and puzzle.spots[place].parent
+    ]
     if puzzle.kind == "pick_and_place_simple":
         return int(bool(placed))
     if puzzle.kind == "pick_two_obj_and_place":
-        places = [node.lies[n] for n in placed]
+        places = [node.placements[n] for n in placed]
         return min(max(map(places.count, places), default=0), 2)
-    made = node.made & ((1 << len(node.lies)) - 1)
-    return bool(placed) + bool(made) + any(made >> n & 1 for n in placed)
+    ready = node.states & ((1 << len(node.placements)) - 1)
+    return bool(placed) + bool(ready) + any(ready >> n & 1 for n in placed)

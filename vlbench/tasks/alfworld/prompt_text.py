@@ -1,4 +1,4 @@
-"""A state in words: what of it the prompt tells besides the picture."""
+"""The fields of a prompt, filled from a state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from vlbench.tasks.alfworld.game import CommandState
 from vlbench.tasks.alfworld.scene import Place, Scene, Thing
 
 TEXT_OBS = ("full", "feedback", "none")
-"""What the text tells of a state besides the intro and the commands given: the engine's feedback
-and the admissible commands; the feedback; nothing."""
+"""Content of the text besides the intro, the goal and past commands: feedback and admissible
+commands; feedback; neither."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptText:
-    """How much of a state is told.
+    """Fills the prompt's fields.
 
     Args:
         text_obs: One of TEXT_OBS.
-        memory: How many of the last commands are told again, with their feedback if any is told.
+        memory: Number of past commands to repeat, with their feedback unless `text_obs` is "none".
     """
 
     text_obs: str
@@ -32,18 +32,18 @@ class PromptText:
             raise ValueError(unknown_name("text_obs", str(self.text_obs), TEXT_OBS))
 
     def fields(self, state: CommandState) -> dict[str, str]:
-        """Return the fields of the prompts."""
+        """Return the prompt's fields."""
         return {
-            "intro": _intro(state.told[0]),
-            "goal": goal_of(state.told[0]),
+            "intro": _intro(state.feedback[0]),
+            "goal": goal_of(state.feedback[0]),
             "history": self._history(state),
             "commands": self._commands(state),
-            "shown": shown(state.scene),
+            "shown": describe_scene(state.scene),
         }
 
     def _history(self, state: CommandState) -> str:
         first = max(len(state.commands) - self.memory, 0)
-        pairs = list(zip(state.commands, state.told[1:], strict=True))[first:]
+        pairs = list(zip(state.commands, state.feedback[1:], strict=True))[first:]
         if not pairs:
             return f"Commands given so far: {len(state.commands)}."
         lines = []
@@ -57,15 +57,16 @@ class PromptText:
 
     def _commands(self, state: CommandState) -> str:
         if self.text_obs == "full":
-            return f"Your admissible actions now: {_quoted(state.admissible)}."
+            return f"Your admissible actions now: {_quoted_list(state.admissible)}."
         return (
-            f"The forms of actions: {_quoted(GRAMMAR)}. Name receptacles and objects with their "
-            "numbers. Only what can be done where you stand is understood."
+            f"The forms of actions: {_quoted_list(GRAMMAR)}. "
+            "Name receptacles and objects with their numbers. "
+            "Only what can be done where you stand is understood."
         )
 
 
 def goal_of(intro: str) -> str:
-    """Return the goal's sentence, with its full stop, e.g. "put a hot apple in fridge."."""
+    """Return the goal's sentence with its full stop, e.g. "put a hot apple in fridge."."""
     return intro.rpartition("Your task is to: ")[2].strip()
 
 
@@ -74,27 +75,28 @@ def _intro(intro: str) -> str:
     return " ".join(intro.partition("=-")[2].partition("Your task is to: ")[0].split())
 
 
-def shown(scene: Scene) -> str:
-    """Say what a scene shows."""
-    said = [f"you stand in the {MIDDLE}" if not scene.at else f"you stand at the {scene.at}"]
+def describe_scene(scene: Scene) -> str:
+    """Return a description of a scene."""
+    parts = [f"you stand in the {MIDDLE}" if not scene.at else f"you stand at the {scene.at}"]
     for place in scene.places:
         if place.contents is not None or place.name == scene.at:
-            said.append(_inside(place))
-    said.append(f"in your hand is {_named(scene.holding) if scene.holding else NOTHING}")
-    return "; ".join(said) + "."
+            parts.append(_inside(place))
+    parts.append(f"in your hand is {_with_states(scene.holding) if scene.holding else NOTHING}")
+    return "; ".join(parts) + "."
 
 
 def _inside(place: Place) -> str:
     if place.contents is None:
         return f"the {place.name} is closed"
     preposition = "in the open" if place.openable else "in or on the"
-    return f"{preposition} {place.name} you see {', '.join(map(_named, place.contents)) or NOTHING}"
+    contents = ", ".join(map(_with_states, place.contents)) or NOTHING
+    return f"{preposition} {place.name} you see {contents}"
 
 
-def _named(thing: Thing) -> str:
+def _with_states(thing: Thing) -> str:
     states = ", ".join(sorted(thing.states))
     return f"{thing.name} ({states})" if states else thing.name
 
 
-def _quoted(words: Sequence[str]) -> str:
+def _quoted_list(words: Sequence[str]) -> str:
     return ", ".join(f'"{word}"' for word in words)

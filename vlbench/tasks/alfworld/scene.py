@@ -1,7 +1,7 @@
-"""What a picture of ALFWorld may show: the scene, as its player sees it now.
+"""The scene: what the player sees now, and all that a picture may show.
 
-The engine's facts go in (`game`), pixels come out (`picture`); nothing hidden passes this border:
-what stands in a closed or distant receptacle isn't here.
+`world` builds it from the engine's facts and `drawing.picture` renders it. It holds nothing hidden:
+the contents of closed or distant receptacles aren't in it.
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An object that is seen."""
+    """A visible object."""
 
     name: str
-    """As commands name it, e.g. "apple 1"."""
+    """The name in commands, e.g. "apple 1"."""
     states: frozenset[str] = frozenset()
-    """Of "hot", "cold", "clean" and "lit"; what a person could see."""
+    """The visible states, among "hot", "cold", "clean" and "lit"."""
 
     @property
     def kind(self) -> str:
@@ -27,7 +27,7 @@ class Place:
     """A receptacle."""
 
     name: str
-    """As commands name it, e.g. "fridge 1"."""
+    """The name in commands, e.g. "fridge 1"."""
     x: float
     """Metres to the right in the floor plan."""
     z: float
@@ -35,7 +35,7 @@ class Place:
     openable: bool = False
     opened: bool = False
     contents: tuple[Thing, ...] | None = None
-    """What is seen in or on it, by name; None where it isn't seen (closed, or not stood at)."""
+    """Visible contents, by name; None if invisible (closed, or the player is elsewhere)."""
 
     @property
     def kind(self) -> str:
@@ -52,6 +52,6 @@ class Scene:
     places: tuple[Place, ...]
     """Every receptacle of the room, by name."""
     at: str = ""
-    """The receptacle that the player stands at; "" in the middle of the room."""
+    """The receptacle in front of the player; "" in the middle of the room."""
     holding: Thing | None = None
-    """What the player has in hand."""
+    """The object in the player's hand."""

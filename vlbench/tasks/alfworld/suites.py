@@ -1,9 +1,9 @@
 """ALFWorld's frozen sets, and the games behind them.
 
-`python -m vlbench.tasks.alfworld.suites` writes `games.jsonl`: for each game of the sets its sha256
-and a way to the goal that was played to its end in the engine. It is the planner's, or the expert's
-own where the planner gave no answer in time; a planner's way shorter than the expert's is refused.
-Then `python -m vlbench.freeze vlbench/ALFWorld-v0`.
+`python -m vlbench.tasks.alfworld.suites` writes `games.jsonl`: the sha256 of each game in the sets
+and a plan that reaches its goal, verified in the engine. The plan is the planner's, or the expert's
+if the planner timed out. A planner's plan that is shorter than the expert's is an error. Run
+`python -m vlbench.freeze vlbench/ALFWorld-v0` afterwards.
 """
 
 import json
@@ -14,29 +14,29 @@ from typing import Any
 
 import numpy as np
 
-from vlbench.freeze import Start, interleave_groups, presentation
+from vlbench.freeze import RowSpec, interleave_groups, presentation
 from vlbench.instances import hashed, split_of
 from vlbench.suites import SUITES, Bounds
 from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError
 from vlbench.tasks.alfworld.game import MAX_SEED, AlfworldGame
 from vlbench.tasks.alfworld.games.generator import HIDDEN, KINDS, LAMP, OBJECTS, STATIONS, scenes
-from vlbench.tasks.alfworld.world import MADE, Room, World
+from vlbench.tasks.alfworld.world import STATE_AFTER, Room, World
 
 SIZES = {"test": 120, "ood": 100}
 FAR = {"theme": "heldout", "objects": 36, "hidden": True, "text_obs": "none"}
-"""`ood`: twice the things, the goal's own ones hidden, and a text that doesn't name them."""
+"""Options of `ood`: twice the objects, hidden targets, and a text that names no objects."""
 
 PATIENCE = 100.0
-"""Seconds for the planner: two objects among many can keep it for hours."""
+"""Time limit of the planner in seconds; two objects among many can take it hours."""
 
 RANDOM_EPISODES = 200
-"""Random episodes behind a floor, of each row."""
+"""Random episodes per row behind the floor."""
 
 
-def starts(suite: str) -> list[Start]:
-    """As many games of each type, over its test floor plans in turn."""
+def rows(suite: str) -> list[RowSpec]:
+    """Return equally many games per task type, which cycle through its test floor plans."""
     kwargs = {"theme": "train"} if suite == "test" else FAR
-    chosen = []
+    selection = []
     for number in range(SIZES[suite]):
         kind, turn = KINDS[number % len(KINDS)], number // len(KINDS)
         held_out = [
@@ -48,76 +48,76 @@ def starts(suite: str) -> list[Start]:
         scene = held_out[turn % len(held_out)]
         seed = hashed(f"{suite}|{kind}|{turn}") % MAX_SEED
         instance = f"alfworld/{kind}/{scene}-{seed}"
-        chosen.append(Start(kwargs, instance, presentation(suite, number)))
-    return chosen
+        selection.append(RowSpec(kwargs, instance, presentation(suite, number)))
+    return selection
 
 
-def limits(suite: str, starts: Sequence[Start]) -> Bounds:
-    """The measured success rate of commands drawn from the admissible ones, and 1.
+def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
+    """Return the measured success rate of random admissible commands, and 1.
 
-    Rooms are played by `Room.after` and `admissible`, which the tests hold against the engine.
+    Games are played by `Room.successor` and `admissible`; tests compare both with the engine.
     """
     rng = np.random.default_rng(0)
     won = 0
-    for start in starts:
-        game = _game(start)
-        room, first = game.room(start.instance), game.start(start.instance).world
+    for row in rows:
+        game = _game(row)
+        room, first = game.room(row.instance), game.start(row.instance).world
         won += sum(_random_wins(room, first, rng) for _ in range(RANDOM_EPISODES))
-    return Bounds(won / (RANDOM_EPISODES * len(starts)), 1.0)
+    return Bounds(won / (RANDOM_EPISODES * len(rows)), 1.0)
 
 
 def _random_wins(room: Room, world: World, rng: np.random.Generator) -> bool:
     for draw in rng.random(AlfworldGame.max_turns):
         commands = admissible(room, world)
-        world = room.after(world, commands[int(draw * len(commands))])
-        if room.met(world) == room.conditions:
+        world = room.successor(world, commands[int(draw * len(commands))])
+        if room.conditions_met(world) == room.conditions:
             return True
     return False
 
 
 def admissible(room: Room, world: World) -> list[str]:
-    """Return what the engine admits in a generated game, sorted."""
+    """Return the commands that the engine admits in a generated game, sorted."""
     held = world.holding
-    found = ["help", "inventory", "look"]
-    found += [f"go to {spot.name}" for spot in room.spots if spot.location != world.at]
-    found += [f"examine {held}"] if held else []
+    commands = ["help", "inventory", "look"]
+    commands += [f"go to {spot.name}" for spot in room.spots if spot.location != world.at]
+    commands += [f"examine {held}"] if held else []
     for spot in room.spots:
         if spot.location != world.at:
             continue
         place, shut = spot.name, spot.openable and spot.name not in world.opened
-        found.append(f"examine {place}")
-        found += [f"{'open' if shut else 'close'} {place}"] if spot.openable else []
-        things = [thing for thing, where in world.lies if where == place]
+        commands.append(f"examine {place}")
+        commands += [f"{'open' if shut else 'close'} {place}"] if spot.openable else []
+        things = [thing for thing, where in world.placements if where == place]
         lamps = [thing for thing in things if room.item[thing].kind == LAMP.lower()]
-        found += [f"use {lamp}" for lamp in lamps]
+        commands += [f"use {lamp}" for lamp in lamps]
         if not shut and not held:
-            found += [f"take {thing} from {place}" for thing in things if thing not in lamps]
+            commands += [f"take {thing} from {place}" for thing in things if thing not in lamps]
         if not shut and held and (spot.kind, room.item[held].kind) in room.fits:
-            found.append(f"move {held} to {place}")
-        for (verb, state), station in zip(MADE.items(), STATIONS.values(), strict=True):
+            commands.append(f"move {held} to {place}")
+        for (verb, state), station in zip(STATE_AFTER.items(), STATIONS.values(), strict=True):
             if held and spot.kind == station.lower() and state in room.item[held].becomes:
-                found.append(f"{verb} {held} with {place}")
-    return sorted(found)
+                commands.append(f"{verb} {held} with {place}")
+    return sorted(commands)
 
 
-def _game(start: Start) -> AlfworldGame:
-    kwargs = start.kwargs
+def _game(row: RowSpec) -> AlfworldGame:
+    kwargs = row.kwargs
     return AlfworldGame(kwargs.get("objects", OBJECTS), kwargs.get("hidden", HIDDEN))
 
 
-def confirmed(start: Start, planner: EngineClient) -> dict[str, Any]:
-    """Return a game's row.
+def confirm(row: RowSpec, planner: EngineClient) -> dict[str, Any]:
+    """Return a game's row in `games.jsonl`.
 
     Raises:
-        ValueError: The game can't be solved, or the expert isn't the best player.
+        ValueError: The game can't be solved, or the expert's plan isn't the shortest.
     """
-    game, instance = _game(start), start.instance
+    game, instance = _game(row), row.instance
     data = game.data(instance)
     state = game.start(instance)
-    ours: list[str] = []
-    while not state.won and len(ours) < game.max_turns:
-        ours.append(game.expert(state, game.max_turns - len(ours)))
-        state = game.step(state, ours[-1]).state
+    expert_plan: list[str] = []
+    while not state.won and len(expert_plan) < game.max_turns:
+        expert_plan.append(game.expert(state, game.max_turns - len(expert_plan)))
+        state = game.step(state, expert_plan[-1]).state
     try:
         plan = planner.plan(data)
     except EngineError:
@@ -125,29 +125,36 @@ def confirmed(start: Start, planner: EngineClient) -> dict[str, Any]:
     solved = game.start(instance)
     for command in plan:
         solved = game.step(solved, command).state
-    if not ours or not state.won or (plan and (not solved.won or len(plan) < len(ours))):
-        raise ValueError(f"{instance}: the planner's way is {plan}, the expert's {ours}")
+    if (
+        not expert_plan
+        or not state.won
+        or (plan and (not solved.won or len(plan) < len(expert_plan)))
+    ):
+        raise ValueError(f"{instance}: the planner's plan is {plan}, the expert's {expert_plan}")
     return {
         "instance": instance,
         "objects": game.objects,
         "hidden": game.hidden,
         "sha256": data.sha256,
         "by": "planner" if plan else "expert",
-        "plan": list(plan or ours),
+        "plan": list(plan or expert_plan),
     }
 
 
 def main() -> None:
-    """Write the games."""
+    """Write `games.jsonl`."""
     planner = EngineClient(answer=PATIENCE)
-    rows = []
-    for start in (start for suite in SUITES for start in interleave_groups(starts(suite))):
-        rows.append(confirmed(start, planner))
-        print(len(rows), rows[-1]["instance"], rows[-1]["by"], file=sys.stderr)
+    games: list[dict[str, Any]] = []
+    for row in (row for suite in SUITES for row in interleave_groups(rows(suite))):
+        games.append(confirm(row, planner))
+        print(len(games), games[-1]["instance"], games[-1]["by"], file=sys.stderr)
     path = Path(__file__).with_name("games.jsonl")
-    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
-    silent = sum(row["by"] == "expert" for row in rows)
-    print(f"{path.name}: {len(rows)} games, the planner silent on {silent}", file=sys.stderr)
+    path.write_text("".join(f"{json.dumps(game)}\n" for game in games), "utf-8")
+    silent = sum(game["by"] == "expert" for game in games)
+    print(
+        f"{path.name}: {len(games)} games, {silent} of them without a plan from the planner",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""The official games' frozen sets: `python -m vlbench.tasks.alfworld.suites_official`.
+"""Freeze the official games: `python -m vlbench.tasks.alfworld.suites_official`.
 
-It writes `official_seen` and `official_unseen` into `$ALFWORLD_DATA/vlbench`, and `--suite
-official_unseen` plays one. Another suite is another table: none puts them beside generated games.
+This writes the suites `official_seen` and `official_unseen` into `$ALFWORLD_DATA/vlbench`; play one
+with `--suite official_unseen`. Tables never mix them with generated games.
 """
 
 import json
 import sys
 
-from vlbench.freeze import Start, interleave_groups, presentation, write_rows
+from vlbench.freeze import RowSpec, interleave_groups, presentation, write_rows
 from vlbench.tasks.alfworld.games.official import (
     HASHES,
     frozen_hashes,
@@ -17,25 +17,25 @@ from vlbench.tasks.alfworld.games.official import (
 )
 
 SUITES = {"official_seen": "valid_seen", "official_unseen": "valid_unseen"}
-"""Our suite → the split of the data."""
+"""Suite → split of the data."""
 
 
 def freeze() -> None:
     """Write the official sets.
 
     Raises:
-        ValueError: The games aren't there, or a game is damaged.
+        ValueError: The games are missing, or a game is damaged.
     """
     folder = games_folder().parent / "vlbench"
     folder.mkdir(exist_ok=True)
     hashes: dict[str, str] = {}
     for suite, split in SUITES.items():
         names = instances(split)
-        starts = [
-            Start({"theme": "train"}, instance, presentation(suite, number))
+        rows = [
+            RowSpec({"theme": "train"}, instance, presentation(suite, number))
             for number, instance in enumerate(names)
         ]
-        write_rows(folder / f"{suite}.jsonl", "vlbench/ALFWorld-v0", interleave_groups(starts))
+        write_rows(folder / f"{suite}.jsonl", "vlbench/ALFWorld-v0", interleave_groups(rows))
         hashes |= {instance: game(instance).sha256 for instance in names}
         print(f"{folder / suite}.jsonl: {len(names)} games", file=sys.stderr)
     (folder / HASHES).write_text(json.dumps(hashes, indent=1), "utf-8")
@@ -43,11 +43,11 @@ def freeze() -> None:
 
 
 def main() -> int:
-    """Freeze; exit 0 when done, 2 where there is nothing to freeze."""
+    """Freeze; return 0 when done, 2 if there is nothing to freeze."""
     try:
         freeze()
     except (ValueError, ImportError, OSError) as error:
-        print(f"freeze_official: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"suites_official: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
 

@@ -1,7 +1,7 @@
-"""A game's room as plain data: what is fixed, what changes, and what commands do to it.
+"""A game as plain data: the fixed `Room`, the changing `World`, and the effect of commands.
 
-The engine's facts are read into a `World`; `after` says what a command makes of one, so that the
-expert can think ahead without asking the engine. The tests hold both against each other.
+A `World` is read from the engine's facts. `Room.successor` computes the effect of a command, so
+that the expert can plan without the engine. Tests compare both.
 """
 
 from collections.abc import Iterable
@@ -13,22 +13,22 @@ from vlbench.tasks.alfworld.games.generator import STATIONS, Goal
 from vlbench.tasks.alfworld.scene import Place, Scene, Thing
 
 STATES = {"isclean": "clean", "ishot": "hot", "iscool": "cold", "istoggled": "lit"}
-"""The engine's predicates, and what a person sees. A lamp that was used stays lit: the engine's
-feedback and its goals say so."""
+"""The engine's predicate → visible state. A lamp stays lit once used, as the engine's feedback and
+goals have it."""
 
-MADE = {"clean": "clean", "heat": "hot", "cool": "cold"}
-"""What a verb makes of an object, and which verb a type of task asks for."""
-WANTED = dict(zip(STATIONS, MADE.values(), strict=True))
-"""Type of task → state in which its object must be."""
+STATE_AFTER = {"clean": "clean", "heat": "hot", "cool": "cold"}
+"""Verb → state of its object afterwards, in the order of STATIONS."""
+REQUIRED_STATE = dict(zip(STATIONS, STATE_AFTER.values(), strict=True))
+"""Task type → state that its object must have."""
 
 
 CONDITIONS = {"pick_and_place_simple": 1, "look_at_obj_in_light": 2, "pick_two_obj_and_place": 2}
-"""Conditions of a goal; the other types have three."""
+"""Task type → number of the goal's conditions; the other types have three."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A receptacle, as far as it never changes."""
+    """The fixed properties of a receptacle."""
 
     name: str
     kind: str
@@ -40,38 +40,38 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An object, as far as it never changes."""
+    """The fixed properties of an object."""
 
     name: str
     kind: str
     becomes: frozenset[str]
-    """Of "clean", "hot", "cold", what it can be made."""
+    """The states that it can get, among "clean", "hot" and "cold"."""
 
 
 @dataclass(frozen=True)
 class World:
-    """What changes. Things are named as in commands."""
+    """The changing part of a game. Names are those in commands."""
 
     at: str
-    """The location where the player stands."""
+    """The player's location."""
     holding: str
-    """The object in hand, "" for none."""
+    """The object in hand; "" for none."""
     opened: frozenset[str]
-    """Receptacles that stand open."""
-    lies: tuple[tuple[str, str], ...]
-    """(object, receptacle) pairs, sorted; what is held lies nowhere."""
+    """Open receptacles."""
+    placements: tuple[tuple[str, str], ...]
+    """(object, receptacle) pairs, sorted; the object in hand isn't among them."""
     states: frozenset[tuple[str, str]]
     """(object, state) pairs, e.g. ("apple 1", "hot")."""
 
     @cached_property
     def place_of(self) -> dict[str, str]:
         """Object → receptacle."""
-        return dict(self.lies)
+        return dict(self.placements)
 
 
 @dataclass(frozen=True)
 class Room:
-    """What never changes in a game."""
+    """The fixed part of a game."""
 
     scene: int
     goal: Goal
@@ -79,33 +79,33 @@ class Room:
     """By name, "cabinet 2" before "cabinet 10"."""
     items: tuple[Item, ...]
     fits: frozenset[tuple[str, str]]
-    """(kind of receptacle, kind of object) pairs that go together."""
+    """(receptacle kind, object kind) pairs: the receptacle can hold the object."""
     names: dict[str, str]
     """The engine's ids → names."""
 
     @classmethod
-    def read(cls, scene: int, goal: Goal, told: Description) -> "Room":
-        """Read the engine's description."""
+    def read(cls, scene: int, goal: Goal, description: Description) -> "Room":
+        """Build a room from the engine's description."""
         by_predicate: dict[str, list[Fact]] = {}
-        for name, *arguments in told.facts:
+        for name, *arguments in description.facts:
             by_predicate.setdefault(name, []).append(tuple(arguments))
         kinds = {thing: _kind(kind) for thing, kind in by_predicate.get("receptacletype", ())}
         location = {r: place for r, place in by_predicate.get("receptacleatlocation", ())}
         openable = {thing for (thing,) in by_predicate.get("openable", ())}
         able = {
             state: {thing for (thing,) in by_predicate.get(f"{verb}able", ())}
-            for verb, state in MADE.items()
+            for verb, state in STATE_AFTER.items()
         }
         spots = []
         for thing, kind in kinds.items():
             if thing not in location:
-                continue  # official games have some that nobody can stand at
+                continue  # official games have unreachable receptacles
             x, z = _coordinates(thing)
-            name = told.names[thing]
+            name = description.names[thing]
             spots.append(Spot(name, kind, location[thing], thing in openable, x, z))
         items = [
             Item(
-                told.names[thing],
+                description.names[thing],
                 _kind(kind),
                 frozenset(state for state, things in able.items() if thing in things),
             )
@@ -118,7 +118,7 @@ class Room:
             tuple(sorted(spots, key=lambda s: in_order(s.name))),
             tuple(sorted(items, key=lambda i: in_order(i.name))),
             frozenset(fits),
-            told.names,
+            description.names,
         )
 
     @cached_property
@@ -133,13 +133,13 @@ class Room:
 
     @cached_property
     def targets(self) -> tuple[Item, ...]:
-        """The objects of the class that the goal names."""
+        """The objects of the goal's class."""
         return tuple(item for item in self.items if item.kind == self.goal.target)
 
     def world(self, facts: Iterable[Fact]) -> World:
-        """Read the facts that change."""
+        """Build a world from the changing facts."""
         at = holding = ""
-        opened, lies, states = set(), [], set()
+        opened, placements, states = set(), [], set()
         for name, *arguments in facts:
             if name == "atlocation":
                 at = arguments[1]
@@ -148,12 +148,12 @@ class Room:
             elif name == "opened":
                 opened.add(self.names[arguments[0]])
             elif name == "inreceptacle":
-                lies.append((self.names[arguments[0]], self.names[arguments[1]]))
+                placements.append((self.names[arguments[0]], self.names[arguments[1]]))
             elif name in STATES:
                 states.add((self.names[arguments[0]], STATES[name]))
-        return World(at, holding, frozenset(opened), tuple(sorted(lies)), frozenset(states))
+        return World(at, holding, frozenset(opened), tuple(sorted(placements)), frozenset(states))
 
-    def after(self, world: World, command: str) -> World:
+    def successor(self, world: World, command: str) -> World:
         """Return the world after an admissible command."""
         verb, _, rest = command.partition(" ")
         if verb == "go":
@@ -166,29 +166,33 @@ class Room:
             return replace(world, states=world.states | {(rest, "lit")})
         if verb == "take":
             thing, _, _ = rest.partition(" from ")
-            lies = tuple(pair for pair in world.lies if pair[0] != thing)
-            return replace(world, holding=thing, lies=lies)
+            placements = tuple(pair for pair in world.placements if pair[0] != thing)
+            return replace(world, holding=thing, placements=placements)
         if verb == "move":
             thing, _, place = rest.partition(" to ")
-            return replace(world, holding="", lies=tuple(sorted((*world.lies, (thing, place)))))
-        if verb in MADE:
+            return replace(
+                world, holding="", placements=tuple(sorted((*world.placements, (thing, place))))
+            )
+        if verb in STATE_AFTER:
             thing, _, _ = rest.partition(" with ")
             undone = {"heat": "cold", "cool": "hot"}.get(verb, "")
-            return replace(world, states=(world.states | {(thing, MADE[verb])}) - {(thing, undone)})
+            return replace(
+                world, states=(world.states | {(thing, STATE_AFTER[verb])}) - {(thing, undone)}
+            )
         return world
 
     @property
     def conditions(self) -> int:
-        """How many conditions the goal has, counted as ALFWorld counts them."""
+        """Number of the goal's conditions, counted as in ALFWorld."""
         return CONDITIONS.get(self.goal.kind, 3)
 
-    def met(self, world: World) -> int:
-        """Return how many of the goal's conditions hold; all of them is success.
+    def conditions_met(self, world: World) -> int:
+        """Return how many of the goal's conditions hold; all means success.
 
-        Placing: one if an object of the class is in a receptacle of the class. Two objects: how
-        many are in the same receptacle, up to two. Light: one for the object in hand, one for a
-        lamp that is lit where the player stands. Clean, hot, cold: one for an object in place, one
-        for an object in that state, one more if they are the same.
+        Placing: 1 if an object of the class is in a receptacle of the class. Two objects: the
+        number in the same receptacle, up to 2. Light: 1 for the object in hand, 1 for a lit lamp at
+        the player's location. Clean, hot, cold: 1 for an object in place, 1 for an object in the
+        state, 1 more if one object satisfies both.
         """
         goal = self.goal
         if goal.kind == "look_at_obj_in_light":
@@ -197,7 +201,7 @@ class Room:
                 self.item[thing].kind == goal.toggle
                 and (thing, "lit") in world.states
                 and self.spot[place].location == world.at
-                for thing, place in world.lies
+                for thing, place in world.placements
             )
         placed = [
             (item.name, world.place_of[item.name])
@@ -210,20 +214,21 @@ class Room:
             return min(max(map(places.count, places), default=0), 2)
         if goal.kind == "pick_and_place_simple":
             return int(bool(placed))
-        state = WANTED[goal.kind]
-        made = {item.name for item in self.targets if (item.name, state) in world.states}
-        return bool(placed) + bool(made) + any(name in made for name, _ in placed)
+        state = REQUIRED_STATE[goal.kind]
+        ready = {item.name for item in self.targets if (item.name, state) in world.states}
+        return bool(placed) + bool(ready) + any(name in ready for name, _ in placed)
 
     def sees(self, world: World, spot: Spot) -> bool:
-        """Whether the player sees what is in or on a receptacle."""
+        """Whether the player sees a receptacle's contents."""
         return spot.location == world.at and (not spot.openable or spot.name in world.opened)
 
     def scene_of(self, world: World, last: str = "") -> Scene:
-        """Return what may be shown.
+        """Return the visible scene.
 
         Args:
-            world: What holds.
-            last: The receptacle that was gone to last, where several share a location.
+            world: The current world.
+            last: The target of the last "go to"; it decides if several receptacles share a
+                location.
         """
         here = [spot.name for spot in self.spots if spot.location == world.at]
         places = tuple(
@@ -241,7 +246,9 @@ class Room:
         return Scene(self.scene, places, at, self._thing(world, world.holding))
 
     def _contents(self, world: World, place: str) -> tuple[Thing, ...]:
-        inside = sorted((thing for thing, where in world.lies if where == place), key=in_order)
+        inside = sorted(
+            (thing for thing, where in world.placements if where == place), key=in_order
+        )
         return tuple(thing for name in inside if (thing := self._thing(world, name)))
 
     def _thing(self, world: World, name: str) -> Thing | None:
@@ -260,7 +267,7 @@ def _kind(symbol: str) -> str:
 
 
 def _coordinates(symbol: str) -> tuple[float, float]:
-    """Return x and z of an id like "fridge_bar__minus_01_dot_00_bar_…"; zeros where it has none."""
+    """Return x and z of an id like "fridge_bar__minus_01_dot_00_bar_…"; zeros if it has none."""
     parts = symbol.replace("_minus_", "-").replace("_plus_", "").replace("_dot_", ".")
     try:
         _, x, _, z, *_ = parts.split("_bar_")

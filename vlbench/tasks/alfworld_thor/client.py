@@ -1,7 +1,7 @@
-"""The simulator's process, seen from here: started when it is needed, asked under a deadline.
+"""The client of the simulator's process: starts it on demand and sends requests with a deadline.
 
-A simulator that dies or hangs is an `EngineError` within the deadline, never a hang; the next
-episode starts a new one.
+A simulator that dies or hangs raises an `EngineError` within the deadline; the client never hangs.
+The next episode starts a new simulator.
 """
 
 import contextlib
@@ -24,45 +24,45 @@ from vlbench.tasks.alfworld.engine.client import EngineError
 from vlbench.tasks.alfworld.scene import Place, Scene, Thing
 
 GOODBYE = 10.0
-"""Seconds that the simulator has to stop Unity in an orderly way."""
+"""Time limit for stopping Unity in an orderly way, in seconds."""
 
 WORDS = 3
-"""Lines of the log that an error quotes: Unity's reason comes before ai2thor's."""
+"""Log lines that an error quotes: Unity's reason precedes ai2thor's."""
 
 TAIL = 1 << 14
-"""Bytes of the log that they are looked for in."""
+"""Bytes at the end of the log to search for these lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the simulator gives after a command."""
+    """The simulator's state after a command."""
 
     number: int
-    """Counts what this simulator gave, from 1."""
+    """Number of this snapshot, from 1."""
     feedback: str
     commands: tuple[str, ...]
     """The commands that ALFWorld's controller offers, sorted."""
     won: bool
     rate: float
-    """The goal's conditions that hold, 0..1."""
+    """Fraction of the goal's conditions that hold, 0..1."""
     scene: Scene
     frame: Frame
 
 
 class ThorClient:
-    """One Unity under one controller.
+    """One Unity with one controller.
 
     Args:
-        program: Unity's program.
-        timeout: Seconds that a request may take; the first one starts Unity.
+        program: Path of Unity's program.
+        timeout: Time limit of a request in seconds; the first one starts Unity.
     """
 
     def __init__(self, program: Path, timeout: float) -> None:
         self._program = program
         self.timeout = timeout
         self._running: _Running | None = None
-        self.given = 0
-        """Number of the last glimpse."""
+        self.last_number = 0
+        """Number of the latest snapshot; 0 before the first."""
 
     def reset(self, trajectory: Path, instance: str) -> Snapshot:
         """Start an episode.
@@ -70,35 +70,35 @@ class ThorClient:
         Raises:
             EngineError: The simulator failed.
         """
-        self._running = self._ours() or _Running(self._program)
+        self._running = self._own_process() or _Running(self._program)
         return self._ask(self._running, "reset", str(trajectory), instance)
 
     def step(self, command: str) -> Snapshot:
         """Play a command.
 
         Raises:
-            EngineError: The simulator failed, or failed before.
+            EngineError: The simulator failed, now or before.
         """
-        if (running := self._ours()) is None:
+        if (running := self._own_process()) is None:
             raise EngineError("AI2-THOR isn't running any more; reset() starts it again")
         return self._ask(running, "step", command)
 
     def close(self) -> None:
-        """Stop Unity and end the process; the next `reset` starts new ones."""
-        if running := self._ours():
+        """Stop Unity and the process; the next `reset` starts new ones."""
+        if running := self._own_process():
             running.end()
         self._running = None
 
-    def _ours(self) -> "_Running | None":
-        """Return what runs, unless a fork's parent started it."""
+    def _own_process(self) -> "_Running | None":
+        """Return the running simulator, unless a fork's parent started it."""
         return self._running if self._running and self._running.owner == os.getpid() else None
 
     def _ask(self, running: "_Running", *request: Any) -> Snapshot:
         try:
             running.connection.send(request)
             if not running.connection.poll(self.timeout):
-                told = f"gave no answer in {self.timeout:g} s and was stopped"
-                raise self._failed(running, told)
+                reason = f"gave no answer in {self.timeout:g} s and was stopped"
+                raise self._failed(running, reason)
             status, value = running.connection.recv()
         except (EOFError, OSError) as error:
             if isinstance(error, EngineError):
@@ -109,10 +109,10 @@ class ThorClient:
         shape = tuple(value["shape"])
         if shape != (SIZE, SIZE, 3):
             raise self._failed(running, f"gave a frame of {shape}, wanted {(SIZE, SIZE, 3)}")
-        self.given += 1
+        self.last_number += 1
         frame = np.frombuffer(value["frame"], np.uint8).reshape(shape)
         return Snapshot(
-            self.given,
+            self.last_number,
             value["feedback"],
             tuple(value["commands"]),
             value["won"],
@@ -121,11 +121,11 @@ class ThorClient:
             frame,
         )
 
-    def _failed(self, running: "_Running", told: str) -> EngineError:
+    def _failed(self, running: "_Running", reason: str) -> EngineError:
         words = running.last_words()
         running.kill()
         self._running = None
-        return EngineError(f"AI2-THOR {told}{f'; its last words: {words}' if words else ''}")
+        return EngineError(f"AI2-THOR {reason}{f'; its last words: {words}' if words else ''}")
 
 
 def _scene(value: dict[str, Any]) -> Scene:
@@ -150,26 +150,26 @@ class _Running:
 
     def __init__(self, program: Path) -> None:
         self.owner = os.getpid()
-        self._log = tempfile.TemporaryFile()  # without a name: nothing is left, however we end
-        ours, theirs = socketpair()
+        self._log = tempfile.TemporaryFile()  # unnamed, so nothing remains on disk
+        local, remote = socketpair()
         engine = Path(__file__).with_name("server.py")
-        with theirs:
+        with remote:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(engine), str(theirs.fileno()), str(program)],
-                stdin=subprocess.PIPE,  # never written to: it ends when we do
+                [sys.executable, "-P", str(engine), str(remote.fileno()), str(program)],
+                stdin=subprocess.PIPE,  # never written; closes when this process ends
                 stdout=subprocess.DEVNULL,
                 stderr=self._log,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # a group with Unity; Ctrl-C is for us alone
+                pass_fds=(remote.fileno(),),
+                start_new_session=True,  # a group with Unity; no Ctrl-C for it
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
-        self.connection = Connection(ours.detach())
+        self.connection = Connection(local.detach())
         self.kill = weakref.finalize(
             self, _kill, self.owner, self._process, self.connection, self._log
         )
 
     def end(self) -> None:
-        """Have Unity stopped, then end the process."""
+        """Let the process stop Unity, then end it."""
         if self.kill.alive:
             self.connection.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -177,7 +177,7 @@ class _Running:
         self.kill()
 
     def last_words(self) -> str:
-        """Return the last lines that the process and Unity wrote, as one."""
+        """Return the last output lines of the process and Unity, joined."""
         log = self._log.fileno()
         start = max(os.fstat(log).st_size - TAIL, 0)
         lines = os.pread(log, TAIL, start).decode("utf-8", "replace").splitlines()

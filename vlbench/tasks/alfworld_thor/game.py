@@ -1,4 +1,4 @@
-"""AI2-THOR as a game: the simulator's, counted in rewards."""
+"""The rules of ALFWorldThor: the simulator's, with rewards."""
 
 from dataclasses import dataclass, field
 
@@ -15,22 +15,22 @@ from vlbench.tasks.alfworld_thor.trials import NAME, trajectory, trials
 
 @dataclass(frozen=True, slots=True)
 class ThorState(CommandState):
-    """A state of the simulator, with the frame that it drew."""
+    """A state of the simulator, with its frame."""
 
     rate: float
-    """The goal's conditions that hold, 0..1."""
+    """Fraction of the goal's conditions that hold, 0..1."""
     number: int
-    """Of the simulator's glimpse."""
+    """Number of the simulator's snapshot."""
     frame: Frame = field(compare=False, repr=False)
 
 
 class ThorGame:
-    """The rules of ALFWorld over one running simulator.
+    """The rules of ALFWorld on one running simulator.
 
-    The simulator has one state, its latest, and can't go back: only that one can be stepped.
+    The simulator can't go back: only its latest state can be stepped.
 
     Args:
-        simulator: Where it is played.
+        simulator: The simulator's client.
     """
 
     name = NAME
@@ -39,17 +39,17 @@ class ThorGame:
     max_turns = 50
     held_out = True
     test_share = 0.0
-    """The split is ALFRED's, by folder."""
+    """Unused: splits are ALFRED's folders."""
 
     def __init__(self, simulator: ThorClient) -> None:
         self.simulator = simulator
         self._trials: dict[str, tuple[str, ...]] = {}
 
     def deal(self, rng: np.random.Generator, split: str = "all") -> str:
-        """Draw one of a split's episodes, uniformly.
+        """Draw an episode of a split, uniformly.
 
         Raises:
-            ValueError: There is none.
+            ValueError: The split has no episodes.
         """
         if split not in self._trials:
             self._trials[split] = trials(split)
@@ -62,63 +62,63 @@ class ThorGame:
         """Start an episode.
 
         Raises:
-            ValueError: There is no such episode.
+            ValueError: The episode doesn't exist.
             EngineError: The simulator failed.
         """
-        glimpse = self.simulator.reset(trajectory(instance), instance)
-        return _state(instance, (), (), glimpse)
+        snapshot = self.simulator.reset(trajectory(instance), instance)
+        return _state(instance, (), (), snapshot)
 
     def legal(self, state: ThorState) -> tuple[str, ...]:
         """Return the commands that ALFWorld's controller offers, sorted."""
         return state.admissible
 
     def step(self, state: ThorState, action: str) -> Move[ThorState]:
-        """Play a command: 50 for reaching the goal, and the change of the rate of its conditions.
+        """Play a command: 50 for the goal, plus the change in the fraction of its conditions.
 
         Raises:
-            EngineError: The simulator failed, or has left this state.
+            EngineError: The simulator failed, or is in another state.
         """
-        if state.number != self.simulator.given:
-            raise EngineError("AI2-THOR can't go back: this isn't the state where it stands")
-        glimpse = self.simulator.step(action)
-        after = _state(state.instance, (*state.commands, action), state.told, glimpse)
+        if state.number != self.simulator.last_number:
+            raise EngineError("AI2-THOR can't go back: only its latest state can be stepped")
+        snapshot = self.simulator.step(action)
+        after = _state(state.instance, (*state.commands, action), state.feedback, snapshot)
         reward = after.rate - state.rate + WON * after.won
         return Move(after, reward, terminated=after.won, success=after.won)
 
 
 def _state(
-    instance: str, commands: tuple[str, ...], told: tuple[str, ...], glimpse: Snapshot
+    instance: str, commands: tuple[str, ...], feedback: tuple[str, ...], snapshot: Snapshot
 ) -> ThorState:
     return ThorState(
         instance,
         commands,
-        (*told, glimpse.feedback),
-        glimpse.commands,
-        glimpse.won,
-        glimpse.scene,
-        glimpse.rate,
-        glimpse.number,
-        glimpse.frame,
+        (*feedback, snapshot.feedback),
+        snapshot.commands,
+        snapshot.won,
+        snapshot.scene,
+        snapshot.rate,
+        snapshot.number,
+        snapshot.frame,
     )
 
 
 class ThorPicture:
-    """The frame that Unity drew; a presentation changes nothing."""
+    """Copies Unity's frame; the presentation has no effect."""
 
     def style(self, start: ThorState, presentation: Presentation) -> None:
-        """There is nothing to choose."""
+        """Return None: there is nothing to choose."""
 
     def paint(self, frame: Frame, state: ThorState, style: None) -> None:
         """Copy the frame."""
         frame[:] = state.frame
 
     def facts(self, state: ThorState, style: None) -> dict[str, Fact]:
-        """Return where the player stands, what is held, and the named objects in the frame."""
+        """Return the location, the object in hand, and the visible objects there."""
         scene = state.scene
         here = next((place for place in scene.places if place.name == scene.at), None)
-        seen = (here.contents if here else None) or ()
+        contents = (here.contents if here else None) or ()
         return {
             "location": scene.at or MIDDLE,
             "holding": scene.holding.name if scene.holding else NOTHING,
-            "visible": tuple(thing.name for thing in seen),
+            "visible": tuple(thing.name for thing in contents),
         }

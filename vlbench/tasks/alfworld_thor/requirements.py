@@ -1,4 +1,4 @@
-"""What AI2-THOR's frames need, looked for without a trace: nothing is imported, started or made."""
+"""Checks the requirements of AI2-THOR without importing, starting or creating anything."""
 
 import os
 import re
@@ -22,60 +22,60 @@ PACKAGES: dict[str, tuple[tuple[str, ...], str]] = {
     "flask": (("flask",), r"2\.[01]\..*"),
     "cv2": (("opencv-python-headless", "opencv-python"), r".*"),
 }
-"""Check → the distributions that bring it, and the versions that will do.
+"""Check → the distributions that provide it, and a pattern of the versions that work.
 
-ALFRED's rooms belong to ai2thor 2.1.0 alone, whose server needs the flask of its time.
+ALFRED's rooms work only with ai2thor 2.1.0, whose server needs a flask of its time.
 """
 
 BUILD = "thor-201909061227-Linux64"
-"""Unity's program, as ai2thor 2.1.0 names and downloads it."""
+"""Name of Unity's program, as ai2thor 2.1.0 downloads it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One thing that must be there."""
+    """One requirement and whether it is met."""
 
     name: str
     ok: bool
-    told: str
-    """What was found, or what to do."""
+    message: str
+    """The version or path, or what to do."""
     package: bool = False
     """Whether it is a Python package."""
 
 
 def needs() -> tuple[Requirement, ...]:
-    """Look for all that is needed, in the order in which it is best put right."""
-    packages = [_package(name, *wanted) for name, wanted in PACKAGES.items()]
+    """Check all requirements, in the best order to fix them."""
+    packages = [_package(name, *requirement) for name, requirement in PACKAGES.items()]
     return (*packages, _unity(), _display(), _data())
 
 
 def check() -> None:
-    """Refuse to go on where something is missing.
+    """Raise an error if a requirement isn't met.
 
     Raises:
-        ImportError: Packages are missing (and perhaps more).
+        ImportError: Packages are missing or have the wrong version (and perhaps more is missing).
         EngineError: Something else is missing.
     """
     missing = [requirement for requirement in needs() if not requirement.ok]
     if missing:
-        told = "; ".join(f"{requirement.name}: {requirement.told}" for requirement in missing)
+        message = "; ".join(f"{requirement.name}: {requirement.message}" for requirement in missing)
         kind = ImportError if any(requirement.package for requirement in missing) else EngineError
-        raise kind(f"AI2-THOR can't run here: {told}")
+        raise kind(f"AI2-THOR can't run here: {message}")
 
 
 def build() -> Path:
-    """Return where Unity's program must be: where ai2thor puts it."""
+    """Return the path of Unity's program, where ai2thor puts it."""
     return Path.home() / ".ai2thor" / "releases" / BUILD / BUILD
 
 
-def _package(name: str, distributions: tuple[str, ...], wanted: str) -> Requirement:
-    found = next(filter(None, map(_version, distributions)), "")
-    if not found:
+def _package(name: str, distributions: tuple[str, ...], versions: str) -> Requirement:
+    present = next(filter(None, map(_version, distributions)), "")
+    if not present:
         return Requirement(name, False, f"not installed: {INSTALL}", package=True)
-    if not re.fullmatch(wanted, found):
-        told = f"{found} won't do: {INSTALL} in a virtual environment of its own"
-        return Requirement(name, False, told, package=True)
-    return Requirement(name, True, found, package=True)
+    if not re.fullmatch(versions, present):
+        message = f"version {present} doesn't work: {INSTALL} in a separate virtual environment"
+        return Requirement(name, False, message, package=True)
+    return Requirement(name, True, present, package=True)
 
 
 def _version(distribution: str) -> str:
@@ -88,8 +88,8 @@ def _version(distribution: str) -> str:
 def _unity() -> Requirement:
     program = build()
     if not program.is_file():
-        told = f"no {program}; docs/alfworld-thor.md has the command that downloads it"
-        return Requirement("unity", False, told)
+        message = f"no {program}; see docs/alfworld-thor.md for the command that downloads it"
+        return Requirement("unity", False, message)
     if not os.access(program, os.X_OK):
         return Requirement("unity", False, f"{program} isn't executable: chmod +x it")
     return Requirement("unity", True, str(program))
@@ -100,23 +100,23 @@ def _display() -> Requirement:
     if not display:
         return Requirement("display", False, "DISPLAY isn't set: it must name an X server with GL")
     if (reach := _way_to(display)) is None:
-        told = f'DISPLAY is "{display}"; wanted one like ":0"'
-        return Requirement("display", False, told)
+        message = f'DISPLAY is "{display}"; wanted one like ":0"'
+        return Requirement("display", False, message)
     try:
         reach()
     except OSError as error:
-        told = f"no X server answers at {display} ({error.strerror or error}): start one with GL"
-        return Requirement("display", False, told)
-    return Requirement("display", True, f"{display} answers (whether it has GL, Unity will find)")
+        message = f"no X server answers at {display} ({error.strerror or error}): start one with GL"
+        return Requirement("display", False, message)
+    return Requirement("display", True, f"{display} answers (only Unity can check for GL)")
 
 
 def _way_to(display: str) -> Callable[[], None] | None:
-    """Return what connects to an X server and leaves again; None if it is no display's name."""
-    named = re.fullmatch(r"(?P<host>[^:/]*):(?P<number>\d{1,5})(\.\d+)?", display)
-    if named is None:
+    """Return a function that connects to an X server and disconnects; None for a malformed name."""
+    match = re.fullmatch(r"(?P<host>[^:/]*):(?P<number>\d{1,5})(\.\d+)?", display)
+    if match is None:
         return None
-    number = int(named["number"])
-    if named["host"] in ("", "unix"):
+    number = int(match["number"])
+    if match["host"] in ("", "unix"):
 
         def local() -> None:
             with socket.socket(socket.AF_UNIX) as server:
@@ -124,12 +124,12 @@ def _way_to(display: str) -> Callable[[], None] | None:
                 server.connect(f"/tmp/.X11-unix/X{number}")
 
         return local
-    host = named["host"]
+    host = match["host"]
     return lambda: socket.create_connection((host, 6000 + number), timeout=2).close()
 
 
 def _data() -> Requirement:
     if any_trial():
         return Requirement("data", True, str(data_folder()))
-    told = f"no episodes in {data_folder()}: set {DATA}, or run alfworld-download"
-    return Requirement("data", False, told)
+    message = f"no episodes in {data_folder()}: set {DATA}, or run alfworld-download"
+    return Requirement("data", False, message)

@@ -1,10 +1,11 @@
-"""AI2-THOR under ALFWorld's controller, in a process of its own.
+"""AI2-THOR under ALFWorld's controller, in a separate process.
 
-`simulator` starts this file as a program; nothing else imports it, and it imports nothing of
-vlbench. What ALFWorld does to its process (it draws from the global generator, prints, makes
-folders, waits for ever on a Unity that is gone) ends here.
+`client` runs this file as a program. Nothing imports it, and it imports nothing from vlbench. It
+confines ALFWorld's side effects (drawing from the global generator, printing, making folders,
+waiting forever for a dead Unity).
 
-A request is a tuple, a name first; an answer is ("ok", value) or ("error", text). All plain data.
+A request is a tuple that starts with a name; an answer is ("ok", value) or ("error", text); all are
+plain data.
 """
 
 import os
@@ -23,7 +24,7 @@ UNUSED = {
     "alfworld.agents.controller.mrcnn": "MaskRCNNAgent",
     "alfworld.agents.controller.mrcnn_astar": "MaskRCNNAStarAgent",
 }
-"""What alfworld imports with torch and torchvision, and the oracle controller never uses."""
+"""Modules that alfworld imports with torch, but the oracle controller never uses."""
 
 for _name, _attribute in UNUSED.items():
     sys.modules[_name] = ModuleType(_name)
@@ -48,68 +49,68 @@ CONFIG = {
     },
     "controller": {"type": "oracle", "debug": False, "load_receps": True},
     "general": {"training_method": "dagger"},
-    # How long an episode is, is the environment's to say.
+    # The environment limits the length of an episode.
     "dagger": {"training": {"max_nb_steps_per_episode": sys.maxsize}},
 }
-"""RL4VLM's settings, but for the number of steps."""
+"""RL4VLM's settings, except for the number of steps."""
 
 MOVE = re.compile(r"move (.+) to (.+)")
 
-# ALFWorld 0.4.2 lists them as receptacles beside their basins, and nothing can be done there.
+# ALFWorld 0.4.2 lists these besides their basins, but no action works on them.
 BaseAgent.STATIC_RECEPTACLES -= {"Sink", "Bathtub"}
 
 
 class Unity(ThorEnv):  # type: ignore[misc]
-    """ALFRED's THOR, which ends this process when Unity ends by itself.
+    """ALFRED's THOR; it ends this process if Unity dies.
 
-    ai2thor would wait for its next answer for ever.
+    ai2thor itself would wait forever for the next answer.
     """
 
     def _start_unity_thread(self, *arguments: Any) -> None:
-        told = "exit code 0"
+        reason = "exit code 0"
         try:
             super()._start_unity_thread(*arguments)
         except Exception as error:
-            told = str(error)
+            reason = str(error)
         if not self.killing_unity:
-            print(f"Unity ended by itself: {told}", file=sys.stderr, flush=True)
+            print(f"Unity ended by itself: {reason}", file=sys.stderr, flush=True)
             os._exit(1)
 
 
 class Simulation:
-    """One Unity and the controller over it.
+    """One Unity and its controller.
 
     Args:
-        build: Unity's program. That it is named keeps ai2thor from downloading one, and from
-            removing other releases.
+        build: Path of Unity's program. With an explicit path, ai2thor neither downloads a release
+            nor removes others.
     """
 
     def __init__(self, build: str) -> None:
-        # A thread by its class, but never started as one: there, errors would be lost.
+        # A thread by class, but never started: a thread would lose errors.
         self._thor = AlfredThorEnv.Thor(None, "eval_out_of_distribution")
         self._thor.env = Unity(build_path=shlex.quote(build))
         self._thor.init_env(CONFIG)
 
     def reset(self, trajectory: str, instance: str) -> dict[str, Any]:
-        """Start an episode; the instance fixes what ALFWorld draws (the goal's wording)."""
+        """Start an episode; the instance fixes ALFWorld's random draws (the goal's wording)."""
         thor = self._thor
         random.seed(instance)
         thor.reset(trajectory)
-        # It looked round the room and stands where it looked last; back to where ALFRED starts.
+        # After exploring the room, return from its last receptacle to ALFRED's start.
         thor.env.step(dict(thor.traj_data["scene"]["init_action"]))
         thor._res = thor.get_info()
-        return self._glimpse()
+        return self._snapshot()
 
     def step(self, command: str) -> dict[str, Any]:
         """Play a command."""
-        self._thor.step(spoken(self._thor.controller, command))
-        return self._glimpse()
+        self._thor.step(spell(self._thor.controller, command))
+        return self._snapshot()
 
     def close(self) -> None:
         """Stop Unity."""
         self._thor.env.stop()
 
-    def _glimpse(self) -> dict[str, Any]:
+    def _snapshot(self) -> dict[str, Any]:
         feedback, _, admissible, won, rate, _ = self._thor.get_results()
         controller = self._thor.controller
         event = self._thor.env.last_event
@@ -118,8 +119,8 @@ class Simulation:
         at = "" if controller.curr_recep == "nothing" else controller.curr_recep
         return {
             "feedback": feedback,
-            # It takes "you see nothing" for a thing of that name.
-            "commands": sorted({said for said in admissible if "nothing" not in said.split()}),
+            # The controller mistakes "you see nothing" for an object called "nothing".
+            "commands": sorted({text for text in admissible if "nothing" not in text.split()}),
             "won": bool(won),
             "rate": float(rate),
             "floor_plan": int(self._thor.traj_data["scene"]["scene_num"]),
@@ -135,14 +136,14 @@ class Simulation:
                 if name in segmented and thing["num_id"] not in controller.inventory
             ],
             "shape": event.frame.shape,
-            "frame": event.frame.tobytes(),  # RGB; it is `get_frames` that turns it into BGR
+            "frame": event.frame.tobytes(),  # RGB; only `get_frames` converts to BGR
         }
 
 
-def spoken(controller: Any, command: str) -> str:
-    """Return a command as this version of ALFWorld understands it.
+def spell(controller: Any, command: str) -> str:
+    """Return a command in the spelling that this version of ALFWorld understands.
 
-    Version 0.4.2 offers "move X to Y" and understands only "put X in/on Y".
+    Version 0.4.2 offers "move X to Y" but understands only "put X in/on Y".
     """
     moved = MOVE.fullmatch(command)
     if moved and controller.parse_command(command)["action"] is not controller.Action.PUT:
@@ -151,25 +152,25 @@ def spoken(controller: Any, command: str) -> str:
 
 
 def _place(thing: dict[str, Any]) -> tuple[float, float, bool, bool]:
-    """Return where a receptacle is (metres), whether it opens, and whether it is open."""
+    """Return a receptacle's x and z in metres, whether it can open, and whether it is open."""
     where = thing["position"]
     return float(where["x"]), float(where["z"]), bool(thing["openable"]), bool(thing["isOpen"])
 
 
 def _segmented(event: Any) -> set[str]:
-    """Return the ids of what the frame shows."""
+    """Return the ids of the objects in the frame."""
     colours = set(map(tuple, event.instance_segmentation_frame.reshape(-1, 3).tolist()))
     return {name for colour, name in event.color_to_object_id.items() if colour in colours}
 
 
 def end_with_parent() -> None:
-    """Wait until the other side is gone, however it went, and end this process and Unity."""
+    """Wait until the client is gone, however it ended, then kill this process and Unity."""
     os.read(0, 1)
     os.killpg(0, signal.SIGKILL)
 
 
 def serve(connection: Connection, build: str) -> None:
-    """Answer requests until the other side wants no more."""
+    """Answer requests until the client closes the connection."""
     simulation = None
     while True:
         try:
@@ -180,7 +181,7 @@ def serve(connection: Connection, build: str) -> None:
             if simulation is None:
                 simulation = Simulation(build)
             answer = "ok", getattr(simulation, name)(*arguments)
-        # Whatever goes wrong in there is told to the other side, which decides.
+        # Any error goes to the client, which handles it.
         except Exception as error:
             answer = "error", f"{type(error).__name__}: {' '.join(str(error).split())}"
         connection.send(answer)

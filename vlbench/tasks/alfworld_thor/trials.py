@@ -1,7 +1,7 @@
-"""The official episodes, where they have been downloaded: `$ALFWORLD_DATA/json_2.1.1`.
+"""The official episodes, if they have been downloaded to `$ALFWORLD_DATA/json_2.1.1`.
 
-They are listed by the names of their folders; nothing is read but those names. Nothing is ever
-downloaded either: `alfworld-download` does that, on the user's word.
+They are listed by the names of their folders; no file is read. vlbench never downloads them; users
+run `alfworld-download`.
 """
 
 import os
@@ -27,7 +27,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
 
 
 def data_folder() -> Path:
-    """Return where the episodes are; alfworld's own default without `$ALFWORLD_DATA`."""
+    """Return the episodes' folder; alfworld's default if `$ALFWORLD_DATA` isn't set."""
     root = os.environ.get(DATA) or "~/.cache/alfworld"
     return Path(root).expanduser() / GAMES
 
@@ -35,14 +35,14 @@ def data_folder() -> Path:
 def trials(split: str) -> tuple[str, ...]:
     """Return the instances of a split, sorted.
 
-    These are what ALFWorld plays: its six types, without those of movable receptacles and of sliced
+    These are the trials that ALFWorld plays: its six types, without movable receptacles and sliced
     objects.
     """
     return tuple(sorted(chain.from_iterable(map(_inside, FOLDERS[split]))))
 
 
 def any_trial() -> str:
-    """Return an instance, "" where there is none."""
+    """Return any instance; "" if there is none."""
     return next(chain.from_iterable(map(_inside, FOLDERS["all"])), "")
 
 
@@ -50,16 +50,16 @@ def trajectory(instance: str) -> Path:
     """Return the file that describes an episode.
 
     Raises:
-        ValueError: There is no such episode.
+        ValueError: The episode doesn't exist.
     """
     body = instance_body(instance, NAME, EXAMPLE)
     file = data_folder() / body / TRAJECTORY
     folder, _, rest = body.partition("/")
-    named = folder in FOLDERS["all"] and len(Path(rest).parts) == 2 and ".." not in body
-    if not named or not is_played(rest) or not file.is_file():
+    is_trial = folder in FOLDERS["all"] and len(Path(rest).parts) == 2 and ".." not in body
+    if not is_trial or not is_played(rest) or not file.is_file():
         raise ValueError(
             f'unknown instance "{instance}": wanted {NAME}/<{"|".join(FOLDERS["all"])}>/<task>/'
-            f"<trial> as they lie in {data_folder()}, one of ALFWorld's six types"
+            f"<trial> from {data_folder()}, of one of ALFWorld's six types"
         )
     return file
 

@@ -17,32 +17,36 @@ from vlbench.vector import VLVectorEnv
 class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
     """Play a hand of blackjack against a dealer, from an infinite deck.
 
+    Example: `gymnasium.make("vlbench/Blackjack-v0", dealer_hits_soft_17=True)`.
+
     Picture:
-        The dealer's open card and a card back, and all the player's cards; the dealer's whole hand
-        once the player stands.
+        The dealer's open card and a card back, and all of the player's cards; after the player
+        stands, the dealer's whole hand.
     Text:
-        The prompt; it names no card (but `cot_facts` does).
+        The prompt. It names no card; `cot_facts` does.
     Actions:
-        "stand" and "hit". Hitting at 21 is legal, and unwise.
+        "stand" and "hit". Hitting at 21 is legal.
     Rewards:
-        +1 win, 0 draw, −1 loss, at the end. A reply that can't be read moves nothing and costs −1.
+        At the end, +1 for a win, 0 for a draw, −1 for a loss. An unreadable reply changes nothing
+        and costs −1.
     Episode end:
         Terminated when the player stands or goes over 21; truncated after 20 turns.
     Success:
-        The hand is won; a draw is no success.
+        The player wins; a draw isn't a success.
     Instances:
-        `blackjack/<id>`: a shoe of two streams, the dealer's and the player's. Card i of a stream
-        is a rank from sha256("blackjack/<id>/<stream>/<i>"), so all agents meet the same dealer
-        however often they hit. 20 % of the shoes are test shoes, by a keyed hash.
+        `blackjack/<id>`: a shoe of two card streams, the dealer's and the player's. Card i of a
+        stream is a rank from sha256("blackjack/<id>/<stream>/<i>"), so every agent faces the same
+        dealer, however often it hits. A keyed hash makes 20 % of the shoes test shoes.
     Differences from RL4VLM:
-        Every card is visible (there the fifth is off the picture); a 10 may be 10, J, Q or K;
-        `info` never holds the hole card; the two workers of a run don't share their deals; an
-        unreadable reply is no random move. Naturals earn nothing extra in either.
+        Every card is visible (in RL4VLM the fifth lies outside the picture). A 10 may be shown as
+        10, J, Q or K. `info` never holds the hole card. The two workers of a run get different
+        deals. An unreadable reply never becomes a random move. Naturals earn nothing extra in
+        either.
     Version history:
         v0: first version.
 
     Args:
-        dealer_hits_soft_17: The dealer takes a card at a soft 17; by default it stands on all.
+        dealer_hits_soft_17: Whether the dealer hits a soft 17; by default it stands on every 17.
         **options: See `vlbench.task.CommonOptions`.
     """
 
@@ -65,14 +69,14 @@ class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
         return "hit" if total < 17 else "stand"
 
     def demonstrate(self) -> Demonstration:
-        """Name all cards, add them up and compare the total with the dealer's card, then act."""
+        """Name all cards, add them up, compare with the dealer's card, and give the action."""
         self._must_be_reset()
         return make_demonstration(self._state, self._facts, self.expert())
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
-        """Hold `player total` and `dealer card` against the picture.
+        """Compare `player total` and `dealer card` with the picture.
 
-        The dealer's card may be named by its rank or by what it counts.
+        A reply may name the dealer's card by its rank or by its value.
         """
         checks: list[bool] = []
         total = read_number(fields.get(TOTAL.name))
@@ -86,6 +90,6 @@ class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
 
 
 class BlackjackVector(VLVectorEnv):
-    """Many hands of Blackjack in one process."""
+    """Several Blackjack environments in one process."""
 
     env_class = Blackjack

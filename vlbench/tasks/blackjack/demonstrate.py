@@ -1,8 +1,8 @@
-"""What a reply in Blackjack states, and what an expert writes.
+"""The fields of a Blackjack reply, and the expert's demonstration.
 
-An expert names all cards before it adds them up: the dealer's card, the player's cards, the sum,
-the total. So it writes `player cards`, which no prompt asks for, and the total last, which prompts
-ask for first. The shipped checkpoints have learned this form.
+The expert names all cards before it adds them up: the dealer's card, the player's cards, the sum,
+the total. So it writes `player cards`, which no prompt asks for, and puts the total last, although
+prompts ask for it first. The bundled checkpoints were trained on this form.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ FIELDS = (TOTAL, DEALER_CARD, PLAYER_CARDS, THOUGHTS)
 def make_demonstration(
     state: BlackjackState, facts: Mapping[str, Fact], action: str
 ) -> Demonstration:
-    """State the cards, their sum with every ace as 1, and the total, before the expert's action."""
+    """Return the cards, their sum with every ace as 1, the total and the expert's action."""
     total, dealer = facts["player_total"], facts["dealer_card"]
     counts = [VALUES[rank] for rank in state.player]
     sums = list(accumulate(counts))

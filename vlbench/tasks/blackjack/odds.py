@@ -1,7 +1,7 @@
 """Exact odds of Blackjack with an infinite deck, by dynamic programming.
 
-An infinite deck deals 1..9 with probability 1/13 each and 10 with 4/13, whatever was dealt
-before (Sutton & Barto, Reinforcement Learning, example 5.1).
+An infinite deck deals 1..9 with probability 1/13 each and 10 with 4/13, independently of earlier
+cards (Sutton & Barto, Reinforcement Learning, example 5.1).
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ DECK = tuple((value, (4 if value == 10 else 1) / 13) for value in range(1, 11))
 
 @dataclass(frozen=True, slots=True)
 class Payoff:
-    """What a result is worth."""
+    """The value of each result."""
 
     win: float
     draw: float
@@ -27,14 +27,14 @@ WIN_RATE = Payoff(1.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Hand:
-    """A hand as far as the rules care: the sum with aces as 1, and whether there is an ace."""
+    """A hand, reduced to its sum with aces as 1 and whether it has an ace."""
 
     hard: int
     ace: bool
 
     @cached_property
     def total(self) -> int:
-        """The best total: an ace counts 11 where that doesn't exceed 21."""
+        """The best total: an ace counts 11 if that doesn't exceed 21."""
         return self.hard + 10 if self.usable_ace else self.hard
 
     @cached_property
@@ -51,13 +51,13 @@ EMPTY = Hand(0, False)
 
 
 def dealer_draws(hand: Hand, hits_soft_17: bool) -> bool:
-    """Whether the dealer takes another card: below 17, and at soft 17 if the rule says so."""
+    """Whether the dealer draws: below 17, and at a soft 17 if the rule says so."""
     return hand.total < 17 or (hits_soft_17 and hand.total == 17 and hand.usable_ace)
 
 
 @cache
 def dealer_totals(hand: Hand, hits_soft_17: bool) -> dict[int, float]:
-    """Return the distribution of the dealer's last total (22 stands for every bust)."""
+    """Return the distribution of the dealer's final total; 22 means any bust."""
     if not dealer_draws(hand, hits_soft_17):
         return {min(hand.total, 22): 1.0}
     totals: dict[int, float] = {}
@@ -69,7 +69,7 @@ def dealer_totals(hand: Hand, hits_soft_17: bool) -> dict[int, float]:
 
 @cache
 def stand(total: int, open_card: int, payoff: Payoff, hits_soft_17: bool) -> float:
-    """Return the worth of standing on `total` against the dealer's open card (1..10)."""
+    """Return the expected payoff of standing on `total` against an open card 1..10."""
     worth = 0.0
     for dealer, chance in dealer_totals(EMPTY.draw(open_card), hits_soft_17).items():
         won = dealer > 21 or dealer < total
@@ -80,13 +80,13 @@ def stand(total: int, open_card: int, payoff: Payoff, hits_soft_17: bool) -> flo
 
 @cache
 def hit(hand: Hand, open_card: int, turns: int, payoff: Payoff, hits_soft_17: bool) -> float:
-    """Return the worth of one more card and best play after it.
+    """Return the expected payoff of one more card and best play after it.
 
     Args:
         hand: The player's hand.
         open_card: The dealer's open card, 1..10.
-        turns: Turns left, this one included; an episode cut by the limit is worth 0.
-        payoff: What is maximised.
+        turns: Turns that remain, including this one; a truncated episode is worth 0.
+        payoff: The payoff to maximise.
         hits_soft_17: Whether the dealer hits a soft 17.
     """
     worth = 0.0
@@ -101,7 +101,7 @@ def hit(hand: Hand, open_card: int, turns: int, payoff: Payoff, hits_soft_17: bo
 
 
 def deal_expectation(play: Callable[[Hand, int], float]) -> float:
-    """Average `play(hand, open_card)` over the first two cards and the dealer's open card."""
+    """Return the mean of `play(hand, open_card)` over the initial deal."""
     return sum(
         p_open * p_first * p_second * play(EMPTY.draw(first).draw(second), open_card)
         for open_card, p_open in DECK
@@ -116,32 +116,32 @@ def policy_worth(
     turns: int = 20,
     hits_soft_17: bool = False,
 ) -> float:
-    """Return what a policy earns on average from a fresh deal.
+    """Return a policy's expected payoff from a fresh deal.
 
     Args:
         hits: Probability that the policy hits, given its hand and the open card.
-        payoff: What a result is worth.
+        payoff: The value of each result.
         turns: Turn limit of an episode.
         hits_soft_17: Whether the dealer hits a soft 17.
     """
 
     @cache
-    def play(hand: Hand, open_card: int, left: int) -> float:
+    def play(hand: Hand, open_card: int, remaining: int) -> float:
         if hand.total > 21:
             return payoff.loss
-        if left == 0:
+        if remaining == 0:
             return 0.0
         chance = hits(hand, open_card)
         worth = (1 - chance) * stand(hand.total, open_card, payoff, hits_soft_17)
         if chance > 0:
-            worth += chance * sum(p * play(hand.draw(v), open_card, left - 1) for v, p in DECK)
+            worth += chance * sum(p * play(hand.draw(v), open_card, remaining - 1) for v, p in DECK)
         return worth
 
     return deal_expectation(lambda hand, open_card: play(hand, open_card, turns))
 
 
 def best_worth(payoff: Payoff, turns: int = 20, hits_soft_17: bool = False) -> float:
-    """Return what best play earns on average from a fresh deal."""
+    """Return best play's expected payoff from a fresh deal."""
     return deal_expectation(
         lambda hand, open_card: max(
             stand(hand.total, open_card, payoff, hits_soft_17),

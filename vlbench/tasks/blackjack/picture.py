@@ -1,4 +1,4 @@
-"""The picture of Blackjack: the dealer's open card and a card back, and the player's hand."""
+"""The picture of Blackjack: the dealer's open card, a card back and the player's hand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,44 +25,44 @@ from vlbench.sprites import (
 )
 from vlbench.task import SIZE, Fact, Frame
 from vlbench.tasks.blackjack.game import BlackjackState
-from vlbench.tasks.blackjack.game import hand as counted
+from vlbench.tasks.blackjack.game import hand as count_hand
 from vlbench.themes import MAX_JITTER, Theme, ThemeChoice
 
 MAX_PLAYER, MAX_DEALER = 22, 13
-"""Cards that a hand can hold: 21 aces and one more; six or seven aces, a six, five aces more."""
+"""Most cards in a hand: 21 aces and one more; the dealer's 6 or 7 aces, a six and 5 aces."""
 SIDE_BY_SIDE, ONE_ROW = 4, 7
-"""Largest hands that need not be fanned, and that need no second row."""
+"""Largest hand without overlap, and largest hand in one row, in cards."""
 RIGHT = 297
-"""No card without jitter reaches further."""
+"""Right edge of all cards without jitter, in pixels."""
 STEP = 74
-"""From card to card where there is room."""
+"""Distance from card to card without overlap, in pixels."""
 INDEX = 22
-"""Width of a card's corner with rank and suit: what must stay visible of a covered card."""
+"""Width of a card's rank and suit in pixels; this much of a covered card stays visible."""
 RANKS = ("", *map(rank_text, range(1, 14)))
 Point = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Fan:
-    """Where a hand lies, in pixels."""
+    """The position of a hand, in pixels."""
 
     x: int
     y: int
-    """Upper left corner of the first card."""
+    """Top-left corner of the first card."""
     second_row: int | None = None
-    """From the first row down to the second, for hands that would be fanned too narrowly."""
+    """Distance down to the second row, which only large hands use; None: always one row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Upper left corners, in pixels, without jitter."""
+    """Top-left corners without jitter, in pixels."""
 
     dealer_label: Point
     player_label: Point
     dealer: Fan
     player: Fan
     label_room: int
-    """Pixels by which jitter may lower a label before it meets a card."""
+    """Pixels that jitter may move a label down before it touches a card."""
 
 
 LAYOUTS = {
@@ -75,21 +75,21 @@ LAYOUTS = {
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How a hand of some size lies."""
+    """The layout of a hand with a given number of cards."""
 
     corners: tuple[Point, ...]
-    """Upper left corners without jitter."""
+    """Top-left corners without jitter."""
     places: tuple[Place, ...]
-    """Where the cards go without jitter."""
+    """Areas of the cards without jitter."""
     room: int
-    """Pixels by which jitter may push a card to the right."""
+    """Pixels that jitter may move a card to the right."""
     rows: slice
-    """Rows of the frame that this hand may ever cover, whatever its size."""
+    """Rows of the frame that this hand can cover at any size."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ThemeAssets:
-    """What all pictures in a theme share."""
+    """The assets that all pictures of a theme share."""
 
     empty: Frame
     deck: Deck
@@ -97,22 +97,22 @@ class ThemeAssets:
     layout: Layout
     dealer: Sequence[Spread]
     player: Sequence[Spread]
-    """How hands lie, by the number of cards."""
+    """Layouts by the number of cards."""
 
 
 class Hand(NamedTuple):
-    """How one hand will look, however many cards it comes to hold."""
+    """The look of one hand at every size."""
 
     spreads: Sequence[Spread]
-    """By the number of cards."""
+    """Layouts by the number of cards."""
     suits: int
-    """Two bits a card, the first card's lowest."""
+    """Two bits per card; the first card has the lowest bits."""
     shifts: tuple[Point, ...]
-    """By the number of the card; empty without jitter."""
+    """Shift of each card in pixels; empty without jitter."""
 
 
 class BlackjackStyle(NamedTuple):
-    """An episode's theme, its labels, and the suits and shifts of all cards that can come."""
+    """An episode's theme and labels, and the suits and shifts of all possible cards."""
 
     assets: ThemeAssets
     still: tuple[Blit, ...]
@@ -122,7 +122,7 @@ class BlackjackStyle(NamedTuple):
 
 @lru_cache
 def theme_assets(theme: Theme) -> ThemeAssets:
-    """Return what a theme's pictures share, loaded once a process."""
+    """Return a theme's shared assets, loaded once per process."""
     layout, cards = LAYOUTS[theme.layout], deck(theme, "medium")
     dealer, player = (
         [fan_layout(fan, count, cards.width, cards.height) for count in range(most + 1)]
@@ -139,10 +139,10 @@ def theme_assets(theme: Theme) -> ThemeAssets:
 
 
 def fan_layout(fan: Fan, count: int, width: int, height: int) -> Spread:
-    """Return how `count` cards of a size lie.
+    """Return the layout of `count` cards of a size.
 
-    Small hands lie side by side, larger ones are fanned, and the largest lie in two rows if the
-    fan has two, so that every corner index is visible.
+    Small hands lie side by side, larger ones overlap, and the largest use the second row if there
+    is one. Every rank and suit stays visible.
     """
     second_row = fan.second_row or 0
     rows = 2 if second_row and count > ONE_ROW else 1
@@ -154,7 +154,7 @@ def fan_layout(fan: Fan, count: int, width: int, height: int) -> Spread:
     return Spread(
         corners=corners,
         places=tuple(place(x, y, width, height) for x, y in corners),
-        # A narrow fan leaves less room between the corner indexes, so less for the shifts.
+        # The closer the cards, the less room there is for shifts.
         room=max(step - INDEX, 0),
         rows=slice(fan.y, fan.y + second_row + height + MAX_JITTER),
     )
@@ -164,14 +164,14 @@ class BlackjackPicture:
     """Draws Blackjack.
 
     Args:
-        themes: The themes, and the largest shift of a card or label.
+        themes: The themes, and the largest shift of a card or label in pixels.
     """
 
     def __init__(self, themes: ThemeChoice) -> None:
         self._themes = themes
 
     def style(self, start: BlackjackState, presentation: Presentation) -> BlackjackStyle:
-        """Choose the theme, and suit and shift of every card that may come."""
+        """Choose the theme, and the suit and shift of every possible card."""
         assets = theme_assets(self._themes.of(presentation))
         still = labels(assets, offsets(presentation, "labels", 2, self._themes.jitter))
         dealer = self._hand(presentation, "dealer", assets.dealer, MAX_DEALER)
@@ -193,7 +193,7 @@ class BlackjackPicture:
         previous: BlackjackState,
         previous_style: BlackjackStyle,
     ) -> bool:
-        """Draw the cards that differ, if the hands lie where the frame shows others."""
+        """Draw the cards that differ; False if the layout differs."""
         if previous_style is not style and not self._same_layout(style, previous_style):
             return False
         assets, before = style.assets, previous_style
@@ -202,8 +202,8 @@ class BlackjackPicture:
         return True
 
     def facts(self, state: BlackjackState, style: BlackjackStyle) -> dict[str, Fact]:
-        """Return the dealer's open card, the player's cards and what they make."""
-        hand = counted(state.player)
+        """Return the dealer's open card, the player's cards and their total."""
+        hand = count_hand(state.player)
         return {
             "dealer_card": RANKS[state.dealer[0]],
             "player_cards": tuple([RANKS[rank] for rank in state.player]),
@@ -219,7 +219,7 @@ class BlackjackPicture:
         return Hand(spreads, suits, shifts)
 
     def _same_layout(self, style: BlackjackStyle, previous_style: BlackjackStyle) -> bool:
-        """Whether everything stands where the other style has it."""
+        """Whether both styles place everything alike."""
         return previous_style.assets is style.assets and not self._themes.jitter
 
 
@@ -235,7 +235,7 @@ def labels(assets: ThemeAssets, shifts: tuple[Point, ...]) -> tuple[Blit, ...]:
 
 
 def _dealers(state: BlackjackState) -> tuple[int, ...]:
-    """Return the dealer's hand as shown; 0 is a card back."""
+    """Return the dealer's hand as drawn; 0 is a card back."""
     return state.dealer if state.over else (state.dealer[0], 0)
 
 
@@ -247,13 +247,13 @@ def _draw_hand(
     previous_hand: Hand,
     previous_ranks: tuple[int, ...],
 ) -> None:
-    """Draw a hand where the frame shows another, over it where cards stay where they are."""
+    """Draw a hand over the previous one; redraw only cards that change if none overlap."""
     if hand is previous_hand and ranks == previous_ranks:
         return
     cards, count, previous_count = assets.deck, len(ranks), len(previous_ranks)
     spread, previous_spread = hand.spreads[count], previous_hand.spreads[previous_count]
     fanned, both = count > SIDE_BY_SIDE, min(count, previous_count)
-    # Another hand's card has another suit; a back has none.
+    # A card of another hand may have another suit; a card back has none.
     same = hand is previous_hand
     changed = [
         i for i in range(both) if ranks[i] != previous_ranks[i] or not (same or ranks[i] == 0)
@@ -277,7 +277,7 @@ def _draw_hand(
 
 
 def _place(hand: Hand, spread: Spread, i: int, cards: Deck) -> Place:
-    """Return where a hand's card i goes."""
+    """Return the area of card i of a hand."""
     if not hand.shifts:
         return spread.places[i]
     (x, y), (dx, dy) = spread.corners[i], hand.shifts[i]
@@ -286,10 +286,10 @@ def _place(hand: Hand, spread: Spread, i: int, cards: Deck) -> Place:
 
 
 def _overlay(ground: Frame, card: Sprite, cards: Deck) -> None:
-    """Draw a card on what lies under it, which shows at its rounded corners."""
+    """Draw a card over other cards, which stay visible at its rounded corners."""
     top, bottom = cards.rounding, cards.height - cards.rounding
     ground[top:bottom] = card[top:bottom]
-    # Whole pixels are copied many times faster than their bytes one by one.
+    # Copying whole pixels is many times faster than copying single bytes.
     pixels, new, opaque = ground.view("V3"), card.view("V3"), cards.opaque
     np.copyto(pixels[:top], new[:top], where=opaque[:top])
     np.copyto(pixels[bottom:], new[bottom:], where=opaque[bottom:])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import count, islice
 from typing import Any
 
-from vlbench.freeze import Start, presentation
+from vlbench.freeze import RowSpec, presentation
 from vlbench.instances import split_of
 from vlbench.suites import Bounds
 from vlbench.tasks.blackjack import odds
@@ -13,21 +13,21 @@ from vlbench.tasks.blackjack.game import BlackjackGame
 TEST, OOD = 1000, 100
 
 
-def starts(suite: str) -> list[Start]:
-    """`test`: the first 1,000 test shoes. `ood`: the next 100, the dealer hitting a soft 17."""
+def rows(suite: str) -> list[RowSpec]:
+    """Return `test`: the first 1,000 test shoes; `ood`: the next 100, with a soft-17 dealer."""
     shoes = (f"blackjack/{i}" for i in count())
     held_out = (shoe for shoe in shoes if split_of(shoe, BlackjackGame.test_share) == "test")
     kwargs: dict[str, Any]
     if suite == "test":
-        chosen, kwargs = list(islice(held_out, TEST)), {"theme": "train"}
+        selection, kwargs = list(islice(held_out, TEST)), {"theme": "train"}
     else:
-        chosen = list(islice(held_out, TEST, TEST + OOD))
+        selection = list(islice(held_out, TEST, TEST + OOD))
         kwargs = {"theme": "heldout", "dealer_hits_soft_17": True}
-    return [Start(kwargs, shoe, presentation(suite, i)) for i, shoe in enumerate(chosen)]
+    return [RowSpec(kwargs, shoe, presentation(suite, i)) for i, shoe in enumerate(selection)]
 
 
-def limits(suite: str, starts: Sequence[Start]) -> Bounds:
-    """The exact win rates of random play and of the player with the best win rate."""
+def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
+    """Return the exact win rates of random play and of the best player."""
     soft_17 = suite == "ood"
     turns = BlackjackGame.max_turns
     floor = odds.policy_worth(lambda hand, card: 0.5, odds.WIN_RATE, turns, soft_17)

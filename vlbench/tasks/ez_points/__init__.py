@@ -12,30 +12,32 @@ from vlbench.vector import VLVectorEnv
 
 
 class EZPoints(FormulaEnv[FormulaStyle]):
-    """Write a formula with two cards that equals 12, one token a turn.
+    """Write a formula that uses two cards and equals 12, one token a turn.
+
+    Example: `gymnasium.make("vlbench/EZPoints-v0", target=15)`.
 
     Picture:
         Two cards and the formula so far.
     Text:
-        The prompt, with the formula so far as in RL4VLM; the cards stand in the picture alone (but
-        `cot_facts` names them).
+        The prompt with the formula so far, as in RL4VLM. Only the picture shows the cards;
+        `cot_facts` also names them.
     Actions:
-        "1".."10", "+", "*", "=". A number that stands on no unused card is illegal, and nothing
-        else is: an ill-formed formula is judged at "=". An ace counts 1; J, Q, K count 10.
+        "1".."10", "+", "*", "=". Only a number that isn't on an unused card is illegal; an
+        ill-formed formula is judged at "=". An ace counts 1; J, Q, K count 10.
     Rewards:
-        "=": +10 if the formula uses each card once and equals the target, else −1. Other tokens 0.
-        A reply that can't be read or is illegal moves nothing and costs −1.
+        "=" earns +10 if the formula uses each card once and equals the target, else −1. Other
+        tokens earn 0. An unreadable or illegal reply changes nothing and costs −1.
     Episode end:
         Terminated at "="; truncated after 7 turns.
     Success:
-        "=" after a right formula.
+        "=" after a correct formula.
     Instances:
-        `ez_points/<a>-<b>`, sorted: the 7 hands that reach 12, dealt uniformly. Too few to hold any
-        out; pictures are held out instead (themes).
+        `ez_points/<a>-<b>`, sorted: the 7 hands that reach 12, dealt uniformly. There are too few
+        to hold any out; themes are held out instead.
     Differences from RL4VLM:
-        Hands are uniform, and a 10 may be any of 10, J, Q, K; an illegal number appends nothing
-        (there, a space); formulas are exact and never join digits; the prompt's formula is never
-        stale; the seed has an effect; an unreadable reply is no random token.
+        Hands are uniform, and a 10 may be shown as 10, J, Q or K. An illegal number appends nothing
+        (in RL4VLM, a space). Arithmetic is exact and digits never join. The prompt's formula is
+        never stale. Seeding works. An unreadable reply never becomes a random token.
     Version history:
         v0: first version.
 
@@ -56,6 +58,6 @@ class EZPoints(FormulaEnv[FormulaStyle]):
 
 
 class EZPointsVector(VLVectorEnv):
-    """Many EZPoints in one process."""
+    """Several EZPoints environments in one process."""
 
     env_class = EZPoints

@@ -1,4 +1,4 @@
-"""EZPoints: two cards, one operator, twelve."""
+"""The rules of EZPoints: two cards, one operator, target 12."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ class EZPointsGame(FormulaGame):
         faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
 
     Raises:
-        ValueError: No hand reaches the target, or a rule isn't one; see `FormulaGame`.
+        ValueError: No hand reaches the target, or an argument is invalid; see `FormulaGame`.
     """
 
     example = "ez_points/2-10"
@@ -28,8 +28,8 @@ class EZPointsGame(FormulaGame):
             self.hands = tuple(filter(self.solvable, hands(2, self.numbers)))
         if target > largest or not self.hands:
             raise ValueError(
-                f"target {target} can't be had from two cards; the largest possible target is "
-                f"{largest} and it must be a sum or a product of two cards"
+                f"target {target} can't be reached with two cards; choose a sum or product of two "
+                f"card values, {largest} at most"
             )
 
     def deal(self, rng: np.random.Generator) -> str:

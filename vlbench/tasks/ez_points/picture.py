@@ -1,4 +1,4 @@
-"""The picture of EZPoints: two large cards and the formula on one line."""
+"""The picture of EZPoints: two large cards, and the formula on one line."""
 
 from vlbench.tasks.formula.picture import FormulaLayout, FormulaPicture
 from vlbench.themes import ThemeChoice

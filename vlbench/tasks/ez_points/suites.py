@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vlbench.freeze import RANDOM_EPISODES, Start, presentation, random_success
+from vlbench.freeze import RANDOM_EPISODES, RowSpec, presentation, random_success
 from vlbench.suites import Bounds
 from vlbench.tasks.ez_points.game import EZPointsGame
 
@@ -15,29 +15,29 @@ OTHER_RULES = (
 )
 
 
-def starts(suite: str) -> list[Start]:
-    """`test`: 200 pictures of the seven hands. `ood`: 20 pictures of each other rule."""
+def rows(suite: str) -> list[RowSpec]:
+    """Return `test`: 200 pictures of the 7 hands; `ood`: 20 pictures under each other rule."""
     if suite == "test":
-        return _starts({}, "train", 200, suite)
-    rows = []
+        return _rows({}, "train", 200, suite)
+    other: list[RowSpec] = []
     for number, rule in enumerate(OTHER_RULES):
-        rows += _starts(rule, "heldout", 20, f"{suite}{number}")
-    return rows
+        other += _rows(rule, "heldout", 20, f"{suite}{number}")
+    return other
 
 
-def _starts(rule: dict[str, int], theme: str, count: int, label: str) -> list[Start]:
+def _rows(rule: dict[str, int], theme: str, count: int, label: str) -> list[RowSpec]:
     hands = EZPointsGame(**rule).hands
     kwargs = {"theme": theme, **rule}
     return [
-        Start(kwargs, "ez_points/{}-{}".format(*hands[i % len(hands)]), presentation(label, i))
+        RowSpec(kwargs, "ez_points/{}-{}".format(*hands[i % len(hands)]), presentation(label, i))
         for i in range(count)
     ]
 
 
-def limits(suite: str, starts: Sequence[Start]) -> Bounds:
-    """Random play's measured success rate, and 1."""
+def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
+    """Return random play's measured success rate, and 1."""
     games = [
-        (EZPointsGame(**{k: v for k, v in start.kwargs.items() if k != "theme"}), start.instance)
-        for start in starts
+        (EZPointsGame(**{k: v for k, v in row.kwargs.items() if k != "theme"}), row.instance)
+        for row in rows
     ]
     return Bounds(random_success(games, RANDOM_EPISODES), 1.0)

@@ -1,1 +1,1 @@
-"""Arithmetic formulas on cards: what EZPoints and Points24 share."""
+"""Arithmetic formulas on cards: the shared part of EZPoints and Points24."""

@@ -1,4 +1,4 @@
-"""What a reply states where a formula is written, and what an expert writes."""
+"""The fields of a reply in EZPoints and Points24, and the expert's demonstration."""
 
 from collections.abc import Sequence
 
@@ -16,10 +16,10 @@ def make_fields(cards: Fact, tokens: Sequence[str], thoughts: str, plan: str) ->
     """Return the fields of a reply.
 
     Args:
-        cards: Names of the cards, as they lie.
+        cards: Names of the cards, in the order shown.
         tokens: The formula so far.
-        thoughts: What leads to the plan.
-        plan: The whole formula to be written.
+        thoughts: The reasoning behind the plan.
+        plan: The whole formula to write.
     """
     return {
         CARDS.name: cards,
@@ -32,28 +32,28 @@ def make_fields(cards: Fact, tokens: Sequence[str], thoughts: str, plan: str) ->
 def make_demonstration(
     game: FormulaGame, state: FormulaState, cards: Fact, turns: int
 ) -> Demonstration | None:
-    """State the cards, the formula, the numbers not used yet, and a shortest right formula.
+    """Return the cards, the formula, the unused numbers and a shortest correct formula.
 
     Args:
         game: The rules.
         state: A state that hasn't terminated.
-        cards: Names of the cards, as they lie.
-        turns: Turns left, at least 1.
+        cards: Names of the cards, in the order shown.
+        turns: Turns that remain, at least 1.
 
     Returns:
-        None where no right formula can be completed in these turns.
+        None if no correct formula can be completed in these turns.
     """
     plan = list(state.tokens)
-    future, left = state, turns
+    future, remaining = state, turns
     while True:
-        token = game.expert(future, left)
-        if game.values(future, left)[token] <= 0:
+        token = game.expert(future, remaining)
+        if game.values(future, remaining)[token] <= 0:
             return None
         move = game.step(future, token)
         if move.terminated:
             break
         plan.append(token)
-        future, left = move.state, left - 1
+        future, remaining = move.state, remaining - 1
     unused = " ".join(map(str, state.unused)) or "none"
     fields = make_fields(cards, state.tokens, f"left {unused}", "".join(plan))
     return Demonstration(fields, game.expert(state, turns))

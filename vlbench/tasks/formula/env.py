@@ -1,4 +1,4 @@
-"""What EZPoints and Points24 share as environments: their replies, and a person's first try."""
+"""The environment that EZPoints and Points24 share: statements, demonstration, heuristic."""
 
 import re
 from collections import Counter
@@ -20,21 +20,21 @@ _TOKEN = re.compile(r"[A-Za-z]+|\d+|\S")
 
 
 class FormulaEnv(SolvedEnv[FormulaState, Style]):
-    """A formula written one token a turn; see the tasks for the rules."""
+    """An environment that writes a formula one token a turn; the tasks state the rules."""
 
     game: FormulaGame  # type: ignore[assignment]
     fields = FIELDS
 
     def demonstrate(self) -> Demonstration | None:
-        """State the cards, the formula and the numbers left, and plan a shortest right formula."""
+        """State the cards, the formula and the unused numbers; plan a shortest correct formula."""
         self._must_be_reset()
         turns = max(self.turns_left, 1)
         return make_demonstration(self.game, self._state, self._facts["cards"], turns)
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
-        """Hold `cards` and `current formula` against the picture; read `plan`'s next token.
+        """Compare `cards` and `current formula` with the picture; read the next token of `plan`.
 
-        Cards may be named by rank or by what they count, in any order.
+        A reply may name cards by rank or by value, in any order.
         """
         checks: list[bool] = []
         numbers, formula = self._facts["numbers"], self._state.tokens
@@ -57,23 +57,23 @@ class FormulaEnv(SolvedEnv[FormulaState, Style]):
         return Statements(all(checks) if checks else None, next_token)
 
     def heuristic(self) -> str:
-        """Try the cards as they lie, with the first operators that make the target, else sums."""
+        """Use the cards in order, with the first operators that reach the target, else sums."""
         numbers = self._facts["numbers"]
         assert isinstance(numbers, tuple)
         cards = [str(number) for number in numbers]
         tries = list(product(self.game.grammar.operators, repeat=len(cards) - 1))
         formulas = [_interleave(cards, operators) for operators in tries]
-        right = (tokens for tokens in formulas if evaluate(tokens) == self.game.target)
-        planned, written = [*next(right, formulas[0]), END], self._state.tokens
-        if list(written) != planned[: len(written)]:
-            return self.expert()  # somebody else has begun
-        return planned[len(written)]
+        right = (formula for formula in formulas if evaluate(formula) == self.game.target)
+        plan, tokens = [*next(right, formulas[0]), END], self._state.tokens
+        if list(tokens) != plan[: len(tokens)]:
+            return self.expert()  # the formula so far isn't this heuristic's
+        return plan[len(tokens)]
 
 
 def _next_token(plan: str, formula: Sequence[str]) -> str | None:
-    """Return the token that continues a formula as planned.
+    """Return the planned token after the formula so far.
 
-    None if the plan is no formula, or leaves the one that has been written.
+    None if the plan isn't a formula, or doesn't start with the formula so far.
     """
     tokens = _TOKEN.findall(plan.partition(END)[0])
     if evaluate(tokens) is None or tokens[: len(formula)] != list(formula):

@@ -16,21 +16,21 @@ class FormulaState:
     """A hand and the formula so far."""
 
     hand: Cards
-    """What the cards count, sorted."""
+    """Card values, sorted."""
     tokens: tuple[str, ...]
     unused: Cards
-    """The numbers not in the formula yet, sorted."""
+    """Card values that aren't in the formula yet, sorted."""
 
 
 @lru_cache(maxsize=4096)
 def legal_tokens(vocabulary: tuple[str, ...], unused: Cards) -> tuple[str, ...]:
-    """Return the vocabulary without the numbers that stand on no unused card."""
+    """Return the vocabulary without the numbers that aren't on an unused card."""
     return tuple(t for t in vocabulary if not t.isdecimal() or int(t) in unused)
 
 
 @lru_cache(maxsize=4096)
 def read_hand(body: str) -> Cards:
-    """Return the sorted numbers of "8-3-8-3"; () if a part is no small number."""
+    """Return the sorted numbers of e.g. "8-3-8-3"; () if a part isn't a number below 1000."""
     parts = body.split("-")
     if not all(part.isdecimal() and len(part) < 4 for part in parts):
         return ()
@@ -40,8 +40,8 @@ def read_hand(body: str) -> Cards:
 class FormulaGame:
     """Write a formula that uses each card once and equals the target.
 
-    A number that stands on no unused card is illegal, and nothing else is: other tokens are taken
-    as they come, and an ill-formed formula is judged at "=".
+    Only a number that isn't on an unused card is illegal. Any other token is appended, and an
+    ill-formed formula is judged at "=".
 
     Args:
         name: Folder name, prefix of the instances.
@@ -52,11 +52,11 @@ class FormulaGame:
         max_turns: Turns of an episode.
 
     Raises:
-        ValueError: `target` is no integer of at least 1, or `faces` neither 10 nor 11.
+        ValueError: `target` isn't an integer of at least 1, or `faces` is neither 10 nor 11.
     """
 
     example: str
-    """A right instance under the default rules, for messages."""
+    """A valid instance under the default rules, for messages."""
 
     def __init__(
         self, name: str, cards: int, target: int, faces: int, grammar: Grammar, max_turns: int
@@ -76,7 +76,7 @@ class FormulaGame:
         self.vocabulary = (*map(str, self.numbers), *grammar.operators, *parentheses, END)
 
     def rules(self) -> dict[str, str | int]:
-        """Return the rules as prompts state them."""
+        """Return the rules, as the prompt's template fields."""
         ten = "J, Q and K count 10 each"
         return {
             "target": self.target,
@@ -85,7 +85,7 @@ class FormulaGame:
         }
 
     def solvable(self, hand: Cards) -> bool:
-        """Whether some formula with each card once equals the target."""
+        """Whether a formula that uses each card once equals the target."""
         return fewest_tokens((), hand, self.target, self.grammar) is not None
 
     def start(self, instance: str) -> FormulaState:
@@ -114,11 +114,11 @@ class FormulaGame:
         return FormulaState(hand, (), hand)
 
     def legal(self, state: FormulaState) -> tuple[str, ...]:
-        """Return every token but the numbers that stand on no unused card."""
+        """Return every token but the numbers that aren't on an unused card."""
         return legal_tokens(self.vocabulary, state.unused)
 
     def step(self, state: FormulaState, action: str) -> Move[FormulaState]:
-        """Append a token (0), or end with "=": +10 for a right formula, else −1."""
+        """Append a token (0), or end with "=": +10 for a correct formula, else −1."""
         if action == END:
             right = not state.unused and evaluate(state.tokens) == self.target
             return Move(state, 10.0 if right else -1.0, terminated=True, success=right)
@@ -129,10 +129,9 @@ class FormulaGame:
         return Move(FormulaState(state.hand, (*state.tokens, action), unused), 0.0)
 
     def values(self, state: FormulaState, turns: int) -> Mapping[str, float]:
-        """Return 10 for what can still be completed in time; −1 for a wrong "="; else 0.
+        """Return 10 if a correct formula can still be completed; −1 for a wrong "="; else 0.
 
-        A formula that nothing can save is worth 0: operators may be appended until the episode is
-        cut, at no cost.
+        A formula that can't be completed is worth 0: appending operators until truncation is free.
         """
         return {
             action: (10.0 if distance <= turns else -1.0 if action == END else 0.0)
@@ -140,13 +139,13 @@ class FormulaGame:
         }
 
     def expert(self, state: FormulaState, turns: int) -> str:
-        """Return the first token of a shortest right completion; "+" where there is none left."""
+        """Return the first token of a shortest correct completion; "+" if there is none."""
         distances = self._distances(state)
         best = min(distances, key=lambda action: distances[action])
         return best if distances[best] <= turns else "+"
 
     def _distances(self, state: FormulaState) -> dict[str, int]:
-        """Return, for each legal action, the actions from it to a right "=", itself included."""
+        """Return for each legal action the number of actions to a correct "=", itself included."""
         distances = {}
         for action in self.legal(state):
             move = self.step(state, action)
@@ -154,6 +153,6 @@ class FormulaGame:
                 distances[action] = 1 if move.success else UNREACHABLE
                 continue
             after = move.state
-            left = fewest_tokens(after.tokens, after.unused, self.target, self.grammar)
-            distances[action] = UNREACHABLE if left is None else left + 2
+            remaining = fewest_tokens(after.tokens, after.unused, self.target, self.grammar)
+            distances[action] = UNREACHABLE if remaining is None else remaining + 2
         return distances

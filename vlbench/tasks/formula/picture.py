@@ -34,25 +34,25 @@ Point = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FormulaLayout:
-    """Where things stand, in pixels: upper left corners without jitter."""
+    """A layout in pixels: top-left corners without jitter."""
 
     card_size: str
     role: str
-    """Of the font."""
+    """Role of the font."""
     cards: tuple[Point, ...]
     label: Point
     tokens: Point | None
-    """The first token and the left edge of all lines; None: on the label's line, behind it."""
+    """The first token and the left edge of all lines; None: to the right of the label."""
     right: int
-    """Tokens that would reach further go to the next line."""
+    """Right edge; tokens that would cross it go to the next line."""
     pitch: int
-    """From line to line."""
+    """Distance from line to line."""
     target: Point
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ThemeAssets:
-    """What all pictures of a task share in a theme."""
+    """The assets that all pictures of a theme and a layout share."""
 
     empty: Frame
     deck: Deck
@@ -63,23 +63,23 @@ class ThemeAssets:
 
 
 class FormulaStyle(NamedTuple):
-    """An episode's theme, cards and labels, and where its formula starts."""
+    """An episode's theme, cards and labels, and the position of its formula."""
 
     assets: ThemeAssets
     still: tuple[Blit, ...]
-    """The cards, the label, and the target where it isn't the usual one."""
+    """The cards, the label, and the target if it isn't the usual one."""
     left: int
     top: int
     right: int
     cards: tuple[str, ...]
-    """What the cards show, in the order shown."""
+    """The ranks on the cards, in the order shown."""
     numbers: tuple[int, ...]
-    """What they count."""
+    """Their values."""
 
 
 @lru_cache
 def theme_assets(theme: Theme, layout: FormulaLayout) -> ThemeAssets:
-    """Return what pictures of a theme and a layout share, loaded once a process."""
+    """Return the shared assets of a theme and a layout, loaded once per process."""
     font = load_font(theme, layout.role)
     tokens = {token: draw_text(font, token) for token in TOKENS}
     widths = {token: sprite.shape[1] for token, sprite in tokens.items()}
@@ -89,13 +89,13 @@ def theme_assets(theme: Theme, layout: FormulaLayout) -> ThemeAssets:
 
 @lru_cache
 def orders(count: int) -> Sequence[tuple[int, ...]]:
-    """Return the orders in which `count` cards can lie."""
+    """Return all orders of `count` cards."""
     return tuple(permutations(range(count)))
 
 
 @lru_cache(maxsize=4096)
 def card_blit(cards: Deck, rank: int, suit: int, x: int, y: int) -> Blit:
-    """Return the blit of a card; without jitter the same few come again and again."""
+    """Return the blit of a card; cached, since positions repeat without jitter."""
     return blit(cards.card(rank, suit), x, y)
 
 
@@ -103,14 +103,14 @@ class FormulaPicture:
     """Draws a hand of cards and the formula so far.
 
     Args:
-        themes: The themes, and the largest shift of a card or line.
+        themes: The themes, and the largest shift of a card or line in pixels.
         target: What the formula must equal.
         faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
     """
 
     layouts: dict[str, FormulaLayout]
     usual_target: int
-    """The target that the picture need not tell."""
+    """The target that the picture omits."""
 
     def __init__(self, themes: ThemeChoice, target: int, faces: int) -> None:
         self._themes = themes
@@ -118,7 +118,7 @@ class FormulaPicture:
         self._faces = faces
 
     def style(self, start: FormulaState, presentation: Presentation) -> FormulaStyle:
-        """Choose the theme, the order, suits and faces of the cards, and where things stand."""
+        """Choose the theme, the order, suits and faces of the cards, and all positions."""
         theme = self._themes.of(presentation)
         assets = theme_assets(theme, self.layouts[theme.layout])
         layout, font = assets.layout, assets.font
@@ -159,7 +159,7 @@ class FormulaPicture:
         previous: FormulaState,
         previous_style: FormulaStyle,
     ) -> bool:
-        """Draw the cards and tokens that differ, if they stand where the frame shows others."""
+        """Draw the cards and tokens that differ; False if the layout differs."""
         if previous_style is not style:
             if not self._same_layout(style, previous_style):
                 return False
@@ -176,7 +176,7 @@ class FormulaPicture:
         return True
 
     def facts(self, state: FormulaState, style: FormulaStyle) -> dict[str, Fact]:
-        """Return the cards as they lie, what they count, the formula and the target."""
+        """Return the cards in the order shown, their values, the formula and the target."""
         return {
             "cards": style.cards,
             "numbers": style.numbers,
@@ -185,7 +185,7 @@ class FormulaPicture:
         }
 
     def _ranks(self, start: FormulaState, presentation: Presentation) -> list[tuple[int, int]]:
-        """Return rank and suit of each card as they lie; no card lies there twice."""
+        """Return rank and suit of each card in the order shown; no card appears twice."""
         ways = orders(len(start.hand))
         order = ways[presentation.pick("order", len(ways))]
         cards: list[tuple[int, int]] = []
@@ -200,7 +200,7 @@ class FormulaPicture:
         return cards
 
     def _same_layout(self, style: FormulaStyle, previous_style: FormulaStyle) -> bool:
-        """Whether everything stands where the other style has it."""
+        """Whether both styles place everything alike."""
         return previous_style.assets is style.assets and not self._themes.jitter
 
     def _target_line(self, assets: ThemeAssets, shift: Point) -> list[Blit]:
@@ -212,7 +212,7 @@ class FormulaPicture:
 
 
 def _draw_tokens(frame: Frame, style: FormulaStyle, tokens: Sequence[str], first: int) -> None:
-    """Draw the tokens from number `first` on."""
+    """Draw the tokens from index `first` on."""
     if first == len(tokens):
         return
     sprites, height = style.assets.tokens, style.assets.font.height
@@ -223,7 +223,7 @@ def _draw_tokens(frame: Frame, style: FormulaStyle, tokens: Sequence[str], first
 
 
 def _corners(style: FormulaStyle, tokens: Sequence[str]) -> list[Point]:
-    """Return the upper left corner of each token."""
+    """Return the top-left corner of each token."""
     assets, left, right = style.assets, style.left, style.right
     widths, space, pitch = assets.widths, assets.font.space, assets.layout.pitch
     x, y = left, style.top

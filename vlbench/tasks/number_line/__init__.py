@@ -14,28 +14,31 @@ from vlbench.vector import VLVectorEnv
 
 
 class NumberLine(SolvedEnv[NumberLineState, NumberLineStyle]):
-    """Walk the current number onto the target.
+    """Move the current number to the target, one unit a turn.
+
+    Example: `gymnasium.make("vlbench/NumberLine-v0", max_position=20)`.
 
     Picture:
         `Target: t` above `Current: c`.
     Text:
-        The prompt; it never names the two numbers (but `cot_facts` does).
+        The prompt. It states neither number; `cot_facts` states both.
     Actions:
-        "+" and "-": one up, one down. A step off the line leaves the number where it is.
+        "+" adds one and "-" subtracts one. A move past either end leaves the number unchanged.
     Rewards:
-        +1 at the target; −1 when the move comes no closer (at a wall too: legal and wrong); 0 when
-        it comes closer. A reply that can't be read moves nothing and costs −1.
+        +1 for reaching the target, 0 for any other move closer to it, −1 for a move that isn't
+        closer. A move past the end is legal and costs −1. An unreadable reply changes nothing and
+        costs −1.
     Episode end:
         Terminated at the target; truncated after 2 · max_position turns.
     Success:
         The target is reached.
     Instances:
         `number_line/<start>-<target>`: the 30 ordered pairs of different numbers 0..5, dealt
-        uniformly. Too few to hold any out; pictures are held out instead (themes).
+        uniformly. There are too few to hold any out; themes are held out instead.
     Differences from RL4VLM:
-        Starts are uniform (there, equal numbers shift the goal modulo max_position, not + 1); the
-        seed has an effect; success is the target, not a return above 0 (`paper_success` is that);
-        an unreadable reply is no random move.
+        Pairs are uniform (in RL4VLM an equal target moves by one modulo max_position, not
+        max_position + 1). Seeding works. Success means reaching the target, not a return above 0
+        (that is `paper_success`). An unreadable reply never becomes a random move.
     Version history:
         v0: first version.
 
@@ -54,12 +57,12 @@ class NumberLine(SolvedEnv[NumberLineState, NumberLineStyle]):
         super().__init__(game, picture, prompt, **common.rest)
 
     def demonstrate(self) -> Demonstration:
-        """State both numbers and how they compare, then act on it."""
+        """State both numbers, compare them, and give the expert's action."""
         self._must_be_reset()
         return make_demonstration(self._state, self.expert())
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
-        """Hold `current number` and `target number` against the picture."""
+        """Compare `current number` and `target number` with the picture."""
         pairs = (CURRENT, self._state.current), (TARGET, self._state.target)
         numbers = [(read_number(fields.get(field.name)), true) for field, true in pairs]
         checks = [number == true for number, true in numbers if number is not None]
@@ -67,6 +70,6 @@ class NumberLine(SolvedEnv[NumberLineState, NumberLineStyle]):
 
 
 class NumberLineVector(VLVectorEnv):
-    """Many NumberLines in one process."""
+    """Several NumberLine environments in one process."""
 
     env_class = NumberLine

@@ -1,4 +1,4 @@
-"""What a reply in NumberLine states, and what an expert writes."""
+"""The fields of a NumberLine reply, and the expert's demonstration."""
 
 from vlbench.task import Demonstration, Fact, Field
 from vlbench.tasks.number_line.game import NumberLineState
@@ -10,7 +10,7 @@ FIELDS = (CURRENT, TARGET, THOUGHTS)
 
 
 def make_demonstration(state: NumberLineState, action: str) -> Demonstration:
-    """State both numbers and how they compare, before the expert's action."""
+    """Return both numbers, their comparison and the expert's action."""
     fields: dict[str, Fact] = {
         CURRENT.name: state.current,
         TARGET.name: state.target,

@@ -1,4 +1,4 @@
-"""NumberLine: walk the current number onto the target, one unit a turn."""
+"""The rules of NumberLine: move the current number to the target, one unit a turn."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class NumberLineState:
 
 
 MAX_POSITION = 999_999_999
-"""The longest number for which there is room in the picture."""
+"""The largest number that fits in the picture."""
 
 
 class NumberLineGame:
@@ -27,7 +27,7 @@ class NumberLineGame:
         max_position: Right end of the line, from 1 to MAX_POSITION.
 
     Raises:
-        ValueError: `max_position` is something else.
+        ValueError: `max_position` isn't such an integer.
     """
 
     name = "number_line"
@@ -42,7 +42,7 @@ class NumberLineGame:
         self.max_turns = 2 * self.max_position
 
     def deal(self, rng: np.random.Generator) -> str:
-        """Draw start and target uniformly among the ordered pairs of different numbers."""
+        """Draw a start and a different target, uniformly over ordered pairs."""
         pairs = (self.max_position + 1) * self.max_position
         start, target = divmod(int(rng.integers(pairs)), self.max_position)
         return f"{self.name}/{start}-{target + (target >= start)}"
@@ -65,11 +65,11 @@ class NumberLineGame:
         return NumberLineState(*numbers)
 
     def legal(self, state: NumberLineState) -> tuple[str, ...]:
-        """Both moves are always legal; at a wall the number stays where it is."""
+        """Return both moves; a move past the end is legal and changes nothing."""
         return self.vocabulary
 
     def step(self, state: NumberLineState, action: str) -> Move[NumberLineState]:
-        """Move by one: +1 at the target, −1 when the move comes no closer, else 0."""
+        """Move by one: +1 at the target, 0 for another move closer, else −1."""
         current, target = state.current, state.target
         moved = min(max(current + (1 if action == "+" else -1), 0), self.max_position)
         after = NumberLineState(moved, target)
@@ -78,7 +78,7 @@ class NumberLineGame:
         return Move(after, 0.0 if abs(moved - target) < abs(current - target) else -1.0)
 
     def values(self, state: NumberLineState, turns: int) -> Mapping[str, float]:
-        """Return +1 for a way that still arrives in time, less 1 for a wrong move."""
+        """Return 1 if the target can still be reached in time, minus 1 for a wrong move."""
         values = {}
         for action in self.vocabulary:
             move = self.step(state, action)

@@ -22,17 +22,17 @@ from vlbench.tasks.number_line.game import NumberLineState
 from vlbench.themes import Theme, ThemeChoice
 
 RIGHT = 295
-"""No text without jitter reaches further."""
+"""Right edge of all text without jitter, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Upper left corners of the labels, in pixels."""
+    """Top-left corners of the labels, in pixels."""
 
     target: tuple[int, int]
     current: tuple[int, int]
     below: bool
-    """Numbers stand under their labels, not behind them."""
+    """Whether numbers go under their labels instead of to the right of them."""
 
 
 CLASSIC = Layout((30, 60), (30, 180), below=False)
@@ -46,7 +46,7 @@ LAYOUTS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ThemeAssets:
-    """What all pictures in a theme share."""
+    """The assets that all pictures of a theme share."""
 
     empty: Frame
     font: Font
@@ -55,21 +55,21 @@ class ThemeAssets:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slot:
-    """Where a number goes: behind its label, or under it where it is too wide for that.
+    """The area of a number: to the right of its label, or under it if the number is too wide.
 
-    Its sprite fills the place, so as to cover any other number there.
+    A number's sprite fills the area and so overwrites any earlier number.
     """
 
     font: Font
     behind: Place
     room: int
-    """Width behind the label; 0 if numbers never go there."""
+    """Width to the right of the label, in pixels; 0 if numbers never go there."""
     under: Place
     under_room: int
 
 
 class NumberLineStyle(NamedTuple):
-    """An episode's theme and target, and where the current number goes."""
+    """An episode's theme, labels and target, and the slot of the current number."""
 
     assets: ThemeAssets
     titles: tuple[Blit, Blit]
@@ -79,7 +79,7 @@ class NumberLineStyle(NamedTuple):
 
 @lru_cache
 def theme_assets(theme: Theme) -> ThemeAssets:
-    """Return what a theme's pictures share, loaded once a process."""
+    """Return a theme's shared assets, loaded once per process."""
     font = load_font(theme, "display", paper=True)
     return ThemeAssets(background(theme.paper), font, LAYOUTS[theme.layout])
 
@@ -88,14 +88,14 @@ class NumberLinePicture:
     """Draws NumberLine.
 
     Args:
-        themes: The themes, and the largest shift of a line.
+        themes: The themes, and the largest shift of a line in pixels.
     """
 
     def __init__(self, themes: ThemeChoice) -> None:
         self._themes = themes
 
     def style(self, start: NumberLineState, presentation: Presentation) -> NumberLineStyle:
-        """Choose the theme and where the lines stand."""
+        """Choose the theme and the positions of both lines."""
         assets = theme_assets(self._themes.of(presentation))
         shifts = offsets(presentation, "lines", 2, self._themes.jitter)
         title, target = line(assets, "Target:", assets.layout.target, shifts[0])
@@ -117,7 +117,7 @@ class NumberLinePicture:
         previous: NumberLineState,
         previous_style: NumberLineStyle,
     ) -> bool:
-        """Draw the numbers that differ, if they stand where the frame shows others."""
+        """Draw the numbers that differ; False if they are in other places than in the frame."""
         current = number_blit(style.current, state.current)
         if not _same_layout(style, current.place, previous, previous_style):
             return False
@@ -137,7 +137,7 @@ def _same_layout(
     previous: NumberLineState,
     previous_style: NumberLineStyle,
 ) -> bool:
-    """Whether both numbers stand where the frame shows others, and the titles are the same."""
+    """Whether both numbers and both labels are in the same places as in the frame."""
     return (
         previous_style.titles[0] is style.titles[0]
         and previous_style.current is style.current
@@ -148,7 +148,7 @@ def _same_layout(
 
 @lru_cache(maxsize=1024)
 def number_blit(slot: Slot, number: int) -> Blit:
-    """Return a number's sprite and its place in a slot."""
+    """Return a number's sprite and its place in the slot."""
     sprite = draw_text(slot.font, str(number), slot.room)
     if sprite.shape[1] <= slot.room:
         return Blit(slot.behind, sprite)

@@ -13,33 +13,34 @@ from vlbench.vector import VLVectorEnv
 
 
 class Points24(FormulaEnv[FormulaStyle]):
-    """Write a formula with four cards that equals 24, one token a turn.
+    """Write a formula that uses four cards and equals 24, one token a turn.
+
+    Example: `gymnasium.make("vlbench/Points24-v0", target=36)`.
 
     Picture:
-        Four cards and the formula so far, wrapped where it is long.
+        Four cards and the formula so far; a long formula wraps.
     Text:
-        The prompt, with the formula so far as in RL4VLM; the cards stand in the picture alone (but
-        `cot_facts` names them).
+        The prompt with the formula so far, as in RL4VLM. Only the picture shows the cards;
+        `cot_facts` also names them.
     Actions:
-        "1".."10", "+", "-", "*", "/", "(", ")", "=". A number that stands on no unused card is
-        illegal, and nothing else is: an ill-formed formula is judged at "=". An ace counts 1; J, Q,
-        K count 10. Operators are binary, arithmetic is exact: `8/(3-8/3)` is 24.
+        "1".."10", "+", "-", "*", "/", "(", ")", "=". Only a number that isn't on an unused card is
+        illegal; an ill-formed formula is judged at "=". An ace counts 1; J, Q, K count 10.
+        Operators are binary and arithmetic is exact: `8/(3-8/3)` is 24.
     Rewards:
-        "=": +10 if the formula uses each card once and equals the target, else −1. Other tokens 0.
-        A reply that can't be read or is illegal moves nothing and costs −1.
+        "=" earns +10 if the formula uses each card once and equals the target, else −1. Other
+        tokens earn 0. An unreadable or illegal reply changes nothing and costs −1.
     Episode end:
         Terminated at "="; truncated after 22 turns.
     Success:
-        "=" after a right formula.
+        "=" after a correct formula.
     Instances:
-        `points24/<a>-<b>-<c>-<d>`, sorted: the 566 of 715 hands that reach 24, as dealt from 13
-        ranks given that the hand is solvable. 40 % are test hands, by a keyed hash.
+        `points24/<a>-<b>-<c>-<d>`, sorted: the 566 of 715 hands that reach 24. Four of 13 ranks are
+        drawn uniformly until the hand is solvable. A keyed hash makes 40 % of the hands test hands.
     Differences from RL4VLM:
-        Every hand is solvable (there 73.1 %); formulas are exact (there floats, which refuse
-        `8/(3-8/3)`), never join digits, know neither `**` nor `//` nor signs, and are never
-        `eval`uated; an illegal number appends nothing (there, a space); long formulas stay visible;
-        the prompt's formula is never stale; the seed has an effect; an unreadable reply is no
-        random token.
+        Every hand is solvable (in RL4VLM 73.1 %). Arithmetic is exact (floats there reject
+        `8/(3-8/3)`), digits never join, and there is no `**`, `//`, sign or `eval`. An illegal
+        number appends nothing (in RL4VLM, a space). Long formulas stay visible. The prompt's
+        formula is never stale. Seeding works. An unreadable reply never becomes a random token.
     Version history:
         v0: first version.
 
@@ -59,7 +60,7 @@ class Points24(FormulaEnv[FormulaStyle]):
         super().__init__(game, picture, prompt, **common.rest)
 
     def demonstrate(self) -> Demonstration | None:
-        """State the cards and the formula, write a search down, and plan what it finds."""
+        """State the cards and the formula, write out a search, and plan the formula it finds."""
         self._must_be_reset()
         facts, numbers = self._facts, self._facts["numbers"]
         assert isinstance(numbers, tuple)
@@ -68,6 +69,6 @@ class Points24(FormulaEnv[FormulaStyle]):
 
 
 class Points24Vector(VLVectorEnv):
-    """Many Points24 in one process."""
+    """Several Points24 environments in one process."""
 
     env_class = Points24

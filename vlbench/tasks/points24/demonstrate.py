@@ -1,7 +1,7 @@
-"""What an expert writes in Points24: a search, and the formula that it ends with.
+"""The expert's demonstration in Points24: a written search and the formula it finds.
 
-A search depends on the cards alone, so it ends with the same formula in every turn of an episode.
-The fields are those of `vlbench.tasks.formula.demonstrate`.
+The search depends only on the cards, so it finds the same formula in every turn of an episode. The
+fields are defined in `vlbench.tasks.formula.demonstrate`.
 """
 
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from vlbench.tasks.points24.worked import work
 def make_demonstration(
     cards: Fact, numbers: Sequence[int], target: int, tokens: Sequence[str]
 ) -> Demonstration | None:
-    """State the cards, the formula, a search for the target, and the formula that it finds.
+    """Return the cards, the formula so far, a search, the formula it finds and the next token.
 
     Args:
-        cards: Names of the cards, as they lie.
-        numbers: What the cards count.
+        cards: Names of the cards, in the order shown.
+        numbers: Their values.
         target: What the formula must equal.
         tokens: The formula so far.
 
     Returns:
-        None where integers don't lead to the target, or the formula so far isn't the beginning of
-        the one that the search finds.
+        None if integer steps don't reach the target, or the formula so far isn't a prefix of the
+        one that the search finds.
     """
     solution = work(numbers, target)
     if solution is None:

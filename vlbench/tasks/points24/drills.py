@@ -1,9 +1,8 @@
-"""Exercises in writing, for a language model that learns to search as Points24's expert does.
+"""Text-only exercises that teach a language model the search of Points24's expert.
 
-A problem is a hand, or numbers made backwards from three numbers that a hand can lead to, one of
-which is split into two. Its answer is a turn of an episode, somewhere on the way to the formula
-that the search finds. A drill is a list of single steps, each to be made and judged. There are no
-pictures, and no problem or step is of a hand of the test split.
+A problem is a hand, or four numbers built backwards: take three numbers that a hand can lead to and
+split one into two. Its answer is one turn on the way to the formula that the search finds. A drill
+is a list of single steps to compute and judge. No problem or step uses a hand of the test split.
 """
 
 import json
@@ -18,25 +17,25 @@ from vlbench.tasks.points24.game import Points24Game
 from vlbench.tasks.points24.worked import LARGEST, Numbers, judge_step, list_numbers, steps, work
 
 CARDS = {1: ("A",), 10: ("10", "J", "Q", "K")}
-"""Number → the cards that count as it, where that isn't the number alone."""
+"""Value → the cards that have it; a missing value is written as the number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """A text and its answer."""
+    """A prompt and its answer."""
 
     prompt: str
     reply: str
 
 
 class ExerciseGenerator:
-    """Draws problems and drills.
+    """Draws problems and drills at random.
 
     Args:
-        rng: The source of all draws; the caller's.
-        target: What every problem aims at.
-        lines: Steps in a drill.
-        backwards: Share of problems that are made backwards from three numbers, 0..1.
+        rng: The source of all draws; the caller owns it.
+        target: The target of every problem.
+        lines: Number of steps in a drill.
+        backwards: Fraction of problems built backwards from three numbers, 0..1.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class ExerciseGenerator:
         self._triples = sorted({step.rest for hand in every for step in steps(hand)})
 
     def problem(self) -> Exercise:
-        """Return a problem, and one turn of its solution."""
+        """Return a problem and one turn of its solution."""
         while True:
             if self._rng.random() < self._backwards:
                 numbers = self._split_triple()[0]
@@ -71,7 +70,7 @@ class ExerciseGenerator:
                 return Exercise(prompt, reply)
 
     def drill(self) -> Exercise:
-        """Return a list of steps, and their results and verdicts."""
+        """Return a list of steps with their results and verdicts."""
         questions, answers = [], []
         for _ in range(self._lines):
             numbers, triple = self._split_triple()
@@ -84,11 +83,11 @@ class ExerciseGenerator:
         return Exercise("; ".join(questions), "; ".join(answers))
 
     def _card(self, number: int) -> str:
-        """Return a card that counts as a number; of a number above 10, the number itself."""
+        """Return a card of a value; for a value above 10, the number itself."""
         return str(self._rng.choice(CARDS.get(number, (str(number),))))
 
     def _split_triple(self) -> tuple[Numbers, Numbers]:
-        """Return four sorted numbers, and three that a step makes of them."""
+        """Return four sorted numbers, and three numbers that one step makes from them."""
         while True:
             triple = self._triples[self._rng.integers(len(self._triples))]
             place = int(self._rng.integers(3))
@@ -97,7 +96,7 @@ class ExerciseGenerator:
             pairs += [(result + b, b) for b in range(1, 11)]
             pairs += [(result * b, b) for b in range(2, 11) if 0 < result * b <= LARGEST]
             pairs += [(a, result // a) for a in range(1, 11) if result and result % a == 0] * 4
-            # Mostly pairs such as cards are.
+            # Prefer pairs of card-sized numbers.
             small = [pair for pair in pairs if max(pair) <= 10]
             if small and self._rng.random() < 0.8:
                 pairs = small

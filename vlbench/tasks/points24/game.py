@@ -1,4 +1,4 @@
-"""Points24: four cards, four operators, parentheses, twenty-four."""
+"""The rules of Points24: four cards, four operators, parentheses, target 24."""
 
 from functools import lru_cache
 from importlib.resources import files
@@ -10,14 +10,14 @@ from vlbench.tasks.formula.arithmetic import Cards, Grammar
 from vlbench.tasks.formula.game import FormulaGame
 
 MOST_DRAWS = 2000
-"""Deals after which a target counts as out of reach; 24 takes 1.4 on average."""
+"""Deals before a target counts as unreachable; target 24 takes 1.4 deals on average."""
 
 GRAMMAR = Grammar("+-*/", True)
 
 
 @lru_cache(maxsize=1)
 def standard_hands() -> frozenset[Cards]:
-    """Return the 566 of 715 hands of values 1..10 that make 24, as frozen with the package."""
+    """Return the 566 of 715 hands of values 1..10 that make 24, from the packaged list."""
     lines = files(__package__).joinpath("solvable.txt").read_text().split()
     return frozenset(tuple(map(int, line.split("-"))) for line in lines)
 
@@ -30,7 +30,8 @@ class Points24Game(FormulaGame):
         faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
 
     Raises:
-        ValueError: Four cards can't reach the target, or a rule isn't one; see `FormulaGame`.
+        ValueError: Four cards can't reach the target, or an argument is invalid; see
+            `FormulaGame`.
     """
 
     example = "points24/3-3-8-8"
@@ -40,19 +41,19 @@ class Points24Game(FormulaGame):
     def __init__(self, target: int = 24, faces: int = 10) -> None:
         super().__init__("points24", 4, target, faces, GRAMMAR, max_turns=22)
         if target > self.numbers[-1] ** 4:
-            raise ValueError(f"target {target} can't be had from four cards")
+            raise ValueError(f"target {target} can't be reached with four cards")
 
     def solvable(self, hand: Cards) -> bool:
-        """Whether some formula with each card once equals the target."""
+        """Whether a formula that uses each card once equals the target."""
         if self.target == 24 and hand[-1] <= 10:
             return hand in standard_hands()
         return super().solvable(hand)
 
     def deal(self, rng: np.random.Generator) -> str:
-        """Draw four ranks uniformly from 13 until they can reach the target.
+        """Draw four of 13 ranks uniformly until the hand can reach the target.
 
         Raises:
-            ValueError: None did in MOST_DRAWS deals.
+            ValueError: No hand could in MOST_DRAWS deals.
         """
         for _ in range(MOST_DRAWS):
             drawn = int(rng.integers(13**4))  # one number is drawn faster than four
@@ -61,5 +62,5 @@ class Points24Game(FormulaGame):
             if self.solvable(hand):
                 return f"{self.name}/{a}-{b}-{c}-{d}"
         raise ValueError(
-            f"no hand that makes {self.target} came in {MOST_DRAWS} deals; choose another target"
+            f"none of {MOST_DRAWS} deals can make {self.target}; choose another target"
         )

@@ -1,4 +1,4 @@
-"""The picture of Points24: four cards and the formula on as many lines as it takes."""
+"""The picture of Points24: four cards, and the formula on as many lines as it needs."""
 
 from vlbench.tasks.formula.picture import FormulaLayout, FormulaPicture
 from vlbench.themes import ThemeChoice

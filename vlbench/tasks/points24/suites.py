@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vlbench.freeze import RANDOM_EPISODES, Start, presentation, random_success
+from vlbench.freeze import RANDOM_EPISODES, RowSpec, presentation, random_success
 from vlbench.instances import hashed, split_of
 from vlbench.suites import Bounds
 from vlbench.tasks.formula.arithmetic import Cards, hands
@@ -12,36 +12,36 @@ FAR_TARGET = {"target": 36}
 FAR_FACES = {"faces": 11}
 
 
-def starts(suite: str) -> list[Start]:
-    """`test`: 200 test hands. `ood`: 50 hands for target 36, 50 with J, Q, K as 11, 12, 13."""
+def rows(suite: str) -> list[RowSpec]:
+    """Return `test`: 200 test hands; `ood`: 50 for target 36, 50 with J, Q, K as 11, 12, 13."""
     if suite == "test":
-        return _starts({}, "train", 200, suite)
-    far = _starts(FAR_TARGET, "heldout", 50, f"{suite} target")
-    return far + _starts(FAR_FACES, "heldout", 50, f"{suite} faces")
+        return _rows({}, "train", 200, suite)
+    far = _rows(FAR_TARGET, "heldout", 50, f"{suite} target")
+    return far + _rows(FAR_FACES, "heldout", 50, f"{suite} faces")
 
 
-def _starts(rule: dict[str, int], theme: str, count: int, label: str) -> list[Start]:
+def _rows(rule: dict[str, int], theme: str, count: int, label: str) -> list[RowSpec]:
     game = Points24Game(**rule)
     changed = [hand for hand in hands(4, game.numbers) if game.faces == 10 or hand[-1] > 10]
-    chosen: list[str] = []
+    instances: list[str] = []
     for hand in sorted(changed, key=lambda hand: hashed(f"{label}|{hand}")):
         instance = _instance(hand)
         if split_of(instance, game.test_share) == "test" and game.solvable(hand):
-            chosen.append(instance)
-        if len(chosen) == count:
+            instances.append(instance)
+        if len(instances) == count:
             break
     kwargs = {"theme": theme, **rule}
-    return [Start(kwargs, name, presentation(label, i)) for i, name in enumerate(chosen)]
+    return [RowSpec(kwargs, name, presentation(label, i)) for i, name in enumerate(instances)]
 
 
 def _instance(hand: Cards) -> str:
     return f"points24/{'-'.join(map(str, hand))}"
 
 
-def limits(suite: str, starts: Sequence[Start]) -> Bounds:
-    """Random play's measured success rate, and 1."""
+def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
+    """Return random play's measured success rate, and 1."""
     games = [
-        (Points24Game(**{k: v for k, v in start.kwargs.items() if k != "theme"}), start.instance)
-        for start in starts
+        (Points24Game(**{k: v for k, v in row.kwargs.items() if k != "theme"}), row.instance)
+        for row in rows
     ]
     return Bounds(random_success(games, RANDOM_EPISODES), 1.0)

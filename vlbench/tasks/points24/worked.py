@@ -1,11 +1,11 @@
-"""Worked searches for a target: two numbers at a time are combined until one is left.
+"""Worked searches for a target: combine two numbers at a time until one remains.
 
-The first steps are tried in a fixed order. A step that leaves three numbers that can't make the
-target is marked "no"; the first that leaves three that can is marked "yes" and followed to its end:
+The search tries first steps in a fixed order. It marks a step "no" if the remaining three numbers
+can't make the target. It marks the first step that can "yes" and follows it to the end:
 
     10 9 9 3 > 10 + 9 = 19 19 9 3 no, 10 - 9 = 1 9 3 1 yes, 9 - 1 = 8 8 3, 8 * 3 = 24
 
-So a student needs to know only some 2,000 triples to work a hand that it has never met.
+So a student that knows about 2,000 triples can solve a hand it has never seen.
 """
 
 import re
@@ -19,45 +19,45 @@ from vlbench.tasks.formula.game import END
 Numbers = tuple[int, ...]
 
 LARGEST = 100
-"""All numbers of a search are integers 0..LARGEST."""
+"""Every number in a search is an integer 0..LARGEST."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Two numbers combined."""
+    """One combination of two numbers."""
 
     left: int
     operator: str
     right: int
     result: int
     rest: Numbers
-    """The numbers after the step, its result among them, sorted."""
+    """The numbers after the step, including its result, sorted."""
 
     def __str__(self) -> str:
-        """Return the equation, and the numbers after it if more than one is left."""
+        """Return the equation, followed by the remaining numbers if there is more than one."""
         equation = f"{self.left} {self.operator} {self.right} = {self.result}"
         return f"{equation} {list_numbers(self.rest)}" if len(self.rest) > 1 else equation
 
 
 @dataclass(frozen=True, slots=True)
 class WorkedSearch:
-    """A search that reached the target, as text."""
+    """A successful search, as text."""
 
     search: str
     plan: str
-    """The formula that the search ends with, every step but the last in parentheses."""
+    """The formula that the search finds; every step but the last is in parentheses."""
 
     @property
     def actions(self) -> list[str]:
-        """The actions that play the plan: its tokens, then the end."""
+        """The actions that play the plan: its tokens, then "="."""
         return [*re.findall(r"\d+|\S", self.plan), END]
 
 
 @lru_cache(maxsize=2**18)
 def steps(numbers: Numbers) -> tuple[Step, ...]:
-    """Return every way to combine two of these sorted numbers, in the order of the search.
+    """Return every combination of two of these sorted numbers, in search order.
 
-    Pairs go from the largest down; the larger number stands on the left.
+    Pairs start with the largest numbers; the larger operand is on the left.
     """
     by_equation: dict[tuple[int, str, int], Step] = {}
     for j, i in combinations(reversed(range(len(numbers))), 2):
@@ -80,11 +80,11 @@ def leads(numbers: Numbers, target: int) -> bool:
 
 
 def work(numbers: Sequence[int], target: int) -> WorkedSearch | None:
-    """Search for a target; None if integers don't lead to it.
+    """Search for a target; return None if integer steps don't reach it.
 
     Args:
         numbers: Integers of at least 0, in any order.
-        target: What is to be left.
+        target: The number that must remain.
     """
     start = tuple(sorted(numbers))
     if not leads(start, target):
@@ -99,7 +99,7 @@ def work(numbers: Sequence[int], target: int) -> WorkedSearch | None:
 
 
 def judge_step(step: Step, target: int) -> str:
-    """Return a first step with its verdict; if that is yes, with the steps to the target."""
+    """Return a first step with its verdict; after "yes", also the steps to the target."""
     if not leads(step.rest, target):
         return f"{step} no"
     return ", ".join([f"{step} yes", *map(str, _path(step.rest, target))])
@@ -111,7 +111,7 @@ def list_numbers(numbers: Sequence[int]) -> str:
 
 
 def _path(numbers: Numbers, target: int) -> Iterator[Step]:
-    """Yield the first steps that lead to the target."""
+    """Yield steps to the target, each the first that works."""
     while len(numbers) > 1:
         step = next(step for step in steps(numbers) if leads(step.rest, target))
         yield step

@@ -1,1 +1,1 @@
-"""Pictures of ALFWorld rooms."""
+"""The pictures of ALFWorld."""

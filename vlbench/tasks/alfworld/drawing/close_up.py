@@ -1,4 +1,4 @@
-"""What the player stands at, from the front: what it is, whether it is open, and what is in it."""
+"""The receptacle in front of the player: its kind, whether it is open, and its contents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,38 +24,38 @@ from vlbench.tasks.alfworld.scene import Place, Thing
 from vlbench.themes import Colour
 
 CUES: Final = ("hot", "cold", "clean")
-"""States that a sign compose over a thing shows; what is "lit" has an icon of its own."""
+"""States drawn as signs over an object; "lit" has its own icon."""
 LARGE: Final = 112
-"""Size of a receptacle that is closed or empty, in pixels."""
+"""Size of a closed or empty receptacle, in pixels."""
 RIM: Final = 8
-"""Thickness of a receptacle's sides."""
+"""Thickness of a receptacle's sides, in pixels."""
 FRAME: Final = 2
-"""Thickness of a surface's outline."""
+"""Thickness of a surface's outline, in pixels."""
 EDGE: Final = 10
-"""Height of a surface's front edge."""
+"""Height of a surface's front edge, in pixels."""
 BOARDED: Final = frozenset({"cabinet", "cart", "fridge", "shelf"})
-"""Kinds of receptacles whose things stand on boards."""
+"""Kinds of receptacles with boards under their contents."""
 CLEAR: Final = 1
-"""Pixels above and below a line of things, at least."""
+"""Least space above and below a line of objects, in pixels."""
 BOARD: Final = 1
-"""Thickness of a board."""
+"""Thickness of a board, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A way of drawing things."""
+    """A size and label position for objects."""
 
     size: int
-    """Of the icons, in pixels."""
+    """Size of the icons, in pixels."""
     beside: bool
-    """Whether the label stands beside the icon, or under it."""
+    """Whether the label goes beside the icon instead of under it."""
 
     def width(self, label: int) -> int:
-        """Return the width of a thing whose label has some width."""
+        """Return the width of an object with a label of this width."""
         return self.size + label if self.beside else max(self.size, label)
 
     def height(self, label: int) -> int:
-        """Return the height of a thing whose label has some height."""
+        """Return the height of an object with a label of this height."""
         return max(self.size, label) if self.beside else self.size + label
 
 
@@ -69,20 +69,20 @@ FORMS: Final = (
     Form(16, beside=False),
     Form(16, beside=True),
 )
-"""The first in which all things fit is taken; or the last, if there are very many."""
+"""Forms by preference: the first that fits all objects, else the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """How some things stand."""
+    """The layout of some objects."""
 
     form: Form
     corners: tuple[Point, ...]
-    """Upper left, in pixels."""
+    """Top-left corners, in pixels."""
 
 
 def thing_icon(thing: Thing, size: int, ground: Colour) -> Sprite:
-    """Return a thing's icon with the signs of its states."""
+    """Return an object's icon with the signs of its states."""
     name = f"thing/{thing.kind}"
     if "lit" in thing.states and has_icon(f"{name}-lit"):
         name += "-lit"
@@ -92,20 +92,20 @@ def thing_icon(thing: Thing, size: int, ground: Colour) -> Sprite:
 
 @lru_cache(maxsize=1024)
 def thing_sprite(theme: RoomTheme, thing: Thing, text: str, ground: Colour, form: Form) -> Sprite:
-    """Return a thing with the signs of its states and a label."""
+    """Return an object's icon with the signs of its states and a label."""
     join = beside if form.beside else beneath
     return join(thing_icon(thing, form.size, ground), slip(theme, text), ground)
 
 
 @lru_cache(maxsize=1024)
 def arrange(widths: tuple[int, ...], line: int, width: int, height: int) -> Arrangement:
-    """Return how things stand that have labels of some widths.
+    """Return the layout of objects with labels of these widths.
 
     Args:
-        widths: Of their labels, in pixels.
-        line: Height of a label.
-        width: Of where they go.
-        height: The same.
+        widths: Widths of the labels, in pixels.
+        line: Height of a label, in pixels.
+        width: Width of the area, in pixels.
+        height: Height of the area, in pixels.
     """
     fits = (form for form in FORMS if _height(form, widths, line, width) <= height)
     form = next(fits, FORMS[-1])
@@ -126,7 +126,7 @@ def arrange(widths: tuple[int, ...], line: int, width: int, height: int) -> Arra
 
 
 def _height(form: Form, widths: Sequence[int], line: int, width: int) -> int:
-    """Return how high things stand in a form."""
+    """Return the height of all objects in a form, in pixels."""
     lines = len(broken([form.width(label) for label in widths], width, GAP))
     return lines * (form.height(line) + CLEAR) - CLEAR
 
@@ -134,15 +134,15 @@ def _height(form: Form, widths: Sequence[int], line: int, width: int) -> int:
 def things(
     theme: RoomTheme, place: Place, labels: Sequence[str], view: Zone, shift: Point, jitter: int
 ) -> tuple[Blit, ...]:
-    """Return what is seen in or on a receptacle.
+    """Return the blits of a receptacle's visible contents.
 
     Args:
-        theme: How things look.
+        theme: The theme.
         place: The receptacle.
-        labels: What to write at each thing.
-        view: Where the receptacle is drawn.
-        shift: Pixels to the right and down by which the things are shifted.
-        jitter: The largest shift.
+        labels: The label of each object.
+        view: The area of the receptacle.
+        shift: Shift of the objects to the right and down, in pixels.
+        jitter: The largest shift, in pixels.
     """
     if not place.contents:
         return ()
@@ -166,13 +166,13 @@ def things(
 
 
 def is_open(place: Place) -> bool:
-    """Return whether a receptacle has a door that is open."""
+    """Return whether a receptacle has a door and it is open."""
     return place.openable and place.opened
 
 
 @lru_cache(maxsize=64)
 def board(theme: RoomTheme, kind: str, width: int) -> Sprite:
-    """Return a board that things stand on."""
+    """Return a board for objects to stand on."""
     return solid(width, BOARD, sides(theme, kind))
 
 
@@ -186,7 +186,7 @@ def sides(theme: RoomTheme, kind: str) -> Colour:
 def backdrop(
     theme: RoomTheme, kind: str, opened: bool, filled: bool, width: int, height: int
 ) -> Sprite:
-    """Return what stands behind the things, or the whole receptacle if it is closed or empty."""
+    """Return the background of the objects, or the whole receptacle if it is closed or empty."""
     if not filled:
         sprite = solid(width, height, theme.floor)
         x, y = (width - LARGE) // 2, (height - LARGE) // 2

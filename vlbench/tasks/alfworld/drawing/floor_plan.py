@@ -1,8 +1,8 @@
-"""The room from its middle: a plan with markers at its receptacles, and a list of their names.
+"""The view from the middle of the room: a plan with a marker per receptacle, and a list of names.
 
-A marker shows a receptacle's kind as an icon, and its name or, where the room is full, its number;
-in the fullest rooms neighbours of a kind share one. The list spells out each kind's name and
-numbers ("cabinet 1-28"), so that every name can be told.
+A marker shows a receptacle's kind as an icon and its name or, in a crowded room, its number. In the
+most crowded rooms neighbours of a kind share a marker. The list gives each kind's name and numbers
+("cabinet 1-28"), so every name can be read.
 """
 
 from collections.abc import Sequence
@@ -28,28 +28,28 @@ from vlbench.tasks.alfworld.drawing.style import (
 from vlbench.tasks.alfworld.scene import Place
 
 FULL: Final = 0.5
-"""Share of the plan that markers should cover at most, so that they keep near their places."""
+"""Largest fraction of the plan that markers may cover, so that they stay near their places."""
 WALL: Final = 4
 """Thickness of the walls, in pixels."""
 LATTICE: Final = 2
-"""Markers stand on every second pixel."""
+"""Step of marker positions, in pixels."""
 NUMBERS_IN_A_LINE: Final = 4
 SHARED: Final = 8
-"""Receptacles that share a marker, at most."""
+"""Most receptacles that share a marker."""
 LINE: Final = 16
-"""Height of a line of the list."""
+"""Height of a line of the list, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A way of drawing markers."""
+    """A size, label and grouping of markers."""
 
     size: int
-    """Of the icons, in pixels."""
-    named: bool
-    """Whether the whole name stands under the icon, or the number beside it."""
+    """Size of the icons, in pixels."""
+    with_name: bool
+    """Whether the name goes under the icon, instead of the number beside it."""
     reach: float
-    """Neighbours of a kind that are nearer than this, in metres, share a marker."""
+    """Neighbours of a kind closer than this share a marker, in metres."""
 
 
 FORMS: Final = (
@@ -66,7 +66,7 @@ FORMS: Final = (
     Form(16, False, 2),
     Form(16, False, 1000),
 )
-"""The first in which a room's markers fit is taken."""
+"""Forms by preference: the first in which a room's markers fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +76,18 @@ class Group:
     kind: str
     numbers: tuple[int, ...]
     x: float
-    """Metres to the right, in the middle of them."""
+    """Mean position to the right, in metres."""
     z: float
-    """Metres up."""
+    """Mean position up, in metres."""
 
 
 @lru_cache(maxsize=1024)
-def marker(theme: RoomTheme, kind: str, numbers: tuple[int, ...], size: int, named: bool) -> Sprite:
-    """Return the marker of some receptacles of a kind."""
+def marker(
+    theme: RoomTheme, kind: str, numbers: tuple[int, ...], size: int, with_name: bool
+) -> Sprite:
+    """Return the marker of receptacles of a kind."""
     drawing = place_icon(theme, kind, False, size)
-    if named:
+    if with_name:
         (number,) = numbers
         return beneath(drawing, slip(theme, f"{kind} {number}"), theme.floor)
     lines = [
@@ -101,7 +103,7 @@ def marker(theme: RoomTheme, kind: str, numbers: tuple[int, ...], size: int, nam
 
 @lru_cache(maxsize=16)
 def grouped(places: tuple[Place, ...], reach: float) -> tuple[Group, ...]:
-    """Return groups of places of a kind, each nearer than `reach` to another of its group."""
+    """Return groups of receptacles of a kind, each within `reach` metres of another one."""
     groups: dict[str, list[list[Place]]] = {}
     for place in places:
         kin = groups.setdefault(place.kind, [])
@@ -127,23 +129,23 @@ def grouped(places: tuple[Place, ...], reach: float) -> tuple[Group, ...]:
 
 @lru_cache(maxsize=32)
 def room(theme: RoomTheme, places: tuple[Place, ...], width: int, height: int) -> Sprite:
-    """Return a room's plan between its walls, the markers apart and near their places.
+    """Return a room's plan with walls; markers don't overlap and stay near their places.
 
     Args:
-        theme: How things look.
-        places: The receptacles; a plan shows neither whether they are open nor what is in them.
-        width: In pixels, with the walls.
-        height: The same.
+        theme: The theme.
+        places: The receptacles; a plan shows neither their doors nor their contents.
+        width: Width with the walls, in pixels.
+        height: Height with the walls, in pixels.
 
     Raises:
-        ValueError: There are more kinds of receptacles than a frame has room for.
+        ValueError: The frame has no room for so many kinds of receptacles.
     """
     edge = WALL + GAP
     across, down = width - 2 * edge, height - 2 * edge
     for form in FORMS:
         groups = grouped(places, form.reach)
         sprites = [
-            marker(theme, group.kind, group.numbers, form.size, form.named) for group in groups
+            marker(theme, group.kind, group.numbers, form.size, form.with_name) for group in groups
         ]
         sizes = [(sprite.shape[1] + GAP, sprite.shape[0] + GAP) for sprite in sprites]
         covered = sum(wide * high for wide, high in sizes)
@@ -164,9 +166,9 @@ def room(theme: RoomTheme, places: tuple[Place, ...], width: int, height: int) -
 def spread_markers(
     groups: Sequence[Group], sizes: Sequence[Point], width: int, height: int
 ) -> tuple[Point, ...]:
-    """Return corners of rectangles that lie apart, each as near its site as those before allow.
+    """Return corners of disjoint rectangles, each as near its site as earlier ones allow.
 
-    The highest go first, then kinds of few, since they are landmarks. Empty if there is no room.
+    The tallest come first, then rare kinds, since they are landmarks. Empty if there is no room.
     """
     kinds = [group.kind for group in groups]
     order = sorted(
@@ -204,7 +206,7 @@ _BLOCKED: Final = 2**40
 
 
 def _share(values: Sequence[float]) -> list[float]:
-    """Return where each value lies between the smallest, 0, and the largest, 1."""
+    """Return each value rescaled so that the smallest is 0 and the largest 1."""
     least, span = min(values), max(values) - min(values)
     return [(value - least) / span if span else 0.5 for value in values]
 
@@ -216,7 +218,7 @@ def parts(name: str) -> tuple[str, str]:
 
 
 def numbers_of(names: Sequence[str]) -> dict[str, str]:
-    """Return each kind's numbers, runs shortened, e.g. {"cabinet": "1-4", "shelf": "1-2 5"}."""
+    """Return each kind's numbers as ranges, e.g. {"cabinet": "1-4", "shelf": "1-2 5"}."""
     kinds: dict[str, list[int]] = {}
     for name in names:
         kind, number = parts(name)

@@ -1,7 +1,7 @@
-"""The icons of ALFWorld's pictures: things, receptacles and signs of states, in a few sizes.
+"""The icons of ALFWorld's pictures: objects, receptacles and signs of states, in a few sizes.
 
-They are drawn once by `scripts/make_icons.py`; where each comes from stands beside them in
-`NOTICE`. An icon keeps its transparency here and is laid on a ground by `compose`.
+`scripts/make_icons.py` draws them once; `NOTICE` beside them states their sources. Icons are
+transparent; `compose` draws them on a background.
 """
 
 import json
@@ -23,16 +23,16 @@ SIZES: Final = {
     24: ("thing", "place", "cue"),
     16: ("thing", "place", "cue"),
 }
-"""Width and height of the icons, in pixels → the groups that are drawn in it."""
+"""Width and height of the icons in pixels → the groups that have this size."""
 THINGS: Final = tuple(size for size, groups in SIZES.items() if "thing" in groups)
-"""Sizes that have a question mark."""
+"""Sizes with a question mark icon."""
 COLUMNS: Final = 16
 """Icons in a row of a sheet."""
 
 Icon = npt.NDArray[np.uint8]
-"""(size, size, 4) uint8: RGB and how much of each pixel is covered."""
+"""(size, size, 4) uint8: RGB and alpha."""
 Tint = tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
-"""How red, green and blue are mixed anew: rows of weights, in 256ths."""
+"""A colour matrix: rows of weights of red, green and blue, in 256ths."""
 
 
 @lru_cache
@@ -51,12 +51,12 @@ def _sheet(size: int) -> Icon:
 
 
 def has_icon(name: str, size: int = 16) -> bool:
-    """Return whether there is an icon of this name, e.g. "thing/apple" or "place/fridge-open"."""
+    """Return whether an icon exists, e.g. "thing/apple" or "place/fridge-open"."""
     return name in _index(size)
 
 
 def icon(name: str, size: int) -> Icon:
-    """Return an icon, or a question mark for what has none.
+    """Return an icon, or a question mark if there is none.
 
     Args:
         name: Group and name, e.g. "thing/apple", "place/fridge-open", "cue/hot".
@@ -81,7 +81,7 @@ def tinted(drawing: Icon, tint: Tint) -> Icon:
 
 
 def compose(ground: Sprite | Colour, *drawings: Icon) -> Sprite:
-    """Return icons of one size laid over each other on a ground."""
+    """Return icons of one size, drawn in order over a background."""
     mixed = np.asarray(ground, np.uint32)
     for drawing in drawings:
         cover = drawing[..., 3:].astype(np.uint32)

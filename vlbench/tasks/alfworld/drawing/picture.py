@@ -1,4 +1,4 @@
-"""The picture of ALFWorld: the room from its middle or what the player stands at, and the hand."""
+"""The picture of ALFWorld: the room's plan or the receptacle in front, the hand and a list."""
 
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -15,48 +15,48 @@ from vlbench.tasks.alfworld.scene import Place, Scene, Thing
 from vlbench.themes import ThemeChoice
 
 LABELS: Final = ("names", "numbers")
-"""What is written at a thing: its whole name, or its number only."""
+"""Label of an object: its whole name, or only its number."""
 MIDDLE: Final = "middle of the room"
-"""Where the player is that stands at no receptacle."""
+"""The location of a player who is at no receptacle."""
 NOTHING: Final = "nothing"
-"""What an empty hand holds."""
+"""The content of an empty hand or receptacle."""
 MARGIN: Final = 3
 """Pixels around the list of receptacles."""
 STATES: Final = ("hot", "cold", "clean", "lit")
 
 
-class Seen(Protocol):
-    """A state of the game, as far as its picture needs it."""
+class HasScene(Protocol):
+    """The part of a state that its picture needs."""
 
     @property
     def scene(self) -> Scene:
-        """What the player sees."""
+        """The visible scene."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AlfworldStyle:
-    """An episode's theme, and where its parts stand."""
+    """An episode's theme, and the positions of its parts."""
 
     theme: RoomTheme
     zones: Zones
     roll: Blit
-    """The list of receptacles, which stays."""
+    """The list of receptacles, which never changes."""
     room: Blit
-    """The room from its middle."""
+    """The plan of the room."""
     shifts: tuple[tuple[int, int], ...]
-    """Right and down: of the bar, the room, the list."""
+    """Shifts of the bar, the room and the list to the right and down, in pixels."""
 
 
 class AlfworldPicture:
     """Draws ALFWorld.
 
     Args:
-        themes: The themes, and the largest shift of a part.
-        labels: "names" writes a thing's whole name at it; "numbers" only its number, so that the
-            thing must be recognised.
+        themes: The themes, and the largest shift of a part in pixels.
+        labels: "names" labels an object with its whole name; "numbers" only with its number, so
+            that its kind must be recognised.
 
     Raises:
-        ValueError: `labels` isn't known; names the nearest.
+        ValueError: `labels` is unknown; the message suggests the nearest.
     """
 
     def __init__(self, themes: ThemeChoice, labels: str = "names") -> None:
@@ -66,8 +66,8 @@ class AlfworldPicture:
         self._jitter = themes.jitter
         self._labels = labels
 
-    def style(self, start: Seen, presentation: Presentation) -> AlfworldStyle:
-        """Choose the theme, and where the parts of the frame stand."""
+    def style(self, start: HasScene, presentation: Presentation) -> AlfworldStyle:
+        """Choose the theme and the positions of all parts."""
         theme, jitter = room_theme(self._themes.of(presentation)), self._jitter
         names = tuple(p.name for p in start.scene.places)
         wide = COLUMN if theme.layout == "columns" else SIZE - jitter
@@ -81,8 +81,8 @@ class AlfworldPicture:
             theme, parts, blit(sheet, x, y), blit(plan, view.x + dx, view.y + dy), shifts
         )
 
-    def paint(self, frame: Frame, state: Seen, style: AlfworldStyle) -> None:
-        """Draw the list of receptacles, what the player sees, and the hand."""
+    def paint(self, frame: Frame, state: HasScene, style: AlfworldStyle) -> None:
+        """Draw the list of receptacles, the view, the location and the hand."""
         frame[:] = background(style.theme.paper)
         frame[style.roll.place] = style.roll.sprite
         here = _place_at(state.scene)
@@ -93,12 +93,12 @@ class AlfworldPicture:
     def repaint(
         self,
         frame: Frame,
-        state: Seen,
+        state: HasScene,
         style: AlfworldStyle,
-        previous: Seen,
+        previous: HasScene,
         previous_style: AlfworldStyle,
     ) -> bool:
-        """Draw the parts of the frame that differ, within an episode."""
+        """Draw the parts that differ; False for another episode's style."""
         if previous_style is not style:
             return False
         here = _place_at(state.scene)
@@ -143,38 +143,39 @@ class AlfworldPicture:
     def _label(self, thing: Thing) -> str:
         return thing.name if self._labels == "names" else thing.name.rpartition(" ")[2]
 
-    def facts(self, state: Seen, style: AlfworldStyle) -> dict[str, Fact]:
-        """Return where the player is, what is seen there and in which states, and what is held."""
+    def facts(self, state: HasScene, style: AlfworldStyle) -> dict[str, Fact]:
+        """Return the location, its door, its visible objects and their states, and the hand."""
         scene = state.scene
         here = _place_at(scene)
         contents = () if here is None or here.contents is None else here.contents
-        seen = contents if scene.holding is None else (*contents, scene.holding)
+        visible = contents if scene.holding is None else (*contents, scene.holding)
         return {
             "location": MIDDLE if here is None else here.name,
             "door": "none" if here is None else _door(here) or "none",
             "visible": tuple(thing.name for thing in contents),
             "holding": NOTHING if scene.holding is None else scene.holding.name,
             **{
-                name: tuple(thing.name for thing in seen if name in thing.states) for name in STATES
+                name: tuple(thing.name for thing in visible if name in thing.states)
+                for name in STATES
             },
             "receptacles": tuple(p.name for p in scene.places),
         }
 
 
 def _place_at(scene: Scene) -> Place | None:
-    """Return the receptacle that the player stands at, if any."""
+    """Return the receptacle in front of the player, if any."""
     if not scene.at:
         return None
     return next(p for p in scene.places if p.name == scene.at)
 
 
 def _door(here: Place) -> str:
-    """Return "open" or "closed", or "" for what has no door."""
+    """Return "open" or "closed"; "" if there is no door."""
     return ("open" if here.opened else "closed") if here.openable else ""
 
 
 def _words(here: Place) -> str:
-    """Return what is written under a receptacle's name, e.g. "open - empty"."""
+    """Return the text under a receptacle's name, e.g. "open - empty"."""
     return " - ".join(
         word for word in (_door(here), "empty" if here.contents == () else "") if word
     )

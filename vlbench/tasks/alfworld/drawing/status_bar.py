@@ -1,4 +1,4 @@
-"""The bar that stands in every picture: where the player is, and what is in hand."""
+"""The bar in every picture: the player's location and the object in hand."""
 
 from functools import lru_cache
 from typing import Final
@@ -10,24 +10,24 @@ from vlbench.tasks.alfworld.drawing.style import RoomTheme, place_icon, slip, so
 from vlbench.tasks.alfworld.scene import Thing
 
 TOP: Final = 3
-"""Pixels above the icons."""
+"""Space above the icons, in pixels."""
 TEXT: Final = 54
-"""From the left to the text beside the icon."""
+"""Left edge of the text beside the icon, in pixels."""
 
 
 @lru_cache(maxsize=256)
 def location_sprite(
     theme: RoomTheme, name: str, kind: str, words: str, width: int, height: int
 ) -> Sprite:
-    """Return the part that says where the player is.
+    """Return the part with the player's location.
 
     Args:
-        theme: How things look.
-        name: The receptacle's name, or that of the middle of the room.
+        theme: The theme.
+        name: Name of the receptacle, or of the middle of the room.
         kind: Its kind.
-        words: What is written under the name, e.g. "open"; "" for nothing.
-        width: In pixels.
-        height: In pixels.
+        words: Text under the name, e.g. "open"; "" for none.
+        width: Width in pixels.
+        height: Height in pixels.
     """
     sprite = solid(width, height, theme.paper)
     sprite[TOP : TOP + 48, TOP : TOP + 48] = place_icon(theme, kind, words.startswith("open"), 48)
@@ -44,14 +44,14 @@ def location_sprite(
 def hand_sprite(
     theme: RoomTheme, thing: Thing | None, text: str, width: int, height: int
 ) -> Sprite:
-    """Return the part that shows what is in hand.
+    """Return the part with the object in hand.
 
     Args:
-        theme: How things look.
-        thing: What is held, if anything.
-        text: What is written there.
-        width: In pixels.
-        height: In pixels.
+        theme: The theme.
+        thing: The object in hand, if any.
+        text: Its label.
+        width: Width in pixels.
+        height: Height in pixels.
     """
     sprite = solid(width, height, theme.paper)
     tiles = [compose(solid(32, 32, theme.paper), icon("place/hand", 32))]
@@ -65,6 +65,6 @@ def hand_sprite(
 
 
 def _write(sprite: Sprite, part: Sprite, x: int, y: int) -> None:
-    """Put a part on a sprite, cut at its right side."""
+    """Draw a part on a sprite, clipped at the right edge."""
     room = sprite[y : y + part.shape[0], x : x + part.shape[1]]
     room[:] = part[:, : room.shape[1]]

@@ -1,4 +1,4 @@
-"""How ALFWorld's pictures look in each theme: colours, fonts, and where the parts stand."""
+"""The look of ALFWorld's pictures in each theme: colours, fonts and zones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from vlbench.tasks.alfworld.drawing.icons import Tint, compose, icon, tinted
 from vlbench.themes import Colour, Theme
 
 BAR: Final = 54
-"""Height of the bar with the player's place and hand, without room for jitter."""
+"""Height of the bar without room for jitter, in pixels."""
 HAND: Final = 112
-"""Width of the hand's part of the bar."""
+"""Width of the hand's part of the bar, in pixels."""
 COLUMN: Final = 130
-"""Width of a list of receptacles that stands beside the room."""
+"""Width of a list of receptacles beside the room, in pixels."""
 
 GAP: Final = 3
-"""Pixels between neighbours."""
+"""Space between neighbours, in pixels."""
 
 NATURAL: Tint = ((256, 0, 0), (0, 256, 0), (0, 0, 256))
 FLOORS: Mapping[str, tuple[Colour, Tint]] = {
@@ -32,7 +32,7 @@ FLOORS: Mapping[str, tuple[Colour, Tint]] = {
     "storybook": ((244, 206, 216), ((210, 40, 20), (20, 120, 110), (60, 60, 150))),
     "comic": ((255, 226, 120), ((100, 20, 140), (130, 60, 70), (140, 110, 20))),
 }
-"""Theme → colour of the floor, and the tint of the furniture."""
+"""Theme → colour of the floor and tint of the furniture."""
 
 MATERIALS: Mapping[str, Colour] = {
     **dict.fromkeys(("fridge", "toilet"), (214, 236, 246)),
@@ -43,7 +43,7 @@ MATERIALS: Mapping[str, Colour] = {
     **dict.fromkeys(("bed", "ottoman", "laundryhamper"), (206, 212, 240)),
     **dict.fromkeys(("sofa", "armchair"), (226, 204, 192)),
 }
-"""Kind of receptacle → colour of what lies behind its things; others are of wood."""
+"""Kind of receptacle → colour behind its contents; others are of wood."""
 WOOD: Final[Colour] = (224, 190, 144)
 
 
@@ -67,19 +67,19 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Zones:
-    """The parts of a frame; they cover it."""
+    """The parts of a frame; together they cover it."""
 
     location: Zone
     hand: Zone
     view: Zone
-    """The room, or what the player stands at."""
+    """The room, or the receptacle in front of the player."""
     roll: Zone
     """The list of the room's receptacles."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RoomTheme:
-    """A theme as ALFWorld's pictures use it."""
+    """The part of a theme that ALFWorld's pictures use."""
 
     layout: str
     paper: Colour
@@ -92,7 +92,7 @@ class RoomTheme:
 
 @lru_cache(maxsize=256)
 def material(theme: RoomTheme, kind: str) -> Colour:
-    """Return the ground of the things in a kind of receptacle."""
+    """Return the background colour of a receptacle's contents."""
     colour = np.asarray(MATERIALS.get(kind, WOOD), np.int32)
     mixed = (np.asarray(theme.tint, np.int32) @ colour + 128) // 256
     red, green, blue = (min(int(shade), 255) for shade in mixed)
@@ -101,7 +101,7 @@ def material(theme: RoomTheme, kind: str) -> Colour:
 
 @lru_cache
 def room_theme(theme: Theme) -> RoomTheme:
-    """Return what ALFWorld's pictures use of a theme, loaded once a process."""
+    """Return the part of a theme that ALFWorld's pictures use, loaded once per process."""
     floor, tint = FLOORS[theme.name]
     return RoomTheme(
         layout=theme.layout,
@@ -122,7 +122,7 @@ def solid(width: int, height: int, colour: Colour) -> Sprite:
 
 
 def beneath(upper: Sprite, lower: Sprite, ground: Colour) -> Sprite:
-    """Return two sprites under each other, centred."""
+    """Return two sprites, one above the other, centred."""
     (top, wide, _), (bottom, wide_too, _) = upper.shape, lower.shape
     sprite = solid(max(wide, wide_too), top + bottom, ground)
     sprite[:top, (sprite.shape[1] - wide) // 2 :][:, :wide] = upper
@@ -140,7 +140,7 @@ def beside(left: Sprite, right: Sprite, ground: Colour) -> Sprite:
 
 
 def broken(widths: Sequence[int], room: int, gap: int) -> list[list[int]]:
-    """Return the indices of boxes in as many lines as they need, as words are broken into lines."""
+    """Return indices of boxes, broken into lines like words of a text."""
     lines: list[list[int]] = []
     free = 0
     for i, width in enumerate(widths):
@@ -170,12 +170,12 @@ def place_icon(theme: RoomTheme, kind: str, opened: bool, size: int) -> Sprite:
 
 
 def zones(layout: str, roll_height: int, jitter: int) -> Zones:
-    """Return where the parts of a frame stand.
+    """Return the zones of a frame.
 
     Args:
         layout: A theme's layout.
-        roll_height: Height of the list of receptacles where it goes across the frame.
-        jitter: Pixels by which the bar's content may be shifted.
+        roll_height: Height of the list of receptacles if it spans the frame, in pixels.
+        jitter: The largest shift of the bar's content, in pixels.
     """
     bar = BAR + jitter
     if layout == "columns":

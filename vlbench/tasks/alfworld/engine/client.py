@@ -1,7 +1,7 @@
-"""The engine's process, seen from here: started when it is needed, asked under a deadline.
+"""The client of the engine's process: starts it on demand and sends requests with a deadline.
 
-An engine that dies or hangs is an `EngineError` within the deadline, never a hang; the next request
-starts a new one, which plays the commands again.
+An engine that dies or hangs raises an `EngineError` within the deadline; the client never hangs.
+The next request starts a new engine, which replays the commands.
 """
 
 import os
@@ -23,15 +23,14 @@ from vlbench.tasks.alfworld.games.generator import GameData
 from vlbench.tasks.alfworld.games.package_data import check_installed
 
 START = 120.0
-"""Seconds that the engine may take to start."""
+"""Time limit for starting the engine, in seconds."""
 ANSWER = 60.0
-"""Seconds that a request may take; a slow machine needs one."""
+"""Time limit of a request, in seconds; a slow machine may need 1 s."""
 CURSORS = 64
-"""Games that one engine keeps in the middle, at about 2 MB each; others are played again from their
-beginnings."""
+"""Games that an engine keeps in progress, at about 2 MB each; it replays others from the start."""
 
 Fact = tuple[str, ...]
-"""A predicate's name, and the ids that it holds of."""
+"""A predicate's name and its arguments' ids."""
 
 
 class EngineError(ChildProcessError):
@@ -40,31 +39,31 @@ class EngineError(ChildProcessError):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the engine says after some commands."""
+    """The engine's state after some commands."""
 
     feedback: str
     commands: tuple[str, ...]
     """The admissible commands, sorted."""
     won: bool
     facts: tuple[Fact, ...]
-    """Of the facts that steps can change, those that hold; sorted."""
+    """The changeable facts that hold, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What of a game never changes."""
+    """The fixed part of a game."""
 
     facts: tuple[Fact, ...]
     names: dict[str, str]
-    """Id → name as commands use it, e.g. "apple 1"."""
+    """Id → name in commands, e.g. "apple 1"."""
 
 
 class EngineClient:
     """One engine in one process; several environments and threads may share it.
 
     Args:
-        answer: Seconds that a request may take.
-        cursors: Games that the engine keeps in the middle.
+        answer: Time limit of a request, in seconds.
+        cursors: Number of games that the engine keeps in progress.
     """
 
     def __init__(self, answer: float = ANSWER, cursors: int = CURSORS) -> None:
@@ -76,21 +75,21 @@ class EngineClient:
         self._running: _Running | None = None
 
     def play(self, game: GameData, commands: tuple[str, ...]) -> Snapshot:
-        """Return what holds after these commands, from the game's beginning.
+        """Return the state after these commands from the start of the game.
 
         Raises:
             EngineError: The engine failed.
         """
         with self._lock:
-            told = self._ask("play", game.sha256, commands)
-            if told is None:
+            answer = self._ask("play", game.sha256, commands)
+            if answer is None:
                 texts = (game.domain, game.grammar, game.problem)
-                told = self._ask("play", game.sha256, commands, texts)
-        feedback, admissible, won, facts = told
+                answer = self._ask("play", game.sha256, commands, texts)
+        feedback, admissible, won, facts = answer
         return Snapshot(feedback, admissible, bool(won), tuple(facts))
 
     def describe(self, game: GameData) -> Description:
-        """Return what of a game never changes.
+        """Return the fixed part of a game.
 
         Raises:
             EngineError: The engine failed.
@@ -102,7 +101,7 @@ class EngineClient:
         return Description(tuple(facts), names)
 
     def plan(self, game: GameData) -> tuple[str, ...]:
-        """Return the planner's plan from the game's beginning; () where it finds none.
+        """Return the planner's plan from the start of the game; () if it finds none.
 
         Raises:
             EngineError: The engine failed.
@@ -112,7 +111,7 @@ class EngineClient:
         return plan
 
     def close(self) -> None:
-        """End the engine's process; the next request starts a new one."""
+        """Stop the engine's process; the next request starts a new one."""
         with self._lock:
             self._stop()
 
@@ -129,10 +128,10 @@ class EngineClient:
                 f"ALFWorld's engine gave no answer in {self._answer:g} s and was stopped"
             ) from None
         except (EOFError, OSError):
-            told = running.last_words()
-            raise EngineError(f"ALFWorld's engine ended by itself: {told}") from None
+            reason = running.last_words()
+            raise EngineError(f"ALFWorld's engine ended by itself: {reason}") from None
         finally:
-            if not answered:  # after Ctrl-C too: its answer would be taken for the next one's
+            if not answered:  # also after Ctrl-C: a late answer would match the next request
                 self._stop()
 
     def _started(self) -> "_Running":
@@ -144,8 +143,8 @@ class EngineClient:
                 running.receive(START)
                 self._running = running
             except (_Silent, EOFError, OSError) as error:
-                told = "no answer" if isinstance(error, _Silent) else running.last_words()
-                raise EngineError(f"ALFWorld's engine didn't start: {told}") from None
+                reason = "no answer" if isinstance(error, _Silent) else running.last_words()
+                raise EngineError(f"ALFWorld's engine didn't start: {reason}") from None
             finally:
                 if self._running is None:
                     running.end()
@@ -157,7 +156,7 @@ class EngineClient:
         self._running = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the process behind: a copy starts its own."""
+        """Return the arguments without the process; a copy starts its own."""
         return {"answer": self._answer, "cursors": self._cursors}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -166,8 +165,8 @@ class EngineClient:
 
 
 @lru_cache(maxsize=1)
-def shared_host() -> EngineClient:
-    """Return the host that this process's environments share."""
+def shared_engine() -> EngineClient:
+    """Return the engine that this process's environments share."""
     return EngineClient()
 
 
@@ -181,21 +180,21 @@ class _Running:
     def __init__(self, cursors: int, answer: float) -> None:
         folder = tempfile.mkdtemp(prefix="vlbench-alfworld-")
         self._errors = tempfile.TemporaryFile()
-        ours, theirs = socketpair()
-        # An engine that hangs in the middle of a request or an answer fills or starves the socket.
+        local, remote = socketpair()
+        # An engine that hangs amid a request or an answer blocks the socket.
         patience = struct.pack("@ll", int(answer), int(answer % 1 * 1e6))
         for direction in (SO_SNDTIMEO, SO_RCVTIMEO):
-            ours.setsockopt(SOL_SOCKET, direction, patience)
+            local.setsockopt(SOL_SOCKET, direction, patience)
         program = Path(__file__).with_name("server.py")
         paths = [str(program.parent), *filter(None, sys.path)]
-        with theirs:
+        with remote:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(program), str(theirs.fileno()), str(cursors)],
+                [sys.executable, "-P", str(program), str(remote.fileno()), str(cursors)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # Ctrl-C is for us alone; the engine ends when we do
+                pass_fds=(remote.fileno(),),
+                start_new_session=True,  # no Ctrl-C for the engine; it ends with this process
                 env={
                     **os.environ,
                     "ALFWORLD_DATA": folder,
@@ -203,7 +202,7 @@ class _Running:
                     "PYTHONPATH": os.pathsep.join(paths),
                 },
             )
-        self.connection = Connection(ours.detach())
+        self.connection = Connection(local.detach())
         self._finalizer = weakref.finalize(
             self, _end, os.getpid(), self._process, self.connection, self._errors, folder
         )
@@ -212,14 +211,14 @@ class _Running:
         """Return the next answer.
 
         Raises:
-            _Silent: None came in time.
+            _Silent: No answer came in time.
         """
         if not self.connection.poll(seconds):
             raise _Silent
         return self.connection.recv()
 
     def last_words(self) -> str:
-        """Return the last line that the process wrote, or how it ended."""
+        """Return the last line of the process's output, or its exit code."""
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:

@@ -1,11 +1,11 @@
-"""The engine: TextWorld and ALFWorld's games, in a process of their own.
+"""The engine: TextWorld and ALFWorld's games, in a separate process.
 
-`host` starts this file as a program; nothing else imports it, and it imports nothing of vlbench.
-What the engine does to its process (it rewrites `sys.argv`, swaps `sys.stdout`, prints from C, sets
-ALFWORLD_DATA and the translator's global options) ends here; a crash or a hang ends nothing else.
+`client` runs this file as a program. Nothing imports it, and it imports nothing from vlbench. It
+confines the engine's side effects (rewriting `sys.argv`, swapping `sys.stdout`, printing from C,
+setting ALFWORLD_DATA and the translator's global options), crashes and hangs.
 
-A request is a tuple, a name first; an answer is a value. All plain data. An error ends the process:
-the last line that it writes says what went wrong, and the next process starts from nothing.
+A request is a tuple that starts with a name; an answer is a value; both are plain data. An error
+ends the process: its last line of output states the error, and the next process starts afresh.
 """
 
 import atexit
@@ -33,8 +33,8 @@ from textworld_fast import (  # type: ignore[import-not-found]  # a file beside 
 )
 
 PREPARED = 128
-"""Games whose translation is kept, at about 3 MB each: more than are played at once, since a
-translation takes 0.2 s."""
+"""Translations in the cache, at about 3 MB each: more than games in progress, since a translation
+takes 0.2 s."""
 NEEDED = textworld.EnvInfos(won=True, admissible_commands=True)
 
 
@@ -42,16 +42,16 @@ class Prepared:
     """A game, parsed and translated."""
 
     def __init__(self, domain: str, grammar: str, problem: str) -> None:
-        gc.disable()  # a translation makes millions of objects, and no garbage
+        gc.disable()  # a translation makes millions of objects but no garbage
         try:
             self.problem = Problem(domain, problem)
         finally:
             gc.enable()
         self.logic = Logic(domain, grammar)
         self.entities: Any = None
-        """Id → what is known of a thing; the first load fills it in."""
+        """Id → entity info; the first load fills it in."""
         self.actions: dict[str, tuple[Any, str]] = {}
-        """Operator → its action and its command, where that can't change."""
+        """Operator → action and command; only those whose command can't change."""
 
 
 class MemoisedEnv(PddlEnv):  # type: ignore[misc]
@@ -88,7 +88,7 @@ class MemoisedEnv(PddlEnv):  # type: ignore[misc]
         }
 
     def _gather_infos(self) -> None:
-        """Tell what can be done; see `PddlEnv._gather_infos`."""
+        """Set the valid actions and the outcome; see `PddlEnv._gather_infos`."""
         state = self._pddl_state
         count = state.downward_lib.get_applicable_operators_count()
         operators = (logic.fast_downward.Operator * count)()
@@ -107,8 +107,8 @@ class MemoisedEnv(PddlEnv):  # type: ignore[misc]
 
     def _action(self, operator: str, number: int) -> tuple[Any, str]:
         """Return an operator's action and command."""
-        found = self._prepared.actions.get(operator)
-        if found is None:
+        entry = self._prepared.actions.get(operator)
+        if entry is None:
             name, *arguments = operator.split()
             action = Action(name=name, preconditions=[], postconditions=[])
             action.mapping = {
@@ -119,11 +119,11 @@ class MemoisedEnv(PddlEnv):  # type: ignore[misc]
             }
             action.feedback_rule = self._logic.actions[name].feedback_rule
             template = self._logic.actions[name].template
-            found = action, self._command(action, template)
+            entry = action, self._command(action, template)
             if not self._may_change(template):
-                self._prepared.actions[operator] = found
-        found[0].id = number
-        return found
+                self._prepared.actions[operator] = entry
+        entry[0].id = number
+        return entry
 
     def _command(self, action: Any, template: str) -> str:
         action.command_template = self._logic.grammar.derive(
@@ -133,8 +133,8 @@ class MemoisedEnv(PddlEnv):  # type: ignore[misc]
         return str(action.format_command(names))
 
     def _may_change(self, template: str) -> bool:
-        """Whether a command's text depends on what steps change."""
-        asked: set[str] = set()
+        """Whether a command's text depends on facts that steps change."""
+        predicates: set[str] = set()
         for symbol in symbols_of(template):
             symbol = symbol.symbol if isinstance(symbol, textgen.ListSymbol) else symbol
             if isinstance(symbol, textgen.NonterminalSymbol):
@@ -143,35 +143,35 @@ class MemoisedEnv(PddlEnv):  # type: ignore[misc]
                 if isinstance(symbol.expression, textgen.NonterminalSymbol):
                     return True
                 if symbol.given:
-                    asked |= {p.name for p in query_of(symbol.given).preconditions}
-        return bool(asked & self._prepared.problem.changing)
+                    predicates |= {p.name for p in query_of(symbol.given).preconditions}
+        return bool(predicates & self._prepared.problem.changing)
 
 
 class Cursor:
-    """A game in the middle of being played; it holds a copy of the planner's library."""
+    """A game in progress; it holds a copy of the planner's library."""
 
     def __init__(self) -> None:
         self._env = MemoisedEnv(NEEDED)
         self._names = AlfredDemangler(self._env)
         self._prepared: Prepared | None = None
-        self.moment: tuple[Any, ...] = ()
-        """What holds now: feedback, commands, whether won, and the facts that change."""
+        self.snapshot: tuple[Any, ...] = ()
+        """The current feedback, commands, whether won, and the changeable facts."""
 
     def start(self, prepared: Prepared) -> None:
-        """Start a game from its beginning."""
+        """Start a game."""
         if prepared is not self._prepared:
             self._names.load(prepared)
             self._prepared = prepared
-        self._tell(self._env.reset())
+        self._take_snapshot(self._env.reset())
 
     def step(self, command: str) -> None:
         """Play a command."""
-        self._tell(self._env.step(command)[0])
+        self._take_snapshot(self._env.step(command)[0])
 
-    def _tell(self, state: Any) -> None:
+    def _take_snapshot(self, state: Any) -> None:
         facts = self._facts(self._changing)
         commands = tuple(state["admissible_commands"])
-        self.moment = state.feedback, commands, state["won"], facts
+        self.snapshot = state.feedback, commands, state["won"], facts
 
     @property
     def _changing(self) -> frozenset[str]:
@@ -179,16 +179,16 @@ class Cursor:
         changing: frozenset[str] = self._prepared.problem.changing
         return changing
 
-    def _facts(self, wanted: frozenset[str]) -> list[tuple[str, ...]]:
+    def _facts(self, predicates: frozenset[str]) -> list[tuple[str, ...]]:
         return sorted(
             (fact.name, *(argument.name for argument in fact.arguments))
             for signature, facts in self._env._pddl_state._facts.items()
-            if signature.name in wanted and not signature.name.startswith("new-axiom@")
+            if signature.name in predicates and not signature.name.startswith("new-axiom@")
             for fact in facts
         )
 
     def static(self) -> tuple[list[tuple[str, ...]], dict[str, str]]:
-        """Return the facts that never change, and the names of all things by id."""
+        """Return the fixed facts, and the names of all things by id."""
         state = self._env._pddl_state
         stated = frozenset(signature.name for signature in state._facts)
         names = {key: info.name.strip() for key, info in self._env._entity_infos.items()}
@@ -196,10 +196,10 @@ class Cursor:
 
 
 class Engine:
-    """Plays games from their beginnings, keeping cursors where they were left.
+    """Plays games from the start, and keeps cursors at their last positions.
 
     Args:
-        cursors: How many games may stand in the middle; the one left longest makes room.
+        cursors: Most games in progress; a new one replaces the least recently used.
     """
 
     def __init__(self, cursors: int) -> None:
@@ -210,15 +210,15 @@ class Engine:
     def play(
         self, game: str, commands: tuple[str, ...], texts: tuple[str, str, str] | None = None
     ) -> tuple[Any, ...] | None:
-        """Return what holds after these commands, played on from where a cursor stands.
+        """Return the state after these commands, continued from a cursor if there is one.
 
         Args:
             game: The game's name.
-            commands: All commands since its beginning.
-            texts: (domain, grammar, problem) of a game that isn't known yet.
+            commands: All commands since its start.
+            texts: (domain, grammar, problem) of a game that isn't loaded yet.
 
         Returns:
-            None for a game that isn't known.
+            None for a game that isn't loaded.
         """
         if game not in self._prepared:
             if texts is None:
@@ -230,21 +230,21 @@ class Engine:
         cursor = self._cursors.pop((game, commands), None)
         if cursor is None:
             cursor = self._cursors.pop((game, commands[:-1]), None) if commands else None
-            left = commands[-1:]
+            rest = commands[-1:]
             if cursor is None:
-                cursor, left = self._fresh(), commands
+                cursor, rest = self._fresh(), commands
                 cursor.start(self._prepared[game])
-            for command in left:
+            for command in rest:
                 cursor.step(command)
         self._cursors[game, commands] = cursor
-        return cursor.moment
+        return cursor.snapshot
 
     def describe(self, game: str) -> tuple[list[tuple[str, ...]], dict[str, str]]:
-        """Return the facts of a game that never change, and the names of all things by id."""
+        """Return a game's fixed facts, and the names of all things by id."""
         return next(c for (name, _), c in self._cursors.items() if name == game).static()
 
     def plan(self, texts: tuple[str, str, str]) -> tuple[str, ...]:
-        """Return the planner's plan as commands, () where it finds none."""
+        """Return the planner's plan as commands; () if it finds none."""
         cursor = Cursor()
         cursor.start(Prepared(*texts))
         env = cursor._env
@@ -258,7 +258,7 @@ class Engine:
 
 
 def serve(connection: Any, cursors: int) -> None:
-    """Answer requests until the other side is gone."""
+    """Answer requests until the client is gone."""
     engine = Engine(cursors)
     connection.send(None)
     while True:
@@ -269,14 +269,16 @@ def serve(connection: Any, cursors: int) -> None:
         connection.send(getattr(engine, name)(*arguments))
 
 
-def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Write an error's traceback, and all that it says in the last line."""
+def print_error(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print an error's traceback, then its whole message in one line."""
     sys.__excepthook__(kind, error, trace)
     print(f"{kind.__name__}: {' '.join(str(error).split())}", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    sys.excepthook = tell
+    sys.excepthook = print_error
     atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
     with contextlib.suppress(KeyboardInterrupt):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the planner's library prints

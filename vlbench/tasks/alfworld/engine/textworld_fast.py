@@ -1,9 +1,9 @@
-"""TextWorld's grammar and state, each thing parsed once: the same texts, sooner.
+"""TextWorld's grammar and state with cached parses: the same texts, faster.
 
-Runs in the engine's process (`engine`), beside nothing else of vlbench. Stock TextWorld parses the
-same few strings of a grammar for every command of every state, and copies whole contexts for every
-symbol. Nothing of it is patched: these are subclasses, used by us alone, and
-`tests/tasks/alfworld/test_alfworld_engine.py` holds their transcripts against the stock engine's.
+This runs in the engine's process (`server`), without the rest of vlbench. Stock TextWorld parses
+the same few grammar strings for every command of every state, and copies the whole context for
+every symbol. These are subclasses that only we use; nothing is patched.
+`tests/tasks/alfworld/test_alfworld_engine.py` compares their transcripts with the stock engine's.
 """
 
 import re
@@ -23,12 +23,12 @@ query_of = lru_cache(maxsize=1024)(Rule.parse_conjunctive_query)
 fast_downward = logic.fast_downward
 
 Context = dict[str, Any]
-"""What a symbol is told in: variables and mapping change, the rest is the state's."""
+"""The context of a symbol: variables and mapping vary, the rest belongs to the state."""
 
 
 @lru_cache(maxsize=1024)
 def code_of(text: str) -> CodeType:
-    """Return an expression of a grammar, compiled."""
+    """Return a compiled grammar expression."""
     return compile(text, "<grammar>", "eval")
 
 
@@ -45,49 +45,49 @@ def document_of(text: str) -> Any:
 
 
 class Grammar(textgen.ContextSensitiveGrammar):  # type: ignore[misc]
-    """A grammar that derives without copying what it doesn't change."""
+    """A grammar that copies only the parts of a context that change."""
 
     def derive(self, start: str, context: Context) -> str:
-        """Return the text that `start` stands for."""
-        told: list[str] = []
-        self._tell(symbols_of(start), context, told)
-        return "".join(told)
+        """Return the text that `start` expands to."""
+        output: list[str] = []
+        self._expand(symbols_of(start), context, output)
+        return "".join(output)
 
-    def _tell(self, symbols: Any, context: Context, told: list[str]) -> None:
+    def _expand(self, symbols: Any, context: Context, output: list[str]) -> None:
         for symbol in symbols:
-            self._tell_one(symbol, context, told)
+            self._expand_one(symbol, context, output)
 
-    def _tell_one(self, symbol: Any, context: Context, told: list[str]) -> None:
+    def _expand_one(self, symbol: Any, context: Context, output: list[str]) -> None:
         if isinstance(symbol, textgen.TerminalSymbol):
-            told.append(str(symbol))
+            output.append(str(symbol))
         elif isinstance(symbol, textgen.NonterminalSymbol):
-            self._tell(self._rule(str(symbol), context).rhs, context, told)
+            self._expand(self._rule(str(symbol), context).rhs, context, output)
         elif isinstance(symbol, textgen.EvalSymbol):
-            told.append(str(eval(code_of(symbol.expression), {}, context["variables"])))
+            output.append(str(eval(code_of(symbol.expression), {}, context["variables"])))
         elif isinstance(symbol, textgen.ConditionalSymbol):
-            for found in self._contexts(symbol, context):
-                self._tell_one(symbol.expression, found, told)
+            for inner in self._contexts(symbol, context):
+                self._expand_one(symbol.expression, inner, output)
         elif isinstance(symbol, textgen.ListSymbol):
-            self._tell_list(symbol.symbol, context, told)
+            self._expand_list(symbol.symbol, context, output)
         else:
             raise NotImplementedError(f"unknown symbol {symbol!r}")
 
-    def _tell_list(self, symbol: Any, context: Context, told: list[str]) -> None:
-        """Tell a list as "a, b, and c", or as the grammar's #list_empty#."""
+    def _expand_list(self, symbol: Any, context: Context, output: list[str]) -> None:
+        """Expand a list to "a, b, and c", or to the grammar's #list_empty#."""
         items = [(symbol, context)]
         if isinstance(symbol, textgen.ConditionalSymbol):
-            items = [(symbol.expression, found) for found in self._contexts(symbol, context)]
+            items = [(symbol.expression, inner) for inner in self._contexts(symbol, context)]
         if not items:
-            self._tell(self._rule("list_empty", context).rhs, context, told)
-        for number, (item, found) in enumerate(items):
+            self._expand(self._rule("list_empty", context).rhs, context, output)
+        for number, (item, inner) in enumerate(items):
             if number:
                 last = number == len(items) - 1
                 name = "list_last_separator" if last else "list_separator"
-                self._tell(self._rule(name, context).rhs, context, told)
-            self._tell_one(item, found, told)
+                self._expand(self._rule(name, context).rhs, context, output)
+            self._expand_one(item, inner, output)
 
     def _rule(self, name: str, context: Context) -> Any:
-        """Return the first rule of a name whose condition holds."""
+        """Return the first rule with this name whose condition holds."""
         rules = self._rules.get(name)
         if not rules:
             raise textgen.CSGUnknownSymbolError(name)
@@ -101,35 +101,35 @@ class Grammar(textgen.ContextSensitiveGrammar):  # type: ignore[misc]
 
     @staticmethod
     def _contexts(symbol: Any, context: Context) -> list[Context]:
-        """Return a context for each way in which a symbol's condition holds."""
+        """Return one context for each way to satisfy a symbol's condition."""
         if not symbol.given:
             return [context]
-        found = []
+        contexts = []
         for mapping in context["state"].all_assignments(query_of(symbol.given), context["mapping"]):
-            named = {ph.name: context["entity_infos"][var.name] for ph, var in mapping.items()}
-            found.append(
+            variables = {ph.name: context["entity_infos"][var.name] for ph, var in mapping.items()}
+            contexts.append(
                 {
                     **context,
-                    "variables": context["variables"] | named,
+                    "variables": context["variables"] | variables,
                     "mapping": {**context["mapping"], **mapping},
                 }
             )
-        return found
+        return contexts
 
 
 class Logic(logic.GameLogic):  # type: ignore[misc]
-    """A game's actions and grammar; games that differ by their goal's sentence share a parse."""
+    """A game's actions and grammar; games that differ only in the goal's sentence share a parse."""
 
     def __init__(self, domain: str, grammar: str) -> None:
         self.domain = domain
         self.types = textworld.logic.TypeHierarchy()
         goals = _GOAL.findall(grammar)
-        apart = len(goals) == 1 and "\\" not in goals[0]
-        shared = _GOAL.sub(_NO_GOAL, grammar) if apart else grammar
+        separate = len(goals) == 1 and "\\" not in goals[0]
+        shared = _GOAL.sub(_NO_GOAL, grammar) if separate else grammar
         self.actions, parsed = document_of(shared)
         self.grammar = Grammar()
         self.grammar.update(parsed)
-        if apart:
+        if separate:
             (task,) = self.grammar._rules["task"]
             whole = f"Your task is to: {goals[0]}"
             rule = textgen.ProductionRule(task.lhs, symbols_of(whole), task.weight, task.condition)
@@ -137,7 +137,7 @@ class Logic(logic.GameLogic):  # type: ignore[misc]
 
 
 class Problem:
-    """A problem translated once, and what a fresh state of it holds."""
+    """A problem, translated once, with its initial facts."""
 
     def __init__(self, domain: str, problem: str) -> None:
         self.domain, self.text = domain, problem
@@ -152,7 +152,7 @@ class Problem:
         """Predicates that a step may change."""
         self.stated = [fact for atom in self.task.init if (fact := self._fact(atom))]
         self.initial: Any = None
-        """The library's own facts of the first state; the first `State` fills it in."""
+        """The library's facts of the initial state; the first `State` fills it in."""
 
     def _fact(self, atom: Any) -> Any:
         if isinstance(atom, fast_downward.translate.pddl.conditions.Atom):
@@ -169,7 +169,7 @@ class Problem:
 
 
 class State(logic.PddlState):  # type: ignore[misc]
-    """A state over a problem that is translated already."""
+    """A state of a translated problem."""
 
     def __init__(self, downward_lib: Any, problem: Problem, game_logic: Logic) -> None:
         self._facts: Any = defaultdict(set)
@@ -185,7 +185,7 @@ class State(logic.PddlState):  # type: ignore[misc]
         for kind in self.task.types:
             try:
                 game_logic.types.add(textworld.logic.Type(kind.name, kind.supertype_names))
-            except ValueError:  # it is there
+            except ValueError:  # already added
                 pass
         downward_lib.load_sas(problem.sas)
         if problem.initial is None:

@@ -1,1 +1,1 @@
-"""Where ALFWorld games come from: generated rooms and the official data."""
+"""The sources of ALFWorld games: a generator and the official data."""

@@ -1,8 +1,8 @@
-"""Games from what `alfworld` ships: its floor plans, affordances, goals, domain and grammar.
+"""Generates games from `alfworld`'s package data: floor plans, affordances, goals, domain, grammar.
 
-Every choice is a sha256 of the instance, the difficulty and the choice's own number, among sorted
-options: the same on every machine. What is generated differs from the official games, and isn't
-comparable with them: see `docs/alfworld.md`.
+Every choice among sorted options follows from a sha256 of the instance, the difficulty and the
+choice's number, so it is the same on every machine. Generated games aren't comparable with the
+official ones: see `docs/alfworld.md`.
 """
 
 import hashlib
@@ -24,51 +24,51 @@ KINDS = (
     "pick_cool_then_place_in_recep",
     "pick_two_obj_and_place",
 )
-"""ALFWorld's six types of tasks, in its order."""
+"""ALFWorld's six task types, in its order."""
 
 STATIONS = {
     "pick_clean_then_place_in_recep": "SinkBasin",
     "pick_heat_then_place_in_recep": "Microwave",
     "pick_cool_then_place_in_recep": "Fridge",
 }
-"""Where a type changes its object's state."""
+"""Task type → receptacle that changes its object's state."""
 
 ABILITIES = {"Cleanable": "cleanable", "Heatable": "heatable", "Coolable": "coolable"}
 NEEDED = dict(zip(STATIONS, ABILITIES, strict=True))
-"""Type → what its object must be able to become."""
+"""Task type → ability that its object must have."""
 
 LAMP = "DeskLamp"
 LAMP_SPOTS = ("CoffeeTable", "Desk", "DiningTable", "Dresser", "SideTable")
-"""A lamp on the floor could never be used: the engine wants it in or on a receptacle."""
+"""Receptacles for the lamp. The engine doesn't let a player use a lamp on the floor."""
 
 MOST_OF_A_CLASS = 6
-"""A room keeps so many receptacles of a class: forty closed drawers are no task of 50 turns."""
+"""Most receptacles of a class in a room: 40 closed drawers don't fit into 50 turns."""
 MOST_COPIES = 3
-"""So many objects of one class lie in a room."""
+"""Most objects of a class in a room."""
 TWINS = {"StoveBurner": 2}
-"""Receptacles that a floor plan has without saying where, and how many; one of the others."""
+"""Number of receptacles of a class whose floor plan states no positions; others have one."""
 
 OBJECTS, HIDDEN = 18, False
-"""The usual difficulty."""
+"""The default difficulty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is to be done. Classes are lower-case, as in commands; "" where a type has none."""
+    """A goal. Classes are lower-case, as in commands; "" if the task type has none."""
 
     kind: str
     """One of KINDS."""
     target: str
     """Class of the object."""
     parent: str = ""
-    """Class of the receptacle that it is brought to."""
+    """Class of the destination receptacle."""
     toggle: str = ""
     """Class of the lamp."""
 
 
 @dataclass(frozen=True)
 class GameData:
-    """One game, as the engine loads it."""
+    """A game in the form that the engine loads."""
 
     scene: int
     """THOR's number of the floor plan."""
@@ -79,24 +79,24 @@ class GameData:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of all that the engine is given."""
+        """Hash of the engine's whole input."""
         parts = (self.domain, self.grammar, self.problem)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 class _Dice:
-    """Choices that follow from a name."""
+    """Deterministic choices, derived from a name."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._thrown = 0
+        self._count = 0
 
     def below(self, count: int) -> int:
-        self._thrown += 1
-        return hashed(f"{self._name}|{self._thrown}") % count
+        self._count += 1
+        return hashed(f"{self._name}|{self._count}") % count
 
     def choose(self, options: Sequence[T]) -> T:
-        """Choose from options in a fixed order."""
+        """Choose one of some options, which are in a fixed order."""
         return options[self.below(len(options))]
 
 
@@ -110,10 +110,10 @@ class _Receptacle:
 class _Room:
     receptacles: tuple[_Receptacle, ...]
     pool: tuple[str, ...]
-    """Classes of objects that may lie here, sorted."""
+    """Classes of objects that the receptacles can hold, sorted."""
 
     def classes(self, held: str) -> list[str]:
-        """Return the classes of receptacles that may hold an object, sorted."""
+        """Return the classes of receptacles that can hold an object, sorted."""
         holds = package_data.affordances().holds
         return sorted({r.kind for r in self.receptacles if held in holds.get(r.kind, ())})
 
@@ -123,12 +123,12 @@ class _Room:
 
 @cache
 def _room(number: int) -> _Room:
-    """Return a floor plan's receptacles, and the classes of objects that they may hold."""
+    """Return a floor plan's receptacles and the classes of objects that they can hold."""
     tables, plan = package_data.affordances(), package_data.floor_plan(number)
     by_class: dict[str, list[str]] = {}
     for name in plan.receptacles:
         by_class.setdefault(name.split("|")[4 if name.count("|") == 4 else 0], []).append(name)
-    kept = [
+    receptacles = [
         _Receptacle(name, kind)
         for kind, names in sorted(by_class.items())
         for name in _spread(names, MOST_OF_A_CLASS)
@@ -137,25 +137,25 @@ def _room(number: int) -> _Room:
         carried = any(kind in held for held in tables.holds.values())
         if kind in tables.receptacles and kind not in by_class and not carried:
             for _ in range(TWINS.get(kind, 1)):
-                kept.append(_Receptacle(_free_place(kind, number, kept), kind))
-    kinds = {receptacle.kind for receptacle in kept}
+                receptacles.append(_Receptacle(_free_place(kind, number, receptacles), kind))
+    kinds = {receptacle.kind for receptacle in receptacles}
     pool = {
         name for name in plan.classes if any(name in tables.holds.get(kind, ()) for kind in kinds)
     }
-    return _Room(tuple(sorted(kept, key=lambda r: r.id)), tuple(sorted(pool)))
+    return _Room(tuple(sorted(receptacles, key=lambda r: r.id)), tuple(sorted(pool)))
 
 
 def _spread(names: Sequence[str], most: int) -> list[str]:
-    """Return at most so many of the names, evenly spread."""
+    """Return at most `most` of the names, evenly spaced."""
     if len(names) <= most:
         return list(names)
     return [names[i * len(names) // most] for i in range(most)]
 
 
 def _free_place(kind: str, number: int, others: Sequence[_Receptacle]) -> str:
-    """Return a THOR id for a receptacle whose place nobody recorded.
+    """Return a THOR id for a receptacle without a recorded position.
 
-    It stands near one of the others, where most room is. All in whole centimetres.
+    It goes near one of the others, where there is most space. All in whole centimetres.
     """
     places = [(_centimetres(r.id, 1), _centimetres(r.id, 3)) for r in others]
     x, z = places[hashed(f"{number}|{kind}") % len(places)]
@@ -167,7 +167,7 @@ def _free_place(kind: str, number: int, others: Sequence[_Receptacle]) -> str:
     ]
     x, z = max(near, key=lambda p: (min((p[0] - a) ** 2 + (p[1] - b) ** 2 for a, b in places), p))
     place = f"{x / 100:+06.2f}|+00.90|{z / 100:+06.2f}"
-    # As THOR writes them: ALFWorld makes "sinkbasin" of a sink's basin, and of nothing else.
+    # THOR's notation: ALFWorld reads only "Sink|…|SinkBasin" as a sinkbasin.
     owner = kind.removesuffix("Basin")
     return f"{kind}|{place}" if owner == kind else f"{owner}|{place}|{kind}"
 
@@ -180,12 +180,12 @@ def _centimetres(name: str, part: int) -> int:
 class _Aim:
     target: str
     parents: tuple[str, ...]
-    """Classes of receptacles that it can be brought to; () for a type that brings nothing."""
+    """Classes of destination receptacles; () if the task type has none."""
 
 
 @cache
 def _aims(kind: str, scene: int) -> tuple[_Aim, ...]:
-    """Return what a type can ask for in a room; nothing where it can't be played there."""
+    """Return the possible goals of a task type in a room; () if it can't be played there."""
     room, tables = _room(scene), package_data.affordances()
     kinds = {receptacle.kind for receptacle in room.receptacles}
     if kind == "look_at_obj_in_light":
@@ -210,7 +210,7 @@ def _aims(kind: str, scene: int) -> tuple[_Aim, ...]:
 
 @cache
 def scenes(kind: str) -> tuple[int, ...]:
-    """Return the floor plans where a type can be played, in THOR's order."""
+    """Return the floor plans that allow a task type, in THOR's order."""
     tables = package_data.affordances()
     return tuple(
         number
@@ -220,14 +220,14 @@ def scenes(kind: str) -> tuple[int, ...]:
 
 
 def generate(kind: str, scene: int, seed: int, objects: int, hidden: bool) -> GameData:
-    """Make a game.
+    """Generate a game.
 
     Args:
         kind: One of KINDS.
         scene: One of `scenes(kind)`.
-        seed: Fixes the goal and where everything lies.
-        objects: How many things lie in the room.
-        hidden: Whether the goal's objects start in closed receptacles, where they can.
+        seed: Number that fixes the goal and all object locations.
+        objects: Number of objects in the room.
+        hidden: Whether the goal's objects start in closed receptacles if possible.
     """
     dice = _Dice(f"{kind}|{scene}|{seed}|{objects}|{hidden}")
     room = _room(scene)
@@ -240,18 +240,20 @@ def generate(kind: str, scene: int, seed: int, objects: int, hidden: bool) -> Ga
     at = [name for name in room.classes(aim.target) if name != parent]
     closed = [name for name in at if name in package_data.affordances().openable]
     spots = closed if hidden and closed else at
-    laid = [(aim.target, dice.choose(room.of_class(dice.choose(spots)))) for _ in range(copies)]
+    placements = [
+        (aim.target, dice.choose(room.of_class(dice.choose(spots)))) for _ in range(copies)
+    ]
     if not parent:
         tables = [name for name in LAMP_SPOTS if room.of_class(name)]
-        laid.append((LAMP, dice.choose(room.of_class(dice.choose(tables)))))
+        placements.append((LAMP, dice.choose(room.of_class(dice.choose(tables)))))
     counts = {aim.target: MOST_COPIES}
-    while len(laid) < objects:
+    while len(placements) < objects:
         others = [name for name in room.pool if counts.get(name, 0) < MOST_COPIES]
         if not others:
             break
         name = dice.choose(others)
         counts[name] = counts.get(name, 0) + 1
-        laid.append((name, dice.choose(room.of_class(dice.choose(room.classes(name))))))
+        placements.append((name, dice.choose(room.of_class(dice.choose(room.classes(name))))))
     texts = package_data.texts()
     pddl = package_data.templates(kind).pddl.format(obj=aim.target, recep=parent, toggle=LAMP)
     return GameData(
@@ -259,20 +261,22 @@ def generate(kind: str, scene: int, seed: int, objects: int, hidden: bool) -> Ga
         goal,
         texts.domain,
         texts.grammar.replace("UNKNOWN GOAL", sentence),
-        _problem(f"{kind}-{scene}-{seed}", room, laid, pddl),
+        _problem(f"{kind}-{scene}-{seed}", room, placements, pddl),
     )
 
 
-def _problem(name: str, room: _Room, laid: Sequence[tuple[str, _Receptacle]], goal: str) -> str:
-    """Write the PDDL problem. Every receptacle has a location of its own.
+def _problem(
+    name: str, room: _Room, placements: Sequence[tuple[str, _Receptacle]], goal: str
+) -> str:
+    """Return the PDDL problem. Every receptacle has its own location.
 
-    Where several share one, as in the official games, the engine forbids going from one to another.
+    If several share one, as in the official games, the engine forbids going from one to another.
     """
     tables = package_data.affordances()
     place = {r: f"loc{number}" for number, r in enumerate(room.receptacles, 1)}
     things = {"loc0": "location", "agent1": "agent"}
     facts = ["(atLocation agent1 loc0)"]
-    held = {kind for kind, _ in laid}
+    held = {kind for kind, _ in placements}
     for r, location in place.items():
         symbol = _symbol(r.id)
         things |= {location: "location", symbol: "receptacle", f"{r.kind}Type": "rtype"}
@@ -282,7 +286,7 @@ def _problem(name: str, room: _Room, laid: Sequence[tuple[str, _Receptacle]], go
     for kind in sorted({r.kind for r in room.receptacles}):
         may = sorted(tables.holds.get(kind, frozenset()) & held)
         facts += [f"(canContain {kind}Type {name}Type)" for name in may]
-    for number, (kind, r) in enumerate(laid):
+    for number, (kind, r) in enumerate(placements):
         symbol = _symbol(f"{kind}|{number:03d}")
         things |= {symbol: "object", f"{kind}Type": "otype"}
         facts += [f"(objectType {symbol} {kind}Type)", f"(inReceptacle {symbol} {_symbol(r.id)})"]
@@ -293,7 +297,7 @@ def _problem(name: str, room: _Room, laid: Sequence[tuple[str, _Receptacle]], go
             for table, fact in ABILITIES.items()
             if kind in tables.actions[table]
         ]
-    # Constants of the domain's actions, wherever they are.
+    # Constants of the domain's actions must exist in every problem.
     things |= dict.fromkeys(("KnifeType", "ButterKnifeType"), "otype")
     things |= dict.fromkeys(("SinkBasinType", "MicrowaveType", "FridgeType"), "rtype")
     objects = "\n".join(f"  {thing} - {kind}" for thing, kind in sorted(things.items()))
@@ -308,5 +312,5 @@ _ESCAPES = {"|": "_bar_", "-": "_minus_", "+": "_plus_", ".": "_dot_", ",": "_co
 
 
 def _symbol(name: str) -> str:
-    """Write a THOR id as a PDDL symbol, as ALFWorld does."""
+    """Return a THOR id as a PDDL symbol, as ALFWorld does."""
     return "".join(_ESCAPES.get(letter, letter) for letter in name)

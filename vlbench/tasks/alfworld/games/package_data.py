@@ -1,7 +1,7 @@
-"""What the `alfworld` package ships, read from its files and never imported.
+"""The data of the `alfworld` package, read from its files without importing it.
 
-Importing `alfworld` makes a folder in the user's home and sets an environment variable, so nothing
-here does. Layouts come from ALFRED; the package is MIT-licensed.
+Importing `alfworld` would make a folder in the user's home and set an environment variable. The
+layouts come from ALFRED; the package is MIT-licensed.
 """
 
 import json
@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 PARTS = {"alfworld": "alfworld", "textworld": "textworld", "fast_downward": "textworld[pddl]"}
-"""The modules that the engine needs, and the packages that bring them."""
+"""Module that the engine needs → package that provides it."""
 
 INSTALL = 'pip install "vlbench[alfworld]"'
 
@@ -24,10 +24,10 @@ FLOOR_PLANS = (*range(1, 31), *range(201, 231), *range(301, 331), *range(401, 43
 
 
 def check_installed() -> None:
-    """Look for the engine without loading it.
+    """Check that the engine is installed, without loading it.
 
     Raises:
-        ImportError: A part is missing; says how to install it.
+        ImportError: A part is missing; the message says how to install it.
     """
     missing = [package for module, package in PARTS.items() if find_spec(module) is None]
     if missing:
@@ -35,7 +35,7 @@ def check_installed() -> None:
 
 
 def engine_versions() -> str:
-    """Return the versions that the games follow from, e.g. "alfworld 0.4.2, textworld 1.7.0"."""
+    """Return the versions that determine the games, e.g. "alfworld 0.4.2, textworld 1.7.0"."""
     return ", ".join(f"{name} {_version(name)}" for name in ("alfworld", "textworld"))
 
 
@@ -60,12 +60,12 @@ def folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What every game shares."""
+    """The texts that all games share."""
 
     domain: str
     """The PDDL domain."""
     grammar: str
-    """The grammar of feedback and commands, its goal still "UNKNOWN GOAL"."""
+    """The grammar of feedback and commands, with "UNKNOWN GOAL" as its goal."""
 
 
 @cache
@@ -77,18 +77,18 @@ def texts() -> Texts:
 
 @dataclass(frozen=True, slots=True)
 class Affordances:
-    """What can be done with the classes of things, e.g. "Apple" and "Fridge"."""
+    """The possible actions on classes of things, e.g. "Apple" and "Fridge"."""
 
     holds: dict[str, frozenset[str]]
-    """Receptacle class → classes of objects that it may hold."""
+    """Receptacle class → classes of objects that it can hold."""
     actions: dict[str, frozenset[str]]
     """"Heatable", "Coolable", "Cleanable" → classes of objects."""
     openable: frozenset[str]
     receptacles: frozenset[str]
     rooms: dict[str, frozenset[str]]
-    """Task type → the kinds of rooms where it is played."""
+    """Task type → kinds of rooms that allow it."""
     plans: dict[str, range]
-    """Kind of room → its floor plans."""
+    """Kind of room → floor plans."""
 
 
 @cache
@@ -107,10 +107,10 @@ def affordances() -> Affordances:
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """How a task type states its goal."""
+    """The goal templates of a task type."""
 
     pddl: str
-    """The goal, with {obj}, {recep} and {toggle} to fill in, and its closing parenthesis."""
+    """The goal in PDDL with the fields {obj}, {recep} and {toggle}, and the closing parenthesis."""
     sentences: tuple[str, ...]
 
 
@@ -127,25 +127,25 @@ class FloorPlan:
     """One of THOR's rooms."""
 
     receptacles: tuple[str, ...]
-    """THOR's ids of the receptacles that a player can stand at, sorted."""
+    """THOR's ids of the reachable receptacles, sorted."""
     classes: tuple[str, ...]
-    """Classes of all that stands and lies in the room, sorted."""
+    """Classes of all things in the room, sorted."""
 
 
 @cache
 def floor_plan(number: int) -> FloorPlan:
     """Read a floor plan."""
     layouts = folder() / "gen" / "layouts"
-    stood_at: dict[str, Any] = json.loads(
+    positions: dict[str, Any] = json.loads(
         (layouts / f"FloorPlan{number}-openable.json").read_text()
     )
     classes: list[str] = json.loads((layouts / f"FloorPlan{number}-objects.json").read_text())
-    return FloorPlan(tuple(sorted(stood_at)), tuple(sorted(set(classes))))
+    return FloorPlan(tuple(sorted(positions)), tuple(sorted(set(classes))))
 
 
 @cache
 def _module(name: str) -> ModuleType:
-    """Run one of the package's tables by its file, without the package's own imports."""
+    """Execute one of the package's table files without importing the package."""
     spec = spec_from_file_location(f"{__name__}_{name}", folder() / "gen" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
