@@ -2,7 +2,7 @@
 
 `python -m vlbench.freeze` writes each task's `test.jsonl`, `ood.jsonl` and `bounds.json` anew. It
 is run once for a version of a task: a set that changes is another set. A task's part stands in its
-own `freeze.py`: `starts(suite)`, and `limits(suite, starts)`.
+own `suites.py`: `starts(suite)`, and `limits(suite, starts)`.
 """
 
 import json
@@ -44,8 +44,8 @@ class Start:
     presentation: int
 
 
-class TaskFreeze(Protocol):
-    """What a task's `freeze` module offers."""
+class TaskSuites(Protocol):
+    """What a task's `suites` module offers."""
 
     def starts(self, suite: str) -> list[Start]:
         """Return the starts of a suite, unordered."""
@@ -95,10 +95,17 @@ def interleave_groups(starts: Sequence[Start]) -> list[Start]:
     return [start for _, _, start in sorted(turns, key=lambda turn: turn[:2])]
 
 
+def task_suites(env_id: str) -> TaskSuites:
+    """Return the module that says which sets one of the benchmark's tasks has."""
+    folder = Path(str(task_folder(env_id)))
+    module: TaskSuites = import_module(f"vlbench.tasks.{folder.name}.suites")
+    return module
+
+
 def freeze(env_id: str) -> None:
     """Write a task's sets and bounds."""
     folder = Path(str(task_folder(env_id)))
-    task: TaskFreeze = import_module(f"vlbench.tasks.{folder.name}.freeze")
+    task = task_suites(env_id)
     bounds: dict[str, Any] = {}
     for suite in SUITES:
         starts = interleave_groups(task.starts(suite))

@@ -2,7 +2,7 @@
 
 Their instances end in a trial's name: `alfworld/<type>/<floor plan>-T20190906_190325_123456`. They
 make frozen sets of their own names, on the user's machine (their data can't be shipped): see
-`freeze_official`.
+`suites_official`.
 """
 
 import json
