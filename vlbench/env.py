@@ -108,7 +108,9 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self.action_space = ReplySpace(game.vocabulary)
         self.frame: Frame | None = None
         """Painted in place by `draw`; see `paint_into`."""
-        self._repainter = picture if isinstance(picture, RepaintablePicture) else None
+        self._repaint = (
+            picture.repaint if isinstance(picture, RepaintablePicture) else _repaint_nothing
+        )
         self._previous: tuple[S, Style] | None = None
         """What the frame shows."""
         self._parse = CachedParser()
@@ -198,21 +200,13 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self._must_be_reset()
         if self.frame is None:
             self.frame = np.empty((SIZE, SIZE, 3), np.uint8)
-        if self._previous is None or not self._update(self.frame, *self._previous):
-            self.picture.paint(self.frame, self._state, self._style)
-        self._previous = self._state, self._style
+        state, style, previous = self._state, self._style, self._previous
+        if previous is None or previous[0] is not state or previous[1] is not style:
+            if previous is None or not self._repaint(self.frame, state, style, *previous):
+                self.picture.paint(self.frame, state, style)
+            self._previous = state, style
         if self.render_mode == "human":
             self._show(self.frame)
-
-    def _update(self, frame: Frame, previous: S, previous_style: Style) -> bool:
-        """Change a frame into the current one if the picture can; return whether it is."""
-        state, style = self._state, self._style
-        if previous is state and previous_style is style:
-            return True
-        repainter = self._repainter
-        return repainter is not None and repainter.repaint(
-            frame, state, style, previous, previous_style
-        )
 
     def paint_into(self, frame: Frame) -> None:
         """Let `draw` paint into this memory from now on, whatever it holds."""
@@ -374,6 +368,11 @@ class SolvedEnv(VLEnv[S, Style]):
             None where an expert has nothing to teach, since the goal is out of its reach.
         """
         return Demonstration({}, self.expert())
+
+
+def _repaint_nothing(*_: object) -> bool:
+    """Stand for the `repaint` of a picture that has none."""
+    return False
 
 
 @lru_cache(maxsize=1024)

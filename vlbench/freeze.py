@@ -44,7 +44,7 @@ class RowSpec:
     presentation: int
 
 
-class TaskFreeze(Protocol):
+class TaskSuites(Protocol):
     """The interface of a task's `suites` module."""
 
     def rows(self, suite: str) -> list[RowSpec]:
@@ -95,11 +95,18 @@ def interleave_groups(rows: Sequence[RowSpec]) -> list[RowSpec]:
     return [row for _, _, row in sorted(turns, key=lambda turn: turn[:2])]
 
 
+def task_suites(env_id: str) -> TaskSuites:
+    """Return the `suites` module of one of the benchmark's tasks."""
+    folder = Path(str(task_folder(env_id)))
+    module: TaskSuites = import_module(f"vlbench.tasks.{folder.name}.suites")
+    return module
+
+
 def freeze(env_id: str) -> None:
     """Write a task's sets and bounds; what else `bounds.json` says stays as it is."""
     folder = Path(str(task_folder(env_id)))
     path = folder / "bounds.json"
-    task: TaskFreeze = import_module(f"vlbench.tasks.{folder.name}.suites")
+    task = task_suites(env_id)
     bounds: dict[str, Any] = {}
     for suite in SUITES:
         rows = interleave_groups(task.rows(suite))

@@ -40,9 +40,9 @@ MAX_BLOCKS = 4
 
 
 class _Block(NamedTuple):
-    memory: bytearray
-    frames: "weakref.ref[npt.NDArray[np.uint8]]"
-    """The array that was handed out last; it lives as long as any part of it is held."""
+    memory: memoryview
+    user: "weakref.ref[npt.NDArray[np.uint8]]"
+    """The array that was made over it last; every view of it keeps it alive."""
 
 
 class FrameBlocks:
@@ -61,17 +61,17 @@ class FrameBlocks:
 
     def take(self) -> npt.NDArray[np.uint8]:
         """Return frames of any content."""
-        free = next((i for i, block in enumerate(self._blocks) if block.frames() is None), None)
+        free = next((i for i, block in enumerate(self._blocks) if block.user() is None), None)
         if free is not None:
             memory = self._blocks.pop(free).memory
         else:
-            memory = bytearray(prod(self._shape))
+            memory = np.empty(prod(self._shape), np.uint8).data
             if len(self._blocks) == MAX_BLOCKS:
                 del self._blocks[0]
-        # The memory is no array, so that views, and views of views, hold this array and not it.
-        frames = np.ndarray(self._shape, np.uint8, memory)
-        self._blocks.append(_Block(memory, weakref.ref(frames)))
-        return frames
+        # Views, and views of views, hold the array that was made of a buffer, not the buffer.
+        user = np.frombuffer(memory, np.uint8)
+        self._blocks.append(_Block(memory, weakref.ref(user)))
+        return user.reshape(self._shape)
 
 
 class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 
 import pytest
+from support.env_ids import every_light_env
 
 import vlbench
 from vlbench import freeze
@@ -40,6 +41,14 @@ def test_frozen_rows_are_unique_and_complete(env_id, suite):
     assert len(keys) == len(rows)
     assert all(len(row.frame_hash) == 64 for row in rows)
     assert {row.kwargs["theme"] for row in rows} == {"train" if suite == "test" else "heldout"}
+
+
+@every_light_env
+def test_the_frozen_rows_are_those_that_the_task_s_folder_makes(env_id):
+    starts = freeze.interleave_groups(freeze.task_suites(env_id).rows("test"))
+    assert [
+        (row.kwargs, row.instance, row.presentation) for row in frozen_rows(env_id, "test")
+    ] == [(start.kwargs, start.instance, start.presentation) for start in starts]
 
 
 def test_every_ood_row_changes_the_rule_too():
