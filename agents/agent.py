@@ -156,19 +156,19 @@ class ObjectAgent(Agent):
                 await closing
 
 
-async def as_reply(given: Any) -> Reply:
+async def as_reply(value: Any) -> Reply:
     """Return what an agent gave as a `Reply`: awaited where it must be, a bare text wrapped.
 
     Raises:
         TypeError: It is neither a text nor a Reply.
     """
-    if inspect.isawaitable(given):
-        given = await given
-    if isinstance(given, str):
-        return Reply(given)
-    if not isinstance(given, Reply):
-        raise TypeError(f"an agent must give a str or a Reply; got {type(given).__name__}")
-    return from_json(Reply, to_json(given))  # what can't be read back is not recorded
+    if inspect.isawaitable(value):
+        value = await value
+    if isinstance(value, str):
+        return Reply(value)
+    if not isinstance(value, Reply):
+        raise TypeError(f"an agent must give a str or a Reply; got {type(value).__name__}")
+    return from_json(Reply, to_json(value))  # what can't be read back is not recorded
 
 
 def as_agent(thing: Any) -> Agent:

@@ -68,9 +68,9 @@ class AgentSettings(Options):
             ValueError: One is given twice.
         """
         names = [field.name for field in dataclasses.fields(AgentSettings) if field.name != "set"]
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        settings = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         for name, value in self.set:
-            if name in given:
+            if name in settings:
                 raise ValueError(f"the setting {name} is given twice")
-            given[name] = value
-        return given
+            settings[name] = value
+        return settings

@@ -37,11 +37,11 @@ class Batcher:
             await self._gather()
             batch = self._waiting[: self._size]
             del self._waiting[: self._size]
-            batch = [(shown, reply) for shown, reply in batch if not reply.done()]
+            batch = [(observation, reply) for observation, reply in batch if not reply.done()]
             if not batch:
                 continue
             writing = asyncio.create_task(
-                asyncio.to_thread(self._answer, [shown for shown, _ in batch])
+                asyncio.to_thread(self._answer, [observation for observation, _ in batch])
             )
             await asyncio.wait([writing])
             for place, (_, reply) in enumerate(batch):

@@ -74,8 +74,8 @@ def write_checkpoint(policy: Any, shape: Shape, folder: Path) -> None:
     from safetensors.torch import save_model
 
     save_model(policy, str(folder / WEIGHTS))
-    told = json.dumps(dataclasses.asdict(shape), ensure_ascii=False, indent=2)
-    (folder / SHAPE).write_text(told + "\n", "utf-8")
+    text = json.dumps(dataclasses.asdict(shape), ensure_ascii=False, indent=2)
+    (folder / SHAPE).write_text(text + "\n", "utf-8")
 
 
 def read_shape(folder: Path) -> Shape:
@@ -86,8 +86,8 @@ def read_shape(folder: Path) -> Shape:
     """
     path = folder / SHAPE
     try:
-        told = json.loads(path.read_text("utf-8"))
-        shape = Shape(str(told["env"]), tuple(map(str, told["actions"])), int(told["size"]))
+        data = json.loads(path.read_text("utf-8"))
+        shape = Shape(str(data["env"]), tuple(map(str, data["actions"])), int(data["size"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{folder} is no checkpoint of agents.train.cnn: {path} can't be read ({error})"
@@ -107,8 +107,8 @@ def load_weights(policy: Any, folder: Path) -> None:
     try:
         load_model(policy, folder / WEIGHTS)
     except (OSError, SafetensorError, RuntimeError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise ValueError(f"{folder / WEIGHTS} can't be loaded: {told}") from error
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{folder / WEIGHTS} can't be loaded: {reason}") from error
 
 
 def located(model: str) -> Path:
@@ -164,13 +164,15 @@ class Cnn(Agent):
         return await self._batcher.ask(observation)
 
     def _answer(self, observations: Sequence[Observation]) -> list[Reply]:
-        begun = time.perf_counter()
-        pictures = np.stack([shrunk(shown["image"], self._shape.size) for shown in observations])
-        chosen, _ = self._policy.predict(pictures, deterministic=True)
-        seconds = time.perf_counter() - begun
+        start = time.perf_counter()
+        pictures = np.stack(
+            [shrunk(observation["image"], self._shape.size) for observation in observations]
+        )
+        actions, _ = self._policy.predict(pictures, deterministic=True)
+        seconds = time.perf_counter() - start
         return [
             Reply(
                 vlbench.reply(self._shape.actions[i]), stop_reason="stop", usd=0.0, seconds=seconds
             )
-            for i in chosen
+            for i in actions
         ]

@@ -44,19 +44,19 @@ def _compare(argv: Sequence[str] | None) -> None:
     comparisons = compare(*[run.episodes() for run in runs])
     # An environment of another package may not be registered here; it has no notes then.
     envs = [c.env for c in comparisons if c.env in gymnasium.registry]
-    told = {env: notes(env, runs[0].header.suite) for env in envs}
+    notes_of = {env: notes(env, runs[0].header.suite) for env in envs}
     for line in [line for run in runs for line in run.damaged]:
         print(f"damaged line left out: {line}", file=sys.stderr)
     if config.json:
         rows = [
-            asdict(c) | {"separated": c.separated, "notes": list(told.get(c.env, ()))}
+            asdict(c) | {"separated": c.separated, "notes": list(notes_of.get(c.env, ()))}
             for c in comparisons
         ]
         headers = [asdict(run.header) for run in runs]
         print(json.dumps({"first": headers[0], "second": headers[1], "envs": rows}, indent=2))
     else:
         print(f"first: {runs[0].header.agent}, second: {runs[1].header.agent}; second less first:")
-        print(comparison_table(comparisons, told))
+        print(comparison_table(comparisons, notes_of))
 
 
 if __name__ == "__main__":

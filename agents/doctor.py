@@ -44,40 +44,40 @@ class Finding:
 
     check: str
     ok: bool
-    told: str
+    message: str
 
     def line(self) -> str:
         """Return it as a line."""
-        return f"{'ok  ' if self.ok else 'FAIL'}  {self.check:<9}  {self.told}"
+        return f"{'ok  ' if self.ok else 'FAIL'}  {self.check:<9}  {self.message}"
 
 
 def examine(agent: Agent, tell: Callable[[Finding], None]) -> bool:
-    """Check an agent, and tell each finding when it is there.
+    """Check an agent and report each finding as soon as it is known.
 
     Returns:
-        Whether all is well.
+        Whether every check passed.
     """
     well = True
 
-    def found(check: str, ok: bool, told: str) -> None:
+    def report(check: str, ok: bool, message: str) -> None:
         nonlocal well
         well = well and ok
-        tell(Finding(check, ok, " ".join(told.split())))
+        tell(Finding(check, ok, " ".join(message.split())))
 
-    asyncio.run(_examine(agent, found))
+    asyncio.run(_examine(agent, report))
     return well
 
 
 def examine_env(env_id: str, tell: Callable[[Finding], None]) -> bool:
-    """Check an environment, and tell each finding when it is there.
+    """Check an environment and report each finding as soon as it is known.
 
     Args:
         env_id: A registered id. Its class may have `requirements()`, which returns what it needs
-            as records with `name`, `ok` and `told`.
+            as records with `name`, `ok` and `message`.
         tell: Called with each finding.
 
     Returns:
-        Whether all is well.
+        Whether every check passed.
     """
     needs = getattr(_class_of(env_id), "requirements", tuple)
     findings = [Finding(need.name, need.ok, need.message) for need in needs()]
@@ -85,7 +85,7 @@ def examine_env(env_id: str, tell: Callable[[Finding], None]) -> bool:
         tell(finding)
     if not all(finding.ok for finding in findings):
         return False
-    begun = monotonic()
+    start = monotonic()
     try:
         with user_code():
             env = gymnasium.make(env_id)
@@ -94,7 +94,7 @@ def examine_env(env_id: str, tell: Callable[[Finding], None]) -> bool:
     except ValueError as error:
         tell(Finding("episode", False, " ".join(str(error).split())))
         return False
-    tell(Finding("episode", True, f"starts, in {monotonic() - begun:.1f} s"))
+    tell(Finding("episode", True, f"starts, in {monotonic() - start:.1f} s"))
     return True
 
 
@@ -109,33 +109,33 @@ def _class_of(env_id: str) -> Any:
         return load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
 
 
-async def _examine(agent: Agent, found: Callable[[str, bool, str], None]) -> None:
+async def _examine(agent: Agent, report: Callable[[str, bool, str], None]) -> None:
     settings = agent.settings
     where = settings.get("base_url") or "the provider's own"
     if agent.has_key is not None:
-        found("key", True, "set" if agent.has_key else "none is set; the server may need none")
+        report("key", True, "set" if agent.has_key else "none is set; the server may need none")
     try:
-        shown = {
+        observations = {
             name: {"image": np.full((300, 300, 3), colour, np.uint8), "text": QUESTION}
             for name, colour in COLOURS.items()
         }
         if not agent.privileged:
             replies = {}
-            for name, observation in shown.items():
+            for name, observation in observations.items():
                 replies[name] = await _ask(agent.act, observation)
                 if len(replies) == 1:
                     took = f"answered in {replies[name].seconds:.1f} s"
-                    found("endpoint", True, f"{where} {took}")
-                    found("model", True, str(settings.get("model", agent.name)))
-            found("picture", *_picture(replies, await _text_tokens(agent)))
-        found("reply", *await _reply(agent))
+                    report("endpoint", True, f"{where} {took}")
+                    report("model", True, str(settings.get("model", agent.name)))
+            report("picture", *_picture(replies, await _text_tokens(agent)))
+        report("reply", *await _reply(agent))
     except ProviderError as error:
-        found(*_trouble(error))
+        report(*_trouble(error))
     finally:
         await agent.close()
     if agent.dropped:
         names = ", ".join(agent.dropped)
-        found("settings", False, f"the model doesn't take {names}; leave that out")
+        report("settings", False, f"the model doesn't take {names}; leave that out")
 
 
 async def _ask(call: Callable[..., Any], *arguments: Any) -> Reply:
@@ -161,11 +161,13 @@ def _picture(replies: dict[str, Reply], without: int | None) -> tuple[bool, str]
             advice = "use a model that sees, or look at what the gateway does with pictures"
             return False, f"didn't arrive: no more tokens than without it{tokens}; {said}; {advice}"
     if red == blue:
-        told = f"red and blue get the same reply ({red[:40]!r}){tokens}; is it a model that sees?"
-        return False, told
+        message = (
+            f"red and blue get the same reply ({red[:40]!r}){tokens}; is it a model that sees?"
+        )
+        return False, message
     right = all(name in replies[name].text.casefold() for name in COLOURS)
-    named = "the colours are named" if right else "the replies differ, without naming the colours"
-    return True, f"arrives: {named} ({said}){tokens}"
+    result = "the colours are named" if right else "the replies differ, without naming the colours"
+    return True, f"arrives: {result} ({said}){tokens}"
 
 
 async def _reply(agent: Agent) -> tuple[bool, str]:

@@ -81,7 +81,7 @@ def evaluate(
         price: Price of tokens; by default the agent's list price, if it knows one.
         max_usd: What the run may cost, earlier parts included; None for any sum.
         out: The run's folder; a run that is there goes on. By default a new one under `runs/`.
-        progress: Where to tell what happens; by default nobody is told.
+        progress: Reports what happens; by default nothing is reported.
 
     Raises:
         ValueError: An argument is wrong; the message says what was wanted.
@@ -225,10 +225,10 @@ def _evaluate(argv: Sequence[str]) -> int:
 
 def _as_text(run: Run) -> str:
     header = run.header
-    told = " (privileged: it is handed the environment)" if header.privileged else ""
+    privilege = " (privileged: it is handed the environment)" if header.privileged else ""
     model = str(header.settings.get("model", ""))
-    named = header.agent if model in header.agent else f"{header.agent} ({model})"
-    title = f"{named}{told}, suite {header.suite}, prompt {header.prompt}"
+    agent = header.agent if model in header.agent else f"{header.agent} ({model})"
+    title = f"{agent}{privilege}, suite {header.suite}, prompt {header.prompt}"
     lines = [title, scorecard_table(run.scorecards), *map(headline_line, run.headlines)]
     if tokens := sum(card.tokens or 0 for card in run.scorecards):
         known = [card.usd for card in run.scorecards if card.usd is not None]

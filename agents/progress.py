@@ -78,12 +78,12 @@ class Progress:
         self._clear()
 
     def _line(self, seconds: float) -> str:
-        left = (self._total - self._kept - self._done) * seconds / self._done
+        remaining = (self._total - self._kept - self._done) * seconds / self._done
         errored = f", {self._errored} errored" if self._errored else ""
         done = f"{self._kept + self._done}/{self._total} episodes{errored}"
         done += f", {self._retries} retries" if self._retries else ""
         done += f", {self._usd:.3f} USD" if self._usd is not None else ""
-        return f"{done}, {_duration(seconds)}, about {_duration(left)} left"
+        return f"{done}, {_duration(seconds)}, about {_duration(remaining)} left"
 
     def _clear(self) -> None:
         if self._shown and self._stream is not None:

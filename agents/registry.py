@@ -53,14 +53,14 @@ def load_agent(spec: str, /, **settings: Any) -> Agent:
     if not hasattr(module, attribute):
         names = [name for name, value in vars(module).items() if callable(value)]
         raise ValueError(unknown_name(f"agent in {source}", attribute, names))
-    found = getattr(module, attribute)
-    if isinstance(found, type):
-        accepted = _accepted(spec, found, settings)
+    agent = getattr(module, attribute)
+    if isinstance(agent, type):
+        accepted = _accepted(spec, agent, settings)
         with nullcontext() if spec in AGENTS else user_code(f'agent "{spec}" can\'t be made'):
-            found = found(**accepted)
+            agent = agent(**accepted)
     elif settings:
         raise ValueError(f'agent "{spec}" is no class and takes no settings')
-    return as_agent(found)
+    return as_agent(agent)
 
 
 def _file(path: Path) -> ModuleType:
@@ -81,14 +81,14 @@ def _accepted(spec: str, agent_class: type, settings: dict[str, Any]) -> dict[st
     """Return the settings, if the class takes them and lacks none."""
     parameters = inspect.signature(agent_class).parameters.values()
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    named = {parameter.name: parameter for parameter in parameters if parameter.kind in kinds}
+    settable = {parameter.name: parameter for parameter in parameters if parameter.kind in kinds}
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
         for name in settings:
-            if not named:
+            if not settable:
                 raise ValueError(f'agent "{spec}" takes no settings, got "{name}"')
-            if name not in named:
-                raise ValueError(f'agent "{spec}": {unknown_name("setting", name, named)}')
-    for name, parameter in named.items():
+            if name not in settable:
+                raise ValueError(f'agent "{spec}": {unknown_name("setting", name, settable)}')
+    for name, parameter in settable.items():
         if parameter.default is inspect.Parameter.empty and name not in settings:
             raise ValueError(f'agent "{spec}" needs the setting "{name}" (--set {name}=VALUE)')
     return settings

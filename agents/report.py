@@ -144,11 +144,11 @@ def _attribution(card: Scorecard) -> str:
 def _episodes(header: RunHeader, episodes: Sequence[Episode]) -> dict[str, Any]:
     """Return what the page's viewer shows, as plain data."""
     redrawing = EpisodeRenderer()
-    shown = []
+    views = []
     for env_id in header.env_ids:
         of_env = [episode for episode in episodes if episode.env_id == env_id]
         of_env.sort(key=lambda episode: OUTCOMES.index(outcome(episode)))
-        shown += [redrawing.episode(e) | {"suite": header.suite} for e in of_env[:SHOWN]]
+        views += [redrawing.episode(e) | {"suite": header.suite} for e in of_env[:SHOWN]]
     frames = {
         name: f"data:image/png;base64,{base64.b64encode(file).decode()}"
         for name, file in redrawing.frames.items()
@@ -157,7 +157,7 @@ def _episodes(header: RunHeader, episodes: Sequence[Episode]) -> dict[str, Any]:
         "name": header.agent,
         "frames": frames,
         "prompts": redrawing.prompts,
-        "episodes": shown,
+        "episodes": views,
     }
 
 

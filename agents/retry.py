@@ -93,8 +93,8 @@ class RetryingCaller:
         except TimeoutError as error:
             if not limit.expired():
                 raise  # the agent's own
-            told = f"no reply within {self._patience.timeout:g} s"
-            raise ProviderError(told, transient=True) from error
+            message = f"no reply within {self._patience.timeout:g} s"
+            raise ProviderError(message, transient=True) from error
 
     async def _turn(self) -> None:
         """Wait until the next call may start."""

@@ -216,7 +216,7 @@ class _Worker:
             failure = Failure()
             if isinstance(error, ProviderError):
                 failure = Failure("provider", status=error.status)
-            return _errored(job, recording, _told(error), failure)
+            return _errored(job, recording, _message(error), failure)
         return recording.episode()
 
     async def _finish(self, recording: EpisodeRecorder, job: Job) -> None:
@@ -224,7 +224,7 @@ class _Worker:
         past: deque[Exchange] = deque(maxlen=self._history)
         turn = 0
         while not recording.end:
-            shown: Observation = {
+            observation: Observation = {
                 **recording.observation,
                 "env_id": job.row.env_id,
                 "repeat": job.repeat,
@@ -232,17 +232,17 @@ class _Worker:
             if turn < len(job.journaled):
                 reply = job.journaled[turn]
             else:
-                told = {**shown, "history": tuple(past)} if self._history else shown
-                reply = await self._player.reply(job, turn, told, recording.env)
+                prompt = {**observation, "history": tuple(past)} if self._history else observation
+                reply = await self._player.reply(job, turn, prompt, recording.env)
             recording.play(reply)
-            past.append(Exchange(shown, reply.text))
+            past.append(Exchange(observation, reply.text))
             turn += 1
 
 
-def _told(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     """Return an error as one printable line."""
-    told = redacted(f"{type(error).__name__}: {error}").encode("utf-8", "replace").decode()
-    return "".join(c if c.isprintable() else " " for c in " ".join(told.split()))[:MAX_ERROR]
+    line = redacted(f"{type(error).__name__}: {error}").encode("utf-8", "replace").decode()
+    return "".join(c if c.isprintable() else " " for c in " ".join(line.split()))[:MAX_ERROR]
 
 
 def _errored(job: Job, recording: EpisodeRecorder | None, error: str, failure: Failure) -> Episode:

@@ -52,19 +52,19 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
         ValueError: A name isn't known, an environment that is named can't be played, or nothing
             is left to play.
     """
-    wanted = _chosen(env_ids)
-    known = dict.fromkeys((*SUITES, *(name for env_id in wanted for name in suites(env_id))))
+    selection = _select_ids(env_ids)
+    known = dict.fromkeys((*SUITES, *(name for env_id in selection for name in suites(env_id))))
     if spec.suite not in known:
         raise ValueError(unknown_name("suite", spec.suite, known))
     rows: dict[str, tuple[Row, ...]] = {}
     skipped = []
-    for env_id, named in wanted.items():
+    for env_id, explicit in selection.items():
         try:
-            chosen = _rows(env_id, spec)
-            _check_playable(agent, chosen[0])
-            rows[env_id] = chosen
+            env_rows = _rows(env_id, spec)
+            _check_playable(agent, env_rows[0])
+            rows[env_id] = env_rows
         except ValueError as error:
-            if named:
+            if explicit:
                 raise ValueError(f"{env_id} can't be played: {error}") from error
             skipped.append(Skipped(env_id, " ".join(str(error).split())))
     if not rows:
@@ -79,35 +79,35 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
     return Selection(replace(spec, suite=kinds.pop()), rows, tuple(skipped))
 
 
-def _chosen(env_ids: str | Iterable[str]) -> dict[str, bool]:
+def _select_ids(env_ids: str | Iterable[str]) -> dict[str, bool]:
     """Return the ids that are meant, and whether each is named outright."""
-    given = [env_ids] if isinstance(env_ids, str) else env_ids
-    patterns = [pattern.strip() for item in given for pattern in item.split(",")]
-    chosen: dict[str, bool] = {}
+    items = [env_ids] if isinstance(env_ids, str) else env_ids
+    patterns = [pattern.strip() for item in items for pattern in item.split(",")]
+    selection: dict[str, bool] = {}
     for pattern in filter(None, patterns):
         if pattern == "all":
-            found: Sequence[str] = vlbench.ENV_IDS
+            matches: Sequence[str] = vlbench.ENV_IDS
         elif set("*?[") & set(pattern):
-            found = _matching(pattern)
+            matches = _matching(pattern)
         else:
-            chosen[resolve_env_id(pattern)] = True
+            selection[resolve_env_id(pattern)] = True
             continue
-        for env_id in found:
-            chosen.setdefault(env_id, False)
-    return chosen
+        for env_id in matches:
+            selection.setdefault(env_id, False)
+    return selection
 
 
 def _matching(pattern: str) -> list[str]:
     known = gymnasium.registry if "/" in pattern else vlbench.ENV_IDS
-    found = [
+    matches = [
         name
         for name in known
         if fnmatchcase(name if "/" in pattern else short_name(name), pattern)
         and name not in vlbench.UNRANKED_IDS
     ]
-    if not found:
+    if not matches:
         raise ValueError(f'no env id matches "{pattern}" (known: {", ".join(vlbench.ENV_IDS)})')
-    return found
+    return matches
 
 
 def _rows(env_id: str, spec: RunSpec) -> tuple[Row, ...]:

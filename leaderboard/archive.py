@@ -61,23 +61,25 @@ def read_archive(path: Path, limits: Mapping[str, int]) -> Iterator[tuple[str, b
     Raises:
         Refused: It isn't an archive that `write_archive` writes, or is larger than allowed.
     """
-    shown = path.name
+    name = path.name
     try:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
-            raise Refused(shown, "", "wanted a plain file, found a link, a folder or a device")
+            raise Refused(name, "", "wanted a plain file, found a link, a folder or a device")
         if status.st_size > MAX_ARCHIVE:
-            raise Refused(shown, "", f"wanted at most {MAX_ARCHIVE} bytes, found {status.st_size}")
+            raise Refused(name, "", f"wanted at most {MAX_ARCHIVE} bytes, found {status.st_size}")
         with path.open("rb") as file:
-            yield from _parts(_Inflated(file), shown, limits)
+            yield from _parts(_Inflated(file), name, limits)
     except OSError as error:
-        raise Refused(shown, "", f"can't be read: {error.strerror or error}") from error
+        raise Refused(name, "", f"can't be read: {error.strerror or error}") from error
     except zlib.error as error:
-        raise Refused(shown, "", f"wanted a gzip file as `pack` writes it: {error}") from error
+        raise Refused(name, "", f"wanted a gzip file as `pack` writes it: {error}") from error
 
 
-def _parts(tar: "_Inflated", shown: str, limits: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
-    seen: list[str] = []
+def _parts(
+    tar: "_Inflated", archive: str, limits: Mapping[str, int]
+) -> Iterator[tuple[str, bytes]]:
+    names: list[str] = []
     while True:
         block = tar.read(_BLOCK)
         if block == bytes(_BLOCK):
@@ -85,28 +87,28 @@ def _parts(tar: "_Inflated", shown: str, limits: Mapping[str, int]) -> Iterator[
         name, size = _claims(block)
         if name not in limits:
             known = ", ".join(limits)
-            raise Refused(shown, "", f"wanted only the parts {known}, found {name!r:.80}")
-        if name in seen:
-            raise Refused(shown, name, "wanted once, found twice")
+            raise Refused(archive, "", f"wanted only the parts {known}, found {name!r:.80}")
+        if name in names:
+            raise Refused(archive, name, "wanted once, found twice")
         if size is None or block != _header(name, size):
             raise Refused(
-                shown,
+                archive,
                 name,
                 "wanted a plain file's header as `pack` writes it (no link, "
                 "owner, time or extension), found another",
             )
         if size > limits[name]:
-            raise Refused(shown, name, f"wanted at most {limits[name]} bytes, found {size}")
+            raise Refused(archive, name, f"wanted at most {limits[name]} bytes, found {size}")
         data = tar.read(size)
         padding = tar.read(-size % _BLOCK)
         if len(data) < size or any(padding):
-            raise Refused(shown, name, f"wanted {size} bytes and zeros, found {len(data)} bytes")
-        seen.append(name)
+            raise Refused(archive, name, f"wanted {size} bytes and zeros, found {len(data)} bytes")
+        names.append(name)
         yield name, data
     if tar.read(_BLOCK) != bytes(_BLOCK) or tar.read(1) or not tar.at_end:
-        raise Refused(shown, "", "wanted the archive to end after its parts, found more")
-    if not seen:
-        raise Refused(shown, "", f"wanted {next(iter(limits))} first, found no part")
+        raise Refused(archive, "", "wanted the archive to end after its parts, found more")
+    if not names:
+        raise Refused(archive, "", f"wanted {next(iter(limits))} first, found no part")
 
 
 def _header(name: str, size: int) -> bytes:
@@ -137,13 +139,13 @@ class _Inflated:
 
     def read(self, size: int) -> bytes:
         """Return `size` bytes, or fewer at the end."""
-        pieces, left = [], size
-        while left and not self._inflate.eof:
-            given = self._waiting or self._file.read(1 << 16)
-            if not given:
+        pieces, remaining = [], size
+        while remaining and not self._inflate.eof:
+            data = self._waiting or self._file.read(1 << 16)
+            if not data:
                 break
-            piece = self._inflate.decompress(given, left)
+            piece = self._inflate.decompress(data, remaining)
             self._waiting = self._inflate.unconsumed_tail
             pieces.append(piece)
-            left -= len(piece)
+            remaining -= len(piece)
         return b"".join(pieces)

@@ -58,14 +58,14 @@ def read_entry(path: Path) -> Entry:
         raise Refused(path.name, name, f"wanted {MANIFEST} first")
     manifest = _manifest(path.name, data)
     parts: dict[str, bytes] = {}
-    wanted = [str(suite.part.name) for suite in manifest.suites]
+    expected = [str(suite.part.name) for suite in manifest.suites]
     for name, content in archive:
-        if wanted[len(parts) : len(parts) + 1] != [name]:
-            listed = ", ".join(wanted)
+        if expected[len(parts) : len(parts) + 1] != [name]:
+            listed = ", ".join(expected)
             raise Refused(path.name, name, f"wanted the manifest's parts in order ({listed})")
         parts[name] = content
-    if len(parts) < len(wanted):
-        raise Refused(path.name, wanted[len(parts)], "wanted as the manifest says, found none")
+    if len(parts) < len(expected):
+        raise Refused(path.name, expected[len(parts)], "wanted as the manifest says, found none")
     return Entry(manifest, parts)
 
 

@@ -75,15 +75,15 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
     if track is None:
         raise ValueError(f"say how the model came to play: --track, one of {_listed(Track)}")
     if headers.privileged != (track == "reference"):
-        told = "is" if headers.privileged else "isn't"
+        verb = "is" if headers.privileged else "isn't"
         raise ValueError(
-            f"{headers.agent} {told} privileged, so its track can't be {track}: "
+            f"{headers.agent} {verb} privileged, so its track can't be {track}: "
             "reference players alone are handed the environment"
         )
-    given = {"name": headers.agent, "model": "" if headers.privileged else headers.agent}
+    defaults = {"name": headers.agent, "model": "" if headers.privileged else headers.agent}
     weights = {"weights": "none"} if headers.privileged else {}
     try:
-        checked = Card(**{**given, **weights, **card, "track": track})
+        checked = Card(**{**defaults, **weights, **card, "track": track})
     except ValidationError as error:
         raise ValueError(first_error(error)) from error
     order = {suite: number for number, suite in enumerate(SUITES)}
@@ -106,11 +106,11 @@ def check_same_agent(headers: Sequence[RunHeader]) -> None:
         raise ValueError(f"wanted one run a suite, found {', '.join(names)}")
     for header in headers[1:]:
         for field in SAME:
-            ours, theirs = getattr(headers[0], field), getattr(header, field)
-            if ours != theirs:
+            first, other = getattr(headers[0], field), getattr(header, field)
+            if first != other:
                 raise ValueError(
                     f"the runs of an entry must be of one agent in one way: {field} is "
-                    f"{ours!r:.80} on {headers[0].suite}, {theirs!r:.80} on {header.suite}"
+                    f"{first!r:.80} on {headers[0].suite}, {other!r:.80} on {header.suite}"
                 )
 
 
@@ -160,7 +160,7 @@ def _replayed(folder: RunFolder) -> list[Replayed]:
         episode = _readable(line)
         if episode is not None:
             errors.setdefault(episode.key, []).append(episode.error)
-    counts = Counter({key: len(found) for key, found in errors.items()})
+    counts = Counter({key: len(attempts) for key, attempts in errors.items()})
     return [
         Replayed(episode=key, attempts=count, errors=tuple(errors[key][:-1]))
         for key, count in sorted(counts.items())
@@ -198,8 +198,8 @@ class CardOptions(Options):
 
     def card(self) -> dict[str, Any]:
         """Return the fields that were given."""
-        named = {field.name: getattr(self, field.name) for field in fields(CardOptions)}
-        return {name: value for name, value in named.items() if value is not None}
+        values = {field.name: getattr(self, field.name) for field in fields(CardOptions)}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,6 @@ def reported_rows() -> list[Reported]:
 
 def reported_ids(rows: Sequence[Reported]) -> list[str]:
     """Return the environments that rows report, whole ones only, in the order of the file."""
-    found = dict.fromkeys(env_id for row in rows for env_id in row.success)
-    whole = [env_id for env_id in found if env_id.count("/") == 1]
+    env_ids = dict.fromkeys(env_id for row in rows for env_id in row.success)
+    whole = [env_id for env_id in env_ids if env_id.count("/") == 1]
     return sorted(whole, key=lambda env_id: "-v" not in env_id)

@@ -72,12 +72,12 @@ def build(entries: Sequence[Verified], out: Path) -> None:
         raise ValueError(f"{out} is there and isn't a site of ours; choose another folder")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".site-", dir=out.parent) as folder:
-        made = Path(folder) / "site"
-        made.mkdir()
-        _write(sorted(entries, key=lambda e: (e.manifest.card.name, e.manifest.digest)), made)
+        site = Path(folder) / "site"
+        site.mkdir()
+        _write(sorted(entries, key=lambda e: (e.manifest.card.name, e.manifest.digest)), site)
         if out.exists():
             shutil.rmtree(out)
-        made.rename(out)
+        site.rename(out)
 
 
 def _write(entries: Sequence[Verified], out: Path) -> None:

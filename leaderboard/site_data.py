@@ -31,7 +31,7 @@ class RenderedEntry:
     """Chosen episodes that MAX_BYTES leaves no room for."""
 
 
-def chosen(episodes: Sequence[Episode]) -> list[Episode]:
+def select_episodes(episodes: Sequence[Episode]) -> list[Episode]:
     """Return the episodes that are drawn: the first rows of each task, and its first failures."""
     picked = []
     for env_id in dict.fromkeys(episode.env_id for episode in episodes):
@@ -51,7 +51,7 @@ class EntryRenderer(EpisodeRenderer):
         """Draw an entry's chosen episodes, as many as there is room for."""
         drawn, size = RenderedEntry(), 0
         for suite, episodes in entry.episodes.items():
-            for episode in chosen(episodes):
+            for episode in select_episodes(episodes):
                 data = self.episode(episode) | {"suite": suite}
                 turns = data["turns"]
                 drawn.prompts |= {turn["prompt"]: self.prompts[turn["prompt"]] for turn in turns}

@@ -199,13 +199,13 @@ class TaskResult:
 
 def results(entry: Verified, tasks: Sequence[Task]) -> list[TaskResult]:
     """Return an entry's numbers on the tasks that it played."""
-    found = []
+    task_results = []
     for task in tasks:
         cards = [(suite, scorecard(entry, suite, task.env_id)) for suite in SUITES]
         suites = tuple(_suite_result(suite, card) for suite, card in cards if card)
         if suites:
-            found.append(TaskResult(task, suites))
-    return found
+            task_results.append(TaskResult(task, suites))
+    return task_results
 
 
 def _suite_result(suite: str, card: Scorecard) -> SuiteResult:

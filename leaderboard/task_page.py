@@ -44,11 +44,11 @@ def describe(env_id: str, draw: EntryRenderer) -> Task:
     assert isinstance(entry_point, str)
     env_class = load_env_creator(entry_point)
     summary, _, rest = (inspect.getdoc(env_class) or "").partition("\n\n")
-    found = {suite: frozen_rows(env_id, suite) for suite in suites(env_id)}
-    limits = {suite: bounds(env_id, suite) for suite in found}
+    rows_of = {suite: frozen_rows(env_id, suite) for suite in suites(env_id)}
+    limits = {suite: bounds(env_id, suite) for suite in rows_of}
     name = short_name(env_id)
     try:
-        firsts = {suite: draw.first(rows[0]) for suite, rows in found.items()}
+        firsts = {suite: draw.first(rows[0]) for suite, rows in rows_of.items()}
         prompt = draw.prompts[firsts["test"][1]]
         frames = {suite: frame for suite, (frame, _) in firsts.items()}
     except ImportError:
@@ -61,7 +61,7 @@ def describe(env_id: str, draw: EntryRenderer) -> Task:
         rules=tuple(_sections(rest)),
         prompt=prompt,
         limits={suite: limit for suite, limit in limits.items() if limit is not None},
-        rows={suite: len(rows) for suite, rows in found.items()},
+        rows={suite: len(rows) for suite, rows in rows_of.items()},
         frames=frames,
         held_out=held_out(env_id),
         label=label(env_id),

@@ -128,39 +128,41 @@ def _check_manifest(manifest: Manifest) -> None:
         _same(place + "prompt_hashes", words, run.prompt_hashes)
         _check_versions(place, run)
         if run.privileged != (manifest.card.track == "reference"):
-            wanted = "reference" if run.privileged else "another than reference"
+            expected = "reference" if run.privileged else "another than reference"
             raise ValueError(
-                f"card.track: wanted {wanted}, since privileged is {run.privileged}, "
+                f"card.track: wanted {expected}, since privileged is {run.privileged}, "
                 f"found {manifest.card.track}"
             )
     check_same_agent([suite.run for suite in manifest.suites])
 
 
 def _check_versions(place: str, run: RunHeader) -> None:
-    ours, theirs = vlbench.__version__, run.versions.get("vlbench", "none")
-    numbers = [part for part in theirs.split(".") if part.isascii() and part.isdecimal()]
-    if len(numbers) != 3 or theirs != ".".join(numbers) or max(map(len, numbers)) > 4:
-        raise ValueError(f"{place}versions.vlbench: wanted one like {ours}, found {theirs!r:.40}")
-    if [int(n) for n in numbers] > [int(n) for n in ours.split(".")]:
+    current, recorded = vlbench.__version__, run.versions.get("vlbench", "none")
+    numbers = [part for part in recorded.split(".") if part.isascii() and part.isdecimal()]
+    if len(numbers) != 3 or recorded != ".".join(numbers) or max(map(len, numbers)) > 4:
         raise ValueError(
-            f"{place}versions.vlbench: wanted at most {ours}, this verifier's, found {theirs}"
+            f"{place}versions.vlbench: wanted one like {current}, found {recorded!r:.40}"
+        )
+    if [int(n) for n in numbers] > [int(n) for n in current.split(".")]:
+        raise ValueError(
+            f"{place}versions.vlbench: wanted at most {current}, this verifier's, found {recorded}"
         )
 
 
-def _same(place: str, wanted: Any, found: Any) -> None:
+def _same(place: str, expected: Any, actual: Any) -> None:
     """Compare plain data.
 
     Raises:
         ValueError: They differ; names the first place.
     """
-    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
-        for name in dict.fromkeys([*wanted, *found]):
-            _same(f"{place}.{name}", wanted.get(name, "none"), found.get(name, "none"))
-    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        for number, pair in enumerate(zip(wanted, found, strict=True)):
+    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
+        for name in dict.fromkeys([*expected, *actual]):
+            _same(f"{place}.{name}", expected.get(name, "none"), actual.get(name, "none"))
+    elif isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
+        for number, pair in enumerate(zip(expected, actual, strict=True)):
             _same(f"{place}.{number}", *pair)
-    elif type(wanted) is not type(found) or wanted != found:
-        raise ValueError(f"{place}: wanted {wanted!r:.80}, found {found!r:.80}")
+    elif type(expected) is not type(actual) or expected != actual:
+        raise ValueError(f"{place}: wanted {expected!r:.80}, found {actual!r:.80}")
 
 
 def _read(file: str, suite: Suite, data: bytes) -> tuple[Episode, ...]:
@@ -191,18 +193,18 @@ def _read(file: str, suite: Suite, data: bytes) -> tuple[Episode, ...]:
             f"wanted at most {MAX_ERRORED:.0%} of {len(episodes)} "
             f"episodes errored, found {errored}",
         )
-    for name, wanted, found in (
+    for name, expected, actual in (
         ("episodes", len(episodes), part.episodes),
         ("size", len(data), part.size),
         ("sha256", sha256(data).hexdigest(), part.sha256),
     ):
-        if wanted != found:
-            raise Refused(file, MANIFEST, f"{part.name} {name}: wanted {wanted}, found {found}")
+        if expected != actual:
+            raise Refused(file, MANIFEST, f"{part.name} {name}: wanted {expected}, found {actual}")
     return tuple(episodes)
 
 
 def _check_start(file: str, place: str, episode: Episode, number: int, row: Row) -> None:
-    wanted = {
+    expected = {
         "schema": SCHEMA,
         "env_id": row.env_id,
         "row": number,
@@ -212,13 +214,13 @@ def _check_start(file: str, place: str, episode: Episode, number: int, row: Row)
         "kwargs": row.kwargs,
         "seed": None,
     }
-    for name, value in wanted.items():
-        found = getattr(episode, name)
-        if found != value or json.dumps(found) != json.dumps(value) and name != "kwargs":
+    for name, value in expected.items():
+        actual = getattr(episode, name)
+        if actual != value or json.dumps(actual) != json.dumps(value) and name != "kwargs":
             raise Refused(
                 file,
                 place,
-                f"{row.env_id}#{number}/0: {name}: wanted {value!r:.80}, found {found!r:.80}",
+                f"{row.env_id}#{number}/0: {name}: wanted {value!r:.80}, found {actual!r:.80}",
             )
     if episode.end not in ENDS:
         raise Refused(
@@ -228,19 +230,21 @@ def _check_start(file: str, place: str, episode: Episode, number: int, row: Row)
         )
     if not (episode.turns or episode.final_frame_hash):  # it failed before its first frame
         for name, value in {"end": "errored", "success": False, "final_state_hash": ""}.items():
-            found = getattr(episode, name)
-            if found != value:
+            actual = getattr(episode, name)
+            if actual != value:
                 raise Refused(
                     file,
                     place,
                     f"{episode.key}: {name}: wanted {value!r}, since "
-                    f"nothing was shown, found {found!r:.80}",
+                    f"nothing was shown, found {actual!r:.80}",
                 )
         return
-    shown = episode.turns[0].frame_hash if episode.turns else episode.final_frame_hash
-    if shown != row.frame_hash:
+    first_frame = episode.turns[0].frame_hash if episode.turns else episode.final_frame_hash
+    if first_frame != row.frame_hash:
         raise Refused(
-            file, place, f"{episode.key}: first frame: wanted {row.frame_hash}, found {shown!r:.80}"
+            file,
+            place,
+            f"{episode.key}: first frame: wanted {row.frame_hash}, found {first_frame!r:.80}",
         )
 
 
@@ -255,9 +259,9 @@ def _check_irregularities(file: str, place: str, suite: Suite, episodes: Sequenc
                 f"{place}.irregularities.replayed: wanted episodes of the suite "
                 f"and an error an attempt, found {again.episode!r:.80}",
             )
-    wanted = list_irregularities(keys, episodes, stated.replayed, stated.damaged_lines)
+    expected = list_irregularities(keys, episodes, stated.replayed, stated.damaged_lines)
     try:
-        _same(f"{place}.irregularities", *(x.model_dump(mode="json") for x in (wanted, stated)))
+        _same(f"{place}.irregularities", *(x.model_dump(mode="json") for x in (expected, stated)))
     except ValueError as error:
         raise Refused(file, MANIFEST, str(error)) from error
 

@@ -89,13 +89,13 @@ class ProviderAgent(Agent):
         """
 
     def _failed(
-        self, told: str, status: int = 0, headers: Mapping[str, str] = {}, stops: bool = False
+        self, message: str, status: int = 0, headers: Mapping[str, str] = {}, stops: bool = False
     ) -> ProviderError:
         """Sort a fault by the answer's HTTP status, 0 where nothing was answered."""
-        told = f"{self._place}: {f'status {status}: ' if status else ''}{told}"
+        message = f"{self._place}: {f'status {status}: ' if status else ''}{message}"
         key = self._key if len(self._key) >= SHORTEST_SECRET else ""
         return ProviderError(
-            redacted(told, key, self._basic)[:400],  # providers put keys into their messages
+            redacted(message, key, self._basic)[:400],  # providers put keys into their messages
             status=status or None,
             transient=(not status or status in (408, 409, 425, 429) or status >= 500) and not stops,
             retry_after=retry_after(headers),

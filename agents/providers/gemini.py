@@ -88,14 +88,14 @@ class Gemini(ProviderAgent):
             "thinking_budget": thinking_budget,
             "json_mode": json_mode,
         }
-        wanted = {
+        parameters = {
             "temperature": temperature,
             "max_output_tokens": max_tokens,
             "seed": seed,
             "thinking_budget": thinking_budget,
             "response_mime_type": "application/json" if json_mode else None,
         }
-        self._options = {name: value for name, value in wanted.items() if value is not None}
+        self._options = {name: value for name, value in parameters.items() if value is not None}
         transport = TRANSPORTS[sdk]
         self.dropped = [
             name for name in transport.lacks if self._options.pop(name, None) is not None
@@ -123,27 +123,27 @@ class Gemini(ProviderAgent):
         """Leave out the parameters that the model refused; return whether there were any."""
         if _status(error) != 400:
             return False
-        named = unsupported_parameters(str(error), sent)
-        for name in named:
+        names = unsupported_parameters(str(error), sent)
+        for name in names:
             if self._options.pop(name, None) is not None:
                 self.dropped.append(name)
-        return bool(named)
+        return bool(names)
 
     def _failure(self, error: Exception) -> ProviderError:
         """Sort an error of an SDK."""
         status = _status(error)
         said = getattr(error, "message", None) or error
-        told = str(said) if status else f"{type(error).__name__}: {error}"
+        message = str(said) if status else f"{type(error).__name__}: {error}"
         headers = getattr(getattr(error, "response", None), "headers", None) or {}
-        return self._failed(told, status, headers, stops="API key not valid" in told)
+        return self._failed(message, status, headers, stops="API key not valid" in message)
 
     def _reply(self, answer: Mapping[str, Any]) -> Reply:
         usage = answer.get("usage_metadata") or {}
         blocked = (answer.get("prompt_feedback") or {}).get("block_reason")
         candidate = (answer.get("candidates") or [{}])[0]
         if not candidate and not blocked:
-            told = f"{self._place}: status 200, but no candidate in the answer"
-            raise ProviderError(told, status=200, transient=True)
+            message = f"{self._place}: status 200, but no candidate in the answer"
+            raise ProviderError(message, status=200, transient=True)
         finish = candidate.get("finish_reason")
         parts = (candidate.get("content") or {}).get("parts") or ()
         thought = usage.get("thoughts_token_count") or 0  # paid for like what is written

@@ -88,14 +88,14 @@ class OpenAIChat(ProviderAgent):
         }
         self._detail = detail
         limit = "max_completion_tokens" if thinks or not self._url else "max_tokens"
-        wanted = {
+        parameters = {
             "temperature": temperature,
             "seed": seed,
             "reasoning_effort": reasoning_effort,
             "response_format": {"type": "json_object"} if json_mode else None,
             limit: max_tokens,
         }
-        self._options = {name: value for name, value in wanted.items() if value is not None}
+        self._options = {name: value for name, value in parameters.items() if value is not None}
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -157,17 +157,17 @@ class OpenAIChat(ProviderAgent):
         """
         if getattr(error, "status_code", 0) not in (400, 422):
             return False
-        told = f"{error.message} {error.body}"
-        named = unsupported_parameters(f"{told} {error.param or ''}", sent)
-        for name in named:
+        message = f"{error.message} {error.body}"
+        names = unsupported_parameters(f"{message} {error.param or ''}", sent)
+        for name in names:
             value = self._options.pop(name, None)
             other = {"max_tokens": "max_completion_tokens"}.get(name, "max_tokens")
-            if name in ("max_tokens", "max_completion_tokens") and other in told:
+            if name in ("max_tokens", "max_completion_tokens") and other in message:
                 self._options.setdefault(other, sent[name])
                 return True  # the message names both: the one refused and the one wanted
             if value is not None:
                 self.dropped.append(name)
-        return bool(named)
+        return bool(names)
 
     def _failure(self, error: Any) -> ProviderError:
         """Sort an error of the SDK."""
@@ -183,8 +183,8 @@ class OpenAIChat(ProviderAgent):
         message = choices[0].message if choices else None
         if not choices or message is None:
             kind = "no choice" if hasattr(answer, "choices") else "no chat completion"
-            told = f"{self._place}: status 200, but {kind} in the answer"
-            raise ProviderError(told, status=200, transient=True)
+            reason = f"{self._place}: status 200, but {kind} in the answer"
+            raise ProviderError(reason, status=200, transient=True)
         usage = getattr(answer, "usage", None)
         finish = choices[0].finish_reason
         declined = finish == "content_filter" or bool(getattr(message, "refusal", None))

@@ -109,9 +109,9 @@ def _turn(turn: Turn, span: tuple[int, int] | None) -> dict[str, Any]:
     text = turn.reply.text
     start, end = span or (len(text), len(text))
     parts = [shortened(text[:start]), text[start:end][:LONGEST], shortened(text[end:])]
-    wanted = ("status", "action", "illegal", "recovered", "reward", "expert", "regret", "cause")
+    names = ("status", "action", "illegal", "recovered", "reward", "expert", "regret", "cause")
     return {
         "reply": parts,
         "stop": turn.reply.stop_reason,
-        **{name: getattr(turn, name) for name in wanted},
+        **{name: getattr(turn, name) for name in names},
     }

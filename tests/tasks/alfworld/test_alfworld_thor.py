@@ -17,7 +17,7 @@ from support.venvs import own_python
 import vlbench
 from agents.doctor import main as doctor
 from agents.scripted import Random
-from agents.selection import _chosen, select_rows
+from agents.selection import _select_ids, select_rows
 from vlbench.registry import resolve_env_id
 from vlbench.suites import RunSpec
 from vlbench.tasks.alfworld.engine.client import EngineError
@@ -201,7 +201,7 @@ def test_doctor_says_line_by_line_what_is_missing(user, capsys):
 def test_it_is_played_only_where_it_is_named():
     assert THOR == "vlbench/ALFWorldThor-v0" and THOR not in vlbench.ENV_IDS
     assert resolve_env_id("alfworld_thor") == resolve_env_id("ALFWorldThor") == THOR
-    assert set(_chosen("all,*,vlbench/*")) == set(vlbench.ENV_IDS)
+    assert set(_select_ids("all,*,vlbench/*")) == set(vlbench.ENV_IDS)
     with pytest.raises(ValueError, match="no env id matches"):
         select_rows("vlbench/*Thor*", Random(), RunSpec("test", "cot"))
 
