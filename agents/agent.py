@@ -16,7 +16,7 @@ from agents.cost import Price
 from vlbench.records import ModelInfo, Reply, from_json, to_json
 
 Observation = Mapping[str, Any]
-"""`image` ((300, 300, 3) uint8, RGB), `text` (the whole prompt), `env_id` (which task it is),
+"""`image` ((300, 300, 3) uint8, RGB), `text` (the whole prompt), `env_id` (the task),
 `repeat` (how often the row was played before, in this run) and, where the harness keeps one,
 `history` (a tuple of `vlbench.prompts.Exchange`, oldest first)."""
 
@@ -43,7 +43,7 @@ class Agent(ABC):
     paid: bool = False
     """Whether the provider is known to charge."""
     list_price: Price | None = None
-    """What tokens cost, where it is known."""
+    """Price of tokens, if known."""
     has_key: bool | None = None
     """Whether the provider's key is set; None for an agent that needs none."""
     answers_text: bool = False
@@ -51,7 +51,7 @@ class Agent(ABC):
     note: str = ""
     """A line that the user should read before the run."""
     models: Mapping[str, ModelInfo] = MappingProxyType({})
-    """The local models that it runs: env id, or "" for all, → what is known of the model."""
+    """Local models: env id ("" for all) → what is known about the model."""
     dropped: Sequence[str] = ()
     """The settings that the provider refused and that are no longer sent."""
 
@@ -78,10 +78,10 @@ class ProviderError(Exception):
     """A model's provider gave no reply.
 
     Args:
-        message: What was asked of whom, and what came.
+        message: What was requested from whom, and the response.
         status: The answer's HTTP status, if there was an answer.
         transient: Whether the same request may succeed later.
-        retry_after: Seconds that the provider asks to wait, if it says so.
+        retry_after: Seconds that the provider asks to wait, if any.
         stops: Whether every other request would fail too (a wrong key, an unknown model, an empty
             account), so that there is no sense in going on.
     """
@@ -144,7 +144,7 @@ class ObjectAgent(Agent):
     async def act(
         self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
     ) -> Reply:
-        """Ask the object; its `act` needs no second parameter unless it is privileged."""
+        """Call the object's `act`, with `env` only if it is privileged."""
         arguments = (observation, env) if self.privileged else (observation,)
         return await as_reply(self._thing.act(*arguments))
 
@@ -157,7 +157,7 @@ class ObjectAgent(Agent):
 
 
 async def as_reply(value: Any) -> Reply:
-    """Return what an agent gave as a `Reply`: awaited where it must be, a bare text wrapped.
+    """Await an agent's result if needed and return it as a `Reply`; a bare text is wrapped.
 
     Raises:
         TypeError: It is neither a text nor a Reply.
@@ -172,7 +172,7 @@ async def as_reply(value: Any) -> Reply:
 
 
 def as_agent(thing: Any) -> Agent:
-    """Return an agent: the thing itself, or what wraps an object with `act` or a function.
+    """Return the object itself if it is an agent, else an agent that wraps it.
 
     Raises:
         ValueError: It is neither; says what it lacks.

@@ -16,7 +16,7 @@ AGENT_HELP = f"{', '.join(AGENTS)}; openai:MODEL; package.module:Class or path/t
 
 
 def setting(text: str) -> tuple[str, Any]:
-    """Read NAME=VALUE; the value is JSON where it can be read so, else a text."""
+    """Parse NAME=VALUE; the value is parsed as JSON if possible, else kept as text."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise ValueError(f'must be NAME=VALUE, got "{text}"')

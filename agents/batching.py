@@ -1,4 +1,4 @@
-"""Observations that wait together are answered in one batch."""
+"""Micro-batching: observations that wait at the same time are answered in one batch."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ class Batcher:
         return await reply
 
     async def _answer_all(self) -> None:
-        """Answer batches until nobody waits."""
+        """Answer batches until no observation waits."""
         while self._waiting:
             await self._gather()
             batch = self._waiting[: self._size]
@@ -53,7 +53,7 @@ class Batcher:
                     reply.set_result(writing.result()[place])
 
     async def _gather(self) -> None:
-        """Let episodes that are ready to ask do so, until nobody new comes."""
+        """Yield to the event loop until no new observation arrives."""
         count = -1
         while count < len(self._waiting) < self._size:
             count = len(self._waiting)

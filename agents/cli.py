@@ -30,7 +30,7 @@ subcommand and returns the exit code; its module is imported when it is called."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Hand the arguments to a subcommand; exit 2 where there is none of that name."""
+    """Run a subcommand with the arguments; exit 2 if the name is unknown."""
     argv = sys.argv[1:] if argv is None else list(argv)
     words = 2 if argv[:1] == ["train"] else 1
     name, rest = " ".join(argv[:words]), argv[words:]

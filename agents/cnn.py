@@ -35,7 +35,7 @@ WEIGHTS, SHAPE = "model.safetensors", "cnn.json"
 
 @dataclass(frozen=True)
 class Shape:
-    """What fixes a policy's layers, and what its outputs mean."""
+    """The shape of a policy's layers and the meaning of its outputs."""
 
     env: str
     """The environment it was trained on."""

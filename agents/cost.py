@@ -32,18 +32,18 @@ class Price:
         return price
 
     def usd(self, prompt_tokens: float, completion_tokens: float) -> float:
-        """Return what tokens cost."""
+        """Return the cost of tokens in USD."""
         return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
 
     def of(self, reply: Reply) -> float | None:
-        """Return what a reply cost; None where its tokens aren't known."""
+        """Return the cost of a reply in USD; None if its tokens are unknown."""
         if reply.prompt_tokens is None or reply.completion_tokens is None:
             return None
         return self.usd(reply.prompt_tokens, reply.completion_tokens)
 
 
 class Budget:
-    """Counts what a run costs, and says when it may not go on.
+    """Tracks the cost of a run and refuses calls that could exceed its limit.
 
     Calls under way count as the dearest call so far, so that their replies don't lift the run over
     its limit.
@@ -98,7 +98,7 @@ class Budget:
 
     @property
     def stop_reason(self) -> str:
-        """Why the run stops where `reserve` refuses a call."""
+        """Why the run stops after `reserve` refused a call."""
         return (
             f"stopped at {self.spent:.2f} USD: another call could cost more than the "
             f"{self.max_usd:g} USD of --max-usd"

@@ -40,7 +40,7 @@ PATIENCE = RetryPolicy(timeout=60.0, retries=1)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found."""
+    """The result of one check."""
 
     check: str
     ok: bool
@@ -150,7 +150,7 @@ async def _text_tokens(agent: Agent) -> int | None:
 
 
 def _picture(replies: dict[str, Reply], without: int | None) -> tuple[bool, str]:
-    """Judge whether the picture arrived."""
+    """Decide whether the picture reached the model."""
     red, blue = (replies[name].text.strip() for name in COLOURS)
     said = f"red: {red[:40]!r}, blue: {blue[:40]!r}"
     counted = replies["red"].prompt_tokens
@@ -228,7 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Examine an agent or an environment.
 
     Returns:
-        0 if all is well, 1 if something isn't, 2 on a wrong call, 130 on Ctrl-C.
+        0 if every check passed, 1 if one failed, 2 on a wrong call, 130 on Ctrl-C.
     """
     return run_main("doctor", lambda: _doctor(argv))
 

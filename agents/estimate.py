@@ -1,4 +1,4 @@
-"""What a run is going to take: calls, tokens, money and time, estimated before it starts."""
+"""Estimate a run before it starts: calls, tokens, money and time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ SAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run is going to take, at least and at most; rough."""
+    """A rough estimate of a run, from least to most."""
 
     calls: tuple[int, int]
-    """If every episode goes as the expert plays it, and if every one goes to its last turn."""
+    """If every episode is as long as the expert's, and if every one uses all its turns."""
     prompt_tokens: int
     """Of a call."""
     completion_tokens: int
@@ -94,7 +94,7 @@ def estimate(rows: Sequence[Row], journaled: int = 0, history: int = 0) -> Estim
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """What a few episodes of an environment show."""
+    """Measurements on a few episodes of an environment."""
 
     turns: float
     """Mean number that the expert needs; the limit where there is no expert."""

@@ -1,7 +1,7 @@
 """Evaluate an agent: `python -m agents.evaluate --agent expert`, or `evaluate(agent)` in Python.
 
 Plays the rows of frozen sets, records every reply, and scores. A run is a folder; the same call
-with the same folder goes on where it stopped.
+with the same folder resumes it.
 """
 
 import itertools
@@ -35,7 +35,7 @@ from vlbench.suites import RunSpec
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What an evaluation gave."""
+    """The result of an evaluation."""
 
     folder: Path
     header: RunHeader
@@ -250,7 +250,7 @@ def _as_json(run: Run) -> str:
 
 
 def _errors(run: Run, resume: str) -> int:
-    """Tell of errored episodes on stderr; return the exit code."""
+    """Report errored episodes on stderr; return the exit code."""
     errored = [episode for episode in run.episodes if episode.end == "errored"]
     if not errored:
         return 0

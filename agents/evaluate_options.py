@@ -14,14 +14,14 @@ from vlbench.cli import (
 )
 
 REMOTE = RetryPolicy(timeout=120.0)
-"""How an agent is asked that asks a provider."""
+"""Default policy for agents that call a provider."""
 
 MAX_USD = 5.0
-"""What a run may cost unless the user says otherwise."""
+"""Default cost limit of a run, in USD."""
 
 
 def usd(text: str) -> float | None:
-    """Read a sum; "none" is any."""
+    """Parse an amount in USD; "none" is no limit."""
     if text.casefold() == "none":
         return None
     try:
@@ -87,10 +87,10 @@ class Config(AgentSettings):
     )
 
     def patience(self, remote: bool) -> RetryPolicy:
-        """Return how the agent is asked.
+        """Return the retry policy for the agent.
 
         Args:
-            remote: Whether it asks a provider.
+            remote: Whether the agent calls a provider.
         """
         default = REMOTE.timeout if remote else None
         timeout = default if self.timeout is None else self.timeout

@@ -10,11 +10,11 @@ SECONDS_BETWEEN_REFRESHES = 0.1
 
 
 class Progress:
-    """Tells how far a run is.
+    """Shows the progress of a run.
 
     Args:
-        stream: Where to; None tells nobody.
-        opening: A line to tell when the run starts.
+        stream: Where to write; None for nowhere.
+        opening: A line to write when the run starts.
     """
 
     def __init__(self, stream: TextIO | None, opening: str = "") -> None:
@@ -29,7 +29,7 @@ class Progress:
         self._start = self._last = time.monotonic()
 
     def say(self, line: str) -> None:
-        """Write a line of its own."""
+        """Write a separate line."""
         if self._stream is not None:
             self._clear()
             print(line, file=self._stream, flush=True)
@@ -74,7 +74,7 @@ class Progress:
             self.say(line)
 
     def end(self) -> None:
-        """Take the refreshed line away."""
+        """Clear the refreshed line."""
         self._clear()
 
     def _line(self, seconds: float) -> str:

@@ -124,7 +124,7 @@ def _card(card: Scorecard) -> str:
 
 
 def _attribution(card: Scorecard) -> str:
-    """Return why turns were worse than the best one, as a bar and a legend."""
+    """Return the attribution of suboptimal turns as a bar and a legend."""
     causes = {name: cause for name, cause in card.attribution.items() if cause.turns}
     if not causes:
         return "<p class=causes>No turn was worse than the best one.</p>"
@@ -142,7 +142,7 @@ def _attribution(card: Scorecard) -> str:
 
 
 def _episodes(header: RunHeader, episodes: Sequence[Episode]) -> dict[str, Any]:
-    """Return what the page's viewer shows, as plain data."""
+    """Return the data of the page's viewer, as plain data."""
     redrawing = EpisodeRenderer()
     views = []
     for env_id in header.env_ids:

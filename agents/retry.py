@@ -1,6 +1,7 @@
-"""The one layer of retries: asking an agent until it replies, or until trying is over.
+"""The only layer of retries: call an agent until it replies or the retries are used up.
 
-SDKs are told not to retry; a fault is sorted by the agent (`ProviderError.transient`) and met here.
+Retries in SDKs are disabled. The agent classifies an error (`ProviderError.transient`); this module
+decides whether to call again.
 """
 
 import asyncio
@@ -21,12 +22,12 @@ LONGEST_WAIT = 30.0
 """Longest wait of our own, in seconds."""
 
 LONGEST_RETRY_AFTER = 120.0
-"""Longest wait that a provider may ask for; a call that is to wait longer has failed."""
+"""Longest wait that a provider may ask for; a longer one fails the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How an agent is asked.
+    """Timeout, retries and pace of calls to an agent.
 
     Raises:
         ValueError: A number is out of its range.
@@ -50,20 +51,20 @@ class RetryPolicy:
 
 
 class RetryingCaller:
-    """Asks, in the manner of a `RetryPolicy`; one for all episodes of a run."""
+    """Calls an agent under a `RetryPolicy`; shared by all episodes of a run."""
 
     def __init__(self, patience: RetryPolicy) -> None:
         self._patience = patience
         self._next_start = 0.0
 
     async def ask(self, call: Callable[[], Any]) -> Reply:
-        """Return what a call gives, timed, with the number of its retries.
+        """Return the reply of a call, with its duration and number of retries.
 
         Args:
             call: Makes one try; gives a Reply or a text, or something awaitable that does.
 
         Raises:
-            ProviderError: No try was answered, or the fault is one that trying again won't mend.
+            ProviderError: Every try failed, or the error is not transient.
         """
         await self._turn()
         start = time.perf_counter()

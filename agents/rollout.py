@@ -29,7 +29,7 @@ MAX_ERROR = 500
 """Longest message of an errored episode, in characters."""
 
 GIVE_UP = 20
-"""A run stops when so many calls have failed, retries included, with no reply in between."""
+"""A run stops after this many consecutive failed calls, retries included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def unfinished(jobs: Sequence[Job], folder: RunFolder) -> list[Job]:
 
 
 class Stopped(Exception):
-    """No further reply is asked for; the run can be resumed."""
+    """The run stops before its end; it can be resumed."""
 
 
 async def play(
@@ -117,7 +117,7 @@ async def play(
 
 
 class _Player:
-    """The agent, as all workers ask it: with patience, within the budget, until the run stops."""
+    """The agent behind retries, budget and stop conditions, shared by all workers."""
 
     def __init__(
         self,
@@ -269,7 +269,7 @@ def _errored(job: Job, recording: EpisodeRecorder | None, error: str, failure: F
 
 
 def run_coroutine(coroutine: Coroutine[Any, Any, str]) -> str:
-    """Run a coroutine to its end, also where a loop runs already, as in a notebook."""
+    """Run a coroutine to its end, even if an event loop is running, as in a notebook."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

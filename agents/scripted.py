@@ -1,4 +1,4 @@
-"""Players that are handed the environment: floors, ceilings and oracles, not models."""
+"""Scripted players with access to the environment: floors, ceilings and oracles, not models."""
 
 from abc import abstractmethod
 from typing import Any
@@ -12,7 +12,7 @@ from vlbench.records import Reply
 
 
 class _Scripted(Agent):
-    """What the scripted players share: they choose an action and write a well-formed reply."""
+    """Base of the scripted players, which choose an action and write a well-formed reply."""
 
     privileged = True
 

@@ -1,4 +1,4 @@
-"""What a run plays: environments from the names a user gives, and the rows of each."""
+"""Select what a run plays: environments by the user's names, and rows of each."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -32,7 +32,7 @@ class Selection:
     """What is played."""
 
     spec: RunSpec
-    """As it was asked for, with SEEDS as its suite where the environments have no frozen sets."""
+    """The user's specification; its suite is SEEDS if the environments have no frozen sets."""
     rows: Mapping[str, tuple[Row, ...]]
     """env id → rows, in the order of the tables."""
     skipped: tuple[Skipped, ...]
@@ -80,7 +80,7 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
 
 
 def _select_ids(env_ids: str | Iterable[str]) -> dict[str, bool]:
-    """Return the ids that are meant, and whether each is named outright."""
+    """Return the selected ids, and whether each is named explicitly."""
     items = [env_ids] if isinstance(env_ids, str) else env_ids
     patterns = [pattern.strip() for item in items for pattern in item.split(",")]
     selection: dict[str, bool] = {}

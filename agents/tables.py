@@ -65,7 +65,7 @@ def _by_group(card: Scorecard) -> str:
 
 
 def _details(card: Scorecard) -> list[str]:
-    """Return what the table has no column for, where there is anything to say."""
+    """Return lines for what the table has no column for."""
     rates = {
         "truncated": card.truncated_rate,
         "refused": card.refused_rate,

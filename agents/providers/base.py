@@ -1,4 +1,4 @@
-"""What all agents that ask a provider share: key and server, pictures as PNG, faults as told."""
+"""Shared by API agents: credentials, PNG encoding, error classification."""
 
 import base64
 import os
@@ -23,7 +23,7 @@ NO_REPLY = "(no reply)"
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """A server that can be named instead of setting a key; both fields stand in a message."""
+    """A server that works without a key; shown in the message about a missing key."""
 
     kind: str
     """As in "a gateway"."""
@@ -73,7 +73,7 @@ class ProviderAgent(Agent):
     async def act(
         self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
     ) -> Reply:
-        """Ask once.
+        """Make one call.
 
         Raises:
             ProviderError: There was no reply.
@@ -91,7 +91,7 @@ class ProviderAgent(Agent):
     def _failed(
         self, message: str, status: int = 0, headers: Mapping[str, str] = {}, stops: bool = False
     ) -> ProviderError:
-        """Sort a fault by the answer's HTTP status, 0 where nothing was answered."""
+        """Classify an error by its HTTP status; 0 if there was no response."""
         message = f"{self._place}: {f'status {status}: ' if status else ''}{message}"
         key = self._key if len(self._key) >= SHORTEST_SECRET else ""
         return ProviderError(
@@ -111,7 +111,7 @@ _UNSUPPORTED = re.compile(
 
 
 def unsupported_parameters(message: str, sent: Iterable[str]) -> list[str]:
-    """Return the parameters that an error's message says the model doesn't take.
+    """Return the parameters that an error message reports as unsupported.
 
     A message that names a parameter because its value is wrong is the user's to read.
     """
@@ -122,7 +122,7 @@ def unsupported_parameters(message: str, sent: Iterable[str]) -> list[str]:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a provider asks to wait, if it asks so."""
+    """Return the seconds that a provider asks to wait, if any."""
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         try:
             return float(headers.get(name, "")) * unit

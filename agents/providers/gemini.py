@@ -1,6 +1,6 @@
 """Gemini, through google-genai or, with `--sdk google-generativeai`, through the SDK before it.
 
-Pictures go as PNG. Retries are the harness's (`agents.retry`); both SDKs are told to make none.
+Pictures go as PNG. Retries are the harness's (`agents.retry`); retries are disabled in both SDKs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from vlbench.observation import png
 from vlbench.records import Reply
 
 MODEL = "gemini-3.8-flash"
-"""What `gemini` plays with: Google gives its models no dates."""
+"""Default model of `gemini`; Google's model ids carry no date."""
 
 LIST_PRICES = {MODEL: Price(0.75, 3.75)}
 """Of Google, until the end of 2026."""
@@ -120,7 +120,7 @@ class Gemini(ProviderAgent):
         await self._transport.close()
 
     def _drop_unsupported(self, error: Exception, sent: Mapping[str, Any]) -> bool:
-        """Leave out the parameters that the model refused; return whether there were any."""
+        """Drop the parameters that the model refused; return whether there were any."""
         if _status(error) != 400:
             return False
         names = unsupported_parameters(str(error), sent)
@@ -130,7 +130,7 @@ class Gemini(ProviderAgent):
         return bool(names)
 
     def _failure(self, error: Exception) -> ProviderError:
-        """Sort an error of an SDK."""
+        """Classify an SDK error."""
         status = _status(error)
         said = getattr(error, "message", None) or error
         message = str(said) if status else f"{type(error).__name__}: {error}"

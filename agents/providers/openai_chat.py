@@ -19,7 +19,7 @@ from vlbench.observation import png
 from vlbench.records import Reply
 
 GPT4V = "gpt-4o-2024-11-20"
-"""What the alias `gpt4v` stands for. GPT-4V's own ids were switched off; of the dated ids that the
+"""Model behind the alias `gpt4v`. GPT-4V's own ids were switched off; of the dated ids that the
 SDK lists as living this is the nearest (announced to end on 2027-01-14)."""
 
 LIST_PRICES = {GPT4V: Price(2.50, 10.00)}
@@ -150,7 +150,7 @@ class OpenAIChat(ProviderAgent):
         return {"role": message["role"], "content": parts}
 
     def _drop_unsupported(self, error: Any, sent: Mapping[str, Any]) -> bool:
-        """Leave out, or name otherwise, a parameter that the server refused.
+        """Drop or rename a parameter that the server refused.
 
         Returns:
             Whether there was one, so that the request can be sent again.
@@ -170,7 +170,7 @@ class OpenAIChat(ProviderAgent):
         return bool(names)
 
     def _failure(self, error: Any) -> ProviderError:
-        """Sort an error of the SDK."""
+        """Classify an SDK error."""
         status = getattr(error, "status_code", 0)
         if status < 400:
             cause = error.__cause__ or error

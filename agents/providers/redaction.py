@@ -5,7 +5,7 @@ import re
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 SECRET_VARIABLE = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD)S?$", re.IGNORECASE)
-"""Environment variables of such a name hold what must not be told."""
+"""Environment variables with such names hold secrets."""
 
 SHORTEST_SECRET = 8
 """Shorter values ("1", "none", "EMPTY") are no secrets, and replacing them would garble texts."""
@@ -18,8 +18,8 @@ def redacted(text: str, *secrets: str) -> str:
     """Return a text without the environment's keys, and URLs in it without user and query.
 
     Args:
-        text: Anything that is going to be shown or written.
-        *secrets: What else must not be told.
+        text: Any text about to be shown or written.
+        *secrets: Further secrets to remove.
     """
     for secret in filter(None, secrets):
         text = text.replace(secret, "[secret]")
