@@ -1,4 +1,4 @@
-"""The archive of an entry: a gzipped tar of which there is exactly one way to write it.
+"""The archive of an entry: a gzipped tar with exactly one valid byte sequence.
 
 Reading trusts nothing. An archive is read front to back in bounded pieces and never unpacked; a
 header that isn't byte for byte the one that writing gives, so any link, folder, device, long or
@@ -24,12 +24,12 @@ _END = bytes(2 * _BLOCK)
 
 
 class Refused(ValueError):
-    """An entry that isn't accepted.
+    """An entry is refused.
 
     Args:
         file: The archive, as the caller named it.
         place: Part of it, with the line's number if it has lines, like "test.jsonl:17".
-        reason: Whose field it is, what was wanted and what was found.
+        reason: The field, what was expected and what was found.
     """
 
     def __init__(self, file: str, place: str, reason: str) -> None:
@@ -118,14 +118,14 @@ def _header(name: str, size: int) -> bytes:
 
 
 def _claims(block: bytes) -> tuple[str, int | None]:
-    """Return the name and size that a header block claims."""
+    """Return the name and size in a header block."""
     name = block[:100].partition(b"\0")[0].decode("utf-8", "backslashreplace")
     digits = block[124:135]
     return name, int(digits, 8) if digits.isdigit() and not set(digits) & set(b"89") else None
 
 
 class _Inflated:
-    """A gzip file, decompressed no further than what is read."""
+    """A gzip file, decompressed only as far as it is read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -134,7 +134,7 @@ class _Inflated:
 
     @property
     def at_end(self) -> bool:
-        """Whether the one gzip stream is complete and nothing stands after it."""
+        """Whether the gzip stream is complete and nothing follows it."""
         return self._inflate.eof and not self._inflate.unused_data and not self._file.read(1)
 
     def read(self, size: int) -> bytes:

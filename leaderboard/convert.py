@@ -1,4 +1,4 @@
-"""Convert what an older version recorded: `python -m leaderboard.convert OLD --out NEW`.
+"""Convert records of an older version: `python -m leaderboard.convert OLD --out NEW`.
 
 OLD is a run's folder or an entry's archive of schema 1, NEW the same thing of schema 2. Nothing is
 played and no number computed: fields get their new names, scorecards are left out, and an entry is
@@ -24,7 +24,7 @@ from vlbench.records import Episode, Reply, RunHeader, from_json, to_json
 from vlbench.run_folder import EPISODES, HEADER, JOURNAL
 
 OLD, NEW = 1, 2
-"""Versions, of records and of entries, from and to which is converted."""
+"""Versions of records and entries: converted from, converted to."""
 
 TURN = {"prompt": "prompt_hash", "frame": "frame_hash", "state": "state_hash"}
 EPISODE = {"final_state": "final_state_hash", "final_frame": "final_frame_hash"}
@@ -76,7 +76,7 @@ def _renamed(data: Json, names: Mapping[str, str]) -> Json:
 
 
 def convert_run(old: Path, new: Path) -> str:
-    """Convert a run's folder; return what there was to convert.
+    """Convert a run's folder; return a summary.
 
     A line that can't be read is copied as it is, so that it still counts as damaged.
 
@@ -118,7 +118,7 @@ def _convert_lines(old: Path, new: Path, convert: Callable[[Json], Json]) -> int
 
 
 def convert_entry(old: Path, new: Path) -> str:
-    """Convert an entry's archive; return what there was to convert.
+    """Convert an entry's archive; return a summary.
 
     Raises:
         ValueError: It is no entry of format 1, or its hashes aren't those of its contents.
@@ -189,13 +189,13 @@ def _converted(place: str, convert: Callable[[Json], Json], data: bytes) -> Json
 
 
 def existing_record(path: Path) -> None:
-    """Raise ValueError if nothing is there."""
+    """Raise ValueError if the path doesn't exist."""
     if not path.exists():
         raise ValueError(f"no run or entry {path}")
 
 
 def unused_path(path: Path) -> None:
-    """Raise ValueError if something is there already, or nothing can be written there."""
+    """Raise ValueError if the path exists or can't be written."""
     if path.exists() or path.is_symlink():
         raise ValueError(f"{path} is there already; choose another name")
     writable_folder(path.parent)

@@ -1,4 +1,4 @@
-"""Entries, written and read.
+"""Read and write entries.
 
 Reading trusts nothing: lines, depth and numbers are bounded, and there is one spelling.
 """
@@ -45,7 +45,7 @@ class Entry:
 
 
 def read_entry(path: Path) -> Entry:
-    """Read an archive's parts, without a look at what their lines say.
+    """Read an archive's parts, without parsing their lines.
 
     Raises:
         Refused: The archive isn't one that `pack` writes, or its parts aren't those that its
@@ -86,7 +86,7 @@ def _manifest(file: str, data: bytes) -> Manifest:
 
 
 def first_error(error: ValidationError) -> str:
-    """Say in one line which field of a record is wrong."""
+    """Return one line that names the wrong field of a record."""
     first = error.errors(include_url=False)[0]
     place = ".".join(map(str, first["loc"]))
     return f"{place}: {first['msg']}, found {first.get('input')!r:.80}"

@@ -45,7 +45,7 @@ SAME = (
     *("agent", "settings", "privileged", "env_ids", "env_kwargs"),
     *("prompt", "theme", "history", "preamble"),
 )
-"""Fields of a run's header in which the runs of an entry agree."""
+"""Header fields that must be equal in all runs of an entry."""
 
 
 def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
@@ -96,7 +96,7 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
 
 
 def check_same_agent(headers: Sequence[RunHeader]) -> None:
-    """Check that runs make one entry: different suites, and the same agent in the same way.
+    """Check that runs form one entry: different suites, the same agent, the same settings.
 
     Raises:
         ValueError: They don't; names the first field that differs.
@@ -115,7 +115,7 @@ def check_same_agent(headers: Sequence[RunHeader]) -> None:
 
 
 def expected_keys(header: RunHeader) -> list[str]:
-    """Return the keys of the episodes that a run's frozen sets ask for, in order."""
+    """Return the keys of the episodes in a run's frozen sets, in order."""
     return [
         episode_key(env_id, number, 0)
         for env_id in header.env_ids
@@ -154,7 +154,7 @@ def _rounded(episode: Episode) -> Episode:
 
 
 def _replayed(folder: RunFolder) -> list[Replayed]:
-    """Return the episodes that stand in the run's file more than once."""
+    """Return the episodes that occur more than once in the run's file."""
     errors: dict[str, list[str]] = {}
     for line in (folder.path / EPISODES).read_bytes().splitlines():
         episode = _readable(line)
@@ -237,7 +237,7 @@ def _pack(argv: Sequence[str] | None) -> None:
 
 
 def warn(reason: str) -> None:
-    """Say on stderr why an entry that was packed won't be accepted."""
+    """Warn on stderr if the packed entry will be refused, with the reason."""
     print(f"pack: verify will refuse this entry: {reason}", file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""Numbers that others have published: shown with their source, apart, and never ranked."""
+"""Published numbers of others: shown separately with their source, never ranked."""
 
 import json
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ class Reported(Record):
     """Paper and table."""
     url: Annotated[str, Field(pattern=r"^(https://[!-~]+)?$")] = ""
     note: str = ""
-    """What keeps the numbers from being compared with ours."""
+    """Why the numbers aren't comparable with ours."""
     success: dict[str, float | None]
     """Environment id → success rate, 0..1."""
 
 
 def reported_rows() -> list[Reported]:
-    """Return the rows of `published.json`; none where that file isn't there."""
+    """Return the rows of `published.json`; none if the file doesn't exist."""
     path = files("leaderboard").joinpath("published.json")
     if not path.is_file():
         return []

@@ -1,4 +1,4 @@
-"""Who is ahead of whom: standings in bands, by paired intervals.
+"""Standings in tie groups, by paired intervals.
 
 Entries played the same frozen rows, so they are compared row by row. Standings are ordered by
 score; a row joins the band of the band's leader if the 95 % interval of their paired difference
@@ -21,7 +21,7 @@ class Standing:
 
     entry: Verified
     band: int | None
-    """From 1; None for an entry without a score there."""
+    """From 1; None for an entry without a score."""
 
 
 def scorecard(entry: Verified, suite: str, env_id: str) -> Scorecard | None:

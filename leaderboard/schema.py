@@ -1,4 +1,4 @@
-"""What an entry says of itself: the one schema that packing, verifying and the site share.
+"""The schema of an entry, shared by packing, verifying and the site.
 
 `python -m leaderboard.schema` prints its JSON Schema, which is published beside this file as
 `entry.schema.json`; the lines of an entry's parts are `vlbench.records.Episode` records and
@@ -30,14 +30,14 @@ Weights = Literal["open", "closed", "none"]
 
 
 def _plain(text: str) -> str:
-    """Refuse what can't be printed on a line: control and direction marks."""
+    """Refuse control and direction characters."""
     if not text.isprintable():
         raise ValueError("wanted printable characters on one line")
     return text
 
 
 def _iso_date(text: str) -> str:
-    """Refuse what is neither "" nor a date as YYYY-MM-DD."""
+    """Refuse anything but "" and a date as YYYY-MM-DD."""
     with suppress(ValueError):
         if not text or str(date.fromisoformat(text)) == text:
             return text
@@ -50,7 +50,7 @@ Money = Annotated[float, Field(ge=0)]
 
 
 class Record(BaseModel):
-    """What all records of a manifest share: frozen, of exact types, without unknown fields."""
+    """Base of a manifest's records: frozen, strictly typed, no unknown fields."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -69,7 +69,7 @@ class Card(Record):
     url: Annotated[str, StringConstraints(max_length=200, pattern=r"^(https://[!-~]+)?$")] = ""
     """Paper, checkpoint or code; "" for none."""
     notes: Annotated[str, StringConstraints(max_length=2000)] = ""
-    """What a reader should know: training data, tricks, known problems."""
+    """Notes for readers: training data, tricks, known problems."""
     usd: Money | None = None
     """Money that the run cost in all, where the provider's records don't say it."""
     hardware: Text = ""
@@ -114,7 +114,7 @@ class Replayed(Record):
 
 
 class Irregularities(Record):
-    """Everything of a run that isn't one plain attempt at a row."""
+    """Rows of a run without exactly one plain attempt."""
 
     dropped: tuple[str, ...]
     """Episodes that weren't played to an end; an entry with any is refused."""
@@ -149,7 +149,7 @@ class Manifest(Record):
         return self.model_copy(update={"digest": digest_of(self._plain())})
 
     def to_bytes(self) -> bytes:
-        """Return the manifest as it stands in an entry."""
+        """Return the manifest as it is written in an entry."""
         return json.dumps(self._plain(), indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
     def _plain(self) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def list_irregularities(
     replayed: Sequence[Replayed] = (),
     damaged_lines: int = 0,
 ) -> Irregularities:
-    """List what isn't one plain attempt at a row.
+    """List the rows without exactly one plain attempt.
 
     Args:
         expected: Keys of the episodes that the frozen sets ask for.

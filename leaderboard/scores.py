@@ -1,4 +1,4 @@
-"""What a leaderboard's entries score: the numbers of their episodes, errors counted as failures."""
+"""Scores of leaderboard entries; errored episodes count as failures."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from vlbench.scoring import Headline, Scorecard, headlines, score
 
 @dataclass(frozen=True, slots=True)
 class SuiteScores:
-    """What one run on one suite scores."""
+    """The scores of one run on one suite."""
 
     scorecards: tuple[Scorecard, ...]
     """One for each environment, in the order of the run."""
     headlines: tuple[Headline, ...]
-    """One for each table all of whose environments were played."""
+    """One for each table whose environments were all played."""
 
 
 def score_entry(run: RunHeader, episodes: Sequence[Episode]) -> SuiteScores:
-    """Return what the episodes of a run score."""
+    """Return the scores of a run's episodes."""
     judged = errors_as_failures(episodes)
     errors = {env_id: 0 for env_id in run.env_ids}
     for episode in episodes:
@@ -29,7 +29,7 @@ def score_entry(run: RunHeader, episodes: Sequence[Episode]) -> SuiteScores:
 
 
 def errors_as_failures(episodes: Sequence[Episode]) -> list[Episode]:
-    """Return episodes as a leaderboard counts them: one that errored is one that failed."""
+    """Return the episodes with every errored one counted as failed."""
     return [
         dataclasses.replace(episode, end="truncated", success=False)
         if episode.end == "errored"

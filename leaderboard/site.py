@@ -1,6 +1,6 @@
 """The leaderboard as static pages: `python -m leaderboard.site --out site/`.
 
-Every entry is verified first; what isn't replayed isn't shown. The pages need no server and no
+Every entry is verified first; only replayed entries are shown. The pages need no server and no
 network, and the same entries give the same bytes. Whatever an entry says is shown as text.
 """
 
@@ -40,7 +40,7 @@ from vlbench.registry import short_name
 from vlbench.suites import SUITES
 
 MARKER = ".vlbench-site"
-"""A file that says that a folder is a site of ours, which may be replaced."""
+"""Marks a folder as a generated site, which may be replaced."""
 
 TITLES: dict[Section, str] = {
     "general": "General models",
@@ -124,7 +124,7 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
 
 
 class _Pages:
-    """Renders templates with what all pages share."""
+    """Renders templates with the context that all pages share."""
 
     def __init__(self, entries: Sequence[Verified], tasks: Sequence[Task]) -> None:
         self.shown: set[str] = set()
@@ -190,7 +190,7 @@ def _pairs(entries: Sequence[Verified]) -> dict[str, Any]:
 
 
 def _script(path: Path, name: str, data: Any) -> None:
-    """Write data as a script, which pages that are opened from a disk can load."""
+    """Write data as a script, so that pages opened from disk can load it."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":")).replace("<", "\\u003c")
     path.write_text(f"vlbench.add({json.dumps(name)},{text});\n", "utf-8")
 

@@ -9,10 +9,10 @@ from vlbench.display.episode_view import EpisodeRenderer
 from vlbench.records import Episode
 
 SHARED = 6
-"""Rows of each task and suite, from its beginning, that are drawn for every entry."""
+"""Number of first rows of each task and suite that are drawn for every entry."""
 
 FAILURES = 4
-"""First failures of each task and suite that are drawn besides."""
+"""Number of further failures of each task and suite that are drawn."""
 
 MAX_BYTES = 5_000_000
 """Largest sum of an entry's pictures and episodes on the site."""
@@ -20,7 +20,7 @@ MAX_BYTES = 5_000_000
 
 @dataclass(slots=True)
 class RenderedEntry:
-    """What the viewer shows of an entry."""
+    """An entry's data for the viewer."""
 
     episodes: list[dict[str, Any]] = field(default_factory=list)
     prompts: dict[str, str] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class RenderedEntry:
     frames: set[str] = field(default_factory=set)
     """Names of pictures."""
     left_out: int = 0
-    """Chosen episodes that MAX_BYTES leaves no room for."""
+    """Number of selected episodes left out because of MAX_BYTES."""
 
 
 def select_episodes(episodes: Sequence[Episode]) -> list[Episode]:
@@ -48,7 +48,7 @@ class EntryRenderer(EpisodeRenderer):
         super().__init__(compress_level=9, frame_digits=20, prompt_digits=16)
 
     def entry(self, entry: Verified) -> RenderedEntry:
-        """Draw an entry's chosen episodes, as many as there is room for."""
+        """Draw an entry's selected episodes, as many as MAX_BYTES allows."""
         drawn, size = RenderedEntry(), 0
         for suite, episodes in entry.episodes.items():
             for episode in select_episodes(episodes):

@@ -1,6 +1,6 @@
 """The numbers that pages print: rows of tables, and an entry's results.
 
-Templates print what stands here and compute nothing.
+Templates print these numbers and compute nothing.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ TRACKS: dict[Section, tuple[str, ...]] = {
     "specialists": ("sft", "rl", "specialist"),
     "reference": ("reference",),
 }
-"""Each table of a page, in the order shown, and the tracks whose entries stand there."""
+"""The tables of a page, in display order, and the tracks whose entries they list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def _success_bar(card: Scorecard) -> Bar:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A part of the bar of turns that were worse than the best one."""
+    """A segment of the bar of suboptimal turns."""
 
     name: str
     turns: int
@@ -184,9 +184,9 @@ class SuiteResult:
     card: Scorecard
     bar: Bar
     causes: tuple[Cause, ...]
-    """Why turns were worse than the best one; without the causes of none."""
+    """Causes of suboptimal turns, without empty ones."""
     worse: int
-    """Turns that were worse than the best one."""
+    """Number of suboptimal turns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What pages print about a task: its docstring, frozen sets, bounds and first pictures."""
+"""A task's page: its docstring, frozen sets, bounds and first pictures."""
 
 import inspect
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Task:
     """Suite → picture of its first row; {} where what draws it isn't installed."""
     held_out: bool
     label: str
-    """What must be said beside its numbers."""
+    """Notes shown beside its numbers."""
 
 
 def describe(env_id: str, draw: EntryRenderer) -> Task:

@@ -53,9 +53,9 @@ class Verified:
     episodes: Mapping[str, tuple[Episode, ...]]
     """Suite → its episodes, in the order of the frozen sets."""
     scores: Mapping[str, SuiteScores]
-    """Suite → what its episodes score."""
+    """Suite → the scores of its episodes."""
     flags: tuple[str, ...]
-    """What is odd without being wrong, one sentence each."""
+    """Oddities that aren't errors, one sentence each."""
     mark: str = "replayed"
 
 
@@ -86,7 +86,7 @@ def verify(path: Path) -> Verified:
 
 
 def above_ceiling(scorecards: Iterable[Scorecard]) -> list[str]:
-    """Return a sentence for each success rate that is significantly above what is possible."""
+    """Return a sentence for each success rate significantly above the ceiling."""
     return [
         f"{card.env} {card.suite}: success {card.success:.4f} (95 % from {card.success_low:.4f}) "
         f"is above the ceiling of {card.ceiling:.4f}"
@@ -249,7 +249,7 @@ def _check_start(file: str, place: str, episode: Episode, number: int, row: Row)
 
 
 def _check_irregularities(file: str, place: str, suite: Suite, episodes: Sequence[Episode]) -> None:
-    """Compare what a suite lists as irregular with what its episodes show."""
+    """Compare a suite's declared irregularities with its episodes."""
     stated, keys = suite.irregularities, expected_keys(suite.run)
     for again in stated.replayed:
         if again.episode not in keys or len(again.errors) != again.attempts - 1:
@@ -282,7 +282,7 @@ def _replay(replayer: Replayer, file: str, place: str, episode: Episode) -> None
 
 
 def summary(verified: Verified) -> str:
-    """Return what verifying an entry found, for a terminal."""
+    """Return the result of a verification as text for a terminal."""
     card = verified.manifest.card
     lines = [f"{verified.file}: {verified.mark}: {card.name}, {card.track}"]
     for suite, scores in verified.scores.items():
@@ -303,7 +303,7 @@ def summary(verified: Verified) -> str:
 
 
 def existing_entry(path: Path) -> None:
-    """Raise ValueError if nothing is there; what a path leads to is judged by `verify`."""
+    """Raise ValueError if the path doesn't exist; `verify` checks what it holds."""
     if not (path.exists() or path.is_symlink()):
         raise ValueError(f"no entry {path}")
 

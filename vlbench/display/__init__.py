@@ -1,1 +1,1 @@
-"""What people see of runs: numbers as text, and recorded episodes in a viewer."""
+"""Presentation of runs: numbers as text, and recorded episodes in a viewer."""

@@ -1,4 +1,4 @@
-"""Numbers as people read them, the same in terminals and on pages.
+"""Formatting of numbers, the same in terminals and on pages.
 
 A missing number is an en dash, and a share is a percentage.
 """
