@@ -1,18 +1,18 @@
-"""One PPO iteration against the original's way of doing it, and against the limit.
+"""Compare one PPO iteration with the original's method and with a lower bound.
 
     python benchmarks/ppo.py [--json] [--model DIR] [--turns 64]
 
-All three do the same turns of NumberLine with the same tiny LLaVA (frozen tower, as in the
-original, whose tower runs without gradients), on one thread; figures are CPU seconds:
+All three process the same turns of NumberLine with the same tiny LLaVA on one thread. The tower is
+frozen, as in the original, whose tower runs without gradients. Figures are CPU seconds:
 
 - `original`: one reply at a time through `generate`, which keeps scores and hidden states; a second
   forward over the prompt and a reply padded to twice the longest, for log-probabilities and value;
   updates one turn at a time over the same padded length; the tower at every call.
-- `ours`: `agents.train.ppo`'s rollout and update, as they are.
-- `limit`: batched decoding without any bookkeeping, as many steps as the replies took, and one
-  forward and backward over the same tokens an epoch, with features of the tower at hand.
+- `ours`: rollout and update of `agents.train.ppo`.
+- `limit`: batched decoding without bookkeeping, for as many steps as the replies took, and one
+  forward and backward pass per epoch over the same tokens, with precomputed features.
 
-Give a `--model` that has learned NumberLine: an untrained one writes replies of `--tokens` tokens.
+Pass a `--model` that has learned NumberLine: an untrained one writes replies of `--tokens` tokens.
 """
 
 import argparse
@@ -52,8 +52,8 @@ class Bench:
         self.envs = RolloutEnvs(vector, range(config.num_envs), self.processes)
         self.envs.reset(range(config.num_envs))
 
-    def ours(self) -> tuple[dict[str, float], Any]:
-        """Time rollout and update; picture caches are cold."""
+    def vlbench(self) -> tuple[dict[str, float], Any]:
+        """Time rollout and update, with cold picture caches."""
         policy, config = self.policy, self.config
         policy.encoder = type(policy.encoder)(policy.encoder.processor)
         generator = torch.Generator().manual_seed(0)
@@ -68,7 +68,7 @@ class Bench:
         return {"rollout": rollout, "update": update}, buffer
 
     def limit(self, buffer: Any) -> dict[str, float]:
-        """Time bare decoding and bare forward-backward over a rollout's tokens."""
+        """Time bare decoding and bare forward and backward passes over a rollout's tokens."""
         policy, config = self.policy, self.config
         samples = [sample for step in buffer.turns for sample in step]
 
@@ -82,9 +82,9 @@ class Bench:
                     mask = torch.cat([mask, mask.new_ones(len(step), 1)], dim=1)
                     token = logits[:, -1:].argmax(-1)
                     positions = mask.sum(-1, keepdim=True) - 1
-                    given = {"input_ids": token, "attention_mask": mask, "position_ids": positions}
-                    given["past_key_values"] = cache
-                    logits, _, cache = policy._run(given, keep=1)
+                    inputs = {"input_ids": token, "attention_mask": mask, "position_ids": positions}
+                    inputs["past_key_values"] = cache
+                    logits, _, cache = policy._run(inputs, keep=1)
 
         def learn() -> None:
             for start in range(0, len(samples) * config.epochs, config.minibatch):
@@ -93,45 +93,46 @@ class Bench:
                 longest = max(map(len, replies))
                 batch = policy._batch([sample.prompt for sample in part], replies)
                 logits, _, _ = policy._run(batch, keep=longest + 1)
-                wanted = batch["input_ids"][:, -longest:].reshape(-1)
-                flat = logits[:, :-1].reshape(len(wanted), -1)
-                torch.nn.functional.cross_entropy(flat, wanted).backward()
+                targets = batch["input_ids"][:, -longest:].reshape(-1)
+                flat = logits[:, :-1].reshape(len(targets), -1)
+                torch.nn.functional.cross_entropy(flat, targets).backward()
                 self.optimizer.step()
                 self.optimizer.zero_grad()
 
         return {"rollout": seconds(decode)[0], "update": seconds(learn)[0]}
 
     def original(self, buffer: Any, share: float) -> dict[str, float]:
-        """Time the original's way on a share of the turns, and scale up."""
+        """Time the original's method on a share of the turns, scaled up to all."""
         policy, config = self.policy, self.config
         samples = [sample for step in buffer.turns for sample in step]
         samples = samples[: max(1, round(share * len(samples)))]
         padded = 2 * config.max_new_tokens
         model = policy.model
 
-        def given(sample: Any) -> dict[str, Any]:
+        def inputs_of(sample: Any) -> dict[str, Any]:
             return dict(policy.encoder.collate([sample.prompt]))
 
         def score(sample: Any) -> tuple[torch.Tensor, torch.Tensor]:
-            batch = given(sample)
+            batch = inputs_of(sample)
             reply = torch.zeros(1, padded, dtype=torch.int64)
             reply[0, : len(sample.ids)] = sample.ids
             batch["input_ids"] = torch.cat([batch["input_ids"], reply], dim=1)
-            seen = (reply != 0).long()
-            batch["attention_mask"] = torch.cat([batch["attention_mask"], seen], dim=1)
+            reply_mask = (reply != 0).long()
+            batch["attention_mask"] = torch.cat([batch["attention_mask"], reply_mask], dim=1)
             out = model(**batch, output_hidden_states=True)
             log_probs = out.logits.float().log_softmax(-1)
             taken = log_probs[:, -padded - 1 : -1].gather(-1, reply[..., None])[..., 0]
-            asked = out.hidden_states[-1][:, -padded - 1]
+            prompt_end = out.hidden_states[-1][:, -padded - 1]
             assert policy.value_head is not None
-            return (taken.clamp_min(LEAST_LOG) * seen).sum(-1), policy.value_head(asked)
+            log_prob = (taken.clamp_min(LEAST_LOG) * reply_mask).sum(-1)
+            return log_prob, policy.value_head(prompt_end)
 
         @torch.no_grad()
         def act() -> list[torch.Tensor]:
             old = []
             for sample in samples:
                 model.generate(
-                    **given(sample),
+                    **inputs_of(sample),
                     do_sample=True,
                     max_new_tokens=len(sample.ids),
                     min_new_tokens=len(sample.ids),
@@ -159,11 +160,11 @@ class Bench:
         return {"rollout": acted / share, "update": learned / share}
 
 
-def profiled(bench: Bench) -> list[dict[str, Any]]:
-    """Return the costliest operators of one iteration."""
-    with profile(activities=[ProfilerActivity.CPU]) as found:
-        bench.ours()
-    events = sorted(found.key_averages(), key=lambda event: -event.self_cpu_time_total)
+def profile_update(bench: Bench) -> list[dict[str, Any]]:
+    """Return the most expensive operators of one iteration."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        bench.vlbench()
+    events = sorted(profiler.key_averages(), key=lambda event: -event.self_cpu_time_total)
     whole = sum(event.self_cpu_time_total for event in events)
     return [
         {"operator": e.key, "share": round(e.self_cpu_time_total / whole, 3), "calls": e.count}
@@ -176,10 +177,10 @@ def main() -> None:
     parser.add_argument("--model", help="a tiny LLaVA that has learned NumberLine")
     parser.add_argument("--envs", type=int, default=32)
     parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--epochs", type=int, default=4, help="the original has 4")
-    parser.add_argument("--tokens", type=int, default=256, help="longest reply, as in the original")
+    parser.add_argument("--epochs", type=int, default=4, help="4 in the original")
+    parser.add_argument("--tokens", type=int, default=256, help="maximum length of a reply")
     parser.add_argument(
-        "--share", type=float, default=0.125, help="of the turns, the original's way"
+        "--share", type=float, default=0.125, help="share of turns for the original's method"
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--train-vision", default="none")
@@ -202,13 +203,13 @@ def main() -> None:
             micro_batch=64,
         )
         bench = Bench(config)
-        bench.ours()  # the first pass pays for allocations
+        bench.vlbench()  # the first pass pays for allocations
         rounds: list[dict[str, dict[str, float]]] = []
         for _ in range(options.rounds):
-            ours, buffer = bench.ours()
+            own, buffer = bench.vlbench()
             limit = bench.limit(buffer)
             original = bench.original(buffer, options.share)
-            rounds.append({"original": original, "ours": ours, "limit": limit})
+            rounds.append({"original": original, "ours": own, "limit": limit})
         best = {
             name: {part: min(r[name][part] for r in rounds) for part in ("rollout", "update")}
             for name in ("original", "ours", "limit")
@@ -224,14 +225,14 @@ def main() -> None:
             "times_the_limit": whole["ours"] / whole["limit"],
         }
         if options.profile:
-            result["profile"] = profiled(bench)
+            result["profile"] = profile_update(bench)
     if options.json:
         print(json.dumps(result))
         return
     print(f"{result['turns']} turns, {options.epochs} epochs, best of {options.rounds} rounds")
     for name, parts in best.items():
-        told = "  ".join(f"{part} {value:7.2f} s" for part, value in parts.items())
-        print(f"{name:9} {told}  in all {whole[name]:7.2f} s")
+        times = "  ".join(f"{part} {value:7.2f} s" for part, value in parts.items())
+        print(f"{name:9} {times}  total {whole[name]:7.2f} s")
     print(f"{result['times_the_original']:.1f} x the original's speed")
     print(f"{result['times_the_limit']:.2f} x the limit's time")
     for row in result.get("profile", []):

@@ -1,12 +1,12 @@
-"""Turns a second of PPO in one process and in two, on two cores.
+"""Measure PPO's turns per second in one process and in two, on two cores.
 
     python benchmarks/ppo_processes.py [--json] [--model DIR] [--rounds 3]
 
 Each round trains the tiny LLaVA on NumberLine with the same options in one process and under
-`torchrun --nproc-per-node 2`, one thread a process, and divides their turns a second (rollout and
-update, the first iteration left out). That ratio means nothing where another program has one of the
-two cores, so two more numbers stand beside it: the load of the machine, and the ratio of turns a
-second of CPU time of the main process, which is what two free cores would allow at most.
+`torchrun --nproc-per-node 2`, with one thread per process, and divides their turns per second
+(rollout and update, without the first iteration). That ratio is meaningless while another program
+uses a core, so two more numbers are reported: the load of the machine, and the ratio of turns per
+second of the main process's CPU time, an upper bound for two free cores.
 """
 
 import argparse
@@ -28,11 +28,11 @@ TWO = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-p
 
 @dataclass(frozen=True)
 class Speed:
-    """Turns a second."""
+    """Turns per second."""
 
     wall: float
     cpu: float
-    """Of CPU time of the main process."""
+    """Per second of the main process's CPU time."""
 
 
 def speed(launcher: tuple[str, ...], model: str, options: argparse.Namespace) -> Speed:
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--envs", type=int, default=32)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--tokens", type=int, default=48, help="longest reply")
+    parser.add_argument("--tokens", type=int, default=48, help="maximum length of a reply")
     parser.add_argument("--iterations", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
@@ -104,8 +104,8 @@ def main() -> None:
                 "cpu_ratio": two.cpu / one.cpu,
             }
             rounds.append(row)
-            told = {name: round(value, 2) for name, value in row.items()}
-            print(json.dumps(told), file=sys.stderr, flush=True)
+            rounded = {name: round(value, 2) for name, value in row.items()}
+            print(json.dumps(rounded), file=sys.stderr, flush=True)
     result: dict[str, Any] = {"rounds": rounds}
     for name in ("ratio", "cpu_ratio"):
         ratios = [row[name] for row in rounds]

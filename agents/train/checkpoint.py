@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there."""
+"""Atomic checkpoints: each is complete or absent."""
 
 import os
 import pickle
@@ -12,18 +12,18 @@ import torch
 from safetensors import SafetensorError
 
 STATE = "trainer.pt"
-"""The trainer's state, beside the model's own files."""
+"""File of the trainer's state, beside the model's own files."""
 LATEST = "latest"
-"""Link to the newest checkpoint."""
+"""Symbolic link to the newest checkpoint."""
 
 _STEP = re.compile(r"step-(\d{6,})")
 
 
 class Checkpoints:
-    """The checkpoints of a run: each is a model's folder (`step-000012`) with the trainer's state.
+    """The checkpoints of a run: each is a model folder (`step-000012`) with the trainer's state.
 
-    A checkpoint is written under another name and renamed when it is on the disk, so a crash or a
-    full disk leaves the previous one intact.
+    A checkpoint is written under a temporary name, synced and renamed, so a crash or a full disk
+    leaves the previous one intact.
 
     Args:
         run: The run's folder.
@@ -48,7 +48,7 @@ class Checkpoints:
         """Write a checkpoint.
 
         Args:
-            step: Its number.
+            step: Number of its step.
             write_model: Writes the model's files into a folder.
             state: The trainer's state: tensors and plain data.
 
@@ -69,16 +69,12 @@ class Checkpoints:
                 shutil.rmtree(target)
             partial.rename(target)
             _sync(self._run)
-        except (
-            OSError,
-            RuntimeError,
-            SafetensorError,
-        ) as error:  # of a full disk
+        except (OSError, RuntimeError, SafetensorError) as error:  # three ways to meet a full disk
             shutil.rmtree(partial, ignore_errors=True)
             previous = self.latest()
             raise OSError(
                 f"checkpoint {target} can't be written ({_reason(error)}); "
-                + (f"the last good one is {previous}" if previous else "there is none before it")
+                + (f"the last good one is {previous}" if previous else "there is no earlier one")
             ) from error
         self._link(target)
         for old in self.all()[: -self._keep]:
@@ -91,12 +87,12 @@ class Checkpoints:
             link.unlink(missing_ok=True)
             link.symlink_to(target.name)
             link.replace(self._run / LATEST)
-        except OSError:  # a file system without links; `latest()` doesn't need it
+        except OSError:  # no links on this file system; `latest()` doesn't need them
             link.unlink(missing_ok=True)
 
 
 def step_of(checkpoint: Path) -> int:
-    """Return the number of a checkpoint."""
+    """Return the step number of a checkpoint."""
     return int(checkpoint.name.partition("-")[2])
 
 
@@ -113,7 +109,7 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
     except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise ValueError(
             f"{checkpoint / STATE} can't be read ({_reason(error)}); delete {checkpoint} to resume "
-            "from the checkpoint before it"
+            "from the previous checkpoint"
         ) from error
     return state
 

@@ -1,9 +1,9 @@
 """The paper's CNN+RL baseline: `python -m agents.train.cnn --env NumberLine --out runs/cnn`.
 
-PPO of stable-baselines3 with its `CnnPolicy` (the network of Mnih et al. 2015) on the picture
-alone, shrunk once, with the vocabulary's index as action. RL4VLM names such a baseline, but neither
-its code nor its network or settings are published: this is a baseline of that kind, not that one.
-With the `--out` of an earlier run, that run goes on where it stopped.
+stable-baselines3's PPO with its `CnnPolicy` (the network of Mnih et al. 2015) sees only the
+downscaled picture; an action is an index into the vocabulary. RL4VLM reports such a baseline but
+publishes neither its code nor its network or settings: this is a baseline of that kind, not the
+same one. If `--out` holds an earlier run, that run is resumed.
 """
 
 import json
@@ -38,7 +38,7 @@ LOSSES = (
     "clip_fraction",
     "explained_variance",
 )
-"""What is logged of stable-baselines3's numbers of an update."""
+"""The update metrics of stable-baselines3 to log."""
 
 SUMMARY = {
     "return": "rollout/return",
@@ -47,7 +47,7 @@ SUMMARY = {
     "entropy": "losses/entropy_loss",
     "explained": "losses/explained_variance",
 }
-"""What the summary of a rollout shows."""
+"""Metrics printed after a rollout: label → metric."""
 
 
 @dataclass(frozen=True)
@@ -55,46 +55,44 @@ class Config(Options):
     """Options of `cnn`."""
 
     out: Path = option(
-        Path("runs/cnn"), "the run's folder; one that is there goes on", check=writable_folder
+        Path("runs/cnn"), "the run's folder; an existing run is resumed", check=writable_folder
     )
     env: str = option("NumberLine", "environment, by id or short name")
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
-    split: str = option("train", "instances that are dealt in training", choices=SPLITS)
+    split: str = option("train", "split of the training instances", choices=SPLITS)
     theme: str = option("train", "theme, or group of themes")
-    jitter: int = option(
-        0, "largest shift of an element of the picture, in pixels", ge=0, le=MAX_JITTER
-    )
-    turns: int = option(100_000, "turns that are played in all, rounded up to whole rollouts", ge=1)
-    size: int = option(84, "side of the picture that the network sees, in pixels", ge=36, le=300)
+    jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
+    turns: int = option(100_000, "total number of turns, rounded up to whole rollouts", ge=1)
+    size: int = option(84, "side of the network's input picture, in pixels", ge=36, le=300)
     num_envs: int = option(8, "environments N", ge=1)
-    num_steps: int = option(128, "turns T of each environment in a rollout", ge=1)
+    num_steps: int = option(128, "turns T per environment in a rollout", ge=1)
     epochs: int = option(4, "passes over a rollout", ge=1)
-    minibatch: int = option(256, "turns in an optimizer step", ge=2)
+    minibatch: int = option(256, "turns per optimizer step", ge=2)
     lr: float = option(2.5e-4, "learning rate", gt=0)
     gamma: float = option(0.99, "discount", ge=0, le=1)
     gae_lambda: float = option(0.95, "λ of generalised advantage estimation", ge=0, le=1)
     clip: float = option(0.2, "ε of the clipped ratio", gt=0)
     entropy_coef: float = option(0.01, "weight of the entropy bonus", ge=0)
     save_every: int = option(
-        20, "rollouts between checkpoints; there is always one at the end", ge=1
+        20, "rollouts between checkpoints; the last rollout is always saved", ge=1
     )
     log: str = option(
         "json",
-        "where metrics go, with commas between: json (always), tensorboard, wandb",
+        "where metrics go, comma-separated: json (always on), tensorboard, wandb",
         check=check_log,
     )
-    device: str = option("auto", "of the network: cpu, cuda or auto")
+    device: str = option("auto", "device of the network: cpu, cuda or auto")
     seed: int = option(
         0, "seed of environments, weights, sampling and shuffling", ge=0, le=MAX_SEED
     )
 
     def check(self) -> None:
-        """Check that a rollout has turns enough for a mean and a deviation."""
+        """Check that a rollout has enough turns for a standard deviation."""
         if self.num_envs * self.num_steps < 2:
-            raise ValueError("a rollout needs at least 2 turns: more num-envs or num-steps")
+            raise ValueError("a rollout needs at least 2 turns; increase --num-envs or --num-steps")
 
     def preflight(self) -> None:
-        """Check that the extra is installed, the device named, and the environment can be made."""
+        """Check that the extra is installed, the device exists and the environment can be made."""
         super().preflight()
         try:
             import stable_baselines3  # noqa: F401
@@ -112,12 +110,12 @@ class Config(Options):
 
     @property
     def iterations(self) -> int:
-        """Rollouts in all."""
+        """Number of rollouts."""
         return math.ceil(self.turns / (self.num_envs * self.num_steps))
 
 
 class SmallPicture(gymnasium.ObservationWrapper[Any, Any, Any]):
-    """A picture made small, colours first.
+    """Downscales the picture and moves its channels first.
 
     Args:
         env: An environment whose observation is its picture.
@@ -135,11 +133,11 @@ class SmallPicture(gymnasium.ObservationWrapper[Any, Any, Any]):
 
 
 class Rollouts:
-    """The environments of a run as stable-baselines3 plays them, counted, saved and restored.
+    """Counts, saves and restores the environments that stable-baselines3 plays.
 
     Args:
         learner: PPO of stable-baselines3.
-        envs: Its environments, N.
+        envs: Its N environments.
     """
 
     def __init__(self, learner: Any, envs: Sequence[SmallPicture]) -> None:
@@ -150,7 +148,7 @@ class Rollouts:
         self.episodes = EpisodeMonitor(len(envs))
 
     def watch(self, local: dict[str, Any], _: dict[str, Any]) -> bool:
-        """Count a step of all environments; a callback of stable-baselines3."""
+        """Record a step of all environments; a callback for stable-baselines3."""
         success = [info["success"] for info in local["infos"]]
         rewards, ended = local["rewards"].tolist(), local["dones"].tolist()
         replies = [vlbench.reply(self._actions[action]) for action in local["actions"]]
@@ -159,7 +157,7 @@ class Rollouts:
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state, with NumPy's global one, by which stable-baselines3 shuffles."""
+        """Return the state, including NumPy's global one, which stable-baselines3 shuffles with."""
         return {
             "journal": json.dumps(self._journal.state()),  # random states have 128-bit integers
             "starts": np.asarray(self._learner._last_episode_starts).tolist(),
@@ -170,10 +168,10 @@ class Rollouts:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Bring the environments back to a saved state.
+        """Restore a saved state.
 
         Raises:
-            ValueError: It is of another number of environments.
+            ValueError: It has another number of environments.
         """
         rows = json.loads(state["journal"])
         if len(rows) != len(self._envs):
@@ -190,7 +188,7 @@ class Rollouts:
 
 
 def make_learner(config: Config, envs: Sequence[SmallPicture]) -> Any:
-    """Return PPO of stable-baselines3, which seeds NumPy's and torch's global generators."""
+    """Return stable-baselines3's PPO; it seeds the global generators of NumPy and torch."""
     from stable_baselines3 import PPO
     from stable_baselines3.common.logger import Logger
     from stable_baselines3.common.vec_env import DummyVecEnv
@@ -238,12 +236,12 @@ def train(config: Config) -> Path:
     except ImportError as error:
         raise ValueError(MISSING.format(error=error)) from error
     if trainer.processes.count > 1:
-        raise ValueError("the CNN trains in one process; start it without a launcher")
+        raise ValueError("the CNN trains in one process; run it without a launcher")
     rollouts = Rollouts(learner, envs)
     if trainer.checkpoint:
         if read_shape(trainer.checkpoint) != shape:
             raise ValueError(
-                f"{trainer.checkpoint} is of another environment or size; give another --out"
+                f"{trainer.checkpoint} is of another environment or size; choose another --out"
             )
         load_weights(learner.policy, trainer.checkpoint)
     parts = {"optimizer": learner.policy.optimizer, "rollouts": rollouts}
@@ -273,8 +271,8 @@ def train(config: Config) -> Path:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train; exit 0 when done, 2 on a wrong call, 1 if a checkpoint failed, 130 on Ctrl-C."""
-    stopped = "stopped after a checkpoint; the same command goes on"
+    """Train; return 0 on success, 2 on a wrong call, 1 if a checkpoint failed, 130 on Ctrl-C."""
+    stopped = "stopped after a checkpoint; run the same command again to resume"
     return run_main("cnn", lambda: _main(argv), stopped=stopped, failure=1)
 
 

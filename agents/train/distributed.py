@@ -1,8 +1,8 @@
-"""Training in several processes: each plays and learns from its share, and all hold the same model.
+"""Data-parallel training: every process holds the whole model, and plays and learns its share.
 
-`torchrun --nproc-per-node N -m agents.train.ppo …` starts them; Accelerate finds the device and the
-backend of each. Gradients are sums over all turns that are divided by the number of all, so N
-processes do what one would do with everything. Models are copied, never sharded.
+`torchrun --nproc-per-node N -m agents.train.ppo …` starts the processes; Accelerate finds their
+devices and backends. Gradients are summed over the turns of all processes and divided by their
+number, so N processes compute the same update as one. Models are replicated, never sharded.
 """
 
 import os
@@ -23,16 +23,16 @@ SHARDING = {
     "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
     "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism configuration",
 }
-"""What `accelerate launch` sets where it was asked to divide a model among processes."""
+"""Variables that `accelerate launch` sets to shard a model → the kind of sharding."""
 OTHER_LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
-"""How many processes launchers other than torchrun say they started."""
+"""Variables with the number of processes, set by launchers other than torchrun."""
 
 
 class Processes:
     """The processes of a run; a single one without a launcher.
 
     Raises:
-        ValueError: The launcher didn't start what it was asked for, or asks for sharding.
+        ValueError: The launcher started the wrong number of processes, or requests sharding.
     """
 
     def __init__(self) -> None:
@@ -41,13 +41,13 @@ class Processes:
         self.number = int(os.environ.get("RANK", 0))
         self._state: Any = None
         if self.count > 1:
-            from accelerate import PartialState  # one process does without it
+            from accelerate import PartialState  # a single process doesn't need it
 
             self._state = PartialState(cpu=not torch.cuda.is_available())
             if self._state.num_processes != self.count:
                 raise ValueError(
                     f"torchrun started {self.count} processes, but {self._state.num_processes} "
-                    "found each other"
+                    "are connected"
                 )
 
     @property
@@ -57,15 +57,15 @@ class Processes:
 
     @property
     def device(self) -> torch.device | None:
-        """This process's own device; None in a single process, for the best one."""
+        """This process's device; None in a single process, which uses the best one."""
         device: torch.device | None = self._state.device if self._state else None
         return device
 
     def share(self, items: int) -> range:
-        """Return which of a number of items are this process's: as many as any other's.
+        """Return the indices of this process's share of items; all shares are equal.
 
         Raises:
-            ValueError: They can't be divided so.
+            ValueError: The items can't be divided equally.
         """
         if items % self.count:
             raise ValueError(f"num_envs {items} can't be divided among {self.count} processes")
@@ -73,11 +73,11 @@ class Processes:
         return range(self.number * each, (self.number + 1) * each)
 
     def seed(self, seed: int, step: int) -> int:
-        """Return the seed of this process's own draws after a step; the first of all is `seed`."""
+        """Return a seed for this process's generators after a step; `seed` at the very start."""
         return seed + 1_000_003 * self.number + 15_485_863 * step
 
     def gather(self, own: T) -> list[T]:
-        """Return each process's plain data or objects, by its number."""
+        """Return the objects of all processes, by process number."""
         if self.count == 1:
             return [own]
         everyone: list[Any] = [None] * self.count
@@ -85,11 +85,11 @@ class Processes:
         return everyone
 
     def gather_columns(self, own: Tensor) -> Tensor:
-        """Return (T, N), of which each process has consecutive columns."""
+        """Return (T, N), the concatenated columns (T, n) of all processes."""
         return torch.cat(self.gather(own.cpu()), dim=1)
 
     def sum(self, own: Mapping[str, float]) -> dict[str, float]:
-        """Return the sums of all processes' numbers, which have the same names."""
+        """Return the sum of each number over all processes; names are the same in each."""
         if self.count == 1:
             return dict(own)
         numbers = torch.tensor(list(own.values()), dtype=torch.float64, device=self.device)
@@ -97,9 +97,9 @@ class Processes:
         return dict(zip(own, numbers.tolist(), strict=True))
 
     def sum_gradients(self, weights: Iterable[Tensor]) -> None:
-        """Give every weight the sum of its gradients in all processes.
+        """Replace every gradient by its sum over all processes.
 
-        A weight without a gradient in any process (LLaVA's tower has such) stays without.
+        A weight that has no gradient in any process (as some in LLaVA's tower) gets none.
         """
         if self.count == 1:
             return
@@ -119,21 +119,21 @@ class Processes:
                 weight.grad = part.view_as(weight)
 
     def broadcast_weights(self, weights: Iterable[Tensor]) -> None:
-        """Give every process the main one's weights."""
+        """Copy the main process's weights to every process."""
         if self.count > 1:
             for weight in weights:
                 dist.broadcast(weight.data, 0)
 
     def any(self, own: bool) -> bool:
-        """Return whether it is true in any process."""
+        """Return whether `own` is true in any process."""
         return self.sum({"": float(own)})[""] > 0
 
     def on_main(self, act: Callable[[], T]) -> T:
-        """Let the main process do something; return its result, or raise its error, everywhere.
+        """Call `act` in the main process; return its result, or raise its error, in every process.
 
         Raises:
-            OSError: It failed.
-            ValueError: It failed.
+            OSError: `act` raised it.
+            ValueError: `act` raised it.
         """
         outcome: list[Any] = [None, None]  # result, error
         if self.main:
@@ -149,44 +149,44 @@ class Processes:
         return result
 
     def close(self) -> None:
-        """Leave the group of processes."""
+        """Leave the process group."""
         if self._state is not None:
             self._state.destroy_process_group()
 
 
 def _check_launcher(environment: Mapping[str, str]) -> None:
-    """Refuse launchers that do something else than they seem to.
+    """Refuse launchers that would silently do something other than requested.
 
     Raises:
-        ValueError: The launcher asks for a model to be divided, or started one process for several.
+        ValueError: The launcher requests sharding, or starts unconnected processes.
     """
     use = "start with torchrun --nproc-per-node N -m MODULE, or with python for one process"
     for name, what in SHARDING.items():
         if environment.get(name, "").lower() in ("1", "true"):
-            raise ValueError(f"the launcher wants {what}, but models are never sharded here; {use}")
+            raise ValueError(f"the launcher wants {what}, but models can't be sharded here; {use}")
     if "WORLD_SIZE" in environment:
         return
     if "ACCELERATE_MIXED_PRECISION" in environment:
-        raise ValueError(f"accelerate launch started one process, whatever was asked; {use}")
+        raise ValueError(f"accelerate launch started one process, not those requested; {use}")
     for name in OTHER_LAUNCHERS:
         if int(environment.get(name, 1)) > 1:
             raise ValueError(
-                f"{name} says {environment[name]} processes, which don't know each other; {use}"
+                f"{name} says {environment[name]} processes, but they aren't connected; {use}"
             )
 
 
 def run_in_processes(
     command: str, parse: Callable[[], T], run: Callable[[T, Processes], object]
 ) -> int:
-    """Run a command of the trainer, and print its result once.
+    """Run a training command and print its result once.
 
     Args:
-        command: Name that error messages start with.
-        parse: Reads the command line.
-        run: Does what the command line asks for.
+        command: Prefix of error messages.
+        parse: Parses the command line.
+        run: Runs the parsed command.
 
     Returns:
-        0 when done, 2 on a wrong call, 1 on a failed run, 130 on Ctrl-C.
+        0 on success, 2 on a wrong call, 1 on a failed run, 130 on Ctrl-C.
     """
     number = int(os.environ.get("RANK", 0))
     try:
@@ -205,7 +205,7 @@ def run_in_processes(
     code = run_main(
         f"{command} (process {number})" if number else command,
         run_and_print,
-        stopped="stopped; the same command goes on from the last checkpoint",
+        stopped="stopped; run the same command again to resume from the last checkpoint",
         failure=1,
         quiet=not processes.main,
     )

@@ -1,4 +1,4 @@
-"""Environments of the trainer: stepped together, counted, and saved so that they resume exactly."""
+"""The trainer's environments: stepped together, monitored, and saved for an exact resume."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from vlbench.errors import user_code
 from vlbench.registry import resolve_env_id
 from vlbench.vector import VLVectorEnv
 
-if TYPE_CHECKING:  # cnn and sft_data make environments without torch
+if TYPE_CHECKING:  # cnn and sft_data import this module without torch
     from agents.train.distributed import Processes
     from agents.vlm.sampling import Generation
 
@@ -28,10 +28,10 @@ def make_env(env_id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, str]:
 
 
 def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVectorEnv:
-    """Return the native vector environment, which hands out its slab without copies.
+    """Return the native vector environment; its pictures are views, not copies.
 
     Raises:
-        ValueError: There is none.
+        ValueError: The environment has none.
     """
     envs = gymnasium.make_vec(
         env_id,
@@ -47,15 +47,15 @@ def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVector
 
 
 def check_env(name: str, kwargs: Mapping[str, Any], *, vector: bool = False) -> None:
-    """Check that an environment can be made here: its name, its arguments, what it needs.
+    """Check that an environment can be made: its name, arguments and requirements.
 
     Args:
         name: Id or short name.
         kwargs: Keyword arguments.
-        vector: Whether its native vector environment is wanted.
+        vector: Check the native vector environment.
 
     Raises:
-        ValueError: It can't.
+        ValueError: It can't be made.
     """
     env_id = resolve_env_id(name)
     with user_code(f"{env_id} can't be made"):
@@ -63,13 +63,13 @@ def check_env(name: str, kwargs: Mapping[str, Any], *, vector: bool = False) -> 
 
 
 class Journal:
-    """The replies of the running episodes, from which they can be played again.
+    """The replies of the running episodes, from which the episodes can be replayed.
 
-    A restored environment is where it was, with the same random state: its episode is started from
-    its instance and presentation, and the replies are played again.
+    `restore` starts each episode from its instance and presentation, replays the replies and sets
+    the random state.
 
     Args:
-        envs: N environments, without wrappers.
+        envs: N unwrapped environments.
     """
 
     def __init__(self, envs: Sequence[VLEnv[Any, Any]]) -> None:
@@ -77,16 +77,16 @@ class Journal:
         self._replies: list[list[str]] = [[] for _ in envs]
 
     def clear(self) -> None:
-        """Forget the running episodes; the environments have been reset."""
+        """Drop the running episodes, after a reset of the environments."""
         for episode in self._replies:
             episode.clear()
 
     def add(self, replies: Sequence[str], ended: Sequence[bool] | npt.NDArray[np.bool_]) -> None:
-        """Add what was just played.
+        """Add one step of all environments.
 
         Args:
             replies: N replies.
-            ended: N flags, whether an episode ended; its environment has been reset already.
+            ended: N flags, whether the episode ended; its environment has been reset already.
         """
         for episode, reply, over in zip(self._replies, replies, ended, strict=True):
             if over:
@@ -95,7 +95,7 @@ class Journal:
                 episode.append(reply)
 
     def state(self) -> list[dict[str, Any]]:
-        """Return what `restore` needs of each environment, as plain data."""
+        """Return the state of each environment for `restore`, as plain data."""
         return [
             {
                 "instance": env.presentation.instance,
@@ -107,7 +107,7 @@ class Journal:
         ]
 
     def restore(self, state: Sequence[Mapping[str, Any]]) -> list[Observation]:
-        """Bring the environments back to a saved state; return their observations."""
+        """Restore a saved state; return the environments' observations."""
         for env, row, episode in zip(self._envs, state, self._replies, strict=True):
             env.begin(None, {name: row[name] for name in ("instance", "presentation")})
             for reply in row["replies"]:
@@ -119,10 +119,10 @@ class Journal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EnvStep:
-    """What one turn of n environments gave."""
+    """The result of one turn of n environments."""
 
     spans: list[tuple[int, int] | None]
-    """Characters of each reply's action field; None if the reply can't be read."""
+    """Start and end of each reply's action field, in characters; None if it can't be read."""
     rewards: npt.NDArray[np.float64]
     """(n,)."""
     terminated: npt.NDArray[np.bool_]
@@ -130,15 +130,15 @@ class EnvStep:
     truncated: npt.NDArray[np.bool_]
     """(n,)."""
     last_observations: dict[int, Observation]
-    """Environment → the last observation of its episode, if that was truncated."""
+    """Environment index → last observation of its truncated episode."""
 
 
 class RolloutEnvs:
-    """A process's environments, with everything that is followed from turn to turn.
+    """The environments of one process, with their journal and monitors.
 
     Args:
         envs: n environments.
-        share: Their numbers among the environments of all processes, 0..N − 1.
+        share: Their indices among the environments of all processes, 0..N − 1.
         processes: The processes that play together.
     """
 
@@ -150,20 +150,20 @@ class RolloutEnvs:
         self._episodes = EpisodeMonitor(len(share))
         self._rollout = RolloutMonitor()
         self.observations: list[Observation] = []
-        """What the n environments show; pictures are views that the next step overwrites."""
+        """Observations of the n environments; pictures are views that the next step overwrites."""
 
     def reset(self, seeds: Sequence[int]) -> None:
-        """Start an episode in each environment, and forget the running ones.
+        """Reset every environment; drop the running episodes.
 
         Args:
-            seeds: n seeds. Environments of one seed are dealt the same episodes in the same order.
+            seeds: n seeds. Environments with the same seed get the same episodes in the same order.
         """
         self.observations = _split(self._envs.reset(seed=list(seeds))[0])
         self._journal.clear()
         self._episodes.clear()
 
     def step(self, replies: "Sequence[Generation]") -> EnvStep:
-        """Play a reply in each environment; those whose episode ends are reset."""
+        """Play a reply in each environment; reset those whose episode ends."""
         spans = []
         for env, reply in zip(self._envs.envs, replies, strict=True):
             parsed = env.read(reply.text)
@@ -193,18 +193,18 @@ class RolloutEnvs:
         return self._episodes.metrics()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of all processes' environments, at the end of a rollout."""
+        """Return the state of all processes' environments; only between rollouts."""
         pairs = zip(self._journal.state(), self._episodes.running(), strict=True)
         rows = [{"journal": journal, "episode": episode} for journal, episode in pairs]
         everyone = [row for part in self._processes.gather(rows) for row in part]
-        # As text: random states have 128-bit integers.
+        # JSON, because random states have 128-bit integers.
         return {"running": json.dumps(everyone), "outcomes": self._episodes.outcomes()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Bring this process's environments back to a saved state.
+        """Restore this process's environments from a saved state.
 
         Raises:
-            ValueError: It is of another number of environments.
+            ValueError: The state has another number of environments.
         """
         everyone = json.loads(state["running"])
         size = len(self.share) * self._processes.count
@@ -216,6 +216,6 @@ class RolloutEnvs:
 
 
 def _split(batch: Any) -> list[Observation]:
-    """Return a batch of observations one by one; pictures are views."""
+    """Split a batch into observations; pictures are views."""
     pairs = zip(batch["image"], batch["text"], strict=True)
     return [{"image": image, "text": text} for image, text in pairs]

@@ -1,4 +1,4 @@
-"""Play frozen rows during training: how well does the policy do on what it never learned?"""
+"""Evaluate a policy on frozen test rows during training."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,23 +19,23 @@ from vlbench.suites import Row, frozen_rows
 
 @dataclass(frozen=True, slots=True)
 class EvalResult:
-    """How well the policy did."""
+    """The results of a policy on some rows."""
 
     episodes: int
     success: intervals.Interval
     mean_return: float
     optimal: float
-    """Share of the turns whose action is as good as any."""
+    """Share of turns with an optimal action."""
     perceived: float
-    """Share of the turns whose reply says nothing false about the picture, of those that say
-    anything about it; 0 if none does."""
+    """Share of replies without a false statement about the picture, among those that make any; 0 if
+    none does."""
     parsed: float
-    """Share of the turns whose reply names an action."""
+    """Share of turns whose reply names an action."""
     won: tuple[bool, ...]
-    """For each row, in order, whether its goal was reached."""
+    """For each row, in order: whether its goal was reached."""
 
     def metrics(self) -> Metrics:
-        """Return the numbers to log."""
+        """Return the metrics to log."""
         return {
             "eval/success": self.success.value,
             "eval/success_low": self.success.low,
@@ -49,14 +49,13 @@ class EvalResult:
 
 
 def eval_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[Row, ...]:
-    """Return the first rows of an environment's frozen test set, under changed keyword arguments.
+    """Return the first rows of the frozen test set, with keyword arguments replaced.
 
     Args:
         env_id: The environment.
         episodes: Number of rows; 0 for none.
-        kwargs: Keyword arguments that replace the rows' own. With a `group`, only its rows are
-            returned. `split` and `jitter` have no effect on a row, which names its instance and
-            presentation, and are dropped.
+        kwargs: Keyword arguments that replace the rows' own. `group` also selects the rows of that
+            group. `split` and `jitter` are ignored: a row fixes its instance and presentation.
     """
     if not episodes:
         return ()
@@ -70,9 +69,9 @@ def eval_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[Row, 
 
 
 def distinct_rows(env_id: str, kwargs: dict[str, Any]) -> tuple[Row, ...]:
-    """Return the whole frozen test set under changed keyword arguments, without repetitions.
+    """Return the frozen test set with keyword arguments replaced, without duplicates.
 
-    Under a fixed theme, several rows may show one instance in the same pictures.
+    Under a fixed theme, several rows may show the same instance in the same picture.
     """
     rows: dict[tuple[str, bytes], Row] = {}
     env: gymnasium.Env[Any, str] | None = None
@@ -88,7 +87,7 @@ class _Episode:
     """An episode in play."""
 
     number: int
-    """Of its row."""
+    """Index of its row."""
     env: gymnasium.Env[Any, str]
     row: Row
     observation: Any
@@ -97,7 +96,7 @@ class _Episode:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """An episode that was played to its end."""
+    """A finished episode."""
 
     number: int
     instance: str
@@ -122,15 +121,15 @@ def evaluate_policy(
     generator: torch.Generator | None = None,
     status: Callable[[str], None] = lambda line: None,
 ) -> EvalResult:
-    """Play rows, many at once.
+    """Play rows in batches.
 
     Args:
         policy: The policy that plays.
         rows: The rows; at least one.
-        processes: The processes that share the rows.
-        batch: Episodes at once.
-        generator: Source of the draws; None is greedy.
-        status: Called with a line about the progress.
+        processes: The processes that share the rows; None for a single one.
+        batch: Number of episodes to play at once.
+        generator: Source of the draws, owned by the caller; None is greedy.
+        status: Called with one line about the progress.
     """
     numbered = list(enumerate(rows))
     if processes is None:

@@ -1,4 +1,4 @@
-"""How much memory a run takes, estimated from a model's configuration without its weights."""
+"""Estimate parameters, memory and tokens of a run without loading weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,31 +91,32 @@ def qwen2_5_vl_7b() -> Qwen2_5_VLConfig:
     return Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=False)
 
 
-# Tokens of a 300 × 300 picture. LLaVA-1.6: the 336 × 672 tiling, 576 for the whole picture and
-# 24 rows of 24 with a line break each for the enlarged one. Qwen: resized to 308 × 308, 22 × 22
-# patches, merged by four.
+# LLaVA-1.6 tiles a 300 × 300 picture as 336 × 672: 576 tokens for the whole picture, and 24 rows of
+# 24 with a line break each for the enlarged one. Qwen2.5 resizes it to 308 × 308: 22 × 22 patches,
+# merged by four.
 CONFIGURATIONS = {
     "llava-1.6-mistral-7b": (llava_1_6_mistral_7b, 576 + 24 * 25),
     "qwen2.5-vl-7b": (qwen2_5_vl_7b, 11 * 11),
 }
+"""Name → function that returns the configuration, and tokens per picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Sizes of a model, counted on the meta device."""
+    """Parameter counts of a model, from the meta device."""
 
     parameters: int
     vision: int
-    """Parameters of the picture's way into the model."""
+    """Parameters of vision tower and projector."""
     trained: int
 
 
 def measure(config: Any, options: Config) -> tuple[Size, Any]:
-    """Return the sizes of a configuration, and its text part.
+    """Count a configuration's parameters; return them and its text configuration.
 
     Args:
         config: A transformers configuration.
-        options: Whether and how a LoRA adapter is put on it.
+        options: Whether and how to add a LoRA adapter.
     """
     with torch.device("meta"):
         model: Any = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
@@ -140,14 +141,14 @@ def measure(config: Any, options: Config) -> tuple[Size, Any]:
 
 
 def estimate_memory(name: str, options: Config) -> str:
-    """Return a run's parameters, memory by part and tokens, as text.
+    """Return a report of a run's parameters, memory by part, and tokens.
 
     Args:
         name: One of CONFIGURATIONS, or a checkpoint's folder.
         options: The run's options.
 
     Raises:
-        ValueError: No such configuration or folder.
+        ValueError: There is no such configuration or folder.
     """
     if name in CONFIGURATIONS:
         make, picture = CONFIGURATIONS[name]
@@ -169,11 +170,11 @@ def estimate_memory(name: str, options: Config) -> str:
     lines = [
         f"{name} on {env_id}, counted on the meta device; memory and tokens are estimates",
         f"parameters         {size.parameters:>16,}",
-        f"  of the picture   {size.vision:>16,}",
+        f"  vision           {size.vision:>16,}",
         f"  trained          {size.trained:>16,}{' (LoRA)' if options.lora else ''}",
         f"{'adapter' if options.lora else 'model'} on disk: {disk / 2**20:,.0f} MiB",
         *(f"{amount / 2**30:8.2f} GiB  {part}" for part, amount in memory.items()),
-        f"{sum(memory.values()) / 2**30:8.2f} GiB  in all",
+        f"{sum(memory.values()) / 2**30:8.2f} GiB  total",
         f"a turn: {picture} picture + about {prompt} prompt + at most {options.max_new_tokens} "
         "reply tokens",
         f"an iteration: {turns} turns, {turns * (picture + prompt):,} prompt tokens read, at most "
@@ -187,13 +188,13 @@ def estimate_memory(name: str, options: Config) -> str:
 def memory_parts(
     size: Size, text: Any, picture: int, prompt: int, options: Config
 ) -> dict[str, int]:
-    """Return what fills the memory → bytes.
+    """Return bytes of memory by part.
 
     Args:
-        size: The model's.
+        size: The model's parameter counts.
         text: Configuration of its language model.
-        picture: Tokens of a picture.
-        prompt: Tokens of a prompt's text.
+        picture: Tokens per picture.
+        prompt: Tokens per prompt, without its picture.
         options: The run's options.
     """
     turns = options.num_envs * options.num_steps
@@ -204,20 +205,20 @@ def memory_parts(
     half, full = BYTES["bfloat16"], BYTES["float32"]
     return {
         "weights (bfloat16)": size.parameters * half,
-        # peft keeps an adapter in float32, beside the model; trained in full, all is bfloat16.
+        # peft keeps adapters in float32; full training is all bfloat16.
         (
-            "adapter, its gradients, Adam (float32)"
+            "adapter, gradients, Adam state (float32)"
             if options.lora
-            else "gradients, Adam (bfloat16)"
+            else "gradients, Adam state (bfloat16)"
         ): size.trained * (4 * full if options.lora else 3 * half),
-        f"keys and values of {options.num_envs} replies": (
+        f"KV cache of {options.num_envs} replies": (
             options.num_envs * row * layers * 2 * keys * half
         ),
-        # Inputs of the seven linear layers and of the norms, the activation and its product.
-        f"activations of {options.micro_batch} turns, none recomputed": (
+        # Inputs of the seven linear layers and the norms, the activation and its product.
+        f"activations of a micro-batch of {options.micro_batch}, no recomputation": (
             options.micro_batch * row * layers * (8 * width + 2 * keys + 4 * inner) * half
         ),
-        "logits of their replies, thrice (float32)": (
+        "its logits, three copies (float32)": (
             options.micro_batch * options.max_new_tokens * vocab * full * 3
         ),
         f"features of {turns} pictures": (

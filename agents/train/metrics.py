@@ -1,4 +1,4 @@
-"""What a run measures of its rollouts: the form of replies, and the outcomes of episodes."""
+"""Metrics of rollouts: the form of replies and the outcomes of episodes."""
 
 import dataclasses
 from collections import Counter, deque
@@ -9,7 +9,7 @@ from typing import Any
 from vlbench.parsing import Parsed
 
 WINDOW = 200
-"""Episodes over which training success is averaged."""
+"""Number of recent episodes that training success is averaged over."""
 
 Metrics = dict[str, float]
 """Name → value, as in `losses/approx_kl`."""
@@ -17,7 +17,7 @@ Metrics = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class EpisodeOutcome:
-    """An episode that ended."""
+    """A finished episode."""
 
     episode_return: float
     length: int
@@ -26,7 +26,7 @@ class EpisodeOutcome:
 
 @dataclass(slots=True)
 class RolloutMonitor:
-    """Counts of one rollout, for what collapses first: form, variety of thoughts, and sight."""
+    """Counts of one rollout, to notice a collapse of format, variety or perception."""
 
     turns: int = 0
     parsed: int = 0
@@ -34,23 +34,24 @@ class RolloutMonitor:
     unfinished: int = 0
     optimal: int = 0
     statements: int = 0
-    """Replies that state what the picture shows."""
+    """Replies that make statements about the picture."""
     true_statements: int = 0
+    """Of these, replies without a false one."""
     tokens: int = 0
     thoughts: Counter[str] = field(default_factory=Counter)
-    """Replies up to their action."""
+    """Text before the action → number of replies."""
     episodes: list[EpisodeOutcome] = field(default_factory=list)
-    """Episodes that ended."""
+    """Finished episodes."""
 
     def update(self, env: Any, text: str, parsed: Parsed, tokens: int, finished: bool) -> None:
-        """Count a reply before it is played.
+        """Count a reply; call it before the reply is played.
 
         Args:
             env: The environment that the reply is for.
             text: The reply.
-            parsed: What the environment reads in the reply.
-            tokens: Length of the reply.
-            finished: Whether the model ended the reply itself.
+            parsed: The environment's reading of the reply.
+            tokens: Length of the reply, in tokens.
+            finished: Whether the model wrote an end token.
         """
         self.turns += 1
         self.tokens += tokens
@@ -67,7 +68,7 @@ class RolloutMonitor:
 
     @classmethod
     def sum_of(cls, parts: Sequence["RolloutMonitor"]) -> "RolloutMonitor":
-        """Return the counts of several processes as one."""
+        """Return the total of several processes' counts."""
         total = cls()
         for part in parts:
             for count in dataclasses.fields(cls):
@@ -89,7 +90,7 @@ class RolloutMonitor:
         }
 
     def warnings(self) -> list[str]:
-        """Describe what looks like a collapse."""
+        """Return a line for each sign of a collapse."""
         lines = []
         if self.parsed < 0.5 * self.turns:
             lines.append(f"only {self.parsed}/{self.turns} replies name an action")
@@ -101,7 +102,7 @@ class RolloutMonitor:
 
 
 class EpisodeMonitor:
-    """Returns, lengths and successes of the last episodes that ended.
+    """Returns, lengths and successes of the last WINDOW episodes.
 
     Args:
         num_envs: Number of environments N of this process.
@@ -132,16 +133,16 @@ class EpisodeMonitor:
         return outcomes
 
     def clear(self) -> None:
-        """Forget the running episodes; the environments have been reset."""
+        """Drop the running episodes, after a reset of the environments."""
         self._returns = [0.0] * len(self._returns)
         self._lengths = [0] * len(self._lengths)
 
     def count(self, outcomes: Iterable[EpisodeOutcome]) -> None:
-        """Count episodes that ended in this process or in others."""
+        """Count finished episodes, of this process or of others."""
         self._outcomes.extend(outcomes)
 
     def metrics(self) -> Metrics:
-        """Return means over the last episodes; nothing before one has ended."""
+        """Return means over the last episodes; empty before the first one ends."""
         if not self._outcomes:
             return {}
         count = len(self._outcomes)
@@ -152,18 +153,18 @@ class EpisodeMonitor:
         }
 
     def running(self) -> list[dict[str, Any]]:
-        """Return the sums of each running episode, as plain data."""
+        """Return the return and length of each running episode so far, as plain data."""
         rows = zip(self._returns, self._lengths, strict=True)
         return [{"return": total, "length": length} for total, length in rows]
 
     def outcomes(self) -> list[dict[str, Any]]:
-        """Return the last episodes that ended, as plain data."""
+        """Return the last finished episodes, as plain data."""
         return [dataclasses.asdict(episode) for episode in self._outcomes]
 
     def restore(
         self, running: Sequence[Mapping[str, Any]], outcomes: Iterable[Mapping[str, Any]]
     ) -> None:
-        """Take over what `running` and `outcomes` returned."""
+        """Restore what `running` and `outcomes` returned."""
         self._returns = [episode["return"] for episode in running]
         self._lengths = [episode["length"] for episode in running]
         self._outcomes.clear()

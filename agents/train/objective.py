@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 MAX_LOG_RATIO = 20.0
-"""Log-ratios are clamped to ± this, so that no ratio overflows."""
+"""Log-ratios are clamped to ± this, so that ratios can't overflow."""
 
 
 def generalized_advantages(
@@ -25,14 +25,14 @@ def generalized_advantages(
     δ_t = r_t + γ V(s_{t+1}) (1 − terminated_t) − V(s_t)
     A_t = δ_t + γ λ A_{t+1} (1 − ended_t)
 
-    A truncated episode has a next state, its last observation, whose value counts; a terminated one
-    has none. In both no advantage flows back from the episode that follows.
+    Truncation bootstraps from the value of the episode's last observation; termination doesn't.
+    Neither lets the advantages of the next episode flow back.
 
     Args:
         rewards: r, (T, N).
         values: V(s_t), (T, N).
-        next_values: V(s_{t+1}), (T, N): of the last observation where an episode was truncated, of
-            the next one otherwise; ignored where an episode terminated.
+        next_values: V(s_{t+1}), (T, N): at a truncation, the value of the episode's last
+            observation; at a termination, ignored.
         terminated: (T, N) bool.
         ended: (T, N) bool, terminated or truncated.
         discount: γ.
@@ -73,9 +73,9 @@ def value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip: float)
     Args:
         values: (B,).
         old_values: (B,), at the time of the rollout.
-        returns: (B,), what the values should have been.
-        clip: How far a value may move from the old one before the larger of both errors counts, as
-            in RL4VLM; 0 doesn't clip.
+        returns: (B,), the targets of the values.
+        clip: Largest change of a value before the larger error of clipped and unclipped value
+            counts, as in RL4VLM; 0 for no clipping.
     """
     error = (values - returns) ** 2
     if clip:
@@ -97,12 +97,12 @@ def token_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 
 def approximate_kl(ratio: Tensor) -> Tensor:
-    """Return the estimate of KL(old ‖ new) from turns drawn from old, summed: Σ (r − 1) − log r."""
+    """Return Σ (r − 1) − log r, which estimates KL(old ‖ new) from turns drawn from old."""
     return (ratio - 1 - ratio.log()).sum()
 
 
 def explained_variance(values: Tensor, returns: Tensor) -> float:
-    """Return 1 − Var(returns − values) / Var(returns), from (T, N); 0 if the returns don't vary."""
+    """Return 1 − Var(returns − values) / Var(returns) of (T, N); 0 for constant returns."""
     variance = returns.var(correction=0)
     if float(variance) == 0:
         return 0.0

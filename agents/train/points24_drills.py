@@ -1,9 +1,9 @@
-"""Write exercises in text: `python -m agents.train.points24_drills --out drills.jsonl`.
+"""Write text exercises: `python -m agents.train.points24_drills --out drills.jsonl`.
 
-Points24's expert writes a search down (see `vlbench.tasks.points24.worked`), and a small language
-model has to practise it on more than there are hands. Half of the lines are whole problems, the
-others drills of single steps, so that every three numbers are judged often; see
-`vlbench.tasks.points24.drills`.
+Points24's expert writes out its search (see `vlbench.tasks.points24.worked`), and a small language
+model needs more practice than there are hands. Half of the lines are whole problems; the others
+drill single steps, so that the model judges every three numbers often (see
+`vlbench.tasks.points24.drills`).
 """
 
 import sys
@@ -32,20 +32,24 @@ class Config(Options):
     """Options of `points24_drills`."""
 
     out: Path = required("JSONL file to write", check=writable_file)
-    count: int = option(60_000, "problems and drills", ge=1)
+    count: int = option(60_000, "number of problems and drills", ge=1)
     drills: float = option(0.5, "share of drills", ge=0, le=1)
-    lines: int = option(12, "steps in a drill", ge=1)
-    made: float = option(
-        0.5, "share of problems that are made backwards from three numbers", ge=0, le=1
+    lines: int = option(12, "steps per drill", ge=1)
+    backwards: float = option(
+        0.5,
+        "share of problems built backwards from three numbers",
+        ge=0,
+        le=1,
+        old_name="--made",
     )
-    target: int = option(24, "what every problem aims at", ge=1, le=LARGEST)
+    target: int = option(24, "target number of the problems", ge=1, le=LARGEST)
     seed: int = option(0, "seed of the problems", ge=0, le=MAX_SEED)
 
 
 def examples(config: Config) -> Iterator[sft_data.Example]:
     """Yield problems and drills."""
     rng = np.random.default_rng(config.seed)
-    generator = ExerciseGenerator(rng, config.target, config.lines, config.made)
+    generator = ExerciseGenerator(rng, config.target, config.lines, config.backwards)
     for place in range(config.count):
         is_drill = int((place + 1) * config.drills) > int(place * config.drills)
         exercise = generator.drill() if is_drill else generator.problem()
@@ -63,7 +67,7 @@ def examples(config: Config) -> Iterator[sft_data.Example]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the file; exit 0 when done, 1 if it can't be written, 2 on a wrong call."""
+    """Write the file; return 0 on success, 1 if it can't be written, 2 on a wrong call."""
     return run_main("points24_drills", lambda: _main(argv), failure=1)
 
 

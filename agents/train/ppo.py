@@ -2,11 +2,11 @@
 
 As in RL4VLM (Zhai et al. 2024), the action is the whole reply. log π of a turn is λ times the
 log-probability of the tokens before the action, plus that of the action's own tokens; each turn has
-one clipped ratio (Schulman et al. 2017), and its value is read off the last prompt token.
+one clipped ratio (Schulman et al. 2017). The value head reads the last prompt token.
 
 This file reads top to bottom: model, rollout, update, loop. `objective` has the formulas,
-`ppo_config` the options; `trainer` resumes, logs, saves and stops. With the `--out` of an earlier
-run, that run goes on where it stopped.
+`ppo_config` the options; `trainer` resumes, logs, saves and stops. If `--out` holds an earlier run,
+that run is resumed.
 """
 
 import math
@@ -50,7 +50,7 @@ SUMMARY = {
     "entropy": "losses/entropy",
     "EVAL success": "eval/success",
 }
-"""What the summary of an iteration shows."""
+"""Metrics printed after each iteration: label → metric."""
 
 
 # Model
@@ -58,19 +58,19 @@ SUMMARY = {
 
 @dataclass(frozen=True)
 class Learner:
-    """What an update changes, and what it needs for that."""
+    """The policy, its optimizer, and what an update needs."""
 
     policy: Policy
     reference: Reference | None
     """For the KL penalty."""
     optimizer: torch.optim.Optimizer
     shuffler: torch.Generator
-    """Draws the order of the turns, the same in every process."""
+    """Draws the order of the turns; the same in every process."""
     processes: Processes
 
     @property
     def weights(self) -> list[Tensor]:
-        """The weights that are trained."""
+        """The trained weights."""
         return [weight for group in self.optimizer.param_groups for weight in group["params"]]
 
 
@@ -84,7 +84,7 @@ def build_policy(config: Config, checkpoint: str, device: torch.device | None = 
 
 
 def build_learner(config: Config, policy: Policy, processes: Processes) -> Learner:
-    """Return the learner; every process starts with the main one's weights."""
+    """Return the learner; every process starts with the main process's weights."""
     reference = None
     if config.kl_coef:
         reference = load_reference(policy, config.model, config.trust_remote_code)
@@ -125,7 +125,7 @@ def rollout(
             )
             for reply, span in zip(replies, outcome.spans, strict=True)
         ]
-        # A truncated episode would have gone on: its last observation has a value.
+        # A truncated episode would have continued: its last observation has a value.
         last_values = torch.zeros(len(replies))
         if outcome.last_observations:
             ends = outcome.last_observations
@@ -166,7 +166,7 @@ class MinibatchTerms:
 def loss_terms(
     learner: Learner, batch: Minibatch, config: Config, critic_only: bool
 ) -> dict[str, Tensor]:
-    """Return the loss and its terms, summed over the turns; of the ratio's error, the largest."""
+    """Return the loss and its terms, summed over the turns; `ratio_error` is the largest."""
     scores = learner.policy(batch.prompts, batch.replies)
     lengths = scores.mask.sum(-1)
     log_probs = objective.turn_log_prob(scores.log_probs, batch.weights)
@@ -195,13 +195,13 @@ def loss_terms(
 def update(
     learner: Learner, buffer: RolloutBuffer, config: Config, critic_only: bool
 ) -> dict[str, float]:
-    """Improve the policy on a rollout, in the same way in every process; return metrics.
+    """Improve the policy on a rollout, identically in every process; return metrics.
 
     Args:
-        learner: Its policy, optimizer and shuffler are changed.
-        buffer: The rollout, with advantages; they are normalised if the run says so.
+        learner: Its policy, optimizer and shuffler change.
+        buffer: The rollout with advantages; normalised in place if the run says so.
         config: The run's options.
-        critic_only: Train the value head alone.
+        critic_only: Train only the value head.
 
     Raises:
         FloatingPointError: The loss is not finite; the weights are those before the step.
@@ -221,7 +221,7 @@ def update(
             if not steps:  # nothing has been updated yet, so the ratio should be 1
                 ratio_error = terms.ratio_error
             if not math.isfinite(total["loss"]):
-                raise FloatingPointError("the loss is no longer finite; lower the lr")
+                raise FloatingPointError("the loss is no longer finite; lower --lr")
             processes.sum_gradients(weights)
             norm = torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
             learner.optimizer.step()
@@ -247,7 +247,7 @@ def update(
 def accumulate_gradients(
     learner: Learner, buffer: RolloutBuffer, numbers: list[int], config: Config, critic_only: bool
 ) -> MinibatchTerms:
-    """Add up this process's gradients of a minibatch, by its turns' numbers."""
+    """Accumulate this process's gradients of a minibatch, given by turn numbers."""
     names = ["loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac"]
     names += ["kl_to_start"] if learner.reference is not None and not critic_only else []
     own, total, ratio_error = buffer.own(numbers), dict.fromkeys(names, 0.0), 0.0
@@ -305,7 +305,7 @@ def train(config: Config, processes: Processes) -> Path:
             log.status(f"iteration {iteration}/{config.iterations}: update")
             metrics = update(learner, buffer, config, iteration <= config.critic_iterations)
             end, turns = time.monotonic(), len(buffer)
-            del buffer  # or its pictures' features would be held through the next rollout
+            del buffer  # frees its pictures' features before the next rollout
             metrics |= monitor.metrics() | envs.episode_metrics()
             metrics["charts/learning_rate"] = learner.optimizer.param_groups[0]["lr"]
             metrics["charts/env_steps"] = iteration * config.num_envs * config.num_steps
@@ -321,13 +321,13 @@ def train(config: Config, processes: Processes) -> Path:
 
 
 def learning_rate(iteration: int, config: Config) -> float:
-    """Return the model's learning rate in an iteration, 1..iterations: a cosine."""
+    """Return the model's learning rate in an iteration, 1..iterations, on a cosine."""
     share = (iteration - 1) / max(1, config.iterations - 1)
     return config.end_lr + (config.lr - config.end_lr) * 0.5 * (1 + math.cos(math.pi * share))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train; exit 0 when done, 2 on a wrong call, 1 on a failed run, 130 on Ctrl-C."""
+    """Train; return 0 on success, 2 on a wrong call, 1 on a failed run, 130 on Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
 
     def read() -> Config:

@@ -1,4 +1,4 @@
-"""The options of `agents.train.ppo`, and named sets of them: `--preset NAME`."""
+"""The options of `agents.train.ppo`, and its presets (`--preset NAME`)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,24 +18,22 @@ class Config(TrainableWeights):
 
     model: str = required("checkpoint to start from: a folder, or hf:<id>")
     out: Path = option(
-        Path("runs/ppo"), "the run's folder; one that is there goes on", check=writable_folder
+        Path("runs/ppo"), "the run's folder; an existing run is resumed", check=writable_folder
     )
     env: str = option("NumberLine", "environment, by id or short name")
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
     prompt: str = option("cot", "variant of the prompt")
-    split: str = option("train", "instances that are dealt in training", choices=SPLITS)
+    split: str = option("train", "split of the training instances", choices=SPLITS)
     theme: str = option("train", "theme, or group of themes")
-    jitter: int = option(
-        0, "largest shift of an element of the picture, in pixels", ge=0, le=MAX_JITTER
-    )
+    jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
 
-    iterations: int = option(20, "rollouts, each followed by an update", ge=1)
-    num_envs: int = option(32, "environments N, whose replies are written in one batch", ge=1)
-    num_steps: int = option(8, "turns T of each environment in a rollout", ge=1)
+    iterations: int = option(20, "number of rollouts, each followed by an update", ge=1)
+    num_envs: int = option(32, "environments N; their replies are written in one batch", ge=1)
+    num_steps: int = option(8, "turns T per environment in a rollout", ge=1)
     epochs: int = option(2, "passes over a rollout", ge=1)
-    minibatch: int = option(64, "turns in an optimizer step", ge=1)
+    minibatch: int = option(64, "turns per optimizer step", ge=1)
     micro_batch: int = option(
-        64, "turns in one forward pass; gradients are added up to a minibatch", ge=1
+        64, "turns per forward pass; gradients accumulate over a minibatch", ge=1
     )
 
     thought_weight: float = option(
@@ -45,55 +43,55 @@ class Config(TrainableWeights):
     gae_lambda: float = option(0.95, "λ of generalised advantage estimation", ge=0, le=1)
     clip: float = option(0.2, "ε of the clipped ratio", gt=0)
     value_clip: float = option(
-        0.0, "how far a value may move in an update before it is clipped; 0 for no clipping", ge=0
+        0.0, "largest change of a value in an update before it is clipped; 0 for no clipping", ge=0
     )
     value_coef: float = option(0.5, "weight of the value loss", ge=0)
     entropy_coef: float = option(
-        0.0, "weight of the entropy bonus: of the mean entropy of a reply's tokens, in nats", ge=0
+        0.0, "weight of the entropy bonus, the mean over a reply's tokens, in nats", ge=0
     )
     kl_coef: float = option(
         0.0,
-        "weight of KL(policy ‖ start), the mean over a reply's tokens; the start is frozen",
+        "weight of KL(policy ‖ frozen initial policy), the mean over a reply's tokens",
         ge=0,
     )
     target_kl: float = option(
-        0.0, "an update ends when approx_kl (old against new) exceeds this; 0 for never", ge=0
+        0.0, "end an update once approx_kl (old against new) exceeds this; 0 for never", ge=0
     )
-    normalise_advantages: bool = option(
-        True, "shift and scale the advantages over the whole rollout"
+    normalise_advantages: bool = option(True, "normalise the advantages over the whole rollout")
+    critic_iterations: int = option(
+        1, "number of first iterations that train only the value head", ge=0
     )
-    critic_iterations: int = option(1, "first iterations that train the value head alone", ge=0)
 
-    lr: float = option(1e-4, "learning rate of the model at the start", gt=0)
-    end_lr: float = option(1e-4, "learning rate at the end; a cosine between", ge=0)
+    lr: float = option(1e-4, "initial learning rate of the model", gt=0)
+    end_lr: float = option(1e-4, "final learning rate of the model, reached on a cosine", ge=0)
     value_lr: float = option(1e-3, "learning rate of the value head", gt=0)
     adam_eps: float = option(1e-7, "ε of Adam", gt=0)
-    max_grad_norm: float = option(0.5, "gradients are scaled down to this norm", gt=0)
-    value_width: int = option(
-        0, "width of the value head's hidden layer; 0 is the model's own", ge=0
+    max_grad_norm: float = option(
+        0.5, "maximum norm of the gradients, which are scaled down to it", gt=0
     )
-    value_detach: bool = option(True, "keep the value's gradient out of the model")
+    value_width: int = option(
+        0, "width of the value head's hidden layer; 0 for the model's width", ge=0
+    )
+    value_detach: bool = option(True, "stop the value's gradient at the model")
 
     temperature: float = option(
         1.0,
-        "of sampling, and of the distribution that is optimised",
+        "temperature of sampling and of the optimised distribution",
         gt=0,
     )
-    top_p: float = option(1.0, "nucleus of sampling", gt=0, le=1)
-    max_new_tokens: int = option(64, "longest reply", ge=1)
+    top_p: float = option(1.0, "probability mass of the nucleus to sample from", gt=0, le=1)
+    max_new_tokens: int = option(64, "maximum length of a reply, in tokens", ge=1)
 
     lora_dropout: float = option(0.0, "dropout of the adapter's input, in updates", ge=0, lt=1)
 
-    eval_every: int = option(
-        5, "iterations between greedy plays of held-out rows; 0 for none", ge=0
-    )
-    eval_episodes: int = option(90, "rows of the frozen test set that are played", ge=1)
+    eval_every: int = option(5, "iterations between greedy evaluations; 0 for none", ge=0)
+    eval_episodes: int = option(90, "number of rows of the frozen test set in an evaluation", ge=1)
     save_every: int = option(
-        10, "iterations between checkpoints; there is always one at the end", ge=1
+        10, "iterations between checkpoints; the last iteration is always saved", ge=1
     )
     log: str = option(
         "json,tensorboard",
-        "where metrics go, with commas between: json (always), tensorboard, wandb",
+        "where metrics go, comma-separated: json (always on), tensorboard, wandb",
         check=check_log,
     )
     seed: int = option(
@@ -102,7 +100,7 @@ class Config(TrainableWeights):
     estimate_memory: str = option(
         "",
         "print parameters and memory of a model (llava-1.6-mistral-7b, qwen2.5-vl-7b, or a "
-        "checkpoint's folder) without its weights, and train nothing",
+        "checkpoint's folder) without loading weights; nothing is trained",
         old_name="--plan",
     )
 
@@ -136,7 +134,7 @@ _TINY: Preset = {
     "top_p": 0.95,
 }
 
-# A formula is paid at its end, so credit has to reach further back than NumberLine's.
+# A formula is rewarded at its end, so credit must reach further back than on NumberLine.
 _TINY_CARDS: Preset = {
     **_TINY,
     "iterations": 24,
@@ -148,7 +146,7 @@ _TINY_CARDS: Preset = {
     "lr": 1e-4,
 }
 
-# One of ALFWorld's six types; episodes are long, and paid at their end.
+# One of ALFWorld's six task types; episodes are long and rewarded at their end.
 _TINY_ALFWORLD: Preset = {
     **_TINY_CARDS,
     "env": "ALFWorld",
@@ -159,9 +157,9 @@ _TINY_ALFWORLD: Preset = {
     "eval_episodes": 20,
 }
 
-# Constants of the original's published scripts (Zhai et al. 2024). They ran one environment on each
-# of two processes, with 128 turns in a step of each; here a rollout has as many turns in all, from
-# more environments, so that replies are written in batches.
+# Constants of the original's published scripts (Zhai et al. 2024). They ran one environment in each
+# of two processes. Here a rollout has as many turns in total, but from more environments, so that
+# replies are written in batches.
 _RL4VLM: Preset = {
     "thought_weight": 0.5,
     "gamma": 0.9,

@@ -1,4 +1,4 @@
-"""A rollout: turns of N environments over T steps, their advantages, and minibatches of them."""
+"""A rollout: turns of N environments over T steps, their advantages, and minibatches."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from agents.vlm.sampling import Generation
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TurnSample:
-    """One turn as it was played."""
+    """One turn of a rollout."""
 
     prompt: EncodedPrompt
-    """The prompt and picture of that turn."""
+    """Prompt and picture of the turn."""
     ids: Tensor
-    """(n,) int64, the tokens as sampled."""
+    """(n,) int64, the sampled tokens."""
     weights: Tensor
-    """(n,) float32, of each token in log π."""
+    """(n,) float32, weight of each token in log π."""
     log_prob: float
-    """log π of the turn under the policy that wrote it, from sampling."""
+    """log π of the turn under the policy that wrote it, recorded at sampling."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,23 +32,23 @@ class Minibatch:
     prompts: list[EncodedPrompt]
     replies: list[Tensor]
     weights: Tensor
-    """(B, R), right-aligned like `Scores`."""
+    """(B, R) float32, right-aligned like `Scores`."""
     log_probs: Tensor
     """(B,), log π under the policy that wrote the turns."""
     advantages: Tensor
-    """(B,), normalised over the whole rollout unless the run says otherwise."""
+    """(B,), normalised over the whole rollout unless the run disables it."""
     returns: Tensor
     """(B,)."""
     values: Tensor
-    """(B,), at the time of the rollout."""
+    """(B,), recorded at the rollout."""
 
 
 class RolloutBuffer:
-    """The turns of one rollout, or a process's share of them.
+    """The turns of one rollout, or of one process's share.
 
     Args:
-        steps: Turns T of each environment.
-        share: Numbers of the n environments that are played here, of 0..N − 1.
+        steps: Turns T per environment.
+        share: Indices of this process's n environments, in 0..N − 1.
         width: Number of environments N of all processes.
     """
 
@@ -56,18 +56,18 @@ class RolloutBuffer:
         self.share = share
         self.width = width
         self.turns: list[list[TurnSample]] = []
-        """T rows of n."""
+        """T rows of n turns."""
         shape = (steps, len(share))
         self.rewards = torch.zeros(shape)
         """(T, n) float32, as are the next four."""
         self.values = torch.zeros(shape)
         """V of each turn's observation."""
         self.next_values = torch.zeros(shape)
-        """V of the observation after each turn; where an episode was truncated, of its last one."""
+        """V of the observation after each turn; at a truncation, of the episode's last one."""
         self.advantages = torch.zeros(shape)
-        """What a method of training makes of the rewards; see `set_advantages`."""
+        """Set by `set_advantages`."""
         self.returns = torch.zeros(shape)
-        """What the values should have been."""
+        """Targets of the values; set by `set_advantages`."""
         self.terminated = torch.zeros(shape, dtype=torch.bool)
         """(T, n) bool."""
         self.ended = torch.zeros(shape, dtype=torch.bool)
@@ -81,14 +81,14 @@ class RolloutBuffer:
         outcome: EnvStep,
         last_values: Tensor,
     ) -> None:
-        """Append a turn of the n environments that are played here.
+        """Append a turn of this process's n environments.
 
         Args:
             prompts: The prompts.
             replies: The replies to them.
-            weights: Weights of each reply's tokens, (length,).
-            outcome: What the environments gave.
-            last_values: (n,), V of the last observation where an episode was truncated.
+            weights: Token weights of each reply, (length,) float32.
+            outcome: The result of the turn.
+            last_values: (n,), V of the last observation of episodes truncated in this turn.
         """
         t = len(self.turns)
         self.turns.append(
@@ -106,7 +106,7 @@ class RolloutBuffer:
             self._continue(t - 1, self.values[t])
 
     def finish(self, values: Tensor) -> None:
-        """End the rollout.
+        """Complete the rollout.
 
         Args:
             values: (n,), V of the observations after the last turn.
@@ -114,11 +114,11 @@ class RolloutBuffer:
         self._continue(len(self.turns) - 1, values)
 
     def _continue(self, t: int, values: Tensor) -> None:
-        """Set the values after a turn, where its episode goes on."""
+        """Set the values after a turn, except where its episode ended."""
         self.next_values[t] = torch.where(self.ended[t], self.next_values[t], values)
 
     def set_advantages(self, advantages: Tensor) -> None:
-        """Set advantages (T, n), and the returns that follow from them."""
+        """Set advantages (T, n), and returns as advantages + values."""
         self.advantages = advantages
         self.returns = advantages + self.values
 
@@ -127,7 +127,7 @@ class RolloutBuffer:
         return len(self.turns) * self.width
 
     def normalise(self, everyone: Tensor) -> None:
-        """Shift and scale the advantages.
+        """Normalise the advantages.
 
         Args:
             everyone: (T, N), the advantages of all processes.
@@ -136,20 +136,20 @@ class RolloutBuffer:
         self.advantages = (self.advantages - everyone.mean()) / (deviation + 1e-8)
 
     def minibatches(self, size: int, generator: torch.Generator) -> Iterator[list[int]]:
-        """Yield the turns' numbers t · N + n in random order, `size` at a time.
+        """Yield turn numbers t · N + n in random order, `size` at a time.
 
-        They are those of all processes, which draw the same order.
+        They cover the turns of all processes; every process must draw the same order.
         """
         order = torch.randperm(len(self), generator=generator).tolist()
         for start in range(0, len(order), size):
             yield order[start : start + size]
 
     def own(self, numbers: Sequence[int]) -> list[int]:
-        """Return those of the turns that were played here."""
+        """Return the numbers of turns that this process played."""
         return [number for number in numbers if number % self.width in self.share]
 
     def take(self, numbers: Sequence[int], device: torch.device) -> Minibatch:
-        """Return turns that were played here, by their numbers."""
+        """Return turns that this process played, by number."""
         places = [(n // self.width, n % self.width - self.share.start) for n in numbers]
         turns = [self.turns[t][n] for t, n in places]
         longest = max(len(turn.ids) for turn in turns)

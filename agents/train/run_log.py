@@ -1,4 +1,4 @@
-"""Where a run's metrics go: JSON lines, TensorBoard, Weights & Biases, and a line for people."""
+"""Log a run's metrics to JSON lines, TensorBoard, Weights & Biases and the terminal."""
 
 import importlib.util
 import json
@@ -14,11 +14,11 @@ from agents.train.metrics import Metrics
 from vlbench.errors import unknown_name
 
 LOGS = {"json": "", "tensorboard": "train", "wandb": "wandb"}
-"""Where metrics can go, by the name of its package → the extra that installs it."""
+"""Name of a log, and of its package → the extra that installs it."""
 
 
 def log_names(text: str) -> tuple[str, ...]:
-    """Return the names in LOGS that an option's text lists; "json" is always among them.
+    """Return the names in LOGS that an option lists; "json" is always one of them.
 
     Raises:
         ValueError: A name is unknown.
@@ -31,20 +31,20 @@ def log_names(text: str) -> tuple[str, ...]:
 
 
 def check_log(text: str) -> None:
-    """Check that the logs of an option's text exist and are installed.
+    """Check that the logs that an option lists exist and are installed.
 
     Raises:
         ValueError: A name is unknown, or its package isn't installed.
     """
     for name in log_names(text):
-        # A folder of the package's name (W&B writes one) is found too, but has no origin.
+        # A folder with the package's name (W&B writes one) gives a spec too, but without origin.
         spec = importlib.util.find_spec(name) if LOGS[name] else None
         if LOGS[name] and (spec is None or spec.origin is None):
             raise ValueError(f'{name} isn\'t installed: pip install "vlbench[{LOGS[name]}]"')
 
 
 class Sink(Protocol):
-    """Where metrics go."""
+    """A destination of metrics."""
 
     def write(self, step: int, metrics: Metrics) -> None:
         """Record a step."""
@@ -54,15 +54,15 @@ class Sink(Protocol):
 
 
 class RunLog:
-    """The metrics of a run, for programs and for people.
+    """Logs the metrics of a run to files and to the terminal.
 
     Args:
         run: The run's folder.
         names: Names in LOGS; "json" appends to `metrics.jsonl`.
-        step: The step that the run resumes from; what was logged of later steps is dropped.
+        step: The step that the run resumes from; the logs of later steps are dropped.
         options: The run's options, for logs that show them.
-        silent: Write nothing: another process of the run does.
-        stream: For people; a terminal shows a status line. By default standard error.
+        silent: Write nothing, because another process of the run does.
+        stream: Output for people; a terminal also shows a status line. By default standard error.
 
     Raises:
         ValueError: A log can't be opened.
@@ -97,7 +97,7 @@ class RunLog:
 
     @property
     def seconds(self) -> float:
-        """Wall time of the run, including that before it was resumed."""
+        """Wall time of the run in seconds, including the time before it was resumed."""
         return self._previous_seconds + time.monotonic() - self._start
 
     def write(self, step: int, metrics: Metrics) -> None:
@@ -111,7 +111,7 @@ class RunLog:
             sink.write(step, row)
 
     def log_line(self, line: str) -> None:
-        """Print a line that stays."""
+        """Print a permanent line."""
         if self._stream is not None:
             self._clear()
             print(line, file=self._stream, flush=True)
@@ -124,7 +124,7 @@ class RunLog:
         self.log_line(f"{step}/{steps} {self.seconds:.0f} s  " + "  ".join(numbers))
 
     def status(self, line: str) -> None:
-        """Show on a terminal what is going on, until the next line."""
+        """Show a status on a terminal until the next line."""
         if self._terminal and self._stream is not None:
             self._clear()
             print(line, end="", file=self._stream, flush=True)
@@ -144,11 +144,11 @@ class RunLog:
 
 
 class JsonLines:
-    """A file with one JSON object a step.
+    """A file with one JSON object per step.
 
     Args:
         path: The file; lines are appended.
-        step: Lines of later steps are dropped, as is a last line that is incomplete.
+        step: Lines of later steps are dropped, as is an incomplete last line.
     """
 
     def __init__(self, path: Path, step: int) -> None:
@@ -160,7 +160,7 @@ class JsonLines:
                 continue
         rows = [(line, row) for line, row in rows if row["step"] <= step]
         self.seconds = float(rows[-1][1]["seconds"]) if rows else 0.0
-        """Wall time of the run up to the last line."""
+        """Wall time of the run up to the last line, in seconds."""
         path.write_text("".join(f"{line}\n" for line, _ in rows), "utf-8")
         self._file = path.open("a", encoding="utf-8")
 
@@ -175,7 +175,7 @@ class JsonLines:
 
 
 class TensorBoard:
-    """TensorBoard events in the run's folder `tensorboard`; those of later steps are dropped."""
+    """TensorBoard events in the run's folder `tensorboard`; events of later steps are dropped."""
 
     def __init__(self, run: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -193,14 +193,14 @@ class TensorBoard:
 
 
 class WandB:
-    """A run of Weights & Biases; called again with the same folder, it continues the same run.
+    """A run of Weights & Biases; the same folder continues the same run.
 
-    Its own environment variables say where it goes: WANDB_PROJECT, and WANDB_MODE=offline for a
-    folder that `wandb sync` uploads later.
+    W&B's environment variables apply: WANDB_PROJECT, and WANDB_MODE=offline for a folder that
+    `wandb sync` uploads later.
 
     Args:
-        run: The run's folder; W&B's own files go into `wandb` in it.
-        options: The run's options, shown as its configuration.
+        run: The run's folder; W&B writes into its subfolder `wandb`.
+        options: The run's options, logged as its configuration.
 
     Raises:
         ValueError: W&B refuses to start.
@@ -209,7 +209,7 @@ class WandB:
     def __init__(self, run: Path, options: Mapping[str, Any]) -> None:
         import wandb
 
-        # Its own messages are many lines, and it takes our package `agents` for OpenAI's.
+        # W&B prints many lines of its own, and takes our package `agents` for OpenAI's.
         settings = wandb.Settings(silent=True, console="off")
         wandb.setup(settings)
         identity = run / "wandb-id.txt"
@@ -227,7 +227,7 @@ class WandB:
             )
         except wandb.Error as error:
             raise ValueError(f"W&B can't start: {' '.join(str(error).split())}") from error
-        # Steps that are repeated after a crash would be dropped by W&B's own counter.
+        # W&B's own step counter would drop steps that are repeated after a crash.
         self._run.define_metric("*", step_metric="step")
 
     def write(self, step: int, metrics: Metrics) -> None:
@@ -235,7 +235,7 @@ class WandB:
         self._run.log({"step": step, **metrics})
 
     def close(self) -> None:
-        """Finish the run; online, this waits until everything is uploaded."""
+        """Finish the run; online, wait until everything is uploaded."""
         self._run.finish()
 
 

@@ -1,8 +1,8 @@
 """Supervised fine-tuning on expert transcripts: `python -m agents.train.sft --model DIR --data F`.
 
-The loss is the mean cross-entropy of the replies' tokens, weighted by `--thought-weight`; on
-held-out examples every token weighs the same. The checkpoint is one that plays. With the `--out` of
-an earlier run, that run goes on where it stopped.
+The loss is the mean cross-entropy of the replies' tokens, weighted by `--thought-weight`; held-out
+loss weighs every token equally. The agent `llava` plays the checkpoints. If `--out` holds an
+earlier run, that run is resumed.
 """
 
 import json
@@ -46,44 +46,40 @@ class Config(TrainableWeights):
 
     model: str = required("checkpoint to start from: a folder, or hf:<id>")
     data: Path = required("transcripts from sft_data", check=existing_file)
-    out: Path = required("the run's folder; one that is there goes on", check=writable_folder)
-    steps: int = option(400, "optimizer steps", ge=1)
-    batch: int = option(16, "examples in a step", ge=1)
-    micro_batch: int = option(16, "examples in one forward pass", ge=1)
-    lr: float = option(
-        1.5e-3, "largest learning rate; it rises linearly and falls as a cosine", gt=0
+    out: Path = required("the run's folder; an existing run is resumed", check=writable_folder)
+    steps: int = option(400, "number of optimizer steps", ge=1)
+    batch: int = option(16, "examples per step", ge=1)
+    micro_batch: int = option(16, "examples per forward pass", ge=1)
+    lr: float = option(1.5e-3, "peak learning rate; linear warm-up, then a cosine", gt=0)
+    warmup: float = option(0.03, "share of steps in the warm-up", ge=0, le=1)
+    weight_decay: float = option(0.0, "weight decay of AdamW", ge=0)
+    max_grad_norm: float = option(
+        1.0, "maximum norm of the gradients, which are scaled down to it", gt=0
     )
-    warmup: float = option(0.03, "share of the steps in which the learning rate rises", ge=0, le=1)
-    weight_decay: float = option(0.0, "of AdamW", ge=0)
-    max_grad_norm: float = option(1.0, "gradients are scaled down to this norm", gt=0)
     thought_weight: float = option(
         1.0,
-        "λ, the weight of the tokens between what a reply says of the picture and its action: "
-        "long thoughts drown both",
+        "λ, the weight of the tokens between a reply's statements about the picture and its "
+        "action; long reasoning otherwise dominates the loss",
         ge=0,
         le=1,
     )
-    holdout: float = option(
-        0.05, "share of the episodes whose examples are never learned, only measured", ge=0, lt=1
-    )
+    holdout: float = option(0.05, "share of episodes held out for measurement", ge=0, lt=1)
     eval_every: int = option(
         200, "steps between measurements on held-out examples; 0 for none", ge=0
     )
     eval_episodes: int = option(
         0,
-        "rows of the frozen test set of each environment that are played greedily at the end",
+        "rows of each environment's frozen test set to play greedily at the end",
         ge=0,
     )
-    save_every: int = option(
-        1000, "steps between checkpoints; there is always one at the end", ge=1
-    )
-    keep: int = option(2, "checkpoints that are kept, the newest ones", ge=1)
+    save_every: int = option(1000, "steps between checkpoints; the last step is always saved", ge=1)
+    keep: int = option(2, "number of newest checkpoints to keep", ge=1)
     log: str = option(
         "json",
-        "where metrics go, with commas between: json (always), tensorboard, wandb",
+        "where metrics go, comma-separated: json (always on), tensorboard, wandb",
         check=check_log,
     )
-    seed: int = option(0, "seed of the order of the examples", ge=0, le=MAX_SEED)
+    seed: int = option(0, "seed of the examples' order and of new weights", ge=0, le=MAX_SEED)
 
 
 def learning_rate(step: int, config: Config) -> float:
@@ -96,7 +92,7 @@ def learning_rate(step: int, config: Config) -> float:
 
 
 def indices_of(step: int, size: int, config: Config) -> list[int]:
-    """Return the examples of a step: epochs of shuffled examples, one after the other."""
+    """Return the examples of a step; each epoch is shuffled anew."""
     first = (step - 1) * config.batch
     indices: list[int] = []
     for position in range(first, first + config.batch):
@@ -111,7 +107,7 @@ def indices_of(step: int, size: int, config: Config) -> list[int]:
 def measure(
     policy: Policy, examples: Examples, config: Config, processes: Processes
 ) -> dict[str, float]:
-    """Return loss and token accuracy on examples, by teacher forcing."""
+    """Return loss and token accuracy on examples, with teacher forcing."""
     sums = {"loss": 0.0, "right": 0.0, "tokens": 0.0}
     own = range(len(examples))[processes.number :: processes.count]
     policy.eval()
@@ -178,7 +174,7 @@ def train(config: Config, processes: Processes) -> Path:
 def split_examples(
     examples: Sequence[sft_data.Example], policy: Policy, config: Config
 ) -> tuple[Examples, Examples]:
-    """Return the examples to learn and those that are held out: whole episodes, by their hash.
+    """Return the training and the held-out examples; whole episodes are split by hash.
 
     Raises:
         ValueError: Every example is held out.
@@ -202,7 +198,7 @@ def accumulate_gradients(
     config: Config,
     processes: Processes,
 ) -> float:
-    """Add up this process's gradients of a step; return the loss of all processes' examples."""
+    """Accumulate this process's gradients of a step; return the loss over all processes."""
     weight = examples.weight(indices)
     own = examples.by_length(indices[processes.number :: processes.count])
     total = 0.0
@@ -222,7 +218,7 @@ def play_frozen_rows(
     log: RunLog,
     processes: Processes,
 ) -> None:
-    """Play frozen rows of the environments that the examples are of, and log the results."""
+    """Play frozen rows of the examples' environments, and log the results."""
     if not config.eval_episodes:
         return
     tasks = {
@@ -247,7 +243,7 @@ def play_frozen_rows(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train; exit 0 when done, 2 on a wrong call, 1 if a checkpoint failed, 130 on Ctrl-C."""
+    """Train; return 0 on success, 2 on a wrong call, 1 if a checkpoint failed, 130 on Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
 
     def read() -> Config:

@@ -1,7 +1,7 @@
 """Write expert transcripts: `python -m agents.train.sft_data --env NumberLine --out sft.jsonl`.
 
-Each line is one turn: the prompt as shown, the reply to learn, and what redraws the picture
-(environment, instance, presentation and the actions before). Pictures aren't stored.
+Each line is one turn: the prompt, the reply to learn, and what is needed to redraw the picture
+(environment, instance, presentation and earlier actions). Pictures aren't stored.
 """
 
 import dataclasses
@@ -38,11 +38,11 @@ class Config(Options):
     """Options of `sft_data`."""
 
     out: Path = required("JSONL file to write", check=writable_file)
-    env: str = option("NumberLine", "environments, by id or short name, with commas between")
-    episodes: int = option(500, "episodes of each environment", ge=1)
+    env: str = option("NumberLine", "environments, by id or short name, comma-separated")
+    episodes: int = option(500, "episodes per environment", ge=1)
     action_noise: float = option(
         0.0,
-        "probability that the written action is another legal one than the expert's: a weak "
+        "probability that the written action is a legal one other than the expert's, for a weak "
         "teacher",
         ge=0,
         le=1,
@@ -50,37 +50,31 @@ class Config(Options):
     )
     random_action_prob: float = option(
         0.0,
-        "probability that a random legal action is played instead of the expert's, so that states "
-        "off the expert's path appear, with the expert's recovery as the reply",
+        "probability of playing a random legal action instead of the expert's, so that the data "
+        "has states off the expert's path and the expert's replies to them",
         ge=0,
         le=1,
         old_name="--off-path",
     )
     keep_fraction: float = option(
         1.0,
-        "share of the turns that are written; the turns of an episode show the same cards",
+        "share of turns to write; fewer turns per episode give more variety",
         gt=0,
         le=1,
         old_name="--kept",
     )
-    prompt: str = option(
-        "cot", "variant of the prompt; under action_only the replies have no thoughts"
-    )
+    prompt: str = option("cot", "variant of the prompt; with action_only, replies have no thoughts")
     perception_only: bool = option(
         False,
-        "learn to read first, as LLaVA does from captions: no prompt, and replies that only say "
-        "what the picture shows",
+        "perception-only targets, like LLaVA's caption pre-training: no prompt, and replies that "
+        "only state what the picture shows",
         old_name="--reading",
     )
-    split: str = option("train", "instances that are dealt", choices=SPLITS)
+    split: str = option("train", "split of the instances", choices=SPLITS)
     theme: str = option("train", "theme, or group of themes")
-    jitter: int = option(
-        0, "largest shift of an element of the picture, in pixels", ge=0, le=MAX_JITTER
-    )
+    jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environments")
-    seed: int = option(
-        0, "seed of the deals, and of what is drawn about actions", ge=0, le=MAX_SEED
-    )
+    seed: int = option(0, "seed of the instances and of random actions", ge=0, le=MAX_SEED)
 
     def kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of the environments."""
@@ -93,7 +87,7 @@ class Config(Options):
         }
 
     def preflight(self) -> None:
-        """Check that the environments can be made, and that their experts show what is learned."""
+        """Check that the environments can be made and have the demonstrations to write."""
         super().preflight()
         for name in self.env.split(","):
             env_id = resolve_env_id(name.strip())
@@ -108,28 +102,28 @@ class Example:
     """One turn of a transcript."""
 
     env_id: str
-    """"" for text without a picture."""
+    """Id of the environment; "" for text without a picture."""
     kwargs: str
-    """Keyword arguments of the environment, as JSON (so that every row has the same columns)."""
+    """Keyword arguments of the environment, as JSON, so that every row has the same columns."""
     instance: str
     presentation: int
     played: list[str]
     """Actions before this turn."""
     prompt: str
-    """The text of the observation; "" where only reading is learned."""
+    """Text of the observation; "" in perception-only data."""
     reply: str
-    """What to learn."""
+    """The reply to learn."""
     action: str
     """The action in the reply."""
     expert: str
-    """The expert's action; differs from `action` where noise flipped it."""
+    """The expert's action; differs from `action` if action noise replaced it."""
 
 
 def transcripts(config: Config) -> Iterator[Example]:
     """Play experts and yield their turns.
 
     Raises:
-        ValueError: No such environment, or no expert shows what its prompt asks for.
+        ValueError: An environment doesn't exist, or lacks a demonstration of its prompt's fields.
     """
     kwargs = config.kwargs()
     env_ids = [resolve_env_id(name.strip()) for name in config.env.split(",")]
@@ -143,10 +137,10 @@ def transcripts(config: Config) -> Iterator[Example]:
 
 
 def _require_demonstrations(env: Any, env_id: str, perception_only: bool) -> None:
-    """Check that an environment's expert writes what is to be learned.
+    """Check that an environment demonstrates the fields to write.
 
     Raises:
-        ValueError: It doesn't; says what to do.
+        ValueError: It doesn't; the message says what to do.
     """
     if not hasattr(env, "demonstrate"):
         raise ValueError(f"{env_id} has no expert to write transcripts of; choose another task")
@@ -154,12 +148,12 @@ def _require_demonstrations(env: Any, env_id: str, perception_only: bool) -> Non
         return
     if perception_only:
         raise ValueError(
-            f"{env_id} brings no demonstration, so nothing says what its pictures show; "
+            f"{env_id} has no demonstration of its own, so nothing states what its pictures show; "
             "leave out --perception-only"
         )
     if fields := [name for name in env.prompt.reply_fields if name != "action"]:
         raise ValueError(
-            f"{env_id} brings no demonstration of the fields that its prompt asks for "
+            f"{env_id} has no demonstration of the fields that its prompt asks for "
             f"({', '.join(fields)}); write action-only replies with --prompt action_only, or "
             "override `demonstrate` in the environment"
         )
@@ -215,7 +209,7 @@ def _other_action(expert: str, legal: Sequence[str], rng: np.random.Generator) -
 
 
 def write(path: Path, examples: Iterable[Example]) -> int:
-    """Write a file of transcripts, whole or not at all; return its number of lines."""
+    """Write a file of transcripts atomically; return its number of lines."""
     lines = 0
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
@@ -231,7 +225,7 @@ def read(path: Path) -> list[Example]:
     """Read a file of transcripts.
 
     Raises:
-        ValueError: It is no such file; names the line.
+        ValueError: A line isn't a transcript, or the file is empty.
     """
     examples = []
     with path.open(encoding="utf-8") as lines:
@@ -239,14 +233,14 @@ def read(path: Path) -> list[Example]:
             try:
                 examples.append(Example(**json.loads(line)))
             except (ValueError, TypeError) as error:
-                raise ValueError(f"{path}:{number} is no expert turn: {error}") from error
+                raise ValueError(f"{path}:{number} isn't an expert turn: {error}") from error
     if not examples:
         raise ValueError(f"{path} is empty")
     return examples
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the file; exit 0 when done, 1 if it can't be written, 2 on a wrong call."""
+    """Write the file; return 0 on success, 1 if it can't be written, 2 on a wrong call."""
     return run_main("sft_data", lambda: _main(argv), failure=1)
 
 
@@ -254,7 +248,7 @@ def _main(argv: Sequence[str] | None) -> None:
     prog = "python -m agents.train.sft_data"
     config = parse_options(Config, argv, prog=prog, description=__doc__)
     lines = write(config.out, transcripts(config))
-    print(f"{lines} turns of {config.episodes} episodes an environment in {config.out}")
+    print(f"{lines} turns of {config.episodes} episodes per environment in {config.out}")
 
 
 if __name__ == "__main__":

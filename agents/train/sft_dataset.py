@@ -1,4 +1,4 @@
-"""Transcripts as `sft` learns them: prompts with their pictures, replies, and token weights."""
+"""Transcripts as training data: prompts with pictures, replies, and token weights."""
 
 import json
 import zlib
@@ -27,11 +27,11 @@ EpisodeKey = tuple[str, str, str, int]
 
 
 class ExampleRenderer:
-    """Draws the pictures of examples, which files of transcripts don't hold.
+    """Redraws the pictures of examples, which transcript files don't store.
 
     Args:
-        examples: Examples that will be asked for. When one is, its whole episode is played and
-            drawn, and the pictures are stored (compressed): to start a game again may take long.
+        examples: Examples to expect. The first request plays and draws the whole episode, and
+            stores its pictures compressed, because starting a game may be slow.
     """
 
     def __init__(self, examples: Sequence[Example] = ()) -> None:
@@ -44,10 +44,10 @@ class ExampleRenderer:
     def observation(self, example: Example) -> dict[str, Any]:
         """Return the observation of an example: `image` (300, 300, 3) uint8, and `text`.
 
-        An example without an environment has text alone.
+        An example without an environment has only `text`.
 
         Raises:
-            ValueError: The environment's prompt isn't the example's.
+            ValueError: The environment's prompt differs from the example's.
         """
         if not example.env_id:
             return {"text": example.prompt}
@@ -65,7 +65,7 @@ class ExampleRenderer:
         return np.frombuffer(pixels, np.uint8).reshape(SIZE, SIZE, 3)
 
     def _pictures_of(self, examples: Sequence[Example]) -> Iterator[tuple[tuple[str, ...], Frame]]:
-        """Play an episode and its branches; yield actions and picture of each example."""
+        """Play an episode and its branches; yield the actions and picture of each example."""
         env_id, kwargs, instance, presentation = _episode_of(examples[0])
         if (env_id, kwargs) not in self._envs:
             self._envs[env_id, kwargs] = make_env(env_id, json.loads(kwargs))
@@ -81,8 +81,8 @@ class ExampleRenderer:
             actions = example.played
             if example.prompt not in ("", observation["text"]):
                 raise ValueError(
-                    f"{instance}: the example's prompt isn't the environment's; write the data "
-                    "again with this version"
+                    f"{instance}: the example's prompt differs from the environment's; write the "
+                    "data again with this version"
                 )
             yield tuple(actions), observation["image"]
 
@@ -93,7 +93,7 @@ def _episode_of(example: Example) -> EpisodeKey:
 
 @dataclass(frozen=True, slots=True)
 class TargetReply:
-    """A reply of n tokens, its end token included."""
+    """A reply of n tokens, end token included."""
 
     ids: Tensor
     """(n,) int64."""
@@ -103,9 +103,9 @@ class TargetReply:
 
 @cache
 def perception_of(env_id: str) -> frozenset[str]:
-    """Return the names of the fields that state what the pictures of an environment show.
+    """Return the names of the fields with statements about an environment's pictures.
 
-    Text without an environment ("") may be in the form of any task's reply.
+    Text without an environment ("") may have the fields of any task.
     """
     env_ids = (resolve_env_id(env_id),) if env_id else vlbench.ENV_IDS
     classes = map(env_class, env_ids)
@@ -113,12 +113,12 @@ def perception_of(env_id: str) -> frozenset[str]:
 
 
 class Examples:
-    """Transcripts, encoded when they are first used.
+    """Transcripts, encoded on first use.
 
     Args:
         examples: The transcripts.
         policy: Its processor encodes them.
-        thought_weight: λ, the weight of the tokens between what is seen and the action.
+        thought_weight: λ, weight of the tokens between statements about the picture and action.
     """
 
     def __init__(
@@ -136,11 +136,11 @@ class Examples:
         return len(self._examples)
 
     def weight(self, indices: Sequence[int]) -> float:
-        """Return the weight of all tokens of these examples' replies."""
+        """Return the total token weight of these examples' replies."""
         return sum(float(self._reply(i).weights.sum()) for i in indices)
 
     def by_length(self, indices: Sequence[int]) -> list[int]:
-        """Return the indices in order of their replies' lengths, for little padding."""
+        """Return the indices sorted by length of reply, to reduce padding."""
         return sorted(indices, key=lambda i: len(self._reply(i).ids))
 
     def batch(self, indices: Sequence[int]) -> tuple[list[EncodedPrompt], list[Tensor]]:
@@ -150,7 +150,7 @@ class Examples:
         return prompts, [self._reply(i).ids for i in indices]
 
     def weights(self, indices: Sequence[int]) -> Tensor:
-        """Return the weights of the tokens of replies, (B, R) float32; replies end at the right."""
+        """Return the token weights of replies, (B, R) float32, right-aligned."""
         weights = [self._reply(i).weights for i in indices]
         return pad_sequence(weights, batch_first=True, padding_side="left")
 
@@ -166,7 +166,7 @@ class Examples:
         if self._thought_weight == 1:
             return torch.ones(len(ids))
         text = self._decode(ids)
-        # A template may put space around a reply.
+        # A template may add space around a reply.
         first = max(text.find(example.reply), 0)
         span = span_of_thoughts(example.reply, perception_of(example.env_id))
         span = slice(first + span.start, first + span.stop)

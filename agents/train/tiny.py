@@ -1,7 +1,7 @@
 """Build the tiny LLaVA, untrained: `python -m agents.train.tiny --out DIR`.
 
-The architecture, the processor and the chat template are LLaVA's; only the sizes are small, and the
-tokenizer is trained on our own prompts and replies. It exists to be trained on a CPU in minutes.
+Architecture, processor and chat template are LLaVA's; the sizes are small, and the tokenizer is
+trained on our own prompts and replies. The model can be trained on a CPU in minutes.
 """
 
 import sys
@@ -43,12 +43,12 @@ from vlbench.prompts import VARIANTS
 
 PAD, START, END, IMAGE = "<pad>", "<s>", "</s>", "<image>"
 SMALLEST_VOCABULARY = 4 + 256
-"""Those, and every byte."""
+"""The special tokens and every byte."""
 LARGEST_NUMBER = 100
-"""Numbers up to this one are in the tokenizer's corpus, whatever the tasks' own texts hold."""
+"""The tokenizer's corpus has every number up to this one."""
 
-# Runs of words are one piece each, so that BPE can make a token of a phrase of our fixed prompts;
-# numbers stand alone, so that none hides inside a longer token and small ones are a token each.
+# A run of words is one piece, so that BPE can turn a phrase of our fixed prompts into one token. A
+# number is a piece of its own, so that small numbers are one token each.
 PIECES = Regex(r" ?\p{N}+| ?\p{L}+(?: \p{L}+)*| ?[^\s\p{L}\p{N}]+|\s+")
 
 CHAT_TEMPLATE = """\
@@ -70,21 +70,21 @@ class Config(Options):
     out: Path = required("folder to write", check=writable_folder)
     env: str = option(
         "NumberLine,EZPoints,Points24,Blackjack",
-        "environments whose texts the tokenizer is made for, by id or short name, with commas",
+        "environments whose texts train the tokenizer, by id or short name, comma-separated",
     )
     image_size: int = option(
-        96, "side of the picture that the model sees, in pixels; a multiple of the patch", ge=1
+        96, "side of the model's input picture, in pixels; a multiple of the patch", ge=1
     )
     patch_size: int = option(16, "side of a patch, in pixels", ge=1)
     width: int = option(96, "width of the vision tower and of the language model", ge=1)
     vision_layers: int = option(2, "layers of the vision tower", ge=1)
     text_layers: int = option(2, "layers of the language model", ge=1)
-    heads: int = option(4, "attention heads of both", ge=1)
-    vocab_size: int = option(2048, "largest size of the tokenizer", ge=SMALLEST_VOCABULARY)
+    heads: int = option(4, "attention heads of vision tower and language model", ge=1)
+    vocab_size: int = option(2048, "maximum size of the vocabulary", ge=SMALLEST_VOCABULARY)
     init_std: float = option(
         0.08,
-        "standard deviation of the initial weights; at the usual 0.02 so small a model learns "
-        "to read no picture",
+        "standard deviation of the initial weights; at the usual 0.02, so small a model never "
+        "learns to read a picture",
         gt=0,
     )
     seed: int = option(0, "seed of the weights", ge=0, le=MAX_SEED)
@@ -95,7 +95,7 @@ class Config(Options):
             raise ValueError(
                 f"image-size {self.image_size} must be a multiple of patch-size {self.patch_size}"
             )
-        if self.width % (2 * self.heads):  # rotary positions turn pairs of a head's numbers
+        if self.width % (2 * self.heads):  # rotary embeddings rotate pairs of a head's dimensions
             raise ValueError(f"width {self.width} must be a multiple of twice heads {self.heads}")
 
     def preflight(self) -> None:
@@ -115,7 +115,7 @@ def corpus(env: str) -> Iterator[str]:
 
 
 def make_tokenizer(env: str, vocab_size: int) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer on our own texts; the same texts give the same tokens."""
+    """Train a byte-level BPE tokenizer on our own texts; deterministic."""
     tokenizer = Tokenizer(models.BPE(unk_token=None))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -143,7 +143,7 @@ def make_tokenizer(env: str, vocab_size: int) -> PreTrainedTokenizerFast:
 
 
 def make_processor(config: Config) -> LlavaProcessor:
-    """Return the processor: LLaVA's, with our tokenizer, and white as the picture's zero."""
+    """Return LLaVA's processor with our tokenizer; white pixels are 0."""
     side = {"height": config.image_size, "width": config.image_size}
     return LlavaProcessor(
         image_processor=CLIPImageProcessorPil(
@@ -161,7 +161,7 @@ def make_processor(config: Config) -> LlavaProcessor:
 
 
 def make_model(config: Config, tokenizer: Any) -> LlavaForConditionalGeneration:
-    """Return the model, in float32, with random weights that follow from the seed."""
+    """Return the model in float32, with random weights drawn from the seed."""
     sizes = {
         "hidden_size": config.width,
         "intermediate_size": 4 * config.width,
@@ -206,11 +206,11 @@ def make_model(config: Config, tokenizer: Any) -> LlavaForConditionalGeneration:
 
 
 class Size(NamedTuple):
-    """How large a model is."""
+    """Sizes of a model."""
 
     parameters: int
     tokens: int
-    """Of its vocabulary."""
+    """Size of the vocabulary."""
 
 
 def build(config: Config) -> Size:
@@ -225,7 +225,7 @@ def build(config: Config) -> Size:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the folder; exit 0 when done, 1 if it can't be written, 2 on a wrong call."""
+    """Write the folder; return 0 on success, 1 if it can't be written, 2 on a wrong call."""
     return run_main("tiny", lambda: _main(argv), failure=1)
 
 

@@ -1,4 +1,4 @@
-"""From the spans of thoughts and action in a reply's text to a weight for each of its tokens.
+"""Token weights in log π, from the spans of thoughts and action in a reply's text.
 
 log π(turn) = Σ_t w_t log p(token t), with w_t = λ before the action and 1 from it to the end
 (RL4VLM, section 4.2: log π = λ log p(thoughts) + log p(action)).
@@ -12,21 +12,21 @@ import torch
 from torch import Tensor
 
 Decode = Callable[[Sequence[int]], str]
-"""Token ids → text, as the reply's text was made; longer prefixes of ids give no shorter texts."""
+"""Token ids → text, as in the reply's text; a longer prefix never gives a shorter text."""
 
 _DECODER = json.JSONDecoder()
 _FIELD = re.compile(r'[\s,{]*("(?:[^"\\]|\\.)*")\s*:\s*')
-"""What stands before a field's value."""
+"""Everything before a field's value."""
 
 
 def span_of_thoughts(reply: str, perception: Collection[str]) -> slice:
-    """Return the characters between what a reply says of the picture and its action.
+    """Return the characters between a reply's statements about the picture and its action.
 
-    Of a reply without fields that is all of it.
+    In a reply without fields, that is the whole reply.
 
     Args:
         reply: The whole reply.
-        perception: Names of the fields that state what the picture shows.
+        perception: Names of the fields with statements about the picture.
     """
     start, place = 0, max(reply.find("{"), 0)
     while field := _FIELD.match(reply, place):
@@ -42,10 +42,10 @@ def span_of_thoughts(reply: str, perception: Collection[str]) -> slice:
 
 
 def first_token_of(ids: Sequence[int], text: str, start: int, decode: Decode) -> int:
-    """Return the index of the first token that reaches beyond a character.
+    """Return the index of the first token that contains or follows a character.
 
-    A token that straddles the character is it. The tokens are decoded, never encoded again: what
-    was sampled needn't be what the tokenizer would make of the text.
+    If a token spans the character, that token is returned. Tokens are decoded, never encoded again:
+    the sampled tokens may differ from the tokenizer's encoding of the text.
 
     Args:
         ids: The reply's n tokens.
@@ -53,20 +53,20 @@ def first_token_of(ids: Sequence[int], text: str, start: int, decode: Decode) ->
         start: Index of the character.
         decode: Token ids → text.
     """
-    low, high = 0, len(ids) - 1  # the answer is in low..high
+    low, high = 0, len(ids) - 1  # the result is in low..high
     while low < high:
         middle = (low + high) // 2
-        if _agreeing(decode(ids[: middle + 1]), text) > start:
+        if _common_length(decode(ids[: middle + 1]), text) > start:
             high = middle
         else:
             low = middle + 1
     return low
 
 
-def _agreeing(prefix: str, text: str) -> int:
-    """Return how many characters a decoded prefix has in common with the text.
+def _common_length(prefix: str, text: str) -> int:
+    """Return the length of the common start of a decoded prefix and the text.
 
-    They differ where a character's bytes are cut, which decodes to U+FFFD.
+    They differ if the prefix ends inside a character's bytes, which decode to U+FFFD.
     """
     if text.startswith(prefix):
         return len(prefix)
@@ -85,8 +85,8 @@ def token_weights(
     Args:
         ids: The reply's n tokens, end token included.
         text: The reply's text.
-        span: Characters of the deciding action field; None gives every token the weight 1, so that
-            a reply that can't be read is punished in full whatever λ is.
+        span: Start and end of the action field, in characters. None, for a reply that can't be
+            read, gives every token weight 1, so that its penalty doesn't depend on λ.
         thought_weight: λ.
         decode: Token ids → text.
 
@@ -101,13 +101,13 @@ def token_weights(
 def span_weights(
     ids: Sequence[int], text: str, span: slice, weight: float, decode: Decode
 ) -> Tensor:
-    """Return the weight of each token: `weight` in a span, 1 outside it and at its two ends.
+    """Return token weights: `weight` inside a span, 1 outside it and across its ends.
 
     Args:
         ids: The reply's n tokens, end token included.
         text: `decode(ids)`.
-        span: Characters; a token that reaches into it or out of it weighs 1.
-        weight: Of the others in it.
+        span: Characters; a token that is partly inside weighs 1.
+        weight: Weight of the tokens inside the span.
         decode: Token ids → text.
 
     Returns:

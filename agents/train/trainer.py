@@ -1,7 +1,7 @@
-"""A training run: where it resumes, what it logs, when it saves and how it stops.
+"""The life of a training run: resume, log, save and stop.
 
-A method of training (`ppo`, `sft`, `cnn`) builds its model and optimizer, gives the trainer
-everything that changes from step to step, and loops:
+A training method (`ppo`, `sft`, `cnn`) builds its model and optimizer, hands the trainer everything
+that changes from step to step, and loops:
 
     trainer = Trainer(config, steps=config.steps, processes=processes)
     policy = build_policy(config, str(trainer.checkpoint or config.model), processes.device)
@@ -27,11 +27,11 @@ from agents.train.distributed import Processes
 from agents.train.run_log import RunLog, check_log, log_names
 
 RANDOM = "random"
-"""Name of torch's own random state in a checkpoint."""
+"""Key of torch's global random state in a checkpoint."""
 
 
 class RunConfig(Protocol):
-    """The options that every method of training has; a dataclass."""
+    """The options that every training method has; a dataclass."""
 
     @property
     def out(self) -> Path:
@@ -51,19 +51,19 @@ class RunConfig(Protocol):
 
 
 class Stateful(Protocol):
-    """A part of a run that is saved and restored: a module, an optimizer, environments."""
+    """A part of a run to save and restore: a module, an optimizer, environments."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state: tensors and plain data, the same in every process."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
-        """Take over a saved state."""
+        """Restore a saved state."""
 
 
 class Trainer:
-    """The run in a folder: a new one, or one that goes on from its newest checkpoint.
+    """The run in a folder: a new one, or one resumed from its newest checkpoint.
 
-    It seeds torch, whose own generator draws dropout and new weights, so it is made before the
+    It seeds torch's global generator, which draws dropout and new weights, so create it before the
     model.
 
     Args:
@@ -87,14 +87,14 @@ class Trainer:
         self.checkpoint: Path | None = processes.on_main(self._checkpoints.latest)
         """The newest checkpoint; None before the first."""
         self.step = step_of(self.checkpoint) if self.checkpoint else 0
-        """The last step that is complete; 0 in a new run."""
+        """The last completed step; 0 in a new run."""
         self.seed = processes.seed(config.seed, self.step)
-        """Seed of this process's own generators."""
+        """Seed for this process's own generators."""
         torch.manual_seed(self.seed)
 
     @property
     def last_checkpoint(self) -> Path:
-        """The newest checkpoint, when there is one."""
+        """The newest checkpoint; requires that there is one."""
         assert self.checkpoint is not None, "a run of at least one step leaves a checkpoint"
         return self.checkpoint
 
@@ -105,13 +105,13 @@ class Trainer:
         parts: Mapping[str, Stateful | torch.Generator],
         generators: Mapping[str, torch.Generator] | None = None,
     ) -> Iterator[RunLog]:
-        """Restore the parts if the run is resumed, and open its log; heed Ctrl-C inside.
+        """Restore the parts if the run is resumed, open its log, and handle Ctrl-C inside.
 
         Args:
             write_model: Writes the model's files into a folder.
-            parts: Name → what is saved beside the model, the same in every process.
-            generators: Name → a generator of which every process has its own. Those, and torch's
-                own generator, start anew from the seed if the number of processes has changed.
+            parts: Name → state to save besides the model, the same in every process.
+            generators: Name → a generator that differs between processes. These, and torch's global
+                generator, restart from the seed if the number of processes has changed.
 
         Raises:
             ValueError: The checkpoint is damaged, or the parts don't fit it.
@@ -135,10 +135,10 @@ class Trainer:
             yield log
 
     def remaining_steps(self) -> Iterator[int]:
-        """Yield the steps that are left to do, and save checkpoints between them.
+        """Yield the remaining steps, and save checkpoints between them.
 
         Raises:
-            KeyboardInterrupt: The user asked the run to stop; a checkpoint is written.
+            KeyboardInterrupt: The user stopped the run; a checkpoint has been written.
             OSError: A checkpoint can't be written.
         """
         for step in range(self.step + 1, self.steps + 1):
@@ -164,7 +164,8 @@ class Trainer:
         if state.keys() != expected:
             raise ValueError(
                 f"{checkpoint} is of another kind of training: it holds "
-                f"{', '.join(sorted(state))}, not {', '.join(sorted(expected))}; give another --out"
+                f"{', '.join(sorted(state))}, not {', '.join(sorted(expected))}; choose another "
+                "--out"
             )
         try:
             for name, part in self._parts.items():
@@ -195,11 +196,11 @@ def _set_state(part: Stateful | torch.Generator, state: Any) -> None:
 
 
 class Interruption:
-    """Inside it, the first Ctrl-C (or SIGTERM) asks the run to stop; the second one kills it.
+    """Within it, the first Ctrl-C (or SIGTERM) requests a stop; the second interrupts at once.
 
     Args:
-        launched: Whether a launcher receives the same signals: it passes them on, so that the first
-            one comes twice, and kills the run itself if stopping takes too long.
+        launched: Whether a launcher receives the same signals. It forwards them, so the first one
+            arrives twice, and it kills the run itself if stopping takes too long.
     """
 
     def __init__(self, launched: bool = False) -> None:

@@ -2,7 +2,8 @@
 
     python -m agents.evaluate --agent llava --model PATH      (or --model hf:<id>)
 
-A checkpoint is a folder with safetensors, or a LoRA adapter's folder that names its base.
+A checkpoint is a folder with safetensors weights, or a LoRA adapter's folder whose config names
+the base.
 """
 
 import time
@@ -31,20 +32,20 @@ class LocalSettings:
         ValueError: A setting is wrong.
     """
 
-    temperature: float = option(0.0, "of sampling; 0 is greedy", ge=0)
-    top_p: float = option(1.0, "nucleus of sampling", gt=0, le=1)
-    max_tokens: int = option(256, "longest reply, in tokens", ge=1)
-    batch_size: int = option(32, "largest number of observations that are answered at once", ge=1)
+    temperature: float = option(0.0, "sampling temperature; 0 is greedy", ge=0)
+    top_p: float = option(1.0, "probability mass of the nucleus to sample from", gt=0, le=1)
+    max_tokens: int = option(256, "maximum length of a reply, in tokens", ge=1)
+    batch_size: int = option(32, "maximum number of observations in a batch", ge=1)
     seed: int = option(
         0,
         "seed of sampling; the replies also depend on which observations share a batch",
         ge=0,
         le=MAX_SEED,
     )
-    device: str = option("", "cuda, mps or cpu; by default the best one available")
+    device: str = option("", "cuda, mps or cpu; the best available by default")
     dtype: str | None = option(
         None,
-        "type of the weights; by default float32 on a CPU, bfloat16 elsewhere",
+        "dtype of the weights; by default float32 on a CPU, bfloat16 elsewhere",
         choices=("float32", "bfloat16", "float16"),
     )
 
@@ -59,7 +60,7 @@ class LocalSettings:
 
 @dataclass(kw_only=True, eq=False)
 class Llava(LocalSettings, Agent):
-    """Plays a checkpoint; observations that wait at the same time are answered in one batch.
+    """Plays a checkpoint; answers concurrent observations in one batch.
 
     Raises:
         ValueError: The checkpoint can't be loaded, a setting is wrong, or a package isn't
@@ -67,11 +68,11 @@ class Llava(LocalSettings, Agent):
     """
 
     model: str = field(kw_only=False)
-    """the checkpoint: a folder, or hf:<id>"""
+    """checkpoint: a folder, or hf:<id>"""
     base: str = ""
-    """the base of an adapter, instead of the one that it names"""
+    """base of an adapter, instead of the one in its config"""
     trust_remote_code: bool = False
-    """run code that the checkpoint brings"""
+    """run Python code shipped with the checkpoint"""
 
     def __post_init__(self) -> None:
         """Load the checkpoint."""
@@ -108,7 +109,7 @@ class Llava(LocalSettings, Agent):
                 versions=package_versions(("torch", "transformers", "peft")),
             )
         }
-        """The model as it was loaded; see `vlbench.records.RunHeader`."""
+        """Metadata of the loaded model; see `vlbench.records.RunHeader`."""
         self._generator = None
         if self.temperature > 0:
             self._generator = torch.Generator(self._policy.device).manual_seed(self.seed)
@@ -117,7 +118,7 @@ class Llava(LocalSettings, Agent):
     async def act(
         self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
     ) -> Reply:
-        """Answer an observation, together with those that wait when the model is free."""
+        """Answer an observation, in one batch with others that are waiting."""
         return await self._batcher.ask(observation)
 
     def _reply(self, observations: Sequence[Observation]) -> list[Reply]:

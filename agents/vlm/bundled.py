@@ -1,10 +1,10 @@
-"""The checkpoints that come with the package, as the agents `llava-sft` and `llava-rl`.
+"""The bundled checkpoints, as the agents `llava-sft` and `llava-rl`.
 
     python -m agents.evaluate --agent llava-rl --env NumberLine --episodes 20
 
-Each has a tiny LLaVA for each of four tasks, trained from scratch on that task alone: a working
-example of the whole pipeline, not a general model. PPO started from `llava-sft`.
-`docs/results/checkpoints.md` reports what was tried, and where they fail.
+Each agent has one tiny LLaVA per task, trained from scratch on that task alone: a working example
+of the whole pipeline, not a general model. `llava-rl` continues `llava-sft` with PPO.
+`docs/results/checkpoints.md` reports the experiments and where the models fail.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from agents.vlm.agent import Llava, LocalSettings
 from vlbench.records import Reply
 
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
-"""A folder for each stage, in it a folder for each task, with a model card."""
+"""Folder of `<stage>/<task>/`, each with a model card."""
 
 TASKS = {
     "vlbench/NumberLine-v0": "number_line",
@@ -26,23 +26,23 @@ TASKS = {
     "vlbench/Points24-v0": "points24",
     "vlbench/Blackjack-v0": "blackjack",
 }
-"""Environment → the name of its checkpoint."""
+"""Environment id → folder of its checkpoint."""
 
 
 @dataclass(kw_only=True, eq=False)
 class BundledLlava(LocalSettings, Agent):
-    """Plays each task with the checkpoint that was trained on it, loaded at its first observation.
+    """Plays each task with its own checkpoint, loaded at the task's first observation.
 
     Raises:
         ValueError: A setting is wrong, or a package isn't installed.
     """
 
     stage: ClassVar[str]
-    """Name of the agent and of the folder of its checkpoints."""
+    """Name of the agent, and of its folder of checkpoints."""
     env_ids = tuple(TASKS)
 
     def __post_init__(self) -> None:
-        """Load the first checkpoint, so that a wrong setting is reported at once."""
+        """Load the first checkpoint, to report a wrong setting at once."""
         super().__post_init__()
         self.name = f"{self.stage}: tiny-llava-2M (trained only on these tasks)"
         self._players: dict[str, Llava] = {}
@@ -64,12 +64,12 @@ class BundledLlava(LocalSettings, Agent):
 
 
 class LlavaSft(BundledLlava):
-    """After fine-tuning on expert transcripts."""
+    """The checkpoints fine-tuned on expert transcripts."""
 
     stage = "llava-sft"
 
 
 class LlavaRl(BundledLlava):
-    """After PPO, from the checkpoints of `llava-sft`."""
+    """The checkpoints of `llava-sft` after PPO."""
 
     stage = "llava-rl"

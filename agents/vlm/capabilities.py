@@ -1,8 +1,8 @@
-"""What can be done with a model faster than by its own `generate` and `forward`.
+"""Optional fast paths of a model, detected by probing.
 
-Every model can be run by those two, fed what its own processor makes. Where a probe shows that more
-is possible, the features of a frozen vision tower are computed once a picture, and replies are
-written by a loop that drops finished rows. Nothing is looked up by a model family's name.
+The fallback for every model is its own `generate` and `forward` on its own processor's output.
+Where the probes succeed, the features of a frozen vision tower are computed once per picture, and a
+decoding loop drops finished rows. Nothing depends on the name of a model family.
 """
 
 import inspect
@@ -19,31 +19,31 @@ from agents.vlm.encoding import EncodedPicture, Encoder
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What can be done with a model."""
+    """The fast paths that a model supports."""
 
     logits_to_keep: bool
-    """It can compute the logits of the last positions alone."""
+    """`forward` can compute the logits of the last positions only."""
     computes_positions: bool
-    """It finds the positions of a row's tokens itself, from the pictures' grids; otherwise a
-    token's position is the number of tokens before it."""
+    """The model derives position ids itself, from the pictures' grids; otherwise a token's position
+    is the number of tokens before it."""
     accepts_image_features: bool
-    """It takes the features of pictures instead of the pictures (`mm_encoder_outputs`)."""
+    """`forward` accepts features of pictures instead of pictures (`mm_encoder_outputs`)."""
     stepwise_decoding: bool
-    """A reply's tokens can be written one by one from positions, a mask and a cache whose rows can
-    be dropped, and from nothing else."""
+    """Decoding needs only position ids, an attention mask and a cache, and rows of the cache can be
+    dropped."""
 
 
 def base_model(model: Any) -> Any:
-    """Return the model under an adapter; its layers are the adapted ones."""
+    """Return the model inside an adapter; its layers include the adapter's."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def probe_capabilities(model: Any, encoder: Encoder) -> Capabilities:
-    """Find out what can be done with a model.
+    """Detect the fast paths of a model.
 
     Args:
         model: A model of AutoModelForImageTextToText, or a PeftModel around one.
-        encoder: The encoder of its processor.
+        encoder: An encoder with its processor.
     """
     inner = base_model(model)
     parameters = inspect.signature(type(inner).forward).parameters
@@ -66,24 +66,24 @@ def probe_capabilities(model: Any, encoder: Encoder) -> Capabilities:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """The features of one picture, as a model's vision tower and projector compute them."""
+    """The features of one picture, computed by the vision tower and projector."""
 
     pooled: Tensor
     deep: tuple[Tensor, ...]
-    """What is added in deeper layers, in model families that do so."""
+    """Features that deeper layers add; empty in most model families."""
     stacked: bool
-    """Whether the model takes the features of several pictures as one tensor, not as a list."""
+    """Whether the model takes several pictures' features as one tensor, not as a list."""
 
 
 def split_features(output: Any, count: int) -> list[Features] | None:
-    """Return the features of each picture.
+    """Split the output of `get_image_features` by picture.
 
     Args:
-        output: What `get_image_features` returned.
+        output: The output.
         count: Number of pictures.
 
     Returns:
-        None if the output isn't one picture's after the other's.
+        The features of each picture; None if the output isn't divided by picture.
     """
     pooled, layers = output.pooler_output, getattr(output, "deepstack_features", None) or ()
     if any(len(part) != count for part in (pooled, *layers)):
@@ -93,7 +93,7 @@ def split_features(output: Any, count: int) -> list[Features] | None:
 
 
 def join_features(features: Sequence[Features]) -> Any:
-    """Return what `get_image_features` would have returned for these pictures in a row."""
+    """Return features in the form that `get_image_features` gives them."""
     pooled: Any = [one.pooled for one in features]
     output = BaseModelOutputWithPooling(
         pooler_output=torch.stack(pooled) if features[0].stacked else pooled
@@ -104,7 +104,7 @@ def join_features(features: Sequence[Features]) -> Any:
 
 
 def picture_sizes(pictures: Sequence[EncodedPicture]) -> dict[str, Tensor]:
-    """Return the tensors that a model needs beside the features of pictures: their sizes."""
+    """Return the tensors that a model needs besides the features: the pictures' sizes."""
     return {
         name: torch.cat([picture.tensors[name] for picture in pictures])
         for name, tensor in pictures[0].tensors.items()

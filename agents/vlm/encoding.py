@@ -1,8 +1,8 @@
-"""From observations to a model's inputs, made by the checkpoint's own processor.
+"""Turn observations into a model's inputs, with the checkpoint's own processor.
 
-If a batch is no more than its prompts and pictures (a probe finds that out), each distinct prompt
-and picture goes through the processor once, and batches are composed from the results. With any
-other processor, every batch is processed as a whole. Rows are padded on the left, to the longest.
+If encoding items one by one equals encoding the batch (checked once at start), each distinct prompt
+and picture is processed once, and batches are composed from the results. Otherwise every batch is
+processed as a whole. Rows are left-padded to the longest.
 """
 
 import hashlib
@@ -20,32 +20,33 @@ from vlbench.prompts import messages
 from vlbench.task import SIZE
 
 PICTURE_BYTES = 2**31
-"""Size of the cache of pictures, in bytes of the processor's tensors; the pictures' features, which
-are up to a few times as large, come on top."""
+"""Size of the picture cache, in bytes of the processor's tensors. Cached features aren't counted;
+they can be several times as large."""
 MAX_TEXTS = 4096
+"""Size of the prompt cache, in prompts."""
 
 
 @dataclass(slots=True, eq=False)
 class EncodedPicture:
-    """A picture's inputs."""
+    """The model inputs of one picture."""
 
     tensors: dict[str, Tensor]
-    """The processor's tensors for this picture alone, e.g. `pixel_values`; pictures of one batch
-    are concatenated along the first dimension. Empty if batches are processed as a whole."""
+    """The processor's tensors of this picture alone, e.g. `pixel_values`; a batch concatenates them
+    along the first dimension. Empty if batches are processed as a whole."""
     image: Any = None
     """The picture itself, (H, W, 3) uint8, if batches are processed as a whole."""
     features: Any = None
-    """Features of a frozen vision tower, set by the policy."""
+    """Features from a frozen vision tower; set by the policy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedPrompt:
-    """A prompt's inputs."""
+    """The model inputs of one prompt."""
 
     text: str
-    """The chat template's text."""
+    """The rendered chat template."""
     sequences: dict[str, Tensor]
-    """`input_ids` (L,) int64, and whatever else the processor gives for each token, (L, …)."""
+    """`input_ids` (L,) int64, and the processor's other per-token inputs, (L, …)."""
     pictures: tuple[EncodedPicture, ...]
 
     def __len__(self) -> int:
@@ -59,13 +60,13 @@ V = TypeVar("V")
 
 @dataclass(slots=True)
 class _Cache(Generic[K, V]):
-    """A cache of the values that were used last."""
+    """A least-recently-used cache."""
 
     size: int
     values: OrderedDict[K, V] = field(default_factory=OrderedDict)
 
     def get(self, key: K, make: Callable[[], V]) -> V:
-        """Return a value, made if it isn't in the cache."""
+        """Return the value of a key; call `make` if it isn't in the cache."""
         if key in self.values:
             self.values.move_to_end(key)
             return self.values[key]
@@ -91,13 +92,13 @@ class Encoder:
         self._texts: _Cache[Any, dict[str, Tensor]] = _Cache(MAX_TEXTS)
         self._reply_prefix = self._find_reply_prefix()
         self.composes = self._probe()
-        """Whether batches are composed of prompts and pictures that are processed alone."""
+        """Whether batches are composed of prompts and pictures that were processed one by one."""
         text = self._render([_user_turn("?", 1)], add_generation_prompt=True)
         self.per_token = frozenset(self._sequences(text, [(SIZE, SIZE)]))
-        """Names of the inputs that the processor gives for each token."""
+        """Names of the processor's per-token inputs."""
 
     def encode(self, observation: Mapping[str, Any]) -> EncodedPrompt:
-        """Encode an observation, with its history if it has one."""
+        """Encode an observation and its history, if any."""
         chat = messages(observation)
         images = [
             part["image"]
@@ -109,7 +110,7 @@ class Encoder:
         return self._encode(text, images, self.composes)
 
     def encode_reply(self, reply: str) -> Tensor:
-        """Return a reply's tokens (n,) int64, with its end token, as the template writes it."""
+        """Return a reply's tokens as the template writes it, end token included, (n,) int64."""
         ids = self.tokenizer(self._reply_prefix + reply, add_special_tokens=False)["input_ids"]
         return torch.tensor([*ids, self.tokenizer.eos_token_id])
 
@@ -120,11 +121,11 @@ class Encoder:
 
         Args:
             prompts: B prompts.
-            replies: Tokens that follow each prompt, (n_i,) int64.
+            replies: Tokens to append to each prompt, (n_i,) int64.
 
         Returns:
-            `input_ids` and `attention_mask` (B, longest row) int64, the processor's other inputs
-            for each token, and the pictures' tensors.
+            `input_ids` and `attention_mask` (B, longest row) int64, the processor's other per-token
+            inputs, and the pictures' tensors.
         """
         if self.composes:
             return self.tokens(prompts, replies) | pixels(pictures_of(prompts))
@@ -134,15 +135,15 @@ class Encoder:
     def tokens(
         self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """Return a batch without its pictures; only if batches are composed."""
+        """Return a batch without its pictures; requires `composes`."""
         return self._pad([prompt.sequences for prompt in prompts], replies)
 
     def _pad(
         self, rows: Sequence[Mapping[str, Tensor]], replies: Sequence[Tensor] | None
     ) -> dict[str, Tensor]:
-        """Return rows and the replies after them, padded on the left.
+        """Return prompts followed by replies, left-padded.
 
-        Inputs other than the token itself are, for a reply's tokens, those of the prompt's last.
+        For a reply's tokens, inputs other than `input_ids` repeat those of the prompt's last token.
         """
         tails = replies or [torch.empty(0, dtype=torch.int64)] * len(rows)
         sizes = [len(row["input_ids"]) for row in rows]
@@ -167,7 +168,7 @@ class Encoder:
         return str(text)
 
     def _find_reply_prefix(self) -> str:
-        """Return what the template writes between a generation prompt and the reply."""
+        """Return the text that the template puts between the generation prompt and the reply."""
         marker = "\x02"
         turn = [{"role": "user", "content": [{"type": "text", "text": "?"}]}]
         reply = [{"role": "assistant", "content": [{"type": "text", "text": marker}]}]
@@ -183,7 +184,7 @@ class Encoder:
         return EncodedPrompt(text, sequences, tuple(map(make, images)))
 
     def _process(self, texts: Sequence[str], images: Sequence[Sequence[Any]]) -> dict[str, Tensor]:
-        """Process texts and the pictures of each; rows are padded on the left."""
+        """Process texts, each with its pictures; rows are left-padded."""
         pictures = [[Image.fromarray(image) for image in row] for row in images]
         inputs = self.processor(
             text=list(texts),
@@ -195,7 +196,7 @@ class Encoder:
         return dict(inputs)
 
     def _sequences(self, text: str, sizes: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
-        """Tokenize a prompt, with as many image tokens as pictures of these sizes have."""
+        """Tokenize a prompt that has pictures of these sizes."""
         blank = [np.zeros((*size, 3), np.uint8) for size in sizes]
         rows, _ = _split(self._process([text], [blank]))
         return rows[0]
@@ -211,12 +212,12 @@ class Encoder:
     def _process_whole(
         self, prompts: Sequence[EncodedPrompt]
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-        """Process a batch as a whole; return its rows and the rest of it."""
+        """Process a batch as a whole; return its rows and the inputs that aren't per token."""
         images = [[picture.image for picture in prompt.pictures] for prompt in prompts]
         return _split(self._process([prompt.text for prompt in prompts], images))
 
     def _probe(self) -> bool:
-        """Find out whether a batch is no more than its prompts and pictures."""
+        """Check whether encoding items one by one equals encoding the batch."""
         noise = np.random.default_rng(0).integers(256, size=(3, SIZE, SIZE, 3), dtype=np.uint8)
         samples: list[tuple[str, list[Any]]] = []
         for text, images in (("?", [*noise[:1]]), ("? " * 9, [*noise[1:]])):
@@ -226,7 +227,7 @@ class Encoder:
             prompts = [self._encode(text, images, True) for text, images in samples]
             composed = self.tokens(prompts) | pixels(pictures_of(prompts))
             rows, rest = self._process_whole([self._encode(*sample, False) for sample in samples])
-        except (ValueError, RuntimeError):  # it takes one picture at most, or sizes differ
+        except (ValueError, RuntimeError):  # at most one picture, or sizes differ
             return False
         whole = self._pad(rows, None) | rest
         return composed.keys() == whole.keys() and all(
@@ -241,7 +242,7 @@ def _user_turn(text: str, pictures: int) -> dict[str, Any]:
 
 
 def _split(inputs: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-    """Return a processor's inputs for each token, by rows without padding, and the rest."""
+    """Split a processor's output into per-token inputs, by unpadded row, and the rest."""
     mask = inputs["attention_mask"].bool()
     rows: list[dict[str, Tensor]] = [{} for _ in mask]
     rest: dict[str, Tensor] = {}
@@ -255,7 +256,7 @@ def _split(inputs: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[
 
 
 def pixels(pictures: Sequence[EncodedPicture]) -> dict[str, Tensor]:
-    """Return the processor's tensors of pictures, one after the other."""
+    """Return the processor's tensors of pictures, concatenated."""
     return {
         name: torch.cat([picture.tensors[name] for picture in pictures])
         for name in (pictures[0].tensors if pictures else ())

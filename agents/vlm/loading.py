@@ -1,4 +1,4 @@
-"""Load a vision-language checkpoint, or say in one line why it can't be loaded."""
+"""Load a vision-language checkpoint; errors are one line."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ HUB = "hf:"
 """Prefix of a checkpoint on the Hugging Face Hub."""
 
 VISION_NAMES = ("vision", "visual", "image", "projector", "connector", "merger", "patch_embed")
-"""Words in the names of the modules between a picture and the language model."""
+"""Parts of the names of modules between a picture and the language model."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Loaded:
     """A model of AutoModelForImageTextToText, or a PeftModel around one."""
     processor: Any
     base: str
-    """The checkpoint under the adapter; the checkpoint itself where there is no adapter."""
+    """The adapter's base; the checkpoint itself if it isn't an adapter."""
 
 
 def default_device() -> torch.device:
@@ -57,19 +57,19 @@ def load(
     lora_dropout: float | None = None,
     trust_remote_code: bool = False,
 ) -> Loaded:
-    """Load a checkpoint or a LoRA adapter, from a folder or the Hub; weights are safetensors only.
+    """Load a checkpoint or a LoRA adapter from a folder or the Hub; weights are safetensors only.
 
     Args:
         checkpoint: Folder, or `hf:<id>`.
-        base: The adapter's base, instead of the one that it names.
-        device: Where to; by default the best one available.
-        dtype: Of the weights; by default float32 on a CPU, bfloat16 elsewhere.
+        base: The adapter's base, instead of the one in its config.
+        device: By default the best one available.
+        dtype: Dtype of the weights; by default float32 on a CPU, bfloat16 elsewhere.
         trainable: Whether an adapter's weights will be trained.
-        lora_dropout: Of an adapter's input; by default what it was trained with before.
-        trust_remote_code: Run code that the checkpoint brings.
+        lora_dropout: Dropout of an adapter's input; by default the one in its config.
+        trust_remote_code: Run Python code shipped with the checkpoint.
 
     Raises:
-        ValueError: It can't be loaded; says why in one line.
+        ValueError: The checkpoint can't be loaded; one line gives the reason.
     """
     device = device or default_device()
     dtype = dtype or default_dtype(device)
@@ -77,16 +77,16 @@ def load(
     adapter = Path(name, "adapter_config.json")
     if not adapter.is_file():
         if base:
-            raise ValueError(f"{checkpoint} is no adapter, so it takes no base")
+            raise ValueError(f"{checkpoint} isn't an adapter, so it takes no base")
         model, processor = _load_full(name, dtype, trust_remote_code)
         return Loaded(model.to(device), processor, checkpoint)
     base = base or str(json.loads(adapter.read_text("utf-8")).get("base_model_name_or_path") or "")
     if not base:
-        raise ValueError(f"{checkpoint} is an adapter that names no base; give one (base=PATH)")
+        raise ValueError(f"{checkpoint} is an adapter whose config names no base; pass base=PATH")
     model, processor = _load_full(_locate(base), dtype, trust_remote_code)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft asks by an old name
+            warnings.simplefilter("ignore", FutureWarning)  # peft uses a deprecated name
             settings = PeftConfig.from_pretrained(name)
             if lora_dropout is not None:
                 settings.lora_dropout = lora_dropout
@@ -101,10 +101,10 @@ def load(
 def load_trainable(
     checkpoint: str, options: TrainableWeights, device: torch.device | None = None
 ) -> Loaded:
-    """Load a checkpoint to train: its own adapter if it is one, otherwise what the options say.
+    """Load a checkpoint for training: an adapter as it is, a model as the options say.
 
     Raises:
-        ValueError: It can't be loaded, or an option is wrong or isn't that of its adapter.
+        ValueError: The checkpoint can't be loaded, or an option is wrong or contradicts it.
     """
     _check_vision(options.train_vision)
     loaded = load(
@@ -118,8 +118,8 @@ def load_trainable(
         own = loaded.model.peft_config["default"]
         if options.lora and (own.r, own.lora_alpha) != (options.lora_rank, options.lora_alpha):
             raise ValueError(
-                f"{checkpoint} is an adapter of rank {own.r} and alpha {own.lora_alpha}, which is "
-                f"trained on as it is: wanted --lora-rank {own.r} --lora-alpha {own.lora_alpha}, "
+                f"{checkpoint} is an adapter of rank {own.r} and alpha {own.lora_alpha}, which "
+                f"can't change: expected --lora-rank {own.r} --lora-alpha {own.lora_alpha}, "
                 f"got {options.lora_rank} and {options.lora_alpha}"
             )
         return loaded
@@ -150,17 +150,17 @@ def _locate(checkpoint: str) -> str:
 
 
 def _load_full(name: str, dtype: torch.dtype, remote_code: bool) -> tuple[Any, Any]:
-    quiet = logging.getLogger("transformers")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)
+    logger = logging.getLogger("transformers")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     transformers.utils.logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=remote_code)
         kind = config.model_type
         if kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES and not remote_code:
             raise ValueError(
-                f'its architecture "{kind}" takes no picture with a text; '
-                "wanted an image-text-to-text model such as llava"
+                f'architecture "{kind}" takes no picture; '
+                "expected an image-text-to-text model such as llava"
             )
         model, info = AutoModelForImageTextToText.from_pretrained(
             name,
@@ -175,13 +175,13 @@ def _load_full(name: str, dtype: torch.dtype, remote_code: bool) -> tuple[Any, A
             raise ValueError(f"{len(missing)} weights are missing, the first: {missing[0]}")
         processor = AutoProcessor.from_pretrained(name, trust_remote_code=remote_code)
     except SafetensorError as error:
-        raise ValueError(f"{name}: its weights are damaged: {_first_line(error)}") from error
+        raise ValueError(f"{name}: the weights are damaged: {_first_line(error)}") from error
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise ValueError(f"{name} can't be loaded: {_first_line(error)}") from error
     finally:
-        quiet.setLevel(level)
+        logger.setLevel(level)
     if getattr(processor, "chat_template", None) is None:
-        raise ValueError(f"{name} has no chat template, so its prompts can't be written")
+        raise ValueError(f"{name} has no chat template, so prompts can't be rendered")
     return model, processor
 
 
@@ -204,19 +204,19 @@ def vision_modules(model: nn.Module) -> dict[str, nn.Module]:
 
 def _check_vision(choice: str) -> None:
     if choice not in ("none", "projector", "all"):
-        raise ValueError(f'train_vision is "none", "projector" or "all", got "{choice}"')
+        raise ValueError(f'train_vision must be "none", "projector" or "all", got "{choice}"')
 
 
 def train_parts(model: Any, vision: str) -> None:
-    """Set which weights of a full model are trained.
+    """Choose the weights of a full model to train.
 
     Args:
         model: A model without adapter.
-        vision: "all" trains everything, "projector" freezes the tower alone, "none" everything that
-            belongs to the picture.
+        vision: "all" trains everything, "projector" freezes the vision tower, "none" freezes tower
+            and projector.
 
     Raises:
-        ValueError: No such choice.
+        ValueError: `vision` has another value.
     """
     _check_vision(vision)
     model.requires_grad_(True)
@@ -229,15 +229,15 @@ def train_parts(model: Any, vision: str) -> None:
 
 
 def add_lora(model: Any, *, rank: int, alpha: int, dropout: float, vision: str) -> PeftModel:
-    """Put a LoRA adapter on every linear layer but the output head.
+    """Add a LoRA adapter to every linear layer except the output head.
 
     Args:
         model: A model without adapter.
         rank: Rank r.
-        alpha: The adapter's output is scaled by alpha / r.
-        dropout: Of the adapter's input.
-        vision: "none" adapts the language model alone, "projector" and "all" more; see
-            `train_parts`.
+        alpha: Scales the adapter's output by alpha / r.
+        dropout: Dropout of the adapter's input.
+        vision: "none" adapts only the language model; see `train_parts` for "projector" and
+            "all".
     """
     train_parts(model, vision)
     head = model.get_output_embeddings()
@@ -250,5 +250,5 @@ def add_lora(model: Any, *, rank: int, alpha: int, dropout: float, vision: str) 
         r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, bias="none"
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks by an old name
+        warnings.simplefilter("ignore", FutureWarning)  # peft uses a deprecated name
         return get_peft_model(model, settings)

@@ -1,4 +1,4 @@
-"""The policy: a vision-language model that writes and scores replies, with a value head."""
+"""The policy: a vision-language model with a value head, which writes and scores replies."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -29,35 +29,36 @@ from agents.vlm.sampling import (
 )
 
 COMPACT_BELOW = 0.75
-"""Share of a batch's rows that are still written, below which the others leave the cache."""
+"""Finished rows leave the cache once a smaller share of its rows than this is unfinished."""
 FEATURE_BATCH = 32
+"""Pictures per call of the vision tower."""
 LEAST_LOG = -1e4
-"""Stands for log 0 where it is multiplied with 0."""
+"""Replaces log 0 in products with 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """Scores of given replies. R is the length of the longest; replies end at column R − 1."""
+    """Scores of B replies, right-aligned. R is the length of the longest."""
 
     log_probs: Tensor
     """(B, R) float32, 0 outside the replies."""
     entropy: Tensor
-    """(B, R) float32, of the distribution of each token; 0 outside."""
+    """(B, R) float32, entropy of each token's distribution; 0 outside."""
     mask: Tensor
-    """(B, R) bool, where the replies are."""
+    """(B, R) bool, True inside the replies."""
     values: Tensor
     """(B,) float32."""
     distributions: Tensor
-    """(B, R, V) float32, log-probabilities before the nucleus is cut, which makes KL finite."""
+    """(B, R, V) float32, log-probabilities before the nucleus is cut, so that KL is finite."""
 
 
 class ValueHead(nn.Module):
-    """A multilayer perceptron in float32 from a hidden state to a value.
+    """A float32 MLP from a hidden state to a value.
 
     Args:
         width: Width of the model.
         hidden: Widths of the hidden layers.
-        detach: Keep the value's gradient out of the model.
+        detach: Stop the value's gradient at the hidden state.
     """
 
     def __init__(self, width: int, hidden: Sequence[int], detach: bool) -> None:
@@ -86,8 +87,8 @@ class Policy(nn.Module):
     Args:
         model: A model of AutoModelForImageTextToText, or a PeftModel around one.
         processor: The checkpoint's processor.
-        sampling: How replies are sampled; scores are of the same distribution.
-        value_head: For reinforcement learning.
+        sampling: How replies are sampled; scores are under the same distribution.
+        value_head: For reinforcement learning; without one, values are 0.
     """
 
     end_ids: Tensor
@@ -122,7 +123,7 @@ class Policy(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The model's device."""
         return self.end_ids.device
 
     def save(self, folder: Path) -> None:
@@ -135,7 +136,7 @@ class Policy(nn.Module):
         self.encoder.processor.save_pretrained(folder)
 
     def picture_is_frozen(self) -> bool:
-        """Whether no trained weight lies between a picture and its features."""
+        """Return whether all weights between a picture and its features are frozen."""
         return not any(
             parameter.requires_grad
             for module in vision_modules(self.model).values()
@@ -143,7 +144,7 @@ class Policy(nn.Module):
         )
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of tokens, without special ones."""
+        """Return the text of tokens; special tokens are skipped."""
         text = self.tokenizer.decode(
             ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
@@ -153,12 +154,12 @@ class Policy(nn.Module):
     def generate(
         self, prompts: Sequence[EncodedPrompt], generator: torch.Generator | None = None
     ) -> list[Generation]:
-        """Write a reply to each prompt, all at once.
+        """Write a reply to each prompt, in one batch.
 
         Args:
             prompts: B prompts.
-            generator: Source of the draws; None is greedy, as is temperature 0, and
-                log-probabilities are those of temperature 1 then.
+            generator: Source of the draws, owned by the caller. None and temperature 0 are greedy;
+                log-probabilities are then those of temperature 1.
         """
         sampler = TokenSampler(self.sampling, len(prompts), self.end_ids, self.forbidden, generator)
         stepwise = self.capabilities.stepwise_decoding
@@ -168,7 +169,7 @@ class Policy(nn.Module):
         return sampler.replies(values, self.decode)
 
     def _write_stepwise(self, batch: dict[str, Any], sampler: TokenSampler) -> Tensor:
-        """Write replies token by token, without the rows that have ended; return the values."""
+        """Decode token by token, dropping finished rows; return the values."""
         mask = batch["attention_mask"]
         logits, hidden, cache = self._run(batch, keep=1)
         values = self._values(hidden[:, -1])
@@ -185,11 +186,11 @@ class Policy(nn.Module):
             logits, _, cache = self._run(step, keep=1)
 
     def _write(self, batch: dict[str, Any], sampler: TokenSampler) -> Tensor:
-        """Write replies with the model's own `generate`; return the values."""
+        """Decode with the model's own `generate`; return the values."""
         inner = base_model(self.model)
         pad = self.tokenizer.pad_token_id
         own = inner.generation_config
-        # The checkpoint's own sampling options (penalties, forced tokens) aren't the policy's.
+        # Drop the checkpoint's own sampling options (penalties, forced tokens).
         inner.generation_config = GenerationConfig(
             eos_token_id=self.end_ids.tolist(), pad_token_id=pad
         )
@@ -219,7 +220,7 @@ class Policy(nn.Module):
 
         Args:
             prompts: B prompts.
-            replies: The sampled tokens, (n_i,) int64 each, n_i ≥ 1.
+            replies: Tokens of each reply, (n_i,) int64, n_i ≥ 1.
         """
         batch = self._batch(prompts, replies)
         lengths = torch.tensor([len(reply) for reply in replies], device=self.device)
@@ -241,7 +242,7 @@ class Policy(nn.Module):
     def _batch(
         self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor] | None
     ) -> dict[str, Any]:
-        """Return the model's inputs, with pictures or with their stored features."""
+        """Return the model's inputs, with pictures or their cached features."""
         if pictures_of(prompts) and self._uses_features(prompts):
             return self._with_features(prompts, replies)
         return self._to_device(self.encoder.collate(prompts, replies))
@@ -264,7 +265,7 @@ class Policy(nn.Module):
         }
 
     def _uses_features(self, prompts: Sequence[EncodedPrompt]) -> bool:
-        """Whether the model gets features: it accepts them, and gives the same logits with them."""
+        """Return whether to feed features: the model accepts them and gives the same logits."""
         if not self.capabilities.accepts_image_features or not self.picture_is_frozen():
             return False
         if self._features_agree is None:
@@ -273,7 +274,7 @@ class Policy(nn.Module):
 
     @torch.no_grad()
     def _compare_features(self, prompts: Sequence[EncodedPrompt]) -> bool:
-        """Find out whether logits are the same with features as with pictures."""
+        """Check whether features give the same logits as pictures."""
         if not self._compute_features(pictures_of(prompts)):
             return False
         with self._evaluating():
@@ -285,7 +286,7 @@ class Policy(nn.Module):
 
     @torch.no_grad()
     def _compute_features(self, pictures: Sequence[EncodedPicture]) -> bool:
-        """Compute the features of pictures that have none; return whether each has its own."""
+        """Compute missing features; return whether every picture has its own."""
         new = list({id(p): p for p in pictures if p.features is None}.values())
         for start in range(0, len(new), FEATURE_BATCH):
             part = new[start : start + FEATURE_BATCH]
@@ -317,7 +318,7 @@ class Policy(nn.Module):
         return output.logits[:, -keep:], hidden[:, -keep:], output.past_key_values
 
     def _remember(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        """Store the output head's first input: the value head reads the same."""
+        """Store the output head's first input, which the value head reads too."""
         if self._hidden is None:
             self._hidden = inputs[0]
 
@@ -328,9 +329,9 @@ class Policy(nn.Module):
         return values
 
     def _forbidden(self, size: int, end_ids: Sequence[int]) -> Tensor:
-        """Return which tokens are never sampled: the special ones, and those without a text.
+        """Return (V,) bool, tokens never to sample: special tokens, and ids without a token.
 
-        An image token in a reply would stand for a picture that isn't there.
+        An image token in a reply would refer to a picture that doesn't exist.
         """
         special = set(self.tokenizer.all_special_ids)
         config = self.model.config
@@ -350,7 +351,7 @@ class Policy(nn.Module):
 
     @contextlib.contextmanager
     def _evaluating(self) -> Iterator[None]:
-        """Switch dropout off."""
+        """Switch to evaluation mode, without dropout, and back."""
         training = self.training
         self.eval()
         try:

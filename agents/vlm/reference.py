@@ -1,4 +1,4 @@
-"""The frozen initial policy of a training run, for a penalty on moving away from it."""
+"""The frozen initial policy of a training run, for the KL penalty."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -19,13 +19,13 @@ class Reference:
     """The frozen initial policy."""
 
     policy: Policy
-    """A copy; or the policy in training itself, if the initial one is it without its adapter."""
+    """A frozen copy; or the trained policy, if disabling its adapter gives the initial one."""
     own_adapter: bool
-    """Whether it is the policy in training without its adapter."""
+    """Whether `policy` is the trained policy, to be used without its adapter."""
 
     @torch.no_grad()
     def distributions(self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor]) -> Tensor:
-        """Return the initial policy's log-probabilities (B, R, V); see `Scores`."""
+        """Return the initial policy's log-probabilities, (B, R, V) float32; see `Scores`."""
         with self.policy.model.disable_adapter() if self.own_adapter else nullcontext():
             scores: Scores = self.policy(prompts, replies)
         return scores.distributions
@@ -35,9 +35,9 @@ def load_reference(policy: Policy, checkpoint: str, trust_remote_code: bool = Fa
     """Return the initial policy of a run.
 
     Args:
-        policy: The policy in training.
-        checkpoint: The checkpoint that its training started from.
-        trust_remote_code: Run code that the checkpoint brings.
+        policy: The policy that is trained.
+        checkpoint: The checkpoint that the training started from.
+        trust_remote_code: Run Python code shipped with the checkpoint.
 
     Raises:
         ValueError: The checkpoint can't be loaded.

@@ -1,4 +1,4 @@
-"""How tokens are sampled from a model's logits."""
+"""Sample tokens from a model's logits."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,22 +15,23 @@ class Sampling:
     temperature: float = 1.0
     """0 is greedy."""
     top_p: float = 1.0
+    """Probability mass of the nucleus."""
     max_new_tokens: int = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generation:
-    """A reply as it was sampled."""
+    """A sampled reply."""
 
     ids: Tensor
-    """(n,) int64, with the end token if it was written."""
+    """(n,) int64, including the end token if it was written."""
     log_probs: Tensor
-    """(n,) float32, of the distribution that each token was sampled from."""
+    """(n,) float32, under the distribution that each token was sampled from."""
     value: float
-    """Of the observation; 0 without value head."""
+    """Value of the observation; 0 without a value head."""
     text: str
     finished: bool
-    """Whether the model ended the reply itself."""
+    """Whether the model wrote an end token."""
 
 
 def log_distribution(logits: Tensor, temperature: float, forbidden: Tensor) -> Tensor:
@@ -38,20 +39,20 @@ def log_distribution(logits: Tensor, temperature: float, forbidden: Tensor) -> T
 
     Args:
         logits: (…, V).
-        temperature: Divides the logits.
-        forbidden: (V,) bool, tokens that are never sampled: their probability is 0.
+        temperature: Divides the logits; above 0.
+        forbidden: (V,) bool, tokens with probability 0.
     """
     return (logits.float() / temperature).masked_fill(forbidden, -torch.inf).log_softmax(-1)
 
 
 def nucleus(log_probs: Tensor, top_p: float, tokens: Tensor | None = None) -> Tensor:
-    """Return the distribution within the nucleus (Holtzman et al. 2020), normalised.
+    """Restrict log-probabilities to the nucleus (Holtzman et al. 2020), and normalise them.
 
     Args:
         log_probs: (…, V).
-        top_p: The fewest tokens with this probability in sum stay; the others get 0.
-        tokens: (…) int64, tokens that were sampled. They stay even where they lie outside under a
-            policy that has changed, so that their probability is never 0.
+        top_p: Keep the fewest tokens with this total probability; the others get probability 0.
+        tokens: (…) int64, sampled tokens. They are always kept, so that their probability is never
+            0 under a policy that has changed since.
     """
     if top_p >= 1:
         return log_probs
@@ -67,12 +68,12 @@ class TokenSampler:
     """Samples the replies of a batch token by token.
 
     Args:
-        sampling: How they are sampled.
-        size: Number of replies B.
-        end_ids: Tokens that end a reply.
+        sampling: Temperature, nucleus and maximum length.
+        size: Batch size B.
+        end_ids: (k,) int64, tokens that end a reply.
         forbidden: (V,) bool, tokens that are never sampled.
-        generator: Source of the draws; None is greedy, as is temperature 0, and log-probabilities
-            are those of temperature 1 then.
+        generator: Source of the draws, owned by the caller. None and temperature 0 are greedy;
+            log-probabilities are then those of temperature 1.
     """
 
     def __init__(
@@ -94,23 +95,23 @@ class TokenSampler:
         self._finished = torch.zeros(size, dtype=torch.bool, device=device)
         self._step = 0
         self.rows = torch.arange(size, device=device)
-        """The replies that the next logits belong to."""
+        """(rows,) int64, indices of the replies that the next logits belong to."""
 
     @property
     def full(self) -> bool:
-        """Whether the longest reply has been written."""
+        """Whether the maximum length is reached."""
         return bool(self._step == self._ids.shape[1])
 
     @property
     def unfinished(self) -> Tensor:
-        """Indices into `rows` of the replies that go on."""
+        """Indices into `rows` of the unfinished replies."""
         return (~self._finished[self.rows]).nonzero()[:, 0]
 
     def token(self, logits: Tensor) -> Tensor:
         """Sample a token for each of `rows`.
 
         Args:
-            logits: (rows, V); what is sampled for a finished reply is dropped.
+            logits: (rows, V); tokens sampled for finished replies are discarded.
 
         Returns:
             (rows,) int64.
@@ -133,7 +134,7 @@ class TokenSampler:
         """Return the replies.
 
         Args:
-            values: (B,), of the observations.
+            values: (B,), values of the observations.
             decode: Token ids → text.
         """
         ids, log_probs = self._ids.cpu(), self._log_probs.cpu()
@@ -151,8 +152,8 @@ class SamplerLogitsProcessor(LogitsProcessor):
         self._sampler = sampler
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Return scores (B, V), −∞ but for the sampled tokens."""
-        if self._sampler.full:  # steps that `generate` drops again
+        """Return scores (B, V): 0 for the sampled tokens, −∞ for all others."""
+        if self._sampler.full:  # `generate` discards these steps
             return scores
         token = self._sampler.token(scores)
         return torch.full_like(scores, -torch.inf).scatter(1, token[:, None], 0.0)

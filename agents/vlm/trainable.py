@@ -1,4 +1,4 @@
-"""The options of `sft` and `ppo` that say which weights of a checkpoint are trained."""
+"""The options of `sft` and `ppo` that choose the weights to train."""
 
 from dataclasses import dataclass
 
@@ -14,16 +14,16 @@ class TrainableWeights(Options):
 
     lora: bool = option(
         False,
-        "train a LoRA adapter instead of the weights themselves; a checkpoint that is an "
-        "adapter is trained on as one in any case",
+        "train a LoRA adapter instead of the full model; a checkpoint that is an adapter is "
+        "always trained as one",
     )
     lora_rank: int = option(128, "rank of the adapter", ge=1)
     lora_alpha: int = option(256, "the adapter's output is scaled by alpha / rank", ge=1)
     lora_dropout: float = option(0.05, "dropout of the adapter's input", ge=0, lt=1)
     train_vision: str = option(
         "all",
-        "what of the picture's way is trained; with none the features "
-        "of a picture are computed once",
+        "part of vision tower and projector to train; with none, a picture's features are "
+        "computed once",
         choices=("none", "projector", "all"),
     )
-    trust_remote_code: bool = option(False, "run code that the checkpoint brings")
+    trust_remote_code: bool = option(False, "run Python code shipped with the checkpoint")

@@ -78,8 +78,8 @@ def test_the_teacher_knows_nothing_of_where_nobody_has_looked(examples):
         for example in turns:
             for action in example.played[len(state.commands) :]:
                 state = game.step(state, action).state
-            seen = SearchHeuristic.from_history(room, state.world, state.commands).memory
-            hidden = [s.name for s in room.spots if s.name not in seen]
+            known = SearchHeuristic.from_history(room, state.world, state.commands).memory
+            hidden = [s.name for s in room.spots if s.name not in known]
             elsewhere = [name for name in hidden if room.spot[name].kind != room.goal.parent]
             if not elsewhere:
                 continue
@@ -97,26 +97,26 @@ def test_the_teacher_knows_nothing_of_where_nobody_has_looked(examples):
 
 
 def test_an_episode_is_played_once_for_all_its_pictures_in_any_order(examples, monkeypatch):
-    wanted, env = {}, make_env(ALFWORLD, json.loads(examples[0].kwargs))
+    expected, env = {}, make_env(ALFWORLD, json.loads(examples[0].kwargs))
     for example in examples:
         options = {"instance": example.instance, "presentation": example.presentation}
-        shown = env.reset(options=options)[0]
+        observation = env.reset(options=options)[0]
         for action in example.played:
-            shown = env.step(vlbench.reply(action))[0]
-        wanted[id(example)] = shown["image"]
+            observation = env.step(vlbench.reply(action))[0]
+        expected[id(example)] = observation["image"]
     shuffled = random.Random(0).sample(examples, len(examples))
-    renderer, begun = ExampleRenderer(examples), []
+    renderer, starts = ExampleRenderer(examples), []
     begin = type(env.unwrapped).begin
     monkeypatch.setattr(
         type(env.unwrapped),
         "begin",
-        lambda env, seed, options: begun.append(options["instance"]) or begin(env, seed, options),
+        lambda env, seed, options: starts.append(options["instance"]) or begin(env, seed, options),
     )
     for example in shuffled:
         observation = renderer.observation(example)
-        assert np.array_equal(observation["image"], wanted[id(example)])
+        assert np.array_equal(observation["image"], expected[id(example)])
         assert observation["text"] == example.prompt
-    assert len(begun) == len(episodes(examples))
+    assert len(starts) == len(episodes(examples))
 
 
 def test_held_out_rows_of_a_group_are_its_own():
@@ -129,8 +129,8 @@ def test_held_out_rows_of_a_group_are_its_own():
 def test_a_rollout_reads_the_states_own_commands_and_thoughts_count_a_fifth(
     checkpoint, monkeypatch
 ):
-    told = {**PRESETS["tiny-alfworld"], "num_envs": 2, "num_steps": 6, "model": str(checkpoint)}
-    config = ppo.Config(**told)
+    options = {**PRESETS["tiny-alfworld"], "num_envs": 2, "num_steps": 6, "model": str(checkpoint)}
+    config = ppo.Config(**options)
     assert config.thought_weight == 0.2
     policy = ppo.build_policy(config, config.model)
     envs = make_envs(ALFWORLD, 2, {"group": GROUP, "split": "train", "theme": "train"})
@@ -186,14 +186,14 @@ def test_a_saved_journal_brings_the_rooms_back_in_other_engines():
     saved = json.loads(json.dumps(journal.state()))
     again = make_envs(ALFWORLD, 3, rules)
     again.reset(seed=0)
-    shown = Journal(again.envs).restore(saved)
-    assert [one["text"] for one in shown] == [env.text for env in envs.envs]
+    observations = Journal(again.envs).restore(saved)
+    assert [observation["text"] for observation in observations] == [env.text for env in envs.envs]
     later = 0
     for number in range(12):  # long enough for another deal
-        mine, theirs = play(envs, number), play(again, number)
-        assert mine[0] == theirs[0] and np.array_equal(mine[1], theirs[1]) and mine[2] == theirs[2]
-        assert np.array_equal(mine[3], theirs[3])
-        later += mine[4].sum()
+        first, second = play(envs, number), play(again, number)
+        assert first[0] == second[0] and first[2] == second[2]
+        assert np.array_equal(first[1], second[1]) and np.array_equal(first[3], second[3])
+        later += first[4].sum()
     assert later
     envs.close()
     again.close()
@@ -209,8 +209,10 @@ def test_data_sft_ppo_and_evaluate_run_on_a_handful_of_games(checkpoint, tmp_pat
         return [json.loads(line) for line in lines]
 
     group, data = json.dumps({"group": GROUP}), tmp_path / "data.jsonl"
-    told = run(sft_data, "--env", "ALFWorld", "--env-kwargs", group, "--episodes", 5, "--out", data)
-    assert "of 5 episodes" in told
+    summary = run(
+        sft_data, "--env", "ALFWorld", "--env-kwargs", group, "--episodes", 5, "--out", data
+    )
+    assert "of 5 episodes" in summary
     assert {group_of(example.instance) for example in sft_data.read(data)} == {GROUP}
     taught = run(
         sft,
@@ -260,10 +262,10 @@ def test_data_sft_ppo_and_evaluate_run_on_a_handful_of_games(checkpoint, tmp_pat
     assert config["thought_weight"] == 0.2 and config["env_kwargs"] == {"group": GROUP}
     for row in rows_of("whole")[1:]:
         assert row["losses/ratio_error"] < 1e-3
-    mine, theirs = (load_file(Path(end, "model.safetensors")) for end in (whole, parts))
+    weights, resumed = (load_file(Path(end, "model.safetensors")) for end in (whole, parts))
     before = load_file(Path(taught, "model.safetensors"))
-    assert any(not torch.equal(mine[name], before[name]) for name in mine)
-    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    assert any(not torch.equal(weights[name], before[name]) for name in weights)
+    assert all(torch.equal(weights[name], resumed[name]) for name in weights)
     states = [torch.load(Path(end, "trainer.pt"), weights_only=True) for end in (whole, parts)]
     assert states[0]["environments"] == states[1]["environments"]
     answer = run(

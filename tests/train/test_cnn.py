@@ -17,6 +17,8 @@ from agents.cnn import Cnn, shrunk
 from agents.evaluate import evaluate
 from agents.registry import load_agent
 from agents.train import cnn
+from agents.train.environments import Journal
+from vlbench import reply
 from vlbench.parsing import parse
 from vlbench.wrappers import DiscreteActions
 
@@ -56,11 +58,11 @@ def test_it_learns_a_short_number_line_from_the_picture(tmp_path):
     env = gymnasium.make("vlbench/NumberLine-v0", theme="classic", **SHORT_LINE)
     returns = []
     for instance in ("0-1", "0-2", "1-0", "1-2", "2-0", "2-1"):
-        shown, info = env.reset(options={"instance": f"number_line/{instance}"})
+        observation, _ = env.reset(options={"instance": f"number_line/{instance}"})
         gain, ended = 0.0, False
         while not ended:
-            reply = asyncio.run(agent.act(shown))
-            shown, reward, terminated, truncated, info = env.step(reply.text)
+            reply = asyncio.run(agent.act(observation))
+            observation, reward, terminated, truncated, _ = env.step(reply.text)
             gain, ended = gain + reward, terminated or truncated
         returns.append(gain)
     assert sum(returns) / 6 > 0.9  # the best is 1; random play has less than 0
@@ -74,9 +76,9 @@ def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(tmp_path):
     end = cnn.train(whole)
     cnn.train(dataclasses.replace(parts, turns=2 * 32))
     again = cnn.train(parts)
-    mine, theirs = (load_file(folder / "model.safetensors") for folder in (again, end))
-    assert mine.keys() == theirs.keys()
-    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    resumed, undisturbed = (load_file(folder / "model.safetensors") for folder in (again, end))
+    assert resumed.keys() == undisturbed.keys()
+    assert all(torch.equal(resumed[name], undisturbed[name]) for name in resumed)
     states = [torch.load(folder / "trainer.pt", weights_only=True) for folder in (end, again)]
     assert states[0]["rollouts"] == states[1]["rollouts"]
     assert torch.equal(states[0]["random"][0], states[1]["random"][0])
@@ -95,11 +97,11 @@ def test_the_harness_plays_it_and_a_batch_answers_as_one_by_one(run):
     (card,) = played.scorecards
     assert card.episodes == 20 and card.malformed_rate == card.unknown_rate == 0
     env = gymnasium.make("vlbench/NumberLine-v0")
-    shown = [env.reset(seed=seed)[0] for seed in range(5)]
+    observations = [env.reset(seed=seed)[0] for seed in range(5)]
 
     async def together(batch_size):
         one = Cnn(str(run), batch_size=batch_size)
-        return [reply.text for reply in await asyncio.gather(*map(one.act, shown))]
+        return [reply.text for reply in await asyncio.gather(*map(one.act, observations))]
 
     texts = asyncio.run(together(64))
     assert texts == asyncio.run(together(1))
@@ -119,18 +121,19 @@ def test_the_picture_is_shrunk_by_means_and_has_its_colours_first():
     assert (small[0, :16] == 200).all() and not small[0, 20:].any() and not small[1:].any()
 
 
-def test_a_restored_environment_stands_where_it_stood():
-    env = cnn.Shrunk(DiscreteActions(gymnasium.make("vlbench/Points24-v0")), 84)
+def test_the_journal_restores_an_environment_below_its_wrappers():
+    env = cnn.SmallPicture(DiscreteActions(gymnasium.make("vlbench/Points24-v0")), 84)
+    journal = Journal([env.unwrapped])
     env.reset(seed=3)
     for action in (3, 10, 5):
-        seen = env.step(action)[0]
-    state = json.loads(json.dumps(env.state()))
-    later = [env.step(a)[0] for a in (1, 16)] + [env.reset()[0]]
-    assert (env.restore(state) == seen).all()
-    assert all(
-        (a == b).all()
-        for a, b in zip(later, [env.step(a)[0] for a in (1, 16)] + [env.reset()[0]], strict=True)
-    )
+        picture = env.step(action)[0]
+        journal.add([reply(env.get_wrapper_attr("actions")[action])], [False])
+    state = json.loads(json.dumps(journal.state()))
+    later = [env.step(action)[0] for action in (1, 16)] + [env.reset()[0]]
+    (observation,) = journal.restore(state)
+    assert (env.observation(observation["image"]) == picture).all()
+    again = [env.step(action)[0] for action in (1, 16)] + [env.reset()[0]]
+    assert all((a == b).all() for a, b in zip(later, again, strict=True))
 
 
 class Trap:
@@ -152,7 +155,7 @@ def test_a_checkpoint_with_pickles_in_it_runs_none(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "message"),
     [
         (["--env", "NumberLines"], 'did you mean "NumberLine"'),
         (["--size", "20"], "--size must be from 36 to 300, got 20"),
@@ -161,10 +164,10 @@ def test_a_checkpoint_with_pickles_in_it_runs_none(run, tmp_path):
         (["--rate", "1"], "--help"),
     ],
 )
-def test_a_wrong_call_is_told_in_one_line(argv, told, tmp_path, capsys):
+def test_a_wrong_call_is_refused_in_one_line(argv, message, tmp_path, capsys):
     assert cnn.main([*argv, "--out", str(tmp_path / "run")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
+    assert message in line
 
 
 def test_another_size_or_task_in_a_run_s_folder_is_refused(run, capsys):
@@ -174,18 +177,18 @@ def test_another_size_or_task_in_a_run_s_folder_is_refused(run, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "message"),
     [
         ("cnn.json", "{}", "no checkpoint of agents.train.cnn"),
         ("cnn.json", '{"env": "x", "actions": ["a"], "size": 36}', "can't be loaded"),
         ("model.safetensors", "", "model.safetensors can't be loaded"),
     ],
 )
-def test_a_damaged_checkpoint_is_told_in_one_line(run, tmp_path, name, text, told):
+def test_a_damaged_checkpoint_is_refused_in_one_line(run, tmp_path, name, text, message):
     folder = tmp_path / "damaged"
     shutil.copytree((run / "latest").resolve(), folder)
     (folder / name).write_text(text, "utf-8")
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         Cnn(str(folder))
     with pytest.raises(ValueError, match="no folder nowhere"):
         load_agent("cnn", model="nowhere")

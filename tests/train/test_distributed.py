@@ -113,26 +113,26 @@ def test_two_processes_make_the_same_update_as_one_with_the_whole_rollout(
     buffer.set_advantages(ppo.estimate_advantages(buffer, config))
     buffer.advantages += torch.randn(3, 6, generator=torch.Generator().manual_seed(1))
     (tmp_path / "rollout.pickle").write_bytes(pickle.dumps(buffer))
-    told = dataclasses.asdict(config) | {"out": ""}
-    (tmp_path / "config.json").write_text(json.dumps(told), "utf-8")
+    options = dataclasses.asdict(config) | {"out": ""}
+    (tmp_path / "config.json").write_text(json.dumps(options), "utf-8")
 
-    alone, told_alone = update(tmp_path, Processes())
+    alone, metrics_alone = update(tmp_path, Processes())
     torchrun(ROOT / "tests" / "support" / "update_in_processes.py", tmp_path)
-    together, told = torch.load(tmp_path / "result.pt")
+    together, metrics_together = torch.load(tmp_path / "result.pt")
     assert len(together) == 2 and len(alone) > 4
-    for mine, *theirs in zip(alone, *together, strict=True):
-        assert all(torch.allclose(mine, weight, atol=1e-5) for weight in theirs)
-        assert torch.equal(*theirs)
-    assert told.keys() == told_alone.keys()
-    for name, value in told_alone.items():
-        assert told[name] == pytest.approx(value, abs=1e-5, rel=1e-4), name
+    for single, *pair in zip(alone, *together, strict=True):
+        assert all(torch.allclose(single, weight, atol=1e-5) for weight in pair)
+        assert torch.equal(*pair)
+    assert metrics_together.keys() == metrics_alone.keys()
+    for name, value in metrics_alone.items():
+        assert metrics_together[name] == pytest.approx(value, abs=1e-5, rel=1e-4), name
 
 
 def test_runs_in_two_processes_repeat_resume_and_change_their_number(checkpoint, tmp_path):
     module = ("-m", "agents.train.ppo", "--model", checkpoint, *RUN)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    told = torchrun(*module, "--out", whole, "--iterations", 4)
-    assert told == str(whole / "step-000004")  # said once
+    last = torchrun(*module, "--out", whole, "--iterations", 4)
+    assert last == str(whole / "step-000004")  # printed once
     torchrun(*module, "--out", parts, "--iterations", 2)
     assert metrics(parts) == metrics(whole)[:3]  # the same seeds, the same run; one row a step
     for number in (1, 2):
@@ -140,8 +140,8 @@ def test_runs_in_two_processes_repeat_resume_and_change_their_number(checkpoint,
 
     again = torchrun(*module, "--out", parts, "--iterations", 4)
     assert metrics(parts) == metrics(whole)
-    mine, theirs = (load_file(Path(end, "model.safetensors")) for end in (again, told))
-    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    resumed, undisturbed = (load_file(Path(end, "model.safetensors")) for end in (again, last))
+    assert all(torch.equal(resumed[name], undisturbed[name]) for name in resumed)
 
     config = parse_options(
         ppo.Config,
@@ -207,8 +207,8 @@ def test_fine_tuning_in_two_processes_equals_that_in_one(checkpoint, tmp_path):
         "--holdout",
         0.2,
     )
-    mine, theirs = (load_file(Path(end, "model.safetensors")) for end in (alone, together))
-    assert all(torch.allclose(mine[name], theirs[name], atol=1e-5) for name in mine)
+    one, two = (load_file(Path(end, "model.safetensors")) for end in (alone, together))
+    assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
     for a, b in zip(metrics(tmp_path / "one"), metrics(tmp_path / "two"), strict=True):
         assert a == pytest.approx(b, rel=1e-4)
 
@@ -227,17 +227,17 @@ def test_ctrl_c_ends_two_processes_with_a_checkpoint(checkpoint, tmp_path):
         "--save-every",
         1000,
     )
-    told = []
+    lines = []
     for line in run.stderr:
-        told.append(line)
+        lines.append(line)
         if line.startswith("2/500"):
             os.killpg(run.pid, signal.SIGINT)  # as a terminal does: everyone hears it
             break
-    told += run.communicate(timeout=60)[1].splitlines()
+    lines += run.communicate(timeout=60)[1].splitlines()
     assert run.returncode != 0
-    assert "ppo: stopped; the same command goes on from the last checkpoint" in told
-    kept = Checkpoints(tmp_path).latest()
-    assert kept is not None and len(metrics(tmp_path)) == int(kept.name[5:]) + 1
+    assert "ppo: stopped; run the same command again to resume from the last checkpoint" in lines
+    last = Checkpoints(tmp_path).latest()
+    assert last is not None and len(metrics(tmp_path)) == int(last.name[5:]) + 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
@@ -254,7 +254,7 @@ def test_under_a_launcher_which_repeats_them_signals_never_break_an_iteration_of
 
 
 @pytest.mark.parametrize(
-    ("launcher", "environment", "told"),
+    ("launcher", "environment", "message"),
     [
         (
             ("accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m"),
@@ -273,7 +273,7 @@ def test_under_a_launcher_which_repeats_them_signals_never_break_an_iteration_of
     ids=["accelerate", "fsdp", "deepspeed", "mpi", "torchrun-fsdp"],
 )
 def test_a_launcher_that_does_something_else_is_refused_in_one_line(
-    checkpoint, tmp_path, launcher, environment, told
+    checkpoint, tmp_path, launcher, environment, message
 ):
     run = started(
         "agents.train.ppo",
@@ -286,14 +286,14 @@ def test_a_launcher_that_does_something_else_is_refused_in_one_line(
     )
     err = run.communicate(timeout=120)[1]
     (line,) = [line for line in err.splitlines() if line.startswith("ppo")]
-    assert told in line and "start with torchrun --nproc-per-node N" in line
+    assert message in line and "start with torchrun --nproc-per-node N" in line
     assert run.returncode == (1 if launcher else 2)  # launchers have codes of their own
     assert not (tmp_path / "run").exists()
     if launcher:
         assert re.search(r"exit ?code *:? *2|exit status 2", err)
 
 
-def test_environments_that_can_t_be_divided_are_told(checkpoint, monkeypatch):
+def test_environments_that_can_t_be_divided_are_refused(checkpoint, monkeypatch):
     processes = Processes()
     processes.count = 3
     with pytest.raises(ValueError, match="num_envs 32 can't be divided among 3 processes"):
@@ -302,8 +302,8 @@ def test_environments_that_can_t_be_divided_are_told(checkpoint, monkeypatch):
 
 def test_torchrun_leaves_all_our_options_alone():
     for module, config in (("ppo", ppo.Config), ("sft", sft.Config)):
-        ours = [field.flag for field in option_fields(config)]
+        flags = [field.flag for field in option_fields(config)]
         read = get_args_parser().parse_args(
-            ["--nproc-per-node", "2", "-m", f"agents.train.{module}", *ours]
+            ["--nproc-per-node", "2", "-m", f"agents.train.{module}", *flags]
         )
-        assert read.training_script_args == ours
+        assert read.training_script_args == flags

@@ -30,12 +30,12 @@ def policy_of(family, **sampling):
 @pytest.fixture(scope="module")
 def observations():
     """Prompts of two lengths; the last one comes after an exchange, so it has two pictures."""
-    shown = [
+    first = [
         gymnasium.make(f"vlbench/{name}-v0", theme="train").reset(seed=seed)[0]
         for name in ("NumberLine", "EZPoints")
         for seed in range(2)
     ]
-    return [*shown, {**shown[0], "history": (Exchange(shown[2], '{"action": "+"}'),)}]
+    return [*first, {**first[0], "history": (Exchange(first[2], '{"action": "+"}'),)}]
 
 
 @pytest.mark.parametrize("family", small_models.FAMILIES)
@@ -60,10 +60,10 @@ def test_every_family_draws_and_scores_alike(family, observations):
 @pytest.mark.parametrize("family", small_models.FAMILIES)
 def test_greedy_replies_are_those_of_the_model_and_its_processor_alone(family, observations):
     policy = policy_of(family)
-    drawn = policy.generate([policy.encoder.encode(shown) for shown in observations])
+    drawn = policy.generate([policy.encoder.encode(observation) for observation in observations])
     model, processor = small_models.build(family)
     chats = [messages(observation) for observation in observations]
-    given = processor(
+    inputs = processor(
         text=[processor.apply_chat_template(c, add_generation_prompt=True) for c in chats],
         images=[
             [Image.fromarray(p["image"]) for m in c for p in m["content"] if p["type"] == "image"]
@@ -74,13 +74,13 @@ def test_greedy_replies_are_those_of_the_model_and_its_processor_alone(family, o
         return_tensors="pt",
     )
     written = model.generate(
-        **given,
+        **inputs,
         max_new_tokens=16,
         do_sample=False,
         suppress_tokens=policy.forbidden.nonzero()[:, 0].tolist(),
     )
     for mine, row in zip(drawn, written, strict=True):
-        assert torch.equal(mine.ids, row[given["input_ids"].shape[1] :][: len(mine.ids)])
+        assert torch.equal(mine.ids, row[inputs["input_ids"].shape[1] :][: len(mine.ids)])
 
 
 def test_what_a_family_allows_is_found_out_from_its_model_and_processor():
@@ -150,8 +150,8 @@ def test_data_sft_ppo_and_evaluate_run_end_to_end(family, lora, tmp_path, capsys
         5e-3,
         *ways,
     )
-    told = [json.loads(line) for line in (tmp_path / "sft/metrics.jsonl").read_text().splitlines()]
-    assert told[-1]["loss"] < 0.8 * told[0]["loss"]
+    rows = [json.loads(line) for line in (tmp_path / "sft/metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
     trained = run(
         ppo,
         "--model",
@@ -212,6 +212,6 @@ def test_data_sft_ppo_and_evaluate_run_end_to_end(family, lora, tmp_path, capsys
 )
 def test_the_memory_estimate_counts_the_published_parameters(name, parameters):
     assert name in CONFIGURATIONS
-    told = estimate_memory(name, Config(**PRESETS["rl4vlm-points24"]))
-    assert parameters in told
-    assert "LoRA" in told and "GiB  in all" in told
+    report = estimate_memory(name, Config(**PRESETS["rl4vlm-points24"]))
+    assert parameters in report
+    assert "LoRA" in report and "GiB  total" in report

@@ -27,15 +27,15 @@ def test_half_of_what_is_practised_are_drills_and_nothing_shows_a_test_hand():
             reply = json.loads(example.reply)
             assert example.prompt.startswith(f"24: {json.dumps(reply['cards'])}")
             counts = {"A": "1", "J": "10", "Q": "10", "K": "10"}
-            shown = [" ".join(counts.get(card, card) for card in reply["cards"])]
-            listing = list_numbers(tuple(sorted(map(int, shown[0].split()))))
+            listed = [" ".join(counts.get(card, card) for card in reply["cards"])]
+            listing = list_numbers(tuple(sorted(map(int, listed[0].split()))))
             assert reply["thoughts"].startswith(f"{listing} > ")
             formula = reply["current formula"]
             assert f"{reply['plan']}=".startswith(formula + reply["action"])
             assert example.prompt.endswith(f"] {formula}" if formula else "]")
         else:
-            shown = [re.sub(r"[^\d]+", " ", line) for line in example.prompt.split(";")]
-        for numbers in shown:
+            listed = [re.sub(r"[^\d]+", " ", line) for line in example.prompt.split(";")]
+        for numbers in listed:
             assert tuple(sorted(map(int, numbers.split()))) not in hidden
     replies = [json.loads(e.reply) for e in practised if e.prompt.startswith("24: ")]
     assert {"A", "10", "J", "K"} <= {card for reply in replies for card in reply["cards"]}
@@ -49,10 +49,10 @@ def test_exercises_are_those_that_the_shipped_checkpoints_have_practised():
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "771a4545ec030ca2"
 
 
-def test_fewer_turns_of_an_episode_can_be_kept():
-    def turns(kept):
+def test_a_fraction_of_the_turns_can_be_kept():
+    def turns(fraction):
         config = sft_data.Config(
-            Path(), "Points24", episodes=20, keep_fraction=kept, perception_only=True
+            Path(), "Points24", episodes=20, keep_fraction=fraction, perception_only=True
         )
         return [json.loads(example.reply) for example in sft_data.transcripts(config)]
 

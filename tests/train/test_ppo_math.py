@@ -64,11 +64,11 @@ def test_the_ratio_of_a_turn_is_weighted_by_lambda():
     ],
 )
 def test_clipping(ratio, advantage, loss, slope):
-    given = torch.tensor([ratio], requires_grad=True)
-    found = objective.surrogate(given, torch.tensor([advantage]), clip=0.2)
-    found.backward()
-    assert found.item() == pytest.approx(loss)
-    assert given.grad.item() == pytest.approx(slope)
+    ratios = torch.tensor([ratio], requires_grad=True)
+    result = objective.surrogate(ratios, torch.tensor([advantage]), clip=0.2)
+    result.backward()
+    assert result.item() == pytest.approx(loss)
+    assert ratios.grad.item() == pytest.approx(slope)
 
 
 def test_value_loss_with_and_without_clipping():
@@ -79,8 +79,8 @@ def test_value_loss_with_and_without_clipping():
 
 def test_kl_of_two_distributions():
     p, q = torch.tensor([0.5, 0.5, 0.0]), torch.tensor([0.25, 0.75, 0.0])
-    found = objective.token_kl(p.log(), q.log()).item()
-    assert found == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3))
+    kl = objective.token_kl(p.log(), q.log()).item()
+    assert kl == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3))
     assert objective.token_kl(p.log(), p.log()).item() == 0
 
 
@@ -99,11 +99,11 @@ def test_explained_variance():
 def test_forbidden_tokens_are_never_drawn_and_count_in_no_sum():
     logits = torch.tensor([[1.0, 9.0, 2.0]], requires_grad=True)
     forbidden = torch.tensor([False, True, False])
-    found = log_distribution(logits, 1.0, forbidden)
-    assert found[0].tolist() == pytest.approx(
+    log_probs = log_distribution(logits, 1.0, forbidden)
+    assert log_probs[0].tolist() == pytest.approx(
         [-1 - math.log1p(math.exp(-1)), -math.inf, -math.log1p(math.exp(-1))]
     )
-    found[0, 2].backward()
+    log_probs[0, 2].backward()
     assert torch.isfinite(logits.grad).all() and logits.grad[0, 1] == 0
 
 
@@ -191,8 +191,8 @@ def test_a_character_cut_between_tokens_is_found():
 def test_a_reply_without_an_action_has_weight_one_everywhere():
     tokenizer = byte_level()
     ids = tokenizer.encode("I would go up.").ids
-    found = token_weights(ids, "I would go up.", None, 0.0, tokenizer.decode)
-    assert found.tolist() == [1.0] * len(ids)
+    weights = token_weights(ids, "I would go up.", None, 0.0, tokenizer.decode)
+    assert weights.tolist() == [1.0] * len(ids)
 
 
 def test_an_action_in_the_first_token():

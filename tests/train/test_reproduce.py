@@ -83,8 +83,8 @@ def test_every_arm_has_one_line_and_a_second_call_trains_only_what_is_missing(tm
     page.write_text("# Title\n\nProse.\n\n" + page.read_text("utf-8") + "\nMore.\n", "utf-8")
     capsys.readouterr()
     reproduce.reproduce(STUDY, config)
-    said = capsys.readouterr().err
-    assert "arm one" not in said and "start plain" not in said and "arm two" in said
+    progress = capsys.readouterr().err
+    assert "arm one" not in progress and "start plain" not in progress and "arm two" in progress
     one, two = lines_of(config.results)
     assert (two["arm"], two["seed"], two["turns"]) == ("two", 0, 8)
     assert [point["turns"] for point in one["curve"]] == [0, 8]
@@ -108,42 +108,47 @@ def test_results_of_another_recipe_are_refused(tmp_path, capsys):
     assert "r.jsonl:1 is a result of another recipe" in line
     results.write_text("{}\n", "utf-8")
     assert reproduce.main(argv) == 2
-    assert "r.jsonl:1 is no result of an arm" in capsys.readouterr().err
+    assert "r.jsonl:1 isn't a result of an arm" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "message"),
     [
         (["--preset", "miniatur"], 'did you mean "miniature"'),
         (["--arms", "lambda-2"], 'did you mean "lambda-'),
         (["--seeds", "-1"], "--seeds must be at least 0, got -1"),
     ],
 )
-def test_a_wrong_call_is_told_in_one_line(argv, told, tmp_path, capsys):
+def test_a_wrong_call_is_refused_in_one_line(argv, message, tmp_path, capsys):
     assert reproduce.main([*argv, "--out", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
+    assert message in line
 
 
-def exam(success, optimal):
+def result(success, optimal):
     return EvalResult(30, Interval(success, 0, 1), 0.0, optimal, 0.0, 1.0, (True,))
 
 
 def test_a_start_equals_another_in_success_first_and_in_optimal_actions_second(monkeypatch):
-    exams = {8: exam(0.2, 0.6), 16: exam(0.47, 0.2), 24: exam(0.54, 0.58), 32: exam(0.8, 0.6)}
+    results = {
+        8: result(0.2, 0.6),
+        16: result(0.47, 0.2),
+        24: result(0.54, 0.58),
+        32: result(0.8, 0.6),
+    }
     monkeypatch.setattr(
-        reproduce, "evaluate_checkpoint", lambda path, rows, seed: exams[int(path.name[5:])]
+        reproduce, "evaluate_checkpoint", lambda path, rows, seed: results[int(path.name[5:])]
     )
-    found = [Path(f"step-{step:06d}") for step in exams]
+    checkpoints = [Path(f"step-{step:06d}") for step in results]
     data = {"env": "NumberLine", "theme": "classic"}
     target = reproduce.Target(0.5, 0.6)
-    assert reproduce.choose_checkpoint(data, found, target).step == 24
-    assert reproduce.choose_checkpoint(data, found, target).missed_by == 0
+    assert reproduce.choose_checkpoint(data, checkpoints, target).step == 24
+    assert reproduce.choose_checkpoint(data, checkpoints, target).missed_by == 0
     target = reproduce.Target(0.9, 0.6)
-    assert reproduce.choose_checkpoint(data, found, target).step == 32
-    assert reproduce.choose_checkpoint(data, found, target).missed_by == pytest.approx(0.05)
-    assert reproduce.choose_checkpoint(data, found, reproduce.Target(0.49)).step == 16
-    assert reproduce.choose_checkpoint(data, found, reproduce.Target()).step == 32
+    assert reproduce.choose_checkpoint(data, checkpoints, target).step == 32
+    assert reproduce.choose_checkpoint(data, checkpoints, target).missed_by == pytest.approx(0.05)
+    assert reproduce.choose_checkpoint(data, checkpoints, reproduce.Target(0.49)).step == 16
+    assert reproduce.choose_checkpoint(data, checkpoints, reproduce.Target()).step == 32
 
 
 def test_rows_that_look_alike_are_played_once():

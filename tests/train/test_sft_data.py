@@ -45,7 +45,7 @@ def test_a_task_without_a_demonstration_writes_no_thoughtless_replies(
 ):
     assert write(tmp_path, f"NumberLine,{silent}", "--prompt", prompt) == 2
     assert capsys.readouterr().err == (
-        "sft_data: tests/Silent-v0 brings no demonstration of the fields that its prompt asks for "
+        "sft_data: tests/Silent-v0 has no demonstration of the fields that its prompt asks for "
         "(current number, target number, thoughts); write action-only replies with --prompt "
         "action_only, or override `demonstrate` in the environment\n"
     )

@@ -67,19 +67,19 @@ def test_tokens_of_thoughts_weigh_less_than_what_is_seen_and_the_action(tmp_path
     small_checkpoint(tmp_path, env="EZPoints")
     loaded = load(str(tmp_path), device=torch.device("cpu"))
     policy = Policy(loaded.model, loaded.processor, Sampling())
-    told = list(sft_data.transcripts(sft_data.Config(Path(), "EZPoints", episodes=1)))[:2]
+    turns = list(sft_data.transcripts(sft_data.Config(Path(), "EZPoints", episodes=1)))[:2]
     read = list(
         sft_data.transcripts(sft_data.Config(Path(), "EZPoints", episodes=1, perception_only=True))
     )
-    examples = Examples([*told, *read[:1]], policy, thought_weight=0.25)
+    examples = Examples([*turns, *read[:1]], policy, thought_weight=0.25)
     weights = examples.weights([0, 2])
     _, replies = examples.batch([0, 2])
     assert weights.shape == policy(*examples.batch([0, 2])).log_probs.shape
     assert (weights[1, : -len(replies[1])] == 0).all()
     assert examples.weight([0, 2]) == float(weights.sum())
-    kept = [(int(i), float(w)) for i, w in zip(replies[0], weights[0], strict=True)]
-    heavy = policy.decode([i for i, w in kept if w == 1])
-    light = policy.decode([i for i, w in kept if w == 0.25])
+    pairs = [(int(i), float(w)) for i, w in zip(replies[0], weights[0], strict=True)]
+    heavy = policy.decode([i for i, w in pairs if w == 1])
+    light = policy.decode([i for i, w in pairs if w == 0.25])
     assert heavy.startswith('{"cards": ["') and ' "action": "' in heavy
     assert '"plan": "' in light and "cards" not in light and "action" not in light
     reply = replies[0].tolist()

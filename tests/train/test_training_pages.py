@@ -21,7 +21,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 if not DOCS.is_dir():
     pytest.skip("the pages aren't in the wheel", allow_module_level=True)
 OTHERS = ("nvidia-smi", "git", "python3 -m venv", "pip", "python -c", "vllm/bin/vllm")
-"""How the commands begin that aren't ours."""
+"""The first words of commands that aren't ours."""
 
 
 def commands(page):
@@ -46,9 +46,9 @@ def test_every_command_of_the_page_is_understood_by_its_own_parser(page, monkeyp
     def stop(options):
         raise Read
 
-    ours = [line for line in commands(page) if not line.startswith(OTHERS)]
-    assert len(ours) >= 5
-    for line in ours:
+    own = [line for line in commands(page) if not line.startswith(OTHERS)]
+    assert len(own) >= 5
+    for line in own:
         words = shlex.split(line)
         if words[0] == "torchrun":
             launched = get_args_parser().parse_args(words[1:])
@@ -63,10 +63,10 @@ def test_every_command_of_the_page_is_understood_by_its_own_parser(page, monkeyp
 
 def test_the_estimates_that_the_page_prints_are_those_of_its_commands(capsys):
     text = (DOCS / "train-7b.md").read_text("utf-8")
-    printed = r"^    python -m agents\.train\.ppo ([^\n]*--estimate-memory [^\n]*)\n\n```\n(.*?)```"
-    shown = re.findall(printed, text, re.MULTILINE | re.DOTALL)
-    assert len(shown) == 4
-    for arguments, printed in shown:
+    pattern = r"^    python -m agents\.train\.ppo ([^\n]*--estimate-memory [^\n]*)\n\n```\n(.*?)```"
+    estimates = re.findall(pattern, text, re.MULTILINE | re.DOTALL)
+    assert len(estimates) == 4
+    for arguments, printed in estimates:
         assert ppo.main(shlex.split(arguments)) == 0
         assert capsys.readouterr().out == printed
 
@@ -91,5 +91,5 @@ def test_the_page_merges_an_adapter_into_a_model_that_plays_alike(tmp_path):
     )
     merged = load(str(tmp_path / "runs/7b/merged"))
     assert not hasattr(merged.model, "peft_config")
-    given = {"input_ids": torch.tensor([[9, 10, 11]])}
-    assert torch.allclose(merged.model(**given).logits, model.eval()(**given).logits, atol=1e-5)
+    inputs = {"input_ids": torch.tensor([[9, 10, 11]])}
+    assert torch.allclose(merged.model(**inputs).logits, model.eval()(**inputs).logits, atol=1e-5)

@@ -185,9 +185,9 @@ def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(checkpoint, tmp_pat
     play(dataclasses.replace(parts, iterations=2))
     again = play(parts)
     (weights,) = [path.name for path in end.glob("*.safetensors")]
-    mine, theirs = load_file(again / weights), load_file(end / weights)
-    assert mine.keys() == theirs.keys()
-    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    resumed, undisturbed = load_file(again / weights), load_file(end / weights)
+    assert resumed.keys() == undisturbed.keys()
+    assert all(torch.equal(resumed[name], undisturbed[name]) for name in resumed)
     states = [torch.load(folder / "trainer.pt", weights_only=True) for folder in (end, again)]
     assert states[0]["environments"] == states[1]["environments"]
     assert torch.equal(states[0]["sampler"][0], states[1]["sampler"][0])
@@ -228,8 +228,8 @@ def test_sft_learns_and_resumes_bit_for_bit(checkpoint, tmp_path):
         path.unlink()
     (parts.out / "step-000020").rmdir()
     again = learn(parts)
-    mine, theirs = (load_file(folder / "model.safetensors") for folder in (again, end))
-    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    resumed, undisturbed = (load_file(folder / "model.safetensors") for folder in (again, end))
+    assert all(torch.equal(resumed[name], undisturbed[name]) for name in resumed)
 
 
 @pytest.mark.parametrize("lora", [False, True], ids=["unasked", "asked"])
@@ -300,7 +300,7 @@ def test_reading_examples_say_what_the_picture_shows_and_have_no_prompt(tmp_path
         random_action_prob=0.3,
         perception_only=True,
     )
-    seen = set()
+    names = set()
     for example in sft_data.transcripts(config):
         env = gymnasium.make(example.env_id, **json.loads(example.kwargs)).unwrapped
         env.reset(options={"instance": example.instance, "presentation": example.presentation})
@@ -309,13 +309,13 @@ def test_reading_examples_say_what_the_picture_shows_and_have_no_prompt(tmp_path
             info = env.step(vlbench.reply(action))[4]
         facts = info.get("facts", env._facts)
         fields = json.loads(example.reply)
-        shown = {name.replace(" number", "").replace(" ", "_"): v for name, v in fields.items()}
+        stated = {name.replace(" number", "").replace(" ", "_"): v for name, v in fields.items()}
         assert all(
-            facts[name] == (tuple(v) if isinstance(v, list) else v) for name, v in shown.items()
+            facts[name] == (tuple(v) if isinstance(v, list) else v) for name, v in stated.items()
         )
         assert ExampleRenderer().observation(example)["text"] == "" == example.prompt
-        seen |= set(fields)
-    assert seen == {"current number", "target number", "cards", "dealer card", "player cards"}
+        names |= set(fields)
+    assert names == {"current number", "target number", "cards", "dealer card", "player cards"}
 
 
 def test_transcripts_are_a_data_set_for_others(tmp_path):
@@ -379,13 +379,13 @@ def test_ctrl_c_ends_with_a_checkpoint_and_one_line(checkpoint, tmp_path):
                 break
         rest = run.stderr.read().splitlines()
     assert run.returncode == 130
-    assert rest[-1] == "ppo: stopped; the same command goes on from the last checkpoint"
+    assert rest[-1] == "ppo: stopped; run the same command again to resume from the last checkpoint"
     assert "Traceback" not in "".join(rest)
     assert Checkpoints(tmp_path).latest() is not None
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "message"),
     [
         (["--model", "nowhere"], "no checkpoint folder nowhere"),
         (["--model", "x", "--env", "NumberLines"], 'did you mean "NumberLine"'),
@@ -393,10 +393,10 @@ def test_ctrl_c_ends_with_a_checkpoint_and_one_line(checkpoint, tmp_path):
         (["--lambda", "1"], 'unknown option "--lambda"'),
     ],
 )
-def test_a_wrong_call_is_told_in_one_line(argv, told, tmp_path, capsys):
+def test_a_wrong_call_is_refused_in_one_line(argv, message, tmp_path, capsys):
     assert ppo.main([*argv, "--out", str(tmp_path / "run")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
+    assert message in line
 
 
 def test_every_preset_is_a_configuration():

@@ -27,13 +27,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 @pytest.fixture(scope="module")
 def observations():
     """Prompts of different lengths, with pictures that differ and one that repeats."""
-    found = []
+    first = []
     for env_id, theme in zip(
         vlbench.CARD_IDS, ("classic", "slate", "parchment", "midnight"), strict=True
     ):
         env = gymnasium.make(env_id, theme=theme, jitter=3)
-        found.append(env.reset(seed=1)[0])
-    return [*found, found[0]]
+        first.append(env.reset(seed=1)[0])
+    return [*first, first[0]]
 
 
 def policy_of(folder, **sampling):
@@ -63,34 +63,34 @@ def test_tiny_is_small_real_and_the_same_for_the_same_seed(tmp_path, capsys):
 def test_the_model_is_fed_what_its_own_processor_makes_bit_for_bit(checkpoint, observations):
     policy = policy_of(checkpoint)
     prompts = [policy.encoder.encode(observation) for observation in observations]
-    mine = policy.encoder.collate(prompts)
+    batch = policy.encoder.collate(prompts)
     chats = [messages(observation) for observation in observations]
     processor = load(str(checkpoint)).processor
-    theirs = processor(
+    expected = processor(
         text=[processor.apply_chat_template(c, add_generation_prompt=True) for c in chats],
         images=[Image.fromarray(observation["image"]) for observation in observations],
         padding=True,
         padding_side="left",
         return_tensors="pt",
     )
-    assert set(mine) == set(theirs)
-    for name, tensor in theirs.items():
-        assert torch.equal(mine[name], tensor), name
+    assert set(batch) == set(expected)
+    for name, tensor in expected.items():
+        assert torch.equal(batch[name], tensor), name
 
 
 def test_a_history_is_fed_as_the_processor_makes_it(checkpoint, observations):
     past = Exchange(observations[1], vlbench.reply("+"))
-    shown = {**observations[0], "history": (past,)}
+    observation = {**observations[0], "history": (past,)}
     policy = policy_of(checkpoint)
-    prompt = policy.encoder.encode(shown)
+    prompt = policy.encoder.encode(observation)
     processor = policy.encoder.processor
-    theirs = processor(
-        text=[processor.apply_chat_template(messages(shown), add_generation_prompt=True)],
+    expected = processor(
+        text=[processor.apply_chat_template(messages(observation), add_generation_prompt=True)],
         images=[Image.fromarray(o["image"]) for o in (observations[1], observations[0])],
         return_tensors="pt",
     )
-    assert torch.equal(prompt.sequences["input_ids"], theirs["input_ids"][0])
-    assert torch.equal(pixels(prompt.pictures)["pixel_values"], theirs["pixel_values"])
+    assert torch.equal(prompt.sequences["input_ids"], expected["input_ids"][0])
+    assert torch.equal(pixels(prompt.pictures)["pixel_values"], expected["pixel_values"])
 
 
 @pytest.mark.parametrize("sampling", [{}, {"temperature": 0.7}, {"top_p": 0.8}])
@@ -120,12 +120,12 @@ def test_greedy_replies_are_those_of_generate(checkpoint, observations):
     prompts = [policy.encoder.encode(observation) for observation in observations]
     batch = policy.encoder.collate(prompts)
     forbidden = policy.forbidden.nonzero()[:, 0].tolist()
-    theirs = policy.model.generate(
+    rows = policy.model.generate(
         **batch, max_new_tokens=24, do_sample=False, suppress_tokens=forbidden
     )
-    for mine, row in zip(policy.generate(prompts), theirs, strict=True):
-        written = row[batch["input_ids"].shape[1] :][: len(mine.ids)]
-        assert torch.equal(mine.ids, written)
+    for reply, row in zip(policy.generate(prompts), rows, strict=True):
+        expected = row[batch["input_ids"].shape[1] :][: len(reply.ids)]
+        assert torch.equal(reply.ids, expected)
 
 
 def test_special_tokens_are_never_drawn(checkpoint, observations):
@@ -154,8 +154,8 @@ def test_features_of_a_frozen_tower_are_computed_once_and_change_nothing(checkpo
         train_parts(policy.model, "none")
         assert policy.picture_is_frozen()
         assert torch.equal(policy(prompts, replies).log_probs, trained)
-        kept = prompts[0].pictures[0].features
-        assert prompts[-1].pictures[0].features is kept
+        features = prompts[0].pictures[0].features
+        assert prompts[-1].pictures[0].features is features
         calls = []
         tower = next(iter(vision_modules(policy.model).values()))
         tower.register_forward_hook(lambda *_: calls.append(1))
@@ -181,8 +181,8 @@ def test_an_adapter_is_loaded_with_its_base(checkpoint, tmp_path):
     model.save_pretrained(tmp_path)
     again = load(str(tmp_path))
     assert again.base == str(checkpoint)
-    given = {"input_ids": torch.tensor([[9, 10, 11]])}
-    assert torch.equal(again.model(**given).logits, model.eval()(**given).logits)
+    inputs = {"input_ids": torch.tensor([[9, 10, 11]])}
+    assert torch.equal(again.model(**inputs).logits, model.eval()(**inputs).logits)
 
 
 def damaged(checkpoint, folder):
@@ -193,9 +193,9 @@ def damaged(checkpoint, folder):
 
 def incomplete(checkpoint, folder):
     shutil.copytree(checkpoint, folder)
-    kept = load_file(folder / "model.safetensors")
-    kept.popitem()
-    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    weights = load_file(folder / "model.safetensors")
+    weights.popitem()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def pickled(checkpoint, folder):
@@ -225,7 +225,7 @@ def adapter_of_a_lost_base(checkpoint, folder):
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda checkpoint, folder: None, "no checkpoint folder"),
         (damaged, "weights are damaged"),
@@ -236,10 +236,10 @@ def adapter_of_a_lost_base(checkpoint, folder):
         (adapter_of_a_lost_base, "no checkpoint folder"),
     ],
 )
-def test_a_bad_checkpoint_is_told_in_one_line(checkpoint, tmp_path, make, told):
+def test_a_bad_checkpoint_is_refused_in_one_line(checkpoint, tmp_path, make, message):
     folder = tmp_path / "bad"
     make(checkpoint, folder)
-    with pytest.raises(ValueError, match=told) as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         Llava(str(folder))
     assert "\n" not in str(caught.value)
 
@@ -278,6 +278,6 @@ def test_the_agent_survives_a_failed_batch(checkpoint, observations):
 @pytest.mark.parametrize(
     "settings", [{"temperature": -1}, {"top_p": 0}, {"max_tokens": 0}, {"dtype": "int8"}]
 )
-def test_a_wrong_setting_is_told(checkpoint, settings):
+def test_a_wrong_setting_is_refused(checkpoint, settings):
     with pytest.raises(ValueError):
         Llava(str(checkpoint), **settings)

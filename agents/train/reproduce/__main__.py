@@ -1,8 +1,8 @@
 """The paper's comparisons in miniature: `python -m agents.train.reproduce --preset miniature`.
 
-Trains every arm with every seed (a tiny LLaVA, SFT to a weak start, PPO), appends one JSON line for
-each that is finished, and writes a page with a table and a picture of the learning curves. Called
-again it goes on with what is missing. What the arms are stands in `agents.train.reproduce.study`.
+Trains every arm with every seed (a tiny LLaVA, SFT to a weak start, PPO), appends one JSON line per
+finished arm and seed, and writes a page with a table and the learning curves. Called again, it runs
+what is missing. `agents.train.reproduce.study` defines the arms.
 """
 
 import dataclasses
@@ -36,55 +36,55 @@ from vlbench.registry import resolve_env_id
 from vlbench.suites import Row
 
 START_FILE = "start.json"
-"""The `StartResult`, beside the checkpoints of a start that is finished."""
+"""File of the `StartResult`, beside the checkpoints of a finished start."""
 SAMPLED_EPISODES = 120
-"""At least about so many are played at temperature 1."""
+"""Approximate number of episodes to play at temperature 1."""
 MAX_NEW_TOKENS = 96
-"""Of replies in evaluations."""
+"""Maximum length of a reply in evaluations."""
 
 
 @dataclass(frozen=True)
 class Config(Options):
     """Options of `reproduce`."""
 
-    preset: str = option("miniature", "what is run", choices=tuple(STUDIES))
+    preset: str = option("miniature", "study to run", choices=tuple(STUDIES))
     out: Path = option(
         Path("runs/miniature"),
-        "folder of the checkpoints; one that is there goes on",
+        "folder of the checkpoints; an existing run is resumed",
         check=writable_folder,
     )
     results: Path | None = option(
         None,
-        "JSON lines to append to, with the page and the picture beside them; by default in the "
+        "JSON lines to append to; page and picture are written beside them; by default in the "
         "folder of the checkpoints",
         check=writable_file,
     )
-    arms: str = option("", 'arms, with commas between; "" for all')
-    seeds: int = option(0, "seeds 0, 1, … of each arm; 0 for as many as the preset says", ge=0)
-    only_page: bool = option(False, "train nothing, write the page of the lines that are there")
+    arms: str = option("", 'arms, comma-separated; "" for all')
+    seeds: int = option(0, "number of seeds 0, 1, … per arm; 0 for the preset's own", ge=0)
+    only_page: bool = option(False, "train nothing; write the page from the existing lines")
 
 
 @dataclass(frozen=True)
 class StartResult:
-    """The checkpoint that arms start from, and how well it plays."""
+    """The checkpoint that arms start from, and its results."""
 
     checkpoint: str
     step: int
-    """Of SFT."""
+    """Step of SFT."""
     success: float
-    """Greedy, as are all of these."""
+    """Results are of greedy play."""
     optimal: float
     perceived: float
     won: tuple[bool, ...]
     tried: dict[str, float]
-    """Step → success of the checkpoints it was chosen from."""
+    """Step → success of the candidate checkpoints."""
     missed_by: float
-    """How far its success lies outside the band around the start that it shall equal."""
+    """Distance of its success from the tolerance around the target."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a start should be like; None sets no target."""
+    """Target results of a start; None for no target."""
 
     success: float | None = None
     optimal: float | None = None
@@ -125,7 +125,7 @@ def make_start(study: Study, name: str, seed: int, out: Path) -> StartResult:
 
 
 def choose_checkpoint(data: Values, checkpoints: Sequence[Path], target: Target) -> StartResult:
-    """Return a checkpoint by the rules of `InitialCheckpoint`; the last one without rules."""
+    """Return the checkpoint closest to the target (see `InitialCheckpoint`), or the last."""
     rules = {name: data[name] for name in ("theme", "prompt") if name in data}
     rows = distinct_rows(resolve_env_id(data["env"]), rules | data.get("env_kwargs", {}))
     candidates = checkpoints[-1:] if target.success is None else checkpoints
@@ -155,7 +155,7 @@ def choose_checkpoint(data: Values, checkpoints: Sequence[Path], target: Target)
 
 
 def run_arm(study: Study, name: str, seed: int, out: Path) -> dict[str, Any]:
-    """Train an arm with a seed; return its line."""
+    """Train an arm with a seed; return its result line."""
     arm = study.arms[name]
     start = make_start(study, arm.start, seed, out)
     log_line(f"seed {seed}: arm {name}")
@@ -208,12 +208,12 @@ def _numbers(result: EvalResult) -> dict[str, float]:
 
 
 def log_line(line: str) -> None:
-    """Print a line about the progress."""
+    """Print a line of progress."""
     print(f"reproduce: {line}", file=sys.stderr, flush=True)
 
 
 def read_lines(path: Path, study: Study) -> list[dict[str, Any]]:
-    """Return the finished lines.
+    """Return the result lines.
 
     Raises:
         ValueError: A line is damaged, or of another recipe.
@@ -226,18 +226,18 @@ def read_lines(path: Path, study: Study) -> list[dict[str, Any]]:
             line = json.loads(text)
             known = line["arm"] in study.arms and line["recipe"] == study.recipe(line["arm"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}:{number} is no result of an arm: {error!r}") from error
+            raise ValueError(f"{path}:{number} isn't a result of an arm: {error!r}") from error
         if not known:
             raise ValueError(
-                f"{path}:{number} is a result of another recipe (arm {line['arm']}); take the line "
-                "out, or give other --results and --out"
+                f"{path}:{number} is a result of another recipe (arm {line['arm']}); remove the "
+                "line, or choose another --results and --out"
             )
         lines.append(line)
     return lines
 
 
 def reproduce(study: Study, config: Config) -> Path:
-    """Run what is missing; return the page.
+    """Run the missing arms and seeds; return the page.
 
     Raises:
         ValueError: An option or a file is wrong.
@@ -263,8 +263,8 @@ def reproduce(study: Study, config: Config) -> Path:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; exit 0 when done, 2 on a wrong call, 1 on a failed run, 130 on Ctrl-C."""
-    stopped = "stopped; the same command goes on"
+    """Run; return 0 on success, 2 on a wrong call, 1 on a failed run, 130 on Ctrl-C."""
+    stopped = "stopped; run the same command again to resume"
     return run_main("reproduce", lambda: _main(argv), stopped=stopped, failure=1)
 
 

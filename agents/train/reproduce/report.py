@@ -1,6 +1,6 @@
-"""The page of a study: a table of its arms, its comparisons, and learning curves as a picture.
+"""The page of a study: a table of its arms, its comparisons, and its learning curves.
 
-The generated part of the page stands between two marks; the text around it stays as it is.
+The generated part of the page is between two marks; the text around it is preserved.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,12 +16,12 @@ from vlbench.intervals import Interval
 BEGIN, END = "<!-- made by agents.train.reproduce -->", "<!-- end of what is made -->"
 
 Line = dict[str, Any]
-"""A finished (arm, seed), as `reproduce` writes it."""
+"""The result of an (arm, seed), as `reproduce` writes it."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of a finished (arm, seed)."""
+    """A number from the result of an (arm, seed)."""
 
     title: str
     of: Callable[[Line], float]
@@ -38,11 +38,11 @@ MEASURES = (
     Measure("sampled success at the end", lambda line: line["sampled_end"]["success"]),
     Measure("optimal actions in the last rollout", lambda line: line["rollouts"][-1]),
 )
-"""What arms are compared by; the first is the main one."""
+"""The measures that arms are compared by; the first is the main one."""
 
 
 def of_arm(lines: Sequence[Line], name: str) -> dict[int, Line]:
-    """Return seed → line of an arm, in the seeds' order."""
+    """Return seed → line of an arm, in order of seeds."""
     own = [line for line in lines if line["arm"] == name]
     return {line["seed"]: line for line in sorted(own, key=lambda line: int(line["seed"]))}
 
@@ -181,7 +181,7 @@ def _equal_starts(study: Study, arms: Mapping[str, Sequence[Line]]) -> list[str]
 
 
 def draw(study: Study, lines: Sequence[Line], picture: Path) -> None:
-    """Draw, for each arm, the mean of its seeds and their range."""
+    """Plot each arm's mean and range over seeds."""
     from matplotlib.figure import Figure  # slow to import
 
     figure = Figure(figsize=(11, 4.6), layout="constrained")

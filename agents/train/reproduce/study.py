@@ -1,7 +1,6 @@
-"""What `agents.train.reproduce` runs: starts, arms and comparisons, by the name of a preset.
+"""The studies that `agents.train.reproduce` runs: starts, arms and comparisons, by preset.
 
-All of it is stated before anything is measured; a run whose recipe has changed isn't mixed with
-results of the earlier one.
+Everything is fixed before anything is measured. Results of different recipes are never mixed.
 """
 
 import hashlib
@@ -12,36 +11,36 @@ from typing import Any
 from agents.train.ppo_config import PRESETS
 
 Values = dict[str, Any]
-"""Values of fields of a command's `Config`; what isn't named has its default."""
+"""Values for some fields of a command's `Config`; the others have their defaults."""
 
 SUCCESS_TOLERANCE = 0.05
-"""How far the greedy success of a start that shall equal another may lie from it."""
+"""Largest difference in greedy success between a start and the start that it should equal."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One SFT, from the stage before."""
+    """One SFT run, from the previous stage."""
 
     data: Values
-    """Of `sft_data`."""
+    """Options of `sft_data`."""
     sft: Values
-    """Of `sft`."""
+    """Options of `sft`."""
 
 
 @dataclass(frozen=True)
 class InitialCheckpoint:
-    """A tiny LLaVA after SFT, made anew for each seed."""
+    """A tiny LLaVA after SFT, trained anew for each seed."""
 
     tiny: Values
-    """Of `tiny`."""
+    """Options of `tiny`."""
     stages: tuple[Stage, ...]
     equal_to: str = ""
-    """The start whose greedy success it shall equal; "" for none. The rule: of the last stage's
-    checkpoints, those within SUCCESS_TOLERANCE of the other's success, and of these the one whose
-    share of optimal actions is nearest; where none is within, the one whose success is nearest."""
+    """The start whose greedy success it should equal; "" for none. The rule: among the last stage's
+    checkpoints within SUCCESS_TOLERANCE of the other's success, take the one whose share of optimal
+    actions is nearest; if there are none, take the one whose success is nearest."""
     success: float | None = None
-    """The greedy success it shall have, where it shall equal no other: of the last stage's
-    checkpoints, the nearest."""
+    """The target greedy success if `equal_to` is empty: take the nearest of the last stage's
+    checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,14 @@ class Condition:
     title: str
     start: str
     preset: str
-    """Of `ppo`."""
+    """Preset of `ppo`."""
     ppo: Values = field(default_factory=dict)
-    """What differs from the preset."""
+    """Options that differ from the preset."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two arms, in pairs of the same seed: the first minus the second."""
+    """The difference of two arms, the first minus the second, paired by seed."""
 
     first: str
     second: str
@@ -67,7 +66,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Study:
-    """All that a preset runs."""
+    """The experiments of a preset."""
 
     starts: dict[str, InitialCheckpoint]
     arms: dict[str, Condition]
@@ -75,13 +74,13 @@ class Study:
     seeds: int = 5
 
     def start_recipe(self, name: str) -> str:
-        """Return a digest of all that a start follows from, besides its seed."""
+        """Return a digest of everything that determines a start, except the seed."""
         start = self.starts[name]
         other = self.start_recipe(start.equal_to) if start.equal_to else ""
         return _digest(asdict(start), other)
 
     def recipe(self, name: str) -> str:
-        """Return a digest of all that an arm's results follow from, besides its seed."""
+        """Return a digest of everything that determines an arm's results, except the seed."""
         arm = self.arms[name]
         return _digest(asdict(arm), PRESETS[arm.preset], self.start_recipe(arm.start))
 
