@@ -46,16 +46,16 @@ def scorecard_table(cards: Sequence[Scorecard]) -> str:
     ]
     lines = [table(head, rows), *map(_by_group, filter(lambda card: card.groups, cards))]
     lines += [f"{card.env} {detail}" for card in cards for detail in _details(card)]
-    return "\n".join(lines + _noted({card.env: card.notes for card in cards}))
+    return "\n".join(lines + _note_lines({card.env: card.notes for card in cards}))
 
 
-def _noted(notes: Mapping[str, Sequence[str]]) -> list[str]:
+def _note_lines(notes: Mapping[str, Sequence[str]]) -> list[str]:
     """Return a line for each note, with the environments that it belongs to."""
     envs: dict[str, list[str]] = {}
-    for env, said in notes.items():
-        for note in said:
+    for env, env_notes in notes.items():
+        for note in env_notes:
             envs.setdefault(note, []).append(env)
-    return [f"{note}: {', '.join(named)}" for note, named in envs.items()]
+    return [f"{note}: {', '.join(names)}" for note, names in envs.items()]
 
 
 def _by_group(card: Scorecard) -> str:
@@ -119,7 +119,7 @@ def comparison_table(comparisons: Sequence[Comparison], notes: Mapping[str, Sequ
                 "yes" if c.separated else "no",
             )
         )
-    return "\n".join([table(head, rows), *_noted(notes)])
+    return "\n".join([table(head, rows), *_note_lines(notes)])
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
