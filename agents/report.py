@@ -30,7 +30,7 @@ from vlbench.records import Episode, RunHeader
 from vlbench.run_folder import RunFolder
 from vlbench.scoring import Scorecard, headlines, score
 
-SHOWN = 20
+EPISODES_PER_ENV = 20
 """Episodes of each environment that the page shows."""
 
 OUTCOMES = ("failure", "errored", "success")
@@ -77,8 +77,12 @@ def _about(header: RunHeader) -> str:
 
 def _capped(env_ids: Iterable[str], episodes: Sequence[Episode]) -> str:
     counts = {env_id: sum(e.env_id == env_id for e in episodes) for env_id in env_ids}
-    cut = [f"{SHOWN} of {count} of {env_id}" for env_id, count in counts.items() if count > SHOWN]
-    return f"Shown: {', '.join(cut)}; failures first." if cut else "All episodes are shown."
+    parts = [
+        f"{EPISODES_PER_ENV} of {count} of {env_id}"
+        for env_id, count in counts.items()
+        if count > EPISODES_PER_ENV
+    ]
+    return f"Shown: {', '.join(parts)}; failures first." if parts else "All episodes are shown."
 
 
 def _card(card: Scorecard) -> str:
@@ -143,20 +147,20 @@ def _attribution(card: Scorecard) -> str:
 
 def _episodes(header: RunHeader, episodes: Sequence[Episode]) -> dict[str, Any]:
     """Return the data of the page's viewer, as plain data."""
-    redrawing = EpisodeRenderer()
+    renderer = EpisodeRenderer()
     views = []
     for env_id in header.env_ids:
         of_env = [episode for episode in episodes if episode.env_id == env_id]
         of_env.sort(key=lambda episode: OUTCOMES.index(outcome(episode)))
-        views += [redrawing.episode(e) | {"suite": header.suite} for e in of_env[:SHOWN]]
+        views += [renderer.episode(e) | {"suite": header.suite} for e in of_env[:EPISODES_PER_ENV]]
     frames = {
         name: f"data:image/png;base64,{base64.b64encode(file).decode()}"
-        for name, file in redrawing.frames.items()
+        for name, file in renderer.frames.items()
     }
     return {
         "name": header.agent,
         "frames": frames,
-        "prompts": redrawing.prompts,
+        "prompts": renderer.prompts,
         "episodes": views,
     }
 

@@ -52,8 +52,8 @@ def scorecard_table(cards: Sequence[Scorecard]) -> str:
 def _note_lines(notes: Mapping[str, Sequence[str]]) -> list[str]:
     """Return a line for each note, with the environments that it belongs to."""
     envs: dict[str, list[str]] = {}
-    for env, said in notes.items():
-        for note in said:
+    for env, env_notes in notes.items():
+        for note in env_notes:
             envs.setdefault(note, []).append(env)
     return [f"{note}: {', '.join(names)}" for note, names in envs.items()]
 

@@ -1,8 +1,8 @@
-"""Standings in tie groups, by paired intervals.
+"""Standings: entries by score, in tie groups.
 
-Entries played the same frozen rows, so they are compared row by row. Standings are ordered by
-score; a row joins the band of the band's leader if the 95 % interval of their paired difference
-contains 0, and else leads the next band.
+Entries played the same frozen rows, so they are compared row by row. Each entry joins the tie group
+of the leader before it if the 95 % interval of their paired difference contains 0; otherwise it
+leads the next tie group.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ class Standing:
     """An entry's place in a table."""
 
     entry: Verified
-    band: int | None
+    tie_group: int | None
     """From 1; None for an entry without a score."""
 
 
@@ -43,12 +43,12 @@ def by_headline(entries: Sequence[Verified], suite: str, table: str) -> list[Sta
         head = headline(entry, suite, table)
         return head.normalized if head else None
 
-    def apart(leader: Verified, other: Verified) -> bool:
+    def differ(leader: Verified, other: Verified) -> bool:
         first, second = (_headline_episodes(entry, suite, table) for entry in (leader, other))
         difference = headline_difference(first, second, suite, table)
         return difference.low > 0 or difference.high < 0
 
-    return _standings(entries, value, apart)
+    return _standings(entries, value, differ)
 
 
 def by_task(entries: Sequence[Verified], suite: str, env_id: str) -> list[Standing]:
@@ -58,10 +58,10 @@ def by_task(entries: Sequence[Verified], suite: str, env_id: str) -> list[Standi
         card = scorecard(entry, suite, env_id)
         return card.success if card else None
 
-    def apart(leader: Verified, other: Verified) -> bool:
+    def differ(leader: Verified, other: Verified) -> bool:
         return task_difference(leader, other, suite, env_id).separated
 
-    return _standings(entries, value, apart)
+    return _standings(entries, value, differ)
 
 
 def task_difference(first: Verified, second: Verified, suite: str, env_id: str) -> Comparison:
@@ -82,15 +82,15 @@ def _played(entry: Verified, suite: str, env_id: str) -> list[Episode]:
 def _standings(
     entries: Sequence[Verified],
     value: Callable[[Verified], float | None],
-    apart: Callable[[Verified, Verified], bool],
+    differ: Callable[[Verified, Verified], bool],
 ) -> list[Standing]:
     scores = [(value(entry), entry) for entry in entries]
     ranked = [(score, entry) for score, entry in scores if score is not None]
     ranked.sort(key=lambda pair: (-pair[0], pair[1].manifest.digest))
     standings: list[Standing] = []
-    band, leader = 0, None
+    tie_group, leader = 0, None
     for _, entry in ranked:
-        if leader is None or apart(leader, entry):
-            band, leader = band + 1, entry
-        standings.append(Standing(entry, band))
+        if leader is None or differ(leader, entry):
+            tie_group, leader = tie_group + 1, entry
+        standings.append(Standing(entry, tie_group))
     return standings + [Standing(entry, None) for score, entry in scores if score is None]

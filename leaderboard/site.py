@@ -19,10 +19,10 @@ from typing import Any
 import jinja2
 
 import vlbench
-from leaderboard import ranking, site_data
+from leaderboard import ranking
 from leaderboard.archive import Refused
 from leaderboard.published import reported_ids, reported_rows
-from leaderboard.site_data import EntryRenderer, RenderedEntry
+from leaderboard.site_data import FAILURES, SHARED, EntryRenderer, RenderedEntry
 from leaderboard.site_tables import TRACKS, Section, overall_rows, results, task_rows
 from leaderboard.task_page import Task, describe
 from leaderboard.verify import Verified, existing_entry, verify
@@ -89,8 +89,8 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
         (out / name).write_text(text, "utf-8")
     for name in ("page.css", "viewer.js"):
         (out / name).write_text(page_part(name), "utf-8")
-    draw = EntryRenderer()
-    tasks = [describe(env_id, draw) for env_id in vlbench.ENV_IDS]
+    renderer = EntryRenderer()
+    tasks = [describe(env_id, renderer) for env_id in vlbench.ENV_IDS]
     pages = _Pages(entries, tasks)
     reported = reported_rows()
     table = next(
@@ -110,24 +110,30 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
         rows = {section: task_rows(entries, section, task.env_id) for section in TRACKS}
         path = out / "tasks" / f"{task.slug}.html"
         pages.write(path, "task.html", "..", task=task, rows_of=rows)
+    frames = {name for task in tasks for name in task.frames.values()}
     for entry in entries:
-        drawn = draw.entry(entry)
-        _script(out / "data" / f"{slug(entry)}.js", slug(entry), _viewer_data(entry, drawn))
-        path = out / "entries" / f"{slug(entry)}.html"
-        numbers = results(entry, tasks)
+        view = renderer.entry(entry)
+        frames |= view.frames
+        _script(out / "data" / f"{slug(entry)}.js", slug(entry), _viewer_data(entry, view))
         pages.write(
-            path, "entry.html", "..", entry=entry, results=numbers, drawn=drawn, draws=site_data
+            out / "entries" / f"{slug(entry)}.html",
+            "entry.html",
+            "..",
+            entry=entry,
+            results=results(entry, tasks),
+            shared=SHARED,
+            failures=FAILURES,
+            left_out=view.left_out,
         )
     _script(out / "data" / "pairs.js", "pairs", _pairs(entries))
-    for name in sorted(pages.shown.union(*(task.frames.values() for task in tasks))):
-        (out / "frames" / f"{name}.png").write_bytes(draw.frames[name])
+    for name in sorted(frames):
+        (out / "frames" / f"{name}.png").write_bytes(renderer.frames[name])
 
 
 class _Pages:
     """Renders templates with the context that all pages share."""
 
     def __init__(self, entries: Sequence[Verified], tasks: Sequence[Task]) -> None:
-        self.shown: set[str] = set()
         self._jinja = jinja2.Environment(
             loader=jinja2.PackageLoader("leaderboard"),
             autoescape=True,
@@ -147,8 +153,6 @@ class _Pages:
 
     def write(self, path: Path, template: str, root: str, **values: Any) -> None:
         """Render a page; `root` is the way from it to the site's folder."""
-        if "drawn" in values:
-            self.shown |= values["drawn"].frames
         text = self._jinja.get_template(template).render(root=root, **values)
         path.write_text(text, "utf-8")
 
@@ -163,9 +167,9 @@ def _filters() -> dict[str, Callable[..., str]]:
     return {text.__name__: typeset(text) for text in texts} | {"short": short_name}
 
 
-def _viewer_data(entry: Verified, drawn: RenderedEntry) -> dict[str, Any]:
+def _viewer_data(entry: Verified, view: RenderedEntry) -> dict[str, Any]:
     name = entry.manifest.card.name
-    return {"name": name, "prompts": drawn.prompts, "episodes": drawn.episodes}
+    return {"name": name, "prompts": view.prompts, "episodes": view.episodes}
 
 
 def _pairs(entries: Sequence[Verified]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Cell:
 class OverallRow:
     """An entry in a table over all tasks."""
 
-    band: int | None
+    tie_group: int | None
     entry: Verified
     test: Headline | None
     bar: Bar | None
@@ -111,7 +111,7 @@ def _overall_row(standing: Standing, tasks: Sequence[Task], table: str) -> Overa
     }
     played = [card for suite in cards.values() for card in suite if card]
     return OverallRow(
-        band=standing.band,
+        tie_group=standing.tie_group,
         entry=entry,
         test=test,
         bar=Bar.of(test.normalized, test.low, test.high) if test else None,
@@ -129,7 +129,7 @@ def _overall_row(standing: Standing, tasks: Sequence[Task], table: str) -> Overa
 class TaskRow:
     """An entry in a task's table."""
 
-    band: int | None
+    tie_group: int | None
     entry: Verified
     test: Scorecard | None
     bar: Bar | None
@@ -153,7 +153,7 @@ def task_rows(entries: Sequence[Verified], section: Section, env_id: str) -> lis
 def _task_row(standing: Standing, env_id: str) -> TaskRow:
     test = scorecard(standing.entry, "test", env_id)
     return TaskRow(
-        band=standing.band,
+        tie_group=standing.tie_group,
         entry=standing.entry,
         test=test,
         bar=_success_bar(test) if test else None,
@@ -184,9 +184,19 @@ class SuiteResult:
     card: Scorecard
     bar: Bar
     causes: tuple[Cause, ...]
-    """Causes of suboptimal turns, without empty ones."""
+    """Why turns were worse than the best one; causes of no turn are left out."""
     worse: int
     """Number of suboptimal turns."""
+
+    @classmethod
+    def of(cls, card: Scorecard) -> "SuiteResult":
+        """Return what a page prints of a scorecard."""
+        causes, worse = [], 0
+        for name, cause in card.attribution.items():
+            if cause.turns:
+                causes.append(Cause(name, cause.turns, worse))
+                worse += cause.turns
+        return cls(card.suite, card, _success_bar(card), tuple(causes), worse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,19 +209,10 @@ class TaskResult:
 
 def results(entry: Verified, tasks: Sequence[Task]) -> list[TaskResult]:
     """Return an entry's numbers on the tasks that it played."""
-    task_results = []
+    played = []
     for task in tasks:
-        cards = [(suite, scorecard(entry, suite, task.env_id)) for suite in SUITES]
-        suites = tuple(_suite_result(suite, card) for suite, card in cards if card)
+        cards = [scorecard(entry, suite, task.env_id) for suite in SUITES]
+        suites = tuple(SuiteResult.of(card) for card in cards if card)
         if suites:
-            task_results.append(TaskResult(task, suites))
-    return task_results
-
-
-def _suite_result(suite: str, card: Scorecard) -> SuiteResult:
-    causes, worse = [], 0
-    for name, cause in card.attribution.items():
-        if cause.turns:
-            causes.append(Cause(name, cause.turns, worse))
-            worse += cause.turns
-    return SuiteResult(suite, card, _success_bar(card), tuple(causes), worse)
+            played.append(TaskResult(task, suites))
+    return played

@@ -11,7 +11,7 @@ from leaderboard.site_data import EntryRenderer
 from vlbench.registry import short_name
 from vlbench.suites import Bounds, bounds, frozen_rows, held_out, label, suites
 
-_LEFT_OUT = ("Args", "Version history")
+_OMITTED = ("Args", "Version history")
 """Sections of an environment's docstring that a page doesn't show."""
 
 
@@ -38,18 +38,18 @@ class Task:
     """Notes shown beside its numbers."""
 
 
-def describe(env_id: str, draw: EntryRenderer) -> Task:
+def describe(env_id: str, renderer: EntryRenderer) -> Task:
     """Return a task's page, from its docstring and frozen sets."""
     entry_point = gymnasium.registry[env_id].entry_point
     assert isinstance(entry_point, str)
     env_class = load_env_creator(entry_point)
     summary, _, rest = (inspect.getdoc(env_class) or "").partition("\n\n")
-    rows_of = {suite: frozen_rows(env_id, suite) for suite in suites(env_id)}
-    limits = {suite: bounds(env_id, suite) for suite in rows_of}
+    sets = {suite: frozen_rows(env_id, suite) for suite in suites(env_id)}
+    limits = {suite: bounds(env_id, suite) for suite in sets}
     name = short_name(env_id)
     try:
-        firsts = {suite: draw.first(rows[0]) for suite, rows in rows_of.items()}
-        prompt = draw.prompts[firsts["test"][1]]
+        firsts = {suite: renderer.first(rows[0]) for suite, rows in sets.items()}
+        prompt = renderer.prompts[firsts["test"][1]]
         frames = {suite: frame for suite, (frame, _) in firsts.items()}
     except ImportError:
         prompt, frames = "", {}
@@ -61,7 +61,7 @@ def describe(env_id: str, draw: EntryRenderer) -> Task:
         rules=tuple(_sections(rest)),
         prompt=prompt,
         limits={suite: limit for suite, limit in limits.items() if limit is not None},
-        rows={suite: len(rows) for suite, rows in rows_of.items()},
+        rows={suite: len(rows) for suite, rows in sets.items()},
         frames=frames,
         held_out=held_out(env_id),
         label=label(env_id),
@@ -75,4 +75,4 @@ def _sections(text: str) -> list[tuple[str, str]]:
             sections.append((line[:-1], []))
         elif sections and line.strip():
             sections[-1][1].append(line.strip())
-    return [(title, " ".join(lines)) for title, lines in sections if title not in _LEFT_OUT]
+    return [(title, " ".join(lines)) for title, lines in sections if title not in _OMITTED]

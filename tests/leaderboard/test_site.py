@@ -124,7 +124,7 @@ def test_general_models_come_first_and_what_is_reported_comes_last(pages):
     order = [page.index(f'<h2 id="{key}"') for key in ("general", "specialists", "reference")]
     assert order == sorted(order) and order[-1] < page.index('<h2 id="reported"')
     reported = page[page.index('<h2 id="reported"') :]
-    assert "replayed</span>" not in reported and "Band" not in reported
+    assert "replayed</span>" not in reported and "Tie group" not in reported
     assert all(row.name in reported.replace("&#39;", "'") for row in reported_rows())
 
 
@@ -165,18 +165,18 @@ def test_every_picture_of_the_viewer_is_there_once_and_an_entry_is_small(pages):
             assert episode["mistake"] == (causes.index(True) if any(causes) else None)
 
 
-def test_a_row_joins_a_band_whose_leader_it_cannot_be_told_from(entries):
+def test_a_row_joins_a_tie_group_whose_leader_it_cannot_be_told_from(entries):
     verified = [verify(path) for path in entries]
     standings = ranking.by_task(verified, "ood", "vlbench/Blackjack-v0")
     scores = [ranking.scorecard(s.entry, "ood", "vlbench/Blackjack-v0").success for s in standings]
-    assert scores == sorted(scores, reverse=True) and standings[0].band == 1
+    assert scores == sorted(scores, reverse=True) and standings[0].tie_group == 1
     leader = standings[0].entry
     for before, standing in zip(standings, standings[1:], strict=False):
         difference = ranking.task_difference(leader, standing.entry, "ood", "vlbench/Blackjack-v0")
         new = difference.success.low > 0 or difference.success.high < 0
-        assert standing.band == before.band + new
+        assert standing.tie_group == before.tie_group + new
         leader = standing.entry if new else leader
-    assert standings[-1].entry.manifest.card.name == "Hits" and standings[-1].band > 1
+    assert standings[-1].entry.manifest.card.name == "Hits" and standings[-1].tie_group > 1
 
 
 def test_a_flagged_entry_says_so_wherever_it_stands(entries, tmp_path):
@@ -192,9 +192,9 @@ def test_who_submitted_an_entry_and_when_stands_in_tables_and_on_its_page(pages)
         assert "An &lt;i&gt;X&lt;/i&gt;" in page and "2026-01-31" in page, name
 
 
-def test_an_entry_without_a_score_has_no_band(entries):
+def test_an_entry_without_a_score_has_no_tie_group(entries):
     standings = ranking.by_headline([verify(entries[1])], "test", "cards")
-    assert [standing.band for standing in standings] == [None]
+    assert [standing.tie_group for standing in standings] == [None]
 
 
 def test_a_refused_entry_is_not_shown(entries, tmp_path, capsys):

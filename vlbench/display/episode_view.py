@@ -16,7 +16,7 @@ LONGEST = 4000
 
 
 class EpisodeRenderer:
-    """Draws episodes anew; a picture or text that many of them show is kept once.
+    """Replays episodes and draws their pictures; what several of them show is kept once.
 
     Args:
         compress_level: zlib's, for the pictures: 0..9, or −1 for its default.
@@ -109,9 +109,9 @@ def _turn(turn: Turn, span: tuple[int, int] | None) -> dict[str, Any]:
     text = turn.reply.text
     start, end = span or (len(text), len(text))
     parts = [shortened(text[:start]), text[start:end][:LONGEST], shortened(text[end:])]
-    names = ("status", "action", "illegal", "recovered", "reward", "expert", "regret", "cause")
+    fields = ("status", "action", "illegal", "recovered", "reward", "expert", "regret", "cause")
     return {
         "reply": parts,
         "stop": turn.reply.stop_reason,
-        **{name: getattr(turn, name) for name in names},
+        **{name: getattr(turn, name) for name in fields},
     }
