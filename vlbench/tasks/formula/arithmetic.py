@@ -1,8 +1,8 @@
 """Formulas and their exact values.
 
-A formula is a sequence of tokens: decimal numbers, `+ - * /`, `(`, `)`. Operators are binary and
-stand between two operands; multiplication binds before addition; equals associate to the left.
-Two numbers side by side are ill-formed (never joined), and so are signs, `**` and `//`.
+A formula is a sequence of tokens: decimal numbers, `+ - * /`, `(`, `)`. Operators are binary;
+multiplication and division bind tighter than addition and subtraction; equal precedence associates
+to the left. Adjacent numbers are ill-formed (never joined), and so are signs, `**` and `//`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -55,7 +55,7 @@ Cards = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """The tokens that a task lets a formula have."""
+    """The operators of a task, and whether it allows parentheses."""
 
     operators: str = OPERATORS
     parentheses: bool = True

@@ -1,6 +1,6 @@
-"""The fewest tokens that finish a formula, for any kind of number.
+"""A solver for the fewest tokens that complete a formula.
 
-The search is one; `Arithmetic` says how it computes. `EXACT` is the arithmetic of the tasks.
+`Arithmetic` sets the kind of number; the tasks use `EXACT`.
 """
 
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from vlbench.tasks.formula.arithmetic import Cards, Grammar
 N = TypeVar("N")
 
 UNREACHABLE = 99
-"""Length of a continuation that doesn't exist; longer than any that does."""
+"""Length that stands for "no continuation"; longer than any real one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arithmetic(Generic[N]):
-    """The numbers that a solver computes with, and the operations on them."""
+    """A kind of number and its operations."""
 
     number: Callable[[int], N]
-    """Converts what a card counts, or a target, both at least 0."""
+    """Converts a card value or a target, both at least 0."""
     add: Callable[[N, N], N]
     negate: Callable[[N], N]
     multiply: Callable[[N, N], N]
@@ -52,14 +52,14 @@ fractions have different residues, and only zero has residue zero.
 
 
 class PartialFormula(NamedTuple, Generic[N]):
-    """A formula, or the inside of an open parenthesis, as far as it is written."""
+    """The part written so far of a formula or of the inside of an open parenthesis."""
 
     total: N
     """Value of the finished terms."""
     term: N
     """Value of the term being written."""
     operator: str
-    """The operator that waits for its right operand; "" where an operator must come next."""
+    """The operator that waits for its right operand; "" if an operator must come next."""
 
 
 @lru_cache(maxsize=16384)
@@ -74,10 +74,10 @@ def fewest_tokens(
 
     Args:
         tokens: The formula so far.
-        cards: The cards not used yet, sorted.
-        target: What the whole formula must equal.
-        grammar: The tokens that may be written.
-        arithmetic: How values are computed and compared.
+        cards: Values of the unused cards, sorted.
+        target: The value that the formula must equal.
+        grammar: The allowed tokens.
+        arithmetic: The kind of number.
 
     Returns:
         The length of the shortest continuation, 0 if the formula is complete; None if no
@@ -89,16 +89,16 @@ def fewest_tokens(
 
 @lru_cache(maxsize=1024)
 def parts(cards: Cards) -> tuple[tuple[Cards, Cards], ...]:
-    """Return every (chosen, rest) split of some sorted cards with a card chosen, once each."""
+    """Return every split of sorted cards into (non-empty subset, rest), once each."""
     splits: dict[Cards, Cards] = {}
     for mask in range(1, 1 << len(cards)):
-        chosen = tuple(card for i, card in enumerate(cards) if mask >> i & 1)
-        splits[chosen] = tuple(card for i, card in enumerate(cards) if not mask >> i & 1)
+        subset = tuple(card for i, card in enumerate(cards) if mask >> i & 1)
+        splits[subset] = tuple(card for i, card in enumerate(cards) if not mask >> i & 1)
     return tuple(splits.items())
 
 
 class _Solver(Generic[N]):
-    """Searches, and remembers what it found."""
+    """A search with memoised results."""
 
     def __init__(self, grammar: Grammar, arithmetic: Arithmetic[N]) -> None:
         self._grammar = grammar
@@ -117,7 +117,7 @@ class _Solver(Generic[N]):
         return self._fewest(levels, cards, self._arithmetic.number(target))
 
     def _read(self, tokens: tuple[str, ...]) -> tuple[PartialFormula[N], ...] | None:
-        """Read a prefix, one level a parenthesis; None if nothing can make it well-formed."""
+        """Read a prefix, one level per open parenthesis; None if no continuation is well-formed."""
         grammar, arithmetic = self._grammar, self._arithmetic
         levels = [self._empty]
         for token in tokens:
@@ -139,7 +139,7 @@ class _Solver(Generic[N]):
         return tuple(levels)
 
     def _with_operand(self, partial: PartialFormula[N], operand: N) -> PartialFormula[N] | None:
-        """Give the waiting operator its right operand; None when that divides by zero."""
+        """Give the waiting operator its right operand; None on division by zero."""
         arithmetic = self._arithmetic
         total, term, operator = partial
         if operator == "+":
@@ -156,8 +156,8 @@ class _Solver(Generic[N]):
         if not outer:
             return self._endings(inner, cards).get(target, UNREACHABLE)
         fewest = UNREACHABLE
-        for chosen, rest in (((), cards), *parts(cards)):
-            for operand, length in self._endings(inner, chosen).items():
+        for subset, rest in (((), cards), *parts(cards)):
+            for operand, length in self._endings(inner, subset).items():
                 after = self._with_operand(outer[-1], operand)
                 if after is not None:
                     more = self._fewest((*outer[:-1], after), rest, target)
@@ -165,7 +165,7 @@ class _Solver(Generic[N]):
         return fewest
 
     def _search_endings(self, partial: PartialFormula[N], cards: Cards) -> dict[N, int]:
-        """Return value → fewest further tokens that finish a level with exactly these cards."""
+        """Return value → fewest further tokens that complete a level with exactly these cards."""
         total, term, operator = partial
         fewest: dict[N, int] = {}
         if not operator:
@@ -177,10 +177,10 @@ class _Solver(Generic[N]):
                     if length + 1 < fewest.get(value, UNREACHABLE):
                         fewest[value] = length + 1
             return fewest
-        for chosen, rest in parts(cards):
-            if not rest and partial == self._empty and len(chosen) > 1:
-                continue  # parentheses around a whole level gain nothing, and would never end
-            for operand, length in self._operands(chosen).items():
+        for subset, rest in parts(cards):
+            if not rest and partial == self._empty and len(subset) > 1:
+                continue  # parentheses around a whole level gain nothing and would recurse forever
+            for operand, length in self._operands(subset).items():
                 after = self._with_operand(partial, operand)
                 if after is not None:
                     for value, more in self._endings(after, rest).items():
@@ -189,7 +189,7 @@ class _Solver(Generic[N]):
         return fewest
 
     def _search_operands(self, cards: Cards) -> dict[N, int]:
-        """Return value → fewest tokens of the operands made of exactly these cards."""
+        """Return value → fewest tokens of the operands that use exactly these cards."""
         if len(cards) == 1:
             return {self._arithmetic.number(cards[0]): 1}
         if not self._grammar.parentheses:
