@@ -58,7 +58,7 @@ class CommandEnv(VLEnv[S, Style]):
     @property
     def vocabulary(self) -> tuple[str, ...]:
         """The commands on offer; before the first reset, those that every state has."""
-        return self._legal if self._begun else self.game.vocabulary
+        return self._legal if self._has_episode else self.game.vocabulary
 
     def read(self, reply: str, level: Level = "standard") -> Parsed:
         """Read the command out of a reply, in either spelling, and spell it as ALFWorld does."""
