@@ -1,11 +1,11 @@
-"""ALFWorld's engine against the stock one, on the same games and commands, in one run.
+"""Time vlbench's ALFWorld engine and the stock one on the same games and commands.
 
     python -m benchmarks.alfworld [--games 6] [--steps 20] [--rounds 3] [--json]
 
-Rounds alternate between the two, so that a busy machine slows both; medians of wall time. `fresh`
-is a game's first reset, `again` a reset of a game that was played before, `step` one command. Ours
-is measured twice: the engine as the game asks it (its process and pipe included), and the whole
-environment (reading the reply, the picture, the prompt, the info).
+Rounds alternate between the two, so that a busy machine slows both. The figures are medians of wall
+time: `fresh` is the first reset of a game, `again` a reset of a game that was played before, `step`
+one command. vlbench is timed twice: its engine alone, including process and pipe, and the whole
+environment (parser, picture, prompt and info).
 """
 
 import argparse
@@ -59,7 +59,7 @@ Times = dict[str, float]
 
 
 def stock(games: list[tuple[GameData, list[str]]]) -> Callable[[], Times]:
-    """Start the stock engine; return what measures one round of it."""
+    """Start the stock engine; return a function that times one round of it."""
     environment = {**os.environ, "ALFWORLD_DATA": tempfile.mkdtemp()}
     process = subprocess.Popen(
         [sys.executable, "-c", STOCK],
@@ -82,11 +82,11 @@ def stock(games: list[tuple[GameData, list[str]]]) -> Callable[[], Times]:
 
 
 def engine(games: list[tuple[GameData, list[str]]]) -> Callable[[], Times]:
-    """Return what measures one round of our engine: a new process, then each game."""
+    """Return a function that times one round of vlbench's engine in a new process."""
 
     def measure() -> Times:
         host = EngineClient()
-        host.play(games[0][0], ())  # start it, and parse what all games share
+        host.play(games[0][0], ())  # starts the engine and parses what all games share
         host.close()
         host.play(warm_up(), ())
         times = {"fresh": 0.0, "again": 0.0, "step": 0.0}
@@ -105,7 +105,7 @@ def engine(games: list[tuple[GameData, list[str]]]) -> Callable[[], Times]:
 
 
 def environment(instances: list[str], commands: list[list[str]]) -> Callable[[], Times]:
-    """Return what measures one round of the whole environment."""
+    """Return a function that times one round of the whole environment."""
 
     def measure() -> Times:
         env = gymnasium.make("vlbench/ALFWorld-v0", disable_env_checker=True)
@@ -129,20 +129,20 @@ def environment(instances: list[str], commands: list[list[str]]) -> Callable[[],
 
 
 def warm_up() -> GameData:
-    """Return a game that isn't measured."""
+    """Return a game that isn't timed."""
     return AlfworldGame().data("alfworld/look_at_obj_in_light/301-0")
 
 
 @contextmanager
 def timed(times: Times, part: str) -> Iterator[None]:
-    """Add the time that a block takes."""
+    """Add the time of the block to a part."""
     start = time.perf_counter()
     yield
     times[part] += time.perf_counter() - start
 
 
-def chosen(count: int, steps: int) -> tuple[list[str], list[GameData], list[list[str]]]:
-    """Return games of all types, and commands of a random player that don't end them."""
+def select_games(count: int, steps: int) -> tuple[list[str], list[GameData], list[list[str]]]:
+    """Return instances of all task types, their data, and random commands that don't end them."""
     rng, game = Random(0), AlfworldGame()
     instances, data, commands = [], [], []
     for number in range(count):
@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
-    instances, data, commands = chosen(arguments.games, arguments.steps)
+    instances, data, commands = select_games(arguments.games, arguments.steps)
     games = list(zip(data, commands, strict=True))
     players = {
         "stock": stock(games),
@@ -184,18 +184,18 @@ def main() -> None:
         "again": arguments.games,
         "step": arguments.games * arguments.steps,
     }
-    found = {
+    results = {
         name: {
             part: median(times[part] for times in measured) / calls[part] * 1e3 for part in calls
         }
         for name, measured in rounds.items()
     }
     if arguments.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(results, indent=2))
         return
     print(f"{'ms':12}{'fresh':>10}{'again':>10}{'step':>10}{'× again':>10}{'× step':>10}")
-    for name, times in found.items():
-        again, step = (found["stock"][part] / times[part] for part in ("again", "step"))
+    for name, times in results.items():
+        again, step = (results["stock"][part] / times[part] for part in ("again", "step"))
         parts = "".join(f"{times[part]:10.2f}" for part in ("fresh", "again", "step"))
         print(f"{name:12}{parts}{again:10.1f}{step:10.1f}")
 

@@ -1,12 +1,12 @@
-"""What a step costs, in copies of its own frame, against what a user would use instead.
+"""Time steps and resets, in copies of a frame, and compare with other environments.
 
     python benchmarks/envs.py [--json] [--rounds 5]
 
-Every environment is driven by random actions with auto-reset through `gymnasium.make`, in
-interleaved rounds; figures are medians over rounds of CPU time. The yardstick is one `np.copyto` of
-the frame that a step or reset just gave, timed right after it, in the same state of the caches.
-Set `RL4VLM_PATH` to a checkout of the original to add its environments (its `gym-cards` folder, and
-its fonts, must be found there).
+Every environment plays random actions with auto-reset through `gymnasium.make`, in interleaved
+rounds. The figures are medians of CPU time over the rounds. The unit is one `np.copyto` of the
+frame that a step or reset just returned, timed right after it so that the caches are in the same
+state. Set `RL4VLM_PATH` to a checkout of the original, with its `gym-cards` folder and its fonts,
+to add its environments.
 """
 
 import argparse
@@ -35,7 +35,7 @@ WARM_UP = 300
 
 
 def clock_cost() -> float:
-    """Return the nanoseconds that reading the clock takes."""
+    """Return the time to read the clock, in nanoseconds."""
     start = time.process_time_ns()
     for _ in range(1000):
         time.process_time_ns()
@@ -55,7 +55,7 @@ def driver(make: Callable[[], gymnasium.Env[Any, Any]], rendered: bool) -> Calla
     env = make()
     env.action_space.seed(0)
     env.reset(seed=0)
-    for _ in range(WARM_UP):  # every card has been seen
+    for _ in range(WARM_UP):  # fills the caches with every card
         env.reset()
     actions = [env.action_space.sample() for _ in range(STEPS)]
 
@@ -92,29 +92,29 @@ def driver(make: Callable[[], gymnasium.Env[Any, Any]], rendered: bool) -> Calla
 
 
 def candidates() -> dict[str, tuple[Callable[[], gymnasium.Env[Any, Any]], bool]]:
-    """Return name → (maker, whether the picture has to be asked for)."""
-    found: dict[str, tuple[Callable[[], gymnasium.Env[Any, Any]], bool]] = {}
+    """Return name → (function that makes it, whether it needs `render` for a picture)."""
+    makers: dict[str, tuple[Callable[[], gymnasium.Env[Any, Any]], bool]] = {}
     for env_id in ENV_IDS:
-        found[env_id] = (lambda env_id=env_id: gymnasium.make(env_id), False)
+        makers[env_id] = (lambda env_id=env_id: gymnasium.make(env_id), False)
     if importlib.util.find_spec("pygame"):
         for name in ("Blackjack-v1", "FrozenLake-v1", "CartPole-v1"):
-            found[f"gymnasium {name}"] = (
+            makers[f"gymnasium {name}"] = (
                 lambda name=name: gymnasium.make(name, render_mode="rgb_array"),
                 True,
             )
     if importlib.util.find_spec("minigrid"):
-        found["minigrid Empty-8x8 (tile 32)"] = (minigrid, False)
+        makers["minigrid Empty-8x8 (tile 32)"] = (minigrid, False)
     original = os.environ.get("RL4VLM_PATH")
     if original:
         sys.path.insert(0, str(Path(original) / "gym-cards"))
         import gym_cards  # noqa: F401
 
         for name in ("NumberLine", "EZPoints", "Points24", "Blackjack"):
-            found[f"gym_cards {name}"] = (
+            makers[f"gym_cards {name}"] = (
                 lambda name=name: gymnasium.make(f"gym_cards/{name}-v0"),
                 False,
             )
-    return found
+    return makers
 
 
 def minigrid() -> gymnasium.Env[Any, Any]:
@@ -131,7 +131,7 @@ def vector_driver(env: Any, expert: bool) -> Callable[[], float]:
     env.single_action_space.seed(0)
     sample = env.single_action_space.sample
     next_step = env.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
-    resets = np.zeros(env.num_envs, np.bool_)  # which will take no reply: their episodes are over
+    resets = np.zeros(env.num_envs, np.bool_)  # environments whose next step is a reset
 
     def measure() -> float:
         spent = played = 0
@@ -154,13 +154,12 @@ def vector_driver(env: Any, expert: bool) -> Callable[[], float]:
 
 
 def vectors(rounds: int, expert: bool, n: int = 64) -> dict[str, dict[str, float]]:
-    """Return, for each id, how many times faster the native vector env is than Gymnasium's.
+    """Return, for each id, the speed-up of the native vector env over Gymnasium's.
 
-    `sync` resets an episode that ends in the same step and gives its last observation, as ours
-    does; the last pictures of episodes that are cut are looked at, since a trainer wants the values
-    of those, and ours are drawn only then. `default` is what `make_vec` gives unless asked: there a
-    reset is a step of its own, whose reply isn't played. Either costs what a reply costs that is
-    played.
+    `sync` resets in the same step and returns the last observation, as the native one does. The
+    benchmark accesses the last pictures of truncated episodes, because a trainer needs their
+    values; the native one draws them only then. `default` is the default of `make_vec`: its resets
+    are steps of their own, whose replies aren't played. Costs are per played reply.
 
     Args:
         rounds: Rounds of 50 steps, after one to warm up.
@@ -180,9 +179,9 @@ def vectors(rounds: int, expert: bool, n: int = 64) -> dict[str, dict[str, float
         drivers = {name: vector_driver(env, expert) for name, env in envs.items()}
         costs = [{name: run() for name, run in drivers.items()} for _ in range(rounds + 1)][1:]
         ratios[env_id] = {f"{name}_us": median(cost[name] for cost in costs) for name in envs} | {
-            f"{theirs}/{ours}": median(cost[theirs] / cost[ours] for cost in costs)
-            for theirs in ("sync", "default")
-            for ours in ("copying", "shared")
+            f"{other}/{native}": median(cost[other] / cost[native] for cost in costs)
+            for other in ("sync", "default")
+            for native in ("copying", "shared")
         }
     return ratios
 
@@ -203,19 +202,19 @@ print((rss() - start) / 64 / 1024)
 
 
 def cold_starts(rounds: int) -> dict[str, dict[str, float]]:
-    """Return CPU seconds of import + make + first reset, and KiB an instance, by id."""
-    found = {}
+    """Return CPU seconds of import + make + first reset, and KiB per environment, by id."""
+    results = {}
     for env_id in ENV_IDS:
         runs = []
         for _ in range(rounds):
             command = [sys.executable, "-c", PROGRAM, env_id]
             output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             runs.append([float(line) for line in output.split()])
-        found[env_id] = {
+        results[env_id] = {
             "first_reset_s": median(run[0] for run in runs),
             "kib_per_env": median(run[1] for run in runs),
         }
-    return found
+    return results
 
 
 def main() -> None:

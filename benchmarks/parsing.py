@@ -2,9 +2,9 @@
 
     python -m benchmarks.parsing [--rounds 15] [--json]
 
-Prints the median CPU time of a call in microseconds over interleaved rounds, and in brackets the
-median over the rounds of its ratio to `json.loads` of the whole text. Machines differ and drift:
-quote the ratios. The absolute targets are judged by the fastest round.
+Prints the median CPU time of a call in microseconds over interleaved rounds and, in brackets, the
+median ratio to `json.loads` of the whole text. Machines differ and drift, so quote the ratios. The
+absolute targets use the fastest round.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def guarded(read: Callable[[str], Any], text: str) -> Any:
 
 
 def readers() -> dict[str, Callable[[str], Any]]:
-    found: dict[str, Callable[[str], Any]] = {
+    functions: dict[str, Callable[[str], Any]] = {
         "json.loads": lambda text: guarded(json.loads, text),
         "vlact-1": lambda text: parse(text, ACTIONS),
         "strict": lambda text: parse(text, ACTIONS, "strict"),
@@ -62,8 +62,8 @@ def readers() -> dict[str, Callable[[str], Any]]:
     try:
         import json_repair
     except ImportError:
-        return found
-    return found | {"json_repair": lambda text: guarded(json_repair.loads, text)}
+        return functions
+    return functions | {"json_repair": lambda text: guarded(json_repair.loads, text)}
 
 
 def cpu_us(read: Callable[[str], Any], text: str, calls: int) -> float:
@@ -77,41 +77,41 @@ def measure(rounds: int) -> dict[str, dict[str, dict[str, float]]]:
     """Return text → reader → CPU microseconds a call (`us`, `fastest_us`) and `ratio`."""
     table = {}
     for name, text in TEXTS.items():
-        playing = {
+        candidates = {
             reader: read
             for reader, read in readers().items()
             if name not in QUADRATIC.get(reader, ())
         }
         calls = {
             reader: max(1, int(3_000 / max(cpu_us(read, text, 3), 0.3)))
-            for reader, read in playing.items()
+            for reader, read in candidates.items()
         }
-        taken = [
-            {reader: cpu_us(read, text, calls[reader]) for reader, read in playing.items()}
+        times = [
+            {reader: cpu_us(read, text, calls[reader]) for reader, read in candidates.items()}
             for _ in range(rounds)
         ]
         table[name] = {
             reader: {
-                "us": statistics.median(row[reader] for row in taken),
-                "fastest_us": min(row[reader] for row in taken),
-                "ratio": statistics.median(row[reader] / row["json.loads"] for row in taken),
+                "us": statistics.median(row[reader] for row in times),
+                "fastest_us": min(row[reader] for row in times),
+                "ratio": statistics.median(row[reader] / row["json.loads"] for row in times),
             }
-            for reader in playing
+            for reader in candidates
         }
     return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds a text")
+    parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds per text")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     table = measure(arguments.rounds)
-    ours = {name: row["vlact-1"]["fastest_us"] for name, row in table.items()}
+    fastest = {name: row["vlact-1"]["fastest_us"] for name, row in table.items()}
     targets = {
-        "well-formed in at most 10 us": ours["well-formed"] <= 10,
-        "malformed in at most 100 us": max(ours[name] for name in MALFORMED) <= 100,
-        "100,000 { in at most 0.1 s": ours["100,000 {"] <= 100_000,
+        "well-formed in at most 10 us": fastest["well-formed"] <= 10,
+        "malformed in at most 100 us": max(fastest[name] for name in MALFORMED) <= 100,
+        "100,000 { in at most 0.1 s": fastest["100,000 {"] <= 100_000,
     }
     if arguments.json:
         lengths = {name: len(text) for name, text in TEXTS.items()}

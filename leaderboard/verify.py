@@ -277,7 +277,7 @@ def _replay(replayer: Replayer, file: str, place: str, episode: Episode) -> None
             file,
             place,
             f"{difference.key}{turn}: {difference.field}: wanted "
-            f"{difference.wanted!r:.80}, found {difference.found!r:.80}",
+            f"{difference.expected!r:.80}, found {difference.recorded!r:.80}",
         )
 
 

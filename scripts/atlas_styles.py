@@ -1,30 +1,30 @@
-"""The shapes of each theme, for `make_atlas.py`: fonts, sizes, and how a card is laid out."""
+"""The shapes of each theme, for `make_atlas.py`: fonts, sizes and card layouts."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Style:
-    """A theme's shapes. Lengths on a card are shares of its width, positions of its sides."""
+    """A theme's shapes. On a card, lengths are shares of its width; positions, of its sides."""
 
     regular: str
     """Font of formulas, and of names in ALFWorld."""
     bold: str
     """Font of NumberLine, of Blackjack's labels and of titles in ALFWorld."""
     sizes: tuple[int, int, int, int, int, int]
-    """Pixels of the roles, in their order."""
+    """Font size of each role in pixels, in the order of the roles."""
     card_font: str
     rank: tuple[float, float, float, float]
-    """Centre x, centre y, width and height of the large rank; its height a share of the card's."""
+    """Centre x, centre y, width and height of the large rank; height as a share of the card's."""
     suits: tuple[tuple[float, float, float], ...]
     """Centre x, centre y and size of each large suit."""
     radius: float
     border: float
     """Width of the border, as a share of the card's width."""
     face: str
-    """What marks J, Q, K besides the letter: "crown" or "bars"."""
+    """The mark of J, Q and K besides the letter: "crown" or "bars"."""
     back: str
-    """Pattern of the back: "lattice", "stripes", "rings"."""
+    """Pattern of the back: "lattice", "stripes" or "rings"."""
     turned_index: bool = False
     """Whether the lower right corner has an index too, upside down."""
     inner_frame: bool = False

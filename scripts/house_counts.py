@@ -1,35 +1,34 @@
-"""Count what keeps the source tree readable: `python -m scripts.house_counts [--json]`.
+"""Count properties that keep the source tree readable: `python -m scripts.house_counts [--json]`.
 
-`--root DIR` counts another checkout, also one from before the redesign.
+`--root DIR` counts another checkout, even one from before the redesign.
 
 Source files are the Python files of vlbench, agents and leaderboard.
 
 Modules
     Python files directly in a folder, `__init__.py` included.
 Imports
-    Each `import` of a source module by another, wherever it stands, and each `import_module` of a
-    literal name; `if TYPE_CHECKING` blocks don't count. A package that is imported on the way to
-    its submodule doesn't count either. `__main__` modules are entry points, and may import
-    anything.
+    Each `import` of one source module by another, at any depth, and each `import_module` of a
+    literal name. `if TYPE_CHECKING` blocks and the parent packages of a submodule don't count.
+    `__main__` modules are entry points and may import anything.
 An import that points up
-    One from a layer to a higher layer (`LAYERS` in `scripts.source_tree`), from vlbench to another
-    package, between agents and leaderboard, or from one task's folder to another's (`formula` and
-    `alfworld` are below the tasks that share them).
+    An import from a layer to a higher layer (`LAYERS` in `scripts.source_tree`), from vlbench to
+    another package, between agents and leaderboard, or from one task's folder to another's
+    (`formula` and `alfworld` are below the tasks that share them).
 A circle
-    A set of modules each of which imports, through others, every other.
+    A set of modules that all import each other, directly or through others.
 Lines of a function
-    From `def` to its last line, less its docstring.
+    From `def` to its last line, without its docstring.
 Parameters
-    All but `self` and `cls`; `*args` and `**kwargs` don't count.
+    Without `self`, `cls`, `*args` and `**kwargs`.
 Participles
     Bindings of the words in PARTICIPLES as variable, parameter, field or attribute.
 Parses a turn
-    Measured: calls of `vlbench.parsing.parse` while an expert plays five Points24 episodes, no
-    reply like another, divided by the number of turns.
+    Measured: calls of `vlbench.parsing.parse` while an expert plays five Points24 episodes with all
+    replies different, divided by the number of turns.
 Files of a new task
     The Python and prompt files of the smallest task's folder, and the source files outside of
-    `tasks/` and `rl4vlm/` that name all four card tasks: a list of tasks may need the new one.
-    This is read off the tree; whether a newcomer needs more can't be counted.
+    `tasks/` and `rl4vlm/` that name all four card tasks, since such a list may need the new task.
+    This is derived from the tree; it doesn't show whether a newcomer needs more.
 """
 
 import argparse
@@ -77,53 +76,53 @@ LIMITS: dict[str, float] = {
     "files of a task's own": 7,
     "source files that list the tasks": 4,
 }
-"""The most that each count may be; `tests/core/test_house_counts.py` holds the tree to it."""
+"""Upper limit of each count; `tests/core/test_house_counts.py` enforces them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One number about a tree, and what was counted."""
+    """One number about a tree."""
 
     name: str
     value: float
     items: tuple[str, ...] = ()
-    """What was counted, where it helps to see it."""
+    """The counted items, for counts whose items are printed."""
 
     @property
     def limit(self) -> float | None:
-        """The most that the number may be; None for a number that is only shown."""
+        """Upper limit of the number; None if it has none."""
         return LIMITS.get(self.name)
 
 
 def modules_by_folder(tree: Tree) -> Counter[str]:
-    """Return how many modules stand directly in each folder."""
+    """Return the number of modules directly in each folder."""
     return Counter(path.parent.as_posix() for path in tree.source)
 
 
 def parses_a_turn(root: Path) -> float:
-    """Play, and return the calls of the parser a turn.
+    """Play episodes and return the number of parser calls per turn.
 
     Raises:
         ValueError: An episode couldn't be played.
     """
     program = inspect.getsource(_play_and_count) + "_play_and_count()"
     with tempfile.TemporaryDirectory() as folder:
-        played = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", program],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
         )
-    if played.returncode:
-        reason = played.stderr.strip().rpartition("\n")[2]
-        raise ValueError(f"wanted to play five episodes in {root}, got {reason}")
-    calls, turns = json.loads(played.stdout)
+    if process.returncode:
+        reason = process.stderr.strip().rpartition("\n")[2]
+        raise ValueError(f"can't play five episodes in {root}: {reason}")
+    calls, turns = json.loads(process.stdout)
     return float(calls / turns)
 
 
 def _play_and_count() -> None:
-    """Print the calls of the parser, and the turns; runs in a process of its own."""
+    """Print the numbers of parser calls and turns; runs in its own process."""
     import json
     import sys
     from typing import Any
@@ -135,13 +134,13 @@ def _play_and_count() -> None:
     calls = 0
 
     class Writer(Expert):
-        """The expert, in words that differ from turn to turn, so that no reading is remembered."""
+        """The expert, with a different text each turn, so that the parser's cache has no effect."""
 
-        written = 0
+        replies = 0
 
         async def act(self, observation: Any, env: Any = None) -> Any:
-            self.written += 1
-            return json.dumps({"thoughts": str(self.written), "action": self.choose(env.unwrapped)})
+            self.replies += 1
+            return json.dumps({"thoughts": str(self.replies), "action": self.choose(env.unwrapped)})
 
     def count(frame: Any, event: str, _: object) -> None:
         nonlocal calls
@@ -154,7 +153,7 @@ def _play_and_count() -> None:
 
 
 PROMPT_FILES = ("prompt", "cot", "action_only", "cot_facts")
-"""Names of the files that hold prompts, today's and those of earlier versions."""
+"""Names of prompt files, current and earlier ones."""
 
 
 def task_folders(root: Path) -> dict[str, list[Path]]:
@@ -171,7 +170,7 @@ def count_house(root: Path) -> list[Count]:
     """Return all counts of a checkout.
 
     Raises:
-        ValueError: It isn't one, or its environments can't be played.
+        ValueError: The folder isn't a checkout, or its environments can't be played.
     """
     tree = Tree(root)
     return [*_structure(tree), *_functions(tree), *_words(tree), *_tasks(tree)]

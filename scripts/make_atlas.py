@@ -1,17 +1,17 @@
-"""Draw the atlases under `vlbench/assets/`: every text and card a theme needs, once and for all.
+"""Draw the atlases under `vlbench/assets/`: all texts and cards of each theme.
 
-An atlas holds coverage (how much of a pixel is ink, 0..255), no colours: those are in
-`vlbench/themes.py`. A theme has a folder with `text.png` (the texts that the benchmark's pictures
-contain, indexed by `text.json`), `ascii.png` (every printable character, for the labels of other
-tasks, indexed by `ascii.json`) and a sheet of card layers for each card size. A new label needs no
-new atlas. To run it needs Pillow and these Debian packages: fonts-dejavu-core, fonts-lato,
-fonts-roboto-slab, fonts-cantarell, fonts-courier-prime, fonts-crosextra-caladea, fonts-comic-neue.
+An atlas holds coverage by ink (0..255) and no colours; those are in `vlbench/themes.py`. A theme
+has a folder with `text.png` (the texts of the benchmark's own pictures, indexed by `text.json`),
+`ascii.png` (every printable character, for other labels, indexed by `ascii.json`) and a sheet of
+card layers for each card size. A new label needs no new atlas. The script needs Pillow and these
+Debian packages: fonts-dejavu-core, fonts-lato, fonts-roboto-slab, fonts-cantarell,
+fonts-courier-prime, fonts-crosextra-caladea, fonts-comic-neue.
 
     python scripts/make_atlas.py            # all themes
     python scripts/make_atlas.py classic    # one
 
-FreeType may draw a glyph differently in another version: after a run, look at the pictures and
-rewrite the goldens. A change of pixels is a change of the benchmark.
+Another version of FreeType may draw other glyphs. After a run, check the pictures and update the
+golden images. A change of pixels is a change of the benchmark.
 """
 
 import json
@@ -27,7 +27,7 @@ from vlbench.cards import SUITS, rank_text
 from vlbench.sprites import ASSETS, CARD_LAYERS, CARD_SIZES, CHARACTERS
 
 OVERSAMPLING = 8
-"""Card layers are drawn this much larger and then reduced."""
+"""Card layers are drawn at this multiple of their size and then reduced."""
 NAME_CHARACTERS = tuple("abcdefghijklmnopqrstuvwxyz0123456789 -")
 NUMBERS = tuple(str(number) for number in range(14))
 OPERATORS = tuple("+-*/()")
@@ -39,26 +39,26 @@ ROLES: dict[str, tuple[str, ...]] = {
     "title": NAME_CHARACTERS,
     "name": NAME_CHARACTERS,
 }
-"""The roles of text in the pictures, and what the benchmark's own tasks write in each."""
+"""Role of text in the pictures → the texts of the benchmark's own tasks."""
 
 Point = tuple[float, float]
 
 
 def open_font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    """Open an installed font; the basic layout is the one that all builds of Pillow have."""
+    """Open an installed font with the basic layout, which all builds of Pillow have."""
     return ImageFont.truetype(name, size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def draw_texts(style: Style, every_character: bool) -> tuple[Image.Image, dict[str, object]]:
-    """Draw each role's texts on one strip, cut to the rows that any of them has ink in.
+    """Draw the texts of each role on one strip, cropped to the rows that contain ink.
 
     Args:
         style: The theme's shapes.
         every_character: Draw all characters instead of the benchmark's own texts.
 
     Returns:
-        The strips under each other, and the index: role → `row`, `height`, `top`, `space` and
-        `widths`, which maps each text of the strip, from the left, to its width.
+        A sheet with one strip below the other, and its index: role → `row`, `height`, `top`,
+        `space` and `widths`, which maps each text of the strip, from the left, to its width.
     """
     index: dict[str, object] = {}
     strips = []
@@ -72,10 +72,10 @@ def draw_texts(style: Style, every_character: bool) -> tuple[Image.Image, dict[s
         )
         widths = {text: drawing.width for text, drawing in drawings.items()}
         strip = Image.new("L", (sum(widths.values()), 2 * size))
-        left = 0
+        x = 0
         for drawing in drawings.values():
-            strip.paste(drawing, (left, 0))
-            left += drawing.width
+            strip.paste(drawing, (x, 0))
+            x += drawing.width
         box = strip.getbbox()
         assert box is not None and box[3] < 2 * size
         strips.append(strip.crop((0, box[1], strip.width, box[3])))
@@ -96,7 +96,7 @@ def draw_texts(style: Style, every_character: bool) -> tuple[Image.Image, dict[s
 
 
 def draw_word(word: str, font: ImageFont.FreeTypeFont, size: int) -> Image.Image:
-    """Draw one of the benchmark's own texts; ink beyond the font's advance is cut."""
+    """Draw one of the benchmark's own texts; ink beyond the font's advance is cut off."""
     return draw_glyph(word, font, size, 0, width_of(word, font, size))
 
 
@@ -111,35 +111,35 @@ def draw_character(character: str, font: ImageFont.FreeTypeFont, size: int) -> I
 def width_of(text: str, font: ImageFont.FreeTypeFont, size: int) -> int:
     """Return the advance of a text in pixels.
 
-    Some fonts' spaces are too narrow at a few pixels to keep a name from its number.
+    Spaces get a minimum width, because in some fonts they are too narrow at small sizes.
     """
     width = math.ceil(font.getlength(text))
     return max(width, size // 3 + 1) if text == " " else width
 
 
 def draw_glyph(
-    text: str, font: ImageFont.FreeTypeFont, size: int, left: int, width: int
+    text: str, font: ImageFont.FreeTypeFont, size: int, x: int, width: int
 ) -> Image.Image:
-    """Draw a text from `left` on, in a cell that is high enough for every text of its size."""
+    """Draw a text at `x`, in a cell that is high enough for every text of its size."""
     glyph = Image.new("L", (width, 2 * size))
-    ImageDraw.Draw(glyph).text((left, 0), text, fill=255, font=font)
+    ImageDraw.Draw(glyph).text((x, 0), text, fill=255, font=font)
     return glyph
 
 
 def coarsened(mask: Image.Image) -> Image.Image:
-    """Return a mask in 16 grades of coverage: that halves the files."""
+    """Return a mask with 16 levels of coverage, which halves the files."""
     return mask.point(lambda value: round(value / 17) * 17)
 
 
 def save_coarse(mask: Image.Image, path: Path) -> None:
-    """Write a mask in 16 grades of coverage, in 4 bits a pixel."""
+    """Save a mask with 16 levels of coverage, at 4 bits per pixel."""
     indexed = Image.frombytes("P", mask.size, mask.point(lambda value: round(value / 17)).tobytes())
-    indexed.putpalette([shade for grade in range(16) for shade in (17 * grade,) * 3])
+    indexed.putpalette([shade for level in range(16) for shade in (17 * level,) * 3])
     indexed.save(path, optimize=True, bits=4)
 
 
 def suit_polygons(suit: str) -> list[list[Point]]:
-    """Return a suit's outline in the unit square, y downwards."""
+    """Return the outlines of a suit in the unit square, y downwards."""
     if suit == "D":
         side = [(math.cos(a), math.sin(a)) for a in (k * math.pi / 2 for k in range(4))]
         return [[(0.5 + 0.42 * x, 0.5 + 0.5 * y) for x, y in side]]
@@ -162,7 +162,7 @@ def suit_polygons(suit: str) -> list[list[Point]]:
 
 
 class CardCanvas:
-    """One layer of a card, drawn large."""
+    """One layer of a card, drawn at OVERSAMPLING times its size."""
 
     def __init__(self, width: int, height: int) -> None:
         self.size = (width, height)
@@ -172,7 +172,7 @@ class CardCanvas:
         self.draw = ImageDraw.Draw(self.image)
 
     def reduced(self) -> Image.Image:
-        """Return the layer at its true size."""
+        """Return the layer at its final size."""
         return coarsened(self.image.resize(self.size, Image.Resampling.BOX))
 
     def suit(self, suit: str, x: float, y: float, size: float) -> None:
@@ -196,7 +196,10 @@ class CardCanvas:
         self.image.paste(255, corner, glyph)
 
     def rounded(self, inset: float, radius: float, width: float | None = None) -> None:
-        """Fill a rounded card `inset` (share of the width) from the edge, or only its outline."""
+        """Draw a rounded rectangle at `inset` (share of the width) from the edge.
+
+        It is filled if `width` is None; otherwise only its outline of that width is drawn.
+        """
         gap = inset * self.width
         box = (gap, gap, self.width - 1 - gap, self.height - 1 - gap)
         if width is None:
@@ -208,7 +211,7 @@ class CardCanvas:
             )
 
     def polygon(self, points: Sequence[Point], box: tuple[float, float, float, float]) -> None:
-        """Fill an outline of the unit square stretched to a box (left, top, width, height)."""
+        """Fill an outline in the unit square, stretched to a box (left, top, width, height)."""
         left, top, width, height = box
         left, width = left * self.width, width * self.width
         top, height = top * self.height, height * self.height
@@ -240,7 +243,7 @@ def draw_index(canvas: CardCanvas, style: Style, layer: str) -> None:
 
 
 def draw_mark(canvas: CardCanvas, style: Style, layer: str) -> None:
-    """Draw what a rank or a suit puts on a card."""
+    """Draw the marks of a rank or a suit on a card."""
     draw_index(canvas, style, layer)
     if style.turned_index:
         canvas.image.paste(255, (0, 0), canvas.image.rotate(180))
@@ -258,7 +261,7 @@ def draw_mark(canvas: CardCanvas, style: Style, layer: str) -> None:
         for outline in CROWNS[layer]:
             canvas.polygon(outline, (x - 0.18, top, 0.36, height * 0.19))
     else:
-        # Bars across the card: a dot over the J would make another letter of it.
+        # Bars across the card, because a dot over the J would look like another letter.
         for i in range("JQK".index(layer) + 1):
             bar = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
             canvas.polygon(bar, (x - 0.28, top + i * height * 0.07, 0.56, height * 0.035))
@@ -289,7 +292,7 @@ def draw_back(canvas: CardCanvas, style: Style) -> None:
 
 
 def draw_layer(style: Style, layer: str, size: tuple[int, int]) -> Image.Image:
-    """Draw one layer of a card: its body, a face's panel, the border, a back, a rank or a suit."""
+    """Draw one layer of a card: body, face panel, border, back, a rank or a suit."""
     canvas = CardCanvas(*size)
     shapes: dict[str, Callable[[], None]] = {
         "body": lambda: canvas.rounded(0, style.radius),
@@ -304,7 +307,7 @@ def draw_layer(style: Style, layer: str, size: tuple[int, int]) -> Image.Image:
 
 
 def draw_cards(style: Style, size: tuple[int, int]) -> Image.Image:
-    """Draw all layers of a card size under each other, in the order of `CARD_LAYERS`."""
+    """Draw all layers of a card size, one below the other, in the order of `CARD_LAYERS`."""
     width, height = size
     sheet = Image.new("L", (width, height * len(CARD_LAYERS)))
     for i, layer in enumerate(CARD_LAYERS):

@@ -1,9 +1,9 @@
-"""Write the parts of docs/ that follow from the code: task pages, prompts, fields of records.
+"""Generate the parts of docs/ that follow from the code: tasks, prompts and fields of records.
 
     python -m scripts.make_docs
 
-Each part stands in its page between two comments, and the rest of the page is written by hand. A
-test fails where a page is not what this makes of it.
+Each part is between two comments in its page; the rest of the page is written by hand. A test fails
+if a page is out of date.
 """
 
 import ast
@@ -34,7 +34,7 @@ RECORDS = {
 
 
 def pages() -> dict[Path, str]:
-    """Return what each page must be."""
+    """Return page → text, with the generated parts up to date."""
     ids = "\n\n".join(map(task, vlbench.ENV_IDS))
     original = "\n\n".join(map(task, vlbench.RL4VLM_IDS))
     apart = "\n\n".join(map(task, vlbench.UNRANKED_IDS))
@@ -56,9 +56,9 @@ def filled(page: Path, parts: dict[str, str]) -> str:
     text = page.read_text("utf-8")
     for name, part in parts.items():
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        head, found, rest = text.partition(begin)
+        head, mark, rest = text.partition(begin)
         _, closed, tail = rest.partition(end)
-        if not found or not closed:
+        if not mark or not closed:
             raise ValueError(f"{page} has no place for {name}")
         text = f"{head}{begin}\n{part}\n{end}{tail}"
     return text
@@ -96,19 +96,19 @@ def sections(docstring: str) -> Iterator[tuple[str, list[str]]]:
 
 def arguments(lines: list[str]) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each argument."""
-    found: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     for line in lines:
         begin = ARGUMENT.match(line)
         if begin:
-            found.append((begin[1], begin[2]))
+            pairs.append((begin[1], begin[2]))
         else:
-            name, text = found[-1]
-            found[-1] = name, f"{text} {line}"
-    yield from found
+            name, text = pairs[-1]
+            pairs[-1] = name, f"{text} {line}"
+    yield from pairs
 
 
 def all_arguments(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each argument, those that environments share included."""
+    """Yield the name and the text of each argument, including those that environments share."""
     for name, text in arguments(lines):
         shared = SHARED_OPTIONS.fullmatch(text)
         if shared:
@@ -128,7 +128,7 @@ def shared_options(name: str) -> Iterator[tuple[str, str]]:
 
 
 def plain(text: str) -> str:
-    """Keep what Markdown would read as markup from being read so, outside code."""
+    """Escape Markdown markup outside code."""
     pieces = text.split("`")
     pieces[::2] = [re.sub(r"([*<>|\\])", r"\\\1", piece) for piece in pieces[::2]]
     return "`".join(pieces)
@@ -147,7 +147,7 @@ def templates() -> str:
 
 
 def record(file: str, name: str) -> str:
-    """Return a record's fields as a table, from the attribute docstrings."""
+    """Return a table of a record's fields, from their attribute docstrings."""
     owner = _class_named(file, name)
     rows = [
         f"| `{ast.unparse(field.target)}` | `{ast.unparse(field.annotation)}` "
@@ -161,12 +161,12 @@ def record(file: str, name: str) -> str:
 
 
 def _default(node: ast.expr | None) -> str:
-    """Return a field's default as JSON's reader meets it, "" where there is none."""
+    """Return a field's default as JSON; "" if it has none."""
     if node is None:
         return ""
     text = ast.unparse(node)
-    made = re.fullmatch(r"field\(default(?:_factory)?=(.+)\)", text)
-    text = made[1] if made else text
+    match = re.fullmatch(r"field\(default(?:_factory)?=(.+)\)", text)
+    text = match[1] if match else text
     if isinstance(node, ast.Constant):
         return f"`{json.dumps(node.value)}`"
     return "`[]`" if text in ("list", "()") else "`{}`"  # the others are dicts and records
@@ -178,7 +178,7 @@ def _class_named(file: str, name: str) -> ast.ClassDef:
 
 
 def _documented_fields(owner: ast.ClassDef) -> Iterator[tuple[ast.AnnAssign, str]]:
-    """Yield each field of a class with the text that stands under it, "" where there is none."""
+    """Yield each field of a class with its docstring; "" if it has none."""
     for node, after in zip(owner.body, [*owner.body[1:], None], strict=True):
         if isinstance(node, ast.AnnAssign):
             text = after.value.value if _is_text(after) else ""

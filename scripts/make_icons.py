@@ -1,14 +1,14 @@
-"""Draw the icons of ALFWorld under `vlbench/assets/alfworld/`, once and for all.
+"""Draw the icons of ALFWorld under `vlbench/assets/alfworld/`.
 
-Things come from Noto Emoji (Apache-2.0) where it has them; other things, all receptacles and the
-signs of states are drawings of this project, in `scripts/drawings/`. To run it needs Pillow,
-resvg-py and the file `icons.json` of the npm package @iconify-json/noto 1.2.9:
+Icons of objects come from Noto Emoji (Apache-2.0) if it has them. The other objects, all
+receptacles and the state symbols are this project's drawings, in `scripts/drawings/`. The script
+needs Pillow, resvg-py and the file `icons.json` of the npm package @iconify-json/noto 1.2.9:
 
     npm pack @iconify-json/noto@1.2.9 && tar xzf iconify-json-noto-1.2.9.tgz
     python scripts/make_icons.py package/icons.json
 
-Another version of the renderer may draw other pixels: after a run, look at the pictures and rewrite
-the goldens. A change of pixels is a change of the benchmark.
+Another version of the renderer may draw other pixels. After a run, check the pictures and update
+the golden images. A change of pixels is a change of the benchmark.
 """
 
 import io
@@ -64,11 +64,11 @@ NOTO = {
     "watch": "watch",
     "window": "window",
 }
-"""Thing → the icon of it in Noto Emoji."""
+"""Object → its icon in Noto Emoji."""
 
 
 def noto_drawings(path: Path) -> dict[str, str]:
-    """Return the SVG of each thing that the icon set has."""
+    """Return the SVG of each object in the icon set."""
     icons = json.loads(path.read_text())
     side = icons["width"], icons["height"]
     drawings = {}
@@ -83,7 +83,7 @@ def noto_drawings(path: Path) -> dict[str, str]:
 
 
 def own_drawings(folder: str) -> dict[str, str]:
-    """Return the SVG of each drawing in one of our files, e.g. "thing/mug" of `things.svg`."""
+    """Return the SVG of each drawing in a file of `scripts/drawings/`, e.g. "thing/mug"."""
     ElementTree.register_namespace("", SVG)
     root = ElementTree.parse(DRAWINGS / f"{folder}s.svg").getroot()
     return {
@@ -96,13 +96,13 @@ def own_drawings(folder: str) -> dict[str, str]:
 
 
 def rasterised(svg: str, size: int) -> Image.Image:
-    """Return a drawing with its alpha, in 32 grades a channel: that halves the files."""
+    """Return a drawing as RGBA with 32 levels per channel, which halves the files."""
     png = bytes(svg_to_bytes(svg_string=svg, width=size, height=size))
     pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGBA")).astype(np.uint16)
-    grades = (pixels * 31 + 127) // 255
-    drawn = ((grades * 255 + 15) // 31).astype(np.uint8)
-    drawn[drawn[..., 3] == 0] = 0
-    image = Image.fromarray(drawn)
+    levels = (pixels * 31 + 127) // 255
+    rgba = ((levels * 255 + 15) // 31).astype(np.uint8)
+    rgba[rgba[..., 3] == 0] = 0
+    image = Image.fromarray(rgba)
     assert image.size == (size, size)
     return image
 

@@ -1,8 +1,8 @@
-"""Write the shipped checkpoints' model cards and their page of results from their evaluations.
+"""Write the model cards of the shipped checkpoints and their page of results.
 
     python -m scripts.make_model_cards RUNS
 
-RUNS holds what `docs/results/checkpoints.sh` wrote: `llava-rl-test.json` and the like by
+RUNS holds the output of `docs/results/checkpoints.sh`: `llava-rl-test.json` and the like by
 `agents.evaluate --json`, `test.json` and `ood.json` by `agents.compare --json`.
 """
 
@@ -23,7 +23,7 @@ SUITES = {
     "test": "the frozen `test` set, in themes that training showed",
     "ood": "the frozen `ood` set: changed rules, in themes that no training shows",
 }
-KEPT = (
+COLUMNS = (
     "env",
     "suite",
     "episodes",
@@ -64,13 +64,13 @@ whole way from transcripts to a policy, and no general model.
 
 
 def percents(row: dict[str, Any]) -> str:
-    """Return a success rate with its interval."""
+    """Return a success rate in percent, with its interval."""
     low, high = 100 * row["success_low"], 100 * row["success_high"]
     return f"{100 * row['success']:.1f} % ({low:.1f}–{high:.1f})"
 
 
 def points(change: dict[str, float]) -> str:
-    """Return a difference in points with its interval."""
+    """Return a difference in percentage points, with its interval."""
     low, value, high = (100 * change[name] for name in ("low", "value", "high"))
     return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
 
@@ -96,11 +96,11 @@ def card(stage: str, env: str, rows: list[dict[str, Any]]) -> str:
 
 
 def page(rows: list[dict[str, Any]], changes: dict[str, list[dict[str, Any]]]) -> str:
-    """Return the tables of the page."""
+    """Return the tables of the results page."""
     lines = []
-    for suite, told in SUITES.items():
+    for suite, description in SUITES.items():
         lines += [
-            f"On {told}:",
+            f"On {description}:",
             "",
             "| task | `llava-sft` | `llava-rl` | difference in pairs, points |",
         ]
@@ -121,21 +121,22 @@ def main() -> None:
     rows = []
     for stage in STAGES:
         for suite in SUITES:
-            told = json.loads((runs / f"{stage}-{suite}.json").read_text("utf-8"))
-            for scores in told["scorecards"]:
-                rows.append({"agent": stage, **{name: scores[name] for name in KEPT}})
+            report = json.loads((runs / f"{stage}-{suite}.json").read_text("utf-8"))
+            for scores in report["scorecards"]:
+                rows.append({"agent": stage, **{name: scores[name] for name in COLUMNS}})
     compared = {s: json.loads((runs / f"{s}.json").read_text("utf-8"))["envs"] for s in SUITES}
     (RESULTS / "checkpoints.jsonl").write_text(
         "".join(json.dumps(row) + "\n" for row in rows), "utf-8"
     )
     for stage in STAGES:
         for env, folder in TASKS.items():
-            mine = [row for row in rows if (row["agent"], row["env"]) == (stage, env)]
-            (CHECKPOINTS / stage / folder / "README.md").write_text(card(stage, env, mine), "utf-8")
+            results = [row for row in rows if (row["agent"], row["env"]) == (stage, env)]
+            text = card(stage, env, results)
+            (CHECKPOINTS / stage / folder / "README.md").write_text(text, "utf-8")
     path = RESULTS / "checkpoints.md"
     before, _, rest = path.read_text("utf-8").partition(BEGIN)
-    made = f"{BEGIN}\n\n{page(rows, compared)}\n{END}"
-    path.write_text(before + made + rest.partition(END)[2], "utf-8")
+    section = f"{BEGIN}\n\n{page(rows, compared)}\n{END}"
+    path.write_text(before + section + rest.partition(END)[2], "utf-8")
 
 
 if __name__ == "__main__":

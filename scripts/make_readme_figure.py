@@ -22,10 +22,10 @@ from vlbench.suites import frozen_rows
 
 ENTRY = Path(leaderboard.__file__).parent / "entries" / "llava-rl.tar.gz"
 INSTANCE, TURN = "points24/5-5-10-10", 3
-"""The turn of the recorded run that is drawn."""
+"""The turn of the recorded run to draw."""
 
 THEMES = ("classic", "comic", "midnight")
-"""Of the tasks, which take them in turn."""
+"""Themes of the tasks, used in turn."""
 
 WIDTH, HEIGHT, MARGIN, SMALL = 1280, 744, 24, 200
 INK, GREY, LINE, GREEN = (31, 35, 40), (101, 109, 118), (208, 215, 222), (26, 127, 55)
@@ -46,7 +46,7 @@ def recorded_episode() -> dict[str, Any]:
 
 
 def task_frame(env_id: str, theme: str) -> Image.Image:
-    """Return the frame in the middle of the expert's episode from a task's first frozen row."""
+    """Return the middle frame of the expert's episode on a task's first frozen row."""
     row = frozen_rows(env_id, "test")[0]
     env = gymnasium.make(env_id, **{**row.kwargs, "theme": theme})
     start = {"instance": row.instance, "presentation": row.presentation}
@@ -63,7 +63,7 @@ def task_frame(env_id: str, theme: str) -> Image.Image:
 
 
 class Page:
-    """A white page that is filled from left to right, top to bottom."""
+    """A white page to draw on."""
 
     def __init__(self) -> None:
         self.image = Image.new("RGB", (WIDTH, HEIGHT), "white")
@@ -130,10 +130,10 @@ def draw_turn(page: Page) -> None:
 def main(path: str) -> None:
     page = Page()
     draw_turn(page)
-    left = WIDTH - MARGIN - 2 * SMALL - 24
-    page.draw.line((left - 28, 20, left - 28, HEIGHT - 20), LINE)
+    column = WIDTH - MARGIN - 2 * SMALL - 24
+    page.draw.line((column - 28, 20, column - 28, HEIGHT - 20), LINE)
     for number, env_id in enumerate(vlbench.ENV_IDS):
-        x, y = left + number % 2 * (SMALL + 24), 20 + number // 2 * (SMALL + 36)
+        x, y = column + number % 2 * (SMALL + 24), 20 + number // 2 * (SMALL + 36)
         page.heading(x, y, short_name(env_id))
         page.paste(x, y + 28, task_frame(env_id, THEMES[number % len(THEMES)]))
     page.image.save(path, optimize=True)

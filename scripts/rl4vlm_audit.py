@@ -1,12 +1,12 @@
-"""What the defects of RL4VLM change: simple players under its rules and under vlbench's.
+"""Measure the effect of RL4VLM's defects: simple players under its rules and under vlbench's.
 
     python -m scripts.rl4vlm_audit [--episodes 10000] [--update]
 
-Every player plays the same number of episodes of each task, from seeds 0, 1, 2, … one after the
-other in one environment, as `vlbench/<Task>-v0`, as `rl4vlm/<Task>-v0`, and, where the prompt shows
-a formula, with `stale_prompt=True`. Two more tables count the Points24 deals that only `eval` lets
-be solved, and what Blackjack's invisible card costs. All are printed in Markdown; `--update` also
-writes them into docs/rl4vlm-audit.md.
+Every player plays the same number of episodes of each task, from seeds 0, 1, 2, … in one
+environment: as `vlbench/<Task>-v0`, as `rl4vlm/<Task>-v0`, and, if the prompt shows a formula, with
+`stale_prompt=True`. Two more tables count the Points24 deals that are solvable only because of
+`eval`, and the cost of Blackjack's invisible card. The script prints the tables in Markdown;
+`--update` also writes them into docs/rl4vlm-audit.md.
 """
 
 import argparse
@@ -44,7 +44,7 @@ LOOPHOLES = (
     "and signs",
 )
 TOO_LARGE = 10**30
-"""Values beyond this don't come back to 24 with the numbers that are left."""
+"""Larger values can't return to 24 with the remaining numbers."""
 
 RANDOM = Random()
 Choose = Callable[[Any, str], str]
@@ -53,7 +53,7 @@ Choose = Callable[[Any, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one player did in one environment."""
+    """Results of one player in one environment."""
 
     success: Interval
     """By the environment's own rule."""
@@ -63,12 +63,12 @@ class Cell:
 
 
 def random(env: Any, text: str) -> str:
-    """Draw uniformly, as the harness's random player does."""
+    """Draw an action uniformly, like the harness's random player."""
     return vlbench.reply(RANDOM.choose(env))
 
 
 def silent(env: Any, text: str) -> str:
-    """Never say anything that can be read."""
+    """Return an empty reply."""
     return ""
 
 
@@ -77,7 +77,7 @@ def heuristic(env: Any, text: str) -> str:
 
 
 class Expert:
-    """Asks the environment's expert, once for each hand and formula."""
+    """Plays the environment's expert; it caches the action for each hand and formula."""
 
     def __init__(self) -> None:
         self._known: dict[Any, str] = {}
@@ -94,14 +94,14 @@ class Expert:
 
 
 class Trusting:
-    """Sees the cards perfectly, and takes the formula from the prompt, as the prompt asks.
+    """Sees the cards correctly, but takes the current formula from the prompt.
 
-    A formula that is complete and right is handed in; one that can be completed with these cards
-    is; with anything else there is nothing to do but "=".
+    It continues a formula that its cards can complete. Otherwise, and once the formula is correct,
+    it plays "=".
 
     Args:
         task: "EZPoints" or "Points24".
-        arithmetic: The environment's.
+        arithmetic: The arithmetic of the environment.
     """
 
     def __init__(self, task: str, arithmetic: Arithmetic[Any]) -> None:
@@ -111,24 +111,24 @@ class Trusting:
 
     def __call__(self, env: Any, text: str) -> str:
         """Return the next token."""
-        found = SHOWN.search(text)
-        assert found is not None, text
-        told = (found[1] if found[1] is not None else found[2]).replace(" ", "")
+        match = SHOWN.search(text)
+        assert match is not None, text
+        formula = (match[1] if match[1] is not None else match[2]).replace(" ", "")
         numbers = tuple(sorted(env._facts["numbers"]))
-        key = numbers, told
+        key = numbers, formula
         if key not in self._known:
-            self._known[key] = self._next(numbers, tuple(re.findall(r"\d+|\D", told)))
+            self._known[key] = self._next(numbers, tuple(re.findall(r"\d+|\D", formula)))
         return vlbench.reply(self._known[key])
 
     def _next(self, numbers: Cards, formula: tuple[str, ...]) -> str:
-        left = list(numbers)
+        remaining = list(numbers)
         for token in filter(str.isdecimal, formula):
-            if int(token) not in left:
-                return "="  # other cards: right or not, it can't be continued
-            left.remove(int(token))
-        distance = self._tokens_to_go(formula, left)
-        for token in [*dict.fromkeys(map(str, left)), *self.grammar.operators, "(", ")"]:
-            rest = list(left)
+            if int(token) not in remaining:
+                return "="  # with other cards the formula can't be continued
+            remaining.remove(int(token))
+        distance = self._tokens_to_go(formula, remaining)
+        for token in [*dict.fromkeys(map(str, remaining)), *self.grammar.operators, "(", ")"]:
+            rest = list(remaining)
             if token.isdecimal():
                 rest.remove(int(token))
             after = self._tokens_to_go((*formula, token), rest)
@@ -161,21 +161,23 @@ def play(env_id: str, kwargs: dict[str, Any], choose: Choose, episodes: int) -> 
 
 
 def cells(episodes: int) -> dict[tuple[str, str, str], Cell]:
-    """Return (task, player, environment) → what came of it, in the order of the table."""
-    found = {}
+    """Return (task, player, environment) → results, in the order of the table."""
+    results = {}
     for task in TASKS:
         names = ["silent", "random", "heuristic", "expert", "prompt-trusting"]
         for name in names if task in TARGETS else names[:-1]:
             for place in PLACES[: 3 if name == "prompt-trusting" else 2]:
                 kwargs = {"stale_prompt": True} if place == PLACES[2] else {}
                 env_id = f"{place.partition(',')[0]}/{task}-v0"
-                found[task, name, place] = play(env_id, kwargs, player(name, task, place), episodes)
+                results[task, name, place] = play(
+                    env_id, kwargs, player(name, task, place), episodes
+                )
                 print(f"{env_id} {kwargs or ''} {name}: done", file=sys.stderr)
-    return found
+    return results
 
 
 def player(name: str, task: str, place: str) -> Choose:
-    """Return a player; it knows the arithmetic of the environment it plays in."""
+    """Return a player that knows the arithmetic of its environment."""
     if name == "prompt-trusting":
         return Trusting(task, EXACT if place == "vlbench" else FLOATS)
     if name == "expert":
@@ -187,13 +189,13 @@ def percent(share: Interval) -> str:
     return f"{100 * share.value:.1f} ({100 * share.low:.1f}–{100 * share.high:.1f})"
 
 
-def players_table(found: dict[tuple[str, str, str], Cell]) -> str:
+def players_table(results: dict[tuple[str, str, str], Cell]) -> str:
     """Return the cells as Markdown."""
     lines = [
         "| task | player | environment | success, % | return > 0, % | mean return |",
         "|---|---|---|---|---|---|",
     ]
-    for (task, player, place), cell in found.items():
+    for (task, player, place), cell in results.items():
         mean, half = cell.mean_return.value, cell.mean_return.high - cell.mean_return.value
         lines.append(
             f"| {task} | {player} | {place} | {percent(cell.success)} | {percent(cell.positive)} "
@@ -203,9 +205,9 @@ def players_table(found: dict[tuple[str, str, str], Cell]) -> str:
 
 
 def loopholes_table() -> str:
-    """Return, for each further loophole, the share of Points24's deals that have a formula.
+    """Return, as loopholes are added one by one, the share of solvable Points24 deals.
 
-    Every hand that is counted has a formula of at most 20 tokens that the judge pays.
+    Every counted hand has a formula of at most 20 tokens that the judge rewards.
     """
     chances = {}
     for hand in hands(4, range(1, 11)):
@@ -228,7 +230,7 @@ def loopholes_table() -> str:
 
 @cache
 def shortest(hand: Cards, loopholes: int) -> str:
-    """Return a short formula that `eval` makes 24 with so many of the loopholes, "" if none."""
+    """Return a short formula that `eval` evaluates to 24 with the first loopholes; "" if none."""
     formula = formulas(hand, loopholes).get(24, "")
     formula = formula[1:-1] if formula.startswith("(") else formula
     formulas.cache_clear()
@@ -239,14 +241,14 @@ def shortest(hand: Cards, loopholes: int) -> str:
 
 @cache
 def formulas(cards: Cards, loopholes: int) -> dict[float, str]:
-    """Return value → a short formula in parentheses, with so many of the LOOPHOLES open."""
-    made: dict[float, str] = {}
+    """Return value → a short formula in parentheses, with the first `loopholes` of LOOPHOLES."""
+    values: dict[float, str] = {}
 
     def add(value: Any, formula: str) -> None:
         if isinstance(value, complex) or not abs(value) < TOO_LARGE:
             return
-        if len(formula) < len(made.get(value, formula + "+")):
-            made[value] = formula
+        if len(formula) < len(values.get(value, formula + "+")):
+            values[value] = formula
 
     if len(cards) == 1 or loopholes > 0:
         for order in itertools.permutations(cards):
@@ -268,16 +270,16 @@ def formulas(cards: Cards, loopholes: int) -> dict[float, str]:
                     with contextlib.suppress(OverflowError):
                         add(a**b, f"({first}**{second})")
     if loopholes > 2:
-        for value, formula in list(made.items()):
+        for value, formula in list(values.items()):
             add(-value, f"(-{formula})")
-    return made
+    return values
 
 
 def hidden_card_table(shoes: int) -> str:
-    """Return how a player of best returns does with all of its cards, and with those it can see."""
-    seen = {"all": range(22), "those in the picture": VISIBLE}
+    """Compare an optimal player that counts all of its cards with one that counts the visible."""
+    visible = {"all": range(22), "those in the picture": VISIBLE}
     played = {
-        name: [hand(number, cards) for number in range(shoes)] for name, cards in seen.items()
+        name: [hand(number, cards) for number in range(shoes)] for name, cards in visible.items()
     }
     rows = []
     for name, results in played.items():
@@ -294,7 +296,15 @@ def hidden_card_table(shoes: int) -> str:
 
 
 def hand(number: int, cards: Iterable[int]) -> tuple[float, bool]:
-    """Play a shoe by the cards of these places; return the reward, and if five cards were held."""
+    """Play a shoe, counting only some cards.
+
+    Args:
+        number: Number of the shoe.
+        cards: Positions in the hand of the cards that count.
+
+    Returns:
+        The reward, and whether the hand reached five cards.
+    """
     game = RL4VLMBlackjackGame()
     state, five = game.start(f"{game.name}/{number}"), False
     while True:
@@ -308,7 +318,7 @@ def hand(number: int, cards: Iterable[int]) -> tuple[float, bool]:
 
 
 def update(page: Path, name: str, table: str) -> None:
-    """Write a table between the marks of its name in a page."""
+    """Write a table between its marks in a page."""
     text = page.read_text("utf-8")
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     head, _, rest = text.partition(begin)
@@ -321,10 +331,8 @@ def update(page: Path, name: str, table: str) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--episodes", type=int, default=10_000, help="of each cell")
-    parser.add_argument(
-        "--loopholes", action="store_true", help="also count what eval lets through"
-    )
+    parser.add_argument("--episodes", type=int, default=10_000, help="episodes per cell")
+    parser.add_argument("--loopholes", action="store_true", help="also count the loopholes of eval")
     parser.add_argument("--update", action="store_true", help=f"also write into {PAGE.name}")
     arguments = parser.parse_args()
     tables = {

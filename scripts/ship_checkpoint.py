@@ -1,7 +1,7 @@
-"""Put a trained checkpoint into the package: `python scripts/ship_checkpoint.py RUN/latest OUT`.
+"""Copy a trained checkpoint into the package: `python scripts/ship_checkpoint.py RUN/latest OUT`.
 
-Weights become float16 safetensors; the trainer's own state stays behind. The model card beside them
-is written by `scripts/make_model_cards.py`, when the checkpoint has been evaluated.
+Weights are saved as float16 safetensors, without the trainer's state. After an evaluation,
+`scripts/make_model_cards.py` writes the model card beside them.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from agents.vlm.loading import load
 
 
 def ship(checkpoint: Path, out: Path) -> None:
-    """Write a checkpoint anew, in float16."""
+    """Save a checkpoint in float16."""
     loaded = load(str(checkpoint), device=torch.device("cpu"), dtype=torch.float16)
     shutil.rmtree(out, ignore_errors=True)
     loaded.model.save_pretrained(out)
@@ -27,8 +27,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
-    given = parser.parse_args()
-    ship(given.checkpoint.resolve(), given.out)
+    arguments = parser.parse_args()
+    ship(arguments.checkpoint.resolve(), arguments.out)
 
 
 if __name__ == "__main__":

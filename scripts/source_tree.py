@@ -1,4 +1,4 @@
-"""The modules of a checkout, their imports and their functions, read from their text alone.
+"""The modules, imports and functions of a checkout, parsed without importing them.
 
 Source files are the Python files of vlbench, agents and leaderboard.
 """
@@ -36,7 +36,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "leaderboard": (("leaderboard",),),
 }
-"""The layers of each package, from the lowest up; the longest prefix of a module decides."""
+"""The layers of each package, lowest first; a module belongs to its longest matching prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Import:
     imported: str
 
     def __str__(self) -> str:
-        """Draw the arrow."""
+        """Return "importer -> imported"."""
         return f"{self.importer} -> {self.imported}"
 
 
@@ -58,12 +58,12 @@ class Tree:
         root: The checkout.
 
     Raises:
-        ValueError: There is no vlbench package in it.
+        ValueError: The folder has no vlbench package.
     """
 
     def __init__(self, root: Path) -> None:
         if not (root / "vlbench" / "__init__.py").is_file():
-            raise ValueError(f"wanted a checkout of vlbench, found no vlbench package in {root}")
+            raise ValueError(f"expected a checkout of vlbench, found no vlbench package in {root}")
         self.root = root.resolve()
         self.texts = {
             path.relative_to(self.root): path.read_text("utf-8")
@@ -155,13 +155,13 @@ def circles(arrows: set[Import]) -> list[tuple[str, ...]]:
         following[arrow.importer].add(arrow.imported)
 
     def reached(module: str) -> set[str]:
-        found: set[str] = set()
-        waiting = [module]
-        while waiting:
-            new = following[waiting.pop()] - found
-            found |= new
-            waiting += new
-        return found
+        result: set[str] = set()
+        queue = [module]
+        while queue:
+            new = following[queue.pop()] - result
+            result |= new
+            queue += new
+        return result
 
     reach = {module: reached(module) for module in list(following)}
     groups = {

@@ -1,6 +1,6 @@
 """vlbench: a Gymnasium benchmark of visual decision tasks for vision-language models.
 
-Importing it registers the environments and loads nothing heavier than gymnasium.
+Importing it registers the environments. It loads nothing heavier than gymnasium.
 """
 
 import json
@@ -22,13 +22,13 @@ __all__ = [
 
 
 def _register(name: str, module: str, namespace: str = "vlbench") -> str:
-    """Register `<namespace>/<name>-v0`, whose class and vector class stand in a module."""
+    """Register `<namespace>/<name>-v0`; the module defines its class and its vector class."""
     env_id = f"{namespace}/{name}-v0"
     gymnasium.register(
         id=env_id,
         entry_point=f"{module}:{name}",
         vector_entry_point=f"{module}:{name}Vector",
-        # VLEnv enforces the order itself, and `vlbench.contract` checks more than Gymnasium's.
+        # VLEnv enforces the order itself, and `vlbench.contract` checks more than Gymnasium does.
         order_enforce=False,
         disable_env_checker=True,
     )
@@ -47,13 +47,13 @@ ENV_IDS: tuple[str, ...] = (
     *CARD_IDS,
     _register("ALFWorld", "vlbench.tasks.alfworld"),
 )
-"""The ids of the benchmark, in the order of its tables."""
+"""The environments of the benchmark, in the order of its tables."""
 
 HEADLINES: dict[str, tuple[str, ...]] = {"vlbench": ENV_IDS, "cards": CARD_IDS}
-"""Tables, and the environments whose normalised successes each averages."""
+"""Table → the environments whose normalised success it averages."""
 
 UNRANKED_IDS: tuple[str, ...] = (_register("ALFWorldThor", "vlbench.tasks.alfworld_thor"),)
-"""Tasks apart: in no table, never averaged with others, and played only where they are named."""
+"""Environments outside the tables: never averaged with others, played only when requested."""
 
 RL4VLM_IDS: tuple[str, ...] = (
     _register("NumberLine", "vlbench.rl4vlm.number_line", "rl4vlm"),
@@ -61,7 +61,7 @@ RL4VLM_IDS: tuple[str, ...] = (
     _register("Points24", "vlbench.rl4vlm.points24", "rl4vlm"),
     _register("Blackjack", "vlbench.rl4vlm.blackjack", "rl4vlm"),
 )
-"""The tasks of RL4VLM as they were, for comparison with published numbers; see `vlbench.rl4vlm`."""
+"""RL4VLM's original tasks, to compare with published numbers; see `vlbench.rl4vlm`."""
 
 
 def reply(action: str, **fields: Any) -> str:
@@ -69,7 +69,7 @@ def reply(action: str, **fields: Any) -> str:
 
     Args:
         action: The action text.
-        **fields: What stands before it, e.g. `thoughts="…"`; "_" in a name is written as a space.
+        **fields: The fields before it, e.g. `thoughts="…"`; "_" in a name becomes a space.
     """
-    spoken = {name.replace("_", " "): value for name, value in fields.items()}
-    return json.dumps({**spoken, "action": action}, ensure_ascii=False)
+    statements = {name.replace("_", " "): value for name, value in fields.items()}
+    return json.dumps({**statements, "action": action}, ensure_ascii=False)

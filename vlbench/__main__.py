@@ -1,7 +1,7 @@
-"""The `vlbench` command, which stands in the package `agents`.
+"""Entry point of the `vlbench` command, which the package `agents` implements.
 
-Another distribution, openai-agents, installs a package of that name too; if it comes first, one
-line says so.
+The distribution openai-agents also installs a package named `agents`. If that one comes first on
+the module search path, the command prints one line and exits.
 """
 
 import sys
@@ -12,13 +12,13 @@ from pathlib import Path
 
 def main() -> int:
     """Run the command; exit 2 if `agents` is another distribution's package."""
-    ours = Path(__file__).resolve().parent.parent / "agents" / "__init__.py"
+    expected = Path(__file__).resolve().parent.parent / "agents" / "__init__.py"
     spec = find_spec("agents")
-    found = Path(spec.origin).resolve() if spec and spec.origin else None
-    if found != ours or not ours.read_text("utf-8").startswith('"""Agents of vlbench'):
+    actual = Path(spec.origin).resolve() if spec and spec.origin else None
+    if actual != expected or not expected.read_text("utf-8").startswith('"""Agents of vlbench'):
         print(
-            f"vlbench: wanted vlbench's own package `agents` ({ours.parent}), found "
-            f"{found.parent if found else 'none'} first; take that off the module search path "
+            f"vlbench: expected vlbench's own package `agents` ({expected.parent}), found "
+            f"{actual.parent if actual else 'none'} first; take that off the module search path "
             "(openai-agents installs one of that name: use a virtual environment without it)",
             file=sys.stderr,
         )

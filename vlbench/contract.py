@@ -1,13 +1,13 @@
-"""The contract of an environment, as checks that anyone can run on an id of their own.
+"""The contract of an environment, as checks that run on any environment id.
 
     for check in vlbench.contract.CHECKS:
         check("my_package:my/Task-v0")
 
-Each check takes an environment's id and raises AssertionError with a sentence of the contract.
+Each check takes an environment id. It raises AssertionError if the environment breaks the contract.
 """
 
 if not __debug__:
-    raise RuntimeError("the contract is checked by assertions; run it without -O")
+    raise RuntimeError("the contract checks are assertions; run them without -O")
 
 import copy
 import json
@@ -52,40 +52,40 @@ def _make(env_id: str, **kwargs: Any) -> VLEnv[Any, Any]:
 
 
 def _walk(env_id: str, seed: int, **kwargs: Any) -> list[Any]:
-    """Return all that a seeded random episode gives."""
+    """Return everything that a seeded random episode returns."""
     env = gymnasium.make(env_id, **kwargs)
     env.action_space.seed(seed)
     observation, info = env.reset(seed=seed)
-    seen: list[Any] = [observation["image"].tobytes(), observation["text"], info]
+    returns: list[Any] = [observation["image"].tobytes(), observation["text"], info]
     over = False
     while not over:
         observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
         over = terminated or truncated
-        seen += [observation["image"].tobytes(), observation["text"], reward, over, info]
-    return seen
+        returns += [observation["image"].tobytes(), observation["text"], reward, over, info]
+    return returns
 
 
 def passes_gymnasiums_checker(env_id: str) -> None:
-    """`check_env` is silent with warnings as errors (rendering is checked apart)."""
+    """`check_env` passes with warnings as errors (another check covers rendering)."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(_make(env_id), skip_render_check=True)
 
 
 def same_seed_gives_the_same_episode(env_id: str) -> None:
-    """Same seed and texts give the same frames, prompts, rewards and infos."""
+    """The same seed and replies give the same frames, prompts, rewards and infos."""
     for seed in SEEDS:
         assert _walk(env_id, seed) == _walk(env_id, seed), f"seed {seed} differs from itself"
 
 
 def other_seeds_give_other_episodes(env_id: str) -> None:
-    """The seed has an effect."""
+    """Different seeds give different episodes."""
     starts = {_walk(env_id, seed)[0] for seed in range(32)}
     assert len(starts) > 3, f"32 seeds gave {len(starts)} first frames"
 
 
 def another_process_gives_the_same_episode(env_id: str) -> None:
-    """Nothing depends on the process."""
+    """Episodes don't depend on the process."""
     program = (
         "import sys, hashlib, importlib;"
         "module, _, name = sys.argv[1].rpartition(':');"
@@ -101,20 +101,20 @@ def another_process_gives_the_same_episode(env_id: str) -> None:
 
 
 def old_observations_stay_as_they_were(env_id: str) -> None:
-    """An observation and an info kept from one turn are unchanged after the next."""
+    """Later turns don't change earlier observations and infos."""
     env = _make(env_id)
-    kept = env.reset(seed=0)
-    before = copy.deepcopy(kept)
+    first = env.reset(seed=0)
+    before = copy.deepcopy(first)
     env.action_space.seed(0)
     for _ in range(min(3, env.game.max_turns)):
         if env.step(env.action_space.sample())[2]:
             break
-    assert np.array_equal(kept[0]["image"], before[0]["image"]), "the frame changed"
-    assert kept[0]["text"] == before[0]["text"] and kept[1] == before[1], "text or info changed"
+    assert np.array_equal(first[0]["image"], before[0]["image"]), "the frame changed"
+    assert first[0]["text"] == before[0]["text"] and first[1] == before[1], "text or info changed"
 
 
 def info_is_plain_data_of_constant_form(env_id: str) -> None:
-    """Info has the same keys and types on reset and on every step, and is JSON."""
+    """Info is JSON, with the same keys and types on reset and on every step."""
     env = _make(env_id)
     _, first = env.reset(seed=1)
     infos = [first, env.step("not a reply")[4]]
@@ -128,7 +128,7 @@ def info_is_plain_data_of_constant_form(env_id: str) -> None:
 
 
 def an_unreadable_reply_moves_nothing(env_id: str) -> None:
-    """A malformed, unknown or empty reply spends the turn, costs −1 and changes nothing."""
+    """A reply that can't be read uses up the turn, costs −1 and changes nothing."""
     env = _make(env_id)
     for reply, status in (
         ("", "empty"),
@@ -138,15 +138,15 @@ def an_unreadable_reply_moves_nothing(env_id: str) -> None:
     ):
         observation, info = env.reset(seed=2)
         state = env.state_hash()
-        after, reward, _, _, told = env.step(reply)
-        assert (reward, told["status"], told["action"]) == (-1.0, status, ""), reply
-        assert env.state_hash() == state, "the state moved"
-        assert np.array_equal(after["image"], observation["image"]), "the picture moved"
-        assert told["hint"] and not info["hint"], "the hint says what was wanted"
+        after, reward, _, _, new_info = env.step(reply)
+        assert (reward, new_info["status"], new_info["action"]) == (-1.0, status, ""), reply
+        assert env.state_hash() == state, "the state changed"
+        assert np.array_equal(after["image"], observation["image"]), "the picture changed"
+        assert new_info["hint"] and not info["hint"], "the hint must say what was expected"
 
 
 def a_reply_is_played_as_it_is_read(env_id: str) -> None:
-    """`step` plays what `read` reads; the strict level reads the same action or none."""
+    """`step` plays the action that `read` returns; the strict level reads that action or none."""
     env = _make(env_id)
     env.reset(seed=2)
     action = env.vocabulary[0]
@@ -166,18 +166,18 @@ def a_reply_is_played_as_it_is_read(env_id: str) -> None:
 
 
 def a_non_text_action_is_a_type_error(env_id: str) -> None:
-    """An action is a text."""
+    """An action that isn't a `str` raises TypeError."""
     env = _make(env_id)
     env.reset(seed=0)
     try:
         env.step(3)  # type: ignore[arg-type]
     except TypeError:
         return
-    raise AssertionError("an integer was taken as a reply")
+    raise AssertionError("the environment accepted an integer as a reply")
 
 
 def the_episode_ends_in_time(env_id: str) -> None:
-    """Bad replies alone truncate the episode after exactly max_turns turns, and then it is over."""
+    """With bad replies only, the episode is truncated after exactly max_turns turns."""
     env = _make(env_id)
     env.reset(seed=0)
     for turn in range(1, env.game.max_turns + 1):
@@ -187,11 +187,11 @@ def the_episode_ends_in_time(env_id: str) -> None:
         env.step("")
     except gymnasium.error.ResetNeeded:
         return
-    raise AssertionError("a step after the end was played")
+    raise AssertionError("the environment played a step after the end")
 
 
 def a_frame_painted_over_equals_one_painted_anew(env_id: str) -> None:
-    """Drawing only what changed, in an episode or between two, gives the pixels of drawing anew."""
+    """Repainting a frame, within an episode or from one to the next, equals a full paint."""
     env = _make(env_id)
     env.action_space.seed(0)
     for seed in SEEDS:
@@ -200,7 +200,7 @@ def a_frame_painted_over_equals_one_painted_anew(env_id: str) -> None:
         while True:
             anew = np.zeros_like(image)
             env.picture.paint(anew, env._state, env._style)
-            assert np.array_equal(image, anew), f"seed {seed}: something was left or forgotten"
+            assert np.array_equal(image, anew), f"seed {seed}: repainting gave other pixels"
             if over:
                 break
             observation, _, terminated, truncated, _ = env.step(env.action_space.sample())
@@ -208,7 +208,7 @@ def a_frame_painted_over_equals_one_painted_anew(env_id: str) -> None:
 
 
 def the_expert_takes_what_values_promise(env_id: str) -> None:
-    """Where a task has an expert: values cover the legal actions, the expert's is the largest."""
+    """If a task has an expert: values cover the legal actions, and its action has the best one."""
     env = _make(env_id)
     if not isinstance(env, SolvedEnv):
         return
@@ -217,7 +217,7 @@ def the_expert_takes_what_values_promise(env_id: str) -> None:
         over = False
         while not over:
             values, action = env.values(), env.expert()
-            assert set(values) == set(env.legal), "values cover the legal actions"
+            assert set(values) == set(env.legal), "values must cover the legal actions"
             assert values[action] == max(values.values()), f"{action} of {values}"
             _, _, terminated, truncated, _ = env.step(vlbench.reply(action))
             over = terminated or truncated
@@ -226,8 +226,8 @@ def the_expert_takes_what_values_promise(env_id: str) -> None:
 def the_prompt_asks_for_the_fields(env_id: str) -> None:
     """The prompts ask for the task's fields in their order, then for the action.
 
-    `action_only` asks for the action alone. An environment without the argument `prompt` has
-    nothing to hold here, and a variant that it refuses isn't looked at.
+    `action_only` asks for the action alone. The check skips an environment without the argument
+    `prompt`, and the variants that an environment refuses.
     """
     env_class = type(_make(env_id))
     if "prompt" not in accepted_options(env_class):
@@ -237,11 +237,11 @@ def the_prompt_asks_for_the_fields(env_id: str) -> None:
         with suppress(ValueError):
             names = _make(env_id, prompt=variant).prompt.reply_fields
             expected = (*([] if variant == "action_only" else fields), "action")
-            assert names == expected, f"{variant} asks for {names}, and the fields are {expected}"
+            assert names == expected, f"{variant} asks for {names}, the fields are {expected}"
 
 
 def the_demonstration_is_read_and_true(env_id: str) -> None:
-    """Where a task has an expert: its reply is read as a best action, and states nothing false."""
+    """If a task has an expert: its reply parses to a best action and states nothing false."""
     env = _make(env_id)
     if not isinstance(env, SolvedEnv):
         return
@@ -255,15 +255,15 @@ def the_demonstration_is_read_and_true(env_id: str) -> None:
             reply = env.write_reply(action, demonstration.fields)
             parsed = env.read(reply)
             assert parsed.action == action, f"{reply} is read as {parsed.action}"
-            assert not parsed.recovered, f"{reply} is no strict JSON"
+            assert not parsed.recovered, f"{reply} isn't strict JSON"
             assert values[action] == max(values.values()), f"{action} of {values}"
             order = list(parsed.fields)
-            assert names.issuperset(order), f"{order} are not all in the fields of the task"
+            assert names.issuperset(order), f"{order} aren't all fields of the task"
             late = [name in perception for name in order[len(perception) :]]
-            assert not any(late), f"{order}: the perception comes first"
+            assert not any(late), f"{order}: the perception must come first"
             statements = env.check_statements(parsed.fields)
             if perception.intersection(order):
-                assert statements.perception, f"{reply} is not what the picture shows"
+                assert statements.perception, f"{reply} contradicts the picture"
             if plans.intersection(order):
                 assert statements.plan == action, f"{reply} plans {statements.plan}"
             _, _, terminated, truncated, _ = env.step(reply)
@@ -271,7 +271,7 @@ def the_demonstration_is_read_and_true(env_id: str) -> None:
 
 
 def instance_and_presentation_name_the_episode(env_id: str) -> None:
-    """An episode can be had again from its instance and presentation, without its seed."""
+    """Instance and presentation reproduce an episode without its seed."""
     env = _make(env_id)
     observation, info = env.reset(seed=5)
     options = {"instance": info["instance"], "presentation": info["presentation"]}
@@ -280,7 +280,7 @@ def instance_and_presentation_name_the_episode(env_id: str) -> None:
 
 
 def splits_hold_what_they_say(env_id: str) -> None:
-    """`train` and `test` deal instances of their split only, where instances are held out."""
+    """If instances are held out, `train` and `test` deal instances of their own split only."""
     for split in ("train", "test"):
         env = _make(env_id, split=split)
         if env.game.held_out:
@@ -290,18 +290,18 @@ def splits_hold_what_they_say(env_id: str) -> None:
 
 
 def pickles_in_the_middle_of_an_episode(env_id: str) -> None:
-    """A pickled environment goes on where it was."""
+    """A pickled environment continues its episode."""
     env = _make(env_id)
     env.reset(seed=4)
     twin = pickle.loads(pickle.dumps(env))
     reply = vlbench.reply(env.legal[0])
-    (ours, *rest), (theirs, *rest_again) = env.step(reply), twin.step(reply)
-    assert np.array_equal(ours["image"], theirs["image"]) and rest == rest_again
+    (first, *rest), (second, *other_rest) = env.step(reply), twin.step(reply)
+    assert np.array_equal(first["image"], second["image"]) and rest == other_rest
     assert twin.action_space == env.action_space
 
 
 def renders_what_it_observes(env_id: str) -> None:
-    """`render()` under rgb_array is the observation's picture."""
+    """Under "rgb_array", `render()` returns the observation's picture."""
     env = _make(env_id, render_mode="rgb_array")
     observation, _ = env.reset(seed=0)
     frame = env.render()
@@ -309,7 +309,7 @@ def renders_what_it_observes(env_id: str) -> None:
 
 
 def the_prompt_is_named_by_its_template(env_id: str) -> None:
-    """The hash of the prompt is that of the template that `vlbench.prompts` finds without it."""
+    """`vlbench.prompts.template_hash` returns the hash of the environment's own prompt."""
     assert _make(env_id).prompt.sha256 == template_hash(env_id, VARIANTS[0])
 
 
@@ -334,4 +334,4 @@ CHECKS: tuple[Callable[[str], None], ...] = (
     renders_what_it_observes,
     the_prompt_is_named_by_its_template,
 )
-"""Every check, in the order in which a new task best meets them."""
+"""Every check, in a good order for a new task."""

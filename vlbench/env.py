@@ -1,4 +1,4 @@
-"""VLEnv: a game, its picture, its prompt and the parser, as one Gymnasium environment."""
+"""VLEnv combines a game, its picture, its prompt and the parser into a Gymnasium environment."""
 
 import dataclasses
 import hashlib
@@ -37,13 +37,12 @@ SPLITS = ("all", "train", "test")
 MOVES_NOTHING = -1.0
 """Reward of a turn whose reply is malformed, unknown or illegal."""
 
-
 MOST_DEALS = 2000
-"""Deals after which a split counts as empty."""
+"""A split counts as empty if none of this many deals belongs to it."""
 
 
 class Outcome(NamedTuple):
-    """What one reply did."""
+    """The result of playing one reply."""
 
     reward: float
     terminated: bool
@@ -54,32 +53,32 @@ class Outcome(NamedTuple):
 class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
     """A vision-language environment: the action is the model's whole reply.
 
-    A reply that is malformed, unknown or illegal moves nothing: the turn is spent and the reward is
-    −1. The last allowed turn is played normally; the episode is truncated only if it didn't end by
-    itself. `info` is plain data with the same keys and types on reset and step: `instance`,
-    `presentation`, `legal_actions`, `facts`, `status`, `recovered`, `illegal`, `hint`, `action`,
-    `success`. All randomness is `self.np_random`, drawn only in `reset`.
+    A malformed, unknown or illegal reply changes nothing: it uses up the turn and the reward is −1.
+    The last turn is played normally; the episode is truncated only if that turn doesn't end it.
+    `info` is plain data with the same keys and types on reset and step: `instance`, `presentation`,
+    `legal_actions`, `facts`, `status`, `recovered`, `illegal`, `hint`, `action`, `success`. All
+    randomness comes from `self.np_random`, which is drawn from in `reset` only.
 
     Args:
         game: The rules.
-        picture: How a state is drawn.
-        prompt: The text of an observation.
-        split: Which instances `reset` draws: "all", "train" or "test". Where a task's instances
-            are too few to hold any out (`game.held_out` is False), every split has all of them.
+        picture: Draws the states.
+        prompt: Writes the text of an observation.
+        split: The instances that `reset` draws from: "all", "train" or "test". If a task has too
+            few instances to hold any out (`game.held_out` is False), every split has all of them.
         render_mode: "rgb_array", "human" (needs the extra `play`) or None.
-        **unknown_options: Refused, with the nearest name that exists.
+        **unknown_options: Raise ValueError.
 
     Raises:
-        ValueError: An argument isn't known; the message names the nearest.
+        ValueError: An argument is unknown; the message suggests the nearest name.
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 4}
     actions_change: ClassVar[bool] = False
-    """Whether the vocabulary differs from state to state."""
+    """Whether the vocabulary depends on the state."""
     fields: ClassVar[tuple[Field, ...]] = ()
-    """What a reply states before its action, in the order in which the prompts ask for it."""
+    """The fields of a reply before its action, in the order in which the prompts ask for them."""
     extra: ClassVar[str] = ""
-    """The extra of vlbench that the task needs, e.g. "alfworld"; tests of such a task are slow."""
+    """The extra of vlbench that the task needs, e.g. "alfworld"; its tests then count as slow."""
 
     def __init__(
         self,
@@ -107,20 +106,20 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self.observation_space = observation_space()
         self.action_space = ReplySpace(game.vocabulary)
         self.frame: Frame | None = None
-        """Painted in place by `draw`; see `paint_into`."""
+        """The memory that `draw` paints into; see `paint_into`."""
         self._repaint = (
             picture.repaint if isinstance(picture, RepaintablePicture) else _repaint_nothing
         )
         self._previous: tuple[S, Style] | None = None
-        """What the frame shows."""
+        """The state and style that the frame shows."""
         self._parse = CachedParser()
-        self._begun = False
+        self._has_episode = False
         self._window: Any = None
         self._turn = 0
         self._over = True
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the frame out of pickles and copies; it is drawn anew."""
+        """Leave the frame out of pickles and copies; they draw it again."""
         return {**vars(self), "frame": None, "_previous": None}
 
     def reset(
@@ -129,9 +128,10 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         """Start an episode.
 
         Args:
-            seed: Seeds `self.np_random`, which draws what the options leave open.
+            seed: Seeds `self.np_random`, which draws whatever the options don't fix.
             options: `instance` (e.g. "points24/3-3-8-8") and `presentation` (an integer). With an
-                instance and no seed, a presentation that isn't given is the instance's own hash.
+                instance but neither a seed nor a presentation, the presentation is a hash of the
+                instance.
 
         Raises:
             ValueError: An option is unknown, or not an instance or presentation of this task.
@@ -151,7 +151,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         return observation, outcome.reward, outcome.terminated, outcome.truncated, outcome.info
 
     def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Do what `reset` does, without drawing; return the info."""
+        """Reset without drawing; return the info. See `reset`."""
         super().reset(seed=seed)
         instance, number = reset_options(options) if options else (None, None)
         if number is None and instance is not None and seed is None:
@@ -164,13 +164,13 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self.presentation = Presentation(instance, number)
         self._style = self.picture.style(state, self.presentation)
         self._enter(state)
-        self._begun = True
+        self._has_episode = True
         self._turn = 0
         self._over = False
         return self._info(NOTHING_READ, False, "", False)
 
     def advance(self, reply: str) -> Outcome:
-        """Do what `step` does, without drawing."""
+        """Step without drawing. See `step`."""
         if not isinstance(reply, str):
             raise TypeError(
                 f"an action is the model's whole reply, a str; got {type(reply).__name__}. "
@@ -196,7 +196,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         return Outcome(reward, terminated, truncated, info)
 
     def draw(self) -> None:
-        """Make the frame show the current state."""
+        """Paint the current state into the frame."""
         self._must_be_reset()
         if self.frame is None:
             self.frame = np.empty((SIZE, SIZE, 3), np.uint8)
@@ -209,7 +209,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
             self._show(self.frame)
 
     def paint_into(self, frame: Frame) -> None:
-        """Let `draw` paint into this memory from now on, whatever it holds."""
+        """Make `draw` paint into this memory from now on; its content doesn't matter."""
         self.frame = frame
         self._previous = None
 
@@ -220,7 +220,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         return {"image": self.frame.copy(), "text": self.text}
 
     def last_observation(self) -> LastObservation:
-        """Return the current observation, to be drawn only if it is looked at."""
+        """Return the current observation; its picture is drawn on first access."""
         self._must_be_reset()
         if self.render_mode == "human":
             self.draw()
@@ -234,40 +234,40 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        """The action texts that a reply may name in this state; whether they are legal is apart."""
+        """The action texts that a reply may name in this state, legal or not."""
         return self.game.vocabulary
 
     def read(self, reply: str, level: Level = "standard") -> Parsed:
-        """Read a reply to the current state, as `step` does.
+        """Parse a reply to the current state, as `step` does.
 
-        Whoever wants to know what a reply says asks this method. A task that reads otherwise
-        overrides it, at both levels.
+        This is the only reader of replies. A task with a syntax of its own overrides it, for both
+        levels.
 
         Args:
             reply: The model's whole reply.
-            level: "standard" is what `step` plays. "strict" is for reports: it reads the same
-                action or none, and none where the reply is more than one JSON object.
+            level: "standard" is what `step` plays. "strict" is for reports: it returns the same
+                action, or none if the reply isn't exactly one JSON object.
         """
         return self._parse(reply, self.vocabulary, level)
 
     @property
     def legal(self) -> tuple[str, ...]:
-        """The actions that the current state allows."""
+        """The actions that are legal in the current state."""
         self._must_be_reset()
         return self._legal
 
     @property
     def turns_left(self) -> int:
-        """Turns that may still be played."""
+        """The number of turns that remain."""
         return self.game.max_turns - self._turn
 
     def write_reply(self, action: str, fields: Mapping[str, Fact]) -> str:
-        """Write a reply as the prompt asks for it: under `action_only`, without the fields."""
-        stated = fields if set(self.prompt.reply_fields) - {"action"} else {}
-        return json.dumps({**stated, "action": action}, ensure_ascii=False)
+        """Write a reply in the form that the prompt asks for; `action_only` has no fields."""
+        statements = fields if set(self.prompt.reply_fields) - {"action"} else {}
+        return json.dumps({**statements, "action": action}, ensure_ascii=False)
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
-        """Hold what a reply's fields state against the current picture, and read its plan."""
+        """Check a reply's fields against the current picture, and read the action of its plan."""
         return Statements()
 
     def state_hash(self) -> str:
@@ -284,25 +284,25 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         return hashlib.sha256(self.frame.data).hexdigest()
 
     def render(self) -> Frame | None:
-        """Return the current frame under "rgb_array"; "human" shows it at reset and step."""
+        """Return the current frame under "rgb_array", else None; "human" shows it as it changes."""
         if self.render_mode != "rgb_array":
             return None
         return self.observe()["image"]
 
     def close(self) -> None:
-        """Close the window, if there is one."""
+        """Close the window if one is open."""
         if self._window is not None:
             self._window.close()
             self._window = None
 
     def _enter(self, state: S) -> None:
-        """Make a state the current one, with its facts and legal actions."""
+        """Set the current state, its facts and its legal actions."""
         self._state = state
         self._facts = self.picture.facts(state, self._style)
         self._legal = self.game.legal(state)
 
     def _must_be_reset(self) -> None:
-        if not self._begun:
+        if not self._has_episode:
             raise gymnasium.error.ResetNeeded("no episode has begun; call reset() first")
 
     def _deal(self) -> str:
@@ -312,7 +312,9 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
                 return instance
             if split_of(instance, self.game.test_share) == self.split:
                 return instance
-        raise ValueError(f"no {self.split} instance came in {MOST_DEALS} deals; use another split")
+        raise ValueError(
+            f"{MOST_DEALS} deals gave no instance of the split {self.split}; use another split"
+        )
 
     def _info(self, parsed: Parsed, illegal: bool, hint: str, success: bool) -> dict[str, Any]:
         return {
@@ -331,8 +333,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
     def _hint(self, parsed: Parsed, illegal: bool) -> str:
         if illegal:
             return f'"{parsed.action}" is not allowed here; allowed: {_quoted_list(self.legal)}'
-        wanted = f'wanted a JSON object with "action", one of {_quoted_list(self.vocabulary)}'
-        return f"{wanted}; the reply is {parsed.status}"
+        expected = f'wanted a JSON object with "action", one of {_quoted_list(self.vocabulary)}'
+        return f"{expected}; the reply is {parsed.status}"
 
     def _show(self, frame: Frame) -> None:
         if self._window is None:
@@ -343,12 +345,12 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
 
 
 class SolvedEnv(VLEnv[S, Style]):
-    """An environment whose best play is known, so that every turn can be judged."""
+    """An environment with a known optimal policy, so that every turn has a regret."""
 
     game: SolvedGame[S]
 
     def expert(self) -> str:
-        """Return the action of a return-optimal player, who sees the state but no hidden card."""
+        """Return a return-optimal action, given the state without hidden cards."""
         self._must_be_reset()
         return self.game.expert(self._state, max(self.turns_left, 1))
 
@@ -358,14 +360,14 @@ class SolvedEnv(VLEnv[S, Style]):
         return dict(self.game.values(self._state, max(self.turns_left, 1)))
 
     def heuristic(self) -> str:
-        """Return what a person would try first; the expert's action unless the task says so."""
+        """Return the action of a simple rule of thumb; the expert's unless a task overrides it."""
         return self.expert()
 
     def demonstrate(self) -> Demonstration | None:
-        """Return what an expert writes in the current state; a task with fields overrides it.
+        """Return an expert's reply to the current state; a task with fields overrides it.
 
         Returns:
-            None where an expert has nothing to teach, since the goal is out of its reach.
+            None if the goal is out of reach, so that there is nothing to demonstrate.
         """
         return Demonstration({}, self.expert())
 
@@ -381,7 +383,7 @@ def _quoted_list(actions: tuple[str, ...]) -> str:
 
 
 def accepted_options(env_class: type) -> list[str]:
-    """Return the keyword arguments that an environment class takes."""
+    """Return the names of an environment class's keyword arguments."""
     names: dict[str, None] = {}
     for owner in env_class.__mro__:
         if "__init__" in vars(owner) and issubclass(owner, gymnasium.Env):

@@ -1,6 +1,6 @@
-"""The boundary around code that isn't ours: a user's module, agent or environment.
+"""One-line errors: for exceptions of a user's module, agent or environment, and for unknown names.
 
-Such code may raise anything, also where it is only imported; whoever named it is told in one line.
+Such code may raise anything, even when it is only imported.
 """
 
 import traceback
@@ -10,20 +10,21 @@ from difflib import get_close_matches
 
 import gymnasium
 
-_TOLD = (ImportError, OSError, gymnasium.error.Error)
+_SELF_EXPLANATORY = (ImportError, OSError, gymnasium.error.Error)
 
 
 @contextmanager
-def user_code(told: str = "", *, importing: bool = False) -> Iterator[None]:
-    """Turn whatever the block raises, SystemExit included, into a ValueError.
+def user_code(context: str = "", *, importing: bool = False) -> Iterator[None]:
+    """Turn any exception of the block, SystemExit included, into a one-line ValueError.
 
-    Errors that say that something isn't there are told by their message; any other with its type,
-    and the file and line that raised it. A ValueError of code that was called with a user's words
-    speaks to the user, and passes as it is.
+    For an error that says what is missing, the line is its message; for any other, its type, its
+    message, and the file and line that raised it. A ValueError passes unchanged, because its
+    message is written for the user, unless the block only imports code.
 
     Args:
-        told: Stands before the error, with a colon; "" for nothing.
-        importing: Whether the code is only imported, so that a ValueError is like any other.
+        context: Text to put before the error, followed by a colon; "" for none.
+        importing: Whether the block only imports code. A ValueError is then treated as any other
+            error.
 
     Raises:
         ValueError: The block raised.
@@ -34,18 +35,18 @@ def user_code(told: str = "", *, importing: bool = False) -> Iterator[None]:
         if isinstance(error, ValueError) and not importing:
             raise
         missing = isinstance(error, ModuleNotFoundError)
-        plain = isinstance(error, _TOLD) and str(error) and (importing or not missing)
-        message = " ".join(str(error).split()) if plain else _placed(error)
-        raise ValueError(f"{told}: {message}" if told else message) from error
+        plain = isinstance(error, _SELF_EXPLANATORY) and str(error) and (importing or not missing)
+        message = " ".join(str(error).split()) if plain else _with_location(error)
+        raise ValueError(f"{context}: {message}" if context else message) from error
 
 
-def _placed(error: BaseException) -> str:
-    """Return an error with the place where it was raised; a SyntaxError names its own."""
-    told = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
+def _with_location(error: BaseException) -> str:
+    """Return an error's type, message, file and line; a SyntaxError's message has its own line."""
+    message = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
     if isinstance(error, SyntaxError):
-        return told
+        return message
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{told} ({last.filename}:{last.lineno})"
+    return f"{message} ({last.filename}:{last.lineno})"
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
@@ -56,6 +57,6 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean "<nearest>"?`, or "" where no name is near."""
+    """Return `; did you mean "<nearest>"?`, or "" if no name is close."""
     near = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f'; did you mean "{near[0]}"?' if near else ""

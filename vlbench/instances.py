@@ -1,8 +1,8 @@
-"""Instances, presentations and splits: where an episode starts and how that start is shown.
+"""Instances, presentations and splits: where an episode starts and how it is shown.
 
-An instance is the canonical latent start ("points24/3-3-8-8"); a presentation is an integer that
-fixes all that doesn't change the game. Everything here is sha256 of texts, never a generator, so
-that it is the same on every machine and under every version of numpy.
+An instance is the canonical latent start ("points24/3-3-8-8"). A presentation is an integer that
+fixes everything that doesn't change the game. Both use sha256 of texts, never a generator, so that
+they are the same on every machine and under every version of numpy.
 """
 
 import hashlib
@@ -19,42 +19,43 @@ MAX_PRESENTATION = 2**31
 
 
 def hashed(text: str) -> int:
-    """Return a text's first eight sha256 bytes as an integer below 2**64."""
+    """Return the first eight bytes of a text's sha256 as an integer below 2**64."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How an instance is shown: a source of small choices that don't change the game."""
+    """How an instance is shown: a source of choices that don't change the game."""
 
     instance: str
     number: int
-    """The presentation, 0 <= number < MAX_PRESENTATION."""
+    """0 <= number < MAX_PRESENTATION."""
 
     def pick(self, label: str, count: int) -> int:
         """Return a choice 0..count−1.
 
-        Choices are evenly spread over presentations, and independent of those of other labels.
+        Choices are uniform over presentations and independent between labels.
         """
         return hashed(f"{self.instance}|{self.number}|{label}") % count
 
 
 SPLIT_KEY = "vlbench-v0"
-"""Key of the split; chosen once, before anything was scored."""
+"""Key of the split; fixed before anything was scored."""
 
 
 def group_of(instance: str) -> str:
-    """Return the group in which an instance is scored apart; "" where its task has none.
+    """Return the group that an instance is scored in; "" if its task has no groups.
 
-    An instance is named "<task>/<start>", or "<task>/<group>/<unit>-<number>" where many starts
-    share what must not be torn apart by a split: ALFWorld's types of tasks, and its floor plans.
+    An instance is named "<task>/<start>", or "<task>/<group>/<unit>-<number>" in a task whose
+    starts share units that a split must keep together. In ALFWorld the groups are task types and
+    the units are floor plans.
     """
     parts = instance.split("/")
     return parts[1] if len(parts) == 3 else ""
 
 
 def unit_of(instance: str) -> str:
-    """Return what is held out whole: the instance itself, or "<task>/<unit>" where it names one."""
+    """Return the unit that a split holds out: "<task>/<unit>", or the instance if it has none."""
     task, *rest = instance.split("/")
     return f"{task}/{rest[1].rpartition('-')[0]}" if len(rest) == 2 else instance
 
@@ -71,17 +72,17 @@ def split_of(instance: str, test_share: float) -> str:
 
 
 class ResetOptions(NamedTuple):
-    """Where an episode is to start, as far as the options of `reset` say."""
+    """The options of `reset`; None where one is absent."""
 
     instance: str | None
     presentation: int | None
 
 
 def reset_options(options: Mapping[str, Any]) -> ResetOptions:
-    """Return what the options of `reset` name.
+    """Check and return the options of `reset`.
 
     Raises:
-        ValueError: An option is unknown or of another kind; the message names the nearest.
+        ValueError: An option is unknown or has a wrong type or value.
     """
     for name in options:
         if name not in ("instance", "presentation"):

@@ -1,7 +1,7 @@
-"""Intervals: Wilson's for a rate, the cluster bootstrap where starts repeat, Student's for seeds.
+"""95 % intervals: Wilson's for rates, cluster bootstrap for repeated starts, Student's for seeds.
 
-Resampling draws raw words of PCG64, whose stream numpy guarantees, so that an interval is the same
-under every version of numpy.
+The bootstrap draws raw words of PCG64, whose stream numpy guarantees, so that an interval is the
+same under every version of numpy.
 """
 
 import math
@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 RESAMPLES = 2000
 FEW = 20
-"""Below so many clusters a percentile bootstrap is too narrow (7 clusters: it covers 89 %)."""
+"""With fewer clusters a percentile bootstrap is too narrow (with 7 clusters it covers 89 %)."""
 Z95 = 1.959963984540054
 T95 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
-"""Student's 97.5 % quantile by degrees of freedom, 1 to 10."""
+"""Student's 97.5 % quantiles for 1 to 10 degrees of freedom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ def wilson(successes: float, trials: int) -> Interval:
     """Return a rate with Wilson's 95 % interval (Wilson 1927).
 
     Args:
-        successes: How many trials succeeded, 0..trials.
-        trials: At least 1.
+        successes: Number of successful trials, 0..trials.
+        trials: Number of trials, at least 1.
     """
     rate = successes / trials
     center = (rate + Z95**2 / (2 * trials)) / (1 + Z95**2 / trials)
@@ -46,20 +46,20 @@ def wilson(successes: float, trials: int) -> Interval:
 def rate(outcomes: Sequence[bool], clusters: Sequence[Hashable]) -> Interval:
     """Return a success rate with its 95 % interval.
 
-    Where every cluster stands once, the interval is Wilson's. Where clusters repeat (one instance
-    in many pictures), it is bootstrapped over clusters; and where there are fewer than FEW of them
-    or all outcomes are equal, which a bootstrap takes for more certain than it is, it is no
-    narrower than Wilson's for as many trials as there are clusters.
+    If every cluster occurs once, the interval is Wilson's. If clusters repeat (one instance in
+    several pictures), it is bootstrapped over clusters. A bootstrap is too narrow with fewer than
+    FEW clusters or when all outcomes are equal; the interval is then at least as wide as Wilson's
+    for one trial per cluster.
     """
     distinct = len(set(clusters))
     successes = sum(outcomes)
     if distinct == len(outcomes):
         return wilson(successes, distinct)
-    sure = wilson(successes * distinct / len(outcomes), distinct)
+    narrowest = wilson(successes * distinct / len(outcomes), distinct)
     if successes in (0, len(outcomes)):
-        return sure
+        return narrowest
     means = resampled_means([float(outcome) for outcome in outcomes], clusters)
-    return percentile_interval(sure.value, means, sure if distinct < FEW else None)
+    return percentile_interval(narrowest.value, means, narrowest if distinct < FEW else None)
 
 
 def mean(
@@ -68,11 +68,11 @@ def mean(
     """Return a mean with its 95 % percentile interval, bootstrapped over clusters.
 
     Args:
-        values: One number an observation, at least one.
+        values: One number per observation, at least one.
         clusters: The cluster of each observation.
-        span: How far a value may lie from 0 either way. Where it is given and there are fewer than
-            FEW clusters, or all values are equal, the interval leaves room for what so few can't
-            have shown: a share 1 − 0.025^(1/clusters) of others, at the ends of the span.
+        span: Largest absolute value possible. With fewer than FEW clusters, or if all values are
+            equal, it widens the interval to allow for values not observed: a share
+            1 − 0.025^(1/clusters) of them, at either end of the span. None widens nothing.
     """
     value = sum(values) / len(values)
     distinct = len(set(clusters))
@@ -84,13 +84,13 @@ def mean(
 
 
 def student(values: Sequence[float]) -> Interval:
-    """Return a mean with Student's 95 % interval: for few independent numbers, as of seeds.
+    """Return a mean with Student's 95 % interval, for a few independent values such as seeds.
 
     Args:
-        values: At least two numbers, of which the interval takes a normal distribution.
+        values: At least two values, assumed normally distributed.
 
     Raises:
-        ValueError: There are fewer.
+        ValueError: There are fewer than two values.
     """
     if len(values) < 2:
         raise ValueError(f"an interval over seeds needs at least 2 of them, got {len(values)}")
@@ -102,7 +102,7 @@ def student(values: Sequence[float]) -> Interval:
 
 
 def _student_quantile(freedom: int) -> float:
-    """Return the 97.5 % quantile; beyond the table by its expansion in 1/freedom (to 0.001)."""
+    """Return the 97.5 % quantile; beyond T95, by an expansion in 1/freedom (error below 0.001)."""
     if freedom <= len(T95):
         return T95[freedom - 1]
     z = Z95
@@ -117,9 +117,9 @@ def percentile_interval(
     """Return the interval from the 2.5th to the 97.5th percentile of RESAMPLES means.
 
     Args:
-        value: What was measured.
+        value: The estimate.
         means: Shape (RESAMPLES,), float64; see `resampled_means`.
-        room: The interval is no narrower than this one.
+        room: An interval that the result must cover; None for no such bound.
     """
     ordered = np.sort(means)
     low, high = float(ordered[int(0.025 * RESAMPLES)]), float(ordered[int(0.975 * RESAMPLES) - 1])
@@ -134,7 +134,7 @@ def resampled_means(
     """Return the means of RESAMPLES cluster-bootstrap samples.
 
     Args:
-        values: One number an observation, at least one.
+        values: One number per observation, at least one.
         clusters: The cluster of each observation.
         seed: Seed of the raw PCG64 stream.
 

@@ -1,4 +1,4 @@
-"""What an agent is shown: a picture and a text."""
+"""Observations: a picture and a text."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -14,21 +14,21 @@ Style = TypeVar("Style")
 
 
 class Observation(TypedDict):
-    """What the agent is shown."""
+    """The picture and the text that an agent receives."""
 
     image: npt.NDArray[np.uint8]
-    """(300, 300, 3) uint8, RGB; a fresh array every time."""
+    """(300, 300, 3) uint8, RGB; a new array every time."""
     text: str
     """The whole prompt for this state."""
 
 
 def png(image: npt.NDArray[np.uint8], compress_level: int = 1) -> bytes:
-    """Return a picture as PNG.
+    """Encode a picture as PNG.
 
     Args:
         image: (height, width, 3) uint8, RGB.
-        compress_level: zlib's, 0 to 9, or −1 for its default; 1 takes half the default's time and
-            makes the file a sixth larger.
+        compress_level: zlib's level 0..9, or −1 for its default. Level 1 takes half the time of
+            the default and makes the file a sixth larger.
     """
     from PIL import Image  # slow to import, and environments don't need it
 
@@ -38,15 +38,15 @@ def png(image: npt.NDArray[np.uint8], compress_level: int = 1) -> bytes:
 
 
 class LastObservation(Mapping[str, Any]):
-    """An observation, of the keys "image" and "text", whose picture is drawn when first looked at.
+    """The last observation of an episode; its picture is drawn on first access.
 
-    Of an episode that is over few want the picture, and drawing it costs more than the turn did.
-    `dict(last)` is a plain observation; so is one that was pickled or copied deeply.
+    Its keys are "image" and "text". The last picture is rarely needed, and drawing it costs more
+    than the turn did. `dict(last)` is a plain observation; pickling or deep-copying gives one too.
 
     Args:
-        picture: How it is drawn.
-        state: What it shows.
-        style: Its episode's.
+        picture: Draws the state.
+        state: The state to draw.
+        style: The style of the episode.
         text: The prompt.
     """
 
@@ -63,7 +63,7 @@ class LastObservation(Mapping[str, Any]):
         self._text = text
 
     def __getitem__(self, key: str) -> Any:
-        """Return the picture, the same array every time, or the text."""
+        """Return the picture (the same array every time) or the text."""
         if key == "text":
             return self._text
         if key != "image":
@@ -81,5 +81,5 @@ class LastObservation(Mapping[str, Any]):
         return 2
 
     def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
-        """Be pickled as a `dict`, without the picture's sprites."""
+        """Pickle as a `dict`, without the picture's sprites."""
         return dict, (dict(self),)

@@ -1,4 +1,4 @@
-r"""Prompt templates → text, and the chat messages that every agent sends.
+r"""Prompt templates, and the chat messages that every agent sends.
 
 A task has one file, `prompt.txt`, for all variants of its prompt:
 
@@ -10,11 +10,10 @@ A task has one file, `prompt.txt`, for all variants of its prompt:
     "action": "+" or "-"
     }
 
-A line that begins with variants in brackets belongs to these variants alone, the other lines to
-all. A backslash at the end of a line joins it to the next line. What results is the template of a
+A line that begins with variants in brackets belongs to those variants only; other lines belong to
+all. A backslash at the end of a line joins it to the next line. The result is the template of a
 variant. Its `$name` fields are filled from the rules (once, when the environment is made) and from
-the facts of the state (each turn). A prompt is named by the sha256 of its template, so that a
-record tells which words were used.
+the facts of the state (each turn). A record identifies its prompt by the sha256 of the template.
 """
 
 import hashlib
@@ -34,11 +33,11 @@ from vlbench.registry import task_folder, task_module
 from vlbench.task import Fact
 
 VARIANTS = ("cot", "action_only", "cot_facts")
-"""`cot` asks for thoughts, `action_only` for the action alone, `cot_facts` tells what the picture
-shows (the oracle-perception probe)."""
+"""`cot` asks for thoughts and the action, `action_only` for the action alone. `cot_facts` is `cot`
+with the facts of the picture in the text (the oracle-perception probe)."""
 
 CHARACTERS_PER_TOKEN = 3.5
-"""Of English with JSON, for tokenizers of general models; an estimate."""
+"""An estimate for English with JSON and the tokenizers of general models."""
 
 _FIELD = re.compile(r"\$([a-z_]+)")
 _MARK = re.compile(r"\[([a-z_, ]+)\] ")
@@ -49,11 +48,11 @@ def template(package: str | Traversable, variant: str) -> str:
     """Return the template of a variant, from the `prompt.txt` of a task.
 
     Args:
-        package: The task's package by name, or its folder.
+        package: The name of the task's package, or its folder.
         variant: One of VARIANTS.
 
     Raises:
-        ValueError: No such variant, or a line is marked with one that doesn't exist.
+        ValueError: The variant, or a variant that the file names, doesn't exist.
     """
     folder = files(package) if isinstance(package, str) else package
     return select_variant(folder.joinpath("prompt.txt").read_text("utf-8"), variant)
@@ -63,7 +62,7 @@ def select_variant(source: str, variant: str) -> str:
     """Return the template of a variant, from the text of a prompt file.
 
     Raises:
-        ValueError: No such variant, or a line is marked with one that doesn't exist.
+        ValueError: The variant, or a variant that the file names, doesn't exist.
     """
     if variant not in VARIANTS:
         raise ValueError(unknown_name("prompt", variant, VARIANTS))
@@ -80,8 +79,8 @@ def select_variant(source: str, variant: str) -> str:
     return "\n".join(lines).replace("\\\n", "")
 
 
-def shown(fact: Fact) -> str:
-    """Write a fact as prompts write it: lists joined by ", ", truth as yes or no."""
+def format_fact(fact: Fact) -> str:
+    """Format a fact for a prompt: a tuple joined by ", ", a bool as "yes" or "no"."""
     if isinstance(fact, tuple):
         return ", ".join(map(str, fact))
     if isinstance(fact, bool):
@@ -94,20 +93,20 @@ class Prompt:
     """A template with its rules filled in."""
 
     sha256: str
-    """Hash of the template's text, 64 hex digits."""
+    """sha256 of the template, 64 hex digits."""
     pieces: tuple[str, ...]
-    """The text around the fields that are left, one piece more than there are fields."""
+    """The text around the facts: one piece more than there are facts."""
     fields: tuple[str, ...]
-    """Names of the facts that stand between the pieces, in order."""
+    """Names of the facts between the pieces, in order."""
     reply_fields: tuple[str, ...]
-    """Names of the fields that it asks for in a reply, in order; "action" comes last."""
+    """Names of the fields that the prompt asks for in a reply, in order; "action" comes last."""
 
     @classmethod
     def from_text(cls, template: str, rules: Mapping[str, Fact]) -> "Prompt":
-        """Fill a template's rules; the fields that are no rule are facts, filled each turn."""
+        """Fill in the rules of a template; the other fields are facts, filled each turn."""
         digest = hashlib.sha256(template.encode()).hexdigest()
         text = template.strip("\n")
-        text = _FIELD.sub(lambda m: shown(rules[m[1]]) if m[1] in rules else m[0], text)
+        text = _FIELD.sub(lambda m: format_fact(rules[m[1]]) if m[1] in rules else m[0], text)
         parts = _FIELD.split(text)
         keys = tuple(_KEY.findall(template))
         return cls(digest, tuple(parts[::2]), tuple(parts[1::2]), keys)
@@ -117,7 +116,7 @@ class Prompt:
         """Read a variant from the `prompt.txt` of a task's package.
 
         Raises:
-            ValueError: No such variant.
+            ValueError: The variant doesn't exist.
         """
         return cls.from_text(template(package, variant), rules)
 
@@ -125,25 +124,25 @@ class Prompt:
         """Return the whole prompt for a state."""
         text = self.pieces[0]
         for name, piece in zip(self.fields, self.pieces[1:], strict=True):
-            text += shown(facts[name]) + piece
+            text += format_fact(facts[name]) + piece
         return text
 
 
 @lru_cache
 def template_hash(env_id: str, variant: str) -> str:
-    """Return the sha256 of a task's template, as `Prompt.sha256` has it; "" where it names none.
+    """Return the sha256 of a task's template, as in `Prompt.sha256`; "" if the task has no prompt.
 
-    It is read from the file in which the task states the template. A task that has no such file is
-    made once, and asked.
+    The template is read from the task's prompt file. If there is none, the environment is made
+    once to get the hash of its prompt.
 
     Args:
         env_id: A registered id; the module of "module:id" must have been imported.
         variant: "cot", "action_only" or "cot_facts".
 
     Raises:
-        ValueError: There is no such file, and the task can't be made.
+        ValueError: There is no prompt file, and the environment can't be made.
     """
-    text = _stated_template(env_id, variant)
+    text = _template_in_file(env_id, variant)
     if text is not None:
         return hashlib.sha256(text.encode()).hexdigest()
     changes: dict[str, Any] = {} if variant == VARIANTS[0] else {"prompt": variant}
@@ -153,8 +152,8 @@ def template_hash(env_id: str, variant: str) -> str:
         return str(getattr(getattr(env.unwrapped, "prompt", None), "sha256", ""))
 
 
-def _stated_template(env_id: str, variant: str) -> str | None:
-    """Return a template from a task's folder or, where the task is a module, from beside it."""
+def _template_in_file(env_id: str, variant: str) -> str | None:
+    """Return the template in a task's folder or, if the task is a module, next to the module."""
     folder, (package, _, name) = task_folder(env_id), task_module(env_id).rpartition(".")
     if folder is not None:
         file = folder.joinpath("prompt.txt")
@@ -167,7 +166,7 @@ def _stated_template(env_id: str, variant: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A past turn of an episode: what was shown, and the reply."""
+    """A past turn of an episode: the observation and the reply."""
 
     observation: Mapping[str, Any]
     reply: str
@@ -177,8 +176,8 @@ def messages(observation: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return an observation as chat messages with content parts.
 
     Args:
-        observation: `image` ((300, 300, 3) uint8; not for text alone), `text`, and, where the
-            harness keeps a history, `history`: a sequence of `Exchange`, oldest first.
+        observation: `text`; `image` ((300, 300, 3) uint8) unless it is text only; and `history`
+            (a sequence of `Exchange`, oldest first) if the harness keeps one.
 
     Returns:
         `{"role": "user", "content": [{"type": "image", "image": array}, {"type": "text", …}]}` for
@@ -187,8 +186,8 @@ def messages(observation: Mapping[str, Any]) -> list[dict[str, Any]]:
     history: Sequence[Exchange] = observation.get("history", ())
     chat: list[dict[str, Any]] = []
     for past in history:
-        said = {"role": "assistant", "content": [{"type": "text", "text": past.reply}]}
-        chat += [_user(past.observation), said]
+        reply = {"role": "assistant", "content": [{"type": "text", "text": past.reply}]}
+        chat += [_user(past.observation), reply]
     return [*chat, _user(observation)]
 
 

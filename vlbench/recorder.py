@@ -1,7 +1,7 @@
-"""Playing an episode into its record.
+"""Play an episode and record it.
 
-An `EpisodeRecorder` is the only code that turns replies into turns. The harness and replay both
-use it, so that a record and its replay can be compared field by field.
+Only `EpisodeRecorder` turns replies into turns. The harness and replay both use it, so that a
+record and its replay can be compared field by field.
 """
 
 import hashlib
@@ -18,15 +18,15 @@ from vlbench.task import Statements
 
 @runtime_checkable
 class ReadingEnv(Protocol):
-    """What an environment offers besides Gymnasium's contract: it says how it reads a reply."""
+    """Optional method of an environment: parse a reply as `step` does."""
 
     def read(self, reply: str, level: Level = "standard") -> Parsed:
-        """Read a reply to the current state, as `step` does at the standard level."""
+        """Parse a reply to the current state; at the standard level as `step` does."""
 
 
 @runtime_checkable
 class OracleEnv(ReadingEnv, Protocol):
-    """What an environment offers besides Gymnasium's contract, so that turns can be judged."""
+    """Optional oracle methods; without them turns have no expert, regret or cause."""
 
     vocabulary: tuple[str, ...]
 
@@ -37,26 +37,26 @@ class OracleEnv(ReadingEnv, Protocol):
         """Return the optimal return after each legal action."""
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
-        """Hold what a reply's fields state against the truth."""
+        """Check a reply's fields against the state."""
 
     def state_hash(self) -> str:
         """Return the sha256 of the state."""
 
 
 def sha256(data: bytes) -> str:
-    """Return the hex digest."""
+    """Return the sha256 as 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 class EnvCache(dict[str, gymnasium.Env[Any, str]]):
-    """`Row.env_key` → environment, made when it is first asked for."""
+    """`Row.env_key` → environment, made on first use."""
 
     def of(self, row: Row) -> gymnasium.Env[Any, str]:
         """Return the environment of a row.
 
         Raises:
             gymnasium.error.Error: Its id isn't registered.
-            TypeError, ValueError: It refuses its keyword arguments.
+            TypeError, ValueError: The environment refuses its keyword arguments.
         """
         if row.env_key not in self:
             self[row.env_key] = gymnasium.make(row.env_id, **row.kwargs)
@@ -64,16 +64,16 @@ class EnvCache(dict[str, gymnasium.Env[Any, str]]):
 
 
 class EpisodeRecorder:
-    """An episode being played: replies in, turns out.
+    """Plays replies in one episode and records its turns.
 
     Args:
-        env: The environment; it is reset here.
+        env: The environment; the recorder resets it.
         row: Where the episode starts. A row without an instance starts from its seed.
         number: The row's number in its suite.
-        repeat: Which repetition of the row.
+        repeat: Number of the repetition of the row, from 0.
 
     Raises:
-        ValueError: The environment draws another first frame than the row was frozen with.
+        ValueError: The first frame differs from the row's frozen frame.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class EpisodeRecorder:
     ) -> None:
         seed = row.seed if row.seed is not None else _episode_seed(row, repeat)
         self.observation, self.info = env.reset(seed=seed, options=row.options)
-        """What the environment gave last; the info is no part of the record."""
+        """The latest observation and info; the info is not recorded."""
         self.env = env
         self.row = row
         self.number = number
@@ -94,26 +94,25 @@ class EpisodeRecorder:
         inner = env.unwrapped
         self._reader = inner if isinstance(inner, ReadingEnv) else None
         self._judge = inner if isinstance(inner, OracleEnv) else None
-        self._shown = self._hashes()
-        if row.frame_hash not in ("", self._shown["frame_hash"]):
+        self._hashes = self._hash_observation()
+        if row.frame_hash not in ("", self._hashes["frame_hash"]):
             raise ValueError(
                 f"{row.env_id} draws {row.instance} (presentation {row.presentation}) differently "
-                f"than it was frozen: wanted frame {row.frame_hash[:12]}…, got "
-                f"{self._shown['frame_hash'][:12]}…; reinstall the version that the set belongs to"
+                f"than it was frozen: expected frame {row.frame_hash[:12]}…, got "
+                f"{self._hashes['frame_hash'][:12]}…; install the version that froze the set"
             )
 
     def read(self, text: str, level: Level = "standard") -> Parsed:
-        """Read a reply's text as the environment does.
+        """Parse a reply as the environment does.
 
-        Where the environment has no `read`, nothing is known: no fields, and no difference between
-        the levels.
+        If the environment has no `read`, the result is empty at both levels.
         """
         return self._reader.read(text, level) if self._reader else NOTHING_READ
 
     def play(self, reply: Reply) -> Turn:
         """Step the environment with a reply and record the turn."""
         reply = reply.bounded()
-        shown = self._shown
+        hashes = self._hashes
         judge = self._judge
         values = judge.values() if judge else {}
         expert = judge.expert() if judge else ""
@@ -127,12 +126,12 @@ class EpisodeRecorder:
         regret = None
         if judge:
             moved = info["action"] in values and not info["illegal"]
-            left = 0.0 if self.end else max(judge.values().values())
+            rest = 0.0 if self.end else max(judge.values().values())
             regret = max(values.values()) - (
-                values[info["action"]] if moved else float(reward) + left
+                values[info["action"]] if moved else float(reward) + rest
             )
         turn = Turn(
-            **shown,
+            **hashes,
             reply=reply,
             reply_hash=sha256(reply.text.encode()),
             status=str(info["status"]),
@@ -146,15 +145,15 @@ class EpisodeRecorder:
             strict=strict,
         )
         self.turns.append(turn)
-        self._shown = self._hashes()
+        self._hashes = self._hash_observation()
         return turn
 
     def episode(self, error: str = "", failure: Failure | None = None) -> Episode:
         """Return the record.
 
         Args:
-            error: Why the episode couldn't be played to its end; "" if it could.
-            failure: What else is known of that error.
+            error: Why the episode failed; "" if it didn't.
+            failure: Details of that error.
         """
         return Episode(
             schema=SCHEMA,
@@ -168,13 +167,13 @@ class EpisodeRecorder:
             turns=tuple(self.turns),
             end="errored" if error else self.end,
             success=self.success,
-            final_state_hash=self._shown["state_hash"],
-            final_frame_hash=self._shown["frame_hash"],
+            final_state_hash=self._hashes["state_hash"],
+            final_frame_hash=self._hashes["frame_hash"],
             error=error,
             failure=failure or Failure(),
         )
 
-    def _hashes(self) -> dict[str, str]:
+    def _hash_observation(self) -> dict[str, str]:
         return {
             "prompt_hash": sha256(self.observation["text"].encode()),
             "frame_hash": sha256(self.observation["image"].tobytes()),
@@ -183,7 +182,7 @@ class EpisodeRecorder:
 
 
 def _episode_seed(row: Row, repeat: int) -> int:
-    """Return the seed that random players draw from; it doesn't change what is shown."""
+    """Return the seed that random players draw from; it doesn't change the observations."""
     key = f"{row.instance}|{row.presentation}|{repeat}"
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
 

@@ -1,4 +1,4 @@
-"""Environments by the names that people type: "Points24", "points24", "vlbench/Points24-v0"."""
+"""Look up environments by name: "Points24", "points24" or "vlbench/Points24-v0"."""
 
 import re
 from contextlib import suppress
@@ -16,17 +16,17 @@ from vlbench.errors import unknown_name, user_code
 
 
 def resolve_env_id(name: str) -> str:
-    """Return the id that a name stands for.
+    """Return the environment id for a name.
 
     Args:
-        name: A registered id; a task's name alone, in any case and with underscores or without; or
+        name: A registered id; a task's name in any case, with or without underscores; or
             "module:namespace/Name-v0", which imports the module first, as `gymnasium.make` does.
 
     Returns:
-        The id, with its module where one was named and the id isn't ours.
+        The id. It keeps the module of `name`, except for the benchmark's own ids.
 
     Raises:
-        ValueError: No such environment, or no such module.
+        ValueError: The environment doesn't exist, or the module can't be imported.
     """
     module, _, env_id = name.rpartition(":")
     if module:
@@ -34,28 +34,27 @@ def resolve_env_id(name: str) -> str:
             import_module(module)
     if env_id in gymnasium.registry:
         return env_id if env_id in vlbench.ENV_IDS else name
-    ours = (*vlbench.ENV_IDS, *vlbench.UNRANKED_IDS)
-    short = {_plain(short_name(known)): known for known in ours}
-    if not module and _plain(name) in short:
-        return short[_plain(name)]
-    raise ValueError(
-        unknown_name("env id", name, ours if "/" in name else [short_name(known) for known in ours])
-    )
+    env_ids = (*vlbench.ENV_IDS, *vlbench.UNRANKED_IDS)
+    by_name = {_plain(short_name(known)): known for known in env_ids}
+    if not module and _plain(name) in by_name:
+        return by_name[_plain(name)]
+    names = env_ids if "/" in name else [short_name(known) for known in env_ids]
+    raise ValueError(unknown_name("env id", name, names))
 
 
 def short_name(env_id: str) -> str:
-    """Return "Points24" of "vlbench/Points24-v0"; a version need not be there."""
+    """Return "Points24" for "vlbench/Points24-v0"; the version is optional."""
     return re.sub(r"-v\d+$", "", env_id.rpartition("/")[2])
 
 
 def env_class(env_id: str) -> Any:
-    """Return the class, or the function, that makes an environment.
+    """Return the class or function that makes an environment.
 
     Args:
         env_id: A registered id; the module of "module:id" must have been imported.
 
     Raises:
-        ValueError: No such id is registered.
+        ValueError: The id isn't registered.
     """
     entry_point = _entry_point(env_id)
     return load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
@@ -65,16 +64,16 @@ def needed_extra(env_id: str) -> str:
     """Return the extra of vlbench that an environment needs, e.g. "alfworld"; "" for none.
 
     Raises:
-        ValueError: No such id is registered.
+        ValueError: The id isn't registered.
     """
     return str(getattr(env_class(env_id), "extra", ""))
 
 
 def task_module(env_id: str) -> str:
-    """Return the name of a task's module; "" where it is registered by a callable.
+    """Return the name of a task's module; "" if it is registered with a callable.
 
     Raises:
-        ValueError: No such id is registered.
+        ValueError: The id isn't registered.
     """
     entry_point = _entry_point(env_id)
     return entry_point.partition(":")[0] if isinstance(entry_point, str) else ""
@@ -94,14 +93,14 @@ def task_folder(env_id: str) -> Traversable | None:
         env_id: A registered id; the module of "module:id" must have been imported.
 
     Returns:
-        None for an environment that is registered by a callable, or stands in a plain module or in
-        one that can't be imported.
+        None if the environment is registered with a callable, if its module is not a package, or
+        if the module can't be imported.
 
     Raises:
-        ValueError: No such id is registered.
+        ValueError: The id isn't registered.
     """
     module = task_module(env_id)
-    with suppress(ValueError), user_code():  # the packages around it are imported
+    with suppress(ValueError), user_code():  # `find_spec` imports the parent packages
         spec = find_spec(module) if module else None
         return files(module) if spec and spec.submodule_search_locations else None
     return None

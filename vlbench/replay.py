@@ -1,6 +1,6 @@
-"""Replay: an episode played again from its texts, and the first thing that differs.
+"""Replay recorded episodes and report the first field that differs.
 
-`python -m vlbench.replay RUN` replays every episode of a run's folder.
+`python -m vlbench.replay RUN` replays every episode of a run folder.
 """
 
 import dataclasses
@@ -35,33 +35,35 @@ class Divergence:
     turn: int | None
     """Number of the turn, from 0; None for a field of the episode."""
     field: str
-    wanted: Any
-    """What replay gives."""
-    found: Any
-    """What the record says."""
+    expected: Any
+    """The value that replay gives."""
+    recorded: Any
+    """The value in the record."""
 
     def __str__(self) -> str:
-        """Return one line that names the place and both values."""
+        """Return one line with the place and both values."""
         place = self.key if self.turn is None else f"{self.key} turn {self.turn}"
-        return f"{place}: {self.field} is {self.found!r:.80}, replay gives {self.wanted!r:.80}"
+        return f"{place}: {self.field} is {self.recorded!r:.80}, replay gives {self.expected!r:.80}"
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What playing an episode again gave."""
+    """The result of playing an episode again."""
 
     episode: Episode
+    """The episode that replay gives."""
     divergence: Divergence | None
+    """The first difference from the record; None if there is none."""
 
 
 class Replayer:
-    """Replays episodes, keeping one environment for each (id, keyword arguments)."""
+    """Replays episodes; it keeps one environment per id and keyword arguments."""
 
     def __init__(self) -> None:
         self._envs = EnvCache()
 
     def replay(self, episode: Episode) -> Replay:
-        """Play the texts of an episode again.
+        """Play the replies of an episode again.
 
         Raises:
             ValueError: The environment refuses the episode's id, arguments or instance.
@@ -74,7 +76,7 @@ class Replayer:
             if recording.end:
                 break
             recording.play(turn.reply)
-        # An episode that came to its end didn't fail, whatever the record says.
+        # An episode that reaches its end didn't fail, whatever the record says.
         if recording.end:
             again = recording.episode()
         else:
@@ -82,97 +84,101 @@ class Replayer:
         return Replay(again, _first_difference(episode, again))
 
 
-def _first_difference(found: Episode, wanted: Episode) -> Divergence | None:
-    for number, (ours, theirs) in enumerate(zip(wanted.turns, found.turns, strict=False)):
-        for field in dataclasses.fields(ours):
-            again, recorded = getattr(ours, field.name), getattr(theirs, field.name)
-            if again != recorded:
-                return Divergence(found.key, number, field.name, again, recorded)
-    if len(found.turns) != len(wanted.turns):
-        return Divergence(found.key, None, "turns", len(wanted.turns), len(found.turns))
-    for field in dataclasses.fields(found):
-        again, recorded = getattr(wanted, field.name), getattr(found, field.name)
-        if field.name != "turns" and again != recorded:
-            return Divergence(found.key, None, field.name, again, recorded)
+def _first_difference(record: Episode, again: Episode) -> Divergence | None:
+    key = record.key
+    for number, turns in enumerate(zip(again.turns, record.turns, strict=False)):
+        for field in dataclasses.fields(turns[0]):
+            expected, recorded = (getattr(turn, field.name) for turn in turns)
+            if expected != recorded:
+                return Divergence(key, number, field.name, expected, recorded)
+    if len(record.turns) != len(again.turns):
+        return Divergence(key, None, "turns", len(again.turns), len(record.turns))
+    for field in dataclasses.fields(record):
+        expected, recorded = getattr(again, field.name), getattr(record, field.name)
+        if field.name != "turns" and expected != recorded:
+            return Divergence(key, None, field.name, expected, recorded)
     return None
 
 
 def divergences(episodes: Iterable[Episode]) -> list[Divergence]:
     """Replay episodes and return the first difference of each that has one.
 
-    An episode that no environment can start or play is one too, with `start` as its field.
+    If an episode can't be started or played, its divergence has the field `start`.
     """
     replayer = Replayer()
-    found = []
+    differences = []
     for episode in episodes:
         try:
             with user_code():
                 divergence = replayer.replay(episode).divergence
         except ValueError as error:
-            told = " ".join(str(error).split())
-            divergence = Divergence(episode.key, None, "start", told, episode.instance)
+            reason = " ".join(str(error).split())
+            divergence = Divergence(episode.key, None, "start", reason, episode.instance)
         if divergence is not None:
-            found.append(divergence)
-    return found
+            differences.append(divergence)
+    return differences
 
 
 def header_differences(header: RunHeader) -> list[Divergence]:
-    """Return what a run's header says otherwise than it is here: sets, prompts, the parser."""
-    wanted: dict[str, Any] = {"parser": RULES}
-    found: dict[str, Any] = {"parser": header.parser}
+    """Return the differences between a run's header and this installation.
+
+    Compared are the parser, the frozen sets and the prompts.
+    """
+    expected: dict[str, Any] = {"parser": RULES}
+    recorded: dict[str, Any] = {"parser": header.parser}
     for env_id in header.env_ids:
         field = f"suite of {env_id}"
-        with suppress(ValueError):  # of an environment that isn't here, each episode tells
+        with suppress(ValueError):  # `divergences` reports an environment that isn't installed
             resolve_env_id(env_id)  # imports its module
-            named = (*suites(env_id), SEEDS)
-            wanted[field] = header.suite if header.suite in named else " or ".join(named)
-            found[field] = header.suite
+            names = (*suites(env_id), SEEDS)
+            expected[field] = header.suite if header.suite in names else " or ".join(names)
+            recorded[field] = header.suite
             field = f"frozen_hashes of {env_id}"
-            wanted[field] = frozen_hash(env_id, header.suite)
-            found[field] = header.frozen_hashes.get(env_id)
+            expected[field] = frozen_hash(env_id, header.suite)
+            recorded[field] = header.frozen_hashes.get(env_id)
             field = f"prompt_hashes of {env_id}"
-            wanted[field] = template_hash(env_id, header.prompt)
-            found[field] = header.prompt_hashes.get(env_id)
+            expected[field] = template_hash(env_id, header.prompt)
+            recorded[field] = header.prompt_hashes.get(env_id)
     return [
-        Divergence(HEADER, None, field, value, found[field])
-        for field, value in wanted.items()
-        if value != found[field]
+        Divergence(HEADER, None, field, value, recorded[field])
+        for field, value in expected.items()
+        if value != recorded[field]
     ]
 
 
 def row_differences(header: RunHeader, episodes: Sequence[Episode]) -> list[Divergence]:
-    """Return the episodes that aren't of the run, or don't start from the row that they claim."""
+    """Return the episodes that don't belong to the run or don't start from their row."""
     sets: dict[str, Sequence[Row]] = {}
     for env_id in header.env_ids:
-        with suppress(ValueError):  # `header_differences` tells of it
+        with suppress(ValueError):  # `header_differences` reports it
             sets[env_id] = header.rows(env_id)
-    found = []
+    differences = []
     for episode in episodes:
-        wanted: Any = None
+        expected: Any = None
         start: Any = None
         field = "row"
         rows = sets.get(episode.env_id, ())
         if episode.env_id not in header.env_ids:
-            wanted, start, field = header.env_ids, episode.env_id, "env_id"
+            expected, start, field = header.env_ids, episode.env_id, "env_id"
         elif header.suite == SEEDS:
-            wanted = ("a seed", header.kwargs)
+            expected = ("a seed", header.kwargs)
             start = ("a seed" if episode.seed is not None else None, episode.kwargs)
             field = "seed"
         elif rows:
             start = (episode.instance, episode.presentation, episode.kwargs)
             if 0 <= episode.row < len(rows):
                 row = rows[episode.row]
-                wanted = (row.instance, row.presentation, row.kwargs)
-        if start != wanted:
-            found.append(Divergence(episode.key, None, field, wanted, start))
-    return found
+                expected = (row.instance, row.presentation, row.kwargs)
+        if start != expected:
+            differences.append(Divergence(episode.key, None, field, expected, start))
+    return differences
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Options):
     """Options of `replay`."""
 
-    run: Path = required("a run's folder", positional=True)
+    run: Path = required("folder of a run", positional=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -184,16 +190,16 @@ def _replay(argv: Sequence[str] | None) -> int:
     config = parse_options(Config, argv, prog="python -m vlbench.replay", description=__doc__)
     run = RunFolder.open(config.run)
     episodes = run.episodes()
-    found = header_differences(run.header) + divergences(episodes)
-    places = {divergence.key for divergence in found}
-    found += row_differences(run.header, [e for e in episodes if e.key not in places])
+    differences = header_differences(run.header) + divergences(episodes)
+    places = {divergence.key for divergence in differences}
+    differences += row_differences(run.header, [e for e in episodes if e.key not in places])
     for line in run.damaged:
         print(f"damaged line left out: {line}")
-    for divergence in found:
+    for divergence in differences:
         print(divergence)
-    differ = sum(divergence.key != HEADER for divergence in found)
+    differ = sum(divergence.key != HEADER for divergence in differences)
     print(f"{len(episodes)} episodes replayed, {differ} differ")
-    return 1 if found or run.damaged else 0
+    return 1 if differences or run.damaged else 0
 
 
 if __name__ == "__main__":

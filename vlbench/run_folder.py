@@ -1,7 +1,7 @@
-"""A run is a folder: `run.json`, the journal of replies, and the finished episodes.
+"""Run folders: `run.json`, the journal of replies, and the finished episodes.
 
 Both JSONL files are append-only. A reply is journaled before it is stepped, so that after a crash
-the run goes on from the journal and no journaled reply is asked for again.
+the run resumes from the journal and requests no journaled reply again.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ HEADER, JOURNAL, EPISODES, LOCK = "run.json", "replies.jsonl", "episodes.jsonl",
 
 
 class Player(Protocol):
-    """Who plays; may also have `dropped` and `models`, which are those of `RunHeader`."""
+    """Who plays. `dropped` and `models` are optional and go into `RunHeader`."""
 
     name: str
     settings: dict[str, Any]
@@ -45,20 +45,20 @@ def run_header(
     env_ids: Iterable[str],
     price: list[float] | None = None,
 ) -> RunHeader:
-    """Return the header of a run that begins now.
+    """Return the header of a run that starts now.
 
     Args:
         player: Who plays.
-        spec: What is played.
-        env_ids: Where, in the order of the tables.
-        price: USD per million prompt and completion tokens, where it is known.
+        spec: The rows and how they are presented.
+        env_ids: The environments, in the order of the tables.
+        price: USD per million prompt and completion tokens; None if unknown.
 
     Raises:
-        ValueError: The player's settings aren't plain data, or an environment can't be made whose
-            prompt isn't stated in a file.
+        ValueError: The player's settings aren't plain data, or an environment without a prompt
+            file can't be made.
     """
     try:
-        settings = json.loads(json.dumps(player.settings))  # as it will be read on a resume
+        settings = json.loads(json.dumps(player.settings))  # as a resumed run reads them
     except TypeError as error:
         raise ValueError(
             f"the settings of agent {player.name} aren't plain data: {error}"
@@ -90,7 +90,7 @@ class RunFolder:
 
     Args:
         path: The folder.
-        header: Contents of `run.json`.
+        header: The content of `run.json`.
     """
 
     def __init__(self, path: Path, header: RunHeader) -> None:
@@ -101,15 +101,15 @@ class RunFolder:
 
     @property
     def damaged(self) -> list[str]:
-        """Lines that couldn't be read when they were last asked for, one sentence each."""
+        """One message for each line that `episodes` and `replies` last failed to read."""
         return [line for lines in self._damaged.values() for line in lines]
 
     @classmethod
     def open(cls, path: str | Path) -> "RunFolder":
-        """Open a run that exists.
+        """Open an existing run.
 
         Raises:
-            ValueError: There is no run, or its header can't be read.
+            ValueError: The folder holds no run, or its header can't be read.
         """
         path = Path(path)
         try:
@@ -129,16 +129,16 @@ class RunFolder:
 
     @classmethod
     def start(cls, path: Path, header: RunHeader) -> "RunFolder":
-        """Create a run, or open the one that is there if it is the same run.
+        """Create a run, or resume the same run if the folder holds it.
 
         Raises:
             ValueError: The folder can't be written, or holds another run.
         """
-        run = cls(path, cls._joined(path, header))
+        run = cls(path, cls._merge_header(path, header))
         try:
             path.mkdir(parents=True, exist_ok=True)
             run._lock()
-            run.header = cls._joined(path, header)  # as it is now that nobody else writes
+            run.header = cls._merge_header(path, header)  # again: no other process writes now
             run.write_header()
         except OSError as error:
             run.close()
@@ -149,36 +149,36 @@ class RunFolder:
         return run
 
     @classmethod
-    def _joined(cls, path: Path, header: RunHeader) -> RunHeader:
-        """Return the header of the run that is there, widened to what is wanted of it now.
+    def _merge_header(cls, path: Path, header: RunHeader) -> RunHeader:
+        """Return the existing run's header, with at least the episodes and repeats of `header`.
 
         Raises:
             ValueError: The folder holds another run.
         """
-        left = [name for name in (JOURNAL, EPISODES) if (path / name).exists()]
-        if left and not (path / HEADER).exists():
-            raise ValueError(f"{path} holds {left[0]} but no {HEADER}; choose another folder")
+        records = [name for name in (JOURNAL, EPISODES) if (path / name).exists()]
+        if records and not (path / HEADER).exists():
+            raise ValueError(f"{path} holds {records[0]} but no {HEADER}; choose another folder")
         if not (path / HEADER).exists():
             return header
         first = cls.open(path).header
         if conflict := first.conflict(header):
             raise ValueError(f"{path} holds another run: {conflict}; choose another folder")
-        wanted = header.episodes
-        if first.episodes is None or (wanted is not None and wanted < first.episodes):
-            wanted = first.episodes
+        episodes = header.episodes
+        if first.episodes is None or (episodes is not None and episodes < first.episodes):
+            episodes = first.episodes
         return dataclasses.replace(
             first,
             dropped=list(dict.fromkeys(first.dropped + header.dropped)),
-            episodes=wanted,
+            episodes=episodes,
             repeats=max(first.repeats, header.repeats),
             price=header.price or first.price,
         )
 
     def _lock(self) -> None:
-        """Keep other processes from writing here, until this one closes the run or ends.
+        """Lock the folder against other processes until this one closes the run or ends.
 
         Raises:
-            ValueError: Another process has the run.
+            ValueError: Another process holds the lock.
         """
         if fcntl is None:  # not on Windows
             return
@@ -187,23 +187,23 @@ class RunFolder:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.close()
-            raise ValueError(f"{self.path} is being written by another process") from None
+            raise ValueError(f"another process is writing to {self.path}") from None
 
     def write_header(self) -> None:
-        """Write `run.json`, all or nothing."""
+        """Write `run.json` atomically."""
         temporary = self.path / f".{HEADER}.{os.getpid()}"
         temporary.write_text(json.dumps(to_json(self.header), indent=2) + "\n", "utf-8")
         temporary.replace(self.path / HEADER)
 
     def drop(self, parameters: Iterable[str]) -> None:
-        """Note parameters that the provider refused."""
+        """Add parameters that the provider refused to the header."""
         new = [name for name in parameters if name not in self.header.dropped]
         if new:
             self.header = dataclasses.replace(self.header, dropped=self.header.dropped + new)
             self.write_header()
 
     def journal(self, key: str, turn: int, reply: Reply) -> None:
-        """Append a reply, before it is stepped."""
+        """Append a reply to the journal; call it before stepping."""
         self._append(JOURNAL, {"episode": key, "turn": turn, "reply": to_json(reply)})
 
     def add(self, episode: Episode) -> None:
@@ -211,7 +211,7 @@ class RunFolder:
         self._append(EPISODES, to_json(episode))
 
     def episodes(self) -> list[Episode]:
-        """Return the episodes in the order of the suite; of one played twice, the last."""
+        """Return the episodes in the order of the suite; the last of each that was played twice."""
         last: dict[str, Episode] = {}
         for place, data in self._lines(EPISODES):
             try:
@@ -234,8 +234,8 @@ class RunFolder:
             except (KeyError, TypeError, ValueError, OverflowError) as error:
                 self._damaged[JOURNAL].append(f"{place}: {error}")
             else:
-                if 0 <= turn <= len(turns):  # a turn after one that was lost can't be played
-                    turns[turn:] = [reply]  # a turn played anew undoes those after it
+                if 0 <= turn <= len(turns):  # a turn after a lost one can't be played
+                    turns[turn:] = [reply]  # a turn played again replaces those after it
         return journal
 
     def close(self) -> None:
@@ -279,43 +279,43 @@ def _ends_with_newline(path: Path) -> bool:
 
 
 PACKAGES = ("gymnasium", "numpy", "pillow", "alfworld", "textworld")
-"""Packages that what is shown may depend on."""
+"""Packages that observations may depend on."""
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of python, vlbench and what is installed of PACKAGES."""
-    ours = {"python": platform.python_version(), "vlbench": vlbench.__version__}
-    return ours | package_versions(PACKAGES)
+    """Return the versions of Python, vlbench and the installed ones of PACKAGES."""
+    own = {"python": platform.python_version(), "vlbench": vlbench.__version__}
+    return own | package_versions(PACKAGES)
 
 
 def package_versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of those packages that are installed."""
-    found = {}
+    """Return package → version for the packages that are installed."""
+    installed = {}
     for package in packages:
         with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
+            installed[package] = version(package)
+    return installed
 
 
 def git_commit() -> str:
-    """Return the commit of the checkout that vlbench is run from; "" outside one."""
+    """Return the commit of the checkout that vlbench runs from; "" outside a checkout."""
     return (_git("rev-parse", "HEAD") or "").strip()
 
 
 def git_dirty() -> bool | None:
-    """Return whether files of that checkout differ from its commit; None outside one."""
+    """Return whether that checkout has uncommitted changes; None outside a checkout."""
     changes = _git("--no-optional-locks", "status", "--porcelain")
     return None if changes is None else bool(changes)
 
 
 def _git(*arguments: str) -> str | None:
-    """Return what git says of the checkout; None where there is none, or no git."""
+    """Return git's output for the checkout; None without a checkout or without git."""
     checkout = Path(vlbench.__file__).parent.parent
     if not (checkout / ".git").exists():
         return None
     command = ["git", "-C", str(checkout), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return process.stdout if process.returncode == 0 else None

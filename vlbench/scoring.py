@@ -1,4 +1,4 @@
-"""Episodes → scorecards: every metric lives here."""
+"""Compute scorecards from episodes. Every metric is defined here."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from vlbench.suites import bounds, held_out, label
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """How often one cause made a turn worse than the best one, and what that cost."""
+    """The suboptimal turns with one cause."""
 
     turns: int
-    """Turns with this cause."""
+    """Number of turns with this cause."""
     regret: float
-    """Sum over those turns; 0 where the environment states no values."""
+    """Sum of their regrets; 0 if the environment has no values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class GroupScore:
     """Success in one group of an environment's instances."""
 
     episodes: int
-    """Played to their end."""
+    """Completed episodes."""
     success: float
     """Share of these episodes that succeeded."""
     success_low: float
@@ -40,10 +40,9 @@ class GroupScore:
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """One agent on one environment. Rates are 0..1; None where a number can't be had.
+    """One agent on one environment. Rates are 0..1; None means unknown.
 
-    All but `errored` is computed from the episodes that were played to their end, and from their
-    turns.
+    Everything except `errored` is computed from the completed episodes and their turns.
     """
 
     env: str
@@ -51,17 +50,17 @@ class Scorecard:
     agent: str
     """The agent's name."""
     suite: str
-    """The frozen set that was played; "seeds" where the environment has none."""
+    """The frozen set; "seeds" if the environment has none."""
     prompt: str
     """Variant of the prompt."""
     theme: str
-    """Theme or group of themes of the pictures; the suite's name where the suite chose them."""
+    """Theme or group of themes; the name of the suite if the suite's own themes were used."""
     episodes: int
-    """Episodes that were played to their end."""
+    """Completed episodes."""
     distinct: int
-    """Different instances among them."""
+    """Number of distinct instances among them."""
     errored: int
-    """Episodes that the agent or its provider failed."""
+    """Episodes that ended with an error of the agent or its provider."""
     success: float
     """Share of episodes that reached the task's goal."""
     success_low: float
@@ -69,7 +68,7 @@ class Scorecard:
     success_high: float
     """Upper end of its 95 % interval."""
     paper_success: float
-    """Share of episodes with a return above 0, which is RL4VLM's rule for success."""
+    """Share of episodes with a return above 0: RL4VLM's definition of success."""
     mean_return: float
     """Mean undiscounted return of an episode."""
     normalized: float | None
@@ -77,53 +76,52 @@ class Scorecard:
     floor: float | None
     """Success rate of uniformly random actions on this suite."""
     ceiling: float | None
-    """Best success rate that any player can expect on this suite."""
+    """Highest expected success rate of any player on this suite."""
     regret: float | None
-    """A turn's mean loss against the optimal return."""
+    """Mean regret of a turn: optimal return minus the best return still possible after it."""
     illegal_rate: float
-    """Share of turns whose action the state doesn't allow."""
+    """Share of turns whose action is illegal in the state."""
     unknown_rate: float
-    """Share of turns that name an action which isn't the environment's."""
+    """Share of turns that name an action which the environment doesn't have."""
     malformed_rate: float
-    """Share of turns whose reply names no action or is empty, and wasn't cut off."""
+    """Share of turns whose reply names no action or is empty, and isn't truncated."""
     truncated_rate: float
-    """Share of turns whose reply ends in the middle of its object."""
+    """Share of turns whose reply ends inside its JSON object."""
     refused_rate: float
     """Share of turns that the provider refused to answer; they are played as empty replies."""
     recovered_rate: float
-    """Share of turns whose object could be read only through a leniency of the parser."""
+    """Share of turns that the parser could read only leniently."""
     strict_rate: float
     """Share of turns that the strict level reads differently."""
     strict_success: tuple[float, float] | None
-    """Lowest and highest success rate that is possible under the strict level. Both are the success
-    rate where no turn is read differently; otherwise, episodes with such turns may end either way.
-    """
+    """Lowest and highest possible success rate under the strict level. Both equal `success` if the
+    strict level reads every turn the same; episodes with other turns may end either way."""
     attribution: dict[str, Attribution]
-    """Cause → how often it made a turn worse than the best one."""
+    """Cause → the suboptimal turns with that cause."""
     turns: int
-    """Turns of all episodes."""
+    """Number of turns of all episodes."""
     tokens: int | None
-    """Prompt and completion tokens, summed over the turns that state them."""
+    """Prompt and completion tokens, summed over the turns that report them."""
     usd: float | None
-    """What all turns cost, in US dollars; None where the price of any isn't known."""
+    """Cost of all turns in US dollars; None if the cost of any turn is unknown."""
     usd_per_success: float | None
     """`usd` divided by the number of successful episodes."""
     seconds: float
     """Mean latency of a reply."""
     groups: dict[str, GroupScore]
-    """Success by group of instances, e.g. ALFWorld's types of tasks; {} where a task has none."""
+    """Success by group of instances, e.g. by ALFWorld's task types; {} if a task has no groups."""
     notes: tuple[str, ...] = field(default=())
-    """What must be said beside these numbers."""
+    """Caveats that belong beside these numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The mean normalised success of a table whose environments all ran."""
+    """The mean normalised success over the environments of a table; all of them were played."""
 
     table: str
     """The table's name: a key of `HEADLINES`."""
     normalized: float
-    """Mean over the table's environments of their normalised success."""
+    """Mean of the normalised success over the table's environments."""
     low: float
     """Lower end of its 95 % interval, bootstrapped over instances."""
     high: float
@@ -131,7 +129,7 @@ class Headline:
 
 
 def score(header: RunHeader, episodes: Sequence[Episode]) -> list[Scorecard]:
-    """Score a run, one card an environment, in the order of its header."""
+    """Return one scorecard per environment, in the order of the header."""
     cards = []
     for env_id in header.env_ids:
         of_env = [episode for episode in episodes if episode.env_id == env_id]
@@ -189,9 +187,9 @@ def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Episode]) -> S
 
 
 def notes(env_id: str, suite: str) -> tuple[str, ...]:
-    """Return what must be said wherever an environment's numbers are shown."""
-    told = label(env_id, suite), "" if held_out(env_id) else "instances not held out"
-    return tuple(filter(None, told))
+    """Return the caveats that belong beside an environment's numbers."""
+    caveats = label(env_id, suite), "" if held_out(env_id) else "instances not held out"
+    return tuple(filter(None, caveats))
 
 
 def _groups(episodes: Sequence[Episode]) -> dict[str, GroupScore]:
@@ -207,20 +205,20 @@ def _groups(episodes: Sequence[Episode]) -> dict[str, GroupScore]:
 
 
 def success_interval(episodes: Sequence[Episode]) -> Interval:
-    """Return the success rate with its interval; 0..1 where nothing was played."""
+    """Return the success rate with its 95 % interval; 0 with 0..1 if nothing was played."""
     if not episodes:
         return Interval(0.0, 0.0, 1.0)
     return rate([episode.success for episode in episodes], [e.instance for e in episodes])
 
 
 def usd_per_success(cards: Sequence[Scorecard]) -> float | None:
-    """Return what a successful episode cost over several environments, in US dollars.
+    """Return the cost per successful episode over several environments, in US dollars.
 
     Args:
         cards: One agent's scorecards.
 
     Returns:
-        None where the cost of one environment isn't known, or no episode succeeded.
+        None if the cost of any environment is unknown, or if no episode succeeded.
     """
     usd = _sum([card.usd for card in cards])
     successes = sum(card.success * card.episodes for card in cards)
@@ -228,26 +226,26 @@ def usd_per_success(cards: Sequence[Scorecard]) -> float | None:
 
 
 def attribute(turns: Sequence[Turn]) -> dict[str, Attribution]:
-    """Count, for each cause, the turns that it made worse and what they cost."""
+    """Return the number and the total regret of the turns with each cause."""
     counts = Counter(turn.cause for turn in turns)
-    lost = {cause: 0.0 for cause in CAUSES}
+    regrets = {cause: 0.0 for cause in CAUSES}
     for turn in turns:
         if turn.cause and turn.regret is not None:
-            lost[turn.cause] += turn.regret
-    return {cause: Attribution(counts[cause], lost[cause]) for cause in CAUSES}
+            regrets[turn.cause] += turn.regret
+    return {cause: Attribution(counts[cause], regrets[cause]) for cause in CAUSES}
 
 
 def headlines(episodes: Sequence[Episode], suite: str) -> list[Headline]:
-    """Return the headline of each table whose environments all have played episodes."""
+    """Return the headline of each table whose environments all have completed episodes."""
     played: dict[str, list[Episode]] = {}
     for episode in episodes:
         if episode.end != "errored":
             played.setdefault(episode.env_id, []).append(episode)
-    found = []
-    for table, env_ids in vlbench.HEADLINES.items():
-        if all(env_id in played and bounds(env_id, suite) for env_id in env_ids):
-            found.append(_headline(table, {env_id: played[env_id] for env_id in env_ids}, suite))
-    return found
+    return [
+        _headline(table, {env_id: played[env_id] for env_id in env_ids}, suite)
+        for table, env_ids in vlbench.HEADLINES.items()
+        if all(env_id in played and bounds(env_id, suite) for env_id in env_ids)
+    ]
 
 
 def _headline(table: str, episodes: Mapping[str, Sequence[Episode]], suite: str) -> Headline:
@@ -262,19 +260,19 @@ def _headline(table: str, episodes: Mapping[str, Sequence[Episode]], suite: str)
 def headline_difference(
     first: Sequence[Episode], second: Sequence[Episode], suite: str, table: str
 ) -> Interval:
-    """Return by how much two agents' headlines differ, with its paired 95 % interval.
+    """Return the difference between two agents' headlines, with its paired 95 % interval.
 
     Args:
         first: Episodes of one agent.
-        second: Episodes of another, on the same starts.
+        second: Episodes of another agent, on the same starts.
         suite: The set that both played.
         table: A key of `HEADLINES`.
 
     Returns:
-        Second less first, over the starts that both played to their end.
+        Second minus first, over the starts that both completed.
 
     Raises:
-        ValueError: They have no start in common in one of the table's environments.
+        ValueError: In one of the table's environments they have no start in common.
     """
     pairs = _pairs(first, second)
     if missing := [env_id for env_id in vlbench.HEADLINES[table] if env_id not in pairs]:
@@ -289,12 +287,12 @@ def headline_difference(
 def _normalized_mean(
     values: Mapping[str, Sequence[tuple[str, float]]], suite: str, floors: bool
 ) -> Interval:
-    """Return the mean over environments of a normalised mean, bootstrapped over instances.
+    """Return the mean of the environments' normalised means, bootstrapped over instances.
 
     Args:
-        values: env id → the instance and the success, or difference in success, of each episode.
-        suite: The set that was played; it has bounds in each environment.
-        floors: Whether 0 is the floor; else it is a difference of 0.
+        values: env id → (instance, success or difference in success) of each episode.
+        suite: The set that was played; each environment has bounds for it.
+        floors: Whether to subtract the floor, as for success; not for differences.
     """
     value, resampled = 0.0, np.zeros(RESAMPLES)
     for seed, (env_id, pairs) in enumerate(values.items()):
@@ -317,21 +315,22 @@ class Comparison:
     rows: int
     """Rows that both runs played."""
     success: Interval
-    """Difference of success rates, second less first, with its paired 95 % interval."""
+    """Difference of success rates, second minus first, with its paired 95 % interval."""
     mean_return: Interval
-    """Difference of mean returns, second less first, with its paired 95 % interval."""
+    """Difference of mean returns, second minus first, with its paired 95 % interval."""
     only_first: int
     """Rows that only the first run solved."""
     only_second: int
+    """Rows that only the second run solved."""
 
     @property
     def separated(self) -> bool:
-        """Whether the interval of the success difference leaves out 0."""
+        """Whether the interval of the success difference excludes 0."""
         return self.success.low > 0 or self.success.high < 0
 
 
 def compare(first: Sequence[Episode], second: Sequence[Episode]) -> list[Comparison]:
-    """Compare two runs in pairs, environment by environment, on the starts that both played.
+    """Compare two runs per environment, paired by the starts that both completed.
 
     Raises:
         ValueError: They have no start in common.
@@ -347,7 +346,7 @@ Pair = tuple[Episode, Episode]
 
 
 def _pairs(first: Sequence[Episode], second: Sequence[Episode]) -> dict[str, list[Pair]]:
-    """Return env id → pairs of the starts that both played to their end, in the first's order."""
+    """Return env id → pairs for the starts that both completed, in the first run's order."""
     others = {_start(episode): episode for episode in second if episode.end != "errored"}
     pairs: dict[str, list[Pair]] = {}
     for episode in first:
@@ -375,8 +374,8 @@ def _comparison(env_id: str, pairs: Sequence[Pair]) -> Comparison:
 
 
 def _start(episode: Episode) -> tuple[Any, ...]:
-    shown = ("prompt", "theme")  # how a start is put; comparing two ways is what pairs are for
-    rules = {name: str(value) for name, value in episode.kwargs.items() if name not in shown}
+    presented = ("prompt", "theme")  # pairs may differ in these: that is what they compare
+    rules = {name: str(value) for name, value in episode.kwargs.items() if name not in presented}
     arguments = tuple(sorted(rules.items()))
     start = (episode.env_id, arguments, episode.instance, episode.presentation)
     return (*start, episode.seed, episode.repeat)
@@ -386,9 +385,9 @@ def _strict_success(episodes: Sequence[Episode]) -> tuple[float, float] | None:
     if not episodes:
         return None
     same = [e for e in episodes if all(turn.strict for turn in e.turns)]
-    sure = sum(episode.success for episode in same)
-    open_ended = len(episodes) - len(same)
-    return sure / len(episodes), (sure + open_ended) / len(episodes)
+    certain = sum(episode.success for episode in same)
+    undecided = len(episodes) - len(same)
+    return certain / len(episodes), (certain + undecided) / len(episodes)
 
 
 def _tokens(turns: Sequence[Turn]) -> int | None:

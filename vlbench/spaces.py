@@ -1,4 +1,4 @@
-"""The spaces of every vlbench environment: a picture and a text in, a reply out."""
+"""Observation and action spaces: a picture and a text in, a reply out."""
 
 import copy
 import string
@@ -13,15 +13,14 @@ import vlbench
 from vlbench.task import SIZE
 
 MAX_TEXT = 32_768
-"""Longest prompt, in characters."""
+"""Maximum length of a prompt, in characters."""
 
 
 class ReplySpace(Space[str]):
-    """Every text that a model may write.
+    """Contains every `str`; the parser reads the action.
 
-    Contains any `str`; reading an action out of it is the parser's work. `sample()` is a
-    well-formed reply with an action drawn uniformly from the vocabulary by the space's own
-    generator.
+    `sample()` returns a well-formed reply. Its action is uniform over the vocabulary and comes from
+    the space's own generator.
 
     Args:
         actions: The vocabulary to sample from, at least one action text.
@@ -34,7 +33,7 @@ class ReplySpace(Space[str]):
 
     @property
     def is_np_flattenable(self) -> bool:
-        """A text has no fixed-size array form."""
+        """False: a text has no fixed-size array form."""
         return False
 
     def sample(self, mask: Any | None = None, probability: Any | None = None) -> str:
@@ -52,11 +51,11 @@ class ReplySpace(Space[str]):
         return vlbench.reply(self.actions[int(self.np_random.integers(len(self.actions)))])
 
     def contains(self, x: Any) -> bool:
-        """Whether `x` is a text."""
+        """Return whether `x` is a `str`."""
         return isinstance(x, str)
 
     def to_jsonable(self, sample_n: Iterable[str]) -> list[str]:
-        """Return the replies as a list; texts are plain JSON."""
+        """Return the replies as a list."""
         return list(sample_n)
 
     def from_jsonable(self, sample_n: Sequence[str]) -> list[str]:
@@ -68,7 +67,7 @@ class ReplySpace(Space[str]):
         return isinstance(other, ReplySpace) and self.actions == other.actions
 
     def __hash__(self) -> int:
-        """Agree with equality."""
+        """Return the hash of the vocabulary."""
         return hash(self.actions)
 
     def __repr__(self) -> str:
@@ -78,12 +77,12 @@ class ReplySpace(Space[str]):
 
 @lru_cache(maxsize=1)
 def image_space() -> Box[np.uint8]:
-    """Return the process's one Box of frames; each Box keeps a megabyte of bounds."""
+    """Return the Box of frames, one per process, because its bounds take a megabyte."""
     return Box(0, 255, (SIZE, SIZE, 3), np.uint8)
 
 
 def observation_space() -> Space[Any]:
     """Return Dict(image, text): RGB frames (300, 300, 3) uint8, and printable ASCII prompts."""
-    image = copy.copy(image_space())  # shares the bounds, samples from a generator of its own
+    image = copy.copy(image_space())  # shares the bounds, but has its own generator
     text = Text(max_length=MAX_TEXT, min_length=1, charset=string.printable)
     return Dict({"image": image, "text": text})

@@ -1,8 +1,8 @@
-"""Sprites: texts and playing cards, from which pictures are put together.
+"""Sprites of texts and playing cards, from which tasks compose their pictures.
 
-Each theme has a folder of coverage masks under `assets/`, drawn once by `scripts/make_atlas.py`.
-They are coloured when first used, on the colour they will stand on, so that drawing is nothing but
-copying rectangles: no font is opened at run time. What stands where is each task's own business.
+Each theme has a folder of coverage masks under `assets/`, drawn once by `scripts/make_atlas.py`. A
+mask is coloured on first use, blended with the colour behind it, so that drawing only copies
+rectangles and opens no font at run time. Each task decides where its sprites go.
 """
 
 import json
@@ -23,14 +23,14 @@ from vlbench.themes import Colour, Theme
 
 ASSETS = files("vlbench") / "assets"
 CHARACTERS: Final = tuple(map(chr, range(32, 127)))
-"""What every font can draw: printable ASCII."""
+"""The characters that every font has: printable ASCII."""
 CARD_SIZES = {"large": (135, 189), "medium": (70, 98), "small": (67, 93)}
 """Width and height in pixels."""
 CARD_LAYERS = (*map(rank_text, range(1, 14)), *SUITS, "body", "panel", "border", "back")
-"""The masks of a sheet of cards, from the top."""
+"""The masks of a sheet of cards, from top to bottom."""
 
 Mask = npt.NDArray[np.uint8]
-"""(height, width) uint8: how much of each pixel is ink."""
+"""(height, width) uint8: coverage by ink, 0..255."""
 Sprite = npt.NDArray[np.uint8]
 """(height, width, 3) uint8, RGB; read-only."""
 Place = tuple[slice, slice]
@@ -38,20 +38,23 @@ Place = tuple[slice, slice]
 
 
 def choices(presentation: Presentation, label: str, count: int, options: int) -> tuple[int, ...]:
-    """Return `count` independent choices 0..options−1; several share a hash, which costs 1 µs."""
+    """Return `count` independent choices 0..options−1.
+
+    A hash costs 1 µs, so several choices share one.
+    """
     share = _choices_per_hash(options)
-    made: list[int] = []
-    while len(made) < count:
-        number = presentation.pick(f"{label}/{len(made)}", options**share)
-        for _ in range(min(share, count - len(made))):
+    picks: list[int] = []
+    while len(picks) < count:
+        number = presentation.pick(f"{label}/{len(picks)}", options**share)
+        for _ in range(min(share, count - len(picks))):
             number, choice = divmod(number, options)
-            made.append(choice)
-    return tuple(made)
+            picks.append(choice)
+    return tuple(picks)
 
 
 @lru_cache
 def _choices_per_hash(options: int) -> int:
-    # Below 2**32 of a hash's 2**64 the remainder's bias can't be measured.
+    # Up to 2**32, the bias of a 64-bit hash's remainder is below 2**-32.
     share = 1
     while options ** (share + 1) <= 2**32:
         share += 1
@@ -74,19 +77,19 @@ def _shifts(jitter: int) -> tuple[tuple[int, int], ...]:
 
 
 class Blit(NamedTuple):
-    """A sprite and where it goes: `frame[blit.place] = blit.sprite`."""
+    """A sprite and its place: `frame[blit.place] = blit.sprite`."""
 
     place: Place
     sprite: Sprite
 
 
 def place(x: int, y: int, width: int, height: int) -> Place:
-    """Return the place of a rectangle with its upper left corner at (x, y)."""
+    """Return the place of a rectangle whose top-left corner is at (x, y)."""
     return slice(y, y + height), slice(x, x + width)
 
 
 def blit(sprite: Sprite, x: int, y: int) -> Blit:
-    """Return the copying of a sprite with its upper left corner at (x, y)."""
+    """Return a blit that places the sprite's top-left corner at (x, y)."""
     return Blit(place(x, y, sprite.shape[1], sprite.shape[0]), sprite)
 
 
@@ -97,8 +100,8 @@ def paste(frame: Frame, blits: Iterable[Blit]) -> None:
 
 
 def _aligned(shape: tuple[int, int, int]) -> Sprite:
-    # Copies whose source and destination differ by a few bytes modulo the page size are many times
-    # slower on some processors; whole cache lines keep out of their way.
+    # On some processors a copy is many times slower if source and destination differ by a few bytes
+    # modulo the page size. Alignment to cache lines avoids that.
     store = np.empty(prod(shape) + 64, np.uint8)
     start = -store.ctypes.data % 64
     return store[start : start + prod(shape)].reshape(shape)
@@ -112,8 +115,8 @@ def _read_only(sprite: npt.NDArray[np.uint8]) -> Sprite:
 
 
 def _blend(ground: npt.NDArray[np.uint8] | Colour, ink: Colour, mask: Mask) -> Sprite:
-    """Return the mix of ground and ink, by how much of each pixel the mask covers."""
-    # 255 * 255 + 127 is the largest number on the way, so 16 bits do.
+    """Blend ink over ground, with the mask as alpha."""
+    # The largest intermediate value is 255 * 255 + 127, which fits into 16 bits.
     cover = mask[..., None].astype(np.uint16)
     mixed = np.asarray(ground, np.uint16) * (255 - cover) + np.asarray(ink, np.uint16) * cover
     return ((mixed + 127) // 255).astype(np.uint8)
@@ -126,7 +129,7 @@ def background(colour: Colour) -> Frame:
 
 
 def _load_masks(theme: str, sheet: str) -> Mask:
-    # Imported here: the import is slow, and only the first picture of a process needs it.
+    # Imported here because the import is slow and only the first picture of a process needs it.
     from PIL import Image
 
     with (ASSETS / theme / f"{sheet}.png").open("rb") as file, Image.open(file) as image:
@@ -134,10 +137,10 @@ def _load_masks(theme: str, sheet: str) -> Mask:
 
 
 class Alphabet(NamedTuple):
-    """The masks of some texts in one size, all of the same height."""
+    """Masks of texts in one size, all of the same height."""
 
     top: int
-    """Rows between the top of a line, where y is counted from, and the masks."""
+    """Rows from the top of a line, at which y is 0, to the masks."""
     height: int
     """Rows of the masks."""
     space: int
@@ -145,7 +148,7 @@ class Alphabet(NamedTuple):
     masks: Mapping[str, Mask]
 
     def compose(self, text: str) -> Mask | None:
-        """Return the mask of a text, from its characters unless it is there whole.
+        """Return the mask of a text: its own, or those of its characters side by side.
 
         None if a character is missing.
         """
@@ -170,15 +173,15 @@ def _load_alphabet(theme: str, role: str, sheet: str) -> Alphabet:
 class Font:
     """One size of a theme's type, in one ink on one ground.
 
-    Texts that the benchmark's own tasks write ("Target:", numbers, …) are in rows that fit them
-    closely. Any other text of printable ASCII is in higher rows, which fit every character.
+    The texts of the benchmark's own tasks ("Target:", numbers, …) have masks that fit them closely.
+    Any other text of printable ASCII has a taller mask, which fits every character.
 
     Args:
         theme: Name of the theme.
-        role: What the text is for, which fixes its size: "display" (the largest), "large", "small",
+        role: Use of the text, which fixes its size: "display" (the largest), "large", "small",
             "label", "title" or "name" (the smallest).
         ink: Colour of the text.
-        ground: Colour of the surface under it.
+        ground: Colour behind the text.
     """
 
     def __init__(self, theme: str, role: str, ink: Colour, ground: Colour) -> None:
@@ -188,45 +191,45 @@ class Font:
         self.top, self.height, self.space, _ = self._usual
 
     def draw(self, text: str, width: int = 0) -> Sprite:
-        """Return a text, filled up with ground to at least `width` pixels.
+        """Return a sprite of a text, padded with ground to at least `width` pixels.
 
         Raises:
-            ValueError: A character isn't printable ASCII.
+            ValueError: The text is empty, or a character isn't printable ASCII.
         """
         mask = self._usual.compose(text)
         if mask is None:
             mask = self._ascii.compose(text)
         if mask is None:
-            raise ValueError(f"wanted printable ASCII, at least one character; got {text!r}")
+            raise ValueError(f"expected printable ASCII, at least one character; got {text!r}")
         missing = max(width - mask.shape[1], 0)
         return _read_only(_blend(self._ground, self._ink, np.pad(mask, ((0, 0), (0, missing)))))
 
     def top_of(self, text: str) -> int:
-        """Return the rows between the top of a line, where y is counted from, and `draw(text)`."""
+        """Return the rows from the top of a line, at which y is 0, to the sprite of a text."""
         return self.top if self._usual.compose(text) is not None else self._ascii.top
 
     @cached_property
     def _ascii(self) -> Alphabet:
-        # Most runs never draw such a text, and their first picture doesn't wait for this file.
+        # Loaded on demand: most runs never draw such a text.
         return _load_alphabet(self._theme, self._role, "ascii")
 
 
 @lru_cache
 def load_font(theme: Theme, role: str, paper: bool = False) -> Font:
-    """Return a theme's font for a role, on the table's colour or on paper; see `Font`."""
+    """Return a theme's font for a role, on the table colour or on paper; see `Font`."""
     ink, ground = (theme.paper_ink, theme.paper) if paper else (theme.table_ink, theme.table)
     return Font(theme.name, role, ink, ground)
 
 
 @lru_cache(maxsize=1024)
 def draw_text(font: Font, text: str, width: int = 0) -> Sprite:
-    """Return `font.draw(text, width)`, drawn once."""
+    """Return `font.draw(text, width)`, cached."""
     return font.draw(text, width)
 
 
 @lru_cache(maxsize=1024)
 def text_blit(font: Font, text: str, x: int, y: int) -> Blit:
-    """Return the copying of a text whose line has its upper left corner at (x, y)."""
+    """Return a blit that places a line of text with its top-left corner at (x, y)."""
     return blit(draw_text(font, text), x, y + font.top_of(text))
 
 
@@ -239,13 +242,13 @@ class Deck:
         self._layers = dict(zip(CARD_LAYERS, sheet, strict=True))
         self._theme = theme
         self.opaque = self._layers["body"][..., None] > 127
-        """Without the corners, for cards that lie on others."""
+        """(height, width, 1) bool: the card without its corners, for cards on top of others."""
         self.rounding = int(self.opaque[:, 0, 0].argmax())
-        """Rows at the top, and as many at the bottom, that lack their corners."""
+        """Number of rows with rounded corners, at the top and at the bottom each."""
         self._cards: dict[tuple[int, int], Sprite] = {}
 
     def card(self, rank: int, suit: int) -> Sprite:
-        """Return the card of a rank 1..13 and a suit 0..3 (clubs, diamonds, hearts, spades)."""
+        """Return the sprite of a rank 1..13 and a suit 0..3 (clubs, diamonds, hearts, spades)."""
         card = self._cards.get((rank, suit))
         if card is None:
             layers = self._layers
@@ -257,7 +260,7 @@ class Deck:
 
     @cached_property
     def back(self) -> Sprite:
-        """A card from behind."""
+        """The back of a card."""
         return _read_only(self._framed("back", self._theme.back))
 
     @cached_property

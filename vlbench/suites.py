@@ -1,7 +1,6 @@
 """Frozen sets of a task and their bounds: `test.jsonl`, `ood.jsonl` and `bounds.json`.
 
-A row is an instance and a presentation; a set names its rows in an order in which any prefix is a
-fair small set.
+A row is an instance and a presentation. The first N rows of a set are a balanced subset of it.
 """
 
 import hashlib
@@ -16,11 +15,11 @@ from vlbench.prompts import VARIANTS
 from vlbench.registry import task_folder
 
 SUITES = ("test", "ood")
-"""Frozen sets a task may bring: held-out rows under the usual rules, and changed rules in pictures
-that no training shows."""
+"""Frozen sets that a task may ship. `test`: held-out rows under the usual rules; `ood`: changed
+rules, in themes that training never uses."""
 
 SEEDS = "seeds"
-"""What stands for the suite where an environment brings none: seeds 0, 1, 2, …"""
+"""Name of the suite of an environment without frozen sets: seeds 0, 1, 2, …"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,39 +31,39 @@ class Row:
     kwargs: dict[str, Any]
     """Keyword arguments of the environment that aren't its defaults."""
     instance: str
-    """"" where the episode starts from a seed instead."""
+    """The canonical start; "" if the episode starts from a seed instead."""
     presentation: int
     """Fixes what doesn't change the game: suits, order, theme, jitter."""
     frame_hash: str = ""
-    """sha256 of the first frame; "" where the row isn't frozen."""
+    """sha256 of the first frame; "" if the row isn't frozen."""
     seed: int | None = None
     """Seed of the reset, for a row without an instance."""
 
     @property
     def options(self) -> dict[str, Any] | None:
-        """The options of `reset` that start the episode; None where it starts from a seed."""
+        """The options of `reset` that start the episode; None if it starts from a seed."""
         if not self.instance:
             return None
         return {"instance": self.instance, "presentation": self.presentation}
 
     @property
     def env_key(self) -> str:
-        """Names the environment: rows of the same id and keyword arguments share it."""
+        """Key of the environment; rows with the same id and keyword arguments share one."""
         return f"{self.env_id} {sorted(self.kwargs.items())}"
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What success rates mean on a suite: 0 and 1 of the normalised success."""
+    """The success rates on a suite that normalised success maps to 0 and 1."""
 
     floor: float
     """Success rate of uniformly random actions."""
     ceiling: float
-    """Best success rate that any player can expect."""
+    """Highest expected success rate of any player."""
 
 
-def _stated(env_id: str, name: str) -> str | None:
-    """Return the text of a file in a task's folder, None where there is none."""
+def _read_file(env_id: str, name: str) -> str | None:
+    """Return the text of a file in a task's folder; None if there is no such file."""
     folder = task_folder(env_id)
     if folder is None or not folder.joinpath(name).is_file():
         return None
@@ -72,22 +71,22 @@ def _stated(env_id: str, name: str) -> str | None:
 
 
 def _about(env_id: str) -> dict[str, Any]:
-    """Return what a task's `bounds.json` says; nothing where it has none.
+    """Return the content of a task's `bounds.json`; {} if it has none.
 
-    `vlbench.freeze` writes the bounds of each suite and `held_out`. Written by hand: `label`, what
-    must be said beside every result; `local`, the environment variable of `local_folder`; and
-    `local_label`, the label of the sets there.
+    `vlbench.freeze` writes the bounds of each suite and `held_out`. Written by hand are `label`, a
+    caveat for every result; `local`, the environment variable of `local_folder`; and
+    `local_label`, the label of the sets in that folder.
     """
-    text = _stated(env_id, "bounds.json")
+    text = _read_file(env_id, "bounds.json")
     about: dict[str, Any] = json.loads(text) if text else {}
     return about
 
 
 def local_folder(env_id: str) -> Path | None:
-    """Return the folder of the sets that a user has frozen from data that can't be shipped.
+    """Return the folder of the sets that a user has frozen from data which can't be shipped.
 
-    A task that may have some names an environment variable in its `bounds.json` ("local"); the
-    folder is `vlbench` in the folder which that variable names.
+    The task's `bounds.json` names an environment variable ("local"), and that variable names a
+    folder; the sets are in its subfolder `vlbench`. None if either is missing.
     """
     place = os.environ.get(_about(env_id).get("local", ""))
     return Path(place, "vlbench") if place else None
@@ -95,28 +94,28 @@ def local_folder(env_id: str) -> Path | None:
 
 def _local_suites(env_id: str) -> dict[str, Path]:
     folder = local_folder(env_id)
-    found = sorted(folder.glob("*.jsonl")) if folder is not None and folder.is_dir() else []
-    return {path.stem: path for path in found if path.stem not in SUITES}
+    files = sorted(folder.glob("*.jsonl")) if folder is not None and folder.is_dir() else []
+    return {path.stem: path for path in files if path.stem not in SUITES}
 
 
 def suites(env_id: str) -> tuple[str, ...]:
-    """Return the names of an environment's frozen sets; none for one that brings no sets."""
-    shipped = [suite for suite in SUITES if _stated(env_id, f"{suite}.jsonl") is not None]
+    """Return the names of an environment's frozen sets, shipped ones first; () if it has none."""
+    shipped = [suite for suite in SUITES if _read_file(env_id, f"{suite}.jsonl") is not None]
     return (*shipped, *_local_suites(env_id))
 
 
 def _suite_text(env_id: str, suite: str) -> str | None:
     if suite in SUITES:
-        return _stated(env_id, f"{suite}.jsonl")
+        return _read_file(env_id, f"{suite}.jsonl")
     path = _local_suites(env_id).get(suite)
     return None if path is None else path.read_text("utf-8")
 
 
 def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
-    """Return a frozen set, in the order in which any prefix of it is a fair small set.
+    """Return the rows of a frozen set; the first N are a balanced subset.
 
     Raises:
-        ValueError: The environment has no such set, or it is damaged.
+        ValueError: The environment has no such set, or the set is damaged.
     """
     text = _suite_text(env_id, suite)
     if text is None:
@@ -128,13 +127,13 @@ def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
 
 
 def _row(env_id: str, data: dict[str, Any]) -> Row:
-    """Return the row that a line states; the sets call the hash of the first frame "frame"."""
+    """Return the row of a line; the sets call the hash of the first frame "frame"."""
     return Row(env_id, frame_hash=data.pop("frame", ""), **data)
 
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """Which rows a run plays, and how they are put to the agent."""
+    """Which rows a run plays, and how the agent sees them."""
 
     suite: str
     """"test", "ood", the name of a set that the user has frozen, or "seeds"."""
@@ -143,25 +142,25 @@ class RunSpec:
     theme: str = ""
     """Theme or group of themes; "" for the suite's own."""
     episodes: int | None = None
-    """Rows of each suite, from its beginning; None for all."""
+    """Number of rows of each suite, from its first; None for all."""
     repeats: int = 1
     """How often each row is played."""
     history: int = 0
-    """How many past turns the agent is shown."""
+    """Number of past turns that the agent sees."""
 
     @property
     def kwargs(self) -> dict[str, Any]:
-        """Keyword arguments by which the run changes its environments."""
+        """Keyword arguments that the run sets in its environments."""
         prompt = {} if self.prompt == VARIANTS[0] else {"prompt": self.prompt}
         return prompt | ({"theme": self.theme} if self.theme else {})
 
     def rows(self, env_id: str) -> tuple[Row, ...]:
         """Return the whole frozen set as the run plays it.
 
-        In another theme the first frame isn't the frozen one, so none is wanted.
+        With another theme the rows have no frame hash, because their frames differ.
 
         Raises:
-            ValueError: The environment has no such set, or it is damaged.
+            ValueError: The environment has no such set, or the set is damaged.
         """
         changes = self.kwargs
         return tuple(
@@ -175,24 +174,23 @@ class RunSpec:
 
 
 def frozen_hash(env_id: str, suite: str) -> str:
-    """Return the sha256 of a frozen set's text; "" where the environment has no such set."""
+    """Return the sha256 of a frozen set's text; "" if the environment has no such set."""
     text = _suite_text(env_id, suite)
     return "" if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
 def bounds(env_id: str, suite: str) -> Bounds | None:
-    """Return the floor and ceiling of a suite; None where the task states none."""
-    stated = _about(env_id).get(suite)
-    return None if stated is None else Bounds(**stated)
+    """Return the floor and ceiling of a suite; None if the task has none."""
+    limits = _about(env_id).get(suite)
+    return None if limits is None else Bounds(**limits)
 
 
 def label(env_id: str, suite: str = "") -> str:
-    """Return what must be said wherever an environment's results are shown; "" for nothing.
+    """Return the caveat that belongs beside an environment's results; "" for none.
 
     Args:
         env_id: A registered id.
-        suite: The set that was played; one that a user has frozen may be labelled otherwise,
-            wherever its results are shown.
+        suite: The set that was played; sets that a user has frozen may have a label of their own.
     """
     about = _about(env_id)
     usual = str(about.get("label", ""))
@@ -200,5 +198,5 @@ def label(env_id: str, suite: str = "") -> str:
 
 
 def held_out(env_id: str) -> bool:
-    """Whether a task holds instances out; True where it states nothing of them."""
+    """Return whether a task holds instances out; True if its `bounds.json` doesn't say."""
     return bool(_about(env_id).get("held_out", True))

@@ -1,10 +1,10 @@
-"""The contract of a task: its rules, its picture, what a reply states, and its common options.
+"""The contract of a task: its rules, its picture, the fields of a reply, and its common options.
 
-A `Game` is pure: immutable states in, immutable states out. It knows no pixels, no language, no
-turn counting and no randomness but the generator that `deal` is handed. A `Picture` draws its
-states. The `Field`s of a reply stand before its action; `Statements` are those of a model, held
-against the truth, and a `Demonstration` has those of an expert. `CommonOptions` are the keyword
-arguments that all of the benchmark's tasks take.
+A `Game` is pure: immutable states in, immutable states out. It has no pixels, no language and no
+turn counter, and no randomness except the generator passed to `deal`. A `Picture` draws its states.
+A reply has `Field`s before its action: `Statements` is the check of a model's fields, and a
+`Demonstration` holds an expert's. `CommonOptions` are the keyword arguments of all the benchmark's
+tasks.
 """
 
 import re
@@ -34,16 +34,16 @@ Style = TypeVar("Style")
 
 
 class Move(NamedTuple, Generic[S]):
-    """What a legal action does to a state."""
+    """The result of a legal action."""
 
     state: S
     """The state after the action."""
     reward: float
-    """Reward of this turn, as RL4VLM pays it."""
+    """Reward of this turn, as in RL4VLM."""
     terminated: bool = False
-    """The task has ended by its own rules."""
+    """Whether the episode has ended by the task's rules."""
     success: bool = False
-    """The task's goal was reached; False until the end."""
+    """Whether the goal was reached; False until the end."""
 
 
 class Game(Protocol[S]):
@@ -54,54 +54,54 @@ class Game(Protocol[S]):
     vocabulary: tuple[str, ...]
     """Every action text of the task, in a fixed order."""
     max_turns: int
-    """Turns after which an episode that hasn't terminated is truncated."""
+    """Number of turns after which an unfinished episode is truncated."""
     held_out: bool
-    """Whether instances are enough for some to be held out from training."""
+    """Whether there are enough instances to hold some out from training."""
     test_share: float
-    """Share of the instances in the `test` split (0 where none are held out)."""
+    """Share of the instances in the `test` split; 0 if none are held out."""
 
     def deal(self, rng: np.random.Generator) -> str:
-        """Draw an instance, e.g. "points24/3-3-8-8", from the task's law."""
+        """Draw an instance, e.g. "points24/3-3-8-8", from the task's distribution."""
 
     def start(self, instance: str) -> S:
         """Return the first state of an instance.
 
         Raises:
-            ValueError: The instance isn't one of this game; says what was wanted.
+            ValueError: The instance isn't one of this game; the message gives an example.
         """
 
     def legal(self, state: S) -> tuple[str, ...]:
-        """Return the actions that the state allows, in the order of the vocabulary."""
+        """Return the legal actions, in the order of the vocabulary."""
 
     def step(self, state: S, action: str) -> Move[S]:
-        """Play a legal action. Whether the turns are used up is the environment's to say."""
+        """Play a legal action. The environment, not the game, counts the turns."""
 
 
 class SolvedGame(Game[S], Protocol[S]):
-    """Rules of a task whose best play is known exactly."""
+    """Rules of a task with an exact solution."""
 
     def values(self, state: S, turns: int) -> Mapping[str, float]:
-        """Return the best undiscounted return that can follow each legal action.
+        """Return the optimal undiscounted return after each legal action.
 
         Args:
             state: A state that hasn't terminated.
-            turns: Turns left, this one included; at least 1.
+            turns: Number of turns that remain, including this one; at least 1.
         """
 
     def expert(self, state: S, turns: int) -> str:
-        """Return the action of a return-optimal player; ties go to the shortest way."""
+        """Return an action with the optimal return; ties go to the shortest solution."""
 
 
 def instance_body(instance: str, name: str, form: str) -> str:
-    """Return what stands after "name/" in an instance.
+    """Return the part of an instance after "name/".
 
     Args:
         instance: The instance as the user wrote it.
         name: The game's name.
-        form: An example of a right instance, for the message.
+        form: An example of an instance, for the message.
 
     Raises:
-        ValueError: The instance belongs to another game or has no body.
+        ValueError: The instance belongs to another game, or nothing follows the "/".
     """
     prefix, _, body = str(instance).partition("/")
     if not isinstance(instance, str) or prefix != name or not body:
@@ -110,10 +110,10 @@ def instance_body(instance: str, name: str, form: str) -> str:
 
 
 def checked_int(name: str, value: object, least: int) -> int:
-    """Return a rule's integer.
+    """Return the value of a rule as an int.
 
     Raises:
-        ValueError: It is no integer, or less than `least`.
+        ValueError: The value isn't an integer, or it is less than `least`.
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
@@ -127,53 +127,53 @@ Frame = npt.NDArray[np.uint8]
 """(SIZE, SIZE, 3) uint8, RGB, rows from the top."""
 
 Fact = int | str | bool | tuple[str, ...] | tuple[int, ...]
-"""One thing that a picture shows, as plain data."""
+"""One fact of a picture, as plain data."""
 
 
 class Picture(Protocol[SC, Style]):
-    """Draws states; a `Style` is what an episode keeps from its first frame to its last.
+    """Draws states. A `Style` stays the same from an episode's first frame to its last.
 
     These three methods are enough. A picture that can also update a frame is a
     `RepaintablePicture`.
     """
 
     def style(self, start: SC, presentation: Presentation) -> Style:
-        """Fix everything that the presentation decides, once an episode."""
+        """Return everything that the presentation fixes; called once per episode."""
 
     def paint(self, frame: Frame, state: SC, style: Style) -> None:
         """Draw a state.
 
         Args:
-            frame: Every pixel is written, in place; the earlier content doesn't matter.
+            frame: Overwritten in place, every pixel; its earlier content doesn't matter.
             state: The state to draw.
-            style: What `style` returned for this episode.
+            style: The style of the episode.
         """
 
     def facts(self, state: SC, style: Style) -> dict[str, Fact]:
-        """Return what the frame of this state truly shows, and nothing that it hides.
+        """Return everything that the frame of this state shows, and nothing that it hides.
 
-        A new dict each time, with the same keys and types in every state.
+        Each call returns a new dict. Its keys and types are the same in every state.
         """
 
 
 @runtime_checkable
 class RepaintablePicture(Picture[SC, Style], Protocol[SC, Style]):
-    """A picture that can also change a frame into the next one, which is faster than `paint`."""
+    """A picture that can also update a frame, which is faster than `paint`."""
 
     def repaint(
         self, frame: Frame, state: SC, style: Style, previous: SC, previous_style: Style
     ) -> bool:
-        """Draw only what differs; the pixels that result are those of `paint`.
+        """Draw only the differences; the result has the same pixels as `paint`.
 
         Args:
-            frame: Shows `previous` in `previous_style`; written in place.
+            frame: Shows `previous` in `previous_style`; updated in place.
             state: The state to draw.
-            style: What `style` returned for this episode.
+            style: The style of the episode.
             previous: The state that the frame shows, of this episode or an earlier one.
             previous_style: The style of that episode.
 
         Returns:
-            Whether the frame shows `state` now; if False, `paint` is called next.
+            Whether the frame now shows `state`; if not, the environment calls `paint`.
         """
 
 
@@ -182,41 +182,41 @@ class Field:
     """A field of a reply, before its action."""
 
     name: str
-    """As prompts and replies spell it, e.g. "target number"."""
+    """Its name in prompts and replies, e.g. "target number"."""
     kind: Literal["perception", "prompt", "reasoning", "plan"]
-    """What it states: "perception" what the picture alone shows, "prompt" what the prompt says too,
-    "reasoning" what follows from those, "plan" the actions to come."""
+    """"perception": facts that only the picture shows; "prompt": facts that the prompt also states;
+    "reasoning": conclusions from those; "plan": the actions to come."""
     in_prompt: bool = True
-    """Whether prompts ask for it; an expert may write one that they don't ask for."""
+    """Whether the prompts ask for it; an expert may write fields that they don't ask for."""
 
 
 def perception_names(fields: Iterable[Field]) -> frozenset[str]:
-    """Return the names of the fields that state what the picture alone shows."""
+    """Return the names of the fields of kind "perception"."""
     return frozenset(field.name for field in fields if field.kind == "perception")
 
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """What a reply's fields state, held against the truth."""
+    """The fields of a reply, checked against the state."""
 
     perception: bool | None = None
-    """Whether all that the reply says of the picture is true; None if it says nothing."""
+    """Whether all the reply's statements about the picture are true; None if it makes none."""
     plan: str | None = None
-    """The action that the reply's plan leads to; None if it states no readable plan."""
+    """The next action of the reply's plan; None if it has no readable plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """What an expert writes in a state."""
+    """An expert's reply to a state."""
 
     fields: Mapping[str, Fact]
-    """What stands before the action, in the order in which it is written; the perception first."""
+    """The fields before the action, in the order of the reply; perception comes first."""
     action: str
-    """A return-optimal action, and the one that the fields argue for."""
+    """A return-optimal action, the one that the fields argue for."""
 
 
 def read_number(stated: Json) -> float | None:
-    """Return the number that a reply's field states; None if it states none."""
+    """Return the number in a field of a reply; None if it holds none."""
     if isinstance(stated, bool) or not isinstance(stated, (int, float, str)):
         return None
     number = re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", str(stated).strip())
@@ -227,38 +227,39 @@ class EnvOptions(TypedDict, total=False):
     """Keyword arguments that every environment takes; see `VLEnv`."""
 
     split: str
-    """Which instances are dealt: "all", "train" or "test". By default "all"."""
+    """The instances to draw from: "all", "train" or "test". Default: "all"."""
     render_mode: str | None
-    """"rgb_array", "human" (needs the extra `play`) or None. By default None."""
+    """"rgb_array", "human" (needs the extra `play`) or None. Default: None."""
 
 
 class CommonOptions(EnvOptions, total=False):
-    """Keyword arguments that each of the benchmark's tasks takes besides its own."""
+    """Keyword arguments that all of the benchmark's tasks take."""
 
     theme: str
-    """A theme or a group of themes; see `vlbench.themes`. By default "classic"."""
+    """A theme or a group of themes; see `vlbench.themes`. Default: "classic"."""
     jitter: int
-    """Largest shift of an element, in pixels, 0..5. By default 0."""
+    """Largest shift of an element, 0..5 pixels. Default: 0."""
     prompt: str
-    """"cot", "action_only" or "cot_facts". By default "cot"."""
+    """"cot", "action_only" or "cot_facts". Default: "cot"."""
 
 
 class CommonParts(NamedTuple):
-    """The common keyword arguments of an environment, by who takes them."""
+    """The common keyword arguments of an environment, by destination."""
 
     themes: ThemeChoice
-    """For its picture."""
+    """For the picture."""
     prompt: str
     """For `Prompt.load`."""
     rest: EnvOptions
-    """For `VLEnv`, unknown ones included."""
+    """For `VLEnv`, including unknown arguments."""
 
 
 def split_options(options: CommonOptions) -> CommonParts:
-    """Return the common keyword arguments of an environment, by who takes them.
+    """Split the keyword arguments of an environment by destination.
 
     Raises:
-        ValueError: A theme or a jitter isn't known; the message names the nearest.
+        ValueError: The theme is unknown (the message suggests the nearest), or jitter is out of
+            range.
     """
     rest: Any = dict(options)
     themes = ThemeChoice(rest.pop("theme", "classic"), rest.pop("jitter", 0))

@@ -1,7 +1,7 @@
-"""Themes: the ways in which every picture can look, and a picture's choice among them.
+"""Themes: the looks of the pictures, and the choice of a theme for each presentation.
 
-A theme is a table of colours and a layout's name; its shapes are in the atlas of the same name
-(see `vlbench.sprites`), and each task knows where its own things stand in a layout.
+A theme is a table of colours and the name of a layout. Its shapes are in the atlas of the same name
+(see `vlbench.sprites`). Each task defines the positions of its elements in each layout.
 """
 
 import difflib
@@ -13,16 +13,16 @@ from vlbench.instances import Presentation
 
 Colour = tuple[int, int, int]
 MAX_JITTER: Final = 5
-"""Largest shift of an element, in pixels; the layouts leave this much room."""
+"""Largest shift of an element, in pixels; the layouts leave room for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """How everything looks: colours here, shapes in the atlas of the same name."""
+    """The colours of a theme; its shapes are in the atlas of the same name."""
 
     name: str
     layout: str
-    """Which of each task's layouts: "classic", "roomy", "inverted" or "columns"."""
+    """The layout that each task uses: "classic", "roomy", "inverted" or "columns"."""
     table: Colour
     table_ink: Colour
     paper: Colour
@@ -37,7 +37,7 @@ class Theme:
     """Inks of clubs, diamonds, hearts, spades."""
 
     def __hash__(self) -> int:
-        """Return the name's hash, which is computed once: themes are keys of caches."""
+        """Return the hash of the name, which Python caches; themes are keys of caches."""
         return hash(self.name)
 
 
@@ -146,18 +146,19 @@ THEME_GROUPS = {
     "train": ("classic", "midnight", "parchment", "slate"),
     "heldout": ("typewriter", "storybook", "comic"),
 }
-"""Trained agents may see `train`; `heldout` has other fonts, colours, card art and layouts."""
+"""Training may use the themes of `train`; those of `heldout` differ in fonts, colours, card art and
+layouts."""
 
 
 class ThemeChoice:
-    """The themes that a picture is drawn in, and how far its elements are shifted.
+    """The themes of a picture, and the largest shift of its elements.
 
     Args:
-        theme: A theme, or a group whose themes take turns by presentation.
-        jitter: Largest shift of an element, in pixels, 0..MAX_JITTER.
+        theme: A theme, or a group whose themes alternate by presentation.
+        jitter: Largest shift of an element, 0..MAX_JITTER pixels.
 
     Raises:
-        ValueError: No such theme or group, or no such number of pixels.
+        ValueError: The theme or group doesn't exist, or jitter is out of range.
     """
 
     def __init__(self, theme: str = "classic", jitter: int = 0) -> None:
@@ -170,7 +171,7 @@ class ThemeChoice:
 
     @classmethod
     def pop(cls, options: MutableMapping[str, Any]) -> Self:
-        """Take `theme` and `jitter` out of the options of an environment."""
+        """Remove `theme` and `jitter` from the options of an environment."""
         return cls(options.pop("theme", "classic"), options.pop("jitter", 0))
 
     def of(self, presentation: Presentation) -> Theme:

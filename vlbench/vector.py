@@ -1,4 +1,4 @@
-"""VLVectorEnv: many environments of one task in one process, their frames in one slab."""
+"""VLVectorEnv: N environments of one task in one process; their frames share one array."""
 
 import weakref
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from vlbench.task import SIZE
 
 
 class Observations(TypedDict):
-    """What N agents are shown."""
+    """The observations of N environments."""
 
     image: npt.NDArray[np.uint8]
     """(N, 300, 300, 3) uint8, RGB."""
@@ -36,19 +36,19 @@ Steps = tuple[
 _MEMORY = ("slab", "_blocks", "_shared", "_everyone")
 
 MAX_BLOCKS = 4
-"""Steps whose frames may be held without new memory; memory that is forgotten lives while held."""
+"""Number of memory blocks to reuse. A dropped block lives until its last array is released."""
 
 
 class _Block(NamedTuple):
     memory: memoryview
-    user: "weakref.ref[npt.NDArray[np.uint8]]"
-    """The array that was made over it last; every view of it keeps it alive."""
+    array: "weakref.ref[npt.NDArray[np.uint8]]"
+    """The array that last used the memory; every view of it keeps it alive."""
 
 
 class FrameBlocks:
-    """Memory for frames that are handed out; a block is used again once nobody holds a part of it.
+    """Memory for frames; a block is reused once no array refers to it.
 
-    The system clears fresh memory page by page, which takes longer than to copy frames into it.
+    The system clears new memory page by page, which takes longer than copying frames into it.
 
     Args:
         frames: Number of frames in a block.
@@ -57,35 +57,35 @@ class FrameBlocks:
     def __init__(self, frames: int) -> None:
         self._shape = (frames, SIZE, SIZE, 3)
         self._blocks: list[_Block] = []
-        """The latest last."""
+        """In order of use; the latest comes last."""
 
     def take(self) -> npt.NDArray[np.uint8]:
-        """Return frames of any content."""
-        free = next((i for i, block in enumerate(self._blocks) if block.user() is None), None)
+        """Return an array of frames, (frames, 300, 300, 3) uint8, with arbitrary content."""
+        free = next((i for i, block in enumerate(self._blocks) if block.array() is None), None)
         if free is not None:
             memory = self._blocks.pop(free).memory
         else:
             memory = np.empty(prod(self._shape), np.uint8).data
             if len(self._blocks) == MAX_BLOCKS:
                 del self._blocks[0]
-        # Views, and views of views, hold the array that was made of a buffer, not the buffer.
-        user = np.frombuffer(memory, np.uint8)
-        self._blocks.append(_Block(memory, weakref.ref(user)))
-        return user.reshape(self._shape)
+        # Views, and views of views, hold the array made over a buffer, not the buffer itself.
+        array = np.frombuffer(memory, np.uint8)
+        self._blocks.append(_Block(memory, weakref.ref(array)))
+        return array.reshape(self._shape)
 
 
 class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
-    """N environments stepped in turn, each painting into its part of one slab.
+    """N environments, stepped one after the other; each paints into its part of one slab.
 
-    What it returns equals `SyncVectorEnv(..., autoreset_mode="SameStep")` over the same
-    environments: an episode that ends is reset in the same step, its last observation and info
-    stand under `final_obs` and `final_info`. Only a last observation is no `dict` but a
-    `LastObservation`, whose picture is drawn when it is first looked at; `dict(last)` is one.
+    It returns the same as `SyncVectorEnv(..., autoreset_mode="SameStep")` over the same
+    environments: an episode that ends is reset in the same step, and its last observation and info
+    are in `final_obs` and `final_info`. The only difference: a last observation is a
+    `LastObservation`, whose picture is drawn on first access; `dict(last)` makes it a `dict`.
 
     Args:
         num_envs: Number of environments N.
-        copy: Hand out a copy of the slab, as Gymnasium does by default. With False the slab itself
-            is handed out, read-only; the next step overwrites it.
+        copy: Return a copy of the slab, as Gymnasium does by default. If False, return a read-only
+            view of the slab; the next step overwrites it.
         **kwargs: Arguments of the environments.
 
     Raises:
@@ -114,20 +114,20 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
             env.paint_into(frame)
         self._blocks = FrameBlocks(self.num_envs)
         self._shared = self.slab.view()
-        self._shared.flags.writeable = False  # what was painted is painted over, never anew
+        self._shared.flags.writeable = False  # frames are repainted, so changes would stay
         self._everyone = np.ones(self.num_envs, np.bool_)
         self._everyone.flags.writeable = False
 
     def __copy__(self) -> Self:
-        """Copy the environments too: two vector environments can't paint the same ones."""
+        """Copy the environments too, because two vector environments can't share them."""
         return deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the pictures out: a view of the slab would come back as an array of its own."""
+        """Leave the frames out, because views of the slab would be restored as separate arrays."""
         return {name: value for name, value in vars(self).items() if name not in _MEMORY}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take a slab of its own, into which each environment is drawn anew."""
+        """Make a new slab; each environment paints itself again."""
         vars(self).update(state)
         self._take_memory()
 
@@ -140,7 +140,7 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         """Start an episode in every environment.
 
         Args:
-            seed: One seed s for s, s + 1, …, or one seed an environment.
+            seed: One seed s for s, s + 1, …, or one seed per environment.
             options: As in `VLEnv.reset`, for every environment.
         """
         seeds = self._seeds(seed)
@@ -155,7 +155,7 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         """
         if isinstance(actions, str) or len(actions) != self.num_envs:
             raise ValueError(
-                f"wanted {self.num_envs} replies, one an environment, got {len(actions)}"
+                f"expected {self.num_envs} replies, one per environment, got {len(actions)}"
             )
         rewards = np.empty(self.num_envs)
         terminated = np.zeros(self.num_envs, np.bool_)
@@ -182,13 +182,15 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
             env.close()
 
     def _seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
-        """Return one seed an environment."""
+        """Return one seed per environment."""
         if seed is None:
             return [None] * self.num_envs
         if isinstance(seed, (int, np.integer)):
             return range(int(seed), int(seed) + self.num_envs)
         if len(seed) != self.num_envs:
-            raise ValueError(f"wanted {self.num_envs} seeds, one an environment, got {len(seed)}")
+            raise ValueError(
+                f"expected {self.num_envs} seeds, one per environment, got {len(seed)}"
+            )
         return seed
 
     def _observe(self) -> Observations:
@@ -201,11 +203,11 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         return {"image": image, "text": tuple([env.text for env in self.envs])}
 
     def _restart(self, ended: Sequence[int], infos: list[dict[str, Any]]) -> dict[str, Any]:
-        """Start the next episodes and put their infos in place; return what the last ones showed.
+        """Start the next episodes; return the final observations and infos of the last ones.
 
         Args:
             ended: The environments whose episodes ended, at least one.
-            infos: The last infos of all environments.
+            infos: The infos of all environments; those of `ended` are replaced.
         """
         who = np.zeros(self.num_envs, np.bool_)
         who[ended] = True
@@ -215,7 +217,7 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
             env = self.envs[i]
             observations[i] = env.last_observation()
             infos[i] = env.begin(None, None)
-            env.draw()  # while the frame is in the processor's cache
+            env.draw()  # now, while the frame is in the processor's cache
         return {
             "final_obs": observations,
             "_final_obs": who,
@@ -230,13 +232,13 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
 def _batch(
     infos: Sequence[Mapping[str, Any]], size: int, who: npt.NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Turn infos into Gymnasium's form: arrays by key, and under `_key` who has it.
+    """Batch infos in Gymnasium's form: an array per key, and in `_key` which environments have it.
 
     Args:
-        infos: The infos of those environments that have one, in order; all with the same keys in
-            the same order.
+        infos: The infos of the environments that have one, in order; all with the same keys in the
+            same order.
         size: Number of environments.
-        who: Which environments those are; shape (size,).
+        who: Shape (size,), bool: which environments have an info.
     """
     batch: dict[str, Any] = {}
     columns = zip(*[info.values() for info in infos], strict=True)
@@ -247,7 +249,7 @@ def _batch(
             plain = isinstance(first, (bool, int, float))
             values = np.fromiter(column, type(first) if plain else object, len(column))
             if len(column) < size:
-                # An empty array of objects is one of None.
+                # An uninitialised object array is filled with None.
                 everyone = (np.zeros if plain else np.empty)(size, values.dtype)
                 everyone[who] = values
                 values = everyone

@@ -1,4 +1,4 @@
-"""A window that shows frames: `render_mode="human"`, and the ground that a person plays on."""
+"""A window that shows frames, for `render_mode="human"` and for `vlbench.play`."""
 
 import os
 
@@ -15,51 +15,51 @@ except ImportError:
 __all__ = ["FRAMES_PER_SECOND", "SCALE", "Window", "pygame"]
 
 SCALE = 2
-"""Screen pixels to a frame's pixel, each way."""
+"""Screen pixels per frame pixel, horizontally and vertically."""
 
 FRAMES_PER_SECOND = 4
-"""How fast `show` lets frames follow one another, so that an eye can follow too."""
+"""Maximum rate of `show`, so that a person can follow."""
 
 
 class Window:
-    """A window with a frame, upscaled with crisp pixels, and perhaps a margin beside it.
+    """A window with an upscaled frame and an optional margin beside it.
 
-    pygame has one window a process: a second `Window` takes over the first one's.
+    pygame has one window per process: a second `Window` takes over the first one's.
 
     Args:
-        title: What the window's bar says.
-        margin: Width of an empty strip right of the frame, in screen pixels.
+        title: Title of the window.
+        margin: Width of an empty strip to the right of the frame, in screen pixels.
 
     Raises:
-        ValueError: There is no screen to open a window on.
+        ValueError: There is no screen.
     """
 
     def __init__(self, title: str, margin: int = 0) -> None:
         self.title = title
         self.size = (SCALE * SIZE + margin, SCALE * SIZE)
         self.closed = False
-        """Whether the window was closed, by the person who looks or by `close`."""
+        """Whether the window was closed, by the user or by `close`."""
         self._clock = pygame.time.Clock()
         self._open()
 
     @property
     def surface(self) -> pygame.Surface:
-        """What is on the screen after the next `pygame.display.flip()`."""
+        """The surface that the next `pygame.display.flip()` shows."""
         surface = pygame.display.get_surface()
         if surface is None or surface.get_size() != self.size:
             return self._open()
         return surface
 
     def paint(self, frame: Frame) -> None:
-        """Draw a frame at the left, without flipping."""
+        """Draw a frame at the left of the surface, without flipping."""
         small = pygame.image.frombuffer(frame.tobytes(), frame.shape[1::-1], "RGB")
         large = pygame.transform.scale(small, (SCALE * SIZE, SCALE * SIZE))
         self.surface.blit(large, (0, 0))
 
     def show(self, frame: Frame) -> None:
-        """Show a frame, and stay on it for a moment.
+        """Show a frame for at least 1/FRAMES_PER_SECOND seconds.
 
-        Does nothing once the person who looks has closed the window: the episode goes on unseen.
+        Once the user has closed the window it does nothing; the episode goes on.
         """
         if self.closed:
             return

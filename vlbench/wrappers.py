@@ -1,4 +1,4 @@
-"""Wrappers: the same tasks for learners that don't write texts."""
+"""Wrappers for agents that don't write texts."""
 
 from typing import Any
 
@@ -13,16 +13,17 @@ from vlbench.observation import Observation
 
 
 class DiscreteActions(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """The picture alone as observation, and the vocabulary's index as action, for CNN policies.
+    """The picture as observation and an index into the vocabulary as action, for CNN policies.
 
-    Observation: `Box(0, 255, (300, 300, 3), uint8)`. Action: `Discrete(n)`; `i` writes a
-    well-formed reply with the vocabulary's action `i`, so that illegal actions stay possible.
+    Observation: `Box(0, 255, (300, 300, 3), uint8)`. Action: `Discrete(n)`; action `i` plays a
+    well-formed reply with action `i` of the vocabulary, legal or not.
 
     Args:
-        env: A vlbench environment whose vocabulary is the same in every state.
+        env: A vlbench environment with a fixed vocabulary.
 
     Raises:
-        ValueError: It is something else; ALFWorld's commands change from state to state.
+        ValueError: It isn't a vlbench environment, or its vocabulary depends on the state, as in
+            ALFWorld.
     """
 
     def __init__(self, env: gymnasium.Env[Observation, str]) -> None:
@@ -45,10 +46,10 @@ class DiscreteActions(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation["image"], info
 
     def step(self, action: int) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """Play the action with this index of the vocabulary.
+        """Play the action with this index in the vocabulary.
 
         Raises:
-            ValueError: There is no such action.
+            ValueError: The index is out of range.
         """
         if not self.action_space.contains(action):
             raise ValueError(

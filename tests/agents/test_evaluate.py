@@ -125,7 +125,7 @@ def test_a_folder_of_another_run_is_refused(run):
             'unknown option "--epsiodes"; did you mean "--episodes"?',
         ),
         (["--env", "Points24"], "the following arguments are required: --agent"),
-        (["--agent", "expert", "--html", "/proc/x/y.html"], "nothing can be written into /proc"),
+        (["--agent", "expert", "--html", "/proc/x/y.html"], "can't write to /proc"),
         (["--agent", "expert", "--html", "."], "--html: . is a folder, not a file"),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(run, tmp_path):
     for out, reason in (
         ("file", "is a file, not a folder"),
         ("file/below", "is a file, not a folder"),
-        ("/proc/vlbench", "nothing can be written into /proc"),
+        ("/proc/vlbench", "can't write to /proc"),
     ):
         code, stdout, err = run("--agent", "expert", "--env", "NumberLine", out=out)
         assert code == 2 and stdout == "" and err.count("\n") == 1

@@ -185,7 +185,7 @@ def test_an_option_that_there_is_not_is_told_with_the_nearest(name, refuse):
             "evaluate --out file": "--out: file is a file, not a folder",
             "doctor --env NumberLine": "wanted an agent with its settings, or --env alone",
             "play --episodes 0": "--episodes must be at least 1, got 0",
-            "play --seed 1 --suite test": "--seed goes without --suite",
+            "play --seed 1 --suite test": "--seed can't be combined with --suite",
             "report file/page.html": "unrecognized arguments: file/page.html",
         }.items()
     ],

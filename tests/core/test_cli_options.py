@@ -130,7 +130,7 @@ def test_a_field_without_option_is_a_bug_of_the_declaration():
     class Bare(Options):
         steps: int = 3
 
-    with pytest.raises(TypeError, match="Bare.steps is made by neither option nor required"):
+    with pytest.raises(TypeError, match="Bare.steps is declared by neither option nor required"):
         Bare()
 
 
@@ -156,7 +156,7 @@ def test_help_states_range_and_default_and_groups_what_is_inherited(capsys):
 def test_an_old_name_works_and_tells_the_new_one_in_a_line(old, new, capsys):
     assert read("--model", "m", old) == read("--model", "m", new)
     assert capsys.readouterr().err == (
-        f"fit: {old} is now {new}; the old name goes with the next version\n"
+        f"fit: {old} is now {new}; the next version drops the old name\n"
     )
 
 
@@ -175,7 +175,7 @@ def test_paths_are_checked_before_anything_is_written(tmp_path):
         (writable_folder, file, "is a file, not a folder"),
         (writable_folder, file / "a", "is a file, not a folder"),
         (writable_file, tmp_path, "is a folder, not a file"),
-        (writable_file, Path("/proc/x"), "nothing can be written into /proc"),
+        (writable_file, Path("/proc/x"), "can't write to /proc"),
     ):
         with pytest.raises(ValueError, match=message):
             check(path)

@@ -47,12 +47,12 @@ def test_the_vector_env_equals_gymnasiums_over_the_same_envs(env_id):
     import numpy as np
     from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-    ours = gymnasium.make_vec(env_id, num_envs=5, vectorization_mode="vector_entry_point")
-    theirs = SyncVectorEnv(
+    first = gymnasium.make_vec(env_id, num_envs=5, vectorization_mode="vector_entry_point")
+    second = SyncVectorEnv(
         [lambda: gymnasium.make(env_id)] * 5, autoreset_mode=AutoresetMode.SAME_STEP
     )
-    assert ours.single_action_space == theirs.single_action_space
-    assert ours.observation_space == theirs.observation_space
+    assert first.single_action_space == second.single_action_space
+    assert first.observation_space == second.observation_space
 
     def same(a, b):
         if isinstance(a, dict):
@@ -63,20 +63,20 @@ def test_the_vector_env_equals_gymnasiums_over_the_same_envs(env_id):
             return a.dtype == b.dtype and np.array_equal(a, b)
         return a == b
 
-    observations, infos = ours.reset(seed=11)
-    again, infos_again = theirs.reset(seed=11)
+    observations, infos = first.reset(seed=11)
+    again, infos_again = second.reset(seed=11)
     assert same(observations, again) and same(infos, infos_again)
-    ours.single_action_space.seed(0)
+    first.single_action_space.seed(0)
     ended = 0
-    for turn in range(max(40, ours.envs[0].game.max_turns + 4)):
-        replies = [ours.single_action_space.sample() for _ in range(5)]
+    for turn in range(max(40, first.envs[0].game.max_turns + 4)):
+        replies = [first.single_action_space.sample() for _ in range(5)]
         if turn % 7 == 3:
             replies[2] = "hm"
-        result, result_again = ours.step(replies), theirs.step(tuple(replies))
+        result, result_again = first.step(replies), second.step(tuple(replies))
         last = result[4].get("final_obs", ())
         for i in np.flatnonzero(result[2] | result[3]):
             last[i] = dict(last[i])
-            assert ours.single_observation_space.contains(last[i])
+            assert first.single_observation_space.contains(last[i])
         assert all(same(a, b) for a, b in zip(result, result_again, strict=True))
         ended += sum(result[2] | result[3])
     assert ended > 3
@@ -88,12 +88,12 @@ def test_a_slab_that_is_not_copied_is_overwritten_and_read_only_and_a_copied_one
         envs = gymnasium.make_vec(
             env_id, num_envs=3, vectorization_mode="vector_entry_point", copy=copy
         )
-        kept, _ = envs.reset(seed=0)
-        before = kept["image"].copy()
+        first, _ = envs.reset(seed=0)
+        before = first["image"].copy()
         for _ in range(30):
             envs.step([envs.single_action_space.sample() for _ in range(3)])
-        assert (kept["image"] == before).all() == copy
-        assert kept["image"].flags.writeable == copy
+        assert (first["image"] == before).all() == copy
+        assert first["image"].flags.writeable == copy
 
 
 class OtherOrder(NumberLine):

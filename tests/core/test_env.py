@@ -55,8 +55,8 @@ def test_cot_facts_tells_the_true_facts_and_action_only_asks_for_nothing_else(en
     env = gymnasium.make(env_id, prompt="cot_facts")
     observation, info = env.reset(seed=1, options=options)
     for fact in info["facts"].values():
-        told = ", ".join(map(str, fact)) if isinstance(fact, tuple) else str(fact)
-        assert told in observation["text"] or told in ("True", "False") or isinstance(fact, tuple)
+        text = ", ".join(map(str, fact)) if isinstance(fact, tuple) else str(fact)
+        assert text in observation["text"] or text in ("True", "False") or isinstance(fact, tuple)
     only = gymnasium.make(env_id, prompt="action_only").reset(seed=1, options=options)[0]["text"]
     assert '"action"' in only and "thoughts" not in only
     assert "$" not in only + observation["text"]

@@ -14,8 +14,8 @@ def test_pictures_and_texts_are_kept_once_under_the_recorded_hashes(some_episode
     redrawing = EpisodeRenderer()
     for episode in some_episodes:
         data = redrawing.episode(episode)
-        shown = [(turn["frame"], turn["prompt"]) for turn in data["turns"]]
-        assert shown == [(turn.frame_hash, turn.prompt_hash) for turn in episode.turns]
+        hashes = [(turn["frame"], turn["prompt"]) for turn in data["turns"]]
+        assert hashes == [(turn.frame_hash, turn.prompt_hash) for turn in episode.turns]
         assert data["end"] == episode.final_frame_hash
     for name, png in redrawing.frames.items():
         assert sha256(np.asarray(Image.open(io.BytesIO(png))).tobytes()) == name

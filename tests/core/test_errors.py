@@ -42,16 +42,16 @@ def test_an_environment_that_breaks_is_one_line(tmp_path, command, env):
     (tmp_path / "mine.py").write_text(textwrap.dedent(code))
     exit_code, out, err = call(tmp_path, *command, env, path=[tmp_path])
     if "Lame" in env and command == ("vlbench.play",):
-        parts = ['shows no "image" and "text"']
+        parts = ['has no observations with "image" and "text"']
     assert exit_code == 2 and out == "" and all(part in err for part in parts), err
     assert err.strip().count("\n") == 0 and not (tmp_path / "runs").exists()
 
 
 def test_the_doctor_tells_what_an_environment_lacks(tmp_path):
     (tmp_path / "mine.py").write_text(ENVS)
-    for env, code in (("mine:mine/Gone-v0", 2), ("mine:mine/Blind-v0", 1)):
-        found, out, err = call(tmp_path, "agents.doctor", "--env", env, path=[tmp_path])
-        assert found == code and (out + err).strip().count("\n") == 0, (out, err)
+    for env, expected in (("mine:mine/Gone-v0", 2), ("mine:mine/Blind-v0", 1)):
+        code, out, err = call(tmp_path, "agents.doctor", "--env", env, path=[tmp_path])
+        assert code == expected and (out + err).strip().count("\n") == 0, (out, err)
 
 
 def test_what_speaks_to_the_user_passes_and_the_rest_is_placed():

@@ -86,17 +86,17 @@ def actions_of(episode):
 
 
 def test_arrows_walk_the_number_line(tmp_path, capsys):
-    wanted = solution("vlbench/NumberLine-v0")
-    arrows = ["Up" if action == "+" else "Down" for action in wanted]
+    actions = solution("vlbench/NumberLine-v0")
+    arrows = ["Up" if action == "+" else "Down" for action in actions]
     run = play(tmp_path, "NumberLine", *arrows, "Enter", options=["--episodes", "2"])
     (episode,) = run.episodes()
-    assert actions_of(episode) == wanted and episode.success
-    assert [turn.reply.text for turn in episode.turns] == [vlbench.reply(a) for a in wanted]
+    assert actions_of(episode) == actions and episode.success
+    assert [turn.reply.text for turn in episode.turns] == [vlbench.reply(a) for a in actions]
     assert run.replies() == {episode.key: [turn.reply for turn in episode.turns]}
     assert (run.header.agent, run.header.privileged, run.header.suite) == ("human", False, "test")
-    told = capsys.readouterr()
-    assert "episodes 1, given up 0" in told.out and "success 100.0 % (" in told.out
-    assert "episodes left: 1; go on with: python -m vlbench.play NumberLine" in told.err
+    printed = capsys.readouterr()
+    assert "episodes 1, given up 0" in printed.out and "success 100.0 % (" in printed.out
+    assert "episodes left: 1; resume with: python -m vlbench.play NumberLine" in printed.err
 
 
 @pytest.mark.parametrize("task", ["EZPoints", "Points24"])
@@ -119,10 +119,10 @@ def test_blackjack_by_letters(tmp_path):
 
 
 def test_every_action_can_be_clicked():
-    desk, player = Screen("test"), InputHandler()
+    screen, player = Screen("test"), InputHandler()
     player.vocabulary = ("1", "10", "+", "(", "=")
-    desk.draw(view(), player)
-    buttons = {button.means: button.rect.center for button in player.buttons}
+    screen.draw(view(), player)
+    buttons = {button.meaning: button.rect.center for button in player.buttons}
     assert set(buttons) == {*player.vocabulary, *Command}
     for action in player.vocabulary:
         assert player.handle(click(buttons[action])) == vlbench.reply(action)
@@ -131,28 +131,28 @@ def test_every_action_can_be_clicked():
 
 
 def test_a_click_is_recorded(tmp_path):
-    desk, player = Screen("test"), InputHandler()
+    screen, player = Screen("test"), InputHandler()
     player.vocabulary = ("stand", "hit")
-    desk.draw(view(), player)
-    stand = next(button.rect.center for button in player.buttons if button.means == "stand")
-    desk.close()
+    screen.draw(view(), player)
+    stand = next(button.rect.center for button in player.buttons if button.meaning == "stand")
+    screen.close()
     (episode,) = play(tmp_path, "Blackjack", click(stand)).episodes()
     assert actions_of(episode) == ["stand"]
 
 
 def view(**changes):
     frame = np.zeros((300, 300, 3), np.uint8)
-    shown = dict(
+    fields = dict(
         frame=frame,
         title="",
         progress="",
         prompt="Play.",
         legal=(),
-        told="",
-        good=None,
-        onward="on",
+        message="",
+        is_good=None,
+        next_label="on",
     )
-    return View(**{**shown, **changes})
+    return View(**{**fields, **changes})
 
 
 @pytest.mark.parametrize(
@@ -175,12 +175,12 @@ def test_a_typed_reply_is_what_a_model_writes(tmp_path, text, status, action):
 
 
 def test_asking_the_expert_marks_the_turn(tmp_path, capsys):
-    wanted = solution("vlbench/NumberLine-v0")
-    run = play(tmp_path, "NumberLine", "h", *wanted)
+    actions = solution("vlbench/NumberLine-v0")
+    run = play(tmp_path, "NumberLine", "h", *actions)
     (episode,) = run.episodes()
     marks = [turn.reply.provider_id for turn in episode.turns]
-    assert marks == [EXPERT_SHOWN] + [""] * (len(wanted) - 1)
-    assert f"the expert was asked on 1 of {len(wanted)} turns" in capsys.readouterr().out
+    assert marks == [EXPERT_SHOWN] + [""] * (len(actions) - 1)
+    assert f"the expert was asked on 1 of {len(actions)} turns" in capsys.readouterr().out
 
 
 def test_an_episode_that_is_given_up_is_kept_apart(tmp_path, capsys):
@@ -195,23 +195,23 @@ def test_an_episode_that_is_given_up_is_kept_apart(tmp_path, capsys):
 
 
 def test_quitting_in_the_middle_leaves_a_run_that_goes_on(tmp_path):
-    wanted = solution("vlbench/Points24-v0")
-    events = list(keys_of(wanted))
+    actions = solution("vlbench/Points24-v0")
+    events = list(keys_of(actions))
     run = play(tmp_path, "Points24", *events[:2])
     assert run.episodes() == [] and sum(map(len, run.replies().values())) > 0
     play(tmp_path, "Points24")
     run = play(tmp_path, "Points24", *events[2:])
     (episode,) = run.episodes()
-    assert actions_of(episode) == wanted and episode.success
-    assert list(run.replies()) == [episode.key] and len(run.replies()[episode.key]) == len(wanted)
+    assert actions_of(episode) == actions and episode.success
+    assert list(run.replies()) == [episode.key] and len(run.replies()[episode.key]) == len(actions)
 
 
 def test_after_the_last_episode_the_window_closes_by_itself(tmp_path, capsys):
-    wanted = solution("vlbench/NumberLine-v0")
-    play(tmp_path / "quit", "NumberLine", *wanted, options=["--episodes", "1"])
-    play(tmp_path, "NumberLine", *wanted, "x", "+", "Enter", options=["--episodes", "1"])
+    actions = solution("vlbench/NumberLine-v0")
+    play(tmp_path / "quit", "NumberLine", *actions, options=["--episodes", "1"])
+    play(tmp_path, "NumberLine", *actions, "x", "+", "Enter", options=["--episodes", "1"])
     assert "left" not in capsys.readouterr().err
-    run = play(tmp_path, "NumberLine", *wanted, options=["--episodes", "1"])
+    run = play(tmp_path, "NumberLine", *actions, options=["--episodes", "1"])
     assert len(run.episodes()) == 1, "nothing is left to play"
 
 
@@ -285,21 +285,21 @@ def test_an_environment_of_somebody_else_is_played_from_seeds(tmp_path, monkeypa
         (["Poinst24"], 'unknown env id "Poinst24"; did you mean "Points24"?'),
         (["vlbench/Points42-v0"], 'did you mean "vlbench/Points24-v0"?'),
         (["no_such_module:toys/Walk-v0"], "No module named 'no_such_module'"),
-        (["CartPole-v1"], 'CartPole-v1 shows no "image" and "text"'),
+        (["CartPole-v1"], 'CartPole-v1 has no observations with "image" and "text"'),
         (["Points24", "--theme", "clasic"], 'did you mean "classic"?'),
         (["Points24", "--prompt", "cott"], 'did you mean "cot"?'),
         (["Points24", "--suite", "tset"], 'did you mean "test"?'),
         (["Points24", "--out", ""], "--out must name a file or folder, got nothing"),
         (["Points24", "--episodes", "0"], "--episodes must be at least 1, got 0"),
-        (["Points24", "--seed", "1", "--suite", "test"], "goes without --suite"),
+        (["Points24", "--seed", "1", "--suite", "test"], "can't be combined with --suite"),
         ([], "the following arguments are required: TASK"),
     ],
 )
 def test_a_wrong_call_is_one_line(tmp_path, monkeypatch, capsys, call, message):
     monkeypatch.chdir(tmp_path)
     assert main(call) == 2
-    told = capsys.readouterr()
-    assert message in told.err and told.err.count("\n") == 1 and not told.out
+    printed = capsys.readouterr()
+    assert message in printed.err and printed.err.count("\n") == 1 and not printed.out
     assert list(tmp_path.iterdir()) == []
 
 
@@ -336,13 +336,13 @@ def test_a_line_is_sent_as_soon_as_it_can_be_nothing_else():
     player = player_for("look", "go to shelf 1", "go to shelf 10", "go to desk")
     for character in "go to shelf 1":
         assert player.handle(key(character)) is None
-    assert player.begun(player.line) == ("go to shelf 1", "go to shelf 10")
-    assert player.note == 'Enter sends "go to shelf 1"; or type on: go to shelf 10'
+    assert player.completions(player.line) == ("go to shelf 1", "go to shelf 10")
+    assert player.note == 'Enter sends "go to shelf 1"; or keep typing: go to shelf 10'
     assert player.handle(key("0")) == vlbench.reply("go to shelf 10")
     assert player.line == ""
     assert player.handle(key("x")) is None and player.note == 'no action begins with "x"'
     assert player.handle(key("g")) is None and player.handle(key("Enter")) is None
-    assert player.note == '"g" is no whole action'
+    assert player.note == '"g" is no action'
     assert player.handle(key("Backspace")) is None and player.line == ""
 
 
@@ -371,14 +371,14 @@ def test_an_empty_reply_is_not_sent_by_mistake():
 
 
 def test_much_text_stays_in_its_place():
-    desk, player = Screen("test"), player_for(*(f"go to countertop {i}" for i in range(60)))
+    screen, player = Screen("test"), player_for(*(f"go to countertop {i}" for i in range(60)))
     long = "word " * 600 + "x" * 3000
-    told = view(prompt=long, told=long)
-    desk.draw(told, player)
-    floor = desk.window.size[1]
+    full = view(prompt=long, message=long)
+    screen.draw(full, player)
+    floor = screen.window.size[1]
     assert all(button.rect.bottom <= floor for button in player.buttons)
     player.writing, player.line = True, long
-    desk.draw(told, player)
+    screen.draw(full, player)
     lines = wrapped(long, pygame.font.Font(None, 22), ROOM)
     assert all(pygame.font.Font(None, 22).size(line)[0] <= ROOM for line in lines)
     assert "".join(lines).replace(" ", "") == long.replace(" ", "")

@@ -90,9 +90,9 @@ def test_a_prompt_knows_the_fields_that_it_asks_for(text, names):
 @pytest.mark.parametrize("env_id", [*vlbench.CARD_IDS, *vlbench.RL4VLM_IDS])
 def test_the_hash_of_a_template_needs_no_environment(env_id, monkeypatch):
     variants = VARIANTS if env_id in vlbench.ENV_IDS else VARIANTS[:2]
-    wanted = [gymnasium.make(env_id, prompt=v).unwrapped.prompt.sha256 for v in variants]
+    expected = [gymnasium.make(env_id, prompt=v).unwrapped.prompt.sha256 for v in variants]
     template_hash.cache_clear()
     with monkeypatch.context() as patch:
         patch.setattr(gymnasium, "make", None)
-        assert [template_hash(env_id, variant) for variant in variants] == wanted
+        assert [template_hash(env_id, variant) for variant in variants] == expected
     template_hash.cache_clear()

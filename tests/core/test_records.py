@@ -85,7 +85,7 @@ def test_every_optional_field_of_a_run_and_an_episode_survives_json(some_episode
         ({"success": "yes"}, "Episode.success must be bool"),
         ({"row": True}, "Episode.row must be int"),
         ({"turns": {}}, "turns must be a list"),
-        ({"turns": [3]}, "wanted an object for a Turn"),
+        ({"turns": [3]}, "expected an object for a Turn"),
         ({"presentation": None}, "Episode.presentation must be int"),
         ({"seed": "3"}, "Episode.seed must be int"),
         ({"failure": {"status": "500"}}, "Failure.status must be int, got '500'"),
@@ -107,7 +107,7 @@ def test_a_damaged_record_is_refused_by_name(some_episodes, change, message):
         ({"price": [1, float("nan")]}, "RunHeader.price must be a finite number"),
         ({"models": {"": {"step": 1.5}}}, "ModelInfo.step must be int, got 1.5"),
         ({"preamble": {"shots": [{}]}}, 'Row lacks the field "env_id"'),
-        ({"shard": [0, 4]}, "wanted an object for a Shard, got list"),
+        ({"shard": [0, 4]}, "expected an object for a Shard, got list"),
     ],
 )
 def test_a_damaged_header_is_refused_by_name(change, message):

@@ -53,10 +53,10 @@ def test_replay_names_any_one_changed_field_of_a_turn(some_episodes, name):
             turn = episode.turns[number]
             changed = dataclasses.replace(turn, **{name: flipped(getattr(turn, name))})
             turns = (*episode.turns[:number], changed, *episode.turns[number + 1 :])
-            found = Replayer().replay(dataclasses.replace(episode, turns=turns)).divergence
-            assert found is not None and found.turn == number
-            assert found.field == ("reply_hash" if name == "reply" else name)
-            assert episode.key in str(found) and found.field in str(found)
+            divergence = Replayer().replay(dataclasses.replace(episode, turns=turns)).divergence
+            assert divergence is not None and divergence.turn == number
+            assert divergence.field == ("reply_hash" if name == "reply" else name)
+            assert episode.key in str(divergence) and divergence.field in str(divergence)
             break
 
 
@@ -72,8 +72,12 @@ def test_replay_names_any_one_changed_field_of_an_episode(some_episodes, name):
 def test_replay_notices_another_instance_or_presentation(some_episodes):
     points = next(e for e in some_episodes if "Points24" in e.env_id)
     for change in ({"instance": "points24/3-3-8-8"}, {"presentation": points.presentation ^ 1}):
-        found = Replayer().replay(dataclasses.replace(points, **change)).divergence
-        assert found.turn == 0 and found.field in ("prompt_hash", "frame_hash", "state_hash")
+        divergence = Replayer().replay(dataclasses.replace(points, **change)).divergence
+        assert divergence.turn == 0 and divergence.field in (
+            "prompt_hash",
+            "frame_hash",
+            "state_hash",
+        )
 
 
 def test_replay_notices_missing_and_surplus_turns(some_episodes):
@@ -138,8 +142,8 @@ def test_the_replay_command_notices_an_episode_in_another_rows_place(
     ],
 )
 def test_the_replay_command_notices_what_the_header_says_otherwise(tmp_path, capsys, change, field):
-    for folder, told in ((tmp_path / "honest", {}), (tmp_path / "other", change)):
-        run = RunFolder.start(folder, header(**told))
+    for folder, fields in ((tmp_path / "honest", {}), (tmp_path / "other", change)):
+        run = RunFolder.start(folder, header(**fields))
         run.add(play("vlbench/EZPoints-v0", 1, expert))
         run.close()
     assert main([str(tmp_path / "honest")]) == 0
@@ -156,9 +160,9 @@ def test_an_unknown_environment_hides_no_other_difference(tmp_path, capsys, some
     run.add(dataclasses.replace(some_episodes[3], success=not some_episodes[3].success))
     run.close()
     assert main([str(tmp_path)]) == 1
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for line in ("NumberLin-v0#0/0: start", "Pusher-v5#1/0", "NumberLin-v0#2/0: env_id", "success"):
-        assert line in told
+        assert line in printed
 
 
 def test_the_replay_command_names_an_episode_that_can_not_be_started(

@@ -109,14 +109,19 @@ def test_episodes_without_a_header_are_nobodys(tmp_path):
 
 def test_a_header_says_what_is_played_with_which_words_and_versions():
     spec = RunSpec("ood", "action_only", "comic", 50, repeats=2, history=3)
-    made = run_header(Tester(), spec, ["vlbench/Points24-v0"], price=[2.5, 10.0])
-    assert (made.suite, made.prompt, made.theme) == ("ood", "action_only", "comic")
-    assert (made.episodes, made.repeats, made.history) == (50, 2, 3)
-    assert made.frozen_hashes == {
+    recorded = run_header(Tester(), spec, ["vlbench/Points24-v0"], price=[2.5, 10.0])
+    assert (recorded.suite, recorded.prompt, recorded.theme) == ("ood", "action_only", "comic")
+    assert (recorded.episodes, recorded.repeats, recorded.history) == (50, 2, 3)
+    assert recorded.frozen_hashes == {
         "vlbench/Points24-v0": frozen_hash("vlbench/Points24-v0", "ood"),
     }
-    assert made.price == [2.5, 10.0] and made.versions["vlbench"] == vlbench.__version__
-    assert (made.env_kwargs, made.models, made.shard, made.challenge) == ({}, {}, None, None)
+    assert recorded.price == [2.5, 10.0] and recorded.versions["vlbench"] == vlbench.__version__
+    assert (recorded.env_kwargs, recorded.models, recorded.shard, recorded.challenge) == (
+        {},
+        {},
+        None,
+        None,
+    )
 
 
 def test_settings_that_are_no_plain_data_are_refused():

@@ -31,16 +31,19 @@ def test_a_copied_or_pickled_vector_env_goes_on_like_the_first(env_id, twin, sha
         assert np.array_equal(other.slab.shape, envs.slab.shape)
         for _ in range(6):
             replies = [sample() for _ in range(3)]
-            (shown, *told, info), (again, *retold, reinfo) = envs.step(replies), other.step(replies)
-            assert np.array_equal(shown["image"], again["image"])
-            assert shown["text"] == again["text"] and shown["image"] is not again["image"]
-            assert all(map(np.array_equal, told, retold))
-            assert np.array_equal(info["instance"], reinfo["instance"])
-            assert again["image"].flags.writeable is not share
-            assert not reinfo["_status"].flags.writeable
-            for one, frame in zip(envs.envs, shown["image"], strict=True):
+            (first, *rest, info), (second, *other_rest, other_info) = (
+                envs.step(replies),
+                other.step(replies),
+            )
+            assert np.array_equal(first["image"], second["image"])
+            assert first["text"] == second["text"] and first["image"] is not second["image"]
+            assert all(map(np.array_equal, rest, other_rest))
+            assert np.array_equal(info["instance"], other_info["instance"])
+            assert second["image"].flags.writeable is not share
+            assert not other_info["_status"].flags.writeable
+            for one, frame in zip(envs.envs, first["image"], strict=True):
                 assert np.array_equal(one.frame, frame)
-            for one, frame in zip(other.envs, again["image"], strict=True):
+            for one, frame in zip(other.envs, second["image"], strict=True):
                 assert np.array_equal(one.frame, frame) and np.shares_memory(one.frame, other.slab)
 
 
@@ -54,9 +57,9 @@ def test_what_needs_a_reset_says_so():
 def test_a_vector_env_wants_one_reply_an_environment():
     envs = make("NumberLine", 3)
     envs.reset(seed=[1, 2, 3])
-    with pytest.raises(ValueError, match="wanted 3 replies"):
+    with pytest.raises(ValueError, match="expected 3 replies"):
         envs.step(["+", "-"])
-    with pytest.raises(ValueError, match="wanted 3 seeds"):
+    with pytest.raises(ValueError, match="expected 3 seeds"):
         envs.reset(seed=[1])
 
 
@@ -82,31 +85,31 @@ def test_the_memory_of_frames_is_used_again_once_no_part_of_it_is_held():
 
 def test_observations_that_are_kept_stay_what_they_were():
     envs = make("Blackjack", 3)
-    kept = [envs.reset(seed=0)[0]["image"]]
-    copies = [kept[0].copy()]
+    views = [envs.reset(seed=0)[0]["image"]]
+    copies = [views[0].copy()]
     for _ in range(20):
         frames = envs.step([vlbench.reply("stand")] * 3)[0]["image"]
-        kept += [frames, frames[1, 5:200:3, ::2, 1].T, np.asarray(memoryview(frames))]
-        copies += [part.copy() for part in kept[len(copies) :]]
-        del kept[1::4], copies[1::4]
-        assert all(map(np.array_equal, kept, copies))
+        views += [frames, frames[1, 5:200:3, ::2, 1].T, np.asarray(memoryview(frames))]
+        copies += [part.copy() for part in views[len(copies) :]]
+        del views[1::4], copies[1::4]
+        assert all(map(np.array_equal, views, copies))
 
 
 def test_a_last_observation_shows_its_episode_whenever_it_is_looked_at_and_is_pickled_as_a_dict():
     envs = make("Blackjack", 2, copy=False)
     envs.reset(seed=0)
     one = gymnasium.make("vlbench/Blackjack-v0")
-    shown = [envs.step([vlbench.reply("stand")] * 2)[4] for _ in range(9)]
-    for info in shown:
+    infos = [envs.step([vlbench.reply("stand")] * 2)[4] for _ in range(9)]
+    for info in infos:
         last, instance = info["final_obs"][1], info["final_info"]["instance"][1]
         presentation = int(info["final_info"]["presentation"][1])
         one.reset(options={"instance": instance, "presentation": presentation})
-        wanted = one.step(vlbench.reply("stand"))[0]
+        expected = one.step(vlbench.reply("stand"))[0]
         again = pickle.loads(pickle.dumps(last))
-        assert type(again) is dict and again.keys() == wanted.keys() == dict(last).keys()
-        assert last["text"] == again["text"] == wanted["text"] and len(last) == 2
-        assert np.array_equal(last["image"], wanted["image"])
-        assert np.array_equal(again["image"], wanted["image"])
+        assert type(again) is dict and again.keys() == expected.keys() == dict(last).keys()
+        assert last["text"] == again["text"] == expected["text"] and len(last) == 2
+        assert np.array_equal(last["image"], expected["image"])
+        assert np.array_equal(again["image"], expected["image"])
         assert last["image"] is last["image"]
         with pytest.raises(KeyError):
             last["sound"]

@@ -23,8 +23,8 @@ def test_the_human_mode_shows_the_frames_upscaled():
     env = gymnasium.make("vlbench/NumberLine-v0", render_mode="human")
     observation, _ = env.reset(seed=0)
     surface = pygame.display.get_surface()
-    shown = pygame.surfarray.array3d(surface).swapaxes(0, 1)
-    assert np.array_equal(shown, observation["image"].repeat(2, 0).repeat(2, 1))
+    pixels = pygame.surfarray.array3d(surface).swapaxes(0, 1)
+    assert np.array_equal(pixels, observation["image"].repeat(2, 0).repeat(2, 1))
     assert env.render() is None
     env.close()
     env.close()

@@ -324,7 +324,7 @@ def test_a_new_label_stands_on_the_line_of_the_benchmarks_own(theme: str, role: 
 def test_characters_that_no_font_has_are_refused_in_one_line() -> None:
     font = load_font(THEMES["classic"], "name")
     for text in ("caf\N{LATIN SMALL LETTER E WITH ACUTE}", "two\nlines", ""):
-        with pytest.raises(ValueError, match="wanted printable ASCII, at least one character; got"):
+        with pytest.raises(ValueError, match="expected printable ASCII, at least one char"):
             font.draw(text)
 
 

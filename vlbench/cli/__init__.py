@@ -1,11 +1,11 @@
-"""Command lines: options are declared once, as fields of a dataclass; errors are one line.
+"""Command lines. A dataclass declares each option once; errors are one line.
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Options):
         clip: float = option(0.2, "ε of the clipped ratio", gt=0)
 
-gives the option `--clip` with its help, and the same check of its value from a command line
-(`parse_options`) as from Python (`Config(clip=0.2)`).
+This declares the option `--clip` and its help. Values from a command line (`parse_options`) and
+from Python (`Config(clip=0.2)`) pass the same checks.
 """
 
 from vlbench.cli.options import MAX_SEED, Options, check_values, option, required

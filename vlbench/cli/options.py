@@ -1,4 +1,4 @@
-"""Options as fields of a dataclass: type, default, range and help stand in one place."""
+"""Declare options as fields of a dataclass: type, default, range and help in one place."""
 
 import dataclasses
 import inspect
@@ -15,17 +15,17 @@ from typing import Any, TypeVar, cast
 from vlbench.errors import did_you_mean
 
 OPTION = "option"
-"""Key of an `Option` in the metadata of a field."""
+"""Key of an `Option` in the metadata of a dataclass field."""
 
 T = TypeVar("T")
 
 MAX_SEED = 2**32 - 1
-"""Largest seed that every random generator takes."""
+"""Largest seed that all random generators accept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What an option means, and which values it takes."""
+    """Help and valid values of an option."""
 
     help: str
     _: KW_ONLY
@@ -35,14 +35,16 @@ class Option:
     le: float | None = None
     choices: Collection[str] = ()
     parse: Callable[[str], Any] | None = None
-    """Makes a value of a text, where the type alone doesn't say how; raises ValueError."""
+    """Converts a text to a value, for types without a conversion of their own; raises
+    ValueError."""
     check: Callable[[Any], None] | None = None
-    """Looks at the file, folder or package that a value names; raises ValueError. `preflight`
-    calls it."""
+    """Checks the file, folder or package that a value names; raises ValueError. `preflight` calls
+    it."""
     metavar: str = ""
     positional: bool = False
     old_name: str = ""
-    """The option's name in the version before, as in `--noise`. It works, with a line on stderr."""
+    """The option's name in the previous version, e.g. "--noise". It still works, with a warning on
+    stderr."""
 
     @property
     def range(self) -> str:
@@ -64,22 +66,22 @@ class Option:
 
 
 def option(default: T, help: str, **rules: Any) -> T:
-    """Return a field of `Options`.
+    """Declare a field of `Options`.
 
     Args:
-        default: The value where none is given.
-        help: What the option means.
-        **rules: Further fields of `Option`.
+        default: The default value.
+        help: Help text of the option.
+        **rules: Other fields of `Option`.
     """
     metadata = {OPTION: Option(help, **rules)}
     if isinstance(default, dict):
-        made: Any = dataclasses.field(default_factory=default.copy, metadata=metadata)
-        return cast(T, made)
+        field: Any = dataclasses.field(default_factory=default.copy, metadata=metadata)
+        return cast(T, field)
     return dataclasses.field(default=default, metadata=metadata)
 
 
 def required(help: str, **rules: Any) -> Any:
-    """Return a field of `Options` that has no default."""
+    """Declare a field of `Options` without a default."""
     return dataclasses.field(metadata={OPTION: Option(help, **rules)})
 
 
@@ -88,10 +90,10 @@ def check_values(options: Any, declared: type) -> None:
 
     Args:
         options: The object.
-        declared: The class, its own or a base, whose fields `option` and `required` made.
+        declared: The object's class or a base, whose fields `option` and `required` declare.
 
     Raises:
-        ValueError: A value is of another type, or out of its range.
+        ValueError: A value has a wrong type or is out of range.
     """
     for field in option_fields(declared):
         content = getattr(options, field.name)
@@ -103,35 +105,35 @@ def check_values(options: Any, declared: type) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """Base class of a command's options, whose fields are made by `option` and `required`.
+    """Base class of a command's options; `option` and `required` declare its fields.
 
-    Their types are str, int, float, bool, Path, dict (JSON), one of these or None, or a tuple of
-    them. In the help, the fields of a base class are a group of their own, under the first sentence
-    of its docstring.
+    The type of a field is str, int, float, bool, Path or dict (JSON), one of these or None, or a
+    tuple of them. In the help, the fields of each base class form a group; its title is the first
+    sentence of the class's docstring.
 
     Raises:
-        ValueError: A value is of another type, or out of its range.
+        ValueError: A value has a wrong type or is out of range.
     """
 
     def __post_init__(self) -> None:
-        """Check each value, and then what depends on several."""
+        """Check each value, then their combinations."""
         check_values(self, type(self))
         self.check()
 
     def check(self) -> None:
-        """Check what depends on several values.
+        """Check combinations of values.
 
         Raises:
-            ValueError: Names the options.
+            ValueError: A combination is invalid; the message names the options.
         """
 
     def preflight(self) -> None:
-        """Check what the values name: files, folders, packages, environments.
+        """Check the files, folders, packages and environments that the values name.
 
         `parse_options` calls it, so that a wrong call ends before anything is loaded or written.
 
         Raises:
-            ValueError: Names the option.
+            ValueError: A check fails; the message names the option.
         """
         for field in option_fields(type(self)):
             if check := field.option.check:
@@ -145,10 +147,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A type that a value may have."""
+    """A type of values."""
 
     name: str
-    """As messages call it."""
+    """The type in messages, e.g. "a number"."""
     metavar: str
     type: type
 
@@ -165,36 +167,36 @@ KINDS: dict[Any, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class OptionField:
-    """A field of `Options`, with what its type says."""
+    """A field of `Options`, with its type taken apart."""
 
     name: str
     option: Option
     type: Any
-    """Of a value: X of `X | None` and of `tuple[X, ...]`."""
+    """The type of one value: X for `X | None` and for `tuple[X, ...]`."""
     optional: bool
-    """Whether None is a value."""
+    """Whether the value may be None."""
     many: bool
-    """Whether it holds a tuple of values."""
+    """Whether the field holds a tuple of values."""
     default: Any
-    """MISSING where the option is required."""
+    """MISSING if the option is required."""
     owner: type
-    """The class that states it."""
+    """The class that declares it."""
 
     @property
     def flag(self) -> str:
-        """Its name on a command line."""
+        """The option's name on a command line."""
         return self.name if self.option.positional else f"--{self.name.replace('_', '-')}"
 
     def values(self, content: Any) -> tuple[Any, ...]:
-        """Return the values that the field holds."""
+        """Return the values in a field's content: the content itself, or its items."""
         values: tuple[Any, ...] = content if self.many else (content,)
         return values
 
     def parse(self, text: str) -> Any:
-        """Return the value that a text on a command line stands for.
+        """Convert a text of a command line to a checked value.
 
         Raises:
-            ValueError: It stands for none.
+            ValueError: The text has no valid value.
         """
         try:
             if self.option.parse:
@@ -206,8 +208,8 @@ class OptionField:
             else:
                 value = self.type(text)
         except (ValueError, RecursionError) as error:
-            ours = self.option.parse or self.type is Path
-            reason = str(error) if ours else f'must be {KINDS[self.type].name}, got "{text}"'
+            own_message = self.option.parse or self.type is Path
+            reason = str(error) if own_message else f'must be {KINDS[self.type].name}, got "{text}"'
             raise ValueError(f"{self.flag} {reason}") from error
         self.check(value, self.flag, text)
         return value
@@ -216,26 +218,26 @@ class OptionField:
         """Check a value.
 
         Args:
-            value: One of those that the field holds.
-            label: What the message calls the option.
-            text: What the command line says, if the value comes from there.
+            value: One value of the field.
+            label: The option's name in the message.
+            text: The text on the command line; None if the value comes from Python.
 
         Raises:
-            ValueError: It is of another type, or out of its range.
+            ValueError: The value has a wrong type or is out of range.
         """
         kind, option = KINDS.get(self.type), self.option
         if kind is None or (value is None and self.optional):
             return
-        given = str(value) if text is None else text
+        text = str(value) if text is None else text
         if not isinstance(value, kind.type) or (self.type is not bool and isinstance(value, bool)):
-            raise ValueError(f'{label} must be {kind.name}, got "{given}"')
+            raise ValueError(f'{label} must be {kind.name}, got "{text}"')
         if self.type in (int, float) and not option.contains(value):
-            raise ValueError(f"{label} must be {option.range or 'finite'}, got {given}")
+            raise ValueError(f"{label} must be {option.range or 'finite'}, got {text}")
         if option.choices and value not in option.choices:
             *others, last = option.choices
             choices = f"{', '.join(others)} or {last}" if others else last
-            suggestion = did_you_mean(given, option.choices)
-            raise ValueError(f'{label} must be {choices}, got "{given}"{suggestion}')
+            suggestion = did_you_mean(text, option.choices)
+            raise ValueError(f'{label} must be {choices}, got "{text}"{suggestion}')
 
 
 def option_fields(config: type) -> tuple[OptionField, ...]:
@@ -245,7 +247,7 @@ def option_fields(config: type) -> tuple[OptionField, ...]:
     for field in dataclasses.fields(config):
         if OPTION not in field.metadata:
             raise TypeError(
-                f"{config.__name__}.{field.name} is made by neither option nor required"
+                f"{config.__name__}.{field.name} is declared by neither option nor required"
             )
         hint = hints[field.name]
         optional = isinstance(hint, types.UnionType)

@@ -1,4 +1,4 @@
-"""A class of options as a command line."""
+"""Parse a command line into a class of options."""
 
 import argparse
 import io
@@ -18,13 +18,12 @@ P = TypeVar("P")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises what argparse would print over several lines, and exit.
+    """An `ArgumentParser` that raises a one-line error instead of printing several and exiting.
 
-    What standard output can't encode is shown as "?" from here on, where it would be refused: no
-    result is lost for a dash.
+    It also makes standard output print "?" for characters that it can't encode, instead of raising.
 
     Raises:
-        ValueError: From `parse_args`, on a wrong call.
+        ValueError: `parse_args` got a wrong call.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -39,10 +38,10 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f"{message} (see {self.prog} --help)")
 
     def check_names(self, argv: Sequence[str]) -> None:
-        """Refuse options that there aren't, before argparse complains of what they aren't.
+        """Refuse unknown options, before argparse reports them with a less helpful message.
 
         Raises:
-            ValueError: Suggests the nearest one.
+            ValueError: An option is unknown; the message suggests the nearest.
         """
         known = [name for action in self._actions for name in action.option_strings]
         for word in argv:
@@ -57,11 +56,11 @@ class _Paragraphs(argparse.HelpFormatter):
     """Keeps the paragraphs of a description apart."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        filled = [
+        paragraphs = [
             textwrap.fill(" ".join(paragraph.split()), width)
             for paragraph in text.strip().split("\n\n")
         ]
-        return "\n\n".join(filled)
+        return "\n\n".join(paragraphs)
 
 
 def parse_options(
@@ -72,17 +71,17 @@ def parse_options(
     description: str | None,
     presets: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> C:
-    """Read a command line, and check what it says and names.
+    """Parse a command line, check its values and run the preflight checks.
 
     Args:
-        config: The options.
+        config: The class of the options.
         argv: The command line; None for the process's own.
-        prog: The command, as its help calls it.
-        description: What the command does.
-        presets: Name → values of fields. `--preset NAME` puts them in place of the defaults.
+        prog: The command's name in its help.
+        description: Help text of the command.
+        presets: Name → values of fields, which `--preset NAME` uses as defaults.
 
     Raises:
-        ValueError: A wrong call; the message is one line.
+        ValueError: The call is wrong; the message is one line.
     """
     fields = option_fields(config)
     argv = _with_new_names(sys.argv[1:] if argv is None else argv, fields, prog)
@@ -91,7 +90,7 @@ def parse_options(
     if presets:
         preset = _preset(argv, presets)
         parser.add_argument(
-            "--preset", metavar="NAME", help=f"values to start from: {', '.join(presets)}"
+            "--preset", metavar="NAME", help=f"use other defaults: {', '.join(presets)}"
         )
     groups: dict[type, Any] = {config: parser}
     for field in sorted(fields, key=_place):
@@ -100,18 +99,18 @@ def parse_options(
             groups[field.owner] = parser.add_argument_group(title)
         _add(groups[field.owner], field, preset.get(field.name, field.default))
     parser.check_names(argv)
-    given = vars(parser.parse_args(argv))
+    parsed = vars(parser.parse_args(argv))
     values = dict(preset)
     for field in fields:
-        if field.name in given:
-            values[field.name] = _value(field, given[field.name])
+        if field.name in parsed:
+            values[field.name] = _value(field, parsed[field.name])
     options = config(**values)
     options.preflight()
     return options
 
 
 def _place(field: OptionField) -> tuple[bool, int]:
-    """Return where in the help an option stands: required ones first, else as they are stated."""
+    """Return the sort key of an option in the help: required ones first, then as declared."""
     return field.default is not MISSING, list(get_annotations(field.owner)).index(field.name)
 
 
@@ -130,7 +129,7 @@ def _preset(argv: Sequence[str], presets: Mapping[str, P]) -> P | dict[str, Any]
 
 
 def _add(group: Any, field: OptionField, default: Any) -> None:
-    """Add an option to a parser; where it isn't given, the result has no attribute for it."""
+    """Add an option to a parser; if it is absent, the result has no attribute for it."""
     option = field.option
     notes = [option.range] if option.range else []
     if default is True:
@@ -157,14 +156,14 @@ def _add(group: Any, field: OptionField, default: Any) -> None:
     group.add_argument(field.flag, **settings)
 
 
-def _value(field: OptionField, given: Any) -> Any:
+def _value(field: OptionField, content: Any) -> Any:
     if field.type is bool:
-        return given
-    return tuple(map(field.parse, given)) if field.many else field.parse(given)
+        return content
+    return tuple(map(field.parse, content)) if field.many else field.parse(content)
 
 
 def _with_new_names(argv: Sequence[str], fields: Iterable[OptionField], prog: str) -> list[str]:
-    """Return a command line with today's names of options; tell of each old one on stderr."""
+    """Replace the old names of options in a command line, with a warning on stderr for each."""
     new = {f.option.old_name: f.flag for f in fields if f.option.old_name}
     new |= {f"--no-{old[2:]}": f"--no-{flag[2:]}" for old, flag in new.items()}
     words = []
@@ -172,7 +171,7 @@ def _with_new_names(argv: Sequence[str], fields: Iterable[OptionField], prog: st
         name, equals, value = word.partition("=")
         if name in new:
             print(
-                f"{prog}: {name} is now {new[name]}; the old name goes with the next version",
+                f"{prog}: {name} is now {new[name]}; the next version drops the old name",
                 file=sys.stderr,
             )
             name = new[name]

@@ -1,34 +1,34 @@
-"""What a path on a command line must be, for `Option(check=…)`."""
+"""Checks of paths on a command line, for `Option(check=…)`."""
 
 import tempfile
 from pathlib import Path
 
 
 def existing_file(path: Path) -> None:
-    """Raise ValueError if there is no such file."""
+    """Raise ValueError if the file doesn't exist."""
     if not path.is_file():
         raise ValueError(f"no file {path}")
 
 
 def existing_folder(path: Path) -> None:
-    """Raise ValueError if there is no such folder."""
+    """Raise ValueError if the folder doesn't exist."""
     if not path.is_dir():
         raise ValueError(f"no folder {path}")
 
 
 def writable_file(path: Path) -> None:
-    """Raise ValueError if no file can be written there; missing folders are no hindrance."""
+    """Raise ValueError if the file can't be written; its folders may be missing."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a file")
     writable_folder(path.parent)
 
 
 def writable_folder(path: Path) -> None:
-    """Raise ValueError if no file can be written into the folder, or into one made there."""
+    """Raise ValueError if the folder can't be written to, or can't be created."""
     existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if not existing.is_dir():
         raise ValueError(f"{existing} is a file, not a folder")
     try:
-        tempfile.TemporaryFile(dir=existing).close()  # leaves no name behind
+        tempfile.TemporaryFile(dir=existing).close()  # leaves no file behind
     except OSError as error:
-        raise ValueError(f"nothing can be written into {existing} ({error.strerror})") from error
+        raise ValueError(f"can't write to {existing} ({error.strerror})") from error

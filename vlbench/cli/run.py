@@ -1,4 +1,4 @@
-"""Running a command: errors as one line on stderr, and exit codes."""
+"""Run a command: one-line errors on stderr, and exit codes."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 
 def print_error(command: str, error: Exception) -> None:
-    """Print an error in one line on stderr."""
+    """Print an error as one line on stderr."""
     print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
 
 
@@ -18,19 +18,18 @@ def run_main(
     failure: int = 2,
     quiet: bool = False,
 ) -> int:
-    """Run a command, and turn what it raises into a line and an exit code.
+    """Run a command; turn its exceptions into one line on stderr and an exit code.
 
     Args:
-        command: What errors are said to come from.
-        run: Reads the command line and does what it says. It raises ValueError on a wrong call, and
-            OSError or FloatingPointError if it fails; it may return an exit code of its own.
-        stopped: What is printed on Ctrl-C.
-        failure: The exit code of a run that fails.
-        quiet: Whether a stop is not printed; errors always are.
+        command: Name of the command, printed before errors.
+        run: Parses the command line and does the work. It raises ValueError on a wrong call, and
+            OSError or FloatingPointError if it fails. It may return its own exit code.
+        stopped: Message to print on Ctrl-C.
+        failure: Exit code of a run that fails.
+        quiet: Don't print the message on Ctrl-C; errors are always printed.
 
     Returns:
-        0 when done, or the run's own code; 2 on a wrong call; `failure` if it failed; 130 on
-        Ctrl-C.
+        0 or the run's own code; 2 on a wrong call; `failure` if it failed; 130 on Ctrl-C.
     """
     try:
         return run() or 0
@@ -47,11 +46,12 @@ def run_main(
 
 
 def exit_without(packages: Sequence[str], command: str, *, extra: str) -> None:
-    """End the process with one line and code 2 where a package isn't installed.
+    """Exit with one line and code 2 if a package isn't installed.
 
-    A module that is run as a program calls it before it imports what its extra installs.
+    A module that runs as a program calls this before it imports the packages of its extra.
     """
     if missing := [name for name in packages if find_spec(name) is None]:
-        told = f'{", ".join(missing)} not installed; install with: pip install "vlbench[{extra}]"'
-        print_error(command, ValueError(told))
+        names = ", ".join(missing)
+        reason = f'{names} not installed; install with: pip install "vlbench[{extra}]"'
+        print_error(command, ValueError(reason))
         sys.exit(2)

@@ -1,1 +1,1 @@
-"""A person plays, in a window of pygame (extra `play`): `python -m vlbench.play TASK`."""
+"""Play a task yourself, in a pygame window (extra `play`): `python -m vlbench.play TASK`."""

@@ -1,9 +1,9 @@
-"""A person plays, and the run is recorded like any agent's.
+"""Play a task yourself; the run is recorded like an agent's.
 
-`python -m vlbench.play TASK` opens a window with the picture, the prompt and the actions. An action
-is a key, a click, or, after Tab, a whole reply typed as a model would write it. F1 or H shows what
-the expert would do, and marks the turn in the record; F2 or N goes on to the next episode, and
-gives up one that isn't over; Esc quits. H and N are actions where an action begins with them.
+`python -m vlbench.play TASK` opens a window with the picture, the prompt and the actions. To act,
+press a key, click an action, or press Tab and type a whole reply as a model would. F1 or H shows
+the expert's action and marks the turn in the record. F2 or N starts the next episode and gives up
+an unfinished one. Esc quits. If an action begins with H or N, the letter plays that action instead.
 """
 
 import shlex
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from vlbench.play.screen import Screen, View
 
 AGENT = "human"
-GREETING = "Press a key, click an action, or type a whole reply as a model would (Tab)."
+GREETING = "Press a key, click an action, or press Tab and type a whole reply as a model would."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,37 +48,37 @@ class Config(Options):
     """Options of `play`."""
 
     task: str = required(
-        "Points24 or another task, an id, or module:namespace/Name-v0",
+        "a task such as Points24, an id, or module:namespace/Name-v0",
         positional=True,
         metavar="TASK",
     )
-    episodes: int = option(10, "how many are played", ge=1)
+    episodes: int = option(10, "number of episodes", ge=1)
     suite: str | None = option(
         None,
-        "frozen set: test, ood, or one of your own; test by default, where there is one",
+        "frozen set: test, ood, or one of your own; default: test if the task has it, else seeds",
         metavar="SUITE",
     )
     seed: int | None = option(
-        None, "play the episodes of this seed and the next ones instead", ge=0, le=MAX_SEED
+        None, "play this seed and the following ones instead of a frozen set", ge=0, le=MAX_SEED
     )
-    prompt: str = option(VARIANTS[0], ", ".join(VARIANTS), metavar="PROMPT")
+    prompt: str = option(VARIANTS[0], f"prompt variant: {', '.join(VARIANTS)}", metavar="PROMPT")
     theme: str | None = option(
         None, "theme or group of themes instead of the suite's own", metavar="THEME"
     )
     out: Path | None = option(
         None,
-        "the run's folder; a run that is there goes on; a new one under runs/ by default",
+        "folder of the run; an existing run is resumed; default: a new folder under runs/",
         check=writable_folder,
     )
 
     def check(self) -> None:
-        """Check that either a suite or a seed is named."""
+        """Check that suite and seed aren't both set."""
         if self.seed is not None and self.suite:
-            raise ValueError("--seed goes without --suite")
+            raise ValueError("--seed can't be combined with --suite")
 
 
 class Human:
-    """The person who plays, as the header of the run says it."""
+    """The person who plays, for the header of the run."""
 
     name = AGENT
     privileged = False
@@ -88,7 +88,7 @@ class Human:
 
 
 def spec_of(config: Config, env_id: str) -> RunSpec:
-    """Return what is to be played."""
+    """Return the specification of the run."""
     suite = config.suite or next(iter(suites(env_id)), SEEDS)
     if config.seed is not None:
         suite = SEEDS
@@ -96,7 +96,7 @@ def spec_of(config: Config, env_id: str) -> RunSpec:
 
 
 def rows_of(spec: RunSpec, env_id: str, seed: int) -> tuple[Row, ...]:
-    """Return the rows to play; where the environment has no sets, seeds from this one on.
+    """Return the rows to play; for the suite "seeds", the seeds from `seed` on.
 
     Raises:
         ValueError: The environment has no such suite.
@@ -108,77 +108,79 @@ def rows_of(spec: RunSpec, env_id: str, seed: int) -> tuple[Row, ...]:
 
 
 def check_playable(row: Row) -> None:
-    """Make a row's environment, to see whether a person can play it.
+    """Make a row's environment to check that a person can play it.
 
     Raises:
-        ValueError: It can't be made, or shows something else than picture and text.
+        ValueError: It can't be made, or its observations have no "image" or no "text".
     """
     with user_code(f"{row.env_id} can't be played"):
         env = gymnasium.make(row.env_id, **row.kwargs)
     with closing(env):
-        shown = set(getattr(env.observation_space, "spaces", ()))
-    if not {"image", "text"} <= shown:
-        raise ValueError(f'{row.env_id} shows no "image" and "text"; see vlbench.contract')
+        keys = set(getattr(env.observation_space, "spaces", ()))
+    if not {"image", "text"} <= keys:
+        raise ValueError(
+            f'{row.env_id} has no observations with "image" and "text"; see vlbench.contract'
+        )
 
 
-def play(sitting: PlaySession, desk: "Screen") -> None:
-    """Let a person play until no row is left or the window is closed."""
+def play(session: PlaySession, screen: "Screen") -> None:
+    """Let a person play until no row remains or the window is closed."""
     from vlbench.play.keyboard import Command, InputHandler
 
     player = InputHandler()
-    while sitting.rows_left:
-        player.vocabulary, player.over = sitting.vocabulary, sitting.over
-        desk.draw(view_of(sitting), player)
-        meaning = player.handle(desk.wait())
+    while session.rows_left:
+        player.vocabulary, player.over = session.vocabulary, session.over
+        screen.draw(view_of(session), player)
+        meaning = player.handle(screen.wait())
         if meaning is Command.QUIT:
             return
         if meaning is Command.NEXT:
-            sitting.next()
+            session.next()
         elif meaning is Command.EXPERT:
-            player.note = "" if sitting.ask_expert() else "there is no expert here"
+            player.note = "" if session.ask_expert() else "there is no expert here"
         elif isinstance(meaning, str):
-            sitting.say(meaning)
+            session.say(meaning)
 
 
-def view_of(sitting: PlaySession) -> "View":
-    """Return what the desk is to show."""
+def view_of(session: PlaySession) -> "View":
+    """Return the view of a session's current state."""
     from vlbench.play.screen import View
 
-    observation, turns = sitting.recording.observation, sitting.recording.turns
-    told, good = _told(sitting)
+    observation, turns = session.recording.observation, session.recording.turns
+    message, is_good = _last_result(session)
     return View(
         frame=observation["image"],
-        title=short_name(sitting.recording.row.env_id),
-        progress=f"episode {sitting.number + 1} of {len(sitting.rows)}, "
-        f"turn {len(turns) + (not sitting.over)}, return {sum(t.reward for t in turns):g}",
+        title=short_name(session.recording.row.env_id),
+        progress=f"episode {session.number + 1} of {len(session.rows)}, "
+        f"turn {len(turns) + (not session.over)}, return {sum(t.reward for t in turns):g}",
         prompt=observation["text"],
-        legal=sitting.legal,
-        told=told,
-        good=good,
-        onward="next episode" if sitting.rows_left > 1 else "finish",
+        legal=session.legal,
+        message=message,
+        is_good=is_good,
+        next_label="next episode" if session.rows_left > 1 else "finish",
     )
 
 
-def _told(sitting: PlaySession) -> tuple[str, bool | None]:
-    """Say what came of the last reply, and whether that is good news (None for neither)."""
-    turns = sitting.recording.turns
-    if sitting.advice:
-        return f'The expert plays "{sitting.advice}". The record marks this turn.', None
+def _last_result(session: PlaySession) -> tuple[str, bool | None]:
+    """Return a message on the last reply, and whether it is good news (None for neither)."""
+    turns = session.recording.turns
+    if session.advice:
+        return f'The expert plays "{session.advice}". The record marks this turn.', None
     if not turns:
         return GREETING, None
     turn = turns[-1]
-    heard = f'"{turn.action}"' if turn.action else "no action"
-    what = f"{heard} ({'illegal' if turn.illegal else turn.status}): reward {turn.reward:g}"
-    if sitting.over:
-        outcome = "Success" if sitting.recording.success else "No success"
+    action = f'"{turn.action}"' if turn.action else "no action"
+    result = f"{action} ({'illegal' if turn.illegal else turn.status}): reward {turn.reward:g}"
+    if session.over:
+        outcome = "Success" if session.recording.success else "No success"
         total = sum(turn.reward for turn in turns)
-        return f"{outcome}, return {total:g}.\n{what}", sitting.recording.success
-    good = turn.reward > 0 if turn.reward else None
-    return f"{what}\n{sitting.hint}".rstrip(), good
+        return f"{outcome}, return {total:g}.\n{result}", session.recording.success
+    is_good = turn.reward > 0 if turn.reward else None
+    return f"{result}\n{session.hint}".rstrip(), is_good
 
 
 def summary(run: RunFolder) -> str:
-    """Return what a person wants to know of a run, in a few lines."""
+    """Return the results of a run, in a few lines."""
     episodes = run.episodes()
     lines = []
     for card in score(run.header, episodes):
@@ -191,9 +193,9 @@ def summary(run: RunFolder) -> str:
                 f"{card.turns} turns of {number(card.seconds, 1)} s, "
                 f"{percent(card.illegal_rate)} illegal",
             ]
-    helped = [turn.reply.provider_id == EXPERT_SHOWN for e in episodes for turn in e.turns]
-    if any(helped):
-        lines.append(f"the expert was asked on {sum(helped)} of {len(helped)} turns")
+    marks = [turn.reply.provider_id == EXPERT_SHOWN for e in episodes for turn in e.turns]
+    if any(marks):
+        lines.append(f"the expert was asked on {sum(marks)} of {len(marks)} turns")
     return "\n".join([*lines, f"run: {run.path}"])
 
 
@@ -212,16 +214,16 @@ def _play(argv: Sequence[str]) -> None:
     human = Human({"seed": seed} if spec.suite == SEEDS else {})
     header = run_header(human, spec, [env_id])
     name = f"{AGENT}-{short_name(env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
-    sitting = _sit(config.out or Path("runs", name), header, rows)
-    print(summary(sitting.run))
-    if left := sitting.rows_left - (sitting.rows_left > 0 and sitting.over):
-        place = [] if config.out else ["--out", str(sitting.run.path)]
+    session = _play_rows(config.out or Path("runs", name), header, rows)
+    print(summary(session.run))
+    if rest := session.rows_left - (session.rows_left > 0 and session.over):
+        place = [] if config.out else ["--out", str(session.run.path)]
         command = shlex.join(["python", "-m", "vlbench.play", *argv, *place])
-        print(f"play: episodes left: {left}; go on with: {command}", file=sys.stderr)
+        print(f"play: episodes left: {rest}; resume with: {command}", file=sys.stderr)
 
 
-def _sit(path: Path, header: RunHeader, rows: Sequence[Row]) -> PlaySession:
-    """Let a person play; return what came of it.
+def _play_rows(path: Path, header: RunHeader, rows: Sequence[Row]) -> PlaySession:
+    """Open the window, let a person play, and return the closed session.
 
     Raises:
         ValueError: The folder can't be used, there is no screen, or pygame isn't installed.
@@ -231,20 +233,21 @@ def _sit(path: Path, header: RunHeader, rows: Sequence[Row]) -> PlaySession:
     except ImportError as error:
         raise ValueError(str(error)) from error
 
-    desk = Screen(f"vlbench: {short_name(header.env_ids[0])}")  # first: no screen, no folder
+    # Opened first, so that no folder is created if there is no screen.
+    screen = Screen(f"vlbench: {short_name(header.env_ids[0])}")
     try:
-        sitting = PlaySession(RunFolder.start(path, header), rows)
-        for line in sitting.run.damaged:
+        session = PlaySession(RunFolder.start(path, header), rows)
+        for line in session.run.damaged:
             print(f"play: damaged line left out: {line}", file=sys.stderr)
         try:
-            play(sitting, desk)
+            play(session, screen)
         except KeyboardInterrupt:
             pass  # every reply is in the journal already
         finally:
-            sitting.close()
+            session.close()
     finally:
-        desk.close()
-    return sitting
+        screen.close()
+    return session
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a person's keys and clicks mean: pygame events become whole replies and commands."""
+"""Turn a person's keys and clicks (pygame events) into whole replies and commands."""
 
 import enum
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from vlbench.window import pygame
 
 
 class Command(enum.Enum):
-    """What a person may want besides acting."""
+    """A command of the player."""
 
     TYPE = enum.auto()
-    """Write whole replies, or stop doing so."""
+    """Switch between keys and typing whole replies."""
     EXPERT = enum.auto()
-    """See what the expert would do."""
+    """Show the expert's action."""
     NEXT = enum.auto()
-    """Go on to the next episode, giving up one that isn't over."""
+    """Start the next episode; an unfinished one is given up."""
     QUIT = enum.auto()
 
 
@@ -27,68 +27,69 @@ COMMAND_KEYS = {
     pygame.K_ESCAPE: Command.QUIT,
 }
 COMMAND_LETTERS = {"h": Command.EXPERT, "n": Command.NEXT}
-"""They hold where no action begins with the letter: in Blackjack, H hits."""
+"""Used only if no action begins with the letter: in Blackjack, H hits."""
 
 ARROWS = {pygame.K_UP: "+", pygame.K_RIGHT: "+", pygame.K_DOWN: "-", pygame.K_LEFT: "-"}
-"""They hold where + and - are all that there is to do."""
+"""Used only if + and - are the only actions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A place to click."""
+    """A button on the screen."""
 
     rect: pygame.Rect
-    means: str | Command
-    """An action, or a command."""
+    meaning: str | Command
+    """The action or the command that a click sends."""
 
 
 class InputHandler:
-    """Turns what a person presses, clicks and types into whole replies.
+    """Turns keys and clicks into whole replies and commands.
 
-    A single key is an action where the actions differ in their first letters. Elsewhere an action
-    is typed, and sent as soon as it can be no other: "2" at once, "1" with Enter where "10" could
-    follow. While `writing`, the person types the reply itself, as a model would, and Enter sends
-    it.
+    If all actions differ in their first letters, a single key plays an action. Otherwise the person
+    types the action, and it is sent as soon as it is unambiguous: "2" at once, but "1" with Enter
+    if "10" is possible. While `writing`, the person types the reply itself, as a model would, and
+    Enter sends it.
     """
 
     def __init__(self) -> None:
         self.vocabulary: tuple[str, ...] = ()
         self.buttons: Sequence[Button] = ()
-        """What is on the screen to be clicked."""
+        """The buttons on the screen."""
         self.over = False
-        """Whether the episode has ended, so that nothing is left to do but to go on."""
+        """Whether the episode has ended, so that only commands have an effect."""
         self.writing = False
+        """Whether the person types whole replies."""
         self.line = ""
-        """The action or the reply that is being typed."""
+        """The text of the action or reply so far."""
         self.note = ""
-        """What the person should know of the line."""
+        """A message on the line; "" for none."""
 
     def handle(self, event: pygame.event.Event) -> str | Command | None:
-        """Take an event.
+        """Handle an event.
 
         Returns:
-            A whole reply, a command, or None where the event asks for nothing yet.
+            A whole reply, a command, or None if the event completes neither.
         """
         if event.type == pygame.QUIT:
             return Command.QUIT
         if event.type == pygame.MOUSEBUTTONDOWN and event.button == 1:
-            hit = [button.means for button in self.buttons if button.rect.collidepoint(event.pos)]
-            return self._do(hit[0]) if hit else None
+            hits = [b.meaning for b in self.buttons if b.rect.collidepoint(event.pos)]
+            return self._do(hits[0]) if hits else None
         if event.type == pygame.KEYDOWN:
             self.note = ""
             return self._press(event)
         return None
 
     def key(self, action: str) -> str:
-        """Return the name of a key besides the action's own text; "" where there is none."""
+        """Return the name of the key that plays an action; "" if only its text does."""
         if self._arrows:
             return "Up" if action == "+" else "Down"
         initials = {name[:1].casefold() for name in self.vocabulary}
         apart = len(initials) == len(self.vocabulary)
         return action[0].upper() if apart and len(action) > 1 else ""
 
-    def begun(self, line: str) -> tuple[str, ...]:
-        """Return the actions that a line can still become."""
+    def completions(self, line: str) -> tuple[str, ...]:
+        """Return the actions that begin with a line."""
         return tuple(a for a in self.vocabulary if a.casefold().startswith(line))
 
     @property
@@ -105,23 +106,23 @@ class InputHandler:
         elif event.key in ARROWS and self._arrows and not self.writing:
             return self._do(ARROWS[event.key])
         else:
-            typed = event.dict.get("unicode", "")
-            return self._character(typed) if typed and typed.isprintable() else None
+            character = event.dict.get("unicode", "")
+            return self._type(character) if character and character.isprintable() else None
         return None
 
-    def _character(self, text: str) -> str | Command | None:
+    def _type(self, character: str) -> str | Command | None:
         if self.writing:
-            self.line += "" if self.over else text
+            self.line += "" if self.over else character
             return None
-        line = self.line + text.casefold()
-        begun = () if self.over else self.begun(line)
-        if not begun and line in COMMAND_LETTERS:
+        line = self.line + character.casefold()
+        matches = () if self.over else self.completions(line)
+        if not matches and line in COMMAND_LETTERS:
             return self._do(COMMAND_LETTERS[line])
-        if len(begun) == 1 and (self.key(begun[0]) or begun[0].casefold() == line):
-            return self._do(begun[0])
-        if begun:
+        if len(matches) == 1 and (self.key(matches[0]) or matches[0].casefold() == line):
+            return self._do(matches[0])
+        if matches:
             self.line = line
-            self.note = _ways(line, begun)
+            self.note = _describe_completions(line, matches)
         elif not self.over:
             self.note = f'no action begins with "{line}"'
         return None
@@ -133,11 +134,11 @@ class InputHandler:
             reply, self.line = self.line, ""
             self.note = "" if reply else "write a reply first"
             return reply or None
-        whole = [action for action in self.vocabulary if action.casefold() == self.line]
-        if not whole:
-            self.note = f'"{self.line}" is no whole action' if self.line else "type an action first"
+        matches = [action for action in self.vocabulary if action.casefold() == self.line]
+        if not matches:
+            self.note = f'"{self.line}" is no action' if self.line else "type an action first"
             return None
-        return self._do(whole[0])
+        return self._do(matches[0])
 
     def _do(self, meaning: str | Command) -> str | Command | None:
         if meaning not in (Command.EXPERT, Command.QUIT):
@@ -150,9 +151,9 @@ class InputHandler:
         return None if self.over else vlbench.reply(meaning)
 
 
-def _ways(line: str, begun: Sequence[str]) -> str:
-    """Say what an unfinished line can still become."""
-    others = [action for action in begun if action.casefold() != line]
+def _describe_completions(line: str, completions: Sequence[str]) -> str:
+    """Return a message with the actions that an unfinished line can become."""
+    others = [action for action in completions if action.casefold() != line]
     some = ", ".join(others[:5]) + (", …" if len(others) > 5 else "")
-    send = f'Enter sends "{line}"; or t' if len(others) < len(begun) else "T"
-    return f"{send}ype on: {some}"
+    send = f'Enter sends "{line}"; or k' if len(others) < len(completions) else "K"
+    return f"{send}eep typing: {some}"

@@ -1,4 +1,4 @@
-"""The desk at which a person plays: the picture, and beside it all that goes with it."""
+"""The screen of a person who plays: the picture, and a panel with prompt, actions and messages."""
 
 import re
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ PANEL, GAP = 500, 20
 """Width of the panel beside the picture, and of its margins, in pixels."""
 ROOM = PANEL - 2 * GAP
 PROMPT, CHOICE, LINE, FOOT = 92, 322, 454, 560
-"""Heights at which the prompt, the actions, the line with what was told, and the commands begin."""
+"""y coordinates of the prompt, the actions, the message and the commands, in pixels."""
 
 SIZES = (32, 28, 24, 22, 18, 16)
-"""Those in which pygame's font has clear letters; at others it loses the dots of its i."""
+"""Font sizes at which pygame's font is clear; at others the letter i loses its dot."""
 
 EVENTS = (pygame.QUIT, pygame.KEYDOWN, pygame.MOUSEBUTTONDOWN, pygame.WINDOWEXPOSED)
 
@@ -24,34 +24,34 @@ KEY, FIELD = (58, 62, 72), (14, 15, 18)
 GOOD, BAD = (134, 208, 130), (246, 164, 116)
 
 _FORM = re.compile(r"\n[^\n]*\n\{")
-"""Where a prompt begins to say how replies are written, which keys and clicks need not know."""
+"""Matches the start of a prompt's description of the reply format, which keys don't need."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the desk shows of a game."""
+    """The content of the screen."""
 
     frame: Frame
     title: str
     progress: str
     prompt: str
     legal: tuple[str, ...]
-    told: str
-    """What came of the last reply."""
-    good: bool | None
-    """Whether that was good news; None for neither."""
-    onward: str
-    """What comes after the episode."""
+    message: str
+    """The result of the last reply."""
+    is_good: bool | None
+    """Whether the result is good news; None for neither."""
+    next_label: str
+    """Label of the button that follows the episode."""
 
 
 class Screen:
-    """Draws the picture, and beside it the prompt, the actions, the line and what was told.
+    """Draws the picture, and beside it the prompt, the actions, the typed line and the message.
 
     Args:
-        title: What the window's bar says.
+        title: Title of the window.
 
     Raises:
-        ValueError: There is no screen to open a window on.
+        ValueError: There is no screen.
     """
 
     def __init__(self, title: str) -> None:
@@ -61,7 +61,7 @@ class Screen:
         self._buttons: list[Button] = []
 
     def draw(self, view: View, player: InputHandler) -> None:
-        """Show a view, and tell the player where the buttons are."""
+        """Draw a view and set the player's buttons."""
         self._buttons = []
         self.window.surface.fill(PAPER)
         self.window.paint(view.frame)
@@ -69,9 +69,9 @@ class Screen:
         self._text(view.progress, 52, 24, 22, FAINT)
         prompt = view.prompt if player.writing else _FORM.split(view.prompt)[0]
         self._text(prompt, PROMPT, CHOICE - PROMPT - 12, 24, INK)
-        told, y = player.note or view.told, LINE
+        message, y = player.note or view.message, LINE
         if player.over:
-            self._row([(f"{view.onward}  (Enter)", Command.NEXT, INK)], CHOICE, 28)
+            self._row([(f"{view.next_label}  (Enter)", Command.NEXT, INK)], CHOICE, 28)
         elif player.writing:
             self._line(player.line, CHOICE, LINE - CHOICE - 10)
         else:
@@ -82,7 +82,7 @@ class Screen:
                         action,
                         INK if action in view.legal else FAINT,
                     )
-                    for action in player.begun(player.line)
+                    for action in player.completions(player.line)
                 ],
                 CHOICE,
                 28,
@@ -90,8 +90,8 @@ class Screen:
             if player.line:
                 self._line(player.line, LINE, 32)
                 y += 40
-        good = {True: GOOD, False: BAD, None: INK}[view.good]
-        self._text(told, y, FOOT - y - 8, 24, INK if player.note else good)
+        colour = {True: GOOD, False: BAD, None: INK}[view.is_good]
+        self._text(message, y, FOOT - y - 8, 24, INK if player.note else colour)
         mode = "keys" if player.writing else "type JSON"
         commands = [
             (f"{mode}  (Tab)", Command.TYPE, FAINT),
@@ -104,9 +104,9 @@ class Screen:
         pygame.display.flip()
 
     def wait(self) -> pygame.event.Event:
-        """Return the next event that can matter."""
+        """Wait for an event of EVENTS and return it."""
         while True:
-            event = pygame.event.wait(200)  # not for ever, so that Ctrl-C is heard
+            event = pygame.event.wait(200)  # in ms; a timeout lets Ctrl-C interrupt
             if event.type in EVENTS:
                 return event
 
@@ -128,16 +128,16 @@ class Screen:
         inset: int = 0,
         end: bool = False,
     ) -> None:
-        """Write a text into a box, smaller where it is long, cut where even that is too much.
+        """Draw a text into a box; a long text is drawn smaller, and cut if it still doesn't fit.
 
         Args:
-            text: What to write.
-            y: Where the box begins.
-            height: How high it is.
-            size: The largest size of the font.
-            colour: Of the letters.
-            inset: How much narrower than the panel the box is, on each side.
-            end: Keep the end of a text that must be cut, rather than its beginning.
+            text: The text.
+            y: Top of the box, in pixels.
+            height: Height of the box, in pixels.
+            size: The largest font size to use.
+            colour: Colour of the text.
+            inset: Margin between box and panel on each side, in pixels.
+            end: If the text is cut, keep its end instead of its beginning.
         """
         for points in (points for points in SIZES if points <= size):
             font = self._font(points)
@@ -146,15 +146,14 @@ class Screen:
             if len(lines) <= fitting:
                 break
         if len(lines) > fitting:
-            kept = lines[-fitting:] if end else lines[:fitting]
-            kept[0 if end else -1] = "…"
-            lines = kept
+            lines = lines[-fitting:] if end else lines[:fitting]
+            lines[0 if end else -1] = "…"
         for number, line in enumerate(lines):
-            at = self._left + inset, y + number * font.get_linesize()
-            self.window.surface.blit(font.render(line, True, colour), at)
+            corner = self._left + inset, y + number * font.get_linesize()
+            self.window.surface.blit(font.render(line, True, colour), corner)
 
     def _line(self, line: str, y: int, height: int) -> None:
-        """Draw the field in which the person types."""
+        """Draw the input field."""
         rect = pygame.Rect(self._left, y, ROOM, height)
         pygame.draw.rect(self.window.surface, FIELD, rect, border_radius=4)
         pygame.draw.rect(self.window.surface, KEY, rect, 1, border_radius=4)
@@ -166,14 +165,14 @@ class Screen:
         y: int,
         size: int,
     ) -> None:
-        """Draw buttons (label, meaning, colour), as many as there is room for.
+        """Draw as many buttons (label, meaning, colour) as fit.
 
-        Actions that aren't drawn can be typed; what is typed leaves fewer to draw.
+        The other actions can be typed; typing narrows the list.
         """
         font = self._font(size if len(labels) < 20 else 18)
         height = font.get_linesize() + 10
         x, floor = 0, LINE if y < LINE else self.window.size[1]
-        for label, means, colour in labels:
+        for label, meaning, colour in labels:
             width = max(font.size(label)[0] + 16, 40)
             if x and x + width > ROOM:
                 x, y = 0, y + height + 6
@@ -183,7 +182,7 @@ class Screen:
             pygame.draw.rect(self.window.surface, KEY, rect, border_radius=5)
             text = font.render(label, True, colour)
             self.window.surface.blit(text, text.get_rect(center=rect.center))
-            self._buttons.append(Button(rect, means))
+            self._buttons.append(Button(rect, meaning))
             x += width + 6
 
     def _font(self, size: int) -> pygame.font.Font:
@@ -193,7 +192,7 @@ class Screen:
 
 
 def wrapped(text: str, font: pygame.font.Font, width: int) -> list[str]:
-    """Break a text into lines no wider than `width` pixels, within words only where it must."""
+    """Break a text into lines of at most `width` pixels; only words wider than that are split."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""

@@ -1,4 +1,4 @@
-"""A person's run, between the window and the record: rows in turn, replies in, episodes out."""
+"""A person's run: it plays the rows in order and records the replies and episodes."""
 
 import time
 from collections.abc import Sequence
@@ -12,23 +12,23 @@ from vlbench.run_folder import RunFolder
 from vlbench.suites import Row
 
 EXPERT_SHOWN = "expert shown"
-"""What `Reply.provider_id` says of a turn before which the person saw the expert's action."""
+"""`Reply.provider_id` of a turn for which the person saw the expert's action."""
 GIVEN_UP = "given up by the player"
-"""`Episode.error` of an episode that the person left before its end."""
+"""`Episode.error` of an episode that the person gave up."""
 
 
 class PlaySession:
-    """A person's run: every reply is journaled before it is stepped.
+    """A person's run; every reply is journaled before it is stepped.
 
-    Episodes that the folder holds are not played again, and one that was left in the middle goes
-    on from its journaled replies.
+    Episodes that the folder already holds aren't played again. An unfinished episode resumes from
+    its journaled replies.
 
     Args:
-        run: Where the run is recorded.
-        rows: The rows; a row's place is its number.
+        run: The folder that records the run.
+        rows: The rows; the index of a row is its number.
 
     Raises:
-        ValueError: An environment refuses its arguments or a row's start.
+        ValueError: An environment refuses its arguments or the start of a row.
     """
 
     env: gymnasium.Env[Any, str]
@@ -38,26 +38,26 @@ class PlaySession:
         self.run = run
         self.rows = rows
         self.advice = ""
-        """What the expert would do now, if the person asked."""
-        played = {episode.key for episode in run.episodes()}
-        self._left = [
+        """The expert's action for this turn if the person asked for it, else ""."""
+        finished = {episode.key for episode in run.episodes()}
+        self._remaining = [
             number
             for number, row in enumerate(rows)
-            if episode_key(row.env_id, number, 0) not in played
+            if episode_key(row.env_id, number, 0) not in finished
         ]
         self._journal = run.replies()
-        self._made: dict[str, Any] | None = None
+        self._env_kwargs: dict[str, Any] | None = None
         self._start()
 
     @property
     def rows_left(self) -> int:
-        """How many rows are left, the one that is being played included."""
-        return len(self._left)
+        """Number of rows that remain, including the current one."""
+        return len(self._remaining)
 
     @property
     def number(self) -> int:
-        """Number of the row that is being played."""
-        return self._left[0]
+        """Number of the current row."""
+        return self._remaining[0]
 
     @property
     def over(self) -> bool:
@@ -66,33 +66,33 @@ class PlaySession:
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        """The actions that the person chooses from."""
+        """The actions that the person can choose from."""
         inner = self.env.unwrapped
         return tuple(inner.vocabulary if isinstance(inner, OracleEnv) else self.legal)
 
     @property
     def legal(self) -> tuple[str, ...]:
-        """The actions that the state allows."""
+        """The actions that are legal in the state."""
         return tuple(self.recording.info["legal_actions"])
 
     @property
     def hint(self) -> str:
-        """What the environment wanted instead of the last reply; "" if that was fine."""
+        """The environment's hint on what was wrong with the last reply; "" if nothing was."""
         return str(self.recording.info["hint"])
 
     def say(self, text: str) -> None:
         """Play a reply."""
         seconds = round(time.perf_counter() - self._since, 3)
-        helped = EXPERT_SHOWN if self.advice else ""
-        reply = Reply(text, seconds=seconds, provider_id=helped).bounded()
+        mark = EXPERT_SHOWN if self.advice else ""
+        reply = Reply(text, seconds=seconds, provider_id=mark).bounded()
         self.run.journal(self._key, len(self.recording.turns), reply)
         self._play(reply)
 
     def ask_expert(self) -> bool:
-        """Get the expert's advice for this turn, which marks it in the record.
+        """Set `advice` to the expert's action, which marks the turn in the record.
 
         Returns:
-            Whether there is an expert to ask.
+            Whether the environment has an expert.
         """
         inner = self.env.unwrapped
         if isinstance(inner, OracleEnv) and not self.over:
@@ -100,16 +100,16 @@ class PlaySession:
         return isinstance(inner, OracleEnv)
 
     def next(self) -> None:
-        """Go on to the next row; an episode that isn't over is recorded as given up."""
+        """Start the next row; an unfinished episode is recorded as given up."""
         if not self.over:
             self.run.add(self.recording.episode(GIVEN_UP, Failure("player")))
-        self._left.pop(0)
+        self._remaining.pop(0)
         self._start()
 
     def close(self) -> None:
         """Close the files and the environment."""
         self.run.close()
-        if self._made is not None:
+        if self._env_kwargs is not None:
             self.env.close()
 
     @property
@@ -117,26 +117,26 @@ class PlaySession:
         return episode_key(self.rows[self.number].env_id, self.number, 0)
 
     def _start(self) -> None:
-        if not self._left:
+        if not self._remaining:
             return
         row = self.rows[self.number]
-        if row.kwargs != self._made:
-            if self._made is not None:
+        if row.kwargs != self._env_kwargs:
+            if self._env_kwargs is not None:
                 self.env.close()
             self.env = gymnasium.make(row.env_id, **row.kwargs)
-            self._made = row.kwargs
+            self._env_kwargs = row.kwargs
         self.recording = EpisodeRecorder(self.env, row, self.number)
-        self._turn_begins()
+        self._begin_turn()
         for reply in self._journal.get(self._key, ()):
             if not self.over:
                 self._play(reply)
 
     def _play(self, reply: Reply) -> None:
         self.recording.play(reply)
-        self._turn_begins()
+        self._begin_turn()
         if self.over:
             self.run.add(self.recording.episode())
 
-    def _turn_begins(self) -> None:
+    def _begin_turn(self) -> None:
         self.advice = ""
         self._since = time.perf_counter()

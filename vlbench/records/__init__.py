@@ -1,9 +1,9 @@
-"""Records of episodes and runs: what was shown, what was replied, and what came of it.
+"""Records of episodes and runs: hashes of the observations, the replies, and their results.
 
-Records hold texts, hashes and numbers, never pictures and never keys. `vlbench.recorder` makes
-episodes, `vlbench.run_folder` headers and folders. In JSON a field that holds its default is left
-out, so that a later version can add optional fields without changing a byte of what is stored; a
-default never changes within a schema.
+Records hold texts, hashes and numbers, never pictures or API keys. `vlbench.recorder` makes
+episodes; `vlbench.run_folder` makes headers and folders. JSON omits fields that hold their
+defaults, so that a later version can add optional fields without changing stored records. A default
+never changes within a schema.
 """
 
 from vlbench.records.episode import (

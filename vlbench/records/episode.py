@@ -7,55 +7,56 @@ from typing import Any
 from vlbench.suites import Row
 
 SCHEMA = 2
-"""Version of the records; a change in any field's meaning is a new number."""
+"""Version of the records; it increases whenever the meaning of a field changes."""
 
 MAX_REPLY = 1 << 20
-"""Longest reply that is recorded, and longest reasoning, in bytes of UTF-8; longer ones are cut."""
+"""Longest text and longest reasoning of a recorded reply, in bytes of UTF-8; the rest is cut."""
 
 MAX_NOTE = 2000
-"""Longest finish reason and longest message of a provider, in bytes of UTF-8."""
+"""Longest finish reason and longest message of a provider, in bytes of UTF-8; the rest is cut."""
 
 CAUSES = ("perception", "decision", "inconsistent", "format", "unattributed")
-"""Why a turn was worse than the best one: the reply misread the picture; read it right and chose
-badly; planned one action and gave another; couldn't be read; or doesn't say."""
+"""Why a turn was suboptimal. "perception": the reply misread the picture; "decision": it read the
+picture correctly but chose badly; "inconsistent": its action isn't the one it planned; "format": it
+couldn't be read; "unattributed": it doesn't say enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The text that the model wrote, and what it cost."""
+    """The text that the model wrote, and its cost."""
 
     text: str
     """As the model wrote it."""
     stop_reason: str = "stop"
-    """"stop", "length", "refused" (steps as empty text), "oversize" (cut at MAX_REPLY)."""
+    """"stop", "length", "refused" (played as an empty text), or "oversize" (cut at MAX_REPLY)."""
     finish_reason: str = ""
-    """Why the provider says that the reply ended, in its own word; "" where it says nothing."""
+    """The provider's own finish reason; "" if it gives none."""
     provider_message: str = ""
-    """What the provider says besides, e.g. why it refused."""
+    """Any other message of the provider, e.g. why it refused."""
     reasoning: str = ""
-    """Reasoning that the provider gives apart from the text. It is never parsed."""
+    """Reasoning that the provider returns apart from the text. It is never parsed."""
     prompt_tokens: int | None = None
-    """Tokens of the whole request, or None where they aren't known."""
+    """Tokens of the whole request; None if unknown."""
     completion_tokens: int | None = None
-    """Tokens of the reply, with its reasoning, or None where they aren't known."""
+    """Tokens of the reply, including its reasoning; None if unknown."""
     usd: float | None = None
-    """Money, or None where it isn't known. There is one amount, so that sums need no rule of
-    precedence; `usd_source` says whose it is."""
+    """Cost in US dollars; None if unknown. It is a single amount; `usd_source` says where it comes
+    from."""
     usd_source: str = ""
-    """"provider" (reported with the reply), "price" (tokens times the run's price), or "" (stated
-    by the agent, or not known)."""
+    """"provider" (reported with the reply), "price" (tokens times the run's price), or "" (set by
+    the agent, or unknown)."""
     seconds: float = 0.0
-    """From the first try to the reply, retries included."""
+    """Time from the first attempt to the reply, including retries."""
     retries: int = 0
-    """How often the request was made again."""
+    """Number of repeated requests."""
     provider_id: str = ""
-    """The provider's name for the reply."""
+    """The provider's id of the reply."""
 
     def bounded(self) -> "Reply":
-        """Return the reply as it is recorded.
+        """Return the reply in the form that is recorded.
 
-        Its texts are cut to their limits, the reply's own is empty where it was refused, and lone
-        surrogates are replaced, since no file can hold them.
+        Texts are cut to their limits, the text of a refused reply is empty, and lone surrogates are
+        replaced because files can't hold them.
         """
         text = "" if self.stop_reason == "refused" else _cut(self.text, MAX_REPLY)
         cut = len(self.text.encode("utf-8", "replace")) > MAX_REPLY and bool(text)
@@ -71,7 +72,7 @@ class Reply:
 
 
 def _cut(text: str, limit: int) -> str:
-    """Return a text without lone surrogates, in at most so many bytes of UTF-8."""
+    """Return a text without lone surrogates, cut to `limit` bytes of UTF-8."""
     return text.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
 
 
@@ -80,42 +81,42 @@ class Turn:
     """One prompt, one reply, one step."""
 
     prompt_hash: str
-    """sha256 of the text that was shown."""
+    """sha256 of the text of the observation."""
     frame_hash: str
-    """sha256 of the picture that was shown."""
+    """sha256 of the picture of the observation."""
     state_hash: str
-    """sha256 of the canonical state and presentation that were shown."""
+    """sha256 of the canonical state and the presentation before the reply."""
     reply: Reply
-    """What was replied."""
+    """The agent's reply."""
     reply_hash: str
     """sha256 of the reply's text."""
     status: str
-    """How the reply was read: "ok", "unknown", "malformed", "truncated" or "empty"."""
+    """Result of parsing: "ok", "unknown", "malformed", "truncated" or "empty"."""
     recovered: bool
-    """Whether it was read with leniency."""
+    """Whether the parser could read the reply only leniently."""
     action: str
-    """The action that was read, "" if none."""
+    """The action that was read; "" if none."""
     illegal: bool
-    """Whether the state forbade that action."""
+    """Whether that action is illegal in the state."""
     reward: float
-    """What the environment gave for the turn."""
+    """Reward of the turn."""
     expert: str
-    """What the expert would have done; "" where the environment has no expert."""
+    """The expert's action; "" if the environment has no expert."""
     regret: float | None
-    """Optimal return from here, less the best return that was left after this turn."""
+    """Optimal return from here, minus the best return still possible with this turn."""
     cause: str
-    """One of CAUSES where the turn was worse than the best one, else ""."""
+    """One of CAUSES if the turn was suboptimal, else ""."""
     strict: bool
     """Whether the strict level (the whole text is one JSON object) reads the same action."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is known of an error that ended an episode, besides its message."""
+    """Details of an error that ended an episode, besides its message."""
 
     kind: str = ""
-    """Whose failure it was: "provider", "agent", "environment", "player" (a person gave up), or
-    "secret" (the reply held a key and wasn't kept); "" where it isn't known."""
+    """What failed: "provider", "agent", "environment", "player" (a person gave up), or "secret"
+    (the reply contained an API key and wasn't recorded); "" if unknown."""
     status: int | None = None
     """The provider's HTTP status."""
     finish_reason: str = ""
@@ -123,9 +124,9 @@ class Failure:
     provider_message: str = ""
     """As in `Reply`."""
     place: str = ""
-    """Where in the user's own code, as "file:line"."""
+    """Location in the user's own code, as "file:line"."""
     reply_hash: str = ""
-    """sha256 of the text of a reply that wasn't kept."""
+    """sha256 of the text of a reply that wasn't recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,23 +134,23 @@ class Episode:
     """One episode from reset to end."""
 
     schema: int
-    """SCHEMA when it was recorded."""
+    """SCHEMA of the version that recorded it."""
     env_id: str
     """A registered id."""
     kwargs: dict[str, Any]
     """Keyword arguments of the environment."""
     instance: str
-    """Its canonical start."""
+    """The canonical start."""
     presentation: int
     """As in `Row`."""
     seed: int | None
-    """Seed of the reset, for environments whose episodes aren't named by instance."""
+    """Seed of the reset; None if the episode starts from a row with an instance."""
     row: int
     """Number of the row in its suite."""
     repeat: int
-    """How often the row was played before, in this run."""
+    """Number of the repetition of the row in this run, from 0."""
     turns: tuple[Turn, ...]
-    """In the order in which they were played."""
+    """The turns, in order."""
     end: str
     """"terminated", "truncated", or "errored" (the agent or its provider failed)."""
     success: bool
@@ -159,13 +160,13 @@ class Episode:
     final_frame_hash: str
     """sha256 of the picture after the last turn; "" likewise."""
     error: str = ""
-    """What failed, for an errored episode, as one line."""
+    """The error of an errored episode, as one line."""
     failure: Failure = Failure()
-    """What else is known of it."""
+    """Details of that error."""
 
     @property
     def start(self) -> Row:
-        """From where it can be played again."""
+        """The row from which it can be played again."""
         return Row(self.env_id, self.kwargs, self.instance, self.presentation, seed=self.seed)
 
     @property
@@ -175,7 +176,7 @@ class Episode:
 
     @property
     def key(self) -> str:
-        """Names the episode within a run."""
+        """Key of the episode within a run."""
         return episode_key(self.env_id, self.row, self.repeat)
 
 

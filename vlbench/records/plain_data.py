@@ -1,4 +1,4 @@
-"""Records as plain data, which JSON holds, and back: the fields' types say how."""
+"""Convert records to plain data (for JSON) and back, guided by the types of their fields."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 MAX_FLOAT = 1e15
-"""Largest number that a record may hold."""
+"""Largest absolute value of a float in a record."""
 
 T = TypeVar("T")
 
 
 def to_json(record: Any) -> dict[str, Any]:
-    """Return a record as plain data, without the fields that hold their defaults."""
+    """Return a record as plain data; fields that hold their defaults are omitted."""
     data = {}
     for name, _, default in _fields(type(record)):
         value = getattr(record, name)
@@ -36,14 +36,14 @@ def from_json(kind: type[T], data: Any) -> T:
     """Rebuild a record from plain data.
 
     Raises:
-        ValueError: A field is missing, unknown or of another type; the message names it.
+        ValueError: A field is missing, unknown or has a wrong type; the message names it.
     """
     if not isinstance(data, Mapping):
-        raise ValueError(f"wanted an object for a {kind.__name__}, got {type(data).__name__}")
+        raise ValueError(f"expected an object for a {kind.__name__}, got {type(data).__name__}")
     values: dict[str, Any] = {}
-    for name, wanted, default in _fields(kind):
+    for name, field_type, default in _fields(kind):
         if name in data:
-            values[name] = _value(f"{kind.__name__}.{name}", wanted, data[name])
+            values[name] = _value(f"{kind.__name__}.{name}", field_type, data[name])
         elif default is dataclasses.MISSING:
             raise ValueError(f'{kind.__name__} lacks the field "{name}"')
     for name in data:
@@ -52,26 +52,26 @@ def from_json(kind: type[T], data: Any) -> T:
     return kind(**values)
 
 
-def _value(place: str, wanted: Any, value: Any) -> Any:
-    """Return a value of a record as its field wants it."""
-    origin, inner = get_origin(wanted), get_args(wanted)
-    if wanted is Any:
+def _value(place: str, field_type: Any, value: Any) -> Any:
+    """Convert a value of plain data to the type of its field."""
+    origin, inner = get_origin(field_type), get_args(field_type)
+    if field_type is Any:
         return value
     if origin is UnionType:  # X | None
         return None if value is None else _value(place, inner[0], value)
-    if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
-        return from_json(wanted, value)
-    accepted = _ACCEPTED.get(origin or wanted, (wanted,))
-    if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
-        name = "a list" if list in accepted else getattr(wanted, "__name__", wanted)
+    if isinstance(field_type, type) and dataclasses.is_dataclass(field_type):
+        return from_json(field_type, value)
+    accepted = _ACCEPTED.get(origin or field_type, (field_type,))
+    if not isinstance(value, accepted) or (isinstance(value, bool) and field_type is not bool):
+        name = "a list" if list in accepted else getattr(field_type, "__name__", field_type)
         raise ValueError(f"{place} must be {name}, got {value!r:.60}")
-    if wanted is float and not abs(value) <= MAX_FLOAT:
+    if field_type is float and not abs(value) <= MAX_FLOAT:
         raise ValueError(f"{place} must be a finite number")
     if origin is dict:
         return {name: _value(place, inner[1], item) for name, item in value.items()}
     if origin is not None:
         return origin(_value(place, inner[0], item) for item in value)
-    return wanted(value)
+    return field_type(value)
 
 
 _ACCEPTED: dict[Any, tuple[type, ...]] = {
@@ -80,7 +80,7 @@ _ACCEPTED: dict[Any, tuple[type, ...]] = {
     list: (list, tuple),
     tuple: (list, tuple),
 }
-"""What stands in plain data for a field's type, where that isn't the type itself."""
+"""Type of a field → types accepted in plain data; any other type accepts only itself."""
 
 
 def _fields(kind: Any) -> tuple[tuple[str, Any, Any], ...]:
@@ -89,7 +89,7 @@ def _fields(kind: Any) -> tuple[tuple[str, Any, Any], ...]:
 
 @lru_cache
 def _fields_of(kind: Any) -> tuple[tuple[str, Any, Any], ...]:
-    """Return name, type and default of each field of a record; MISSING where it has no default."""
+    """Return name, type and default of each field of a record; MISSING for no default."""
     types = get_type_hints(kind)
     return tuple(
         (

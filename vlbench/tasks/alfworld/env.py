@@ -58,7 +58,7 @@ class CommandEnv(VLEnv[S, Style]):
     @property
     def vocabulary(self) -> tuple[str, ...]:
         """The admissible commands; before the first reset, those of every state."""
-        return self._legal if self._begun else self.game.vocabulary
+        return self._legal if self._has_episode else self.game.vocabulary
 
     def read(self, reply: str, level: Level = "standard") -> Parsed:
         """Read a command in either spelling; return it in the engine's spelling."""
