@@ -20,8 +20,9 @@ from vlbench.cli import (
     required,
     run_main,
 )
+from vlbench.comparison import compare
 from vlbench.run_folder import RunFolder
-from vlbench.scoring import compare, notes
+from vlbench.scoring import notes
 
 
 @dataclass(frozen=True, kw_only=True)

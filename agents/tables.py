@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from vlbench.comparison import Comparison
 from vlbench.display.formatting import (
     number,
     number_range,
@@ -10,7 +11,7 @@ from vlbench.display.formatting import (
     percent_range,
     signed,
 )
-from vlbench.scoring import Comparison, Headline, Scorecard
+from vlbench.scoring import Headline, Scorecard
 
 
 def scorecard_table(cards: Sequence[Scorecard]) -> str:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import vlbench
 from leaderboard.scores import errors_as_failures
 from leaderboard.verify import Verified
+from vlbench.comparison import Comparison, compare, headline_difference
 from vlbench.records import Episode
-from vlbench.scoring import Comparison, Headline, Scorecard, compare, headline_difference
+from vlbench.scoring import Headline, Scorecard
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,10 +124,10 @@ class Weak(NumberLine):
 @pytest.mark.parametrize(
     ("env_class", "check", "message"),
     [
-        (OtherOrder, contract.the_prompt_asks_for_the_fields, "and the fields are"),
-        (Blind, contract.the_demonstration_is_read_and_true, "not what the picture shows"),
-        (Unordered, contract.the_demonstration_is_read_and_true, "the perception comes first"),
-        (Inventive, contract.the_demonstration_is_read_and_true, "in the fields of the task"),
+        (OtherOrder, contract.the_prompt_asks_for_the_fields, "the fields are"),
+        (Blind, contract.the_demonstration_is_read_and_true, "contradicts the picture"),
+        (Unordered, contract.the_demonstration_is_read_and_true, "the perception must come first"),
+        (Inventive, contract.the_demonstration_is_read_and_true, "all fields of the task"),
         (Weak, contract.the_demonstration_is_read_and_true, " of {"),
     ],
 )

@@ -73,10 +73,10 @@ def test_a_folder_without_a_run_or_with_a_damaged_header_is_one_line(tmp_path):
 
 def test_a_run_is_written_by_one_process_at_a_time(tmp_path):
     run = RunFolder.start(tmp_path, header())
-    with pytest.raises(ValueError, match="being written by another process"):
+    with pytest.raises(ValueError, match="another process is writing"):
         RunFolder.start(tmp_path, header())
     before = (tmp_path / "run.json").read_text()
-    with pytest.raises(ValueError, match="being written by another process"):
+    with pytest.raises(ValueError, match="another process is writing"):
         RunFolder.start(tmp_path, header(repeats=3))
     assert (tmp_path / "run.json").read_text() == before
     run.close()

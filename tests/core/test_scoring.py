@@ -9,10 +9,9 @@ from support.hand_worked import ERRORED, PLAYED, hand_worked
 from support.sample_episodes import expert, header, play, random_player
 
 import vlbench
+from vlbench.comparison import compare, headline_difference
 from vlbench.scoring import (
     Scorecard,
-    compare,
-    headline_difference,
     headlines,
     score,
     usd_per_success,
