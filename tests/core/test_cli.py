@@ -62,7 +62,7 @@ def test_the_command_runs_as_a_module(tmp_path):
     assert (code, out) == (0, f"vlbench {vlbench.__version__}\n")
 
 
-def test_a_foreign_package_agents_that_comes_first_is_named_in_one_line(tmp_path):
+def test_another_package_named_agents_gives_a_one_line_error(tmp_path):
     (tmp_path / "agents").mkdir()
     (tmp_path / "agents" / "__init__.py").write_text('"""Another one."""\nraise SystemExit(7)\n')
     code, out, err = call(tmp_path, "vlbench", "--version", path=[tmp_path])

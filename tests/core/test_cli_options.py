@@ -1,4 +1,4 @@
-"""Options: declared once, and checked alike on a command line and in Python."""
+"""Options are declared once and checked the same way on a command line and in Python."""
 
 import dataclasses
 import subprocess
@@ -139,7 +139,7 @@ def test_a_preset_gives_values_that_options_override():
     assert read("--preset", "long", "--steps", "3") == Config(model="big", steps=3)
 
 
-def test_help_states_range_and_default_and_groups_what_is_inherited(capsys):
+def test_help_states_range_and_default_and_groups_inherited_options(capsys):
     with pytest.raises(SystemExit) as exit:
         read("--preset", "long", "--help")
     assert exit.value.code == 0
@@ -153,7 +153,7 @@ def test_help_states_range_and_default_and_groups_what_is_inherited(capsys):
 
 
 @pytest.mark.parametrize(("old", "new"), [("--quick", "--fast"), ("--no-quick", "--no-fast")])
-def test_an_old_name_works_and_tells_the_new_one_in_a_line(old, new, capsys):
+def test_an_old_name_works_and_one_line_gives_the_new_one(old, new, capsys):
     assert read("--model", "m", old) == read("--model", "m", new)
     assert capsys.readouterr().err == (
         f"fit: {old} is now {new}; the next version drops the old name\n"
@@ -191,7 +191,7 @@ def test_paths_are_checked_before_anything_is_written(tmp_path):
         (KeyboardInterrupt(), 130, "fit: stopped; go on\n"),
     ],
 )
-def test_what_a_run_raises_is_a_line_and_a_code(error, code, line, capsys):
+def test_an_exception_of_a_run_becomes_a_line_and_an_exit_code(error, code, line, capsys):
     def fail():
         raise error
 

@@ -1,4 +1,4 @@
-"""What a user meets at `make`, `reset` and `step`."""
+"""`make`, `reset` and `step` of the environments, and their errors."""
 
 import json
 from importlib.metadata import metadata
@@ -37,7 +37,7 @@ def test_the_readmes_six_lines_play_an_episode():
     assert info["success"] and reward == 10
 
 
-def test_the_prompt_names_what_the_rules_say_and_hides_what_the_picture_shows():
+def test_the_prompt_states_the_rules_and_hides_the_facts_of_the_picture():
     env = make("Points24", target=36, faces=11)
     observation, _ = env.reset(options={"instance": "points24/1-2-3-12"})
     assert "equals 36" in observation["text"] and '"13"' in observation["text"]
@@ -50,7 +50,7 @@ def test_the_prompt_names_what_the_rules_say_and_hides_what_the_picture_shows():
 
 
 @every_light_env
-def test_cot_facts_tells_the_true_facts_and_action_only_asks_for_nothing_else(env_id):
+def test_cot_facts_states_the_facts_and_action_only_asks_for_the_action(env_id):
     options = {"presentation": 3}
     env = gymnasium.make(env_id, prompt="cot_facts")
     observation, info = env.reset(seed=1, options=options)
@@ -202,7 +202,7 @@ def test_env_instances_share_the_bounds_of_the_picture_space_but_not_its_generat
     assert a["image"].np_random is not b["image"].np_random
 
 
-def test_discrete_actions_want_a_vocabulary_that_stays_the_same():
+def test_discrete_actions_need_a_fixed_vocabulary():
     class Moody(NumberLine):
         actions_change = True
 
@@ -246,13 +246,13 @@ def test_a_task_says_which_extra_it_needs():
 
 
 class Coin(NamedTuple):
-    """A state of the smallest task there can be."""
+    """A state of the smallest possible task."""
 
     side: str
 
 
 class CoinGame:
-    """Say which side of a coin is up; nobody says how well that can be done."""
+    """Name the upper side of a coin; the game has no expert and no values."""
 
     name = "coin"
     vocabulary = ("heads", "tails")
@@ -292,7 +292,7 @@ class CoinPicture:
 
 
 class CoinEnv(VLEnv):
-    """Takes what all tasks take."""
+    """Takes the common keyword arguments."""
 
     def __init__(self, **options: Unpack[CommonOptions]):
         common = split_options(options)

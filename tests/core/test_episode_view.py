@@ -1,4 +1,4 @@
-"""EpisodeRenderer: a viewer is shown what the record says was shown."""
+"""`EpisodeRenderer` renders the frames and prompts of the record."""
 
 import dataclasses
 import io
@@ -10,7 +10,7 @@ from vlbench.display.episode_view import EpisodeRenderer
 from vlbench.recorder import sha256
 
 
-def test_pictures_and_texts_are_kept_once_under_the_recorded_hashes(some_episodes):
+def test_each_picture_and_text_is_stored_once_under_its_hash(some_episodes):
     redrawing = EpisodeRenderer()
     for episode in some_episodes:
         data = redrawing.episode(episode)
@@ -22,7 +22,7 @@ def test_pictures_and_texts_are_kept_once_under_the_recorded_hashes(some_episode
     assert all(sha256(text.encode()) == name for name, text in redrawing.prompts.items())
 
 
-def test_what_is_recorded_after_the_end_is_not_shown(some_episodes):
+def test_turns_after_the_end_of_an_episode_are_not_rendered(some_episodes):
     for episode in some_episodes:
         longer = dataclasses.replace(episode, turns=(*episode.turns, episode.turns[-1]))
         assert EpisodeRenderer().episode(longer) == EpisodeRenderer().episode(episode) | {

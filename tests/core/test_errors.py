@@ -1,4 +1,4 @@
-"""Users' environments and agents may raise anything: it is told in one line, with its place."""
+"""Any exception of a user's environment or agent becomes one line with its place."""
 
 import textwrap
 
@@ -47,14 +47,14 @@ def test_an_environment_that_breaks_is_one_line(tmp_path, command, env):
     assert err.strip().count("\n") == 0 and not (tmp_path / "runs").exists()
 
 
-def test_the_doctor_tells_what_an_environment_lacks(tmp_path):
+def test_the_doctor_reports_a_broken_environment_in_one_line(tmp_path):
     (tmp_path / "mine.py").write_text(ENVS)
     for env, expected in (("mine:mine/Gone-v0", 2), ("mine:mine/Blind-v0", 1)):
         code, out, err = call(tmp_path, "agents.doctor", "--env", env, path=[tmp_path])
         assert code == expected and (out + err).strip().count("\n") == 0, (out, err)
 
 
-def test_what_speaks_to_the_user_passes_and_the_rest_is_placed():
+def test_a_value_error_passes_and_other_errors_get_type_and_place():
     with pytest.raises(ValueError, match="^wanted a number$"), user_code("x"):
         raise ValueError("wanted a number")
     with pytest.raises(ValueError, match=r"^x: KeyError: 'a' \(.*test_errors.py:\d+\)$"):

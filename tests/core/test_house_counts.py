@@ -1,4 +1,4 @@
-"""The source tree stays in order: few modules a folder, one way of imports, short functions."""
+"""The source tree stays readable: few modules per folder, one-way imports, short functions."""
 
 import ast
 from pathlib import Path

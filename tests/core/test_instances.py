@@ -102,7 +102,7 @@ def test_tasks_with_few_instances_say_that_none_are_held_out():
         assert held_out(f"vlbench/{name}-v0")
 
 
-def test_an_instance_names_its_group_and_what_is_held_out_whole():
+def test_an_instance_names_its_group_and_its_unit():
     assert group_of("points24/3-3-8-8") == "" and unit_of("points24/3-3-8-8") == "points24/3-3-8-8"
     heat = "alfworld/pick_heat_then_place_in_recep/12-345"
     assert group_of(heat) == "pick_heat_then_place_in_recep" and unit_of(heat) == "alfworld/12"
@@ -135,7 +135,7 @@ def test_picks_are_even_and_independent_of_each_other():
     assert len(counts) == 16 and all(abs(count - 500) < 100 for count in counts.values())
 
 
-def test_freezing_what_is_no_task_is_one_line(capsys):
+def test_freezing_an_unknown_task_is_a_one_line_error(capsys):
     assert freeze.main(["NumberLin"]) == 2
     assert capsys.readouterr().err.count('did you mean "NumberLine"?') == 1
     assert freeze.main(["rl4vlm/NumberLine-v0"]) == 2

@@ -1,4 +1,4 @@
-"""Intervals, by published values and by simulation."""
+"""Intervals agree with published values and with simulation."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def test_wilson_gives_the_values_of_the_textbook():
     assert wilson(0, 20).low == 0 and wilson(0, 20).high == pytest.approx(0.1611, abs=5e-5)
 
 
-def test_where_every_instance_stands_once_the_interval_is_wilsons():
+def test_the_interval_is_wilsons_if_every_instance_occurs_once():
     assert rate([True] * 3 + [False], "abcd") == wilson(3, 4)
 
 

@@ -24,15 +24,15 @@ ENGINE = {
     "vlbench/tasks/alfworld/engine/textworld_fast.py",
     "vlbench/tasks/alfworld_thor/server.py",
 }
-"""Files that run in an engine's own process, and are never imported in ours."""
+"""Files that run in an engine's own process; vlbench never imports them."""
 HANDED_ON = {("vlbench/__main__.py", "agents.cli")}
-"""The `vlbench` command is a name alone; what it calls stands in agents."""
+"""Entry point of the `vlbench` command, which agents implements."""
 FORBIDDEN = {
     "agents/providers": ("agents.train", "agents.vlm"),
     "agents/vlm": ("agents.train",),
     "vlbench/tasks": ("vlbench.replay", "vlbench.run_folder", "vlbench.scoring"),
 }
-"""What the modules of a folder never import."""
+"""Folder → packages that its modules never import."""
 HEAVY = (
     "torch transformers openai google.genai google.generativeai pygame matplotlib alfworld "
     "textworld jinja2 pydantic"
@@ -79,7 +79,7 @@ OF_ONE_TASK = {"agents/train/points24_drills.py"}
 
 
 @pytest.mark.parametrize("package", ["agents", "leaderboard"])
-def test_what_a_task_knows_stands_in_its_folder(package):
+def test_only_a_tasks_own_folder_knows_the_task(package):
     for path in (ROOT / package).rglob("*.py"):
         if str(path.relative_to(ROOT)) not in OF_ONE_TASK:
             tasks = [name for name in imports(path) if name.startswith("vlbench.tasks.")]

@@ -1,4 +1,4 @@
-"""What is installed is what is promised."""
+"""The package installs what its documentation promises."""
 
 import importlib
 import re
@@ -12,7 +12,7 @@ checkout = pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="not run
 
 @pytest.mark.extra
 @pytest.mark.parametrize("name", ["pygame", "jinja2", "pydantic", "hypothesis"])
-def test_the_test_extra_brings_what_the_default_suite_needs(name):
+def test_the_test_extra_installs_what_the_default_suite_needs(name):
     importlib.import_module(name)
 
 
@@ -43,7 +43,7 @@ def test_every_python_block_of_the_readme_runs(tmp_path, monkeypatch):
 
 
 @checkout
-def test_no_file_is_larger_than_a_reader_can_hold():
+def test_no_file_is_longer_than_400_lines():
     for package in ("vlbench", "agents", "leaderboard"):
         for path in (ROOT / package).rglob("*.py"):
             assert len(path.read_text("utf-8").splitlines()) <= 400, path

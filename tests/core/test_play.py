@@ -1,4 +1,4 @@
-"""A person plays: events become replies, and the run is recorded like any agent's."""
+"""A person's keys and clicks become replies, and the run is recorded like an agent's."""
 
 import sys
 
@@ -40,7 +40,7 @@ KEYS = {
 
 
 def key(name):
-    """Return the event of a key; a name of one letter is the character that it types."""
+    """Return the event of a key; a name of one character is the character that it types."""
     if name in KEYS:
         return pygame.event.Event(pygame.KEYDOWN, key=KEYS[name], unicode="", mod=0)
     return pygame.event.Event(pygame.KEYDOWN, key=ord(name.lower()), unicode=name, mod=0)
@@ -51,7 +51,7 @@ def click(position):
 
 
 def play(folder, task, *events, options=()):
-    """Play through a window with these events, names of keys among them; return the run."""
+    """Play in a window with events (or names of keys); return the run."""
     pygame.display.init()
     for event in (*events, pygame.event.Event(pygame.QUIT)):
         pygame.event.post(key(event) if isinstance(event, str) else event)
@@ -61,7 +61,7 @@ def play(folder, task, *events, options=()):
 
 
 def solution(env_id, number=0):
-    """Return what the expert plays on a frozen row."""
+    """Return the expert's actions on a frozen row."""
     row = frozen_rows(env_id, "test")[number]
     env = gymnasium.make(env_id, **row.kwargs)
     env.reset(options={"instance": row.instance, "presentation": row.presentation})
@@ -74,7 +74,7 @@ def solution(env_id, number=0):
 
 
 def keys_of(actions):
-    """Return the keys that write tokens: 1 needs Enter, since 10 could follow."""
+    """Yield the keys that type tokens: 1 needs Enter, because 10 is possible."""
     for action in actions:
         yield from action
         if action == "1":
@@ -165,7 +165,7 @@ def view(**changes):
         ('{"action": "+', "truncated", ""),
     ],
 )
-def test_a_typed_reply_is_what_a_model_writes(tmp_path, text, status, action):
+def test_a_typed_reply_is_read_like_a_models(tmp_path, text, status, action):
     (journal,) = play(tmp_path, "NumberLine", "Tab", *text, "x", "Backspace", "Enter").replies()
     run = RunFolder.open(tmp_path)
     assert run.replies()[journal][0].text == text
@@ -183,7 +183,7 @@ def test_asking_the_expert_marks_the_turn(tmp_path, capsys):
     assert f"the expert was asked on 1 of {len(actions)} turns" in capsys.readouterr().out
 
 
-def test_an_episode_that_is_given_up_is_kept_apart(tmp_path, capsys):
+def test_an_episode_that_is_given_up_counts_as_errored(tmp_path, capsys):
     run = play(tmp_path, "Points24", "(", "n", "F2", options=["--episodes", "3"])
     first, second = run.episodes()
     assert (first.end, first.error, actions_of(first)) == ("errored", GIVEN_UP, ["("])
@@ -194,7 +194,7 @@ def test_an_episode_that_is_given_up_is_kept_apart(tmp_path, capsys):
     assert again.episodes() == [first, second], "there are no second tries"
 
 
-def test_quitting_in_the_middle_leaves_a_run_that_goes_on(tmp_path):
+def test_a_run_resumes_after_quitting_in_the_middle_of_an_episode(tmp_path):
     actions = solution("vlbench/Points24-v0")
     events = list(keys_of(actions))
     run = play(tmp_path, "Points24", *events[:2])
@@ -232,7 +232,7 @@ def test_another_prompt_and_theme_are_recorded(tmp_path):
 
 
 class Toy(gymnasium.Env):
-    """An environment of somebody else, without an expert; its actions change with the state."""
+    """A third-party environment without an expert; its actions depend on the state."""
 
     observation_space = gymnasium.spaces.Dict(
         image=gymnasium.spaces.Box(0, 255, (300, 300, 3), np.uint8),
@@ -268,7 +268,7 @@ class Toy(gymnasium.Env):
         }
 
 
-def test_an_environment_of_somebody_else_is_played_from_seeds(tmp_path, monkeypatch):
+def test_a_third_party_environment_is_played_from_seeds(tmp_path, monkeypatch):
     gymnasium.register("toys/Walk-v0", entry_point=Toy, disable_env_checker=True)
     try:
         run = play(tmp_path, "toys/Walk-v0", "h", "g", *"go to shelf 1", "Enter")
@@ -310,14 +310,14 @@ def test_another_run_in_the_folder_is_refused(tmp_path, capsys):
     assert "holds another run: env_ids" in capsys.readouterr().err
 
 
-def test_without_a_screen_the_reason_is_told(tmp_path, monkeypatch, capsys):
+def test_without_a_screen_the_error_gives_the_reason(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SDL_VIDEODRIVER", "no such driver")
     assert main(["NumberLine", "--out", str(tmp_path / "run")]) == 2
     assert "can't open a window" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
-def test_without_pygame_the_command_that_installs_it_is_told(tmp_path, monkeypatch, capsys):
+def test_without_pygame_the_error_gives_the_install_command(tmp_path, monkeypatch, capsys):
     for name in ("vlbench.play.screen", "vlbench.play.keyboard", "vlbench.window"):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pygame", None)
@@ -332,7 +332,7 @@ def player_for(*vocabulary):
     return player
 
 
-def test_a_line_is_sent_as_soon_as_it_can_be_nothing_else():
+def test_a_line_is_sent_as_soon_as_it_is_unambiguous():
     player = player_for("look", "go to shelf 1", "go to shelf 10", "go to desk")
     for character in "go to shelf 1":
         assert player.handle(key(character)) is None
@@ -346,7 +346,7 @@ def test_a_line_is_sent_as_soon_as_it_can_be_nothing_else():
     assert player.handle(key("Backspace")) is None and player.line == ""
 
 
-def test_events_that_mean_nothing_are_taken_calmly():
+def test_events_without_a_meaning_are_ignored():
     player = player_for("+", "-")
     for event in (
         pygame.event.Event(pygame.KEYDOWN, key=pygame.K_LSHIFT),
@@ -370,7 +370,7 @@ def test_an_empty_reply_is_not_sent_by_mistake():
     assert player.handle(key("n")) is None, "what is typed too late is no command"
 
 
-def test_much_text_stays_in_its_place():
+def test_long_texts_stay_within_their_boxes():
     screen, player = Screen("test"), player_for(*(f"go to countertop {i}" for i in range(60)))
     long = "word " * 600 + "x" * 3000
     full = view(prompt=long, message=long)

@@ -1,4 +1,4 @@
-"""One file a task holds all variants of its prompt, and their words stay as they are."""
+"""One file per task holds all variants of its prompt, and the texts never change."""
 
 import hashlib
 from importlib.resources import files
@@ -26,8 +26,7 @@ HASHES = {
     ("alfworld", "action_only"): "43c52f921895013e",
     ("alfworld", "cot_facts"): "dabdd2971729c50e",
 }
-"""Task and variant → first digits of the sha256 of the template, by which headers and entries
-name prompts."""
+"""(task, variant) → first digits of the template's sha256, which headers and entries record."""
 
 SOURCE = """Walk to the target. \\
 [cot_facts] You stand at $current. \\
@@ -63,7 +62,7 @@ def test_marked_lines_belong_to_their_variants_and_backslashes_join_lines():
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_mark_of_no_variant_is_refused_whichever_is_asked_for(variant):
+def test_a_mark_of_an_unknown_variant_is_refused_for_every_variant(variant):
     message = r'line 2 of a prompt is marked \[cot_fact\]: unknown prompt "cot_fact"; did you mean'
     with pytest.raises(ValueError, match=message):
         select_variant(SOURCE.replace("[cot_facts]", "[cot_fact]"), variant)

@@ -1,4 +1,4 @@
-"""What an environment reads out of a reply: one method, which everybody asks."""
+"""One method reads replies, and all callers use it."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ from vlbench.tasks.number_line import NumberLine
 
 NUMBER_LINE = Row("vlbench/NumberLine-v0", {}, "number_line/2-4", 0)
 LONG = "a thought that goes on and on, " * 100
-"""Longer than what all environments remember together."""
+"""A text longer than the caches of all environments together."""
 
 WORDS = {"up": "+", "down": "-"}
 
@@ -99,7 +99,7 @@ def test_a_recorded_turn_is_parsed_twice_and_a_trained_one_once(monkeypatch, env
     assert len(parses) <= 2 * len(episode.turns)
 
 
-def test_what_is_done_to_one_reading_changes_no_other():
+def test_changing_one_result_changes_no_other():
     text = vlbench.reply("8", cards=["3", "3"], plan={"then": ["*"]})
     envs = [gymnasium.make("vlbench/Points24-v0").unwrapped for _ in range(2)]
     for env in envs:
@@ -153,9 +153,9 @@ def test_the_span_of_an_rl4vlm_reading_is_the_tail_that_the_original_searches(te
     assert parsed.fields == fields
 
 
-def test_what_no_environment_reads_reads_no_differently_when_strict():
+def test_without_a_reader_strict_makes_no_difference():
     class Unread(gymnasium.Wrapper):
-        """An environment that says nothing of how it reads."""
+        """An environment without `read`."""
 
         @property
         def unwrapped(self):

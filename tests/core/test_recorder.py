@@ -1,4 +1,4 @@
-"""EpisodeRecorder: how a turn is judged as it is played."""
+"""`EpisodeRecorder` records expert, regret and cause of each turn."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ def test_rows_of_one_id_and_keyword_arguments_share_an_environment():
     assert envs.of(row) is not envs.of(dataclasses.replace(row, kwargs={"prompt": "action_only"}))
 
 
-def test_causes_are_told_apart_by_the_replys_own_fields():
+def test_causes_follow_from_the_replys_own_fields():
     env_id = "vlbench/Points24-v0"
     row = Row(env_id, {}, "points24/3-3-8-8", 5)
     right = {"cards": ["3", "3", "8", "8"], "current formula": ""}
@@ -64,7 +64,7 @@ def test_causes_are_told_apart_by_the_replys_own_fields():
         ("Points24", "points24/3-3-8-8", {"current formula": "3 + 8"}, False),
     ],
 )
-def test_what_a_reply_says_of_the_picture_is_read_as_people_write_it(
+def test_statements_about_the_picture_are_read_as_people_write_them(
     env_id, instance, fields, perception
 ):
     env = gymnasium.make(f"vlbench/{env_id}-v0")
@@ -73,13 +73,13 @@ def test_what_a_reply_says_of_the_picture_is_read_as_people_write_it(
 
 
 @pytest.mark.parametrize("plan", ["I will multiply", "", "?", "8÷(3−8÷3)", "(8/(3-8/3)", "3 +"])
-def test_a_plan_that_is_no_formula_plans_nothing(plan):
+def test_a_plan_that_is_no_formula_has_no_action(plan):
     env = gymnasium.make("vlbench/Points24-v0")
     env.reset(options={"instance": "points24/3-3-8-8", "presentation": 1})
     assert env.unwrapped.check_statements({"plan": plan}).plan is None
 
 
-def test_regret_is_what_a_turn_lost():
+def test_regret_is_the_return_that_a_turn_lost():
     row = Row("vlbench/NumberLine-v0", {}, "number_line/2-4", 0)
     recording = EpisodeRecorder(gymnasium.make(row.env_id), row)
     regrets = [recording.play(Reply(vlbench.reply(a))).regret for a in "+-"]

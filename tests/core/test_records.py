@@ -1,4 +1,4 @@
-"""Records: keeping them, and what may stand in them."""
+"""Records survive JSON, and invalid ones are refused."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ def test_a_record_survives_json(some_episodes):
         assert from_json(Episode, json.loads(json.dumps(to_json(episode)))) == episode
 
 
-def test_what_holds_its_default_is_not_written():
+def test_fields_that_hold_their_default_are_not_written():
     assert to_json(Reply("hm")) == {"text": "hm"}
     assert to_json(Reply("hm", usd=0.0, usd_source="provider", seconds=0.0)) == {
         "text": "hm",

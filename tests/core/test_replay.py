@@ -1,4 +1,4 @@
-"""Replay: an honest record is found so, and any one change is named."""
+"""Replay finds no difference in an honest record and names any single change."""
 
 import dataclasses
 
@@ -141,7 +141,7 @@ def test_the_replay_command_notices_an_episode_in_another_rows_place(
         ({"theme": "comic"}, "#1/0: row is"),
     ],
 )
-def test_the_replay_command_notices_what_the_header_says_otherwise(tmp_path, capsys, change, field):
+def test_the_replay_command_notices_differences_in_the_header(tmp_path, capsys, change, field):
     for folder, fields in ((tmp_path / "honest", {}), (tmp_path / "other", change)):
         run = RunFolder.start(folder, header(**fields))
         run.add(play("vlbench/EZPoints-v0", 1, expert))

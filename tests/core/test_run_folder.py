@@ -1,4 +1,4 @@
-"""A run's folder: written, read back, resumed, damaged."""
+"""Run folders are written, read back, resumed and checked for damage."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def test_a_folder_with_another_run_is_refused(tmp_path, change, message):
         RunFolder.start(tmp_path, header(**change))
 
 
-def test_a_run_may_go_on_to_more_episodes(tmp_path):
+def test_a_run_may_be_resumed_with_more_episodes(tmp_path):
     RunFolder.start(tmp_path, header(episodes=5, started="first")).close()
     run = RunFolder.start(tmp_path, header(episodes=50, started="again"))
     assert run.header.episodes == 50 and run.header.started == "first"
@@ -73,17 +73,17 @@ def test_a_folder_without_a_run_or_with_a_damaged_header_is_one_line(tmp_path):
 
 def test_a_run_is_written_by_one_process_at_a_time(tmp_path):
     run = RunFolder.start(tmp_path, header())
-    with pytest.raises(ValueError, match="another process is writing"):
+    with pytest.raises(ValueError, match="another process is writing to"):
         RunFolder.start(tmp_path, header())
     before = (tmp_path / "run.json").read_text()
-    with pytest.raises(ValueError, match="another process is writing"):
+    with pytest.raises(ValueError, match="another process is writing to"):
         RunFolder.start(tmp_path, header(repeats=3))
     assert (tmp_path / "run.json").read_text() == before
     run.close()
     RunFolder.start(tmp_path, header()).close()
 
 
-def test_a_start_that_fails_lets_go_of_the_folder(tmp_path):
+def test_a_failed_start_releases_the_folder(tmp_path):
     (tmp_path / f".run.json.{os.getpid()}").mkdir()
     with pytest.raises(ValueError, match="can't write"):
         RunFolder.start(tmp_path, header())
@@ -91,7 +91,7 @@ def test_a_start_that_fails_lets_go_of_the_folder(tmp_path):
     RunFolder.start(tmp_path, header()).close()
 
 
-def test_damaged_lines_are_told_once_however_often_they_are_read(tmp_path):
+def test_damaged_lines_are_reported_once_however_often_they_are_read(tmp_path):
     run = RunFolder.start(tmp_path, header())
     run.close()
     (tmp_path / EPISODES).write_text("torn\n")
@@ -101,13 +101,13 @@ def test_damaged_lines_are_told_once_however_often_they_are_read(tmp_path):
     assert len(run.damaged) == 2
 
 
-def test_episodes_without_a_header_are_nobodys(tmp_path):
+def test_episodes_without_a_header_are_refused(tmp_path):
     (tmp_path / "episodes.jsonl").write_text("")
     with pytest.raises(ValueError, match="holds episodes.jsonl but no run.json"):
         RunFolder.start(tmp_path, header())
 
 
-def test_a_header_says_what_is_played_with_which_words_and_versions():
+def test_a_header_states_rows_prompt_and_versions():
     spec = RunSpec("ood", "action_only", "comic", 50, repeats=2, history=3)
     recorded = run_header(Tester(), spec, ["vlbench/Points24-v0"], price=[2.5, 10.0])
     assert (recorded.suite, recorded.prompt, recorded.theme) == ("ood", "action_only", "comic")
@@ -141,7 +141,7 @@ def test_a_run_changes_its_rows_by_prompt_and_theme_only():
         assert changed.frame_hash == "" and changed.instance == row.instance
 
 
-def test_a_header_marks_files_that_differ_from_the_commit(tmp_path, monkeypatch):
+def test_a_header_marks_uncommitted_changes(tmp_path, monkeypatch):
     monkeypatch.setattr(vlbench, "__file__", str(tmp_path / "vlbench" / "__init__.py"))
     assert (header().commit, header().dirty) == ("", None)
 
@@ -156,7 +156,7 @@ def test_a_header_marks_files_that_differ_from_the_commit(tmp_path, monkeypatch)
     assert header().dirty is True
 
 
-def test_a_run_of_another_schema_is_refused_and_told_how_to_convert_it(tmp_path):
+def test_a_run_of_another_schema_is_refused_with_the_command_that_converts_it(tmp_path):
     RunFolder.start(tmp_path, header()).close()
     path = tmp_path / "run.json"
     data = json.loads(path.read_text())

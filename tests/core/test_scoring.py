@@ -82,7 +82,7 @@ def plain(card):
     )
 
 
-def test_every_field_of_a_scorecard_is_what_a_hand_gets():
+def test_every_field_of_a_scorecard_equals_the_value_worked_out_by_hand():
     card = hand_worked([*PLAYED, ERRORED])
     assert EXPECTED.keys() == {field.name for field in dataclasses.fields(Scorecard)}, (
         "work the new field out by hand"
@@ -96,7 +96,7 @@ def test_episodes_that_are_played_again_add_no_instances():
     assert (card.episodes, card.distinct, card.turns, card.success) == (8, 4, 40, 0.5)
 
 
-def test_what_nothing_was_played_for_is_null_or_zero():
+def test_numbers_without_episodes_are_null_or_zero():
     nothing = plain(hand_worked([ERRORED]))
     assert {name for name in nothing if nothing[name] is None} == {
         "normalized",
@@ -120,13 +120,13 @@ def test_the_strict_level_leaves_no_room_where_no_turn_is_read_differently():
     assert hand_worked(PLAYED[1::2]).strict_success == (0.5, 0.5)
 
 
-def test_few_instances_are_said_to_be_not_held_out(some_episodes):
+def test_a_note_says_that_instances_are_not_held_out(some_episodes):
     notes = {card.env: card.notes for card in score(header(), some_episodes)}
     assert notes["vlbench/NumberLine-v0"] == ("instances not held out",)
     assert notes["vlbench/Blackjack-v0"] == ()
 
 
-def test_an_errored_episode_is_apart_and_an_unknown_price_is_null(some_episodes):
+def test_an_errored_episode_counts_apart_and_an_unknown_cost_is_null(some_episodes):
     errored = dataclasses.replace(some_episodes[0], end="errored", error="boom", success=False)
     free = some_episodes[1].turns[0]
     unknown = dataclasses.replace(free, reply=dataclasses.replace(free.reply, usd=None))
@@ -145,7 +145,7 @@ def test_the_headline_needs_every_task_of_its_table(some_episodes):
 
 
 def solved(env_id, *successes):
-    """Episodes that succeeded or not, each of an instance of its own."""
+    """Return episodes that succeeded or not, each of a different instance."""
     recorded = play(env_id, 0, expert)
     return [
         dataclasses.replace(recorded, instance=f"{env_id}/{n}", success=success)

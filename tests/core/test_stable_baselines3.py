@@ -1,4 +1,4 @@
-"""Learners that nobody here wrote train on the environments unpatched."""
+"""A third-party learner trains on the environments without patches."""
 
 import gymnasium
 import numpy as np

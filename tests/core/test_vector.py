@@ -1,4 +1,4 @@
-"""The native vector env: its memory, what it hands out, and copies of it."""
+"""The native vector environment: its memory, its observations, and copies of it."""
 
 import copy
 import pickle
@@ -22,7 +22,7 @@ def make(name, num_envs, **kwargs):
     "twin", [copy.deepcopy, copy.copy, lambda envs: pickle.loads(pickle.dumps(envs))]
 )
 @every_light_env
-def test_a_copied_or_pickled_vector_env_goes_on_like_the_first(env_id, twin, share):
+def test_a_copied_or_pickled_vector_env_continues_like_the_first(env_id, twin, share):
     envs = gymnasium.make_vec(env_id, 3, vectorization_mode="vector_entry_point", copy=not share)
     envs.reset(seed=0)
     sample = envs.single_action_space.sample
@@ -47,14 +47,14 @@ def test_a_copied_or_pickled_vector_env_goes_on_like_the_first(env_id, twin, sha
                 assert np.array_equal(one.frame, frame) and np.shares_memory(one.frame, other.slab)
 
 
-def test_what_needs_a_reset_says_so():
+def test_methods_that_need_a_reset_raise_reset_needed():
     envs = make("NumberLine", 2, render_mode="rgb_array")
     for call in (envs.render, envs.envs[0].state_hash, envs.envs[0].frame_hash):
         with pytest.raises(gymnasium.error.ResetNeeded):
             call()
 
 
-def test_a_vector_env_wants_one_reply_an_environment():
+def test_a_vector_env_needs_one_reply_per_environment():
     envs = make("NumberLine", 3)
     envs.reset(seed=[1, 2, 3])
     with pytest.raises(ValueError, match="expected 3 replies"):
@@ -63,7 +63,7 @@ def test_a_vector_env_wants_one_reply_an_environment():
         envs.reset(seed=[1])
 
 
-def test_the_memory_of_frames_is_used_again_once_no_part_of_it_is_held():
+def test_a_frame_block_is_reused_once_no_view_of_it_is_alive():
     def memory(frames):
         return frames.ctypes.data
 
@@ -83,7 +83,7 @@ def test_the_memory_of_frames_is_used_again_once_no_part_of_it_is_held():
     assert first in {memory(blocks.take()) for _ in range(9)}
 
 
-def test_observations_that_are_kept_stay_what_they_were():
+def test_observations_stay_the_same_while_they_are_referenced():
     envs = make("Blackjack", 3)
     views = [envs.reset(seed=0)[0]["image"]]
     copies = [views[0].copy()]
@@ -95,7 +95,7 @@ def test_observations_that_are_kept_stay_what_they_were():
         assert all(map(np.array_equal, views, copies))
 
 
-def test_a_last_observation_shows_its_episode_whenever_it_is_looked_at_and_is_pickled_as_a_dict():
+def test_a_last_observation_shows_its_own_episode_and_is_pickled_as_a_dict():
     envs = make("Blackjack", 2, copy=False)
     envs.reset(seed=0)
     one = gymnasium.make("vlbench/Blackjack-v0")

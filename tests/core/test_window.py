@@ -33,7 +33,7 @@ def test_the_human_mode_shows_the_frames_upscaled():
     env.close()
 
 
-def test_a_person_may_close_the_window_and_the_episode_goes_on():
+def test_the_episode_goes_on_after_the_window_is_closed():
     env = gymnasium.make("vlbench/NumberLine-v0", render_mode="human", max_position=50)
     env.reset(seed=0)
     pygame.event.post(pygame.event.Event(pygame.QUIT))
@@ -44,7 +44,7 @@ def test_a_person_may_close_the_window_and_the_episode_goes_on():
     env.close()
 
 
-def test_two_windows_share_the_one_that_pygame_has():
+def test_two_windows_share_pygames_only_window():
     frame = np.zeros((300, 300, 3), np.uint8)
     first, second = Window("first"), Window("second", margin=100)
     for window in (first, second, first):
