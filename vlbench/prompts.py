@@ -52,9 +52,16 @@ def template(package: str | Traversable, variant: str) -> str:
         variant: One of VARIANTS.
 
     Raises:
-        ValueError: The variant, or a variant that the file names, doesn't exist.
+        ValueError: The package is a plain module; or the variant, or a variant that the file
+            names, doesn't exist.
     """
-    folder = files(package) if isinstance(package, str) else package
+    try:
+        folder = files(package) if isinstance(package, str) else package
+    except TypeError as error:
+        raise ValueError(
+            f'"{package}" is a module, and only a package can hold prompt.txt; use '
+            "Prompt.from_text(select_variant(text, variant), rules)"
+        ) from error
     return select_variant(folder.joinpath("prompt.txt").read_text("utf-8"), variant)
 
 

@@ -95,3 +95,8 @@ def test_the_hash_of_a_template_needs_no_environment(env_id, monkeypatch):
         patch.setattr(gymnasium, "make", None)
         assert [template_hash(env_id, variant) for variant in variants] == expected
     template_hash.cache_clear()
+
+
+def test_a_plain_module_is_told_how_it_states_its_prompt():
+    with pytest.raises(ValueError, match=r"\"textwrap\" is a module.*select_variant"):
+        Prompt.load("textwrap", "cot", {})

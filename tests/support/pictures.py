@@ -34,7 +34,8 @@ def tasks_of(env_id: str) -> dict[str, Task]:
     first_rows = {suite: frozen_rows(env_id, suite)[0] for suite in suites(env_id)}
     return {
         f"{short_name(env_id)}-{suite}": Task(
-            env_id, {name: value for name, value in row.kwargs.items() if name != "theme"}
+            env_id,
+            {name: value for name, value in row.kwargs.items() if name not in ("theme", "jitter")},
         )
         for suite, row in first_rows.items()
     }
