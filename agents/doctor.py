@@ -79,11 +79,14 @@ def examine_env(env_id: str, tell: Callable[[Finding], None]) -> bool:
     Returns:
         Whether every check passed.
     """
-    needs = getattr(_class_of(env_id), "requirements", tuple)
-    findings = [Finding(need.name, need.ok, need.message) for need in needs()]
-    for finding in findings:
+    requirements = getattr(_class_of(env_id), "requirements", tuple)
+    requirement_findings = [
+        Finding(requirement.name, requirement.ok, requirement.message)
+        for requirement in requirements()
+    ]
+    for finding in requirement_findings:
         tell(finding)
-    if not all(finding.ok for finding in findings):
+    if not all(finding.ok for finding in requirement_findings):
         return False
     start = monotonic()
     try:

@@ -178,14 +178,14 @@ class OpenAIChat(ProviderAgent):
         broke = error.code == "insufficient_quota"
         return self._failed(error.message, status, error.response.headers, broke)
 
-    def _reply(self, answer: Any) -> Reply:
-        choices = getattr(answer, "choices", None)
+    def _reply(self, completion: Any) -> Reply:
+        choices = getattr(completion, "choices", None)
         message = choices[0].message if choices else None
         if not choices or message is None:
-            kind = "no choice" if hasattr(answer, "choices") else "no chat completion"
-            reason = f"{self._place}: status 200, but {kind} in the answer"
+            missing_part = "no choice" if hasattr(completion, "choices") else "no chat completion"
+            reason = f"{self._place}: status 200, but {missing_part} in the answer"
             raise ProviderError(reason, status=200, transient=True)
-        usage = getattr(answer, "usage", None)
+        usage = getattr(completion, "usage", None)
         finish = choices[0].finish_reason
         declined = finish == "content_filter" or bool(getattr(message, "refusal", None))
         return Reply(
@@ -193,7 +193,7 @@ class OpenAIChat(ProviderAgent):
             stop_reason="refused" if declined else "length" if finish == "length" else "stop",
             prompt_tokens=getattr(usage, "prompt_tokens", None),
             completion_tokens=getattr(usage, "completion_tokens", None),
-            provider_id=str(getattr(answer, "id", None) or ""),
+            provider_id=str(getattr(completion, "id", None) or ""),
         )
 
 

@@ -110,27 +110,32 @@ def rollout(
     envs: RolloutEnvs,
     config: Config,
     generator: torch.Generator,
-    status: Callable[[str], None],
+    show_status: Callable[[str], None],
 ) -> RolloutBuffer:
     """Let the policy play T turns in all environments."""
     buffer = RolloutBuffer(config.num_steps, envs.share, config.num_envs)
     for step in range(config.num_steps):
-        status(f"rollout {step * config.num_envs}/{config.num_steps * config.num_envs} turns")
+        show_status(f"rollout {step * config.num_envs}/{config.num_steps * config.num_envs} turns")
         prompts = [policy.encoder.encode(observation) for observation in envs.observations]
         replies = policy.generate(prompts, generator)
         outcome = envs.step(replies)
         weights = [
             token_weights(
-                reply.ids.tolist(), reply.text, span, config.thought_weight, policy.decode
+                reply.ids.tolist(), reply.text, action_span, config.thought_weight, policy.decode
             )
-            for reply, span in zip(replies, outcome.spans, strict=True)
+            for reply, action_span in zip(replies, outcome.spans, strict=True)
         ]
         # A truncated episode would have continued: its last observation has a value.
         last_values = torch.zeros(len(replies))
         if outcome.last_observations:
-            ends = outcome.last_observations
-            prompts_at_end = [policy.encoder.encode(observation) for observation in ends.values()]
-            last_values[list(ends)] = torch.tensor(policy.values(prompts_at_end))
+            truncated_observations = outcome.last_observations
+            truncated_prompts = [
+                policy.encoder.encode(observation)
+                for observation in truncated_observations.values()
+            ]
+            last_values[list(truncated_observations)] = torch.tensor(
+                policy.values(truncated_prompts)
+            )
         buffer.add(prompts, replies, weights, outcome, last_values)
     prompts = [policy.encoder.encode(observation) for observation in envs.observations]
     buffer.finish(torch.tensor(policy.values(prompts)))

@@ -29,14 +29,14 @@ def span_of_thoughts(reply: str, perception: Collection[str]) -> slice:
         perception: Names of the fields with statements about the picture.
     """
     start, place = 0, max(reply.find("{"), 0)
-    while field := _FIELD.match(reply, place):
-        if field[1] == '"action"':
-            return slice(start, field.start(1))
+    while match := _FIELD.match(reply, place):
+        if match[1] == '"action"':
+            return slice(start, match.start(1))
         try:
-            _, place = _DECODER.raw_decode(reply, field.end())
+            _, place = _DECODER.raw_decode(reply, match.end())
         except ValueError:
             break
-        if json.loads(field[1]) in perception:
+        if json.loads(match[1]) in perception:
             start = place
     return slice(start, len(reply))
 

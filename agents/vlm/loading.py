@@ -156,10 +156,10 @@ def _load_full(name: str, dtype: torch.dtype, remote_code: bool) -> tuple[Any, A
     transformers.utils.logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=remote_code)
-        kind = config.model_type
-        if kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES and not remote_code:
+        model_type = config.model_type
+        if model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES and not remote_code:
             raise ValueError(
-                f'architecture "{kind}" takes no picture; '
+                f'architecture "{model_type}" takes no picture; '
                 "expected an image-text-to-text model such as llava"
             )
         model, info = AutoModelForImageTextToText.from_pretrained(

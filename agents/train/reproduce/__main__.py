@@ -101,26 +101,28 @@ def evaluate_checkpoint(checkpoint: Path, rows: Sequence[Row], seed: int | None)
 def make_start(study: Study, name: str, seed: int, out: Path) -> StartResult:
     """Fine-tune a new tiny LLaVA, and choose the checkpoint that arms start from."""
     folder = out / f"seed-{seed}" / f"start-{name}-{study.start_recipe(name)}"
-    note = folder / START_FILE
-    if note.is_file():
-        result = json.loads(note.read_text("utf-8"))
+    result_file = folder / START_FILE
+    if result_file.is_file():
+        result = json.loads(result_file.read_text("utf-8"))
         return StartResult(**{**result, "won": tuple(result["won"])})
     start = study.starts[name]
     other = make_start(study, start.equal_to, seed, out) if start.equal_to else None
     target = Target(other.success, other.optimal) if other else Target(start.success)
     folder.mkdir(parents=True, exist_ok=True)
     log_line(f"seed {seed}: start {name}")
-    model = folder / "tiny"
-    tiny.build(tiny.Config(out=model, seed=seed, **start.tiny))
+    checkpoint = folder / "tiny"
+    tiny.build(tiny.Config(out=checkpoint, seed=seed, **start.tiny))
     for number, stage in enumerate(start.stages, 1):
-        run = folder / f"stage-{number}"
-        data = folder / f"stage-{number}.jsonl"
-        options = sft_data.Config(out=data, seed=seed, **stage.data)
-        sft_data.write(data, sft_data.transcripts(options))
-        config = sft.Config(model=str(model), data=data, out=run, seed=seed, **stage.sft)
-        model = sft.train(config, Processes())
-    result = choose_checkpoint(stage.data, Checkpoints(run).all(), target)
-    note.write_text(json.dumps(dataclasses.asdict(result)), "utf-8")
+        run_folder = folder / f"stage-{number}"
+        transcripts_file = folder / f"stage-{number}.jsonl"
+        data_config = sft_data.Config(out=transcripts_file, seed=seed, **stage.data)
+        sft_data.write(transcripts_file, sft_data.transcripts(data_config))
+        sft_config = sft.Config(
+            model=str(checkpoint), data=transcripts_file, out=run_folder, seed=seed, **stage.sft
+        )
+        checkpoint = sft.train(sft_config, Processes())
+    result = choose_checkpoint(stage.data, Checkpoints(run_folder).all(), target)
+    result_file.write_text(json.dumps(dataclasses.asdict(result)), "utf-8")
     return result
 
 

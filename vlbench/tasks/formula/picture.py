@@ -186,18 +186,18 @@ class FormulaPicture:
 
     def _ranks(self, start: FormulaState, presentation: Presentation) -> list[tuple[int, int]]:
         """Return rank and suit of each card in the order shown; no card appears twice."""
-        ways = orders(len(start.hand))
-        order = ways[presentation.pick("order", len(ways))]
-        cards: list[tuple[int, int]] = []
+        possible_orders = orders(len(start.hand))
+        order = possible_orders[presentation.pick("order", len(possible_orders))]
+        shown_cards: list[tuple[int, int]] = []
         for i, choice in zip(order, choices(presentation, "cards", len(order), 16), strict=True):
-            face, suit = divmod(choice, 4)
+            face_offset, suit = divmod(choice, 4)
             rank = start.hand[i]
             if rank == 10 and self._faces == 10:
-                rank += face
-            while (rank, suit) in cards:
+                rank += face_offset
+            while (rank, suit) in shown_cards:
                 suit = (suit + 1) % 4
-            cards.append((rank, suit))
-        return cards
+            shown_cards.append((rank, suit))
+        return shown_cards
 
     def _same_layout(self, style: FormulaStyle, previous_style: FormulaStyle) -> bool:
         """Whether both styles place everything alike."""

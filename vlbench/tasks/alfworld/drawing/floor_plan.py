@@ -83,22 +83,22 @@ class Group:
 
 @lru_cache(maxsize=1024)
 def marker(
-    theme: RoomTheme, kind: str, numbers: tuple[int, ...], size: int, with_name: bool
+    theme: RoomTheme, kind: str, numbers: tuple[int, ...], icon_size: int, with_name: bool
 ) -> Sprite:
     """Return the marker of receptacles of a kind."""
-    drawing = place_icon(theme, kind, False, size)
+    icon_sprite = place_icon(theme, kind, False, icon_size)
     if with_name:
         (number,) = numbers
-        return beneath(drawing, slip(theme, f"{kind} {number}"), theme.floor)
+        return beneath(icon_sprite, slip(theme, f"{kind} {number}"), theme.floor)
     lines = [
         slip(theme, " ".join(map(str, numbers[i : i + NUMBERS_IN_A_LINE])))
         for i in range(0, len(numbers), NUMBERS_IN_A_LINE)
     ]
-    height, width = lines[0].shape[0], max(line.shape[1] for line in lines)
-    block = solid(width, height * len(lines), theme.paper)
+    line_height, width = lines[0].shape[0], max(line.shape[1] for line in lines)
+    number_panel = solid(width, line_height * len(lines), theme.paper)
     for i, line in enumerate(lines):
-        block[i * height :][:height, : line.shape[1]] = line
-    return beside(drawing, block, theme.floor)
+        number_panel[i * line_height :][:line_height, : line.shape[1]] = line
+    return beside(icon_sprite, number_panel, theme.floor)
 
 
 @lru_cache(maxsize=16)
