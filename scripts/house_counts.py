@@ -69,7 +69,7 @@ LIMITS: dict[str, float] = {
     "prompt files of a task": 1,
     "functions over 60 lines": 2,
     "functions over 7 parameters": 5,
-    "participles bound in source": 420,  # target 100
+    "participles bound in source": 100,
     "noqa: E402": 3,
     "fmt: skip": 0,
     "parses a turn": 2,
