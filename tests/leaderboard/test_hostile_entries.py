@@ -135,10 +135,10 @@ def raw_tar_plain(path, members):
         (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "wanted JSON at most 20 deep"),
         (b'{"a":' * 21 + b"1" + b"}" * 21, "wanted JSON at most 20 deep"),
         (b'{"schema":1,"schema":1}', "Episode lacks the field"),
-        (b'"\\ud800"', "wanted an object for a Episode, got str"),
+        (b'"\\ud800"', "expected an object for a Episode, got str"),
         (b"\xff\xfe", "can't decode byte 0xff"),
         (b"\x80\x04\x95cposix\nsystem\n(S'touch evil'\ntR.", "can't decode byte 0x80"),
-        (b"[]", "wanted an object for a Episode, got list"),
+        (b"[]", "expected an object for a Episode, got list"),
         (b"", "Expecting value"),
     ],
 )

@@ -1,6 +1,6 @@
 """ALFWorld's pictures: their content, without anything hidden, covered or unreadable.
 
-`python -m pytest tests/tasks/alfworld/test_alfworld_pictures.py --rewrite-goldens` writes the
+`python -m pytest tests/tasks/alfworld_tests/test_alfworld_pictures.py --rewrite-goldens` writes the
 goldens anew; look at each of them before committing: a change of pixels is a change of the
 benchmark.
 """
