@@ -1,6 +1,6 @@
 """ALFWorldThor on the real ai2thor 2.1.0 server and ALFWorld's real controller.
 
-`tests/tasks/alfworld_tests/test_alfworld_thor.py` runs this file in a virtual environment of its own.
+`tests/tasks/alfworld_tests/test_alfworld_thor.py` runs this file in its own virtual environment.
 """
 
 import json

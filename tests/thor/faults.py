@@ -1,6 +1,6 @@
 """ALFWorldThor when Unity, an episode's file or the user's process fails: an error, never a hang.
 
-`tests/tasks/alfworld_tests/test_alfworld_thor.py` runs this file in a virtual environment of its own.
+`tests/tasks/alfworld_tests/test_alfworld_thor.py` runs this file in its own virtual environment.
 """
 
 import os

@@ -3,7 +3,7 @@
 This runs in the engine's process (`server`), without the rest of vlbench. Stock TextWorld parses
 the same few grammar strings for every command of every state, and copies the whole context for
 every symbol. These are subclasses that only we use; nothing is patched.
-`tests/tasks/alfworld_tests/test_alfworld_engine.py` compares their transcripts with the stock engine's.
+`tests/tasks/alfworld_tests/test_alfworld_engine.py` compares them with the stock engine.
 """
 
 import re
