@@ -26,7 +26,7 @@ class Theme:
     table: Colour
     table_ink: Colour
     paper: Colour
-    """Background of NumberLine."""
+    """Background of pictures without a card table."""
     paper_ink: Colour
     card: Colour
     panel: Colour
