@@ -62,7 +62,7 @@ def speed(launcher: tuple[str, ...], model: str, options: argparse.Namespace) ->
             options.iterations,
             "--eval-every",
             0,
-            "--log",
+            "--loggers",
             "json",
             "--critic-iterations",
             0,

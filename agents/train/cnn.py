@@ -80,6 +80,7 @@ class Config(Options):
         "json",
         "where metrics go, comma-separated: json (always on), tensorboard, wandb",
         check=check_log,
+        alias="--loggers",
     )
     device: str = option("auto", "device of the network: cpu, cuda or auto")
     seed: int = option(

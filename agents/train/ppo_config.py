@@ -93,6 +93,7 @@ class Config(TrainableWeights):
         "json,tensorboard",
         "where metrics go, comma-separated: json (always on), tensorboard, wandb",
         check=check_log,
+        alias="--loggers",
     )
     seed: int = option(
         0, "seed of environments, sampling, shuffling and new weights", ge=0, le=MAX_SEED

@@ -78,6 +78,7 @@ class Config(TrainableWeights):
         "json",
         "where metrics go, comma-separated: json (always on), tensorboard, wandb",
         check=check_log,
+        alias="--loggers",
     )
     seed: int = option(0, "seed of the examples' order and of new weights", ge=0, le=MAX_SEED)
 

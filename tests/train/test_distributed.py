@@ -44,7 +44,7 @@ RUN = [
     "2",
     "--eval-episodes",
     "5",
-    "--log",
+    "--loggers",
     "json",
     "--critic-iterations",
     "0",
@@ -302,7 +302,7 @@ def test_environments_that_can_t_be_divided_are_refused(checkpoint, monkeypatch)
 
 def test_torchrun_leaves_all_our_options_alone():
     for module, config in (("ppo", ppo.Config), ("sft", sft.Config)):
-        flags = [field.flag for field in option_fields(config)]
+        flags = [field.option.alias or field.flag for field in option_fields(config)]
         read = get_args_parser().parse_args(
             ["--nproc-per-node", "2", "-m", f"agents.train.{module}", *flags]
         )

@@ -42,6 +42,8 @@ class Option:
     it."""
     metavar: str = ""
     positional: bool = False
+    alias: str = ""
+    """Another name, as in `--loggers`, for launchers that take the usual one for theirs."""
     old_name: str = ""
     """The option's name in the previous version, e.g. "--noise". It still works, with a warning on
     stderr."""

@@ -153,7 +153,8 @@ def _add(group: Any, field: OptionField, default: Any) -> None:
         settings["action"] = "append" if field.many else "store"
     elif field.many:
         settings["nargs"] = "+" if default is MISSING else "*"
-    group.add_argument(field.flag, **settings)
+    names = (field.flag, option.alias) if option.alias else (field.flag,)
+    group.add_argument(*names, **settings)
 
 
 def _value(field: OptionField, content: Any) -> Any:
