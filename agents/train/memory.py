@@ -175,12 +175,12 @@ def estimate_memory(name: str, options: Config) -> str:
         f"{'adapter' if options.lora else 'model'} on disk: {disk / 2**20:,.0f} MiB",
         *(f"{amount / 2**30:8.2f} GiB  {part}" for part, amount in memory.items()),
         f"{sum(memory.values()) / 2**30:8.2f} GiB  total",
-        f"a turn: {picture} picture + about {prompt} prompt + at most {options.max_new_tokens} "
+        f"per turn: {picture} picture + about {prompt} prompt + at most {options.max_new_tokens} "
         "reply tokens",
-        f"an iteration: {turns} turns, {turns * (picture + prompt):,} prompt tokens read, at most "
+        f"per iteration: {turns} turns, {turns * (picture + prompt):,} prompt tokens read, at most "
         f"{turns * options.max_new_tokens:,} written, at most {turns * row * options.epochs:,} "
         f"trained on, {steps} optimizer steps",
-        f"a run: {options.iterations} iterations, {turns * options.iterations:,} turns",
+        f"run: {options.iterations} iterations, {turns * options.iterations:,} turns",
     ]
     return "\n".join(lines)
 

@@ -1,7 +1,7 @@
 """The formulas of PPO as pure functions; losses are sums over turns, so that callers divide once.
 
 Schulman et al. 2016, "High-Dimensional Continuous Control Using Generalized Advantage Estimation",
-and 2017, "Proximal Policy Optimization Algorithms"; one ratio a turn as in RL4VLM.
+and 2017, "Proximal Policy Optimization Algorithms"; one ratio per turn as in RL4VLM.
 """
 
 import torch
