@@ -93,9 +93,13 @@ def some_episodes():
     return some_of_each()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium, through Playwright."""
+    """Chromium, through Playwright.
+
+    It runs an event loop in this thread until the module ends, so tests that run one of their own
+    come before the first that opens a page.
+    """
     from playwright.sync_api import sync_playwright  # needs an extra
 
     with sync_playwright() as playwright:
