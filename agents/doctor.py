@@ -29,6 +29,7 @@ from vlbench.cli import (
     run_main,
 )
 from vlbench.errors import user_code
+from vlbench.recorder import reply_advice
 from vlbench.records import Reply
 from vlbench.registry import resolve_env_id
 from vlbench.suites import label
@@ -184,12 +185,7 @@ async def _reply(agent: Agent) -> tuple[bool, str]:
     if parsed.status == "ok":
         mended = " after mending its JSON" if parsed.recovered else ""
         return True, f'read as "{parsed.action}"{mended}, {reply.completion_tokens} tokens'
-    advice = {
-        "truncated": "raise --max-tokens",
-        "empty": "raise --max-tokens, or lower the model's thinking",
-        "malformed": "try --json-mode, or a model that follows instructions",
-        "unknown": "the action isn't one of the task's",
-    }[parsed.status]
+    advice = reply_advice(parsed.status, reply.stop_reason)
     end = f", ended by {reply.stop_reason}" if reply.stop_reason != "stop" else ""
     return False, f"{parsed.status}{end}: {reply.text[:60]!r}; {advice}"
 

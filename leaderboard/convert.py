@@ -1,8 +1,9 @@
 """Convert records of an older version: `python -m leaderboard.convert OLD --out NEW`.
 
 OLD is a run's folder or an entry's archive of schema 1, NEW the same thing of schema 2. Nothing is
-played and no number computed: fields get their new names, scorecards are left out, and an entry is
-sealed anew. `python -m vlbench.replay` and `python -m leaderboard.verify` check the result.
+played and no number computed: fields get their new names, scorecards are left out, the header
+names today's parser, and an entry is sealed anew. `python -m vlbench.replay` and
+`python -m leaderboard.verify` check the result.
 """
 
 import json
@@ -20,6 +21,7 @@ from leaderboard.archive import MAX_MANIFEST, MAX_PART, read_archive
 from leaderboard.entry import PART_NAMES, Entry, first_error, loads
 from leaderboard.schema import MANIFEST, Manifest, Suite, canonical, digest_of
 from vlbench.cli import Options, parse_options, required, run_main, writable_folder
+from vlbench.parsing import RULES
 from vlbench.records import Episode, Reply, RunHeader, from_json, to_json
 from vlbench.run_folder import EPISODES, HEADER, JOURNAL
 
@@ -41,7 +43,7 @@ def convert_header(data: Json) -> Json:
         KeyError, TypeError, ValueError: It isn't one of schema 1.
     """
     _check_schema(data)
-    return to_json(from_json(RunHeader, data | {"schema": NEW}))
+    return to_json(from_json(RunHeader, data | {"schema": NEW, "parser": RULES}))
 
 
 def convert_episode(data: Json) -> Json:

@@ -124,7 +124,7 @@ def draw_turn(page: Page) -> None:
     assert bottom < HEIGHT
     page.heading(middle + 130, 382, "3  The world moves.")
     page.paste(middle + 130, 414, Image.fromarray(after["image"]).resize((SMALL + 40,) * 2))
-    page.lines(middle + 130, 664, [f'action "{info["action"]}": read by vlact-1'], GREEN)
+    page.lines(middle + 130, 664, [f'action "{info["action"]}": read by vlact-2'], GREEN)
 
 
 def main(path: str) -> None:

@@ -1,59 +1,29 @@
-"""Read the action out of a model's reply: the rules `vlact-1`.
+"""Read the action out of a model's reply: the rules `vlact-2`.
 
-`docs/vlact-1.md` is the specification, and `vlact1.jsonl` beside this file its conformance corpus;
+`docs/vlact-2.md` is the specification, and `vlact2.jsonl` beside this file its conformance corpus;
 a change of any result is a new version of the rules. Reading is total, pure, deterministic and
 linear in the length of the text: a bad reply is data and never an exception, no action is guessed,
 and no limit of the interpreter shows. Whether the *state* allows the action isn't decided here.
 """
 
-import json
-import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
-RULES = "vlact-1"
+from vlbench import lenient_json
+from vlbench.lenient_json import BLANKS, MAX_DEPTH, Json, Object, fold
+
+__all__ = ["NOTHING_READ", "RULES", "CachedParser", "Json", "Level", "Parsed", "Status", "parse"]
+
+RULES = "vlact-2"
 """Name and version of these rules; runs record it."""
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 Status: TypeAlias = Literal["ok", "unknown", "malformed", "truncated", "empty"]
 Level: TypeAlias = Literal["standard", "strict"]
 
-MAX_DEPTH = 64
-"""How many objects and lists may stand inside each other, the top-level object counted."""
-
-MAX_DIGITS = 18
-"""An integer with more digits is kept as its decimal text, so that it fits every language."""
-
 MAX_CACHED = 1000
 """Length, in characters, up to which `CachedParser` shares a reply's result in the process."""
-
-# One token inside an object, with the comma or colon after it. It matches at every position: a
-# quote that nothing closes is a token of its own, so is a comma or colon that follows no token, and
-# the end of the text is the empty token. Possessive quantifiers: nothing is tried twice.
-_TOKEN = re.compile(
-    r"""
-    [ \t\n\r]*+
-    (                                               # 1. the token
-        "([^"\\\x00-\x1f]*+)"                       # 2. the body of a string that needs no decoding
-      | "[^"\\]*+(?:\\.[^"\\]*+)*+"
-      | '[^'\\]*+(?:\\.[^'\\]*+)*+'
-      | [^][{},:"'\ \t\n\r] [^][{},:"\ \t\n\r]*+    # a bare word; apostrophes inside belong to it
-      | [][{},:"']
-      | \Z
-    )
-    (?: [ \t\n\r]*+ ([,:]) )?                       # 3. what follows it
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_ESCAPE_OR_QUOTE = re.compile(r'\\.|"', re.DOTALL)
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_JSON_WORDS: dict[str, Json] = {"null": None, "true": True, "false": False}
-_PYTHON_WORDS: dict[str, Json] = {"None": None, "True": True, "False": False}
-_CONTROL = re.compile(r"[\x00-\x1f]")
-_ACTION_FIELD = re.compile(r'"action"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*"|-?[0-9]+(?![.eE0-9]))')
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +33,7 @@ class Parsed:
     action: str | None
     """The action, spelled as in `actions`; None unless the status is ok."""
     status: Status
-    """What kind of reply this is; docs/vlact-1.md defines the five."""
+    """What kind of reply this is; docs/vlact-2.md defines the five."""
     recovered: bool
     """Whether the deciding object could be read only through a leniency."""
     span: tuple[int, int] | None
@@ -84,17 +54,6 @@ NOTHING_READ = Parsed(None, "ok", False, None, {})
 """What an environment has read before the first reply."""
 
 
-class _Object(NamedTuple):
-    """A readable top-level object; its action field, if it has one, is apart from the others."""
-
-    start: int
-    end: int
-    recovered: bool
-    action: Json
-    span: tuple[int, int] | None
-    fields: dict[str, Json]
-
-
 def parse(text: str, actions: Sequence[str], level: Level = "standard") -> Parsed:
     """Read the action that a reply names.
 
@@ -111,34 +70,26 @@ def parse(text: str, actions: Sequence[str], level: Level = "standard") -> Parse
         ValueError: Two of `actions` differ in nothing but case or surrounding white space.
     """
     known = _prepare(tuple(actions))
-    decider: _Object | None = None
-    flat = text.count("{") == 1 and text.count("[") < MAX_DEPTH
-    read = _read_flat if flat else _read
-    start, end = text.find("{"), 0
-    while start >= 0 and end >= 0:
-        try:
-            found = read(text, start)
-        except ValueError:
-            end = _end(text, start)
-        else:
-            end = found.end
-            if found.span:
-                decider = found
-        start = text.find("{", end)
-
+    decider, unclosed = _search(text)
     strict = level == "strict"
     if decider is None or (strict and not _is_strict(text, decider)):
         status: Status = "malformed" if text.strip() else "empty"
-        if end < 0 and not strict:
+        if unclosed and not strict:
             status = "truncated"
         return Parsed(None, status, False, None, {})
+    value, recovered = decider.value, decider.recovered
+    if isinstance(value, list) and len(value) == 1 and type(value[0]) in (str, int):
+        value, recovered = str(value[0]), True
     action, status = None, "malformed"
-    if isinstance(decider.action, str):
-        action = known.get(_fold(decider.action))
-        if strict and action != decider.action:
+    if isinstance(value, str):
+        action = known.get(fold(value))
+        if action is None and value.rstrip().endswith("."):
+            action = known.get(fold(value.rstrip()[:-1]))
+            recovered = recovered or action is not None
+        if strict and action != value:
             action = None
         status = "unknown" if action is None else "ok"
-    return Parsed(action, status, decider.recovered, decider.span, decider.fields)
+    return Parsed(action, status, recovered and not strict, decider.span, decider.fields)
 
 
 class CachedParser:
@@ -175,168 +126,122 @@ def _copy(value: Json) -> Json:
 @lru_cache(maxsize=1024)
 def _prepare(actions: tuple[str, ...]) -> dict[str, str]:
     """The actions by their folded text."""
-    known = {_fold(action): action for action in actions}
+    known = {fold(action): action for action in actions}
     if len(known) < len(actions):
         raise ValueError(f"actions must differ in more than case and outer space: {actions!r}")
     return known
 
 
-def _fold(text: str) -> str:
-    return text.strip().casefold()
-
-
-def _is_strict(text: str, decider: _Object) -> bool:
+def _is_strict(text: str, decider: Object) -> bool:
     assert decider.span is not None
     start, end = decider.span
     return (
         not decider.recovered
-        and len(text.strip(" \t\n\r")) == decider.end - decider.start
+        and len(text.strip(BLANKS)) == decider.end - decider.start
         and text.startswith('"action"', start)
         and text[end - 1] == '"'
     )
 
 
-def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits.lstrip("-")) <= MAX_DIGITS else digits
+def _search(text: str) -> tuple[Object | None, bool]:
+    """Find the deciding object in the answer; the thoughts before it are no part of that.
 
-
-def _float(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError
-    return number
-
-
-_decode_string = json.JSONDecoder(strict=False).decode
-_decode_pairs = json.JSONDecoder(
-    object_pairs_hook=list, parse_int=_integer, parse_float=_float, parse_constant=_float
-).raw_decode
-
-
-def _read_flat(text: str, start: int) -> _Object:
-    """Do what `_read` does for the only `{` of a text, in C if it is plain JSON: the usual reply.
-
-    The action field is where the text `"action"` is, if that occurs once and a colon follows;
-    otherwise, and wherever else `_read` might see another thing, `_read` reads.
+    Returns:
+        The object, and whether the text ends inside an object or inside thoughts.
     """
+    start = 0
+    if "think>" in text:
+        tag = text.rfind("</think>")
+        if tag >= 0 and not _in_object(text, tag):
+            start = tag + len("</think>")
+        elif tag < 0 and text.lstrip(BLANKS).startswith("<think>"):
+            return None, True
+    decider, unclosed = _search_from(text, start)
+    if decider is None:
+        opening = start + len(text[start:]) - len(text[start:].lstrip(BLANKS))
+        decider = _decoded(text, opening, len(text.rstrip(BLANKS)))
+        unclosed = unclosed and decider is None
+    return decider, unclosed
+
+
+def _search_from(text: str, start: int) -> tuple[Object | None, bool]:
+    """Find the last readable object with an action, as `_search` does."""
+    decider: Object | None = None
+    if text.count("{", start) == 1 and text.count("[") < MAX_DEPTH:
+        decider = lenient_json.read_usual(text, text.find("{", start))
+        if decider is not None:
+            return decider, False
+    start = text.find("{", start)
+    while start >= 0:
+        end = lenient_json.prose_end(text, start)
+        if end < 0:
+            try:
+                found = lenient_json.read(text, start)
+            except ValueError:
+                end = lenient_json.balanced_end(text, start)
+                if end < 0:
+                    return decider, True
+            else:
+                end = found.end
+                if found.span is None:
+                    found = _called(text, found)
+                if found.span is not None:
+                    decider = found
+        start = text.find("{", end)
+    return decider, False
+
+
+def _in_object(text: str, place: int) -> bool:
+    """Whether a place lies in a readable object: in a string of it."""
+    start = text.find("{", 0, place)
+    while start >= 0:
+        end = lenient_json.prose_end(text, start)
+        if end < 0:
+            try:
+                end = lenient_json.read(text, start).end
+            except ValueError:
+                end = lenient_json.balanced_end(text, start)
+            else:
+                if end > place:
+                    return True
+        if not 0 <= end <= place:
+            return False
+        start = text.find("{", end, place)
+    return False
+
+
+def _called(text: str, found: Object) -> Object:
+    """Return what the arguments of a tool call say, if an object without action is one."""
+    call = found
+    if isinstance(call.fields.get("function"), dict):
+        call = lenient_json.read(text, lenient_json.read(text, call.start, "function").value_start)
+    keys = [key for key in ("arguments", "parameters") if key in call.fields]
+    if not isinstance(call.fields.get("name"), str) or len(keys) != 1 or call.span is not None:
+        return found
+    call = lenient_json.read(text, call.start, keys[0])
+    arguments: Object | None = None
+    if isinstance(call.value, dict):
+        arguments = lenient_json.read(text, call.value_start)
+    elif isinstance(call.value, str) and call.span is not None:
+        arguments = _decoded(text, call.value_start, call.span[1])
+    if arguments is None or arguments.span is None:
+        return found
+    return arguments._replace(start=found.start, end=found.end, recovered=True)
+
+
+def _decoded(text: str, start: int, end: int) -> Object | None:
+    """Return the object with an action that a JSON string is; None if it is no such string."""
+    encoded = lenient_json.decode_string(text, start, end)
+    if encoded is None:
+        return None
+    opening = len(encoded.text) - len(encoded.text.lstrip(BLANKS))
+    if not encoded.text.startswith("{", opening):
+        return None
     try:
-        pairs, end = _decode_pairs(text, start)
-    except (ValueError, RecursionError):
-        return _read(text, start)
-    fields: dict[str, Json] = {key.strip().casefold(): value for key, value in pairs}
-    key_start = text.find('"action"', start, end)
-    field = _ACTION_FIELD.match(text, key_start, end) if key_start >= 0 else None
-    if (
-        field is None
-        or text[key_start - 1] == "\\"
-        or text.find('"action"', key_start + 1, end) >= 0
-        or len(fields) < len(pairs)
-    ):
-        return _read(text, start)
-    action = fields.pop("action")
-    action = field[1] if isinstance(action, int) else action
-    return _Object(start, end, False, action, field.span(), fields)
-
-
-def _read(text: str, start: int) -> _Object:
-    """Read the object that opens at `start`; a ValueError if it is unreadable or never closes."""
-    root: dict[str, Json] = {}
-    box: dict[str, Json] | list[Json] = root  # the innermost open container
-    outer: list[dict[str, Json] | list[Json]] = []  # the containers around it
-    key: str | None = None  # the key in `box` that waits for its value
-    before = "opening"  # what stood before this token in `box`; or "comma", or "value"
-    recovered = False
-    action: Json = None
-    action_start = -1  # where the top-level field being read began, if that is the action
-    span: tuple[int, int] | None = None
-
-    for match in _TOKEN.finditer(text, start + 1):
-        token, plain, follows = match.groups()
-        value: Json
-        if token == "}" or token == "]":
-            if key is not None or (token == "}") is isinstance(box, list):
-                raise ValueError
-            recovered = recovered or before == "comma"
-            if not outer:
-                root.pop("action", None)
-                return _Object(start, match.end(1), recovered, action, span, root)
-            value, box = box, outer.pop()
-        else:
-            if plain is not None:
-                value = plain
-            elif token == "{":
-                value = {}
-            elif token == "[":
-                value = []
-            else:
-                value, lenient = _scalar(token)
-                recovered = recovered or lenient
-
-            if key is not None and isinstance(box, dict):
-                box[key] = value
-                key = None
-            elif isinstance(box, list):
-                if before == "value":
-                    raise ValueError
-                box.append(value)
-            elif follows == ":" and isinstance(value, str) and token[0] in "\"'":
-                key = _fold(value)
-                recovered = recovered or before == "value" or key in box
-                if not outer:
-                    action_start = match.start(1) if key == "action" else -1
-                continue
-            else:
-                raise ValueError
-
-            if isinstance(value, (dict, list)):
-                outer.append(box)
-                if follows or len(outer) == MAX_DEPTH:
-                    raise ValueError
-                box, before = value, "opening"
-                continue
-        if follows == ":":
-            raise ValueError
-        before = "comma" if follows else "value"
-        if action_start >= 0 and not outer:
-            action = token if type(value) is int else value
-            span = (action_start, match.end(1))
-    raise ValueError
-
-
-def _scalar(token: str) -> tuple[Json, bool]:
-    """Read a string, a number or a word; also says whether that took a leniency."""
-    if len(token) > 1 and token[0] in "\"'":
-        body = token[1:-1]
-        if "\\" not in body:
-            return body, True
-        as_json = _ESCAPE_OR_QUOTE.sub(_to_json, body)
-        recovered = token[0] == "'" or as_json != body or _CONTROL.search(body) is not None
-        return str(_decode_string(f'"{as_json}"')), recovered
-    if token in _JSON_WORDS:
-        return _JSON_WORDS[token], False
-    if token in _PYTHON_WORDS:
-        return _PYTHON_WORDS[token], True
-    number = _NUMBER.fullmatch(token)
-    if number is None:
-        raise ValueError
-    return (_float if number.lastindex else _integer)(token), False
-
-
-def _to_json(match: re.Match[str]) -> str:
-    return {"\\'": "'", '"': '\\"'}.get(match[0], match[0])
-
-
-def _end(text: str, start: int) -> int:
-    """Where the object that opens at `start` ends, readable or not; -1 if it never does."""
-    depth = 0
-    for match in _TOKEN.finditer(text, start):
-        token = match[1]
-        if token == "{":
-            depth += 1
-        elif token == "}":
-            depth -= 1
-            if not depth:
-                return match.end(1)
-        elif token == '"' or token == "'":
-            break
-    return -1
+        inner = lenient_json.read(encoded.text, opening)
+    except ValueError:
+        return None
+    if inner.span is None or encoded.text[inner.end :].strip(BLANKS):
+        return None
+    first, last = (encoded.places[place] for place in inner.span)
+    return inner._replace(start=start, end=end, recovered=True, span=(first, last), value_start=-1)

@@ -120,7 +120,7 @@ class EpisodeRecorder:
         statements = judge.check_statements(parsed.fields) if judge else Statements()
         strict = self.read(reply.text, "strict").action == parsed.action
         self.observation, reward, terminated, truncated, info = self.env.step(reply.text)
-        self.info = info
+        self.info = info | {"hint": _hint(info, reply.stop_reason)}
         self.end = "terminated" if terminated else "truncated" if truncated else ""
         self.success = bool(info["success"])
         regret = None
@@ -179,6 +179,36 @@ class EpisodeRecorder:
             "frame_hash": sha256(self.observation["image"].tobytes()),
             "state_hash": self._judge.state_hash() if self._judge else "",
         }
+
+
+def reply_advice(status: str, stop_reason: str) -> str:
+    """Return what to do about a reply that names no action; "" if its status is ok.
+
+    Args:
+        status: How the reply was read.
+        stop_reason: Why the model stopped, as the agent reports it. It tells a reply that the token
+            limit cut off from one that the model ended without closing its object.
+    """
+    if status == "ok":
+        return ""
+    if stop_reason == "length":
+        return "the token limit cut the reply off: raise --max-tokens or think less"
+    if stop_reason == "refused":
+        return "the provider refused: see its safety settings"
+    return {
+        "truncated": "the model ended the reply itself, inside an object: no brace closes it",
+        "empty": "the model wrote nothing: lower its thinking, or look at its chat template",
+        "malformed": "try --json-mode, or a model that follows instructions",
+        "unknown": "the action isn't one of the task's",
+    }[status]
+
+
+def _hint(info: Mapping[str, Any], stop_reason: str) -> str:
+    """Return the environment's hint, with what the reason for the stop adds to it."""
+    status, hint = str(info["status"]), str(info["hint"])
+    if status == "ok" or (stop_reason == "stop" and status != "truncated"):
+        return hint
+    return f"{hint}; {reply_advice(status, stop_reason)}"
 
 
 def _episode_seed(row: Row, repeat: int) -> int:

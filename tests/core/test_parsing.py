@@ -11,24 +11,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from vlbench import parsing
+from vlbench import lenient_json
+from vlbench.lenient_json import BLANKS, fold
 from vlbench.parsing import parse
 
 CORPUS = [
-    json.loads(line) for line in (files("vlbench") / "vlact1.jsonl").read_text("ascii").splitlines()
+    json.loads(line) for line in (files("vlbench") / "vlact2.jsonl").read_text("ascii").splitlines()
 ]
-SPEC = Path(__file__).parents[2] / "docs" / "vlact-1.md"
+SPEC = Path(__file__).parents[2] / "docs" / "vlact-2.md"
 ACTIONS = ("stand", "hit", "+", "10")
-WHITE = " \t\n\r"
 
 
 def build(text):
     pieces = [text] if isinstance(text, str) else text
     return "".join(p if isinstance(p, str) else p["repeat"][0] * p["repeat"][1] for p in pieces)
-
-
-def fold(key):
-    return key.strip().casefold()
 
 
 every_case = pytest.mark.parametrize("case", CORPUS, ids=lambda case: case["id"])
@@ -42,7 +38,7 @@ def test_corpus_case_reads_as_written_down(case, monkeypatch):
     assert parsed.recovered == case["recovered"]
     assert parsed.span == (tuple(case["span"]) if case["span"] else None)
     assert parsed.fields == case.get("fields", {})
-    monkeypatch.setattr(parsing, "_read_flat", parsing._read)
+    monkeypatch.setattr(lenient_json, "read_usual", lambda text, start: None)
     assert repr(parse(text, case["actions"])) == repr(parsed)
 
 
@@ -57,8 +53,8 @@ def test_corpus_case_reads_as_written_down_under_strict(case):
 @pytest.mark.extra  # it reads docs/, which no wheel holds
 def test_corpus_ids_are_unique_and_rules_are_paragraphs_of_the_spec():
     ids = Counter(case["id"] for case in CORPUS)
-    assert len(ids) == len(CORPUS) >= 220
-    paragraphs = set(re.findall(r"\*\*(\d\.\d[a-f]?)\*\*", SPEC.read_text("utf-8")))
+    assert len(ids) == len(CORPUS) >= 500
+    paragraphs = set(re.findall(r"\*\*(\d\.\d[a-k]?)\*\*", SPEC.read_text("utf-8")))
     assert {case["rule"] for case in CORPUS} - {"2.2"} <= paragraphs
 
 
@@ -135,7 +131,7 @@ def test_span_runs_from_the_quote_of_the_action_key_to_its_value(text):
     if parsed.span:
         start, end = parsed.span
         field = text[start:end]
-        assert field[0] in "\"'" and ":" in field and field == field.strip(WHITE)
+        assert field[0] in "\"'" and ":" in field and field == field.strip(BLANKS)
         alone = parse("{" + field + "}", ACTIONS)
         assert (alone.action, alone.span) == (parsed.action, (1, 1 + len(field)))
 
@@ -146,7 +142,7 @@ def test_a_well_formed_reply_reads_back_at_both_levels(reply):
     for level in ("standard", "strict"):
         parsed = parse(text, ACTIONS, level)
         assert (parsed.action, parsed.status, parsed.recovered) == (action, "ok", False)
-        assert parsed.fields == fields
+        assert parsed.fields == fields or lenient_json._LATEX.search(text)
         assert text[slice(*parsed.span)] == f'"action": "{action}"'
 
 
@@ -174,6 +170,7 @@ def test_prose_before_a_reply_only_moves_the_span(before, text):
 @given(replies | well_formed().map(lambda reply: reply[0]), prose)
 def test_prose_after_a_complete_reply_changes_nothing(text, after):
     assume(text.strip() and parse(text + '{"action": "probe"}', ["probe"]).status == "ok")
+    assume(parse(text, ACTIONS).status != "truncated")  # a brace at the end may still be prose
     assert parse(text + after, ACTIONS) == parse(text, ACTIONS)
     fenced = parse(f"```json\n{text}\n```\n", ACTIONS)
     assert (fenced.action, fenced.status) == (
@@ -209,13 +206,26 @@ def test_strict_is_json_loads_where_no_key_is_repeated(text):
 def test_the_fast_path_and_the_general_path_agree(text):
     fast = parse(text, ACTIONS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parsing, "_read_flat", parsing._read)
+        patch.setattr(lenient_json, "read_usual", lambda text, start: None)
         assert repr(parse(text, ACTIONS)) == repr(fast)
 
 
 # Linear work and independence of the interpreter.
 
 FLOODS = ["{", '{"', "{'", '{"a":', "{[", '"', "'", "\\", '\\"', "[", "]", "}", "{}", "{a}", "{'}"]
+FLOODS += [
+    "{//",
+    "{#",
+    "{/*",
+    "{\\",
+    "{“",
+    "{a ",
+    "{a:",
+    "{'a",
+    "</think>",
+    "{</think>",
+    "<think>{",
+]
 FLOODS += ["a ", " ", "\n", "9", ",", ":", "don't ", '{"a":1}', '{"action":"hit"}', '"a":1,', "[],"]
 HEADS = ["", "{", '{"', "{'", '{"a": ', '{"a": [', '{"action": "hit"}']
 
@@ -237,11 +247,13 @@ class CountingTokens:
 @pytest.mark.parametrize("unit", FLOODS)
 def test_work_grows_no_faster_than_the_text(unit, head, monkeypatch):
     def work(times):
-        counting = CountingTokens(re.compile(parsing._TOKEN.pattern, parsing._TOKEN.flags))
-        monkeypatch.setattr(parsing, "_TOKEN", counting)
+        counting = CountingTokens(
+            re.compile(lenient_json._TOKEN.pattern, lenient_json._TOKEN.flags)
+        )
+        monkeypatch.setattr(lenient_json, "_TOKEN", counting)
         text = head + unit * times
         parse(text, ACTIONS)
-        monkeypatch.setattr(parsing, "_TOKEN", counting.pattern)
+        monkeypatch.setattr(lenient_json, "_TOKEN", counting.pattern)
         assert counting.characters <= 2 * len(text) + 2
         return counting.matches
 

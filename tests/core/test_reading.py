@@ -116,13 +116,13 @@ def test_changing_one_result_changes_no_other():
     ("text", "action", "status", "strict"),
     [
         ('{"action": "+"}', "+", "ok", "+"),
-        ('{"thoughts": "x", "action": "plus +"}', "+", "ok", None),  # vlact-1: unknown
+        ('{"thoughts": "x", "action": "plus +"}', "+", "ok", None),  # vlact-2: unknown
         ('{"action": "-1"}', "-", "ok", None),
         ('{"ACTION": "-"}', "-", "ok", None),
         ('so: {"action": "+"}', "+", "ok", None),
         ("I choose +", "+", "ok", None),
-        ('{"action" : "+"}', None, "malformed", None),  # vlact-1: ok
-        ('{"action": "+", "why": "non-trivial"}', None, "malformed", None),  # vlact-1: ok
+        ('{"action" : "+"}', None, "malformed", None),  # vlact-2: ok
+        ('{"action": "+", "why": "non-trivial"}', None, "malformed", None),  # vlact-2: ok
         ('{"action": "up"}', None, "malformed", None),
         (" ", None, "empty", None),
     ],

@@ -94,3 +94,23 @@ def test_strict_reading_is_recorded_beside_the_standard_one():
     fenced = recording.play(Reply('```json\n{"action": "+"}\n```'))
     assert fenced.status == "ok" and not fenced.strict and not fenced.recovered
     assert recording.play(Reply('{"action": "+"}')).strict
+
+
+@pytest.mark.parametrize(
+    ("reply", "advice"),
+    [
+        (Reply('{"thoughts": "2 is', stop_reason="length"), "the token limit cut the reply off"),
+        (Reply("", stop_reason="length"), "the token limit cut the reply off"),
+        (Reply('{"thoughts": "2 is'), "the model ended the reply itself, inside an object"),
+        (Reply("no", stop_reason="refused"), "the provider refused"),
+        (Reply("no object"), None),
+        (Reply(vlbench.reply("+"), stop_reason="length"), None),
+    ],
+)
+def test_a_hint_tells_a_reply_that_was_cut_off_from_one_that_the_model_ended(reply, advice):
+    row = Row("vlbench/NumberLine-v0", {}, "number_line/2-4", 0)
+    recording = EpisodeRecorder(gymnasium.make(row.env_id), row)
+    recording.play(reply)
+    hint, _, extra = recording.info["hint"].partition("; the reply is ")
+    assert hint.startswith("wanted a JSON object") if extra else not hint
+    assert extra.partition("; ")[2].startswith(advice) if advice else "; " not in extra

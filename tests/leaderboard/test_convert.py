@@ -77,7 +77,7 @@ def test_an_old_entry_keeps_every_field_and_is_replayed(old, tmp_path, capsys):
     entry = read_entry(path)
     assert_kept(manifest["card"], entry.manifest.card, {}, set())
     (before,), (suite,) = manifest["suites"], entry.manifest.suites
-    assert_kept(before["run"], suite.run, {}, {"schema"})
+    assert_kept(before["run"], suite.run, {}, {"schema", "parser"})
     assert (suite.run.schema, suite.run.dirty, suite.run.models) == (2, None, {})
     assert suite.irregularities.model_dump(mode="json") == before["losses"]
     assert before["losses"]["errored"] and before["losses"]["replayed"]
@@ -105,7 +105,7 @@ def test_an_old_run_keeps_every_field_and_is_replayed(old, tmp_path, capsys):
     out = capsys.readouterr().out
     assert out.endswith("new: a run of scribe; 1 damaged lines copied as they are\n")
     new = RunFolder.open(tmp_path / "new")
-    assert_kept(manifest["suites"][0]["run"], new.header, {}, {"schema"})
+    assert_kept(manifest["suites"][0]["run"], new.header, {}, {"schema", "parser"})
     assert_episodes_kept(parts[PART], new.episodes())
     assert len(new.damaged) == 1
     replies = new.replies()

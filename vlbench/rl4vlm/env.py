@@ -81,10 +81,10 @@ class RL4VLMEnv(SolvedEnv[S, Style]):
         The status is "ok" if the original's parser finds one action, else "malformed" or "empty".
         The parser has no lenient mode, so `recovered` is always False. The span is the text that it
         searches, from the first `"action":` to the end; None if there is no such key. It reads no
-        other fields: these come from vlact-1, so that statements can be checked.
+        other fields: these come from vlact-2, so that statements can be checked.
 
         The original has one level. "strict" returns the same action or none: the reply must be a
-        single JSON object, and vlact-1 must read the same action from it at level "strict".
+        single JSON object, and vlact-2 must read the same action from it at level "strict".
         """
         action = read_action(reply, self.vocabulary)
         parsed = self._parse(reply, self.vocabulary, level)
