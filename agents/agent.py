@@ -52,6 +52,8 @@ class Agent(ABC):
     """A line that the user should read before the run."""
     models: Mapping[str, ModelInfo] = MappingProxyType({})
     """Local models: env id ("" for all) → what is known about the model."""
+    secrets: Sequence[str] = ()
+    """Keys and passwords, besides those in the environment, that nothing may show."""
     dropped: Sequence[str] = ()
     """The settings that the provider refused and that are no longer sent."""
 
@@ -84,6 +86,9 @@ class ProviderError(Exception):
         retry_after: Seconds that the provider asks to wait, if any.
         stops: Whether every other request would fail too (a wrong key, an unknown model, an empty
             account), so that there is no sense in going on.
+        finish_reason: The provider's own, of an answer that is no reply.
+        provider_message: What the provider says.
+        usd: What it charged all the same, in USD, if it says so.
     """
 
     def __init__(
@@ -94,12 +99,18 @@ class ProviderError(Exception):
         transient: bool = False,
         retry_after: float | None = None,
         stops: bool = False,
+        finish_reason: str = "",
+        provider_message: str = "",
+        usd: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.transient = transient
         self.retry_after = retry_after
         self.stops = stops
+        self.finish_reason = finish_reason
+        self.provider_message = provider_message
+        self.usd = usd
 
 
 class CallableAgent(Agent):

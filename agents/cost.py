@@ -3,8 +3,38 @@
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from vlbench.records import Reply
+
+PAID_HOSTS = (
+    *("openai.com", "openai.azure.com", "azure.com", "anthropic.com", "googleapis.com"),
+    *("openrouter.ai", "mistral.ai", "x.ai", "deepseek.com", "groq.com", "together.xyz"),
+    *("together.ai", "fireworks.ai", "deepinfra.com", "perplexity.ai", "cohere.com", "cohere.ai"),
+    *("cerebras.ai", "sambanova.ai", "novita.ai", "hyperbolic.xyz", "replicate.com"),
+    *("huggingface.co", "nvidia.com", "amazonaws.com", "aliyuncs.com", "moonshot.ai"),
+    *("moonshot.cn", "bigmodel.cn", "z.ai", "siliconflow.cn", "siliconflow.com", "volces.com"),
+    *("ai-gateway.vercel.sh", "nebius.com", "baseten.co", "lambda.ai", "friendli.ai"),
+)
+"""Domains of providers that charge for tokens."""
+
+REPORTING_HOSTS = ("openrouter.ai",)
+"""Domains of providers that report the cost of each reply."""
+
+
+def is_paid_host(url: str) -> bool:
+    """Return whether a server belongs to a provider that charges for tokens."""
+    return _is_of(url, PAID_HOSTS)
+
+
+def reports_cost(url: str) -> bool:
+    """Return whether a server is known to report the cost of each reply."""
+    return _is_of(url, REPORTING_HOSTS)
+
+
+def _is_of(url: str, domains: Iterable[str]) -> bool:
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    return any(f".{host}".endswith(f".{domain}") for domain in domains)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from agents.cost import Budget, Price
 from agents.estimate import estimate
 from agents.evaluate_options import MAX_USD, REMOTE, Config
 from agents.progress import Progress
-from agents.providers.redaction import redacted
 from agents.registry import load_agent
 from agents.retry import RetryPolicy
 from agents.rollout import Job, play, run_coroutine, unfinished
@@ -28,6 +27,7 @@ from agents.selection import Skipped, select_rows
 from agents.tables import headline_line, scorecard_table
 from vlbench.cli import parse_options, run_main
 from vlbench.records import Episode, RunHeader
+from vlbench.records.redaction import redact
 from vlbench.run_folder import RunFolder, run_header
 from vlbench.scoring import Headline, Scorecard, headlines, score
 from vlbench.suites import RunSpec
@@ -191,7 +191,7 @@ def _evaluate(argv: Sequence[str]) -> int:
     agent = load_agent(config.agent, **config.settings())
     folder = config.out or new_folder(agent.name)
     place = [] if config.out else ["--out", str(folder)]
-    resume = redacted(shlex.join(["python", "-m", "agents.evaluate", *argv, *place]))
+    resume = redact(shlex.join(["python", "-m", "agents.evaluate", *argv, *place]))
     try:
         run = evaluate(
             agent,

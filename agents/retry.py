@@ -68,7 +68,7 @@ class RetryingCaller:
         """
         await self._turn()
         start = time.perf_counter()
-        retries = 0
+        retries, lost_usd = 0, 0.0
         while True:
             try:
                 reply = await self._within_timeout(call)
@@ -78,13 +78,21 @@ class RetryingCaller:
                 if over or wait > LONGEST_RETRY_AFTER:
                     why = f"try {retries + 1}" if over else f"asked to wait {wait:.0f} s"
                     raise ProviderError(
-                        f"{error} ({why})", status=error.status, stops=error.stops
+                        f"{error} ({why})",
+                        status=error.status,
+                        stops=error.stops,
+                        finish_reason=error.finish_reason,
+                        provider_message=error.provider_message,
+                        usd=lost_usd + (error.usd or 0.0),
                     ) from error
                 retries += 1
+                lost_usd += error.usd or 0.0
                 await asyncio.sleep(wait)
                 await self._turn()
             else:
                 seconds = reply.seconds or time.perf_counter() - start
+                if lost_usd and reply.usd is not None:
+                    reply = dataclasses.replace(reply, usd=reply.usd + lost_usd)
                 return dataclasses.replace(reply, seconds=seconds, retries=reply.retries + retries)
 
     async def _within_timeout(self, call: Callable[[], Any]) -> Reply:

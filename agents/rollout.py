@@ -17,11 +17,11 @@ import gymnasium
 
 from agents.agent import Agent, Observation, ProviderError
 from agents.cost import Budget
-from agents.providers.redaction import redacted
 from agents.retry import RetryingCaller, RetryPolicy
 from vlbench.prompts import Exchange
 from vlbench.recorder import EnvCache, EpisodeRecorder
 from vlbench.records import SCHEMA, Episode, Failure, Reply, episode_key
+from vlbench.records.redaction import redact
 from vlbench.run_folder import RunFolder
 from vlbench.suites import Row
 
@@ -169,7 +169,7 @@ class _Player:
             self._failed += 1
             if not error.stops and self._failed < GIVE_UP:
                 raise
-            self.stop = self.stop or redacted(
+            self.stop = self.stop or redact(
                 f"stopped: {error}"
                 if error.stops
                 else f"stopped: {GIVE_UP} calls failed in a row; the last: {error}"
@@ -241,7 +241,7 @@ class _Worker:
 
 def _message(error: BaseException) -> str:
     """Return an error as one printable line."""
-    line = redacted(f"{type(error).__name__}: {error}").encode("utf-8", "replace").decode()
+    line = redact(f"{type(error).__name__}: {error}").encode("utf-8", "replace").decode()
     return "".join(c if c.isprintable() else " " for c in " ".join(line.split()))[:MAX_ERROR]
 
 

@@ -7,16 +7,24 @@ Pictures go as PNG data URIs. Retries are the harness's (`agents.retry`); the SD
 import asyncio
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from agents.agent import ProviderError
 from agents.cost import Price
-from agents.providers.base import NO_REPLY, Alternative, ProviderAgent, unsupported_parameters
+from agents.providers.answers import (
+    Answer,
+    Fault,
+    count_tokens,
+    plain_text,
+    read_error,
+    reported_usd,
+    sort_parts,
+)
+from agents.providers.base import NO_REPLY, Provider, ProviderAgent
+from agents.providers.network import check_proxies, fault_without_answer
 from vlbench.errors import unknown_name
 from vlbench.observation import png
-from vlbench.records import Reply
 
 GPT4V = "gpt-4o-2024-11-20"
 """Model behind the alias `gpt4v`. GPT-4V's own ids were switched off; of the dated ids that the
@@ -25,7 +33,20 @@ SDK lists as living this is the nearest (announced to end on 2027-01-14)."""
 LIST_PRICES = {GPT4V: Price(2.50, 10.00)}
 """Of OpenAI, as of November 2026."""
 
+OPENAI = Provider(
+    name="OpenAI",
+    url="https://api.openai.com/v1",
+    url_variable="OPENAI_BASE_URL",
+    key_variables=("OPENAI_API_KEY",),
+    alternative="a server of your own",
+    example_url="http://127.0.0.1:8000/v1",
+    list_prices=LIST_PRICES,
+)
+
 DETAILS = ("auto", "low", "high")
+
+LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+"""The two names of the limit on a reply's length, each with the other."""
 
 _THINKS = re.compile(r"(o\d|gpt-[5-9])(?!\d)")
 
@@ -63,9 +84,9 @@ class OpenAIChat(ProviderAgent):
     ) -> None:
         if detail is not None and detail not in DETAILS:
             raise ValueError(unknown_name("detail", detail, DETAILS))
-        alternative = Alternative("a server of your own", "http://127.0.0.1:8000/v1")
-        super().__init__("OpenAI", base_url, "OPENAI_BASE_URL", (api_key_env,), alternative)
+        super().__init__(OPENAI, base_url, api_key_env)
         self._sdk = _sdk()
+        check_proxies("socksio", self._sdk.DefaultAsyncHttpxClient)
         self.note = ""
         self.name = f"openai:{model}"
         if model == "gpt4v":
@@ -74,7 +95,7 @@ class OpenAIChat(ProviderAgent):
         self.model = model
         thinks = bool(_THINKS.match(model.rpartition("/")[2]))
         max_tokens = max_tokens or (8192 if thinks else 1024)
-        self.list_price = LIST_PRICES.get(model) if self.paid else None
+        self.list_price = self.known_price(model)
         self.settings: dict[str, Any] = {
             "model": model,
             "note": self.note,
@@ -87,7 +108,9 @@ class OpenAIChat(ProviderAgent):
             "json_mode": json_mode,
         }
         self._detail = detail
-        limit = "max_completion_tokens" if thinks or not self._url else "max_tokens"
+        limit = (
+            "max_completion_tokens" if thinks or "api.openai.com" in self._server else "max_tokens"
+        )
         parameters = {
             "temperature": temperature,
             "seed": seed,
@@ -99,20 +122,19 @@ class OpenAIChat(ProviderAgent):
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def complete(self, chat: Sequence[Mapping[str, Any]]) -> Reply:
-        """Answer chat messages."""
-        sent = [self._message(message) for message in chat]
-        while True:
-            options = dict(self._options)
-            try:
-                answer = await self._connected().chat.completions.create(
-                    model=self.model, messages=sent, **options
-                )
-            except (self._sdk.APIError, ValueError) as error:  # the latter: a body that is no JSON
-                if not self._drop_unsupported(error, options):
-                    raise self._failure(error) from error
-            else:
-                return self._reply(answer)
+    async def _request(self, sent: list[dict[str, Any]], options: dict[str, Any]) -> Answer:
+        client = self._connected()
+        try:
+            response = await client.chat.completions.with_raw_response.create(
+                model=self.model, messages=sent, **options
+            )
+        except self._sdk.APIStatusError as error:
+            raise read_error(
+                error.status_code, error.body, error.response.headers, error.message
+            ) from error
+        except (self._sdk.APIError, ValueError) as error:
+            raise fault_without_answer(error) from error
+        return read_completion(response.http_response)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -128,7 +150,7 @@ class OpenAIChat(ProviderAgent):
             self._loop = loop
             self._client = self._sdk.AsyncOpenAI(
                 api_key=self._key or "none",
-                base_url=self._url or "https://api.openai.com/v1",
+                base_url=self._server,
                 default_headers=self._headers,
                 max_retries=0,
                 timeout=None,  # the harness's
@@ -149,52 +171,53 @@ class OpenAIChat(ProviderAgent):
                 parts.append({"type": "image_url", "image_url": image})
         return {"role": message["role"], "content": parts}
 
-    def _drop_unsupported(self, error: Any, sent: Mapping[str, Any]) -> bool:
-        """Drop or rename a parameter that the server refused.
-
-        Returns:
-            Whether there was one, so that the request can be sent again.
-        """
-        if getattr(error, "status_code", 0) not in (400, 422):
-            return False
-        message = f"{error.message} {error.body}"
-        names = unsupported_parameters(f"{message} {error.param or ''}", sent)
-        for name in names:
-            value = self._options.pop(name, None)
-            other = {"max_tokens": "max_completion_tokens"}.get(name, "max_tokens")
-            if name in ("max_tokens", "max_completion_tokens") and other in message:
-                self._options.setdefault(other, sent[name])
+    def _drop_unsupported(self, fault: Fault, sent: Mapping[str, Any]) -> bool:
+        """Drop the parameters that the server refused, or rename the limit on tokens."""
+        for name, other in LIMITS.items():
+            if fault.status in (400, 422) and name in self._options and other in fault.message:
+                self._options[other] = self._options.pop(name)
                 return True  # the message names both: the one refused and the one wanted
-            if value is not None:
-                self.dropped.append(name)
-        return bool(names)
+        return super()._drop_unsupported(fault, sent)
 
-    def _failure(self, error: Any) -> ProviderError:
-        """Classify an SDK error."""
-        status = getattr(error, "status_code", 0)
-        if status < 400:
-            cause = error.__cause__ or error
-            return self._failed(f"{type(cause).__name__}: {str(cause) or error}")
-        broke = error.code == "insufficient_quota"
-        return self._failed(error.message, status, error.response.headers, broke)
 
-    def _reply(self, completion: Any) -> Reply:
-        choices = getattr(completion, "choices", None)
-        message = choices[0].message if choices else None
-        if not choices or message is None:
-            missing_part = "no choice" if hasattr(completion, "choices") else "no chat completion"
-            reason = f"{self._place}: status 200, but {missing_part} in the answer"
-            raise ProviderError(reason, status=200, transient=True)
-        usage = getattr(completion, "usage", None)
-        finish = choices[0].finish_reason
-        declined = finish == "content_filter" or bool(getattr(message, "refusal", None))
-        return Reply(
-            text=message.content or "",
-            stop_reason="refused" if declined else "length" if finish == "length" else "stop",
-            prompt_tokens=getattr(usage, "prompt_tokens", None),
-            completion_tokens=getattr(usage, "completion_tokens", None),
-            provider_id=str(getattr(completion, "id", None) or ""),
-        )
+def read_completion(response: Any) -> Answer:
+    """Read the body of a chat completion.
+
+    Args:
+        response: An HTTP response with status 200.
+
+    Raises:
+        Fault: It holds none.
+    """
+    try:
+        body = response.json()
+    except ValueError as error:
+        raise Fault("no chat completion in the answer", status=200) from error
+    choices = body.get("choices") if isinstance(body, Mapping) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    usage = body.get("usage") if isinstance(body, Mapping) else None
+    usd = reported_usd(usage)
+    message = choice.get("message") if isinstance(choice, Mapping) else None
+    if not isinstance(choice, Mapping) or not isinstance(message, Mapping) or choice.get("error"):
+        missing_part = "no choice" if isinstance(choices, list) else "no chat completion"
+        fault = read_error(200, choice or body, response.headers, f"{missing_part} in the answer")
+        fault.usd = usd
+        raise fault
+    content = sort_parts(message.get("content"))
+    apart = [message.get(name) for name in ("reasoning_content", "reasoning", "thinking")]
+    apart += [message.get("reasoning_details")]
+    reasoning = next((text for value in apart if (text := plain_text(value))), "")
+    usage = usage if isinstance(usage, Mapping) else {}
+    return Answer(
+        text=content.text,
+        reasoning="\n".join(filter(None, [reasoning, content.reasoning])),
+        finish_reason=str(choice.get("finish_reason") or ""),
+        refusal=plain_text(message.get("refusal")) or content.refusal,
+        prompt_tokens=count_tokens(usage.get("prompt_tokens")),
+        completion_tokens=count_tokens(usage.get("completion_tokens")),
+        usd=usd,
+        provider_id=str(body.get("id") or ""),
+    )
 
 
 def _sdk() -> Any:

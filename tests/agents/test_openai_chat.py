@@ -5,7 +5,7 @@ from support.fault_server import FaultServer
 from support.provider_calls import ask, picture, shown
 
 from agents.evaluate import evaluate
-from agents.providers.base import unsupported_parameters
+from agents.providers.answers import unsupported_parameters
 from agents.providers.openai_chat import GPT4V, OpenAIChat
 from agents.registry import load_agent
 from vlbench.observation import png
