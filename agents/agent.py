@@ -48,6 +48,8 @@ class Agent(ABC):
     """Whether the provider's key is set; None for an agent that needs none."""
     answers_text: bool = False
     """Whether `act` also answers an observation without `image`."""
+    uses_reply_schema: bool = False
+    """Whether observations should hold `reply_schema`, the JSON schema of a reply."""
     note: str = ""
     """A line that the user should read before the run."""
     models: Mapping[str, ModelInfo] = MappingProxyType({})

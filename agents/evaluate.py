@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent import Agent, as_agent
+from agents.agent_options import without_secrets
 from agents.cost import Budget, Price
 from agents.estimate import estimate
 from agents.evaluate_options import MAX_USD, REMOTE, Config
@@ -119,6 +120,8 @@ def evaluate(
         for env_id, rows in selection.rows.items():
             if episodes is not None and len(rows) < episodes:
                 progress.say(f"{env_id}: suite {header.suite} has {len(rows)} rows, not {episodes}")
+        for line in folder.notices:
+            progress.say(line)
         for line in folder.damaged:
             progress.say(f"damaged line left out: {line}")
         if agent.note:
@@ -143,7 +146,7 @@ def evaluate(
                 patience=patience,
                 budget=budget,
                 finished=progress.count,
-                replied=progress.reply,
+                replied=lambda reply: progress.reply(reply, agent.dropped),
             )
         )
     finally:
@@ -191,7 +194,8 @@ def _evaluate(argv: Sequence[str]) -> int:
     agent = load_agent(config.agent, **config.settings())
     folder = config.out or new_folder(agent.name)
     place = [] if config.out else ["--out", str(folder)]
-    resume = redact(shlex.join(["python", "-m", "agents.evaluate", *argv, *place]))
+    words = ["python", "-m", "agents.evaluate", *without_secrets(argv), *place]
+    resume = redact(shlex.join(words))
     try:
         run = evaluate(
             agent,

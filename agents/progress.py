@@ -1,6 +1,7 @@
 """Progress of a run, on a stream for people: one refreshed line on a terminal, else a few lines."""
 
 import time
+from collections.abc import Iterable
 from typing import TextIO
 
 from vlbench.records import Episode, Reply
@@ -25,6 +26,7 @@ class Progress:
         self._shown = ""
         self._total = self._kept = self._done = self._errored = 0
         self._retries = 0
+        self._dropped: set[str] = set()
         self._usd: float | None = None
         self._start = self._last = time.monotonic()
 
@@ -52,8 +54,17 @@ class Progress:
         self._errored += episode.end == "errored"
         self._refresh()
 
-    def reply(self, reply: Reply) -> None:
-        """Count a reply."""
+    def reply(self, reply: Reply, dropped: Iterable[str] = ()) -> None:
+        """Count a reply, and tell once of each setting that the provider refuses.
+
+        Args:
+            reply: The reply.
+            dropped: The settings that the provider has refused so far.
+        """
+        for name in dropped:
+            if name not in self._dropped:
+                self._dropped.add(name)
+                self.say(f"the model doesn't take {name}; it is left out from now on")
         self._retries += reply.retries
         if reply.usd is not None:
             self._usd = (self._usd or 0.0) + reply.usd

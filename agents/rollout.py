@@ -17,6 +17,7 @@ import gymnasium
 
 from agents.agent import Agent, Observation, ProviderError
 from agents.cost import Budget
+from agents.providers.reply_schema import reply_schema
 from agents.retry import RetryingCaller, RetryPolicy
 from vlbench.prompts import Exchange
 from vlbench.recorder import EnvCache, EpisodeRecorder
@@ -128,6 +129,7 @@ class _Player:
         replied: Callable[[Reply], None],
     ) -> None:
         self.stop = ""
+        self.uses_reply_schema = agent.uses_reply_schema
         self._agent = agent
         self._folder = folder
         self._asking = RetryingCaller(patience)
@@ -229,6 +231,8 @@ class _Worker:
                 "env_id": job.row.env_id,
                 "repeat": job.repeat,
             }
+            if self._player.uses_reply_schema:
+                observation = {**observation, "reply_schema": reply_schema(recording.env)}
             if turn < len(job.journaled):
                 reply = job.journaled[turn]
             else:

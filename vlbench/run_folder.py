@@ -96,6 +96,8 @@ class RunFolder:
     def __init__(self, path: Path, header: RunHeader) -> None:
         self.path = path
         self.header = header
+        self.notices: list[str] = []
+        """What differs from the run's beginning, if it was resumed; see `RunHeader.notices`."""
         self._damaged: dict[str, list[str]] = {}
         self._files: dict[str, TextIO] = {}
 
@@ -135,6 +137,7 @@ class RunFolder:
             ValueError: The folder can't be written, or holds another run.
         """
         run = cls(path, cls._merge_header(path, header))
+        run.notices = run.header.notices(header)
         try:
             path.mkdir(parents=True, exist_ok=True)
             run._lock()

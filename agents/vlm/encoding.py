@@ -6,9 +6,11 @@ processed as a whole. Rows are left-padded to the longest.
 """
 
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -81,12 +83,26 @@ class Encoder:
 
     Args:
         processor: A processor of `AutoProcessor`, with a chat template.
+        template_variables: Variables of the chat template, e.g. {"enable_thinking": False}.
+
+    Raises:
+        ValueError: The chat template doesn't use one of the variables.
     """
 
-    def __init__(self, processor: Any) -> None:
+    def __init__(
+        self, processor: Any, template_variables: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         self.processor = processor
+        self._template_variables = template_variables
+        template = str(processor.chat_template)
+        for name in template_variables:
+            if not re.search(rf"\b{re.escape(name)}\b", template):
+                raise ValueError(f'the chat template has no variable "{name}"')
         self.tokenizer = processor.tokenizer
         blank = self._pixels(np.zeros((SIZE, SIZE, 3), np.uint8))
+        self.picture_size = _picture_size(blank, processor)
+        """Height×width to which the processor resizes a picture of SIZE, or each of its tiles, e.g.
+        "336x336"; "" if its tensors don't show it."""
         each = sum(tensor.nbytes for tensor in blank.values())
         self._pictures: _Cache[bytes, EncodedPicture] = _Cache(max(64, PICTURE_BYTES // each))
         self._texts: _Cache[Any, dict[str, Tensor]] = _Cache(MAX_TEXTS)
@@ -163,7 +179,10 @@ class Encoder:
 
     def _render(self, chat: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
         text = self.processor.apply_chat_template(
-            chat, tokenize=False, add_generation_prompt=add_generation_prompt
+            chat,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            **self._template_variables,
         )
         return str(text)
 
@@ -239,6 +258,18 @@ class Encoder:
 def _user_turn(text: str, pictures: int) -> dict[str, Any]:
     images: list[dict[str, Any]] = [{"type": "image"}] * pictures
     return {"role": "user", "content": [*images, {"type": "text", "text": text}]}
+
+
+def _picture_size(tensors: Mapping[str, Tensor], processor: Any) -> str:
+    """Return the height×width of the picture in a processor's tensors; "" if it is unknown."""
+    grid = tensors.get("image_grid_thw")
+    patch = getattr(getattr(processor, "image_processor", None), "patch_size", None)
+    if grid is not None and isinstance(patch, int):  # the picture is cut into patches
+        return "x".join(str(int(count) * patch) for count in grid[0, 1:])
+    frames = tensors.get("pixel_values")
+    if frames is None or frames.ndim < 4:
+        return ""
+    return "x".join(map(str, frames.shape[-2:]))
 
 
 def _split(inputs: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
