@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import gymnasium
 
 from agents.agent import Agent, Observation, ProviderError
-from agents.cost import Price, is_paid_host
+from agents.cost import Price, is_paid_host, reports_cost
 from agents.providers.answers import Answer, Fault, Meaning, unsupported_parameters
 from agents.providers.network import route_to
 from vlbench.prompts import messages
@@ -81,6 +81,7 @@ class ProviderAgent(Agent):
         self.secrets = (self._key, basic, userinfo, userinfo.partition(":")[2])
         self.has_key = bool(self._key)
         self.paid = is_paid_host(self._server)
+        self.reports_cost = reports_cost(self._server)
         self.dropped: list[str] = []
 
     def known_price(self, model: str) -> Price | None:
