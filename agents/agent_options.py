@@ -13,6 +13,7 @@ from vlbench.cli import (
     Options,
     option,
 )
+from vlbench.cli.options import option_fields
 
 AGENT_HELP = (
     f"{', '.join(AGENTS)}; openai:MODEL, anthropic:MODEL, gemini:MODEL; package.module:Class or "
@@ -59,6 +60,18 @@ def _without_value(flag: str, value: str) -> str:
     if not is_header or not value:
         return value
     return f"{name}=[not shown]" if equals else "[not shown]"
+
+
+def check_settings(agent: object) -> None:
+    """Check the attributes of an agent that `AgentSettings` declares.
+
+    Raises:
+        ValueError: One has a wrong type or is out of range.
+    """
+    for declared in option_fields(AgentSettings):
+        value = getattr(agent, declared.name, None)
+        if value is not None and declared.name != "set":
+            declared.check(value, declared.name)
 
 
 @dataclass(frozen=True, kw_only=True)

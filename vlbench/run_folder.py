@@ -34,8 +34,10 @@ HEADER, JOURNAL, EPISODES, LOCK = "run.json", "replies.jsonl", "episodes.jsonl",
 
 
 class Player(Protocol):
-    """Who plays. `dropped` and `models` are optional and go into `RunHeader`; `secrets`, optional
-    too, are the keys and passwords that no file may hold, besides those in the environment.
+    """Who plays. `dropped`, `models` and `secrets` are optional.
+
+    `dropped` and `models` go into `RunHeader`; `secrets` are keys and passwords that no file may
+    hold, besides those in the environment.
     """
 
     name: str

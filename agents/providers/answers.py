@@ -215,24 +215,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-_UNSUPPORTED = re.compile(
-    r"unsupported|unknown|unrecogni[sz]ed|unexpected|not (be )?(support|permit|allow|available)|"
-    r"n't (support|allow)|extra (field|input)",
-    re.IGNORECASE,
-)
-
-
-def unsupported_parameters(message: str, sent: Iterable[str]) -> list[str]:
-    """Return the parameters that an error message reports as unsupported.
-
-    A message that names a parameter because its value is wrong is the user's to read.
-    """
-    if not _UNSUPPORTED.search(message):
-        return []
-    spelt = {name: name.replace("_", "[_ ]?") for name in sent}
-    return [name for name, form in spelt.items() if re.search(rf"\b{form}\b", message, re.I)]
-
-
 @dataclass(frozen=True, slots=True)
 class Content:
     """The parts of a message, sorted."""

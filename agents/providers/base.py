@@ -1,19 +1,22 @@
-"""Shared by API agents: credentials, the way to the server, and the loop around a call."""
+"""Shared by the agents of all providers: their settings, and the loop around a call."""
 
-import base64
-import os
+import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from typing import Any, ClassVar
 
 import gymnasium
 
 from agents.agent import Agent, Observation, ProviderError
-from agents.cost import Price, is_paid_host, reports_cost
-from agents.providers.answers import Answer, Fault, Meaning, unsupported_parameters
+from agents.agent_options import check_settings
+from agents.cost import is_paid_host, reports_cost
+from agents.providers.answers import Answer, Fault, Meaning
+from agents.providers.connection import Connection
 from agents.providers.network import route_to
+from agents.providers.parameters import EXTRA_BODY, Parameter, make_body, refused_parameters
+from agents.providers.reply_schema import NEEDS
 from vlbench.prompts import messages
 from vlbench.records import Reply
 from vlbench.records.redaction import redact
@@ -27,67 +30,117 @@ LONGEST_MESSAGE = 400
 STOP_REASONS = {Meaning.REFUSED: "refused", Meaning.TRUNCATED: "length", Meaning.REPLY: "stop"}
 """Meaning of an answer → `Reply.stop_reason`."""
 
+OWN_FIELDS = {
+    **dict.fromkeys(("model", "messages", "input", "contents"), "is what the agent sends"),
+    **dict.fromkeys(("stream", "n", "candidateCount"), "would change the form of the answer"),
+    **dict.fromkeys(
+        ("max_tokens", "max_completion_tokens", "max_output_tokens"), "is set by max_tokens"
+    ),
+}
+"""Fields of a request's body that `extra_body` can't set, and why."""
 
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """Who answers where no server is named, and how one is named instead."""
-
-    name: str
-    url: str
-    """The provider's own server."""
-    url_variable: str
-    """Environment variable that may name another server."""
-    key_variables: tuple[str, ...]
-    """Environment variables that may hold the key; the first that is set does."""
-    alternative: str
-    """A server that works without a key, as in "a gateway"; for the message about a missing key."""
-    example_url: str
-    """Its URL."""
-    list_prices: Mapping[str, Price]
-    """Model → price at the provider's own server."""
+_NOT_SETTINGS = ("model", "base_url", "headers", "extra_body", "api_key_env")
+"""Fields that are recorded in a form of their own, or not at all."""
 
 
+@dataclass(kw_only=True, eq=False)
 class ProviderAgent(Agent):
     """An agent that asks a provider, with its key or at a server that needs none.
 
-    Args:
-        provider: Whose server it is where none is named.
-        base_url: The server; by default what the provider's `url_variable` holds.
-        api_key_env: Environment variable that holds the key; "" for the provider's.
+    Settings that are None are left to the provider.
 
     Raises:
-        ValueError: Neither key nor server is given, the key can't be sent, or the server is no URL.
+        ValueError: A setting is wrong, or neither key nor server is given.
     """
 
+    required: ClassVar[frozenset[str]] = frozenset()
+    """Settings without which the API takes no request."""
+    extra_body_place: ClassVar[str] = ""
+    """Where an SDK takes the fields of `extra_body`, e.g. "extra_body."; "" for the body itself."""
     remote = True
     answers_text = True
 
-    def __init__(self, provider: Provider, base_url: str | None, api_key_env: str = "") -> None:
-        variables = (api_key_env,) if api_key_env else provider.key_variables
-        url = base_url or os.environ.get(provider.url_variable, "")
-        self._key = next(filter(None, map(read_key, variables)), "")
-        if not self._key and not url:
-            raise ValueError(
-                f"no key: set {' or '.join(variables)}, or name {provider.alternative} with "
-                f"--base-url (or {provider.url_variable}), as in --base-url {provider.example_url}"
-            )
-        self._url, userinfo = without_credentials(url) if url else ("", "")
-        basic = base64.b64encode(userinfo.encode()).decode()
-        self._headers = {"Authorization": f"Basic {basic}"} if basic else {}
-        self._provider = provider
-        self._server = self._url or provider.url
-        self._place = self._url or provider.name
-        self._options: dict[str, Any] = {}
-        self.secrets = (self._key, basic, userinfo, userinfo.partition(":")[2])
-        self.has_key = bool(self._key)
-        self.paid = is_paid_host(self._server)
-        self.reports_cost = reports_cost(self._server)
-        self.dropped: list[str] = []
+    model: str = field(kw_only=False)
+    """the provider's id of the model"""
+    base_url: str | None = None
+    """server, by default what the provider's variable names, else the provider's own"""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """headers of every request; only their names are recorded"""
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    """more fields of every request's body"""
+    temperature: float | None = None
+    """of sampling"""
+    top_p: float | None = None
+    """of sampling"""
+    json_schema: bool = False
+    """ask for JSON with the task's own fields and actions"""
+    api_key_env: str = ""
+    """environment variable that holds the key, by default the provider's"""
 
-    def known_price(self, model: str) -> Price | None:
-        """Return the list price of a model; None unless it is at the provider's own server."""
-        is_own = urlsplit(self._server).hostname == urlsplit(self._provider.url).hostname
-        return self._provider.list_prices.get(model) if is_own else None
+    def __post_init__(self) -> None:
+        """Check the settings, and choose server and key."""
+        check_settings(self)
+        self._connection = self._connect()
+        self._paths = dict(self._places())
+        self.name = self.model
+        self.note = ""
+        self.secrets = self._connection.secrets
+        self.has_key = self._connection.has_key
+        self.paid = is_paid_host(self._connection.server)
+        self.reports_cost = reports_cost(self._connection.server)
+        self.list_price = self._connection.known_price(self.model)
+        self.uses_reply_schema = self.json_schema
+        self.needs = NEEDS if self.json_schema else ()
+        self.dropped: list[str] = []
+        self._check_extra_body()
+        self.settings = self._recorded_settings()
+
+    @abstractmethod
+    def _connect(self) -> Connection:
+        """Choose server and key."""
+
+    @abstractmethod
+    def _places(self) -> Mapping[str, str]:
+        """Return setting → its place in the body of a request."""
+
+    def _check_extra_body(self) -> None:
+        """Check that `extra_body` and the other settings don't claim the same field.
+
+        Raises:
+            ValueError: They do.
+        """
+        if getattr(self, "json_mode", False) and self.json_schema:
+            raise ValueError("wanted json_mode or json_schema, got both")
+        given = self._values({"type": "object"}).items()
+        taken = {self._paths[setting]: setting for setting, value in given if value is not None}
+        for name, value in self.extra_body.items():
+            if name in OWN_FIELDS:
+                raise ValueError(f'extra_body can\'t set "{name}": it {OWN_FIELDS[name]}')
+            within = [f"{name}.{part}" for part in value] if isinstance(value, dict) else []
+            for path in (name, *within):
+                if path in taken:
+                    raise ValueError(f'extra_body sets "{path}", and so does {taken[path]}')
+
+    def _recorded_settings(self) -> dict[str, Any]:
+        """Return the settings that a reader needs, without secrets."""
+        settings = {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if item.name not in _NOT_SETTINGS and getattr(self, item.name) not in (None, False, {})
+        }
+        endpoint = self._connection.endpoint
+        places = {
+            "base_url": endpoint.url,
+            "query": endpoint.recorded_query,
+            "headers": sorted(self.headers),
+            "extra_body": dict(self.extra_body),
+        }
+        return {
+            "model": self.model,
+            "note": self.note,
+            **settings,
+            **{name: place for name, place in places.items() if place},
+        }
 
     async def act(
         self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
@@ -97,21 +150,27 @@ class ProviderAgent(Agent):
         Raises:
             ProviderError: There was no reply.
         """
-        return await self.complete(messages(observation))
+        return await self.complete(messages(observation), observation.get("reply_schema"))
 
-    async def complete(self, chat: Sequence[Mapping[str, Any]]) -> Reply:
-        """Answer chat messages, as `vlbench.prompts.messages` makes them.
+    async def complete(
+        self, chat: Sequence[Mapping[str, Any]], schema: Mapping[str, Any] | None = None
+    ) -> Reply:
+        """Answer chat messages.
+
+        Args:
+            chat: As `vlbench.prompts.messages` makes them.
+            schema: JSON schema of the reply, for an agent that uses one.
 
         Raises:
             ProviderError: There was no reply.
         """
         sent = [self._message(message) for message in chat]
         while True:
-            options = dict(self._options)
+            parameters = self._parameters(schema)
             try:
-                return self._reply(await self._request(sent, options))
+                return self._reply(await self._request(sent, make_body(parameters)))
             except Fault as fault:
-                if self._drop_unsupported(fault, options):
+                if self._drop_refused(fault, parameters):
                     continue
                 if fault.meaning is not Meaning.REFUSED:
                     raise self._error(fault) from fault
@@ -124,29 +183,48 @@ class ProviderAgent(Agent):
         """Return a chat message in the provider's form."""
 
     @abstractmethod
-    async def _request(self, sent: list[dict[str, Any]], options: dict[str, Any]) -> Answer:
+    async def _request(self, chat: list[dict[str, Any]], body: dict[str, Any]) -> Answer:
         """Make one call.
 
         Args:
-            sent: Messages in the provider's form.
-            options: Parameters of the call.
+            chat: Messages in the provider's form.
+            body: The other fields of the request's body.
 
         Raises:
             Fault: No reply came.
         """
 
-    def _drop_unsupported(self, fault: Fault, sent: Mapping[str, Any]) -> bool:
-        """Drop the parameters that the server refused.
+    def _values(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return the settings of a request as the API takes them; None for those not sent."""
+        return {name: getattr(self, name) for name in self._paths if name != "json_schema"}
+
+    def _parameters(self, schema: Mapping[str, Any] | None) -> list[Parameter]:
+        """Return what a request holds besides its messages."""
+        parameters = [
+            Parameter(setting, self._paths[setting], value)
+            for setting, value in self._values(schema).items()
+            if value not in (None, {})
+        ]
+        parameters += [
+            Parameter(f"{EXTRA_BODY}{name}", f"{self.extra_body_place}{name}", value)
+            for name, value in self.extra_body.items()
+        ]
+        return [each for each in parameters if each.setting not in self.dropped]
+
+    def _drop_refused(self, fault: Fault, sent: Sequence[Parameter]) -> bool:
+        """Drop the settings that the server refuses.
 
         Returns:
             Whether there were any, so that the request can be sent again.
         """
         if fault.status not in (400, 422):
             return False
-        names = unsupported_parameters(fault.message, sent)
-        for name in names:
-            if self._options.pop(name, None) is not None:
-                self.dropped.append(name)
+        names = [
+            parameter.setting
+            for parameter in refused_parameters(fault.body or fault.message, sent)
+            if parameter.setting not in self.required
+        ]
+        self.dropped += [name for name in names if name not in self.dropped]
         return bool(names)
 
     def _reply(self, answer: Answer) -> Reply:
@@ -179,7 +257,8 @@ class ProviderAgent(Agent):
 
     def _error(self, fault: Fault) -> ProviderError:
         """Return the error that the harness sees."""
-        place = f"{self._place}{route_to(self._server)}"
+        connection = self._connection
+        place = f"{connection.place}{route_to(connection.server)}"
         status = f"status {fault.status}: " if fault.status else ""
         message = self._redacted(f"{place}: {status}{fault.message}")
         return ProviderError(
@@ -198,37 +277,34 @@ class ProviderAgent(Agent):
         return redact(text, *self.secrets)
 
 
-def read_key(variable: str) -> str:
-    """Return the key that an environment variable holds, without white space around it.
+def import_sdk(name: str, extra: str) -> Any:
+    """Import a provider's SDK.
 
     Raises:
-        ValueError: It holds a character that no header can.
+        ValueError: It is missing; the message names the extra that brings it.
     """
-    key = os.environ.get(variable, "").strip()
-    for position, character in enumerate(key):
-        if not " " <= character <= "~":
-            raise ValueError(
-                f"the key in {variable} can't be sent: its character {position + 1} of {len(key)} "
-                f"is {character!a}; copy the key again, in one line"
-            )
-    return key
-
-
-def without_credentials(url: str) -> tuple[str, str]:
-    """Split a URL into itself without credentials, and its "user:password" ("" without any).
-
-    A query goes too: services put keys there.
-
-    Raises:
-        ValueError: It is no http or https URL.
-    """
-    wrong = ValueError(f'base URL "{redact(url)}": wanted one like http://127.0.0.1:8000/v1')
     try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError as error:  # a port or an IPv6 address that is none
-        raise wrong from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise wrong
-    userinfo, _, place = parts.netloc.rpartition("@")
-    return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", "")), unquote(userinfo)
+        return import_module(name)
+    except ImportError as error:
+        raise ValueError(
+            f'the {name} SDK is missing: pip install "vlbench[{extra}]" ({error})'
+        ) from error
+
+
+def read_json(text: str, wanted: str) -> Mapping[str, Any]:
+    """Return the JSON object in the body of an answer.
+
+    Args:
+        text: The body.
+        wanted: What it should hold, for the message.
+
+    Raises:
+        Fault: It is none.
+    """
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, Mapping):
+        raise Fault(f"no {wanted} in the answer", status=200)
+    return body

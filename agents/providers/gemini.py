@@ -4,12 +4,16 @@ Pictures go as PNG. Retries are the harness's (`agents.retry`); retries are disa
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from agents.cost import Price
 from agents.providers.answers import Answer, Fault, count_tokens, plain_text, sort_parts
-from agents.providers.base import NO_REPLY, Provider, ProviderAgent
+from agents.providers.base import NO_REPLY, ProviderAgent
+from agents.providers.connection import Connection, Provider
+from agents.providers.endpoint import GEMINI
 from agents.providers.gemini_sdks import TRANSPORTS
+from agents.providers.parameters import EXTRA_BODY
 from vlbench.errors import unknown_name
 from vlbench.observation import png
 
@@ -30,72 +34,73 @@ GOOGLE = Provider(
 )
 
 
+PLACES = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "presence_penalty": "presence_penalty",
+    "max_tokens": "max_output_tokens",
+    "seed": "seed",
+    "thinking_budget": "thinking_config.thinking_budget",
+    "json_mode": "response_mime_type",
+    "json_schema": "response_json_schema",
+}
+"""Setting → its place in the configuration that the SDKs take."""
+
+
+@dataclass(kw_only=True, eq=False)
 class Gemini(ProviderAgent):
     """A Gemini model.
-
-    Args:
-        model: Its id.
-        base_url: A gateway instead of Google; by default `GOOGLE_GEMINI_BASE_URL`.
-        sdk: "google-genai" or "google-generativeai".
-        temperature: Of sampling; None leaves it to the provider, as for all that are None.
-        max_tokens: Longest reply, thinking included.
-        seed: Of sampling; google-generativeai has none.
-        thinking_budget: Tokens for thinking: 0 for none, -1 for as many as the model wants.
-            google-generativeai has none.
-        json_mode: Ask for JSON.
-        api_key_env: Name of the environment variable that holds the key; by default
-            GEMINI_API_KEY or GOOGLE_API_KEY.
 
     Raises:
         ValueError: A setting is wrong, neither key nor server is given, or the SDK is missing.
     """
 
-    def __init__(
-        self,
-        model: str = MODEL,
-        base_url: str | None = None,
-        sdk: str = "google-genai",
-        temperature: float | None = None,
-        max_tokens: int = 8192,
-        seed: int | None = None,
-        thinking_budget: int | None = None,
-        json_mode: bool = False,
-        api_key_env: str = "",
-    ) -> None:
-        if sdk not in TRANSPORTS:
-            raise ValueError(unknown_name("sdk", sdk, TRANSPORTS))
-        super().__init__(GOOGLE, base_url, api_key_env)
-        self.name = "gemini" if model == MODEL else f"gemini:{model}"
-        self.note = f"{self.name} is {model}, through {sdk}; not verified offline"
-        self.model = model
-        self.list_price = self.known_price(model)
-        self.settings: dict[str, Any] = {
-            "model": model,
-            "note": self.note,
-            "base_url": self._url,
-            "sdk": sdk,
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-            "seed": seed,
-            "thinking_budget": thinking_budget,
-            "json_mode": json_mode,
-        }
-        parameters = {
-            "temperature": temperature,
-            "max_output_tokens": max_tokens,
-            "seed": seed,
-            "thinking_budget": thinking_budget,
-            "response_mime_type": "application/json" if json_mode else None,
-        }
-        self._options = {name: value for name, value in parameters.items() if value is not None}
-        transport = TRANSPORTS[sdk]
-        self.dropped = [
-            name for name in transport.lacks if self._options.pop(name, None) is not None
-        ]
-        self._transport = transport(model, self._key or "none", self._url, self._headers)
+    extra_body_place: ClassVar[str] = EXTRA_BODY
 
-    async def _request(self, sent: list[dict[str, Any]], options: dict[str, Any]) -> Answer:
-        return read_content(await self._transport.ask(sent, options))
+    model: str = field(default=MODEL, kw_only=False)
+    sdk: str = "google-genai"
+    """"google-genai" or "google-generativeai", which lacks some settings"""
+    max_tokens: int = 8192
+    """longest reply, thinking included"""
+    top_k: int | None = None
+    """of sampling"""
+    presence_penalty: float | None = None
+    """of sampling"""
+    seed: int | None = None
+    """of sampling"""
+    thinking_budget: int | None = None
+    """tokens for thinking: 0 for none, -1 for as many as the model wants"""
+    json_mode: bool = False
+    """ask for JSON"""
+
+    def __post_init__(self) -> None:
+        """Check the settings, and find the SDK."""
+        if self.sdk not in TRANSPORTS:
+            raise ValueError(unknown_name("sdk", self.sdk, TRANSPORTS))
+        super().__post_init__()
+        self.name = "gemini" if self.model == MODEL else f"gemini:{self.model}"
+        self.note = f"{self.name} is {self.model}, through {self.sdk}; not verified offline"
+        self.settings["note"] = self.note
+        transport = TRANSPORTS[self.sdk]
+        self.dropped = [name for name in transport.lacks if name in self.settings]
+        self._transport = transport(self.model, self._connection, bool(self.extra_body))
+
+    def _connect(self) -> Connection:
+        return Connection.choose(GOOGLE, self.base_url, self.api_key_env, self.headers, GEMINI)
+
+    def _places(self) -> Mapping[str, str]:
+        return PLACES
+
+    def _values(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+        values = super()._values(schema)
+        has_schema = self.json_schema and schema is not None
+        values["json_mode"] = "application/json" if self.json_mode or has_schema else None
+        values["json_schema"] = dict(schema) if has_schema and schema else None
+        return values
+
+    async def _request(self, chat: list[dict[str, Any]], body: dict[str, Any]) -> Answer:
+        return read_content(await self._transport.ask(chat, body))
 
     def _message(self, message: Mapping[str, Any]) -> dict[str, Any]:
         parts: list[dict[str, Any]] = []

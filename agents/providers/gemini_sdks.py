@@ -9,8 +9,10 @@ import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from agents.providers.answers import Fault, read_error
+from agents.providers.connection import Connection
 from agents.providers.network import check_proxies, fault_without_answer
 
 TIMEOUT = 300.0
@@ -22,7 +24,7 @@ class GenAI:
 
     lacks: tuple[str, ...] = ()
 
-    def __init__(self, model: str, key: str, url: str, headers: dict[str, str]) -> None:
+    def __init__(self, model: str, connection: Connection, has_extra_body: bool) -> None:
         self._sdk = _import("google.genai", "api")
         transports = [_import(name) for name in ("httpx2", "httpx", "aiohttp")]
         self._errors: tuple[type[Exception], ...] = (
@@ -36,7 +38,8 @@ class GenAI:
         )
         client = next((each.AsyncClient for each in transports[:2] if each), object)
         check_proxies("socksio", client)
-        self._model, self._key, self._url, self._headers = model, key, url, headers
+        self._model = model
+        self._connection = connection
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -48,10 +51,13 @@ class GenAI:
         """
         types = self._sdk.types
         options = dict(options)
-        if (budget := options.pop("thinking_budget", None)) is not None:
-            options["thinking_config"] = types.ThinkingConfig(thinking_budget=budget)
-        config = types.GenerateContentConfig(should_return_http_response=True, **options)
+        extra_body = options.pop("extra_body", None)
         try:
+            config = types.GenerateContentConfig(
+                should_return_http_response=True,
+                http_options=types.HttpOptions(extra_body=extra_body) if extra_body else None,
+                **options,
+            )
             answer = await self._connected().aio.models.generate_content(
                 model=self._model, contents=contents, config=config
             )
@@ -67,14 +73,17 @@ class GenAI:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             types = self._sdk.types
+            endpoint, headers = self._connection.endpoint, self._connection.headers
+            query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
             options = types.HttpOptions(
-                base_url=self._url or None,
+                base_url=f"{endpoint.url}{query}" if endpoint.url else None,
                 api_version="v1beta",  # the one that gateways have
-                headers=self._headers or None,
+                headers={name.lower(): value for name, value in headers.items()} or None,
                 retry_options=types.HttpRetryOptions(attempts=1),
             )
             self._loop = loop
-            self._client = self._sdk.Client(api_key=self._key, vertexai=False, http_options=options)
+            key = self._connection.key or "none"
+            self._client = self._sdk.Client(api_key=key, vertexai=False, http_options=options)
         return self._client
 
     async def close(self) -> None:
@@ -89,9 +98,13 @@ class GenAI:
 class GenerativeAI:
     """google-generativeai; its endpoint is a global setting, so one agent of it at a time."""
 
-    lacks = ("seed", "thinking_budget")
+    lacks = ("seed", "thinking_budget", "json_schema")
 
-    def __init__(self, model: str, key: str, url: str, headers: dict[str, str]) -> None:
+    def __init__(self, model: str, connection: Connection, has_extra_body: bool) -> None:
+        endpoint, headers = connection.endpoint, connection.headers
+        if has_extra_body or endpoint.query:
+            what = "an extra body" if has_extra_body else "the query of a base URL"
+            raise ValueError(f"google-generativeai can't send {what}; use --sdk google-genai")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it says at length that its support has ended
             self._sdk = _import("google.generativeai", "gemini-legacy")
@@ -101,9 +114,9 @@ class GenerativeAI:
         self._errors = (protobuf.Error, ValueError, OSError)
         check_proxies("socks", object)  # `requests` reads the variables with each call
         self._sdk.configure(
-            api_key=key,
+            api_key=connection.key or "none",
             transport="rest",
-            client_options={"api_endpoint": url} if url else None,
+            client_options={"api_endpoint": endpoint.url} if endpoint.url else None,
             default_metadata=[(name.lower(), value) for name, value in headers.items()],
         )
         self._model = self._sdk.GenerativeModel(model)

@@ -7,9 +7,12 @@ would not be the one that was asked for.
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+EXTRA_BODY = "extra_body."
+"""Beginning of the names of settings that a user adds to the body of a request."""
 
 PARAMETER_CODES = frozenset(
     ("unsupported_parameter", "unknown_parameter", "extra_forbidden", "unexpected_keyword_argument")
@@ -48,7 +51,8 @@ class Parameter:
 
     def is_named_in(self, text: str) -> bool:
         """Return whether a text names it, in snake case, camel case or with spaces."""
-        forms = [re.sub(r"[_.]", r"[_. ]?", name) for name in {self.setting, self.path}]
+        names = {self.setting.removeprefix(EXTRA_BODY), self.path}
+        forms = [re.sub(r"[_.]", r"[_. ]?", name) for name in names]
         pattern = rf"(?<![\w-])(?:{'|'.join(forms)})(?![\w-])"
         return bool(re.search(pattern, text, re.IGNORECASE))
 
@@ -57,6 +61,28 @@ class Parameter:
         if isinstance(self.value, (bool, dict, list)):
             return False
         return bool(re.search(rf"(?<![\w.]){re.escape(str(self.value))}(?![\w]|\.\d)", text))
+
+
+def make_body(parameters: Iterable[Parameter]) -> dict[str, Any]:
+    """Return the body of a request that holds the parameters, each at its place."""
+    body: dict[str, Any] = {}
+    for parameter in parameters:
+        value = parameter.value
+        for name in reversed(parameter.path.split(".")):
+            value = {name: value}
+        _merge(body, value)
+    return body
+
+
+def _merge(body: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add fields to a body; objects within it are merged."""
+    for name, value in more.items():
+        inner = body.get(name)
+        if isinstance(inner, dict) and isinstance(value, Mapping):
+            body[name] = dict(inner)
+            _merge(body[name], value)
+        else:
+            body[name] = value
 
 
 def refused_parameters(body: object, sent: Collection[Parameter]) -> list[Parameter]:
