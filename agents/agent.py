@@ -42,6 +42,8 @@ class Agent(ABC):
     """Whether it asks a provider: calls then get a timeout, and an estimate precedes the run."""
     paid: bool = False
     """Whether the provider is known to charge."""
+    reports_cost: bool = False
+    """Whether the provider is known to report what each reply costs."""
     list_price: Price | None = None
     """Price of tokens, if known."""
     has_key: bool | None = None

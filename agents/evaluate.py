@@ -17,9 +17,9 @@ from typing import Any
 
 from agents.agent import Agent, as_agent
 from agents.agent_options import without_secrets
-from agents.cost import Budget, Price
+from agents.cost import MAX_USD, Budget, DefaultLimit, Price
 from agents.estimate import estimate
-from agents.evaluate_options import MAX_USD, REMOTE, Config
+from agents.evaluate_options import REMOTE, Config
 from agents.progress import Progress
 from agents.registry import load_agent
 from agents.retry import RetryPolicy
@@ -93,11 +93,7 @@ def evaluate(
     progress = progress or Progress(None)
     patience = patience or (REMOTE if agent.remote else RetryPolicy())
     price = price or agent.list_price
-    if agent.paid and price is None and max_usd is not None:
-        raise ValueError(
-            f"{agent.name}: no known price, so that max-usd {max_usd:g} couldn't be kept; pass "
-            "--price IN,OUT (USD per million tokens), or --max-usd none for any sum"
-        )
+    _check_limit(agent, price, max_usd)
     if out is not None and not str(out):
         raise ValueError("out must name a folder, got nothing")
     if theme == "":
@@ -106,7 +102,8 @@ def evaluate(
     selection = select_rows(env_ids, agent, spec)
     rates = None if price is None else [price.prompt, price.completion]
     header = run_header(agent, selection.spec, selection.rows, rates)
-    folder = RunFolder.start(Path(out) if out else new_folder(agent.name), header)
+    path = Path(out) if out else new_folder(agent.name)
+    folder = RunFolder.start(path, header, agent.secrets)
     try:
         jobs = [
             Job(row, number, repeat)
@@ -164,6 +161,20 @@ def evaluate(
     )
 
 
+def _check_limit(agent: Agent, price: Price | None, max_usd: float | None) -> None:
+    """Check that a limit can be kept: the price is known, or the provider reports what it charges.
+
+    On a server that isn't known to charge, the default limit counts what that server reports.
+    """
+    if max_usd is None or price is not None or agent.reports_cost:
+        return
+    if agent.paid or (agent.remote and not isinstance(max_usd, DefaultLimit)):
+        raise ValueError(
+            f"{agent.name}: no known price, so that max-usd {max_usd:g} couldn't be kept; pass "
+            "--price IN,OUT (USD per million tokens), or --max-usd none for any sum"
+        )
+
+
 def _at_least(least: int, **counts: int | None) -> None:
     for name, value in counts.items():
         if value is not None and value < least:
@@ -195,7 +206,7 @@ def _evaluate(argv: Sequence[str]) -> int:
     folder = config.out or new_folder(agent.name)
     place = [] if config.out else ["--out", str(folder)]
     words = ["python", "-m", "agents.evaluate", *without_secrets(argv), *place]
-    resume = redact(shlex.join(words))
+    resume = redact(shlex.join(words), *agent.secrets)
     try:
         run = evaluate(
             agent,

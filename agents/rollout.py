@@ -10,19 +10,20 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 
 from agents.agent import Agent, Observation, ProviderError
-from agents.cost import Budget
+from agents.cost import FIRST_CALL_WAIT, Budget
 from agents.providers.reply_schema import reply_schema
 from agents.retry import RetryingCaller, RetryPolicy
 from vlbench.prompts import Exchange
 from vlbench.recorder import EnvCache, EpisodeRecorder
 from vlbench.records import SCHEMA, Episode, Failure, Reply, episode_key
-from vlbench.records.redaction import redact
+from vlbench.records.redaction import SecretInReply, redact
 from vlbench.run_folder import RunFolder
 from vlbench.suites import Row
 
@@ -136,6 +137,10 @@ class _Player:
         self._budget = budget
         self._replied = replied
         self._failed = 0
+        self._first_call_has_begun = False
+        self._first_call_is_over = asyncio.Event()
+        if budget.max_usd is None or not (agent.remote or agent.paid):
+            self._first_call_is_over.set()
 
     async def reply(
         self, job: Job, turn: int, observation: Observation, env: gymnasium.Env[Any, str]
@@ -147,19 +152,34 @@ class _Player:
         """
         if self.stop:
             raise Stopped
+        await self._wait_for_first_call()
+        if self.stop:
+            raise Stopped
         if not self._budget.reserve():
             self.stop = self._budget.stop_reason
             raise Stopped
-        reply = None
+        reply, lost_usd = None, 0.0
         try:
             reply = await self._ask(observation, env)
+        except ProviderError as error:
+            lost_usd = error.usd or 0.0
+            raise
         finally:
-            reply = self._budget.settle(reply)
+            reply = self._budget.settle(reply, lost_usd)
+            self._first_call_is_over.set()
         assert reply is not None
         self._folder.journal(job.key, turn, reply)
         self._folder.drop(self._agent.dropped)
         self._replied(reply)
         return reply
+
+    async def _wait_for_first_call(self) -> None:
+        """Wait, where a call costs, until the first reply shows how much."""
+        if not self._first_call_is_over.is_set() and self._first_call_has_begun:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_CALL_WAIT):
+                    await self._first_call_is_over.wait()
+        self._first_call_has_begun = True
 
     async def _ask(self, observation: Observation, env: gymnasium.Env[Any, str]) -> Reply:
         agent = self._agent
@@ -217,7 +237,10 @@ class _Worker:
             self._envs.pop(job.row.env_key, None)
             failure = Failure()
             if isinstance(error, ProviderError):
-                failure = Failure("provider", status=error.status)
+                details = (error.status, error.finish_reason, error.provider_message)
+                failure = Failure("provider", *details).bounded()
+            elif isinstance(error, SecretInReply):
+                failure = Failure("secret", reply_hash=error.reply_hash)
             return _errored(job, recording, _message(error), failure)
         return recording.episode()
 

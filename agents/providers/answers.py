@@ -11,7 +11,9 @@ from enum import Enum
 from typing import Any
 
 from agents.providers.error_body import codes_in, message_in, parse_duration, waits_in
-from agents.retry import LONGEST_RETRY_AFTER
+
+SOON = 120.0
+"""Seconds. A quota of a day that is free again within them is no reason to stop."""
 
 
 class Meaning(Enum):
@@ -173,7 +175,7 @@ class Fault(Exception):
         if self.status in (401, 402) and by_code is not Meaning.REFUSED:
             return Meaning.STOP
         if self.status == 429 and by_code is not Meaning.STOP:
-            is_soon = self.retry_after is not None and self.retry_after <= LONGEST_RETRY_AFTER
+            is_soon = self.retry_after is not None and self.retry_after <= SOON
             is_daily = re.search(r"per[- _]day|\bdaily\b|\(rpd\)", message)
             return Meaning.STOP if is_daily and not is_soon else Meaning.TRANSIENT
         if by_code is not None:

@@ -11,7 +11,7 @@ import gymnasium
 
 from agents.agent import Agent, Observation, ProviderError
 from agents.agent_options import check_settings
-from agents.cost import is_paid_host
+from agents.cost import is_paid_host, reports_cost
 from agents.providers.answers import Answer, Fault, Meaning
 from agents.providers.connection import Connection
 from agents.providers.network import route_to
@@ -87,6 +87,7 @@ class ProviderAgent(Agent):
         self.secrets = self._connection.secrets
         self.has_key = self._connection.has_key
         self.paid = is_paid_host(self._connection.server)
+        self.reports_cost = reports_cost(self._connection.server)
         self.list_price = self._connection.known_price(self.model)
         self.uses_reply_schema = self.json_schema
         self.needs = NEEDS if self.json_schema else ()

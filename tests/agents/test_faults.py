@@ -19,7 +19,6 @@ from agents.agent import ProviderError
 from agents.cost import Budget, Price
 from agents.evaluate import evaluate, main
 from agents.progress import Progress
-from agents.providers.base import without_credentials
 from agents.providers.openai_chat import OpenAIChat
 from agents.retry import RetryingCaller, RetryPolicy
 from agents.scripted import Random
@@ -379,7 +378,3 @@ def test_what_is_shown_has_no_key_and_no_user(monkeypatch):
     text = "POST http://me:word@host:1/v1?key=abc&api-version=1 with 0123456789, none, and 4/5"
     shown = "POST http://host:1/v1?key=[secret]&api-version=1 with [SOME_API_KEY], none, and 4/5"
     assert redact(text) == shown
-    assert without_credentials("https://me:w%40rd@host/v1/?key=abc") == (
-        "https://host/v1",
-        "me:w@rd",
-    )

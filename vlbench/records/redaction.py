@@ -84,15 +84,41 @@ def redact(text: str, *secrets: str) -> str:
     return _KEYS.sub(lambda match: f"[{_kind(match)}]", text)
 
 
-def redact_data(data: Any, *secrets: str) -> Any:
-    """Return plain data with every text in it redacted, names of fields excepted."""
+def redact_data(data: Any, *secrets: str, except_field: str = "") -> Any:
+    """Return plain data with the texts in it redacted, names of fields excepted.
+
+    Args:
+        data: What JSON can hold.
+        *secrets: Further secrets.
+        except_field: Name of the fields that are left as they are.
+    """
     if isinstance(data, str):
         return redact(data, *secrets)
     if isinstance(data, Mapping):
-        return {name: redact_data(value, *secrets) for name, value in data.items()}
+        return {
+            name: value
+            if name == except_field
+            else redact_data(value, *secrets, except_field=except_field)
+            for name, value in data.items()
+        }
     if isinstance(data, list | tuple):
-        return [redact_data(value, *secrets) for value in data]
+        return [redact_data(value, *secrets, except_field=except_field) for value in data]
     return data
+
+
+class SecretInReply(ValueError):
+    """A model's reply holds a secret, so that it can be neither recorded nor rewritten.
+
+    Args:
+        reply_hash: sha256 of the reply's text.
+    """
+
+    def __init__(self, reply_hash: str) -> None:
+        super().__init__(
+            f"secret in reply: it holds a key or a password in use here, so that only its sha256 "
+            f"{reply_hash[:12]}… is kept"
+        )
+        self.reply_hash = reply_hash
 
 
 def holds_secret(text: str, *secrets: str) -> bool:
