@@ -155,12 +155,19 @@ def test_a_schema_of_the_task_s_own_fields_and_actions_is_sent(way, tmp_path):
     assert run.header.settings["json_schema"] is True and run.header.dropped == []
 
 
+def unreadable(way, form):
+    """Whether an SDK's own parser fails on an error's body."""
+    return way.name == "google-generativeai" and form in ("error", "list", "json-string")
+
+
 PARAMETER = "Unsupported parameter: '{name}' is not supported with this model."
 VALUE = "Unsupported value: '{name}' does not support {value} with this model."
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_refused_parameter_is_left_out_and_told_once(form, way, tmp_path, capsys):
+    if unreadable(way, form):
+        pytest.skip("its parser of errors fails")
     name = way.wire["top_p"]
     refuse = {name: PARAMETER.format(name=name), "min_p": PARAMETER.format(name="min_p")}
     extra = ["--extra-body", '{"min_p": 0.1}']
@@ -188,10 +195,14 @@ def test_a_refused_value_is_an_error_in_the_server_s_words(form, way, tmp_path):
     message = VALUE.format(name=name, value=0.5) + " Only the default (1) value is supported."
     with FaultServer(refuse={name: message}, form=form) as server:
         agent = way.make(server, temperature=0.5)
-        run = evaluate(agent, "NumberLine", episodes=1, out=tmp_path)
+        patience = RetryPolicy(5, retries=0)
+        run = evaluate(agent, "NumberLine", episodes=1, patience=patience, out=tmp_path)
         asked = len(server.log())
     (episode,) = run.episodes
     assert episode.end == "errored" and asked == 1 and not run.header.dropped
+    if unreadable(way, form):
+        assert "can't be read by this SDK; --sdk google-genai tells it" in episode.error
+        return
     assert "status 400" in episode.error and "does not support 0.5 with this model" in episode.error
 
 
@@ -235,7 +246,8 @@ def test_a_key_or_model_that_will_never_do_stops_the_run_and_no_key_is_told(stat
     with FaultServer(status=[status, "no"]) as server:
         run = evaluate(way.make(server), "NumberLine", out=tmp_path)
         asked = len(server.log())
-    assert f"status {status}" in run.stopped and not run.episodes and asked <= 8
+    tries = 3 if way.name == "google-generativeai" else 1  # its HTTP library asks again after 401
+    assert f"status {status}" in run.stopped and not run.episodes and asked <= 8 * tries
     files = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
     assert KEY not in run.stopped + files
 
