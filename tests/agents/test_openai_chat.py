@@ -76,7 +76,7 @@ def test_settings_reach_the_wire_under_the_names_that_the_model_takes():
 
 def test_what_the_model_refuses_is_left_out_and_recorded(tmp_path):
     refuse = {
-        "temperature": "Unsupported value: 'temperature' does not support 0.5 with this model.",
+        "temperature": "Unsupported parameter: 'temperature' is not supported with this model.",
         "seed": "Unknown parameter: 'seed'.",
         "max_tokens": "Unsupported parameter: 'max_tokens' is not supported with this model. "
         "Use 'max_completion_tokens' instead.",
@@ -203,7 +203,7 @@ def test_flags_and_settings_are_the_same_thing(tmp_path, monkeypatch):
 def test_settings_are_checked_before_anything_is_asked(monkeypatch):
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ValueError, match='unknown detail "hihg"; did you mean "high"'):
+    with pytest.raises(ValueError, match='detail must be .*"hihg"; did you mean "high"'):
         load_agent("gpt4v", detail="hihg")
     with pytest.raises(ValueError, match="set OPENAI_API_KEY, or name a server"):
         load_agent("openai:m")
