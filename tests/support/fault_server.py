@@ -2,7 +2,7 @@
 
 `python tests/support/fault_server.py '{"faults": {"500": 0.1}, "delay": 1}'` prints its URL and
 serves until it is killed; `FaultServer(...)` does the same from a test. GET /log lists each request
-and its answer.
+and its answer; `prepare` says which of FAULTS or of `support.wire_faults` the next answers are.
 """
 
 import asyncio
@@ -15,6 +15,11 @@ import struct
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))  # as a program of its own
+
+from support.wire_faults import CASES, api_of  # noqa: E402
 
 FAULTS = (
     "429",
@@ -45,6 +50,7 @@ class FaultServer:
         reply: The text of all replies; by default an action that follows from the picture.
         stop: Why replies end, in the provider's words.
         seed: Of the faults.
+        usd: Cost of each answer, as OpenRouter reports it.
     """
 
     def __init__(self, **config):
@@ -65,13 +71,21 @@ class FaultServer:
     def v1(self):
         return f"{self.url}/v1"
 
+    def prepare(self, *kinds):
+        """Choose the next answers; after them come good ones."""
+        data = json.dumps(kinds).encode()
+        with urllib.request.urlopen(f"{self.url}/queue", data):
+            pass
+
     def log(self):
         with urllib.request.urlopen(f"{self.url}/log") as answer:
             return json.load(answer)
 
 
 class Server:
-    def __init__(self, *, faults=(), delay=0.0, refuse=(), status=None, reply="", stop="", seed=0):
+    def __init__(
+        self, *, faults=(), delay=0.0, refuse=(), status=None, reply="", stop="", seed=0, usd=None
+    ):
         self.rng = random.Random(seed)
         self.faults = dict(faults)
         self.delay = delay
@@ -79,6 +93,8 @@ class Server:
         self.status = status
         self.text = reply
         self.stop = stop
+        self.usd = usd
+        self.queue = []
         self.log = []
 
     async def serve(self):
@@ -105,6 +121,9 @@ class Server:
         """Answer a request; return whether the connection stays."""
         if path == "/log":
             return await self.send(writer, 200, self.log)
+        if path == "/queue":
+            self.queue = json.loads(body)
+            return await self.send(writer, 200, {})
         asked = self.read(path, json.loads(body))
         entry = asked | {"auth": headers.get("authorization", ""), "fault": "", "id": ""}
         self.log.append(entry)
@@ -118,6 +137,8 @@ class Server:
                 return await self.send(writer, 400, {"error": error})
         kinds = [*self.faults, ""]
         kind = self.rng.choices(kinds, [*self.faults.values(), 1 - sum(self.faults.values())])[0]
+        if self.queue:
+            kind = self.queue.pop(0)
         entry["fault"] = kind
         if kind in STATUS:
             extra = "Retry-After: 0.2\r\n" if kind == "429-retry-after" else ""
@@ -140,7 +161,13 @@ class Server:
             if "generateContent" in path
             else (self.openai(asked, kind, entry["id"]))
         )
-        return await self.send(writer, 200, answer, fault=kind)
+        case = CASES[api_of(path)].get(kind)
+        if case is None:
+            return await self.send(writer, 200, answer, fault=kind)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in case.headers.items())
+        made = case.make(answer)
+        made = made.encode() if isinstance(made, str) and made[:1] in ("", "<") else made
+        return await self.send(writer, case.status, made, lines)
 
     def read(self, path, body):
         """Return what both wire formats have in common."""
@@ -181,13 +208,14 @@ class Server:
             message |= {"content": None, "refusal": "I won't"}
         choice = {"index": 0, "finish_reason": self.stop or "stop", "message": message}
         usage = {"prompt_tokens": self.tokens(asked), "completion_tokens": 20}
+        usage |= {} if self.usd is None else {"cost": self.usd}
         return {
             "id": number,
             "object": "chat.completion",
             "created": 1,
             "model": asked["model"],
             "choices": [] if kind == "empty-choice" else [choice],
-            "usage": usage | {"total_tokens": sum(usage.values())},
+            "usage": usage | {"total_tokens": 0},
         }
 
     def gemini(self, asked, kind, number):
