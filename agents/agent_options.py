@@ -43,14 +43,14 @@ def header(text: str) -> tuple[str, str]:
 
 def without_secrets(argv: Sequence[str]) -> list[str]:
     """Return the arguments of a command with the values of headers replaced."""
-    shown: list[str] = []
+    words: list[str] = []
     for before, word in zip(["", *argv], argv, strict=False):
         flag, equals, value = word.partition("=")
         if before in ("--header", "--set"):
-            shown.append(_without_value(before, word))
+            words.append(_without_value(before, word))
         else:
-            shown.append(f"{flag}{equals}{_without_value(flag, value)}")
-    return shown
+            words.append(f"{flag}{equals}{_without_value(flag, value)}")
+    return words
 
 
 def _without_value(flag: str, value: str) -> str:

@@ -21,6 +21,7 @@ from gymnasium.envs.registration import load_env_creator
 
 from agents.agent import Agent, ProviderError
 from agents.agent_options import AGENT_HELP, AgentSettings
+from agents.providers.reply_schema import reply_schema
 from agents.registry import load_agent
 from agents.retry import RetryingCaller, RetryPolicy
 from vlbench.cli import (
@@ -178,7 +179,10 @@ async def _reply(agent: Agent) -> tuple[bool, str]:
     """Play a turn and read the reply."""
     env = gymnasium.make("vlbench/NumberLine-v0")
     observation, _ = env.reset(seed=0)
-    reply = await _ask(agent.act, *((observation, env) if agent.privileged else (observation,)))
+    turn = dict(observation)
+    if agent.uses_reply_schema:
+        turn["reply_schema"] = reply_schema(env)
+    reply = await _ask(agent.act, *((turn, env) if agent.privileged else (turn,)))
     inner: Any = env.unwrapped
     parsed = inner.read(reply.text)
     env.close()

@@ -116,9 +116,14 @@ class Claude(ProviderAgent):
     async def _request(self, chat: list[dict[str, Any]], body: dict[str, Any]) -> Answer:
         limit = body.pop("max_tokens")
         client = self._connected()
+        headers = {"Authorization": self._sdk.Omit()} if self._connection.omits_bearer else {}
         try:
             raw = await client.messages.with_raw_response.create(
-                model=self.model, max_tokens=limit, messages=chat, extra_body=body
+                model=self.model,
+                max_tokens=limit,
+                messages=chat,
+                extra_body=body,
+                extra_headers=headers,
             )
         except self._sdk.APIStatusError as error:
             raise read_error(
@@ -133,12 +138,11 @@ class Claude(ProviderAgent):
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             connection = self._connection
-            omitted = {} if connection.sends_bearer else {"Authorization": self._sdk.Omit()}
             self._loop = loop
             self._client = self._sdk.AsyncAnthropic(
                 api_key=connection.key or "none",
                 base_url=connection.server,
-                default_headers={**omitted, **connection.headers},
+                default_headers=dict(connection.headers),
                 default_query=dict(connection.endpoint.query),
                 max_retries=0,
                 timeout=None,  # the harness's

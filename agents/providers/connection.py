@@ -99,9 +99,9 @@ class Connection:
         return bool(self.key) or any(name.lower() in KEY_HEADERS for name in self.headers)
 
     @property
-    def sends_bearer(self) -> bool:
-        """Whether the SDK should send the key, or a stand-in, as a bearer token."""
-        return bool(self.key) or not self.has_key
+    def omits_bearer(self) -> bool:
+        """Whether the SDK must not send a bearer token, since another header holds the key."""
+        return self.has_key and not self.key and "Authorization" not in self.headers
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -101,7 +101,8 @@ class GenerativeAI:
     lacks = ("seed", "thinking_budget", "json_schema")
 
     def __init__(self, model: str, connection: Connection, has_extra_body: bool) -> None:
-        endpoint, headers = connection.endpoint, connection.headers
+        endpoint = connection.endpoint
+        headers = {name.lower(): value for name, value in connection.headers.items()}
         if has_extra_body or endpoint.query:
             what = "an extra body" if has_extra_body else "the query of a base URL"
             raise ValueError(f"google-generativeai can't send {what}; use --sdk google-genai")
@@ -114,10 +115,10 @@ class GenerativeAI:
         self._errors = (protobuf.Error, ValueError, OSError)
         check_proxies("socks", object)  # `requests` reads the variables with each call
         self._sdk.configure(
-            api_key=connection.key or "none",
+            api_key=headers.pop("x-goog-api-key", connection.key) or "none",
             transport="rest",
             client_options={"api_endpoint": endpoint.url} if endpoint.url else None,
-            default_metadata=[(name.lower(), value) for name, value in headers.items()],
+            default_metadata=list(headers.items()),
         )
         self._model = self._sdk.GenerativeModel(model)
 
@@ -139,6 +140,9 @@ class GenerativeAI:
             answer = (await _in_thread(call)).to_dict()
         except self._api_error as error:
             raise _legacy_fault(error) from error
+        except AttributeError as error:  # its parser of errors knows one form of them
+            message = "the server's error can't be read by this SDK; --sdk google-genai tells it"
+            raise Fault(message) from error
         except self._errors as error:
             raise fault_without_answer(error) from error
         reasons = self._sdk.protos.Candidate.FinishReason.__members__

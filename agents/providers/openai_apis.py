@@ -29,8 +29,17 @@ class OpenAIApi(Protocol):
     def json_format(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return the value that asks for JSON, of a schema if there is one."""
 
-    async def call(self, client: Any, model: str, chat: list[dict[str, Any]], body: Any) -> Any:
-        """Make a call; return the SDK's raw response."""
+    async def call(
+        self, client: Any, model: str, chat: list[dict[str, Any]], **extra: Mapping[str, Any]
+    ) -> Any:
+        """Make a call; return the SDK's raw response.
+
+        Args:
+            client: Of the SDK.
+            model: The server's id of the model.
+            chat: Messages in the API's form.
+            **extra: What the SDK adds to the request: `extra_body` and `extra_headers`.
+        """
 
     def read(self, response: Any) -> Answer:
         """Read an HTTP response with status 200.
@@ -76,10 +85,12 @@ class ChatCompletions:
         wanted = {"name": "reply", "strict": True, "schema": dict(schema)}
         return {"type": "json_schema", "json_schema": wanted}
 
-    async def call(self, client: Any, model: str, chat: list[dict[str, Any]], body: Any) -> Any:
+    async def call(
+        self, client: Any, model: str, chat: list[dict[str, Any]], **extra: Mapping[str, Any]
+    ) -> Any:
         """Make a call; return the SDK's raw response."""
         create = client.chat.completions.with_raw_response.create
-        return await create(model=model, messages=chat, extra_body=body)
+        return await create(model=model, messages=chat, **extra)
 
     def read(self, response: Any) -> Answer:
         """Read a chat completion."""
@@ -148,10 +159,12 @@ class Responses:
             return {"type": "json_object"}
         return {"type": "json_schema", "name": "reply", "strict": True, "schema": dict(schema)}
 
-    async def call(self, client: Any, model: str, chat: list[dict[str, Any]], body: Any) -> Any:
+    async def call(
+        self, client: Any, model: str, chat: list[dict[str, Any]], **extra: Mapping[str, Any]
+    ) -> Any:
         """Make a call; return the SDK's raw response."""
         create = client.responses.with_raw_response.create
-        return await create(model=model, input=chat, extra_body=body)
+        return await create(model=model, input=chat, **extra)
 
     def read(self, response: Any) -> Answer:
         """Read a response object."""

@@ -81,8 +81,7 @@ class OpenAIChat(ProviderAgent):
         thinks = bool(_THINKS.match(self.model.rpartition("/")[2]))
         self.max_tokens = self.max_tokens or (8192 if thinks else 1024)
         super().__post_init__()
-        is_own = urlsplit(self._connection.server).hostname == urlsplit(OPENAI.url).hostname
-        if self.api == CHAT and (thinks or is_own):
+        if self.api == CHAT and (thinks or _is_own(self._connection.server)):
             self._paths["max_tokens"] = LIMITS["max_tokens"]
         self._has_renamed_limit = False
         self.name = alias or f"openai:{self.model}"
@@ -112,7 +111,10 @@ class OpenAIChat(ProviderAgent):
         connection = Connection.choose(
             OPENAI, self.base_url, self.api_key_env, self.headers, self.api
         )
-        return _for_azure(connection) if connection.endpoint.is_azure else connection
+        endpoint = connection.endpoint
+        if not urlsplit(endpoint.url).path and _is_own(endpoint.url):
+            return replace(connection, endpoint=replace(endpoint, url=OPENAI.url))
+        return _for_azure(connection) if endpoint.is_azure else connection
 
     def _places(self) -> Mapping[str, str]:
         return self._api.paths
@@ -129,8 +131,11 @@ class OpenAIChat(ProviderAgent):
 
     async def _request(self, chat: list[dict[str, Any]], body: dict[str, Any]) -> Answer:
         client = self._connected()
+        headers = {"Authorization": self._sdk.Omit()} if self._connection.omits_bearer else {}
         try:
-            raw = await self._api.call(client, self.model, chat, body)
+            raw = await self._api.call(
+                client, self.model, chat, extra_body=body, extra_headers=headers
+            )
         except self._sdk.APIStatusError as error:
             raise read_error(
                 error.status_code, error.body, error.response.headers, error.message
@@ -155,12 +160,11 @@ class OpenAIChat(ProviderAgent):
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             connection = self._connection
-            omitted = {} if connection.sends_bearer else {"Authorization": self._sdk.Omit()}
             self._loop = loop
             self._client = self._sdk.AsyncOpenAI(
                 api_key=connection.key or "none",
                 base_url=connection.server,
-                default_headers={**omitted, **connection.headers},
+                default_headers=dict(connection.headers),
                 default_query=dict(connection.endpoint.query),
                 max_retries=0,
                 timeout=None,  # the harness's
@@ -173,6 +177,11 @@ class OpenAIChat(ProviderAgent):
         if client is not None:
             await client.close()
             await asyncio.sleep(0)  # transports close in the loop's next round
+
+
+def _is_own(url: str) -> bool:
+    """Return whether a server is OpenAI's."""
+    return urlsplit(url).hostname == urlsplit(OPENAI.url).hostname
 
 
 def _for_azure(connection: Connection) -> Connection:

@@ -39,8 +39,8 @@ PARAMETERS = [
 ]
 VALUES = [
     {
-        "message": "Unsupported value: 'temperature' does not support 0.0 with this model. Only the "
-        "default (1) value is supported.",
+        "message": "Unsupported value: 'temperature' does not support 0.0 with this model. Only "
+        "the default (1) value is supported.",
         "code": "unsupported_value",
         "param": "temperature",
     },

@@ -1,4 +1,6 @@
-"""A loopback server that speaks OpenAI's and Gemini's wire format and injects faults at set rates.
+"""A loopback server that speaks the wire formats of four APIs and injects faults at set rates.
+
+Chat completions, OpenAI's responses, Anthropic's messages, and Gemini's generated content.
 
 `python tests/support/fault_server.py '{"faults": {"500": 0.1}, "delay": 1}'` prints its URL and
 serves until it is killed; `FaultServer(...)` does the same from a test. GET /log lists each request
@@ -26,6 +28,7 @@ FAULTS = (
     "429-retry-after",
     "500",
     "503",
+    "529",
     "hang",
     "reset",
     "half-body",
@@ -35,7 +38,22 @@ FAULTS = (
     "content-type",
     "trickle",
 )
-STATUS = {"429": 429, "429-retry-after": 429, "500": 500, "503": 503}
+FORMS = {
+    "openai": lambda message, code: {"error": {"message": message, "param": None, "code": code}},
+    "anthropic": lambda message, code: {
+        "type": "error",
+        "error": {"type": "invalid_request_error", "message": message},
+    },
+    "error": lambda message, code: {"error": message},
+    "detail": lambda message, code: {"detail": message},
+    "message": lambda message, code: {"message": message},
+    "list": lambda message, code: [{"error": {"message": message, "code": 400}}],
+    "json-string": lambda message, code: message,
+    "text": lambda message, code: message.encode(),
+}
+"""Forms of an error's body that servers and gateways have."""
+
+STATUS = {"429": 429, "429-retry-after": 429, "500": 500, "503": 503, "529": 529}
 PICTURE_TOKENS = 85
 
 
@@ -45,7 +63,9 @@ class FaultServer:
     Args:
         faults: Rate of each of FAULTS.
         delay: Seconds that a good answer takes.
-        refuse: Parameters that get a 400, and what the message says of them.
+        refuse: Parameters that get a 400, and what the message says of them. A parameter within an
+            object is named with a dot.
+        form: How an error's body is made; one of FORMS.
         status: HTTP status and code of an error that every call gets.
         reply: The text of all replies; by default an action that follows from the picture.
         stop: Why replies end, in the provider's words.
@@ -84,12 +104,23 @@ class FaultServer:
 
 class Server:
     def __init__(
-        self, *, faults=(), delay=0.0, refuse=(), status=None, reply="", stop="", seed=0, usd=None
+        self,
+        *,
+        faults=(),
+        delay=0.0,
+        refuse=(),
+        status=None,
+        reply="",
+        stop="",
+        seed=0,
+        form="openai",
+        usd=None,
     ):
         self.rng = random.Random(seed)
         self.faults = dict(faults)
         self.delay = delay
         self.refuse = dict(refuse)
+        self.form = form
         self.status = status
         self.text = reply
         self.stop = stop
@@ -125,16 +156,19 @@ class Server:
             self.queue = json.loads(body)
             return await self.send(writer, 200, {})
         asked = self.read(path, json.loads(body))
-        entry = asked | {"auth": headers.get("authorization", ""), "fault": "", "id": ""}
+        auth = headers.get("authorization", "")
+        entry = asked | {"auth": auth, "headers": headers, "fault": "", "id": ""}
         self.log.append(entry)
         if self.status:
             status, code = self.status
             told = {"message": f"key {headers.get('authorization', '')} is bad", "code": code}
             return await self.send(writer, status, {"error": told | {"status": code}})
         for name in self.refuse:
-            if name in asked["options"]:
-                error = {"message": self.refuse[name], "param": None, "code": None}
-                return await self.send(writer, 400, {"error": error})
+            place = asked["options"]
+            for part in name.split("."):
+                place = place.get(part) if isinstance(place, dict) else None
+            if place is not None:
+                return await self.send(writer, 400, FORMS[self.form](self.refuse[name], None))
         kinds = [*self.faults, ""]
         kind = self.rng.choices(kinds, [*self.faults.values(), 1 - sum(self.faults.values())])[0]
         if self.queue:
@@ -156,11 +190,10 @@ class Server:
             return await self.send(writer, 200, b"<html>busy</html>", kind="text/html")
         entry["id"] = f"reply-{len(self.log)}"
         await asyncio.sleep(self.delay)
-        answer = (
-            self.gemini(asked, kind, entry["id"])
-            if "generateContent" in path
-            else (self.openai(asked, kind, entry["id"]))
-        )
+        method = path.partition("?")[0].rpartition("/")[2]
+        formats = {"responses": self.responses, "messages": self.messages}
+        write = self.gemini if "generateContent" in path else formats.get(method, self.openai)
+        answer = write(asked, kind, entry["id"])
         case = CASES[api_of(path)].get(kind)
         if case is None:
             return await self.send(writer, 200, answer, fault=kind)
@@ -170,19 +203,20 @@ class Server:
         return await self.send(writer, case.status, made, lines)
 
     def read(self, path, body):
-        """Return what both wire formats have in common."""
+        """Return what the wire formats have in common."""
         texts, pictures = [], []
-        for message in body.get("messages", body.get("contents", ())):
+        for message in body.get("messages") or body.get("contents") or body.get("input") or ():
             parts = message.get("parts") or message["content"]
             for part in parts if isinstance(parts, list) else [{"text": parts}]:
-                inline = part.get("inlineData") or part.get("inline_data") or {}
-                url = part.get("image_url", {}).get("url", "").partition("base64,")[2]
-                data = inline.get("data", url).replace("-", "+").replace("_", "/")
+                inline = part.get("inlineData") or part.get("inline_data") or part.get("source")
+                url = part.get("image_url", "")
+                url = (url if isinstance(url, str) else url["url"]).partition("base64,")[2]
+                data = (inline or {}).get("data", url).replace("-", "+").replace("_", "/")
                 if data:
                     pictures.append(hashlib.sha256(base64.b64decode(data)).hexdigest())
                 else:
                     texts.append(part["text"])
-        known = ("messages", "contents", "model")
+        known = ("messages", "contents", "input", "model")
         options = {k: v for k, v in body.items() if k not in known}
         options |= options.pop("generationConfig", {})
         return {
@@ -216,6 +250,42 @@ class Server:
             "model": asked["model"],
             "choices": [] if kind == "empty-choice" else [choice],
             "usage": usage | {"total_tokens": 0},
+        }
+
+    def responses(self, asked, kind, number):
+        part = {"type": "output_text", "text": self.reply(asked), "annotations": []}
+        if kind == "refusal":
+            part = {"type": "refusal", "refusal": "I won't"}
+        thought = {"type": "summary_text", "text": "hm"}
+        message = {"id": "msg", "type": "message", "role": "assistant", "content": [part]}
+        output = [{"id": "rs", "type": "reasoning", "summary": [thought]}, message]
+        incomplete = {"reason": self.stop} if self.stop else None
+        return {
+            "id": number,
+            "object": "response",
+            "created_at": 1,
+            "model": asked["model"],
+            "status": "incomplete" if self.stop else "completed",
+            "incomplete_details": incomplete,
+            "error": None,
+            "output": None if kind == "empty-choice" else output,
+            "usage": {"input_tokens": self.tokens(asked), "output_tokens": 20},
+        }
+
+    def messages(self, asked, kind, number):
+        thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
+        refused = kind == "refusal"
+        return {
+            "id": number,
+            "type": "message",
+            "role": "assistant",
+            "model": asked["model"],
+            "content": None
+            if kind == "empty-choice"
+            else [thought] + [{"type": "text", "text": self.reply(asked)}] * (not refused),
+            "stop_reason": "refusal" if refused else self.stop or "end_turn",
+            "stop_details": {"type": "refusal", "explanation": "I won't"} if refused else None,
+            "usage": {"input_tokens": self.tokens(asked), "output_tokens": 20},
         }
 
     def gemini(self, asked, kind, number):
