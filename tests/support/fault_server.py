@@ -4,7 +4,7 @@ Chat completions, OpenAI's responses, Anthropic's messages, and Gemini's generat
 
 `python tests/support/fault_server.py '{"faults": {"500": 0.1}, "delay": 1}'` prints its URL and
 serves until it is killed; `FaultServer(...)` does the same from a test. GET /log lists each request
-and its answer.
+and its answer; `prepare` says which of FAULTS or of `support.wire_faults` the next answers are.
 """
 
 import asyncio
@@ -17,6 +17,11 @@ import struct
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))  # as a program of its own
+
+from support.wire_faults import CASES, api_of  # noqa: E402
 
 FAULTS = (
     "429",
@@ -65,6 +70,7 @@ class FaultServer:
         reply: The text of all replies; by default an action that follows from the picture.
         stop: Why replies end, in the provider's words.
         seed: Of the faults.
+        usd: Cost of each answer, as OpenRouter reports it.
     """
 
     def __init__(self, **config):
@@ -85,6 +91,12 @@ class FaultServer:
     def v1(self):
         return f"{self.url}/v1"
 
+    def prepare(self, *kinds):
+        """Choose the next answers; after them come good ones."""
+        data = json.dumps(kinds).encode()
+        with urllib.request.urlopen(f"{self.url}/queue", data):
+            pass
+
     def log(self):
         with urllib.request.urlopen(f"{self.url}/log") as answer:
             return json.load(answer)
@@ -102,6 +114,7 @@ class Server:
         stop="",
         seed=0,
         form="openai",
+        usd=None,
     ):
         self.rng = random.Random(seed)
         self.faults = dict(faults)
@@ -111,6 +124,8 @@ class Server:
         self.status = status
         self.text = reply
         self.stop = stop
+        self.usd = usd
+        self.queue = []
         self.log = []
 
     async def serve(self):
@@ -137,6 +152,9 @@ class Server:
         """Answer a request; return whether the connection stays."""
         if path == "/log":
             return await self.send(writer, 200, self.log)
+        if path == "/queue":
+            self.queue = json.loads(body)
+            return await self.send(writer, 200, {})
         asked = self.read(path, json.loads(body))
         auth = headers.get("authorization", "")
         entry = asked | {"auth": auth, "headers": headers, "fault": "", "id": ""}
@@ -153,6 +171,8 @@ class Server:
                 return await self.send(writer, 400, FORMS[self.form](self.refuse[name], None))
         kinds = [*self.faults, ""]
         kind = self.rng.choices(kinds, [*self.faults.values(), 1 - sum(self.faults.values())])[0]
+        if self.queue:
+            kind = self.queue.pop(0)
         entry["fault"] = kind
         if kind in STATUS:
             extra = "Retry-After: 0.2\r\n" if kind == "429-retry-after" else ""
@@ -174,7 +194,13 @@ class Server:
         formats = {"responses": self.responses, "messages": self.messages}
         write = self.gemini if "generateContent" in path else formats.get(method, self.openai)
         answer = write(asked, kind, entry["id"])
-        return await self.send(writer, 200, answer, fault=kind)
+        case = CASES[api_of(path)].get(kind)
+        if case is None:
+            return await self.send(writer, 200, answer, fault=kind)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in case.headers.items())
+        made = case.make(answer)
+        made = made.encode() if isinstance(made, str) and made[:1] in ("", "<") else made
+        return await self.send(writer, case.status, made, lines)
 
     def read(self, path, body):
         """Return what the wire formats have in common."""
@@ -216,13 +242,14 @@ class Server:
             message |= {"content": None, "refusal": "I won't"}
         choice = {"index": 0, "finish_reason": self.stop or "stop", "message": message}
         usage = {"prompt_tokens": self.tokens(asked), "completion_tokens": 20}
+        usage |= {} if self.usd is None else {"cost": self.usd}
         return {
             "id": number,
             "object": "chat.completion",
             "created": 1,
             "model": asked["model"],
             "choices": [] if kind == "empty-choice" else [choice],
-            "usage": usage | {"total_tokens": sum(usage.values())},
+            "usage": usage | {"total_tokens": 0},
         }
 
     def responses(self, asked, kind, number):
