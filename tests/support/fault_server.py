@@ -16,12 +16,13 @@ import socket
 import struct
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))  # as a program of its own
 
-from support.wire_faults import CASES, api_of  # noqa: E402
+from support.wire_faults import CASES, LEAKS, api_of  # noqa: E402
 
 FAULTS = (
     "429",
@@ -208,13 +209,14 @@ class Server:
         formats = {"responses": self.responses, "messages": self.messages}
         write = self.gemini if "generateContent" in path else formats.get(method, self.openai)
         answer = write(asked, kind, entry["id"])
-        case = CASES[api_of(path)].get(kind) if is_prepared else None
+        case = (CASES[api_of(path)] | LEAKS).get(kind) if is_prepared else None
         if case is None:
             return await self.send(writer, 200, answer, fault=kind)
         lines = "".join(f"{name}: {value}\r\n" for name, value in case.headers.items())
         made = case.make(answer)
-        made = made.encode() if isinstance(made, str) and made[:1] in ("", "<") else made
-        return await self.send(writer, case.status, made, lines)
+        is_page = isinstance(made, str) and made[:1] in ("", "<")
+        page = echo(made if is_page else json.dumps(made), auth)
+        return await self.send(writer, case.status, page.encode(), lines)
 
     def read(self, path, body):
         """Return what the wire formats have in common."""
@@ -338,6 +340,16 @@ class Server:
         writer.write(body)
         await writer.drain()
         return True
+
+
+def echo(text, auth):
+    """Fill in the key of a request, in the forms in which SDKs and servers show it."""
+    key = auth.removeprefix("Bearer ")
+    basic = base64.b64encode(f"user:{key}".encode()).decode()
+    forms = {"key": key, "repr": repr(auth.encode()), "percent": urllib.parse.quote(key, safe="")}
+    for name, form in {**forms, "basic": f"Basic {basic}"}.items():
+        text = text.replace(f"<{name}>", json.dumps(form)[1:-1])
+    return text
 
 
 if __name__ == "__main__":
