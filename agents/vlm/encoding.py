@@ -86,7 +86,7 @@ class Encoder:
         template_variables: Variables of the chat template, e.g. {"enable_thinking": False}.
 
     Raises:
-        ValueError: The chat template doesn't use one of the variables.
+        ValueError: The chat template doesn't use one of the variables, or shows no picture.
     """
 
     def __init__(
@@ -98,6 +98,9 @@ class Encoder:
         for name in template_variables:
             if not re.search(rf"\b{re.escape(name)}\b", template):
                 raise ValueError(f'the chat template has no variable "{name}"')
+        prompts = [self._render([_user_turn("?", pictures)], True) for pictures in (0, 1)]
+        if prompts[0] == prompts[1]:
+            raise ValueError("the chat template has no slot for a picture, so none is shown")
         self.tokenizer = processor.tokenizer
         blank = self._pixels(np.zeros((SIZE, SIZE, 3), np.uint8))
         self.picture_size = _picture_size(blank, processor)

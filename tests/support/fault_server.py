@@ -16,12 +16,13 @@ import socket
 import struct
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))  # as a program of its own
 
-from support.wire_faults import CASES, api_of  # noqa: E402
+from support.wire_faults import CASES, LEAKS, api_of  # noqa: E402
 
 FAULTS = (
     "429",
@@ -71,6 +72,9 @@ class FaultServer:
         stop: Why replies end, in the provider's words.
         seed: Of the faults.
         usd: Cost of each answer, as OpenRouter reports it.
+        most_pictures: More in a request are refused.
+        drops_pictures: Whether only the last `most_pictures` are shown to the model instead.
+        thinks: Whether the whole reply goes into the reasoning, as a wrong parser puts it.
     """
 
     def __init__(self, **config):
@@ -115,6 +119,9 @@ class Server:
         seed=0,
         form="openai",
         usd=None,
+        most_pictures=100,
+        drops_pictures=False,
+        thinks=False,
     ):
         self.rng = random.Random(seed)
         self.faults = dict(faults)
@@ -125,6 +132,9 @@ class Server:
         self.text = reply
         self.stop = stop
         self.usd = usd
+        self.most_pictures = most_pictures
+        self.drops_pictures = drops_pictures
+        self.thinks = thinks
         self.queue = []
         self.log = []
 
@@ -169,9 +179,14 @@ class Server:
                 place = place.get(part) if isinstance(place, dict) else None
             if place is not None:
                 return await self.send(writer, 400, FORMS[self.form](self.refuse[name], None))
+        if len(asked["pictures"]) > self.most_pictures:
+            if not self.drops_pictures:
+                return await self.send(writer, 400, FORMS[self.form](self.too_many(), None))
+            asked["pictures"] = asked["pictures"][: self.most_pictures]
         kinds = [*self.faults, ""]
         kind = self.rng.choices(kinds, [*self.faults.values(), 1 - sum(self.faults.values())])[0]
-        if self.queue:
+        is_prepared = bool(self.queue)
+        if is_prepared:
             kind = self.queue.pop(0)
         entry["fault"] = kind
         if kind in STATUS:
@@ -194,13 +209,14 @@ class Server:
         formats = {"responses": self.responses, "messages": self.messages}
         write = self.gemini if "generateContent" in path else formats.get(method, self.openai)
         answer = write(asked, kind, entry["id"])
-        case = CASES[api_of(path)].get(kind)
+        case = (CASES[api_of(path)] | LEAKS).get(kind) if is_prepared else None
         if case is None:
             return await self.send(writer, 200, answer, fault=kind)
         lines = "".join(f"{name}: {value}\r\n" for name, value in case.headers.items())
         made = case.make(answer)
-        made = made.encode() if isinstance(made, str) and made[:1] in ("", "<") else made
-        return await self.send(writer, case.status, made, lines)
+        is_page = isinstance(made, str) and made[:1] in ("", "<")
+        page = echo(made if is_page else json.dumps(made), auth)
+        return await self.send(writer, case.status, page.encode(), lines)
 
     def read(self, path, body):
         """Return what the wire formats have in common."""
@@ -227,6 +243,12 @@ class Server:
             "options": options,
         }
 
+    def too_many(self):
+        """Return vLLM's words."""
+        if self.most_pictures:
+            return f"At most {self.most_pictures} image(s) may be provided in one prompt."
+        return "Expected 1 prompt update for 1 image item, but found 0 in the chat template"
+
     def reply(self, asked):
         seen = "".join(asked["pictures"])
         digest = hashlib.sha256((seen + "".join(asked["texts"])).encode()).hexdigest()
@@ -240,6 +262,8 @@ class Server:
         message = {"role": "assistant", "content": self.reply(asked), "refusal": None}
         if kind == "refusal":
             message |= {"content": None, "refusal": "I won't"}
+        if self.thinks:
+            message |= {"content": "", "reasoning_content": message["content"]}
         choice = {"index": 0, "finish_reason": self.stop or "stop", "message": message}
         usage = {"prompt_tokens": self.tokens(asked), "completion_tokens": 20}
         usage |= {} if self.usd is None else {"cost": self.usd}
@@ -316,6 +340,16 @@ class Server:
         writer.write(body)
         await writer.drain()
         return True
+
+
+def echo(text, auth):
+    """Fill in the key of a request, in the forms in which SDKs and servers show it."""
+    key = auth.removeprefix("Bearer ")
+    basic = base64.b64encode(f"user:{key}".encode()).decode()
+    forms = {"key": key, "repr": repr(auth.encode()), "percent": urllib.parse.quote(key, safe="")}
+    for name, form in {**forms, "basic": f"Basic {basic}"}.items():
+        text = text.replace(f"<{name}>", json.dumps(form)[1:-1])
+    return text
 
 
 if __name__ == "__main__":

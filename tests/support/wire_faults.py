@@ -388,6 +388,22 @@ ANTHROPIC = {
     "status 404": _anthropic(STOP, 404, "not_found_error"),
 }
 
+ECHO = "key <key>, <repr>, <percent>, <basic>"
+LEAKS = {
+    "leak in reasoning": Case(REPLY, _message(reasoning=ECHO)),
+    "leak in a refusal": Case(REFUSED, _message(content=None, refusal=ECHO)),
+    "leak in a finish reason": Case(AGAIN, _choice(finish_reason=f"error {ECHO}")),
+    "leak in an id": Case(REPLY, lambda answer: answer.update(id=ECHO)),
+    "leak in an error": Case(REJECTED, status=400, body={"error": {"message": ECHO}}),
+    "leak in a filter": Case(
+        REFUSED, status=400, body={"error": {"message": ECHO, "code": f"content_filter {ECHO}"}}
+    ),
+    "leak in a page": Case(REJECTED, status=413, body=f"<html>{ECHO}</html>"),
+    "leak in a code": Case(REJECTED, status=400, body={"error": {"message": "", "code": ECHO}}),
+    "leak in a reply": Case(REPLY, _message(content=f'{{"thoughts": "{ECHO}", "action": "+"}}')),
+}
+"""Answers that repeat the key of the request in several forms."""
+
 CASES = {"openai": OPENAI, "gemini": GEMINI, "anthropic": ANTHROPIC}
 """API → name of a case → the case."""
 

@@ -160,12 +160,13 @@ def _is_unguessable(value: str) -> bool:
 
 def _secrets(more: Iterable[str]) -> tuple[re.Pattern[str] | None, Mapping[str, str]]:
     """Return a pattern that finds the live secrets, and what stands for each text that it finds."""
-    names = [("secret", value) for value in more]
+    names: list[tuple[str, str]] = []
     for name, value in os.environ.items():
         if SECRET_VARIABLE.search(name):
             names.append((name, value))
         if "://" in value:
             names += [(name, secret) for secret in _passwords(value)]
+    names += [("secret", value) for value in more]
     return _compiled(tuple(names))
 
 
