@@ -85,6 +85,8 @@ class Claude(ProviderAgent):
         self._sdk = import_sdk("anthropic", "api")
         check_proxies("socksio", self._sdk.DefaultAsyncHttpxClient)
         self.name = "claude" if self.model == MODEL else f"anthropic:{self.model}"
+        self.note = f"{self.name} is {self.model}; not verified offline"
+        self.settings["note"] = self.note
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
