@@ -126,7 +126,7 @@ class ProviderAgent(Agent):
         settings = {
             item.name: getattr(self, item.name)
             for item in fields(self)
-            if item.name not in _NOT_SETTINGS and getattr(self, item.name) not in (None, False, {})
+            if item.name not in _NOT_SETTINGS and _is_set(getattr(self, item.name))
         }
         endpoint = self._connection.endpoint
         places = {
@@ -275,6 +275,11 @@ class ProviderAgent(Agent):
     def _redacted(self, text: str) -> str:
         """Return a text of the provider without secrets, which providers put into messages."""
         return redact(text, *self.secrets)
+
+
+def _is_set(value: Any) -> bool:
+    """Return whether a setting differs from its absence; 0 does."""
+    return not (value is None or value is False or value == {})
 
 
 def import_sdk(name: str, extra: str) -> Any:

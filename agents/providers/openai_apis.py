@@ -164,7 +164,7 @@ class Responses:
     ) -> Any:
         """Make a call; return the SDK's raw response."""
         create = client.responses.with_raw_response.create
-        return await create(model=model, input=chat, **extra)
+        return await create(model=model, input=chat, stream=False, **extra)
 
     def read(self, response: Any) -> Answer:
         """Read a response object."""

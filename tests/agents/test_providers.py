@@ -63,6 +63,19 @@ def test_only_what_is_asked_for_is_sent_under_the_api_s_own_names(way):
     assert agent.dropped == [] and given.items() <= agent.settings.items()
 
 
+def test_zero_is_a_value(way):
+    zeros = {name: 0 for name in ("temperature", "seed", "thinking_budget") if name in way.wire}
+    with FaultServer() as server:
+        agent = way.make(server, **zeros)
+        ask(agent, shown())
+        (entry,) = server.log()
+    assert zeros.items() <= agent.settings.items()
+    for name in zeros.keys() - {"thinking_budget"}:
+        assert place(entry["options"], way.wire[name]) == 0
+    if way.name == "anthropic":
+        assert entry["options"]["thinking"] == {"type": "disabled"}
+
+
 def test_a_setting_that_the_agent_lacks_is_refused_in_one_line(way):
     with FaultServer() as server:
         for name in VALUES.keys() - way.wire.keys():
