@@ -194,10 +194,11 @@ def _is_text(node: ast.AST | None) -> bool:
 
 
 def main() -> None:
-    """Write the pages."""
+    """Write the pages that changed."""
     for page, text in pages().items():
-        page.write_text(text, "utf-8")
-        print(page.relative_to(ROOT))
+        if page.read_text("utf-8") != text:
+            page.write_text(text, "utf-8")
+            print(page.relative_to(ROOT))
 
 
 if __name__ == "__main__":

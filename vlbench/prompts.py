@@ -41,6 +41,7 @@ CHARACTERS_PER_TOKEN = 3.5
 
 _FIELD = re.compile(r"\$([a-z_]+)")
 _MARK = re.compile(r"\[([a-z_, ]+)\] ")
+_VARIANT_MARK = re.compile(rf"\[(?:(?:{'|'.join(VARIANTS)})(?:, )?)+\]")
 _KEY = re.compile(r'"([^"\n]+)"\s*:')
 
 
@@ -52,8 +53,8 @@ def template(package: str | Traversable, variant: str) -> str:
         variant: One of VARIANTS.
 
     Raises:
-        ValueError: The package is a plain module; or the variant, or a variant that the file
-            names, doesn't exist.
+        ValueError: The package is a plain module or has no prompt.txt; or `select_variant`
+            refuses the text.
     """
     try:
         folder = files(package) if isinstance(package, str) else package
@@ -62,14 +63,19 @@ def template(package: str | Traversable, variant: str) -> str:
             f'"{package}" is a module, and only a package can hold prompt.txt; use '
             "Prompt.from_text(select_variant(text, variant), rules)"
         ) from error
-    return select_variant(folder.joinpath("prompt.txt").read_text("utf-8"), variant)
+    try:
+        text = folder.joinpath("prompt.txt").read_text("utf-8")
+    except OSError as error:
+        raise ValueError(f"{package}: no prompt.txt; is it in the package's data?") from error
+    return select_variant(text, variant)
 
 
 def select_variant(source: str, variant: str) -> str:
     """Return the template of a variant, from the text of a prompt file.
 
     Raises:
-        ValueError: The variant, or a variant that the file names, doesn't exist.
+        ValueError: The variant, or a variant that the file names, doesn't exist; or a mark doesn't
+            stand at the beginning of its line.
     """
     if variant not in VARIANTS:
         raise ValueError(unknown_name("prompt", variant, VARIANTS))
@@ -81,8 +87,14 @@ def select_variant(source: str, variant: str) -> str:
             if owner not in VARIANTS:
                 place = f"line {number} of a prompt is marked [{', '.join(owners)}]"
                 raise ValueError(f"{place}: {unknown_name('prompt', owner, VARIANTS)}")
+        rest = line[mark.end() :] if mark else line
+        if inner := _VARIANT_MARK.search(rest):
+            raise ValueError(
+                f"line {number} of a prompt has {inner[0]} in its middle; a mark begins a line (in "
+                'Python, write the text as r"""…""", or a \\ at a line\'s end joins the lines)'
+            )
         if variant in owners:
-            lines.append(line[mark.end() :] if mark else line)
+            lines.append(rest)
     return "\n".join(lines).replace("\\\n", "")
 
 
@@ -128,9 +140,16 @@ class Prompt:
         return cls.from_text(template(package, variant), rules)
 
     def render(self, facts: Mapping[str, Fact]) -> str:
-        """Return the whole prompt for a state."""
+        """Return the whole prompt for a state.
+
+        Raises:
+            ValueError: The template has a `$name` that is neither a rule nor a fact.
+        """
         text = self.pieces[0]
         for name, piece in zip(self.fields, self.pieces[1:], strict=True):
+            if name not in facts:
+                known = ", ".join(facts) or "none"
+                raise ValueError(f"the prompt has ${name}, no rule and no fact (facts: {known})")
             text += format_fact(facts[name]) + piece
         return text
 

@@ -47,6 +47,6 @@ def load_reference(policy: Policy, checkpoint: str, trust_remote_code: bool = Fa
         and not Path(checkpoint, "adapter_config.json").is_file()
     ):
         return Reference(policy, own_adapter=True)
-    start = load(checkpoint, device=policy.device, trust_remote_code=trust_remote_code)
-    start.model.requires_grad_(False)
-    return Reference(Policy(start.model, start.processor, policy.sampling).eval(), False)
+    initial = load(checkpoint, device=policy.device, trust_remote_code=trust_remote_code)
+    initial.model.requires_grad_(False)
+    return Reference(Policy(initial.model, initial.processor, policy.sampling).eval(), False)

@@ -51,9 +51,9 @@ def test_the_frozen_rows_are_those_that_the_task_s_folder_makes(env_id):
     ] == [(start.kwargs, start.instance, start.presentation) for start in starts]
 
 
-def test_every_ood_row_changes_the_rule_too():
-    for env_id in vlbench.ENV_IDS:
-        assert all(len(row.kwargs) > 1 for row in frozen_rows(env_id, "ood"))
+@pytest.mark.parametrize("env_id", vlbench.ENV_IDS)
+def test_every_ood_row_changes_the_rule_too(env_id):
+    assert all(len(row.kwargs) > 1 for row in frozen_rows(env_id, "ood"))
 
 
 def test_test_rows_are_instances_that_training_never_deals():

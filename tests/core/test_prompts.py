@@ -68,6 +68,26 @@ def test_a_mark_of_an_unknown_variant_is_refused_for_every_variant(variant):
         select_variant(SOURCE.replace("[cot_facts]", "[cot_fact]"), variant)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("mark", ["[cot_facts]", "[cot, cot_facts]"])
+def test_a_mark_in_the_middle_of_a_line_is_refused_since_it_would_give_the_facts_away(
+    mark, variant
+):
+    with pytest.raises(ValueError, match=r"line 1 of a prompt has .* a mark begins a line"):
+        select_variant(f"Count. {mark} There are $dots dots.\n", variant)
+
+
+def test_a_name_that_is_neither_rule_nor_fact_is_told_with_the_facts():
+    prompt = Prompt.from_text("One of $vocabulary, of $dots.", {"most": 9})
+    with pytest.raises(ValueError, match=r"has \$vocabulary, no rule and no fact \(facts: dots\)"):
+        prompt.render({"dots": 3})
+
+
+def test_a_package_without_its_prompt_file_is_told_to_ship_it():
+    with pytest.raises(ValueError, match=r"^email: no prompt.txt; is it in the package's data"):
+        Prompt.load("email", "cot", {})
+
+
 def test_an_unknown_variant_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match='unknown prompt "cott"; did you mean "cot"'):
         template("vlbench.tasks.number_line", "cott")

@@ -63,7 +63,7 @@ def _purpose(room: Room, state: AlfworldState, command: str) -> str:
         return f"put {held} away"
     if goal.toggle:
         return f"use {goal.toggle}"
-    condition = REQUIRED_STATE.get(goal.kind, "")
-    if condition and (held, condition) not in state.world.states:
-        return f"make {held} {condition} at {STATIONS[goal.kind].lower()}"
+    required_state = REQUIRED_STATE.get(goal.kind, "")
+    if required_state and (held, required_state) not in state.world.states:
+        return f"make {held} {required_state} at {STATIONS[goal.kind].lower()}"
     return f"bring {held} to {goal.parent}"

@@ -65,7 +65,7 @@ class _Puzzle:
     kind: str
     conditions: int
     spots: tuple[_Spot, ...]
-    able: int
+    changeable: int
     """Bits of the targets that can get the required state."""
     lamps: tuple[int, ...]
     """The location of each lamp."""
@@ -76,46 +76,56 @@ def _puzzle(room: Room, world: World) -> _Puzzle:
     goal, targets = room.goal, room.targets
     names = [item.name for item in targets]
     lamps = [
-        (thing, room.spot[place].location)
-        for thing, place in world.placements
+        (thing, room.spot[receptacle].location)
+        for thing, receptacle in world.placements
         if goal.toggle and room.item[thing].kind == goal.toggle
     ]
-    held = world.holding
-    other = room.item[held].kind if held and held not in names else ""
-    station = STATIONS.get(goal.kind, "").lower()
-    crowd = Counter(spot.location for spot in room.spots)
+    item_in_hand = world.holding
+    other = room.item[item_in_hand].kind if item_in_hand and item_in_hand not in names else ""
+    station_kind = STATIONS.get(goal.kind, "").lower()
+    spot_counts = Counter(spot.location for spot in room.spots)
     representatives: dict[tuple[object, ...], tuple[str, str]] = {}
     for spot in room.spots:
         features = (
             spot.openable and spot.name not in world.opened,
             spot.kind == goal.parent,
-            spot.kind == station,
+            spot.kind == station_kind,
             (spot.kind, goal.target) in room.fits,
             (spot.kind, other) in room.fits,
         )
-        own = (
+        situation = (
             tuple(world.place_of.get(name) == spot.name for name in names),
             tuple(location == spot.location for _, location in lamps),
             spot.location == world.at,
-            spot.location if crowd[spot.location] > 1 else "",
+            spot.location if spot_counts[spot.location] > 1 else "",
         )
-        representatives.setdefault((*features, *own), (spot.name, spot.location))
-    ordered = sorted(representatives.items(), key=lambda entry: entry[0])
-    locations = {place: n for n, place in enumerate(dict.fromkeys(p for _, (_, p) in ordered))}
-    number = {name: n for n, (_, (name, _)) in enumerate(ordered)}
-    spots = tuple(_Spot(locations[p], *map(bool, key[:5])) for key, (_, p) in ordered)
-    required = REQUIRED_STATE.get(goal.kind, "lit")
+        representatives.setdefault((*features, *situation), (spot.name, spot.location))
+    representative_items = sorted(representatives.items(), key=lambda entry: entry[0])
+    locations = {
+        location: n
+        for n, location in enumerate(
+            dict.fromkeys(location for _, (_, location) in representative_items)
+        )
+    }
+    spot_numbers = {name: n for n, (_, (name, _)) in enumerate(representative_items)}
+    spots = tuple(
+        _Spot(locations[location], *map(bool, key[:5]))
+        for key, (_, location) in representative_items
+    )
+    required_state = REQUIRED_STATE.get(goal.kind, "lit")
     flag_names = [*names, *(lamp for lamp, _ in lamps)]
     start = _Node(
         locations.get(world.at, -1),
-        _OTHER if other else names.index(held) if held else _NOTHING,
-        tuple(number[world.place_of[name]] if name in world.place_of else -1 for name in names),
+        _OTHER if other else names.index(item_in_hand) if item_in_hand else _NOTHING,
+        tuple(
+            spot_numbers[world.place_of[name]] if name in world.place_of else -1 for name in names
+        ),
         0,
-        _bits((name, required) in world.states for name in flag_names),
+        _bits((name, required_state) in world.states for name in flag_names),
     )
-    able = _bits(required in item.becomes for item in targets)
-    places = tuple(locations[place] for _, place in lamps)
-    return _Puzzle(goal.kind, room.conditions, spots, able, places, start)
+    changeable = _bits(required_state in item.becomes for item in targets)
+    lamp_locations = tuple(locations[location] for _, location in lamps)
+    return _Puzzle(goal.kind, room.conditions, spots, changeable, lamp_locations, start)
 
 
 def _bits(flags: Iterator[bool]) -> int:
@@ -161,7 +171,7 @@ def _moves(puzzle: _Puzzle, node: _Node) -> Iterator[tuple[int, _Node]]:
                     else (*placements[:held], place, *placements[held + 1 :])
                 )
                 yield price + 1, _Node(spot.location, _NOTHING, moved, open_now, states)
-    if held >= 0 and puzzle.able & ~states & (1 << held):
+    if held >= 0 and puzzle.changeable & ~states & (1 << held):
         for spot in puzzle.spots:
             if spot.station:
                 price = (spot.location != at) + 1

@@ -265,18 +265,18 @@ def _draw_hand(
         changed, both = [], 0
     else:
         for i in range(both, previous_count):
-            place = _place(previous_hand, previous_spread, i, cards)
+            place = _card_area(previous_hand, previous_spread, i, cards)
             frame[place] = assets.empty[place]
     for i in (*changed, *range(both, count)):
         sprite = cards.card(ranks[i], hand.suits >> 2 * i & 3) if ranks[i] else cards.back
-        place = _place(hand, spread, i, cards)
+        place = _card_area(hand, spread, i, cards)
         if fanned:
             _overlay(frame[place], sprite, cards)
         else:
             frame[place] = sprite
 
 
-def _place(hand: Hand, spread: Spread, i: int, cards: Deck) -> Place:
+def _card_area(hand: Hand, spread: Spread, i: int, cards: Deck) -> Place:
     """Return the area of card i of a hand."""
     if not hand.shifts:
         return spread.places[i]

@@ -137,7 +137,7 @@ def _room(number: int) -> _Room:
         carried = any(kind in held for held in tables.holds.values())
         if kind in tables.receptacles and kind not in by_class and not carried:
             for _ in range(TWINS.get(kind, 1)):
-                receptacles.append(_Receptacle(_free_place(kind, number, receptacles), kind))
+                receptacles.append(_Receptacle(_invented_id(kind, number, receptacles), kind))
     kinds = {receptacle.kind for receptacle in receptacles}
     pool = {
         name for name in plan.classes if any(name in tables.holds.get(kind, ()) for kind in kinds)
@@ -152,24 +152,27 @@ def _spread(names: Sequence[str], most: int) -> list[str]:
     return [names[i * len(names) // most] for i in range(most)]
 
 
-def _free_place(kind: str, number: int, others: Sequence[_Receptacle]) -> str:
+def _invented_id(kind: str, scene: int, others: Sequence[_Receptacle]) -> str:
     """Return a THOR id for a receptacle without a recorded position.
 
     It goes near one of the others, where there is most space. All in whole centimetres.
     """
-    places = [(_centimetres(r.id, 1), _centimetres(r.id, 3)) for r in others]
-    x, z = places[hashed(f"{number}|{kind}") % len(places)]
-    near = [
-        (x + dx, z + dz)
+    positions = [(_centimetres(r.id, 1), _centimetres(r.id, 3)) for r in others]
+    anchor_x, anchor_z = positions[hashed(f"{scene}|{kind}") % len(positions)]
+    candidates = [
+        (anchor_x + dx, anchor_z + dz)
         for dx in range(-120, 121, 40)
         for dz in range(-120, 121, 40)
         if (dx, dz) != (0, 0)
     ]
-    x, z = max(near, key=lambda p: (min((p[0] - a) ** 2 + (p[1] - b) ** 2 for a, b in places), p))
-    place = f"{x / 100:+06.2f}|+00.90|{z / 100:+06.2f}"
+    x, z = max(
+        candidates,
+        key=lambda p: (min((p[0] - a) ** 2 + (p[1] - b) ** 2 for a, b in positions), p),
+    )
+    position = f"{x / 100:+06.2f}|+00.90|{z / 100:+06.2f}"
     # THOR's notation: ALFWorld reads only "Sink|…|SinkBasin" as a sinkbasin.
-    owner = kind.removesuffix("Basin")
-    return f"{kind}|{place}" if owner == kind else f"{owner}|{place}|{kind}"
+    id_class = kind.removesuffix("Basin")
+    return f"{kind}|{position}" if id_class == kind else f"{id_class}|{position}|{kind}"
 
 
 def _centimetres(name: str, part: int) -> int:
@@ -184,17 +187,17 @@ class _Aim:
 
 
 @cache
-def _aims(kind: str, scene: int) -> tuple[_Aim, ...]:
+def _aims(task_type: str, scene: int) -> tuple[_Aim, ...]:
     """Return the possible goals of a task type in a room; () if it can't be played there."""
     room, tables = _room(scene), package_data.affordances()
     kinds = {receptacle.kind for receptacle in room.receptacles}
-    if kind == "look_at_obj_in_light":
+    if task_type == "look_at_obj_in_light":
         lit = kinds & set(LAMP_SPOTS)
         return tuple(_Aim(target, ()) for target in room.pool if lit and room.classes(target))
-    station = STATIONS.get(kind, "")
+    station = STATIONS.get(task_type, "")
     if station and station not in kinds:
         return ()
-    able = tables.actions[NEEDED[kind]] if station else frozenset(room.pool)
+    suitable = tables.actions[NEEDED[task_type]] if station else frozenset(room.pool)
     aims = []
     for target in room.pool:
         at = room.classes(target)
@@ -203,19 +206,20 @@ def _aims(kind: str, scene: int) -> tuple[_Aim, ...]:
             for parent in at
             if parent != station and sum(len(room.of_class(c)) for c in at if c != parent) >= 2
         ]
-        if target in able and parents:
+        if target in suitable and parents:
             aims.append(_Aim(target, tuple(parents)))
     return tuple(aims)
 
 
 @cache
-def scenes(kind: str) -> tuple[int, ...]:
+def scenes(task_type: str) -> tuple[int, ...]:
     """Return the floor plans that allow a task type, in THOR's order."""
     tables = package_data.affordances()
     return tuple(
-        number
-        for number in package_data.FLOOR_PLANS
-        if any(number in tables.plans[room] for room in tables.rooms[kind]) and _aims(kind, number)
+        scene
+        for scene in package_data.FLOOR_PLANS
+        if any(scene in tables.plans[room] for room in tables.rooms[task_type])
+        and _aims(task_type, scene)
     )
 
 
