@@ -268,9 +268,7 @@ def test_calls_that_are_refused_at_once_rename_the_limit_once(tmp_path):
     refuse = {"max_tokens": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens'."}
     with FaultServer(refuse=refuse, delay=0.3) as server:
         agent = OpenAIChat("m", base_url=server.v1)
-        run = evaluate(
-            agent, "NumberLine", episodes=8, concurrency=8, max_usd=None, out=tmp_path
-        )
+        run = evaluate(agent, "NumberLine", episodes=8, concurrency=8, max_usd=None, out=tmp_path)
         refused = [entry for entry in server.log() if "max_tokens" in entry["options"]]
         rest = [entry["options"] for entry in server.log()[len(refused) :]]
     assert len(refused) == 8, "the calls weren't made at once"

@@ -49,6 +49,13 @@ def test_picture_prompt_and_key_arrive_and_the_reply_tells_what_it_cost(way):
     assert replies[0].usd is None
 
 
+def test_a_prompt_is_sent_to_the_letter(way):
+    observation = {**shown(), "text": ' ☃ \n{"action": …}\t\n'}
+    with FaultServer() as server:
+        ask(way.make(server), observation)
+        assert server.log()[0]["texts"] == [observation["text"]]
+
+
 def test_only_what_is_asked_for_is_sent_under_the_api_s_own_names(way):
     given = {name: VALUES[name] for name in way.wire}
     with FaultServer() as server:
