@@ -91,8 +91,9 @@ class RetryingCaller:
                 await self._turn()
             else:
                 seconds = reply.seconds or time.perf_counter() - start
-                if lost_usd and reply.usd is not None:
-                    reply = dataclasses.replace(reply, usd=reply.usd + lost_usd)
+                if lost_usd:
+                    usd = (reply.usd or 0.0) + lost_usd
+                    reply = dataclasses.replace(reply, usd=usd, usd_source="provider")
                 return dataclasses.replace(reply, seconds=seconds, retries=reply.retries + retries)
 
     async def _within_timeout(self, call: Callable[[], Any]) -> Reply:
