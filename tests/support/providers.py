@@ -27,6 +27,8 @@ class Way:
     stops: dict[str, str]
     """The provider's word for the end of a reply → the record's."""
     settings: dict[str, Any] = field(default_factory=dict)
+    always: dict[str, Any] = field(default_factory=dict)
+    """What every request holds besides; transformers serve streams unless told not to."""
 
     def make(self, server, **settings):
         return load_agent(self.agent, base_url=server.url + self.root, **self.settings, **settings)
@@ -70,6 +72,7 @@ WAYS = [
         },
         {"": "stop", "max_output_tokens": "length", "content_filter": "refused"},
         {"api": "responses"},
+        {"stream": False},
     ),
     Way(
         *("azure", "openai:m", "/openai/deployments/m?api-version=2024-10-21"),
