@@ -41,7 +41,7 @@ def header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def without_secrets(argv: Sequence[str]) -> list[str]:
+def without_header_values(argv: Sequence[str]) -> list[str]:
     """Return the arguments of a command with the values of headers replaced."""
     words: list[str] = []
     for before, word in zip(["", *argv], argv, strict=False):

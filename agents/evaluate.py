@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent import Agent, as_agent
-from agents.agent_options import without_secrets
+from agents.agent_options import without_header_values
 from agents.cost import MAX_USD, Budget, DefaultLimit, Price
 from agents.estimate import estimate
 from agents.evaluate_options import REMOTE, Config
@@ -206,7 +206,7 @@ def _evaluate(argv: Sequence[str]) -> int:
     agent = load_agent(config.agent, **config.settings())
     folder = config.out or new_folder(agent.name)
     place = [] if config.out else ["--out", str(folder)]
-    words = ["python", "-m", "agents.evaluate", *without_secrets(argv), *place]
+    words = ["python", "-m", "agents.evaluate", *without_header_values(argv), *place]
     resume = redact(shlex.join(words), *agent.secrets)
     try:
         run = evaluate(

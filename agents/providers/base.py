@@ -13,7 +13,7 @@ from agents.agent import Agent, Observation, ProviderError
 from agents.agent_options import check_settings
 from agents.cost import is_paid_host, reports_cost
 from agents.providers.answers import Answer, Fault, Meaning
-from agents.providers.connection import Connection
+from agents.providers.connection import Connection, secrets_in, without_secrets
 from agents.providers.network import route_to
 from agents.providers.parameters import EXTRA_BODY, Parameter, make_body, refused_parameters
 from agents.providers.reply_schema import NEEDS
@@ -84,7 +84,7 @@ class ProviderAgent(Agent):
         self._paths = dict(self._places())
         self.name = self.model
         self.note = ""
-        self.secrets = self._connection.secrets
+        self.secrets = (*self._connection.secrets, *secrets_in(self.extra_body))
         self.has_key = self._connection.has_key
         self.paid = is_paid_host(self._connection.server)
         self.reports_cost = reports_cost(self._connection.server)
@@ -133,7 +133,7 @@ class ProviderAgent(Agent):
             "base_url": endpoint.url,
             "query": endpoint.recorded_query,
             "headers": sorted(self.headers),
-            "extra_body": dict(self.extra_body),
+            "extra_body": without_secrets(self.extra_body),
         }
         return {
             "model": self.model,

@@ -85,6 +85,8 @@ class Claude(ProviderAgent):
         self._sdk = import_sdk("anthropic", "api")
         check_proxies("socksio", self._sdk.DefaultAsyncHttpxClient)
         self.name = "claude" if self.model == MODEL else f"anthropic:{self.model}"
+        self.note = f"{self.name} is {self.model}; not verified offline"
+        self.settings["note"] = self.note
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -106,7 +108,8 @@ class Claude(ProviderAgent):
         parts: list[dict[str, Any]] = []
         for part in message["content"]:
             if part["type"] == "text":
-                parts.append({"type": "text", "text": part["text"].strip() or NO_REPLY})
+                text = part["text"] if part["text"].strip() else NO_REPLY
+                parts.append({"type": "text", "text": text})
             else:
                 data = base64.b64encode(png(part["image"])).decode()
                 source = {"type": "base64", "media_type": "image/png", "data": data}

@@ -4,10 +4,12 @@ import base64
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from agents.cost import Price
-from agents.providers.endpoint import KEY_HEADERS, Endpoint, check_header
+from agents.providers.endpoint import KEY_HEADERS, NOT_RECORDED, Endpoint, check_header
+from vlbench.records.redaction import SECRET_VARIABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,30 @@ def read_key(variable: str) -> str:
                 f"is {character!a}; copy the key again, in one line"
             )
     return key
+
+
+def secrets_in(fields: Mapping[str, Any]) -> list[str]:
+    """Return the texts in a request's fields whose names say that they are secret."""
+    found: list[str] = []
+    for name, value in fields.items():
+        if isinstance(value, str) and SECRET_VARIABLE.search(name):
+            found.append(value)
+        elif isinstance(value, Mapping):
+            found += secrets_in(value)
+    return found
+
+
+def without_secrets(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request's fields with NOT_RECORDED in place of secrets."""
+    secrets = secrets_in(fields)
+    return {
+        name: without_secrets(value)
+        if isinstance(value, Mapping)
+        else NOT_RECORDED
+        if value in secrets
+        else value
+        for name, value in fields.items()
+    }
 
 
 def _base64(userinfo: str) -> str:

@@ -10,6 +10,9 @@ from vlbench.records.redaction import redact
 API_VERSION = "api-version"
 """The one parameter of a query whose value is recorded; others may hold keys."""
 
+NOT_RECORDED = "[not recorded]"
+"""Stands in a record for what may be a secret."""
+
 KEY_HEADERS = frozenset(("authorization", "api-key", "x-api-key", "x-goog-api-key"))
 """Headers in which providers expect their key, in lower case."""
 
@@ -115,7 +118,7 @@ class Endpoint:
     def recorded_query(self) -> dict[str, str]:
         """The parameters as a record holds them: their names, and the value of API_VERSION."""
         return {
-            name: value if name == API_VERSION else "[not recorded]"
+            name: value if name == API_VERSION else NOT_RECORDED
             for name, value in self.query.items()
         }
 

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from agents.providers.answers import (
     Answer,
@@ -20,8 +20,9 @@ from vlbench.observation import png
 class OpenAIApi(Protocol):
     """One of the APIs."""
 
-    paths: Mapping[str, str]
-    """Setting → its place in the body of a request."""
+    @property
+    def paths(self) -> Mapping[str, str]:
+        """Setting → its place in the body of a request."""
 
     def message(self, message: Mapping[str, Any], detail: str | None) -> dict[str, Any]:
         """Return a chat message in the API's form."""
@@ -52,7 +53,7 @@ class OpenAIApi(Protocol):
 class ChatCompletions:
     """What OpenAI and most other servers speak."""
 
-    paths = {
+    paths: ClassVar[Mapping[str, str]] = {
         "temperature": "temperature",
         "top_p": "top_p",
         "top_k": "top_k",
@@ -131,7 +132,7 @@ class ChatCompletions:
 class Responses:
     """For models that chat completions don't have."""
 
-    paths = {
+    paths: ClassVar[Mapping[str, str]] = {
         "temperature": "temperature",
         "top_p": "top_p",
         "max_tokens": "max_output_tokens",

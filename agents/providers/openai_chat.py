@@ -146,9 +146,11 @@ class OpenAIChat(ProviderAgent):
 
     def _drop_refused(self, fault: Fault, sent: Sequence[Parameter]) -> bool:
         """Drop the settings that the server refuses, or rename the limit on tokens."""
-        other = LIMITS.get(self._paths["max_tokens"], "")
-        is_renamed = any(parameter.path == other for parameter in sent)
-        if fault.status in (400, 422) and other and other in fault.message and not is_renamed:
+        limit = next((each.path for each in sent if each.setting == "max_tokens"), "")
+        other = LIMITS.get(limit, "")
+        if fault.status in (400, 422) and other and other in fault.message:
+            if self._paths["max_tokens"] == other:
+                return True  # another call has renamed it meanwhile
             if not self._has_renamed_limit:
                 self._has_renamed_limit = True
                 self._paths["max_tokens"] = other

@@ -50,17 +50,35 @@ class Parameter:
     value: Any
 
     def is_named_in(self, text: str) -> bool:
-        """Return whether a text names it, in snake case, camel case or with spaces."""
-        names = {self.setting.removeprefix(EXTRA_BODY), self.path}
-        forms = [re.sub(r"[_.]", r"[_. ]?", name) for name in names]
-        pattern = rf"(?<![\w-])(?:{'|'.join(forms)})(?![\w-])"
-        return bool(re.search(pattern, text, re.IGNORECASE))
+        """Return whether a text names it, in snake case, camel case or with spaces.
+
+        A part of its place ("effort" of "reasoning.effort") is often an ordinary word, so it counts
+        only where the text speaks of a parameter.
+        """
+        setting = self.setting.removeprefix(EXTRA_BODY)
+        whole = "|".join(map(_form, {setting, self.path}))
+        if re.search(rf"(?<![\w-])(?:{whole})(?![\w-])", text, re.IGNORECASE):
+            return True
+        if "." not in self.path:
+            return False
+        parts = "|".join(map(_form, {self.path.partition(".")[0], self.path.rpartition(".")[2]}))
+        nouns = r"(?:param(?:eter)?|argument|field|option|setting|name)s?"
+        pattern = rf"""^(?:{parts})(?:$|:)|['"`](?:{parts})['"`]|\b(?:{parts}) {nouns}\b"""
+        return bool(re.search(pattern, text.strip(), re.IGNORECASE))
 
     def has_value_in(self, text: str) -> bool:
-        """Return whether a text repeats its value."""
-        if isinstance(self.value, (bool, dict, list)):
+        """Return whether a text repeats its value, or the `type` of a value that is an object."""
+        value = self.value.get("type", "") if isinstance(self.value, dict) else self.value
+        if isinstance(self.value, dict):
+            return bool(value and re.search(rf"\b{re.escape(str(value))}\b", text))
+        if isinstance(value, (bool, list)):
             return False
-        return bool(re.search(rf"(?<![\w.]){re.escape(str(self.value))}(?![\w]|\.\d)", text))
+        return bool(re.search(rf"(?<![\w.]){re.escape(str(value))}(?![\w]|\.\d)", text))
+
+
+def _form(name: str) -> str:
+    """Return the regular expression of a name in all its spellings."""
+    return re.sub(r"[_.]", r"[_. ]?", name)
 
 
 def make_body(parameters: Iterable[Parameter]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.agent_options import AgentSettings, header, without_secrets
+from agents.agent_options import AgentSettings, header, without_header_values
 from agents.providers.endpoint import CHAT, GEMINI, MESSAGES, RESPONSES, Endpoint
 
 
@@ -62,7 +62,7 @@ def test_the_path_of_another_api_is_refused_with_the_agent_that_speaks_it(api, p
         "user:hunter2hunter2@host/v1?key=hunter2hunter2",
     ],
 )
-def test_what_is_no_url_is_one_line_without_secrets(text):
+def test_what_is_no_url_is_one_line_without_header_values(text):
     with pytest.raises(ValueError, match="wanted one like http://127.0.0.1:8000/v1") as raised:
         Endpoint.parse(text, CHAT)
     assert "hunter2" not in str(raised.value) and "\n" not in str(raised.value)
@@ -124,7 +124,7 @@ def test_a_command_is_shown_without_the_values_of_its_headers():
         *("--set", 'headers={"a": "hunter2"}', '--set=headers={"a": "hunter2"}', "--set", "seed=3"),
         *("--header", "hunter2"),
     ]
-    shown = without_secrets(argv)
+    shown = without_header_values(argv)
     assert "hunter2" not in " ".join(shown) and len(shown) == len(argv)
     assert shown[:5] == [*argv[:3], "api-key=[not shown]", "--header=X-Org=[not shown]"]
     assert shown[-3] == "seed=3"

@@ -324,9 +324,14 @@ def test_slots_are_kept_busy(tmp_path, monkeypatch):
 
 
 def test_a_missing_key_is_one_line_in_under_a_second_and_names_what_to_set(tmp_path, monkeypatch):
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    for agent, wanted in (("gpt4v", "OPENAI_API_KEY"), ("gemini", "GEMINI_API_KEY")):
+    names = {
+        "gpt4v": ("OPENAI_API_KEY", "OPENAI_BASE_URL"),
+        "claude": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+        "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
+    }
+    for variable in (each for variables in names.values() for each in variables):
+        monkeypatch.delenv(variable, raising=False)
+    for agent, (wanted, *_) in names.items():
         seconds = []
         for _ in range(2):  # the first may have to compile
             started = time.monotonic()

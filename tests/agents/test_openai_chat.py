@@ -262,3 +262,15 @@ def test_the_limit_is_renamed_once_even_if_both_names_are_refused(tmp_path):
         agent = OpenAIChat("m", base_url=server.v1)
         run = evaluate(agent, "NumberLine", episodes=1, out=tmp_path)
     assert run.header.dropped == ["max_tokens"] and not run.episodes[0].error
+
+
+def test_calls_that_are_refused_at_once_rename_the_limit_once(tmp_path):
+    refuse = {"max_tokens": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens'."}
+    with FaultServer(refuse=refuse, delay=0.3) as server:
+        agent = OpenAIChat("m", base_url=server.v1)
+        run = evaluate(agent, "NumberLine", episodes=8, concurrency=8, max_usd=None, out=tmp_path)
+        refused = [entry for entry in server.log() if "max_tokens" in entry["options"]]
+        rest = [entry["options"] for entry in server.log()[len(refused) :]]
+    assert len(refused) == 8, "the calls weren't made at once"
+    assert all(options == {"max_completion_tokens": 1024} for options in rest)
+    assert run.header.dropped == [] and not any(episode.error for episode in run.episodes)

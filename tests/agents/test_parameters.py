@@ -22,6 +22,10 @@ def pydantic(kind, field, value):
 
 
 PARAMETERS = [
+    ("reasoning_effort", "This model does not support the effort parameter."),
+    ("reasoning_effort", {"error": {"code": "unknown_parameter", "param": "reasoning"}}),
+    ("reasoning_effort", "reasoning: Extra inputs are not permitted"),
+    ("presence_penalty", "Unknown name `presencePenalty`: there is no such field"),
     ("temperature", {"code": "unsupported_parameter", "param": "temperature", "message": "no"}),
     ("max_tokens", "Unsupported parameter: 'max_tokens' is not supported. Use 'max_new_tokens'."),
     ("top_k", {"error": {"message": "Unrecognized request argument supplied: top_k"}}),
@@ -54,7 +58,14 @@ VALUES = [
     "Invalid 'temperature': above the maximum value",
     {"error": {"message": "seed 3 is not allowed"}},
 ]
+VALUES += [
+    "thinking.type.enabled is not supported for this model. Use thinking.type.adaptive.",
+    "'response_format' of type 'json_object' is not supported with this model.",
+    {"error": {"message": "Invalid value: 'minimal'", "code": "invalid_value", "param": "x"}},
+    "reasoning.effort: Input should be 'low', 'medium' or 'high'",
+]
 OTHERS = [
+    "The effort of reading this is not supported.",
     "At most 1 image(s) may be provided in one request.",
     "This model is not supported.",
     {"error": {"code": "unsupported_parameter", "param": "messages", "message": "not supported"}},
@@ -87,6 +98,6 @@ def test_only_what_was_sent_can_be_refused():
 
 def test_a_place_in_a_request_is_named_in_several_ways():
     effort = Parameter("reasoning_effort", "reasoning.effort", "low")
-    for name in ("reasoning.effort", "reasoning_effort", "reasoningEffort", "reasoning effort"):
+    for name in ("reasoning.effort", "reasoningEffort", "reasoning effort", "effort", "reasoning"):
         assert refused_parameters(f"Unsupported parameter: '{name}'", [effort]) == [effort]
     assert refused_parameters("Unsupported parameter: 'non-reasoning effort'", [effort]) == []

@@ -49,6 +49,13 @@ def test_picture_prompt_and_key_arrive_and_the_reply_tells_what_it_cost(way):
     assert replies[0].usd is None
 
 
+def test_a_prompt_is_sent_to_the_letter(way):
+    observation = {**shown(), "text": ' ☃ \n{"action": …}\t\n'}
+    with FaultServer() as server:
+        ask(way.make(server), observation)
+        assert server.log()[0]["texts"] == [observation["text"]]
+
+
 def test_only_what_is_asked_for_is_sent_under_the_api_s_own_names(way):
     given = {name: VALUES[name] for name in way.wire}
     with FaultServer() as server:
@@ -148,6 +155,22 @@ def test_an_extra_body_goes_with_every_request(way, tmp_path):
         if "generate" not in way.path:
             with pytest.raises(ValueError, match="sets .* and so does temperature"):
                 way.make(server, temperature=0, extra_body={"temperature": 1})
+
+
+def test_a_key_in_an_extra_body_is_sent_and_told_to_nobody(way, tmp_path, capsys):
+    if way.settings.get("sdk") == "google-generativeai":
+        pytest.skip("it sends no extra body")
+    body = {"gate": {"api_key": "hunter2-hunter2", "region": "eu"}, "safe_tokens": 3}
+    with FaultServer() as server:
+        flags = [f"--{name}={value}" for name, value in way.settings.items()]
+        flags += ["--agent", way.agent, "--base-url", server.url + way.root]
+        run = ["--env", "NumberLine", "--episodes", "1", "--out", str(tmp_path / "run")]
+        assert main([*flags, *run, "--extra-body", json.dumps(body)]) == 0
+        assert server.log()[0]["options"]["gate"] == body["gate"]
+    recorded = RunFolder.open(tmp_path / "run").header.settings["extra_body"]
+    assert recorded == {"gate": {"api_key": "[not recorded]", "region": "eu"}, "safe_tokens": 3}
+    written = "".join(p.read_text() for p in tmp_path.rglob("*") if p.is_file())
+    assert "hunter2" not in written + "".join(capsys.readouterr())
 
 
 def test_a_schema_of_the_task_s_own_fields_and_actions_is_sent(way, tmp_path):

@@ -61,7 +61,7 @@ class FaultServer:
 
     Args:
         faults: Rate of each of FAULTS.
-        delay: Seconds that a good answer takes.
+        delay: Seconds that a good answer, or a refusal of a parameter, takes.
         refuse: Parameters that get a 400, and what the message says of them. A parameter within an
             object is named with a dot.
         form: How an error's body is made; one of FORMS.
@@ -176,6 +176,7 @@ class Server:
             for part in name.split("."):
                 place = place.get(part) if isinstance(place, dict) else None
             if place is not None:
+                await asyncio.sleep(self.delay)
                 return await self.send(writer, 400, FORMS[self.form](self.refuse[name], None))
         if len(asked["pictures"]) > self.most_pictures:
             if not self.drops_pictures:
