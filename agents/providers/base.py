@@ -80,6 +80,7 @@ class ProviderAgent(Agent):
     def __post_init__(self) -> None:
         """Check the settings, and choose server and key."""
         check_settings(self)
+        self.headers, self.extra_body = self.headers or {}, self.extra_body or {}
         self._connection = self._connect()
         self._paths = dict(self._places())
         self.name = self.model

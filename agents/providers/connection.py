@@ -64,6 +64,8 @@ class Connection:
             ValueError: There is neither key nor server, the key or a header can't be sent, or the
                 server is no URL.
         """
+        if not isinstance(headers, Mapping):  # its content may be a key, so it isn't shown
+            raise ValueError("headers must be a JSON object of names and values")
         for name, value in headers.items():
             check_header(name, value)
         has_own_key = any(name.lower() in KEY_HEADERS for name in headers)

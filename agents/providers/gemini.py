@@ -76,9 +76,9 @@ class Gemini(ProviderAgent):
 
     def __post_init__(self) -> None:
         """Check the settings, and find the SDK."""
+        super().__post_init__()
         if self.sdk not in TRANSPORTS:
             raise ValueError(unknown_name("sdk", self.sdk, TRANSPORTS))
-        super().__post_init__()
         self.name = "gemini" if self.model == MODEL else f"gemini:{self.model}"
         self.note = f"{self.name} is {self.model}, through {self.sdk}; not verified offline"
         self.settings["note"] = self.note

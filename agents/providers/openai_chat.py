@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from agents.agent_options import check_settings
 from agents.cost import Price
 from agents.providers.answers import Answer, Fault, read_error
 from agents.providers.base import ProviderAgent, import_sdk
@@ -76,6 +77,7 @@ class OpenAIChat(ProviderAgent):
 
     def __post_init__(self) -> None:
         """Check the settings, and find the SDK."""
+        check_settings(self)
         alias = "gpt4v" if self.model == "gpt4v" else ""
         self.model = GPT4V if alias else self.model
         thinks = bool(_THINKS.match(self.model.rpartition("/")[2]))

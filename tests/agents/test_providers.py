@@ -304,12 +304,17 @@ def test_wrong_settings_are_told_before_anything_is_asked(way, monkeypatch):
             ({"top_p": 2}, "top_p must be .*at most 1, got 2"),
             ({"max_tokens": "many"}, "max_tokens must be a whole number"),
             ({"extra_body": [1]}, "extra_body must be a JSON object"),
+            ({"headers": "X-A=b"}, "headers must be a JSON object"),
+            ({"model": 3}, "model must be a text"),
+            ({"json_schema": "yes"}, "json_schema must be true or false"),
             ({"headers": {"a b": "c"}}, "a header must be NAME=VALUE"),
             ({"headers": {"X-A": "a\nb"}}, 'the value of the header "X-A" must be'),
         ]:
             with pytest.raises(ValueError, match=message):
                 way.make(server, **setting)
         assert server.log() == []
+        nothing = dict.fromkeys(("headers", "extra_body", "temperature"))
+        assert way.make(server).settings == way.make(server, **nothing).settings
     monkeypatch.delenv(way.variable)
     with pytest.raises(ValueError, match=f"no key: set .*{way.variable}"):
         load_agent(way.agent, **way.settings)
