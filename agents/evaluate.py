@@ -27,6 +27,7 @@ from agents.rollout import Job, play, run_coroutine, unfinished
 from agents.selection import Skipped, select_rows
 from agents.tables import headline_line, scorecard_table
 from vlbench.cli import parse_options, run_main
+from vlbench.recorder import reply_advice
 from vlbench.records import Episode, RunHeader
 from vlbench.records.redaction import redact
 from vlbench.run_folder import RunFolder, run_header
@@ -265,7 +266,11 @@ def _as_json(run: Run) -> str:
 
 
 def _errors(run: Run, resume: str) -> int:
-    """Report errored episodes on stderr; return the exit code."""
+    """Report errored episodes and answers that weren't read on stderr; return the exit code."""
+    replies = [turn.reply for episode in run.episodes for turn in episode.turns]
+    if lost := sum(not reply.text.strip() and bool(reply.reasoning) for reply in replies):
+        advice = reply_advice("empty", "stop", "reasoning")
+        print(f"evaluate: {lost} of {len(replies)} replies are empty: {advice}", file=sys.stderr)
     errored = [episode for episode in run.episodes if episode.end == "errored"]
     if not errored:
         return 0

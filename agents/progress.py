@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from vlbench.records import Episode, Reply
+from vlbench.records.redaction import RedactedStream
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_REFRESHES = 0.1
@@ -19,7 +20,7 @@ class Progress:
     """
 
     def __init__(self, stream: TextIO | None, opening: str = "") -> None:
-        self._stream = stream
+        self._stream = None if stream is None else RedactedStream(stream)
         self._opening = opening
         self._terminal = stream is not None and stream.isatty()
         self._pause = SECONDS_BETWEEN_REFRESHES if self._terminal else SECONDS_BETWEEN_LINES

@@ -269,7 +269,7 @@ class ProviderAgent(Agent):
             stops=fault.meaning is Meaning.STOP,
             retry_after=fault.retry_after,
             finish_reason=fault.finish_reason,
-            provider_message=self._redacted(fault.message),
+            provider_message="" if fault.body is None else self._redacted(fault.message),
             usd=fault.usd,
         )
 

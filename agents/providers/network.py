@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment
 
 from agents.providers.answers import Fault
 from vlbench.records.redaction import redact
@@ -118,14 +117,17 @@ def _proxies(schemes: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _is_bypassed(host: str) -> bool:
-    """Return whether NO_PROXY names a host, or a network that it is in."""
-    if proxy_bypass_environment(host):
-        return True
+    """Return whether NO_PROXY names a host, its domain, or a network that it is in."""
     variable = _set_variable("no_proxy")
-    for entry in os.environ[variable].split(",") if variable else ():
-        try:
-            if ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip(), strict=False):
-                return True
-        except ValueError:
-            continue
-    return False
+    entries = os.environ[variable].split(",") if variable else []
+    return any(_covers(entry.strip().casefold(), host.casefold()) for entry in entries)
+
+
+def _covers(entry: str, host: str) -> bool:
+    if entry == "*":
+        return True
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        domain = entry.removeprefix("*").removeprefix(".")
+        return bool(domain) and f".{host}".endswith(f".{domain}")

@@ -18,11 +18,9 @@ import subprocess
 import sys
 import urllib.parse
 import urllib.request
-from pathlib import Path
+from importlib import import_module
 
-sys.path.append(str(Path(__file__).parents[1]))  # as a program of its own
-
-from support.wire_faults import CASES, LEAKS, api_of  # noqa: E402
+wire_faults = import_module("support.wire_faults" if __package__ else "wire_faults")
 
 FAULTS = (
     "429",
@@ -210,7 +208,8 @@ class Server:
         formats = {"responses": self.responses, "messages": self.messages}
         write = self.gemini if "generateContent" in path else formats.get(method, self.openai)
         answer = write(asked, kind, entry["id"])
-        case = (CASES[api_of(path)] | LEAKS).get(kind) if is_prepared else None
+        api = wire_faults.api_of(path)
+        case = (wire_faults.CASES[api] | wire_faults.LEAKS).get(kind) if is_prepared else None
         if case is None:
             return await self.send(writer, 200, answer, fault=kind)
         lines = "".join(f"{name}: {value}\r\n" for name, value in case.headers.items())

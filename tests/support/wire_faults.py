@@ -152,9 +152,7 @@ OPENAI = {
         },
     ),
     "error": _finish("error"),
-    "error after a part": Case(
-        AGAIN, _message("error", content=lambda text: text), says="finish reason error"
-    ),
+    "error after a part": Case(AGAIN, _message("error", content=lambda text: text), says="error"),
     "abort": _finish("abort"),
     "network_error": _finish("network_error"),
     "insufficient_system_resource": _finish("insufficient_system_resource"),

@@ -335,3 +335,11 @@ def test_a_flag_that_means_nothing_to_a_local_model_is_refused(flag, checkpoint,
 def test_a_wrong_setting_is_refused(checkpoint, settings):
     with pytest.raises(ValueError):
         Llava(str(checkpoint), **settings)
+
+
+def test_a_chat_template_without_a_slot_for_a_picture_is_refused(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint, tmp_path / "m")
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text().replace("<image>", ""))
+    with pytest.raises(ValueError, match="the chat template has no slot for a picture"):
+        Llava(str(folder))
