@@ -13,6 +13,7 @@ from typing import Any
 
 from vlbench.cli import (
     Options,
+    option,
     parse_options,
     required,
     run_main,
@@ -22,7 +23,7 @@ from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
 from vlbench.recorder import EnvCache, EpisodeRecorder
 from vlbench.records import Episode, RunHeader
-from vlbench.registry import resolve_env_id
+from vlbench.registry import ENV_HELP, import_environments, registered_id
 from vlbench.run_folder import HEADER, RunFolder
 from vlbench.suites import SEEDS, Row, frozen_hash, suites
 
@@ -129,7 +130,7 @@ def header_differences(header: RunHeader) -> list[Divergence]:
     for env_id in header.env_ids:
         field = f"suite of {env_id}"
         with suppress(ValueError):  # `divergences` reports an environment that isn't installed
-            resolve_env_id(env_id)  # imports its module
+            registered_id(env_id)
             names = (*suites(env_id), SEEDS)
             expected[field] = header.suite if header.suite in names else " or ".join(names)
             recorded[field] = header.suite
@@ -179,6 +180,7 @@ class Config(Options):
     """Options of `replay`."""
 
     run: Path = required("folder of a run", positional=True)
+    env: tuple[str, ...] = option((), ENV_HELP, metavar="MODULE:ID")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -189,6 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _replay(argv: Sequence[str] | None) -> int:
     config = parse_options(Config, argv, prog="python -m vlbench.replay", description=__doc__)
     run = RunFolder.open(config.run)
+    import_environments(config.env, run.header.env_ids)
     episodes = run.episodes()
     differences = header_differences(run.header) + divergences(episodes)
     places = {divergence.key for divergence in differences}
