@@ -7,7 +7,7 @@ of the whole pipeline, not a general model. `llava-rl` continues `llava-sft` wit
 `docs/results/checkpoints.md` reports the experiments and where the models fail.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ import gymnasium
 
 from agents.agent import Agent, Observation
 from agents.vlm.agent import Llava, LocalSettings
+from agents.vlm.checkpoint_files import weights_hash
 from vlbench.records import Reply
 
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
@@ -48,7 +49,14 @@ class BundledLlava(LocalSettings, Agent):
         self._players: dict[str, Llava] = {}
         first = self._player(self.env_ids[0])
         self.settings = {**first.settings, "model": self.stage}
-        self.models = first.models
+        self.models = {
+            env_id: replace(
+                first.models[""],
+                checkpoint=f"{self.stage}/{task}",
+                weights_hash=weights_hash(CHECKPOINTS / self.stage / task),
+            )
+            for env_id, task in TASKS.items()
+        }
 
     async def act(
         self, observation: Observation, env: gymnasium.Env[Any, str] | None = None

@@ -1,27 +1,43 @@
-"""Load a vision-language checkpoint; errors are one line."""
+"""Load a vision-language checkpoint; errors are one line.
 
-import json
+A checkpoint may come from anybody. Its files are checked (`agents.vlm.checkpoint_files`), reading
+it is tried out in bounded time and memory (`agents.vlm.trial`), and a prompt goes through it once.
+"""
+
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import torch
 import transformers
+from huggingface_hub import snapshot_download
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
+import vlbench
+from agents.vlm import checkpoint_files
+from agents.vlm.capabilities import probe_capabilities
+from agents.vlm.encoding import Encoder
 from agents.vlm.trainable import TrainableWeights
+from agents.vlm.trial import LIMITS, one_line, reason_to_refuse
+from vlbench.records import ModelInfo
 
 HUB = "hf:"
 """Prefix of a checkpoint on the Hugging Face Hub."""
 
 VISION_NAMES = ("vision", "visual", "image", "projector", "connector", "merger", "patch_embed")
 """Parts of the names of modules between a picture and the language model."""
+
+MAX_PROMPT = 1 << 16
+"""Longest prompt of a turn, in tokens."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,34 @@ class Loaded:
     processor: Any
     base: str
     """The adapter's base; the checkpoint itself if it isn't an adapter."""
+    source: "Source"
+
+    def identify(self) -> ModelInfo:
+        """Return the resolved checkpoint, its step, and the hash of its files, which are read."""
+        base = self.source.base if self.source.adapter else None
+        info = checkpoint_files.identify(self.source.adapter or self.source.base, base)
+        return replace(info, checkpoint=self.source.name or info.checkpoint)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The folders of a checkpoint, with links resolved."""
+
+    base: Path
+    """The full model."""
+    adapter: Path | None = None
+    """The adapter on it, if any."""
+    name: str = ""
+    """Id and revision, if the checkpoint is on the Hub."""
+    trust_remote_code: bool = False
+    """Whether Python code in the folders is run."""
+
+    @property
+    def weights_size(self) -> int:
+        """Size of all weights, in bytes."""
+        folders = [self.base, *([self.adapter] if self.adapter else [])]
+        files = (path for folder in folders for path in folder.glob("*.safetensors"))
+        return sum(path.stat().st_size for path in files)
 
 
 def default_device() -> torch.device:
@@ -73,29 +117,18 @@ def load(
     """
     device = device or default_device()
     dtype = dtype or default_dtype(device)
-    name = _locate(checkpoint)
-    adapter = Path(name, "adapter_config.json")
-    if not adapter.is_file():
-        if base:
-            raise ValueError(f"{checkpoint} isn't an adapter, so it takes no base")
-        model, processor = _load_full(name, dtype, trust_remote_code)
-        return Loaded(model.to(device), processor, checkpoint)
-    base = base or str(json.loads(adapter.read_text("utf-8")).get("base_model_name_or_path") or "")
-    if not base:
-        raise ValueError(f"{checkpoint} is an adapter whose config names no base; pass base=PATH")
-    model, processor = _load_full(_locate(base), dtype, trust_remote_code)
+    source, base = _find(checkpoint, base, trust_remote_code)
+    limits = replace(LIMITS, memory=LIMITS.memory + 2 * source.weights_size)
+    if reason := reason_to_refuse(lambda: _rehearse(source, dtype), limits):
+        raise ValueError(_refusal(checkpoint, base, source, reason))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft uses a deprecated name
-            settings = PeftConfig.from_pretrained(name)
-            if lora_dropout is not None:
-                settings.lora_dropout = lora_dropout
-            model = PeftModel.from_pretrained(model, name, is_trainable=trainable, config=settings)
-    except (RuntimeError, ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
-        raise ValueError(
-            f"the adapter {checkpoint} doesn't fit the base {base}: {_first_line(error)}"
-        ) from error
-    return Loaded(model.to(device), processor, base)
+        model, processor = _read(source, dtype, trainable=trainable, lora_dropout=lora_dropout)
+        model = model.to(device)
+        _check_forward(model, Encoder(processor))
+    # The boundary to transformers and peft, which raise anything for a checkpoint that is wrong.
+    except Exception as error:
+        raise ValueError(_refusal(checkpoint, base, source, one_line(error))) from error
+    return Loaded(model, processor, base, source)
 
 
 def load_trainable(
@@ -136,58 +169,163 @@ def load_trainable(
     return replace(loaded, model=model)
 
 
-def _locate(checkpoint: str) -> str:
-    """Return a folder's path or a Hub id.
+def _find(checkpoint: str, base: str, trust_remote_code: bool) -> tuple[Source, str]:
+    """Return the folders of a checkpoint, whose files have been checked, and its base.
 
     Raises:
-        ValueError: There is no such folder.
+        ValueError: There is no such folder, or it can't be loaded.
     """
-    if checkpoint.startswith(HUB):
-        return checkpoint.removeprefix(HUB)
-    if not Path(checkpoint).is_dir():
-        raise ValueError(f"no checkpoint folder {checkpoint} (for the Hub, write {HUB}<id>)")
-    return checkpoint
+    folder = _folder_of(checkpoint)
+    name = f"{checkpoint}@{folder.name}" if checkpoint.startswith(HUB) else ""
+    if not checkpoint_files.is_adapter(folder):
+        if base:
+            raise ValueError(f"{checkpoint} isn't an adapter, so it takes no base")
+        checkpoint_files.check_model(folder)
+        return Source(folder, None, name, trust_remote_code), checkpoint
+    base = base or checkpoint_files.check_adapter(folder).get("base_model_name_or_path") or ""
+    if not base:
+        raise ValueError(f"{checkpoint} is an adapter whose config names no base; pass base=PATH")
+    base_folder = _folder_of(base)
+    if checkpoint_files.is_adapter(base_folder):
+        raise ValueError(f"the base {base} of the adapter {checkpoint} is an adapter itself")
+    checkpoint_files.check_model(base_folder)
+    return Source(base_folder, folder, name, trust_remote_code), base
 
 
-def _load_full(name: str, dtype: torch.dtype, remote_code: bool) -> tuple[Any, Any]:
-    logger = logging.getLogger("transformers")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    transformers.utils.logging.disable_progress_bar()
+def _folder_of(checkpoint: str) -> Path:
+    """Return a checkpoint's folder, with links resolved; one on the Hub is downloaded.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if not checkpoint.startswith(HUB):
+        return checkpoint_files.resolve(checkpoint)
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=remote_code)
-        model_type = config.model_type
-        if model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES and not remote_code:
-            raise ValueError(
-                f'architecture "{model_type}" takes no picture; '
-                "expected an image-text-to-text model such as llava"
-            )
+        folder = snapshot_download(
+            checkpoint.removeprefix(HUB),
+            allow_patterns=[f"*{s}" for s in (*checkpoint_files.SUFFIXES, checkpoint_files.CODE)],
+            ignore_patterns=["*/*.safetensors", "consolidated*.safetensors"],
+        )
+        return Path(folder)
+    # The boundary to the Hub: no network, no such id, a wrong id, no access.
+    except Exception as error:
+        raise ValueError(f"{checkpoint} can't be downloaded: {one_line(error)}") from error
+
+
+def _refusal(checkpoint: str, base: str, source: Source, reason: str) -> str:
+    if source.adapter:
+        return f"the adapter {checkpoint} doesn't fit the base {base}: {reason}"
+    return f"{checkpoint} can't be loaded: {reason}"
+
+
+def _rehearse(source: Source, dtype: torch.dtype) -> None:
+    """Do all that loading does except to read weights: they are on the meta device."""
+    model, processor = _read(source, dtype, meta=True)
+    encoder = Encoder(processor)
+    ids = encoder.encode(_observation()).sequences["input_ids"]
+    if len(ids) > MAX_PROMPT:
+        raise ValueError(f"a prompt has {len(ids)} tokens, more than {MAX_PROMPT}")
+    size = model.get_input_embeddings().weight.shape[0]
+    ends = model.generation_config.eos_token_id
+    ends = [encoder.tokenizer.eos_token_id] if ends is None else ends
+    ends = ends if isinstance(ends, list) else [ends]
+    for token in (int(ids.max()), encoder.tokenizer.pad_token_id, *ends):
+        if not isinstance(token, int) or not 0 <= token < size:
+            raise ValueError(f"a token of its tokenizer must be from 0 to {size - 1}, got {token}")
+
+
+def _observation() -> dict[str, Any]:
+    """Return what a task shows first."""
+    env: gymnasium.Env[dict[str, Any], str] = gymnasium.make(vlbench.ENV_IDS[0])
+    return env.reset(seed=0)[0]
+
+
+@torch.no_grad()
+def _check_forward(model: nn.Module, encoder: Encoder) -> None:
+    """Let a prompt go through a model, to see that it and its processor agree."""
+    batch = encoder.collate([encoder.encode(_observation())])
+    inputs: dict[str, Any] = {
+        name: tensor.to(model.device, model.dtype if tensor.is_floating_point() else None)
+        for name, tensor in batch.items()
+    }
+    if probe_capabilities(model, encoder).logits_to_keep:
+        inputs["logits_to_keep"] = 1
+    training = model.training
+    model.eval()(**inputs)
+    model.train(training)
+
+
+def _read(
+    source: Source,
+    dtype: torch.dtype,
+    *,
+    meta: bool = False,
+    trainable: bool = False,
+    lora_dropout: float | None = None,
+) -> tuple[Any, Any]:
+    """Return the model, on the CPU or the meta device, and its processor."""
+    with _quiet():
+        model, processor = _read_base(source, dtype, meta)
+        if source.adapter is None:
+            return model, processor
+        folder = str(source.adapter)
+        settings = PeftConfig.from_pretrained(folder)
+        if lora_dropout is not None:
+            settings.lora_dropout = lora_dropout
+        model = PeftModel.from_pretrained(
+            model,
+            folder,
+            is_trainable=trainable,
+            config=settings,
+            low_cpu_mem_usage=meta,
+            torch_device="cpu",
+        )
+    return model, processor
+
+
+def _read_base(source: Source, dtype: torch.dtype, meta: bool) -> tuple[Any, Any]:
+    folder, remote_code = str(source.base), source.trust_remote_code
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=remote_code)
+    model_type = config.model_type
+    if model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES and not remote_code:
+        raise ValueError(
+            f'architecture "{model_type}" takes no picture; '
+            "expected an image-text-to-text model such as llava"
+        )
+    try:
         model, info = AutoModelForImageTextToText.from_pretrained(
-            name,
+            folder,
             config=config,
             dtype=dtype,
             use_safetensors=True,
             trust_remote_code=remote_code,
             output_loading_info=True,
+            **({"device_map": "meta"} if meta else {}),
         )
-        if info["missing_keys"]:
-            missing = sorted(info["missing_keys"])
-            raise ValueError(f"{len(missing)} weights are missing, the first: {missing[0]}")
-        processor = AutoProcessor.from_pretrained(name, trust_remote_code=remote_code)
     except SafetensorError as error:
-        raise ValueError(f"{name}: the weights are damaged: {_first_line(error)}") from error
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        raise ValueError(f"{name} can't be loaded: {_first_line(error)}") from error
-    finally:
-        logger.setLevel(level)
+        raise ValueError(f"the weights are damaged: {one_line(error)}") from error
+    if missing := sorted(info["missing_keys"]):
+        raise ValueError(f"{len(missing)} weights are missing, the first: {missing[0]}")
+    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=remote_code)
     if getattr(processor, "chat_template", None) is None:
-        raise ValueError(f"{name} has no chat template, so prompts can't be rendered")
+        raise ValueError("it has no chat template, so prompts can't be rendered")
     return model, processor
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:300] if text else type(error).__name__
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers and peft from printing; weights that an adapter lacks are an error."""
+    logger = logging.getLogger("transformers")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft uses a deprecated name
+            warnings.filterwarnings("error", message="Found missing adapter keys")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def vision_modules(model: nn.Module) -> dict[str, nn.Module]:
