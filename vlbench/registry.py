@@ -17,7 +17,6 @@ from gymnasium.envs.registration import load_env_creator
 import vlbench
 from vlbench.errors import unknown_name, user_code
 
-
 ENV_HELP = "environment that the file names and whose module may be imported; may be given again"
 """Help of `--env`, in the commands that read somebody's records or data."""
 

@@ -208,7 +208,7 @@ def read_object(path: Path) -> dict[str, Any]:
     if not shallow:
         raise ValueError(f"{path} is nested more than {MAX_DEPTH} deep")
     if not isinstance(value, dict):
-        raise ValueError(f"{path} must hold a JSON object, got a {type(value).__name__}")
+        raise ValueError(f"{path} must hold a JSON object, got {json.dumps(value):.40}")
     return value
 
 

@@ -28,6 +28,7 @@ from agents.vlm.capabilities import probe_capabilities
 from agents.vlm.encoding import Encoder
 from agents.vlm.trainable import TrainableWeights
 from agents.vlm.trial import LIMITS, one_line, reason_to_refuse
+from vlbench.prompts import Exchange
 from vlbench.records import ModelInfo
 
 HUB = "hf:"
@@ -222,7 +223,12 @@ def _rehearse(source: Source, dtype: torch.dtype) -> None:
     """Do all that loading does except to read weights: they are on the meta device."""
     model, processor = _read(source, dtype, meta=True)
     encoder = Encoder(processor)
-    ids = encoder.encode(_observation()).sequences["input_ids"]
+    for env_id in vlbench.CARD_IDS:
+        observation = _observation(env_id)
+        past = Exchange(observation, vlbench.reply(""))
+        for history in ((), (past,), (past, past)):
+            encoder.render({**observation, "history": history})
+    ids = encoder.encode(observation).sequences["input_ids"]
     if len(ids) > MAX_PROMPT:
         raise ValueError(f"a prompt has {len(ids)} tokens, more than {MAX_PROMPT}")
     size = model.get_input_embeddings().weight.shape[0]
@@ -234,16 +240,16 @@ def _rehearse(source: Source, dtype: torch.dtype) -> None:
             raise ValueError(f"a token of its tokenizer must be from 0 to {size - 1}, got {token}")
 
 
-def _observation() -> dict[str, Any]:
+def _observation(env_id: str) -> dict[str, Any]:
     """Return what a task shows first."""
-    env: gymnasium.Env[dict[str, Any], str] = gymnasium.make(vlbench.ENV_IDS[0])
+    env: gymnasium.Env[dict[str, Any], str] = gymnasium.make(env_id)
     return env.reset(seed=0)[0]
 
 
 @torch.no_grad()
 def _check_forward(model: nn.Module, encoder: Encoder) -> None:
     """Let a prompt go through a model, to see that it and its processor agree."""
-    batch = encoder.collate([encoder.encode(_observation())])
+    batch = encoder.collate([encoder.encode(_observation(vlbench.CARD_IDS[0]))])
     inputs: dict[str, Any] = {
         name: tensor.to(model.device, model.dtype if tensor.is_floating_point() else None)
         for name, tensor in batch.items()
@@ -300,13 +306,19 @@ def _read_base(source: Source, dtype: torch.dtype, meta: bool) -> tuple[Any, Any
             use_safetensors=True,
             trust_remote_code=remote_code,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, with their names
             **({"device_map": "meta"} if meta else {}),
         )
     except SafetensorError as error:
         raise ValueError(f"the weights are damaged: {one_line(error)}") from error
+    if other := sorted(info["mismatched_keys"]):
+        raise ValueError(f"{len(other)} weights have other shapes, the first: {other[0][0]}")
     if missing := sorted(info["missing_keys"]):
         raise ValueError(f"{len(missing)} weights are missing, the first: {missing[0]}")
-    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=remote_code)
+    try:
+        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=remote_code)
+    except Exception as error:  # the boundary to readers of processors and tokenizers
+        raise ValueError(f"its processor can't be read: {one_line(error)}") from error
     if getattr(processor, "chat_template", None) is None:
         raise ValueError("it has no chat template, so prompts can't be rendered")
     return model, processor

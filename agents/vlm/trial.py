@@ -75,6 +75,8 @@ def reason_to_refuse(action: Callable[[], object], limits: Limits = LIMITS) -> s
 
 def one_line(error: BaseException) -> str:
     """Return the message of an exception as one printable line."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     text = " ".join(str(error).split()) or type(error).__name__
     if "can't allocate memory" in text or isinstance(error, MemoryError):
         return "it needs too much memory"
@@ -86,8 +88,6 @@ def one_line(error: BaseException) -> str:
 def _attempt(action: Callable[[], object]) -> str:
     try:
         action()
-    except RecursionError:
-        return "it is nested too deeply"
     # The boundary: a reader may raise anything, and Rust's panics are no Exceptions.
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):

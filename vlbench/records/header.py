@@ -5,7 +5,6 @@ from typing import Any
 
 from vlbench.suites import Row, RunSpec
 
-
 MODEL_MARK = "sha256:"
 """Beginning of `Reply.provider_id` of a local model's replies; see `ModelInfo.mark`."""
 
