@@ -98,21 +98,20 @@ def read_shape(folder: Path) -> Shape:
         ValueError: It is none, or its shape isn't one that `agents.train.cnn` writes.
     """
     path = folder / SHAPE
-    if not path.is_file():
-        raise ValueError(f"{folder} is no checkpoint of agents.train.cnn: it has no {SHAPE}")
-    check_inside(path, folder)
-    data = read_object(path)
     try:
-        shape = from_json(Shape, data)
+        check_inside(path, folder)
+        shape = from_json(Shape, read_object(path))
+        if not MIN_SIZE <= shape.size <= SIZE:
+            raise ValueError(f"size must be from {MIN_SIZE} to {SIZE}, got {shape.size}")
+        if not 0 < len(shape.actions) <= MAX_ACTIONS:
+            raise ValueError(f"wanted 1 to {MAX_ACTIONS} actions, got {len(shape.actions)}")
+        for name in (shape.env, *shape.actions):
+            if not is_model_name(name):
+                raise ValueError(f"wanted short printable texts, got {name!r:.60}")
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    if not MIN_SIZE <= shape.size <= SIZE:
-        raise ValueError(f"{path}: size must be from {MIN_SIZE} to {SIZE}, got {shape.size}")
-    if not 0 < len(shape.actions) <= MAX_ACTIONS:
-        raise ValueError(f"{path}: wanted 1 to {MAX_ACTIONS} actions, got {len(shape.actions)}")
-    for name in (shape.env, *shape.actions):
-        if not is_model_name(name):
-            raise ValueError(f"{path}: wanted short printable texts, got {name!r:.60}")
+        raise ValueError(
+            f"{folder} is no checkpoint of agents.train.cnn: {SHAPE}: {error}"
+        ) from error
     return shape
 
 
