@@ -114,6 +114,8 @@ class RunFolder:
             ValueError: The folder holds no run, or its header can't be read.
         """
         path = Path(path)
+        if (path / HEADER).exists() and not (path / HEADER).is_file():
+            raise ValueError(f"{path} is no run folder: {HEADER} isn't a file")
         try:
             data = json.loads((path / HEADER).read_text("utf-8"))
             schema = data.get("schema") if isinstance(data, dict) else None
@@ -260,7 +262,7 @@ class RunFolder:
     def _lines(self, name: str) -> list[tuple[str, Any]]:
         path = self.path / name
         damaged = self._damaged[name] = []
-        if not path.exists():
+        if not path.is_file():
             return []
         lines = []
         for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
