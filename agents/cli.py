@@ -47,7 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_error("vlbench", ValueError(unknown_name("subcommand", name, SUBCOMMANDS)))
         return 2
     module, _, function = SUBCOMMANDS[name][0].partition(":")
-    sys.path.append("")  # `python -m` finds agents and environments in the current folder; so we do
     try:
         command = getattr(import_module(module), function)
     except ModuleNotFoundError as error:

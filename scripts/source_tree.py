@@ -30,7 +30,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("vlbench.play",),
     ),
     "agents": (
-        ("agents", "agents.providers"),
+        ("agents", "agents.providers", "agents.vlm.checkpoint_files"),
         ("agents.vlm",),
         ("agents.train",),
     ),

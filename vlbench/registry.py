@@ -1,11 +1,14 @@
 """Look up environments by name: "Points24", "points24" or "vlbench/Points24-v0"."""
 
 import re
+import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 import gymnasium
@@ -14,9 +17,15 @@ from gymnasium.envs.registration import load_env_creator
 import vlbench
 from vlbench.errors import unknown_name, user_code
 
+ENV_HELP = "environment that the file names and whose module may be imported; may be given again"
+"""Help of `--env`, in the commands that read somebody's records or data."""
+
+ADAPTERS = ("GymV21Environment-v0", "GymV26Environment-v0")
+"""Gymnasium's adapters, which make, and import, whatever environment their arguments name."""
+
 
 def resolve_env_id(name: str) -> str:
-    """Return the environment id for a name.
+    """Return the environment id for a name that the user wrote, never for one in a file.
 
     Args:
         name: A registered id; a task's name in any case, with or without underscores; or
@@ -31,7 +40,7 @@ def resolve_env_id(name: str) -> str:
     module, _, env_id = name.rpartition(":")
     if module:
         with user_code(f'env "{name}": module "{module}" can\'t be imported', importing=True):
-            import_module(module)
+            import_user_module(module)
     if env_id in gymnasium.registry:
         return env_id if env_id in vlbench.ENV_IDS else name
     env_ids = (*vlbench.ENV_IDS, *vlbench.UNRANKED_IDS)
@@ -40,6 +49,50 @@ def resolve_env_id(name: str) -> str:
         return by_name[_plain(name)]
     names = env_ids if "/" in name else [short_name(known) for known in env_ids]
     raise ValueError(unknown_name("env id", name, names))
+
+
+def import_user_module(name: str) -> ModuleType:
+    """Import a module that the user named; it may be in the current folder."""
+    if "" not in sys.path:
+        sys.path.append("")
+    return import_module(name)
+
+
+def registered_id(env_id: str) -> str:
+    """Return an id without its module, as Gymnasium knows it; nothing is imported.
+
+    Records, data and entries name environments by such ids. A module in them is never imported:
+    it must have been imported by the user, as `import_environments` does.
+
+    Raises:
+        ValueError: The id isn't registered.
+    """
+    module, _, name = env_id.rpartition(":")
+    if name in gymnasium.registry and name not in ADAPTERS:
+        return name
+    if module:
+        raise ValueError(
+            f'env "{env_id}" is from the module "{module}", which isn\'t imported because a file '
+            f"names it; if you trust the module, pass --env {env_id}"
+        )
+    raise ValueError(unknown_name("env id", env_id, vlbench.ENV_IDS))
+
+
+def import_environments(names: Iterable[str], recorded: Iterable[str]) -> None:
+    """Import the modules of the environments that the user named.
+
+    Args:
+        names: What the command line names, e.g. "module:namespace/Name-v0".
+        recorded: Ids in a record.
+
+    Raises:
+        ValueError: A name is wrong, or a recorded id needs a module that no name has.
+    """
+    for name in names:
+        resolve_env_id(name)
+    for env_id in recorded:
+        if ":" in env_id:
+            registered_id(env_id)
 
 
 def short_name(env_id: str) -> str:
@@ -80,10 +133,7 @@ def task_module(env_id: str) -> str:
 
 
 def _entry_point(env_id: str) -> Any:
-    name = env_id.rpartition(":")[2]
-    if name not in gymnasium.registry:
-        raise ValueError(unknown_name("env id", env_id, vlbench.ENV_IDS))
-    return gymnasium.registry[name].entry_point
+    return gymnasium.registry[registered_id(env_id)].entry_point
 
 
 def task_folder(env_id: str) -> Traversable | None:

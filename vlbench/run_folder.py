@@ -54,8 +54,8 @@ def run_header(
         price: USD per million prompt and completion tokens; None if unknown.
 
     Raises:
-        ValueError: The player's settings aren't plain data, or an environment without a prompt
-            file can't be made.
+        ValueError: The player's name or settings aren't plain data, or an environment without a
+            prompt file can't be made.
     """
     try:
         settings = json.loads(json.dumps(player.settings))  # as a resumed run reads them
@@ -64,8 +64,9 @@ def run_header(
             f"the settings of agent {player.name} aren't plain data: {error}"
         ) from error
     env_ids = list(env_ids)
+    models = getattr(player, "models", {})
     commit, dirty = git_commit(), git_dirty()
-    return RunHeader(
+    header = RunHeader(
         **{item.name: getattr(spec, item.name) for item in fields(RunSpec)},
         agent=player.name,
         settings=settings,
@@ -75,14 +76,15 @@ def run_header(
         frozen_hashes={env_id: frozen_hash(env_id, spec.suite) for env_id in env_ids},
         parser=RULES,
         schema=SCHEMA,
-        models=dict(getattr(player, "models", {})),
+        models={key: models[key] for key in ("", *env_ids) if key in models},
         dropped=list(getattr(player, "dropped", ())),
         price=price,
         versions=versions(),
-        commit=commit,
+        commit=f"{commit}+dirty" if dirty else commit,
         dirty=dirty,
         started=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     )
+    return from_json(RunHeader, to_json(header))  # what can't be read back isn't written
 
 
 class RunFolder:
@@ -112,6 +114,8 @@ class RunFolder:
             ValueError: The folder holds no run, or its header can't be read.
         """
         path = Path(path)
+        if (path / HEADER).exists() and not (path / HEADER).is_file():
+            raise ValueError(f"{path} is no run folder: {HEADER} isn't a file")
         try:
             data = json.loads((path / HEADER).read_text("utf-8"))
             schema = data.get("schema") if isinstance(data, dict) else None
@@ -258,7 +262,7 @@ class RunFolder:
     def _lines(self, name: str) -> list[tuple[str, Any]]:
         path = self.path / name
         damaged = self._damaged[name] = []
-        if not path.exists():
+        if not path.is_file():
             return []
         lines = []
         for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):

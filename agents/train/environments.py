@@ -12,7 +12,7 @@ import numpy.typing as npt
 from agents.train.metrics import EpisodeMonitor, Metrics, RolloutMonitor
 from vlbench.env import VLEnv
 from vlbench.errors import user_code
-from vlbench.registry import resolve_env_id
+from vlbench.registry import registered_id, resolve_env_id
 from vlbench.vector import VLVectorEnv
 
 if TYPE_CHECKING:  # cnn and sft_data import this module without torch
@@ -24,7 +24,7 @@ Observation = Mapping[str, Any]
 
 def make_env(env_id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, str]:
     """Return one environment, without Gymnasium's checking wrappers."""
-    return gymnasium.make(env_id, disable_env_checker=True, **kwargs)
+    return gymnasium.make(registered_id(env_id), disable_env_checker=True, **kwargs)
 
 
 def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVectorEnv:
@@ -34,7 +34,7 @@ def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVector
         ValueError: The environment has none.
     """
     envs = gymnasium.make_vec(
-        env_id,
+        registered_id(env_id),
         num_envs=num_envs,
         vectorization_mode="vector_entry_point",
         copy=False,

@@ -38,6 +38,7 @@ from vlbench.cli import (
     writable_folder,
 )
 from vlbench.instances import hashed
+from vlbench.registry import ENV_HELP, import_environments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class Config(TrainableWeights):
 
     model: str = required("checkpoint to start from: a folder, or hf:<id>")
     data: Path = required("transcripts from sft_data", check=existing_file)
+    env: tuple[str, ...] = option((), ENV_HELP, metavar="MODULE:ID")
     out: Path = required("the run's folder; an existing run is resumed", check=writable_folder)
     steps: int = option(400, "number of optimizer steps", ge=1)
     batch: int = option(16, "examples per step", ge=1)
@@ -136,6 +138,7 @@ def train(config: Config, processes: Processes) -> Path:
         KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
     examples = sft_data.read(config.data)
+    import_environments(config.env, {example.env_id for example in examples})
     trainer = Trainer(config, steps=config.steps, processes=processes, keep=config.keep)
     model = str(trainer.checkpoint or config.model)
     loaded = load_trainable(model, config, processes.device)

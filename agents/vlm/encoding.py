@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from agents.vlm.trial import one_line
 from vlbench.prompts import messages
 from vlbench.task import SIZE
 
@@ -24,6 +25,8 @@ PICTURE_BYTES = 2**31
 they can be several times as large."""
 MAX_TEXTS = 4096
 """Size of the prompt cache, in prompts."""
+MAX_TEXT = 1 << 20
+"""Longest text of a prompt, in characters."""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +91,8 @@ class Encoder:
         self.tokenizer = processor.tokenizer
         blank = self._pixels(np.zeros((SIZE, SIZE, 3), np.uint8))
         each = sum(tensor.nbytes for tensor in blank.values())
+        self.picture_size = _picture_size(blank, processor)
+        """Height×width to which a 300×300 picture is resized, e.g. "336x336"; "" if unknown."""
         self._pictures: _Cache[bytes, EncodedPicture] = _Cache(max(64, PICTURE_BYTES // each))
         self._texts: _Cache[Any, dict[str, Tensor]] = _Cache(MAX_TEXTS)
         self._reply_prefix = self._find_reply_prefix()
@@ -108,6 +113,10 @@ class Encoder:
         ]
         text = self._render(chat, add_generation_prompt=True)
         return self._encode(text, images, self.composes)
+
+    def render(self, observation: Mapping[str, Any]) -> str:
+        """Return the text of an observation and its history, as the chat template writes it."""
+        return self._render(messages(observation), add_generation_prompt=True)
 
     def encode_reply(self, reply: str) -> Tensor:
         """Return a reply's tokens as the template writes it, end token included, (n,) int64."""
@@ -162,9 +171,15 @@ class Encoder:
         return batch
 
     def _render(self, chat: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
-        text = self.processor.apply_chat_template(
-            chat, tokenize=False, add_generation_prompt=add_generation_prompt
-        )
+        try:
+            text = self.processor.apply_chat_template(
+                chat, tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        # The boundary to a checkpoint's template, which may raise anything.
+        except Exception as error:
+            raise ValueError(f"its chat template fails: {one_line(error)}") from error
+        if len(text) > MAX_TEXT:
+            raise ValueError(f"its chat template writes more than {MAX_TEXT} characters")
         return str(text)
 
     def _find_reply_prefix(self) -> str:
@@ -253,6 +268,18 @@ def _split(inputs: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[
             for row, values, used in zip(rows, tensor, mask, strict=True):
                 row[name] = values[used]
     return rows, rest
+
+
+def _picture_size(tensors: Mapping[str, Tensor], processor: Any) -> str:
+    """Return the size of a picture that a processor made into tensors."""
+    grid = tensors.get("image_grid_thw")
+    if grid is not None:
+        side = processor.image_processor.patch_size
+        return f"{int(grid[0, 1]) * side}x{int(grid[0, 2]) * side}"
+    shape = tensors["pixel_values"].shape if "pixel_values" in tensors else ()
+    size = "x".join(map(str, shape[-2:])) if len(shape) >= 4 else ""
+    tiles = shape[1] if len(shape) == 5 else 1
+    return f"{tiles} of {size}" if size and tiles > 1 else size
 
 
 def pixels(pictures: Sequence[EncodedPicture]) -> dict[str, Tensor]:

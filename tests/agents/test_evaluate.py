@@ -245,7 +245,8 @@ def test_a_ten_line_agent_and_a_task_outside_the_package_go_through_evaluate(tmp
         err
     )
     assert card["normalized"] is None
-    assert call(tmp_path, "vlbench.replay", "toy")[:2] == (0, "50 episodes replayed, 0 differ\n")
+    replay = ("vlbench.replay", "toy", "--env", TOY)
+    assert call(tmp_path, *replay)[:2] == (0, "50 episodes replayed, 0 differ\n")
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

@@ -50,7 +50,7 @@ class Reply:
     retries: int = 0
     """Number of repeated requests."""
     provider_id: str = ""
-    """The provider's id of the reply."""
+    """The provider's id of the reply; of a local model's reply, `ModelInfo.mark`."""
 
     def bounded(self) -> "Reply":
         """Return the reply in the form that is recorded.
