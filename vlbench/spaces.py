@@ -128,7 +128,8 @@ class SharedPrompts(Sequence[str]):
             return tuple(self)[index]
         row = self._memory[index]
         length = int(row[:_LENGTH].view(np.uint32)[0])
-        return row[_LENGTH : _LENGTH + length].tobytes().decode("ascii")
+        text: bytes = row[_LENGTH : _LENGTH + length].tobytes()
+        return text.decode("ascii")
 
     def __len__(self) -> int:
         """Return N."""

@@ -140,7 +140,7 @@ def _views(env: AnyEnv) -> list[View]:
     """Return the first states of many episodes and some later ones, in one presentation."""
     frame = np.empty_like(env.reset(seed=0)[0]["image"])
     shared = env.presentation
-    views = []
+    views: list[View] = []
     for seed in seeds_within(PATIENCE, STARTS):
         views.extend(_walk(env, seed, shared, frame, is_short=seed >= WALKS))
     return views
