@@ -127,6 +127,12 @@ class Headline:
     """Upper end of its 95 % interval."""
 
 
+ABOVE_CEILING = (
+    "normalized above 1: more successes than the best player can expect, so chance helped"
+)
+"""Caveat of a scorecard whose success rate is above its ceiling."""
+
+
 def score(header: RunHeader, episodes: Sequence[Episode]) -> list[Scorecard]:
     """Return one scorecard per environment, in the order of the header."""
     cards = []
@@ -148,6 +154,7 @@ def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Episode]) -> S
     normalized = None
     if limits and played:
         normalized = (success.value - limits.floor) / (limits.ceiling - limits.floor)
+    is_lucky = normalized is not None and normalized > 1 + 1e-9
     return Scorecard(
         env=env_id,
         agent=header.agent,
@@ -181,7 +188,7 @@ def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Episode]) -> S
         usd_per_success=usd / successes if usd is not None and successes else None,
         seconds=_mean([turn.reply.seconds for turn in turns]),
         groups=_groups(played),
-        notes=notes(env_id, header.suite),
+        notes=(*notes(env_id, header.suite), *([ABOVE_CEILING] if is_lucky else [])),
     )
 
 

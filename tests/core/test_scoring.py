@@ -9,8 +9,10 @@ from support.hand_worked import ERRORED, PLAYED, hand_worked
 from support.sample_episodes import expert, header, play, random_player
 
 import vlbench
+from agents.tables import scorecard_table
 from vlbench.comparison import compare, headline_difference
 from vlbench.scoring import (
+    ABOVE_CEILING,
     Scorecard,
     headlines,
     score,
@@ -124,6 +126,18 @@ def test_a_note_says_that_instances_are_not_held_out(some_episodes):
     notes = {card.env: card.notes for card in score(header(), some_episodes)}
     assert notes["vlbench/NumberLine-v0"] == ("instances not held out",)
     assert notes["vlbench/Blackjack-v0"] == ()
+
+
+def test_a_note_explains_a_normalized_score_above_1(some_episodes):
+    hands = [e for e in some_episodes if "Blackjack" in e.env_id]
+    for won, is_explained in ((True, True), (False, False)):
+        played = [dataclasses.replace(episode, success=won) for episode in hands]
+        (card,) = score(header(), played)
+        assert (card.normalized > 1) == is_explained == (ABOVE_CEILING in card.notes)
+        assert ("so chance helped: vlbench/Blackjack-v0" in scorecard_table([card])) == is_explained
+    certain = [dataclasses.replace(e, success=True) for e in some_episodes if "Number" in e.env_id]
+    (card,) = score(header(), certain)
+    assert card.normalized == 1 and ABOVE_CEILING not in card.notes
 
 
 def test_an_errored_episode_counts_apart_and_an_unknown_cost_is_null(some_episodes):
