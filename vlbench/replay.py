@@ -161,7 +161,7 @@ def row_differences(header: RunHeader, episodes: Sequence[Episode]) -> list[Dive
         if episode.env_id not in header.env_ids:
             expected, start, field = header.env_ids, episode.env_id, "env_id"
         elif header.suite == SEEDS:
-            expected = ("a seed", header.kwargs)
+            expected = ("a seed", rows[0].kwargs if rows else header.kwargs)
             start = ("a seed" if episode.seed is not None else None, episode.kwargs)
             field = "seed"
         elif rows:
