@@ -145,7 +145,7 @@ def _asked_wait(error: BaseException) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     for owner in (error, getattr(error, "response", None)):
-        headers = getattr(owner, "headers", None)
+        headers: Any = getattr(owner, "headers", None)
         if hasattr(headers, "items"):
             wait = retry_after({str(name).lower(): str(v) for name, v in headers.items()})
             if wait is not None:

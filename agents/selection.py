@@ -82,8 +82,8 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
                 raise ValueError(f"{env_id} can't be played: {error}") from error
             skipped.append(Skipped(env_id, " ".join(str(error).split())))
     if not rows:
-        reason = f"{skipped[0].env} can't be played: {skipped[0].reason}" if skipped else env_ids
-        raise ValueError(f"nothing to play: {reason}")
+        why = f"{skipped[0].env} can't be played: {skipped[0].reason}" if skipped else env_ids
+        raise ValueError(f"nothing to play: {why}")
     played = set(chosen.values())
     if len(played) > 1:
         without = ", ".join(env_id for env_id in rows if chosen[env_id] == SEEDS)

@@ -8,7 +8,7 @@ reply and goes on with actions drawn by hash, legal or not.
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -101,13 +101,9 @@ def write_outcomes(path: Path, rows: Sequence[Row]) -> None:
     """Play a set's rows and write their outcomes, one line a row."""
     path.parent.mkdir(exist_ok=True)
     lines = []
-    with ExitStack() as stack:
-        envs: dict[str, gymnasium.Env[Any, str]] = {}
+    with _Envs() as envs:
         for row in rows:
-            if row.env_key not in envs:
-                env = gymnasium.make(row.env_id, **row.kwargs)
-                envs[row.env_key] = stack.enter_context(closing(env))
-            outcomes = [asdict(outcome) for outcome in row_outcomes(envs[row.env_key], row)]
+            outcomes = [asdict(outcome) for outcome in row_outcomes(envs.of(row), row)]
             lines.append(json.dumps(outcomes, separators=(",", ":")))
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
@@ -122,13 +118,12 @@ def read_outcomes(env_id: str, suite: str) -> tuple[tuple[Outcome, ...], ...]:
     lines = [] if file is None else file.read_text("utf-8").splitlines()
     try:
         return tuple(tuple(map(_outcome, json.loads(line))) for line in lines)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"the outcomes of {suite} of {env_id} are damaged: {error}") from error
 
 
 def _outcome(data: dict[str, Any]) -> Outcome:
-    lists = {name: tuple(data.pop(name)) for name in ("actions", "rewards")}
-    return Outcome(**lists, **data)
+    return Outcome(tuple(data.pop("actions")), tuple(data.pop("rewards")), **data)
 
 
 def check_outcomes(env_id: str, suite: str, rows: Sequence[Row]) -> None:
@@ -138,7 +133,8 @@ def check_outcomes(env_id: str, suite: str, rows: Sequence[Row]) -> None:
         env_id: The environment.
         suite: The set.
         rows: The set's first rows, as a run plays them. They are checked in a mixed order until
-            CHECK_SECONDS are over.
+            CHECK_SECONDS are over. One whose environment raises is left to the run, which records
+            the error.
 
     Raises:
         ValueError: A row has another outcome than when the set was frozen.
@@ -146,24 +142,38 @@ def check_outcomes(env_id: str, suite: str, rows: Sequence[Row]) -> None:
     recorded = read_outcomes(env_id, suite)
     order = sorted(range(min(len(rows), len(recorded))), key=lambda n: hashed(f"order/{n}"))
     start = time.monotonic()
-    with ExitStack() as stack, user_code():
-        envs: dict[str, gymnasium.Env[Any, str]] = {}
+    with _Envs() as envs:
         for number in order:
-            row = rows[number]
-            if row.env_key not in envs:
-                env = gymnasium.make(row.env_id, **row.kwargs)
-                envs[row.env_key] = stack.enter_context(closing(env))
             for outcome in recorded[number]:
-                if difference := outcome.difference(_again(envs[row.env_key], row, outcome)):
+                if difference := _difference_now(envs, rows[number], outcome):
                     raise ValueError(
-                        f"its set {suite} was frozen under other rules: from {row.instance}, "
-                        f"{difference}; register other rules under an id of their own"
+                        f"its set {suite} was frozen under other rules: from "
+                        f"{rows[number].instance}, {difference}; register other rules under an id "
+                        "of their own"
                     )
             if time.monotonic() - start > CHECK_SECONDS:
                 break
 
 
-def _again(env: gymnasium.Env[Any, str], row: Row, outcome: Outcome) -> Outcome:
-    """Play an outcome's actions again."""
+def _difference_now(envs: "_Envs", row: Row, outcome: Outcome) -> str:
+    """Play an outcome's actions again; return the difference, "" if the environment raises."""
     actions = dict(enumerate(outcome.actions))
-    return play_row(env, row, lambda inner, turn: actions.get(turn))
+    with suppress(ValueError), user_code():
+        now = play_row(envs.of(row), row, lambda inner, turn: actions.get(turn))
+        return outcome.difference(now)
+    return ""
+
+
+class _Envs(ExitStack):
+    """One environment for each `Row.env_key`; all are closed at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._envs: dict[str, gymnasium.Env[Any, str]] = {}
+
+    def of(self, row: Row) -> gymnasium.Env[Any, str]:
+        """Return the environment of a row."""
+        if row.env_key not in self._envs:
+            env = gymnasium.make(row.env_id, **row.kwargs)
+            self._envs[row.env_key] = self.enter_context(closing(env))
+        return self._envs[row.env_key]

@@ -291,7 +291,7 @@ def normalized_mean(
 def _strict_success(episodes: Sequence[Episode]) -> tuple[float, float] | None:
     if not episodes:
         return None
-    same = [e for e in episodes if e.is_errored or all(turn.strict for turn in e.turns)]
+    same = [e for e in episodes if all(turn.strict for turn in e.turns)]
     certain = sum(episode.is_success for episode in same)
     undecided = len(episodes) - len(same)
     return certain / len(episodes), (certain + undecided) / len(episodes)

@@ -51,7 +51,7 @@ EXPECTED = {
     "recovered_rate": 0.285714,  # 6
     "strict_rate": 0.333333,  # 7
     # Read the same throughout: the second, a failure, and the fourth, a success. The first and the
-    # third may end either way. The errored one is a failure.
+    # third may end either way. So is the errored one, a failure.
     "strict_success": [0.2, 0.6],
     "attribution": {
         "perception": {"turns": 3, "regret": 3.0},
