@@ -267,7 +267,8 @@ def label(env_id: str, suite: str = "") -> str:
     """
     about = _about(env_id)
     usual = str(about.get("label", ""))
-    return usual if suite in ("", *SUITES) else str(about.get("local_label", usual))
+    generated = suite in ("", SEEDS, *SUITES)
+    return usual if generated else str(about.get("local_label", usual))
 
 
 def held_out(env_id: str) -> bool:
