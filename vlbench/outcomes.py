@@ -148,8 +148,8 @@ def check_outcomes(env_id: str, suite: str, rows: Sequence[Row]) -> None:
                 if difference := _difference_now(envs, rows[number], outcome):
                     raise ValueError(
                         f"its set {suite} was frozen under other rules: from "
-                        f"{rows[number].instance}, {difference}; register other rules under an id "
-                        "of their own"
+                        f"{rows[number].instance}, {difference}; install the version that froze "
+                        "it, or register other rules under an id of their own"
                     )
             if time.monotonic() - start > CHECK_SECONDS:
                 break

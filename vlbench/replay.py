@@ -198,7 +198,9 @@ def _replay(argv: Sequence[str] | None) -> int:
     for divergence in differences:
         print(divergence)
     differ = sum(divergence.key != HEADER for divergence in differences)
-    print(f"{len(episodes)} episodes replayed, {differ} differ")
+    errored = sum(episode.is_errored for episode in episodes)
+    failures = f"; {errored} errored and count as failures" if errored else ""
+    print(f"{len(episodes)} episodes replayed, {differ} differ{failures}")
     return 1 if differences or run.damaged else 0
 
 

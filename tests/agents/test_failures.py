@@ -15,6 +15,7 @@ from agents.agent import ProviderError
 from agents.evaluate import evaluate, main
 from agents.retry import RetryPolicy, as_provider_error
 from agents.scripted import Expert
+from vlbench import replay
 from vlbench.instances import Presentation
 from vlbench.replay import divergences
 from vlbench.run_folder import JOURNAL, RunFolder
@@ -66,6 +67,8 @@ def test_table_page_comparison_and_entry_show_the_same_number(tmp_path, capsys):
     assert "9 of 10 episodes errored and count as failures" in page
     (card,) = score_entry(first.header, first.episodes).scorecards
     assert card == first.scorecards[0]
+    assert replay.main([str(tmp_path / "flaky")]) == 0
+    assert "10 episodes replayed, 0 differ; 9 errored and count" in capsys.readouterr().out
     assert compare.main([str(tmp_path / "flaky"), str(tmp_path / "whole")]) == 0
     out = capsys.readouterr().out
     assert "  +90.0 (" in out and "9 episodes of the first run, 0 of the second" in out
