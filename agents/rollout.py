@@ -120,7 +120,7 @@ async def play(
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     finally:
-        await agent.close()
+        await player.close()
     return player.stop
 
 
@@ -142,6 +142,18 @@ class _Player:
         self._budget = budget
         self._replied = replied
         self._failed = 0
+
+    async def close(self) -> None:
+        """Close the agent; an error of its code stops the run like a bug of `act`."""
+        try:
+            await self._agent.close()
+        except Exception as error:  # the boundary to the agent's code
+            self._stop_for_bug(error)
+
+    def _stop_for_bug(self, error: BaseException) -> None:
+        place = location(error, HARNESS) or _definition(self._agent.source)
+        name = self._agent.name
+        self.stop = self.stop or f"stopped: {name} raised {_message(error)} ({place})"
 
     async def reply(
         self, job: Job, turn: int, observation: Observation, env: gymnasium.Env[Any, str]
@@ -174,8 +186,7 @@ class _Player:
                 lambda: agent.act(observation, env) if agent.privileged else agent.act(observation)
             )
         except BUGS as error:
-            place = location(error, HARNESS) or _definition(agent.source)
-            self.stop = self.stop or f"stopped: {agent.name} raised {_message(error)} ({place})"
+            self._stop_for_bug(error)
             raise Stopped from error
         except ProviderError as error:
             self._failed += 1

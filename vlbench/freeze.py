@@ -32,7 +32,7 @@ from vlbench.errors import unknown_name, user_code
 from vlbench.instances import MAX_PRESENTATION, group_of, hashed
 from vlbench.outcomes import write_outcomes
 from vlbench.registry import LOOKS, resolve_env_id, rules_of, task_folder, task_module
-from vlbench.suites import SUITES, Bounds, Row, frozen_rows
+from vlbench.suites import SUITES, Bounds, Row, frozen_rows, stated_rules
 from vlbench.task import Game
 
 RANDOM_EPISODES = 100_000
@@ -107,11 +107,14 @@ def task_suites(env_id: str) -> TaskSuites:
     """Return the `suites` module of an environment's task.
 
     Raises:
-        ValueError: The task has none, or the id's registration limits or wraps its environments.
+        ValueError: The task has none, or it isn't about this environment: another class stands in
+            place of the task's, or the id's registration limits or wraps its environments.
     """
-    spec = gymnasium.registry[env_id.rpartition(":")[2]]
+    spec, stated = gymnasium.registry[env_id.rpartition(":")[2]], stated_rules(env_id)
     if spec.max_episode_steps is not None or spec.additional_wrappers:
         raise ValueError(f"the registration of {env_id} limits or wraps its environments")
+    if stated and stated.env_class != (own := rules_of(env_id).env_class):
+        raise ValueError(f"the class of {env_id} is {own}, and its task's is {stated.env_class}")
     name = f"{task_module(env_id)}.suites"
     with user_code(f"{name} can't be imported"):
         if not task_module(env_id) or task_folder(env_id) is None or find_spec(name) is None:

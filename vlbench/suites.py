@@ -139,10 +139,16 @@ def rules_difference(env_id: str, kwargs: Mapping[str, Any] = {}) -> str:
     """
     if not _all_suites(env_id):
         return ""
-    rules = _about(env_id).get("rules")
+    rules = stated_rules(env_id)
     if rules is None:
         return "bounds.json states no rules"
-    return rules_of(env_id, kwargs).difference(Rules(**rules))
+    return rules_of(env_id, kwargs).difference(rules)
+
+
+def stated_rules(env_id: str) -> Rules | None:
+    """Return the rules for which a task's sets and bounds hold; None if it doesn't state any."""
+    rules = _about(env_id).get("rules")
+    return None if rules is None else Rules(**rules)
 
 
 def _suite_text(env_id: str, suite: str) -> str | None:

@@ -126,6 +126,18 @@ def test_a_bug_of_an_agent_stops_the_run_and_is_told_with_its_place(
     assert RunFolder.open(tmp_path / "run").episodes() == [], "a bug is no failure of the model"
 
 
+def test_a_bug_in_closing_an_agent_is_told_too(run, tmp_path):
+    code, out, err = run(
+        "class Own:\n    name, privileged, settings = 'own', False, {}\n"
+        f"    def act(self, observation):\n        return {PLUS!r}\n"
+        "    def close(self):\n        self.session.close()\n"
+        "own = Own()\n",
+        *("--episodes", "2"),
+    )
+    assert code == 3 and "AttributeError: 'Own' object has no attribute 'session'" in err
+    assert f"({tmp_path}/own.py:6); to go on" in err and "; 2 episodes are counted" in out
+
+
 def test_a_run_that_a_bug_stopped_goes_on_once_it_is_mended(run, tmp_path):
     broken = (
         "calls = 0\n"

@@ -230,6 +230,9 @@ def test_bounds_that_cannot_be_computed_are_one_line(run, tmp_path, monkeypatch)
     with registered(NUMBER_LINE, ENTRY_POINT, max_episode_steps=3):
         code, _, err = run(*arguments, NUMBER_LINE)
     assert code == 2 and "limits or wraps its environments" in err
+    monkeypatch.setattr("vlbench.tasks.number_line.NumberLine", Generous)
+    code, _, err = run(*arguments, NUMBER_LINE)
+    assert code == 2 and "Generous, and its task's is vlbench.tasks.number_line:NumberLine" in err
     assert list(tmp_path.iterdir()) == []
 
 
