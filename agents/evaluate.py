@@ -26,7 +26,7 @@ from agents.providers.redaction import redacted
 from agents.registry import load_agent
 from agents.retry import RetryPolicy
 from agents.rollout import Job, play, run_coroutine, unfinished
-from agents.selection import Skipped, select_rows
+from agents.selection import Selection, Skipped, select_rows
 from agents.tables import headline_line, scorecard_table
 from vlbench.cli import parse_options, run_main
 from vlbench.freeze import computed_bounds, task_suites
@@ -104,11 +104,7 @@ def evaluate(
     progress = progress or Progress(None)
     patience = patience or (REMOTE if agent.remote else RetryPolicy())
     price = price or agent.list_price
-    if agent.paid and price is None and max_usd is not None:
-        raise ValueError(
-            f"{agent.name}: no known price, so that max-usd {max_usd:g} couldn't be kept; pass "
-            "--price IN,OUT (USD per million tokens), or --max-usd none for any sum"
-        )
+    _check_price(agent, price, max_usd)
     if out is not None and not str(out):
         raise ValueError("out must name a folder, got nothing")
     if theme == "":
@@ -132,14 +128,8 @@ def evaluate(
             for repeat in range(repeats)
         ]
         waiting = unfinished(jobs, folder)
-        for skip in selection.skipped:
-            progress.say(f"skipped {skip.env}: {skip.reason}")
-        for line in selection.warnings:
+        for line in _opening_lines(selection, folder, agent):
             progress.say(line)
-        for line in folder.damaged:
-            progress.say(f"damaged line left out: {line}")
-        if agent.note:
-            progress.say(agent.note)
         budget = Budget(price, max_usd)
         if agent.remote and waiting:
             expected = estimate(
@@ -167,8 +157,8 @@ def evaluate(
         progress.end()
         folder.close()
     played = folder.episodes()
-    more = _not_as_asked(played, jobs)
-    for line in more:
+    differences = _count_differences(played, jobs)
+    for line in differences:
         progress.say(line)
     return Run(
         folder.path,
@@ -178,8 +168,25 @@ def evaluate(
         tuple(headlines(played, folder.header.suite)),
         selection.skipped,
         stopped,
-        (*selection.warnings, *more),
+        (*selection.warnings, *differences),
     )
+
+
+def _check_price(agent: Agent, price: Price | None, max_usd: float | None) -> None:
+    """Refuse a limit on the cost that can't be kept."""
+    if agent.paid and price is None and max_usd is not None:
+        raise ValueError(
+            f"{agent.name}: no known price, so that max-usd {max_usd:g} couldn't be kept; pass "
+            "--price IN,OUT (USD per million tokens), or --max-usd none for any sum"
+        )
+
+
+def _opening_lines(selection: Selection, folder: RunFolder, agent: Agent) -> list[str]:
+    """Return what the user should know before the run."""
+    lines = [f"skipped {skip.env}: {skip.reason}" for skip in selection.skipped]
+    lines += selection.warnings
+    lines += [f"damaged line left out: {line}" for line in folder.damaged]
+    return [*lines, agent.note] if agent.note else lines
 
 
 def _plain(env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,7 +210,7 @@ def _compute_bounds(folder: RunFolder, env_ids: Iterable[str]) -> None:
     folder.write_header()
 
 
-def _not_as_asked(played: Sequence[Episode], jobs: Sequence[Job]) -> list[str]:
+def _count_differences(played: Sequence[Episode], jobs: Sequence[Job]) -> list[str]:
     """Return a line for each environment of which more or fewer episodes are counted than asked."""
     held = Counter(episode.env_id for episode in played)
     asked = Counter(job.row.env_id for job in jobs)

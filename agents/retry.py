@@ -95,13 +95,13 @@ def as_provider_error(error: Exception) -> ProviderError | None:
     for cause in _causes(error):
         status, wait = _http_status(cause), _asked_wait(cause)
         if status is not None or wait is not None:
-            again = wait is not None or is_transient(status or 0)
+            transient = wait is not None or is_transient(status or 0)
             return ProviderError(
                 message,
                 status=status,
-                transient=again,
+                transient=transient,
                 retry_after=wait,
-                stops=status in STOPPING and not again,
+                stops=status in STOPPING and not transient,
             )
         if _is_connection_error(cause):
             return ProviderError(message, transient=True)

@@ -273,8 +273,8 @@ def label(env_id: str, suite: str = "") -> str:
     """
     about = _about(env_id)
     usual = str(about.get("label", ""))
-    generated = suite in ("", SEEDS, *SUITES)
-    return usual if generated else str(about.get("local_label", usual))
+    is_local = suite not in ("", SEEDS, *SUITES)
+    return str(about.get("local_label", usual)) if is_local else usual
 
 
 def held_out(env_id: str) -> bool:
