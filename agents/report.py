@@ -77,6 +77,7 @@ def write_report(run: Path, page: Path, env_ids: Iterable[str] = ()) -> None:
 def _about(header: RunHeader) -> str:
     parts = [f"suite {header.suite}", f"prompt {header.prompt}"]
     parts += [f"theme {header.theme}"] if header.theme else []
+    parts += [f"{name}={json.dumps(value)}" for name, value in header.env_kwargs.items()]
     parts += [f"history {header.history}"] if header.history else []
     parts += [f"{name} {value}" for name, value in header.settings.items()]
     parts += ["privileged: it is handed the environment"] if header.privileged else []

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from leaderboard.archive import MAX_ARCHIVE
 from leaderboard.entry import Entry, first_error
 from leaderboard.schema import (
+    MAX_ERRORED,
     Card,
     Manifest,
     Part,
@@ -27,6 +28,7 @@ from leaderboard.schema import (
     Weights,
     canonical,
     list_irregularities,
+    too_many_errored,
 )
 from vlbench.cli import (
     Options,
@@ -227,6 +229,12 @@ def _pack(argv: Sequence[str] | None) -> None:
             f"{suite.part.name}: {suite.part.episodes} episodes, {len(lost.errored)} errored, "
             f"{len(lost.retried)} retried, {len(lost.replayed)} played again"
         )
+        if too_many_errored(suite.part.episodes, len(lost.errored)):
+            warn(
+                f"{len(lost.errored)} of {suite.part.episodes} episodes of {suite.run.suite} "
+                f"errored, at most {MAX_ERRORED:.0%} may; the same evaluate command tries them "
+                "again"
+            )
         if lost.dropped:
             warn(
                 f"{len(lost.dropped)} rows of {suite.run.suite} not played, the first "

@@ -139,6 +139,8 @@ def _play_and_count() -> None:
         replies = 0
 
         async def act(self, observation: Any, env: Any = None) -> Any:
+            if not self.replies:
+                sys.setprofile(count)  # only now: a run first checks its frozen rows
             self.replies += 1
             return json.dumps({"thoughts": str(self.replies), "action": self.choose(env.unwrapped)})
 
@@ -146,7 +148,6 @@ def _play_and_count() -> None:
         nonlocal calls
         calls += event == "call" and frame.f_code is parsing.parse.__code__
 
-    sys.setprofile(count)
     run = evaluate(Writer(), "Points24", episodes=5, out="run")
     sys.setprofile(None)
     print(json.dumps([calls, sum(len(episode.turns) for episode in run.episodes)]))

@@ -2,11 +2,10 @@
 
 import dataclasses
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, Unpack, get_args, get_origin
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import gymnasium
 import numpy as np
@@ -16,6 +15,7 @@ from vlbench.instances import MAX_PRESENTATION, Presentation, hashed, reset_opti
 from vlbench.observation import LastObservation, Observation
 from vlbench.parsing import NOTHING_READ, CachedParser, Json, Level, Parsed
 from vlbench.prompts import Prompt
+from vlbench.registry import accepted_parameters
 from vlbench.spaces import ReplySpace, check_reply, observation_space
 from vlbench.task import (
     SIZE,
@@ -387,12 +387,4 @@ def _quoted_list(actions: tuple[str, ...]) -> str:
 
 def accepted_options(env_class: type) -> list[str]:
     """Return the names of an environment class's keyword arguments."""
-    names: dict[str, None] = {}
-    for owner in env_class.__mro__:
-        if "__init__" in vars(owner) and issubclass(owner, gymnasium.Env):
-            for name, parameter in inspect.signature(owner.__init__).parameters.items():
-                if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                    names[name] = None
-                if get_origin(parameter.annotation) is Unpack:  # of a TypedDict
-                    names |= dict.fromkeys(get_args(parameter.annotation)[0].__annotations__)
-    return list(names)
+    return list(accepted_parameters(env_class))

@@ -178,6 +178,7 @@ class RunFolder:
             episodes=episodes,
             repeats=max(first.repeats, header.repeats),
             price=header.price or first.price,
+            bounds=header.bounds,
         )
 
     def _lock(self) -> None:

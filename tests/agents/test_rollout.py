@@ -169,6 +169,8 @@ def test_what_an_environment_raises_is_an_errored_episode_too(tmp_path, monkeypa
     run = evaluate(lambda observation: PLUS, "NumberLine", out=tmp_path, concurrency=1)
     threes = [e for e in run.episodes if e.end == "errored"]
     assert {e.error for e in threes} == {"ZeroDivisionError: three"}
+    assert {e.failure.kind for e in threes} == {"environment"}
+    assert "test_rollout.py:" in threes[0].failure.place
     assert 0 < len(threes) < len(run.episodes) == NUMBER_LINES
 
 

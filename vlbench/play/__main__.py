@@ -103,8 +103,7 @@ def rows_of(spec: RunSpec, env_id: str, seed: int) -> tuple[Row, ...]:
     """
     if spec.suite != SEEDS:
         return spec.rows(env_id)[: spec.episodes]
-    seeds = range(seed, seed + (spec.episodes or 0))
-    return tuple(Row(env_id, spec.kwargs, "", 0, seed=number) for number in seeds)
+    return spec.seed_rows(env_id, range(seed, seed + (spec.episodes or 0)))
 
 
 def check_playable(row: Row) -> None:
