@@ -30,7 +30,7 @@ def setting(text: str) -> tuple[str, Any]:
 class AgentSettings(Options):
     """Settings of agents that ask a provider, as with --set."""
 
-    temperature: float | None = option(None, "of sampling; 0 is greedy", ge=0)
+    temperature: float | None = option(None, "of sampling; 0 is greedy", ge=0, limit=100)
     max_tokens: int | None = option(None, "longest reply in tokens, thinking included", ge=1)
     seed: int | None = option(None, "of sampling", ge=0, le=MAX_SEED)
     thinking_budget: int | None = option(

@@ -19,10 +19,10 @@ from typing import Any
 from agents.tables import headline_line
 from vlbench.cli import (
     Options,
+    page_file,
     parse_options,
     required,
     run_main,
-    writable_file,
 )
 from vlbench.display.episode_view import EpisodeRenderer, outcome, page_part
 from vlbench.display.formatting import number, percent, percent_range
@@ -174,7 +174,7 @@ class Config(Options):
     """Options of `report`."""
 
     run: Path = required("a run's folder", positional=True)
-    page: Path = required("the HTML file to write", positional=True, check=writable_file)
+    page: Path = required("the HTML file to write", positional=True, check=page_file)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -128,6 +128,24 @@ class Processes:
         """Return whether `own` is true in any process."""
         return self.sum({"": float(own)})[""] > 0
 
+    def together(self, act: Callable[[], T]) -> T:
+        """Call `act` in every process; return its result.
+
+        Raises:
+            FloatingPointError: `act` raised it in any process; then every process raises it.
+        """
+        if self.count == 1:
+            return act()
+        result: list[T] = []
+        reason = ""
+        try:
+            result.append(act())
+        except FloatingPointError as error:
+            reason = str(error)
+        if reasons := [text for text in self.gather(reason) if text]:
+            raise FloatingPointError(reasons[0])
+        return result[0]
+
     def on_main(self, act: Callable[[], T]) -> T:
         """Call `act` in the main process; return its result, or raise its error, in every process.
 

@@ -62,6 +62,20 @@ def check_env(name: str, kwargs: Mapping[str, Any], *, vector: bool = False) -> 
         (make_envs(env_id, 1, kwargs) if vector else make_env(env_id, kwargs)).close()
 
 
+def check_env_kwargs(options: Any) -> None:
+    """Check that `env_kwargs` repeats no option, which it would override in silence.
+
+    Args:
+        options: Options with a field `env_kwargs`.
+
+    Raises:
+        ValueError: It does; the message names the option.
+    """
+    for name in options.env_kwargs:
+        if name in ("prompt", "split", "theme", "jitter") and hasattr(options, name):
+            raise ValueError(f'--env-kwargs has "{name}"; use --{name}')
+
+
 class Journal:
     """The replies of the running episodes, from which the episodes can be replayed.
 

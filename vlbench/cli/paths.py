@@ -20,7 +20,26 @@ def writable_file(path: Path) -> None:
     """Raise ValueError if the file can't be written; its folders may be missing."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a file")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is a device, not a file")
     writable_folder(path.parent)
+
+
+def new_file(path: Path) -> None:
+    """Raise ValueError if the file of `--out` exists."""
+    if path.exists() or path.is_symlink():
+        raise ValueError(
+            f"--out: {path} exists; choose another name, or replace it with --overwrite"
+        )
+
+
+def page_file(path: Path) -> None:
+    """Raise ValueError if the page can't be written, or would replace a file that is no page."""
+    writable_file(path)
+    if path.exists() and path.stat().st_size:
+        with path.open("rb") as file:
+            if not file.read(64).lstrip().lower().startswith(b"<!doctype html"):
+                raise ValueError(f"{path} exists and is no HTML page; choose another name")
 
 
 def writable_folder(path: Path) -> None:
