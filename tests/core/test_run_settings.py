@@ -42,6 +42,7 @@ def lines(folder):
         ("adapter_config.json", "{}", "a LoRA adapter"),
         ("model-00001-of-00002.safetensors", "", "a model"),
         ("thesis.tex", "", "a folder of other files (the first: thesis.tex)"),
+        ("sft/settings.jsonl", "", "a folder of other folders"),
         (".DS_Store", "", ""),
     ],
 )

@@ -12,6 +12,7 @@ from vlbench.cli.paths import writable_folder
 SETTINGS = "settings.jsonl"
 """File of the calls of a command that trains; see `vlbench.cli.settings`."""
 EVALUATION, SITE, MODEL = "an evaluation run", "a leaderboard site", "a model"
+FOLDERS = "a folder of other folders"
 MARKS = {
     "run.json": EVALUATION,
     ".vlbench-site": SITE,
@@ -43,8 +44,10 @@ def folder_kind(folder: Path) -> str:
     for pattern, kind in MARKS.items():
         if next(folder.glob(pattern), None):
             return kind
-    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    return f"a folder of other files (the first: {names[0]})" if names else ""
+    others = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    if files := [path.name for path in others if not path.is_dir()]:
+        return f"a folder of other files (the first: {files[0]})"
+    return FOLDERS if others else ""
 
 
 def _command_of(path: Path) -> str:
@@ -59,11 +62,13 @@ def _command_of(path: Path) -> str:
 def check_kind(folder: Path, kind: str) -> None:
     """Check that a command may write into a folder: it is new, empty, or of the command's kind.
 
+    An evaluation run may also be started in a folder that holds other runs.
+
     Raises:
         ValueError: It holds something else.
     """
     found = folder_kind(folder)
-    if found not in ("", kind):
+    if found not in ("", kind) and (found, kind) != (FOLDERS, EVALUATION):
         raise ValueError(f"{folder} is {found}, not {kind}; choose another folder")
 
 
