@@ -281,6 +281,8 @@ def train(config: Config) -> Path:
     ]
     shape = Shape(env_id, envs[0].get_wrapper_attr("actions"), config.size)
     try:
+        import stable_baselines3  # noqa: F401
+
         from agents.train.distributed import Processes
         from agents.train.trainer import Trainer
 

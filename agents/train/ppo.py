@@ -157,9 +157,10 @@ def estimate_advantages(buffer: RolloutBuffer, config: Config) -> Tensor:
         config.gamma,
         config.gae_lambda,
     )
+    if not are_finite([buffer.rewards]):
+        raise FloatingPointError("a reward isn't finite; mend the environment")
     if not are_finite([advantages]):
-        part = "rewards" if not are_finite([buffer.rewards]) else "values"
-        raise FloatingPointError(f"an advantage isn't finite, since the {part} aren't")
+        raise FloatingPointError("an advantage isn't finite")
     return advantages
 
 

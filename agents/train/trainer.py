@@ -163,12 +163,7 @@ class Trainer:
             try:
                 yield log
             except FloatingPointError as error:
-                last = f"the last good checkpoint is {self.checkpoint}"
-                raise FloatingPointError(
-                    f"step {self.step + 1}: {error}; "
-                    + (last if self.checkpoint else "there is no checkpoint yet")
-                    + "; try a lower --lr in a new --out"
-                ) from error
+                raise FloatingPointError(self._advise(str(error))) from error
 
     def remaining_steps(self) -> Iterator[int]:
         """Yield the remaining steps, and save checkpoints between them.
@@ -205,6 +200,14 @@ class Trainer:
             log.log_line(f"nothing to do: the run is at step {self.step} of {self.steps}{changes}")
         elif self.step or changes:
             log.log_line(f"resumed after step {self.step}{changes}")
+
+    def _advise(self, reason: str) -> str:
+        """Return what to do after a number wasn't finite, unless the reason says so itself."""
+        last = f"the last good checkpoint is {self.checkpoint}"
+        parts = [f"step {self.step + 1}: {reason}"]
+        parts.append(last if self.checkpoint else "there is no checkpoint yet")
+        parts += [] if ";" in reason else ["try a lower --lr in a new --out"]
+        return "; ".join(parts)
 
     def _save(self) -> None:
         state = {name: _state_of(part) for name, part in self._parts.items()}
