@@ -330,7 +330,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str] | None) -> None:
     prog = "python -m agents.train.cnn"
-    print(train(parse_options(Config, argv, prog=prog, description=__doc__)))
+    config = parse_options(Config, argv, prog=prog, description=__doc__)
+    from agents.train.distributed import memory_errors  # needs torch
+
+    with memory_errors():
+        print(train(config))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ number, so N processes compute the same update as one. Models are replicated, ne
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -193,6 +194,19 @@ def _check_launcher(environment: Mapping[str, str]) -> None:
             )
 
 
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn torch's two ways to run out of memory into MemoryError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise MemoryError(
+            "out of memory; lower --micro-batch, or the sizes of batch, rollout and model"
+        ) from error
+
+
 def run_in_processes(
     command: str, parse: Callable[[], T], run: Callable[[T, Processes], object]
 ) -> int:
@@ -216,7 +230,8 @@ def run_in_processes(
         return 2
 
     def run_and_print() -> None:
-        result = run(config, processes)
+        with memory_errors():
+            result = run(config, processes)
         if processes.main:
             print(result)
 

@@ -53,8 +53,8 @@ class Config(TrainableWeights):
     out: Path = required(
         "the run's folder; an existing run is resumed", check=output_folder(run_kind("sft"))
     )
-    env: str = option(
-        "", "environments of your own in the data, as MODULE:ID, comma-separated; to import them"
+    env: tuple[str, ...] = option(
+        (), "an environment of your own in the data, to import its module", metavar="MODULE:ID"
     )
     steps: int = option(400, "number of optimizer steps", ge=1)
     batch: int = option(16, "examples per step", ge=1, limit=65_536)
@@ -152,8 +152,8 @@ def train(config: Config, processes: Processes) -> Path:
         FloatingPointError: Loss, gradients or weights are no longer finite.
         KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
-    for name in filter(None, config.env.split(",")):
-        resolve_env_id(name.strip())  # imports its module
+    for name in config.env:
+        resolve_env_id(name)  # imports its module
     trainer = Trainer(
         config, method="sft", steps=config.steps, processes=processes, keep=config.keep
     )

@@ -30,6 +30,7 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from agents.train import sft_data
+from agents.train.distributed import memory_errors
 from agents.train.environments import check_env
 from vlbench.cli import (
     MAX_SEED,
@@ -252,7 +253,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> None:
     prog = "python -m agents.train.tiny"
     config = parse_options(Config, argv, prog=prog, description=__doc__)
-    size = build(config)
+    with memory_errors():
+        size = build(config)
     print(f"{size.parameters:,} parameters, {size.tokens} tokens in {config.out}")
 
 

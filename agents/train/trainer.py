@@ -15,7 +15,7 @@ import contextlib
 import dataclasses
 import math
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Protocol
@@ -248,13 +248,13 @@ def content_of(config: Any) -> dict[str, str]:
     for name in ("model", "data"):
         if (value := getattr(config, name, "")) and Path(value).exists():
             content[name] = content_hash(Path(value))
-    if env := getattr(config, "env", ""):
-        content["env"] = ",".join(resolve_env_id(part.strip()) for part in env.split(","))
+    if isinstance(env := getattr(config, "env", None), str):
+        content["env"] = resolve_env_id(env)
     return content
 
 
 def take_step(
-    optimizer: torch.optim.Optimizer, weights: list[Tensor], *, max_norm: float, loss: float
+    optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], *, max_norm: float, loss: float
 ) -> float:
     """Clip the gradients and apply them, if loss and gradients are finite.
 
