@@ -9,8 +9,8 @@ from agents.retry import RetryPolicy
 from vlbench.cli import (
     EVALUATION,
     option,
+    output_file,
     output_folder,
-    page_file,
     required,
 )
 
@@ -85,7 +85,10 @@ class Config(AgentSettings):
     )
     json: bool = option(False, "print one JSON object instead of the table")
     html: Path | None = option(
-        None, "also write a page with the episodes", check=page_file, metavar="REPORT"
+        None,
+        "also write a page with the episodes",
+        check=output_file("an HTML page", b"<!doctype html"),
+        metavar="REPORT",
     )
 
     def patience(self, remote: bool) -> RetryPolicy:

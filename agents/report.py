@@ -19,7 +19,7 @@ from typing import Any
 from agents.tables import headline_line
 from vlbench.cli import (
     Options,
-    page_file,
+    output_file,
     parse_options,
     required,
     run_main,
@@ -174,7 +174,11 @@ class Config(Options):
     """Options of `report`."""
 
     run: Path = required("a run's folder", positional=True)
-    page: Path = required("the HTML file to write", positional=True, check=page_file)
+    page: Path = required(
+        "the HTML file to write",
+        positional=True,
+        check=output_file("an HTML page", b"<!doctype html"),
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ import gymnasium
 from PIL import Image
 
 import vlbench
-from vlbench.cli import Options, parse_options, required, run_main, writable_file
+from vlbench.cli import Options, output_file, parse_options, required, run_main
 from vlbench.registry import resolve_env_id
 from vlbench.themes import THEMES
 
@@ -28,7 +28,10 @@ class Config(Options):
 
     task: str = required("a task such as Points24, or an id", positional=True, metavar="TASK")
     sheet: Path = required(
-        "the picture to write", positional=True, metavar="SHEET.png", check=writable_file
+        "the picture to write",
+        positional=True,
+        metavar="SHEET.png",
+        check=output_file("a picture", b"\x89png"),
     )
 
 

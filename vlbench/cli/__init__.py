@@ -15,7 +15,7 @@ from vlbench.cli.paths import (
     existing_file,
     existing_folder,
     new_file,
-    page_file,
+    output_file,
     writable_file,
     writable_folder,
 )
@@ -32,8 +32,8 @@ __all__ = [
     "exit_without",
     "new_file",
     "option",
+    "output_file",
     "output_folder",
-    "page_file",
     "parse_options",
     "print_error",
     "required",

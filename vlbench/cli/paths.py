@@ -1,6 +1,7 @@
 """Checks of paths on a command line, for `Option(check=…)`."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -33,13 +34,22 @@ def new_file(path: Path) -> None:
         )
 
 
-def page_file(path: Path) -> None:
-    """Raise ValueError if the page can't be written, or would replace a file that is no page."""
-    writable_file(path)
-    if path.exists() and path.stat().st_size:
-        with path.open("rb") as file:
-            if not file.read(64).lstrip().lower().startswith(b"<!doctype html"):
-                raise ValueError(f"{path} exists and is no HTML page; choose another name")
+def output_file(kind: str, start: bytes) -> Callable[[Path], None]:
+    """Return a check of a file that is generated again: it replaces nothing of another kind.
+
+    Args:
+        kind: What the file is, e.g. "an HTML page".
+        start: The first bytes of such a file, in lower case.
+    """
+
+    def check(path: Path) -> None:
+        writable_file(path)
+        if path.exists() and path.stat().st_size:
+            with path.open("rb") as file:
+                if not file.read(64).lstrip().lower().startswith(start):
+                    raise ValueError(f"{path} exists and isn't {kind}; choose another name")
+
+    return check
 
 
 def writable_folder(path: Path) -> None:
