@@ -9,10 +9,11 @@ from agents.agent_options import AGENT_HELP, AgentSettings, setting
 from agents.cost import Price
 from agents.retry import RetryPolicy
 from vlbench.cli import (
+    EVALUATION,
     option,
+    output_file,
+    output_folder,
     required,
-    writable_file,
-    writable_folder,
 )
 
 REMOTE = RetryPolicy(timeout=120.0)
@@ -76,17 +77,18 @@ class Config(AgentSettings):
     theme: str | None = option(
         None, "theme or group of themes instead of the suite's own", metavar="THEME"
     )
-    repeats: int = option(1, "times each row is played", ge=1)
-    history: int = option(0, "past turns that the agent is shown", ge=0, metavar="K")
-    concurrency: int = option(8, "episodes at once", ge=1)
+    repeats: int = option(1, "times each row is played", ge=1, limit=10_000)
+    history: int = option(0, "past turns that the agent is shown", ge=0, limit=1000, metavar="K")
+    concurrency: int = option(8, "episodes at once", ge=1, limit=10_000)
     timeout: float | None = option(
         None,
         f"longest time for a call to a provider; {REMOTE.timeout:g} by default",
         gt=0,
+        limit=1e6,
         metavar="SECONDS",
     )
     retries: int = option(
-        REMOTE.retries, "times a call is made again after a transient fault", ge=0
+        REMOTE.retries, "times a call is made again after a transient fault", ge=0, limit=1000
     )
     rpm: float | None = option(
         None, "calls a minute, retries included; as many as come by default", gt=0
@@ -107,11 +109,14 @@ class Config(AgentSettings):
     out: Path | None = option(
         None,
         "the run's folder; a run that is there goes on; a new one under runs/ by default",
-        check=writable_folder,
+        check=output_folder(EVALUATION),
     )
     json: bool = option(False, "print one JSON object instead of the table")
     html: Path | None = option(
-        None, "also write a page with the episodes", check=writable_file, metavar="REPORT"
+        None,
+        "also write a page with the episodes",
+        check=output_file("an HTML page", b"<!doctype html"),
+        metavar="REPORT",
     )
 
     def check(self) -> None:

@@ -20,10 +20,10 @@ from agents.tables import headline_line
 from vlbench.cli import (
     Options,
     option,
+    output_file,
     parse_options,
     required,
     run_main,
-    writable_file,
 )
 from vlbench.display.episode_view import EpisodeRenderer, outcome, page_part
 from vlbench.display.formatting import number, percent, percent_range
@@ -183,7 +183,11 @@ class Config(Options):
     """Options of `report`."""
 
     run: Path = required("a run's folder", positional=True)
-    page: Path = required("the HTML file to write", positional=True, check=writable_file)
+    page: Path = required(
+        "the HTML file to write",
+        positional=True,
+        check=output_file("an HTML page", b"<!doctype html"),
+    )
     env: tuple[str, ...] = option((), ENV_HELP, metavar="MODULE:ID")
 
 

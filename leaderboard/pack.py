@@ -33,10 +33,10 @@ from leaderboard.schema import (
 from vlbench.cli import (
     Options,
     option,
+    output_file,
     parse_options,
     required,
     run_main,
-    writable_file,
 )
 from vlbench.errors import unknown_name
 from vlbench.records import Episode, RunHeader, episode_key, from_json, to_json
@@ -209,7 +209,9 @@ class Config(CardOptions):
     """Options of `pack`."""
 
     runs: tuple[Path, ...] = required("a run's folder; one a suite", positional=True, metavar="RUN")
-    out: Path = required("the archive to write", metavar="ENTRY.tar.gz", check=writable_file)
+    out: Path = required(
+        "the archive to write", metavar="ENTRY.tar.gz", check=output_file("an entry", b"\x1f\x8b")
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

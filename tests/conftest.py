@@ -19,6 +19,8 @@ NEEDS = {
     "core/test_window.py": ("pygame",),
     "leaderboard": ("jinja2", "pydantic"),
     "train/test_cnn.py": ("torch", "stable_baselines3"),
+    "train/test_divergence.py": (*TORCH, "stable_baselines3"),
+    "train/test_other_settings.py": (*TORCH, "stable_baselines3"),
     "train/test_reproduce.py": (*TORCH, "matplotlib"),
     **{f"train/test_{name}.py": TORCH for name in WITH_TORCH.split()},
     "vlm": TORCH,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 import vlbench
+from vlbench.cli.folders import EVALUATION, check_kind
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
 from vlbench.records import SCHEMA, Episode, Reply, RunHeader, from_json, to_json
@@ -165,6 +166,7 @@ class RunFolder:
         if records and not (path / HEADER).exists():
             raise ValueError(f"{path} holds {records[0]} but no {HEADER}; choose another folder")
         if not (path / HEADER).exists():
+            check_kind(path, EVALUATION)
             return header
         first = cls.open(path).header
         if conflict := first.conflict(header):

@@ -62,6 +62,26 @@ def check_env(name: str, kwargs: Mapping[str, Any], *, vector: bool = False) -> 
         (make_envs(env_id, 1, kwargs) if vector else make_env(env_id, kwargs)).close()
 
 
+RESERVED = ("id", "num_envs", "vectorization_mode", "copy", "render_mode", "disable_env_checker")
+"""Arguments of Gymnasium's `make` and `make_vec` that the trainers set themselves."""
+
+
+def check_env_kwargs(options: Any) -> None:
+    """Check that `env_kwargs` repeats no option, which it would override in silence.
+
+    Args:
+        options: Options with a field `env_kwargs`.
+
+    Raises:
+        ValueError: It does; the message names the option.
+    """
+    for name in options.env_kwargs:
+        if name in ("prompt", "split", "theme", "jitter") and hasattr(options, name):
+            raise ValueError(f'--env-kwargs has "{name}"; use --{name}')
+        if name in RESERVED:
+            raise ValueError(f'--env-kwargs has "{name}", which can\'t be set')
+
+
 class Journal:
     """The replies of the running episodes, from which the episodes can be replayed.
 

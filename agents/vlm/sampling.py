@@ -115,8 +115,13 @@ class TokenSampler:
 
         Returns:
             (rows,) int64.
+
+        Raises:
+            FloatingPointError: A logit isn't finite.
         """
         distribution = log_distribution(logits, self._temperature, self._forbidden)
+        if bool(distribution[:, 0].isnan().any()):  # one bad logit makes its whole row NaN
+            raise FloatingPointError("a logit of the model isn't finite")
         distribution = nucleus(distribution, self._top_p)
         if self._greedy:
             token = distribution.argmax(-1)

@@ -213,6 +213,16 @@ def test_fine_tuning_in_two_processes_equals_that_in_one(checkpoint, tmp_path):
         assert a == pytest.approx(b, rel=1e-4)
 
 
+def test_what_diverges_in_one_process_ends_both(checkpoint, tmp_path):
+    program = ROOT / "tests" / "support" / "diverge_in_one_process.py"
+    run = started(program, "--model", checkpoint, "--out", tmp_path / "run", *RUN)
+    err = run.communicate(timeout=120)[1]
+    line = "step 1: a logit of the model isn't finite; there is no checkpoint yet; try a lower --lr"
+    for process in ("ppo", "ppo (process 1)"):
+        assert any(text.startswith(f"{process}: {line}") for text in err.splitlines()), err
+    assert re.search(r"exit ?code *:? *1|exit status 1", err)
+
+
 def test_ctrl_c_ends_two_processes_with_a_checkpoint(checkpoint, tmp_path):
     run = started(
         "-m",

@@ -28,7 +28,7 @@ def run_main(
     Args:
         command: Name of the command, printed before errors.
         run: Parses the command line and does the work. It raises ValueError on a wrong call, and
-            OSError or FloatingPointError if it fails. It may return its own exit code.
+            OSError, FloatingPointError or MemoryError if it fails. It may return its own exit code.
         stopped: Message to print on Ctrl-C or SIGTERM.
         failure: Exit code of a run that fails.
         quiet: Don't print that message; errors are always printed.
@@ -43,8 +43,8 @@ def run_main(
     except ValueError as error:
         print_error(command, error)
         return 2
-    except (OSError, FloatingPointError) as error:
-        print_error(command, error)
+    except (OSError, FloatingPointError, MemoryError) as error:
+        print_error(command, error if str(error) else MemoryError("out of memory"))
         return failure
     except KeyboardInterrupt:
         if not quiet:
