@@ -82,8 +82,8 @@ import signal, sys, time
 from vlbench.cli import run_main
 
 def work():
-    print("started", flush=True)
     try:
+        print("started", flush=True)
         time.sleep(60)
     finally:
         print("tidied", flush=True)

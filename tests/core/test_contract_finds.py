@@ -4,7 +4,7 @@ import itertools
 import json
 import random
 import string
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import gymnasium
 import numpy as np
@@ -27,6 +27,7 @@ from vlbench import contract
 from vlbench.contract import CHECKS
 from vlbench.env import Outcome
 from vlbench.instances import split_of
+from vlbench.registry import rules_of
 from vlbench.task import Demonstration, Move, Statements
 
 NUMBERS = itertools.count()
@@ -611,6 +612,10 @@ def frozen_package(folder, name, rows):
     (folder / name / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     env_id = f"tests/{name.title()}-v0"
     gymnasium.register(env_id, f"{name}:Frozen")
+    rules = asdict(rules_of(env_id))
+    if name == "frozen_other":
+        rules["parameters"] = {"most": 6}
+    (folder / name / "bounds.json").write_text(json.dumps({"rules": rules}))
     return env_id
 
 
@@ -637,6 +642,7 @@ GOOD_ROWS = [row(instance) for instance in TEST_DOTS[:9]]
         ("looks", [row(TEST_DOTS[0], frame="0" * 64), *GOOD_ROWS[1:]], "drawn differently"),
         ("gone", [*GOOD_ROWS, {**GOOD_ROWS[0], "presentation": -1}], "no valid presentation"),
         ("empty", [], "is empty"),
+        ("other", GOOD_ROWS, "are for other rules: .*freeze them again"),
     ],
 )
 def test_frozen_rows_that_are_not_held_out_are_found(tmp_path, monkeypatch, name, rows, message):

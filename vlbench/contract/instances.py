@@ -8,7 +8,7 @@ import numpy as np
 
 from vlbench.contract.plays import AnyEnv, make_env
 from vlbench.instances import MAX_PRESENTATION, split_of
-from vlbench.suites import SUITES, Row, frozen_rows, suites
+from vlbench.suites import SUITES, Row, frozen_rows, rules_difference, suites
 
 DEALS = 200
 STARTS = 4
@@ -106,6 +106,10 @@ def splits_hold_what_they_say(env_id: str) -> None:
 
 def frozen_rows_are_held_out(env_id: str) -> None:
     """Frozen rows differ, start, show their frozen frames, and are of the split `test`."""
+    difference = rules_difference(env_id)
+    assert not difference, (
+        f"the frozen sets are for other rules: {difference}; freeze them again, under a new id"
+    )
     for suite in set(suites(env_id)) & set(SUITES):
         rows = frozen_rows(env_id, suite)
         assert rows, f"the set {suite} is empty; freeze it with python -m vlbench.freeze"
