@@ -38,7 +38,7 @@ from vlbench.errors import unknown_name
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
 from vlbench.records import SCHEMA, Episode, RunHeader
-from vlbench.replay import Replayer
+from vlbench.replay import Replayer, model_differences
 from vlbench.scoring import Scorecard
 from vlbench.suites import Row, frozen_hash, suites
 
@@ -83,6 +83,8 @@ def verify(path: Path) -> Verified:
     for number, suite in enumerate(manifest.suites):
         for line, episode in enumerate(episodes[suite.run.suite], start=1):
             _replay(replayer, path.name, f"{suite.part.name}:{line}", episode)
+        for difference in model_differences(suite.run, episodes[suite.run.suite]):
+            raise Refused(path.name, suite.part.name, str(difference))
         _check_irregularities(path.name, f"suites.{number}", suite, episodes[suite.run.suite])
         scores[suite.run.suite] = score_entry(suite.run, episodes[suite.run.suite])
     flags = tuple(flag for suite in scores.values() for flag in above_ceiling(suite.scorecards))

@@ -90,9 +90,10 @@ class Encoder:
         self.processor = processor
         self.tokenizer = processor.tokenizer
         blank = self._pixels(np.zeros((SIZE, SIZE, 3), np.uint8))
-        each = sum(tensor.nbytes for tensor in blank.values())
         self.picture_size = _picture_size(blank, processor)
-        """Height×width to which a 300×300 picture is resized, e.g. "336x336"; "" if unknown."""
+        """Height×width to which the processor resizes a picture of SIZE, or each of its tiles, e.g.
+        "336x336"; "" if its tensors don't show it."""
+        each = sum(tensor.nbytes for tensor in blank.values())
         self._pictures: _Cache[bytes, EncodedPicture] = _Cache(max(64, PICTURE_BYTES // each))
         self._texts: _Cache[Any, dict[str, Tensor]] = _Cache(MAX_TEXTS)
         self._reply_prefix = self._find_reply_prefix()
@@ -256,6 +257,18 @@ def _user_turn(text: str, pictures: int) -> dict[str, Any]:
     return {"role": "user", "content": [*images, {"type": "text", "text": text}]}
 
 
+def _picture_size(tensors: Mapping[str, Tensor], processor: Any) -> str:
+    """Return the height×width of the picture in a processor's tensors; "" if it is unknown."""
+    grid = tensors.get("image_grid_thw")
+    patch = getattr(getattr(processor, "image_processor", None), "patch_size", None)
+    if grid is not None and isinstance(patch, int):  # the picture is cut into patches
+        return "x".join(str(int(count) * patch) for count in grid[0, 1:])
+    frames = tensors.get("pixel_values")
+    if frames is None or frames.ndim < 4:
+        return ""
+    return "x".join(map(str, frames.shape[-2:]))
+
+
 def _split(inputs: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
     """Split a processor's output into per-token inputs, by unpadded row, and the rest."""
     mask = inputs["attention_mask"].bool()
@@ -268,18 +281,6 @@ def _split(inputs: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[
             for row, values, used in zip(rows, tensor, mask, strict=True):
                 row[name] = values[used]
     return rows, rest
-
-
-def _picture_size(tensors: Mapping[str, Tensor], processor: Any) -> str:
-    """Return the size of a picture that a processor made into tensors."""
-    grid = tensors.get("image_grid_thw")
-    if grid is not None:
-        side = processor.image_processor.patch_size
-        return f"{int(grid[0, 1]) * side}x{int(grid[0, 2]) * side}"
-    shape = tensors["pixel_values"].shape if "pixel_values" in tensors else ()
-    size = "x".join(map(str, shape[-2:])) if len(shape) >= 4 else ""
-    tiles = shape[1] if len(shape) == 5 else 1
-    return f"{tiles} of {size}" if size and tiles > 1 else size
 
 
 def pixels(pictures: Sequence[EncodedPicture]) -> dict[str, Tensor]:

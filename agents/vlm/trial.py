@@ -30,7 +30,7 @@ WAIT = 10
 class Limits:
     """What a trial may use."""
 
-    seconds: int = 30
+    seconds: int = 15
     """CPU time."""
     memory: int = 4 << 30
     """Bytes, in addition to what this process holds."""

@@ -126,15 +126,21 @@ class RunHeader(RunSpec):
         The number of episodes and repeats may change, and so may computed bounds. Versions don't
         matter: the header keeps those of the start of the run.
         """
+        if conflict := self.model_conflict(other):
+            return conflict
+        for item in fields(self):
+            first, second = getattr(self, item.name), getattr(other, item.name)
+            if item.name not in _MAY_CHANGE and first != second:
+                return _difference(item.name, first, second)
+        return ""
+
+    def model_conflict(self, other: "RunHeader") -> str:
+        """Return the first local model that differs between two runs; "" if none does."""
         for key in dict.fromkeys((*self.models, *other.models)):
             model, other_model = self.models.get(key), other.models.get(key)
             if model is None or other_model is None or not model.same_as(other_model):
                 player = f"the model of {key}" if key else "the model"
                 return f"{player} is {model or 'unknown'} there, {other_model or 'unknown'} here"
-        for item in fields(self):
-            first, second = getattr(self, item.name), getattr(other, item.name)
-            if item.name not in _MAY_CHANGE and first != second:
-                return _difference(item.name, first, second)
         return ""
 
 
