@@ -273,7 +273,7 @@ def test_a_users_run_on_seeds_is_held_against_its_header(tmp_path, change, told)
     assert call(tmp_path, "agents.evaluate", *arguments, path=[OUTSIDE])[0] == 0
     header = tmp_path / "toy" / HEADER
     header.write_text(json.dumps(json.loads(header.read_text()) | change))
-    code, out, _ = call(tmp_path, "vlbench.replay", "toy", path=[OUTSIDE])
+    code, out, _ = call(tmp_path, "vlbench.replay", "toy", "--env", TOY, path=[OUTSIDE])
     assert code == (told is not None) and (told or "0 differ") in out
 
 
