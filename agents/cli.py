@@ -14,6 +14,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("agents.compare:main", "compare two runs on the rows that both played"),
     "report": ("agents.report:main", "write a run's episodes as a page to look at"),
     "replay": ("vlbench.replay:main", "play a run's texts again and name what differs"),
+    "diagnose": ("vlbench.diagnose.__main__:main", "compare advantages with what turns were worth"),
     "play": ("vlbench.play.__main__:main", "play a task yourself in a window"),
     "train tiny": ("agents.train.tiny:main", "write an untrained tiny LLaVA"),
     "train sft-data": ("agents.train.sft_data:main", "write expert transcripts"),

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vlbench.cli import Options, option, parse_options, required, run_main, writable_file
-from vlbench.diagnose.page import page
+from vlbench.diagnose.page import diagnosis_page
 from vlbench.diagnose.report import diagnose
 from vlbench.diagnose.text import report_text
 from vlbench.registry import resolve_env_id
@@ -47,7 +47,7 @@ def _diagnose(argv: Sequence[str] | None) -> None:
     diagnosis = diagnose(config.rollouts)
     if config.out is not None:
         config.out.parent.mkdir(parents=True, exist_ok=True)
-        config.out.write_text(page(diagnosis), "utf-8")
+        config.out.write_bytes(diagnosis_page(diagnosis).encode("utf-8", "replace"))
     if config.json:
         print(json.dumps(asdict(diagnosis.report), ensure_ascii=False))
     else:
