@@ -26,8 +26,11 @@ class Interval:
     """An estimate with its 95 % interval."""
 
     value: float
+    """The estimate."""
     low: float
+    """Lower end."""
     high: float
+    """Upper end."""
 
 
 def wilson(successes: float, trials: int) -> Interval:

@@ -122,10 +122,21 @@ def test_intervals_are_over_episodes_not_turns():
 
 def test_tiny_and_huge_advantages_correlate_alike():
     exact, turns = [0.0, -1, 0, -1], [0, 1, 0, 1]
-    for scale in (1e-9, 1.0, 1e12):
+    for scale in (1e-30, 1.0, 1e12):
         advantages = [scale * a for a in (1, -1, 2, -2)]
-        credit = assess_credit(advantages, exact, turns, "abab", "aabb")
+        credit = assess_credit(advantages, exact, turns, "abab", "aabb", "abcd")
         assert credit.pearson.value == pytest.approx(3 / math.sqrt(10))
+        assert credit.sign_agreement.value == 1
+
+
+def test_within_states_only_the_actions_count():
+    # Two states with two turns each, and a state with one, which says nothing. Less their means,
+    # x is 1 −1 −2 2 0 and y is ½ −½ ½ −½ 0: Sxy = −1, Sxx = 10, Syy = 1.
+    advantages, exact = [11.0, 9, 2, 6, 100], [0.0, -1, 0, -1, 0]
+    credit = assess_credit(advantages, exact, [0] * 5, "aabbc", "abcde", "ssttu")
+    assert credit.same_state.value == pytest.approx(-1 / math.sqrt(10))
+    alone = assess_credit(advantages, exact, [0] * 5, "aabbc", "abcde", "rstuv")
+    assert alone.same_state is None
 
 
 def test_regret_first_errors_and_actions_are_counted(tmp_path):

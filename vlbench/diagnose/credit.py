@@ -16,7 +16,7 @@ from vlbench.intervals import Interval, percentile_interval, resampled_sums
 Array = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-9
-"""A sum of squares, relative to the total, that counts as 0."""
+"""What counts as 0, relative to the largest number, or to the total sum of squares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,9 @@ class Credit:
     """Pearson's correlation, with its 95 % interval over episodes; None if either is constant."""
     spearman: Interval | None
     """Spearman's rank correlation, likewise."""
+    same_state: Interval | None
+    """Pearson's correlation within states: of both numbers less their means over all turns in the
+    same state. None if no state has replies of different worth."""
     sign_agreement: Interval
     """Share of turns whose advantage is at least 0 if the reply is optimal, else below 0."""
     optimal_agreement: float | None
@@ -63,6 +66,7 @@ def assess_credit(
     turns: Sequence[int],
     instances: Sequence[Hashable],
     episodes: Sequence[Hashable],
+    states: Sequence[Hashable],
 ) -> Credit:
     """Compare advantages with the exact ones.
 
@@ -72,14 +76,16 @@ def assess_credit(
         turns: The turn's number in its episode.
         instances: The turn's instance.
         episodes: The turn's episode; intervals are bootstrapped over episodes.
+        states: The turn's state.
     """
     x, y = np.asarray(advantages, np.float64), np.asarray(exact, np.float64)
-    optimal, raised = y >= 0, x >= -TOLERANCE
+    optimal, raised = y >= 0, x >= -TOLERANCE * np.abs(x).max()
     return Credit(
         turns=len(x),
         episodes=len(set(episodes)),
         pearson=correlation(x, y, episodes),
         spearman=correlation(ranks(x), ranks(y), episodes),
+        same_state=correlation(_without_means(x, states), _without_means(y, states), episodes),
         sign_agreement=_share(raised == optimal, episodes),
         optimal_agreement=float(raised[optimal].mean()) if optimal.any() else None,
         other_agreement=float((~raised)[~optimal].mean()) if (~optimal).any() else None,
@@ -117,7 +123,7 @@ def _standardized(values: Array) -> Array:
     """Return values less their mean, in deviations; zeros if they are constant."""
     centered: Array = values - values.mean()
     scale = np.abs(centered).max()
-    if scale <= TOLERANCE * max(1.0, np.abs(values).max()):
+    if scale <= TOLERANCE * np.abs(values).max():
         return np.zeros_like(values)
     result: Array = centered / scale
     return result
@@ -208,4 +214,5 @@ def _without_means(values: Array, groups: Sequence[Hashable]) -> Array:
     index = np.array([numbers[group] for group in groups])
     means: Array = np.bincount(index, weights=values) / np.bincount(index)
     result: Array = values - means[index]
+    result[np.abs(result) <= TOLERANCE * np.abs(values).max()] = 0
     return result

@@ -40,6 +40,7 @@ class TaskReport:
     env: str
     """The environment's id."""
     turns: int
+    """Number of turns."""
     episodes: int
     """Episodes, or parts of episodes that were cut off at the end of a rollout."""
     instances: int
@@ -53,6 +54,7 @@ class TaskReport:
     regret: Interval | None
     """Mean regret of a turn, with its 95 % interval over episodes."""
     regret_by_turn: tuple[TurnRegret, ...]
+    """The mean regret of each turn number, ascending."""
     first_errors: dict[str, int]
     """Cause of the first suboptimal turn → episodes; "none" if no turn is suboptimal."""
     credit: Credit | None
@@ -62,8 +64,11 @@ class TaskReport:
     value_pearson: Interval | None
     """Correlation of the critic's value with the optimal return V*; None without a critic."""
     thoughts: Thoughts
+    """Whether thoughts are true, and whether actions follow from them."""
     variety: Variety
+    """Signs of a collapse."""
     leaks: Leaks
+    """Instances that training must not see."""
     notes: tuple[str, ...]
     """Caveats that belong beside these numbers."""
 
@@ -79,6 +84,7 @@ class Report:
     schema: int
     """Version of the lines of turns."""
     tasks: tuple[TaskReport, ...]
+    """One for each environment, in the order of the input."""
     notes: tuple[str, ...]
     """What was left out of the input."""
 
@@ -151,19 +157,20 @@ def _difference(turn: ReplayedTurn) -> str:
 def _credit(turns: Sequence[ReplayedTurn]) -> Credit | None:
     """Compare the advantages of turns that have one with the exact ones."""
     pairs = [
-        (turn.record, turn.record.advantage, turn.exact)
+        (turn.record, turn.record.advantage, turn.exact, turn.turn.state_hash)
         for turn in turns
         if turn.exact is not None and turn.record.advantage is not None
     ]
     if not pairs:
         return None
-    records, advantages, exact = zip(*pairs, strict=True)
+    records, advantages, exact, states = zip(*pairs, strict=True)
     return assess_credit(
         advantages,
         exact,
         [turn.turn for turn in records],
         [turn.instance for turn in records],
         [turn.episode for turn in records],
+        states,
     )
 
 

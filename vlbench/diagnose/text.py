@@ -60,6 +60,8 @@ def credit_lines(credit: Credit) -> Iterator[tuple[str, str]]:
     """Yield the lines about advantages."""
     yield "credit", f"pearson {interval_text(credit.pearson)}"
     yield "", f"spearman {interval_text(credit.spearman)}"
+    if credit.same_state is not None:
+        yield "", f"pearson within states {interval_text(credit.same_state)}"
     sign = credit.sign_agreement
     agreement = percent_interval(sign.value, sign.low, sign.high)
     optimal, others = percent(credit.optimal_agreement), percent(credit.other_agreement)
