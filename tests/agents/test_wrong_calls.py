@@ -7,7 +7,7 @@ import pytest
 
 from vlbench.cli.options import KINDS, option_fields
 
-HEAVY = {"tiny", "sft", "ppo", "cnn", "reproduce"}
+HEAVY = {"tiny", "sft", "ppo", "cnn", "reproduce", "thoughts"}
 EXTRA = {"convert", "pack", "verify", "site"}
 COMMANDS = {
     "evaluate": ("agents.evaluate", "--agent expert"),
@@ -17,6 +17,7 @@ COMMANDS = {
     "play": ("vlbench.play.__main__", "Points24"),
     "replay": ("vlbench.replay", "a"),
     "diagnose": ("vlbench.diagnose.__main__", "a"),
+    "thoughts": ("agents.vlm.thoughts", "a --model nowhere"),
     "freeze": ("vlbench.freeze", "NumberLine"),
     "pack": ("leaderboard.pack", "run --out entry.tar.gz"),
     "verify": ("leaderboard.verify", "file"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from vlbench.diagnose.rollouts import RolloutEpisode, RolloutTurn
 from vlbench.env import VLEnv
@@ -50,31 +51,44 @@ class ReplayedTurn:
         return wrong_reward or state not in ("", self.turn.state_hash)
 
 
+class Moment(NamedTuple):
+    """A recorded turn that hasn't been played yet."""
+
+    recorder: EpisodeRecorder
+    """Stands before the turn."""
+    record: RolloutTurn
+
+
 def replay_turns(episodes: Iterable[RolloutEpisode]) -> list[ReplayedTurn]:
     """Replay the episodes; return their recorded turns.
+
+    Raises:
+        ValueError: As for `moments`.
+    """
+    return [_replay(moment) for moment in moments(episodes)]
+
+
+def moments(episodes: Iterable[RolloutEpisode]) -> Iterator[Moment]:
+    """Yield each recorded turn before it is played. Then it is played, if the caller hasn't.
 
     Raises:
         ValueError: An episode can't be played: its environment, arguments or instance are refused,
             or it has turns after its end. The message names its place.
     """
     envs = EnvCache()
-    turns: list[ReplayedTurn] = []
     for episode in episodes:
         if not episode.turns:  # it failed before its first reply
             continue
         try:
             with user_code():
-                turns += _replay(envs, episode)
+                yield from _moments(envs, episode)
         except ValueError as error:
             raise ValueError(f"{episode.place}: {error}") from error
-    return turns
 
 
-def _replay(envs: EnvCache, episode: RolloutEpisode) -> Iterator[ReplayedTurn]:
+def _moments(envs: EnvCache, episode: RolloutEpisode) -> Iterator[Moment]:
     start = episode.start
     recorder = EpisodeRecorder(envs.of(start), start, repeat=episode.repeat)
-    oracle = recorder.env.unwrapped
-    split = _split(oracle, recorder.instance)
     for reply in episode.earlier:
         recorder.play(Reply(reply))
     for record in episode.turns:
@@ -83,14 +97,23 @@ def _replay(envs: EnvCache, episode: RolloutEpisode) -> Iterator[ReplayedTurn]:
                 f"episode {episode.key:.100} ends after {record.turn} turns in the environment, "
                 f"and has a turn {record.turn}"
             )
-        parsed = recorder.read(record.reply)
-        best, statements = None, Statements()
-        if isinstance(oracle, OracleEnv):
-            best = max(oracle.values().values())
-            statements = oracle.check_statements(parsed.fields)
-        thoughts = record.reply[: parsed.span[0]] if parsed.span else record.reply
-        turn = recorder.play(Reply(record.reply))
-        yield ReplayedTurn(record, turn, best, statements, thoughts, split)
+        yield Moment(recorder, record)
+        if len(recorder.turns) == record.turn:
+            recorder.play(Reply(record.reply))
+
+
+def _replay(moment: Moment) -> ReplayedTurn:
+    recorder, record = moment
+    oracle = recorder.env.unwrapped
+    parsed = recorder.read(record.reply)
+    best, statements = None, Statements()
+    if isinstance(oracle, OracleEnv):
+        best = max(oracle.values().values())
+        statements = oracle.check_statements(parsed.fields)
+    thoughts = record.reply[: parsed.span[0]] if parsed.span else record.reply
+    split = _split(oracle, recorder.instance)
+    turn = recorder.play(Reply(record.reply))
+    return ReplayedTurn(record, turn, best, statements, thoughts, split)
 
 
 def _split(env: object, instance: str) -> str:
