@@ -187,7 +187,7 @@ class TurnRecorder:
         self._kwargs = dict(kwargs)
         self._share = share
         self._every = every
-        self._finished = [0] * len(share)
+        self._finished = [0] * len(share)  # episodes of each environment in this rollout
         self._turns: list[RolloutTurn] = []
 
     def add(
@@ -237,6 +237,7 @@ class TurnRecorder:
             OSError: The file can't be written.
         """
         turns, self._turns = self._turns, []
+        self._finished = [0] * len(self._share)
         if iteration % self._every:
             return
         own = [

@@ -33,7 +33,7 @@ class RolloutTurn:
     """One turn: where it happened, what was written, and what the engine made of it."""
 
     schema: int
-    """SCHEMA of the version that wrote it."""
+    """Version of this format: 1."""
     env_id: str
     """A registered id, e.g. "vlbench/Points24-v0"."""
     kwargs: dict[str, Any]
