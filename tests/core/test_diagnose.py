@@ -382,6 +382,16 @@ def test_the_command_prints_text_or_json_and_writes_a_page(tmp_path, capsys):
         ElementTree.fromstring(figure)
 
 
+def test_a_page_replaces_a_page_and_nothing_else(tmp_path, capsys):
+    path = write(tmp_path / "turns.jsonl", two_episodes())
+    for _ in range(2):
+        assert main([str(path), "--out", str(tmp_path / "page.html")]) == 0
+    before = path.read_bytes()
+    assert main([str(path), "--out", str(path)]) == 2
+    assert "turns.jsonl exists and isn't an HTML page" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
 def test_texts_of_a_file_are_escaped_on_the_page(tmp_path):
     evil = "<script>alert(1)</script>&\x00\ud800"
     lines = [line(evil, 0, "+", reward=-5.0, advantage=1.0)]

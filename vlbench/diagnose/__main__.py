@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vlbench.cli import Options, option, parse_options, required, run_main, writable_file
+from vlbench.cli import Options, option, parse_options, required, run_main
+from vlbench.cli.paths import output_file
 from vlbench.diagnose.page import diagnosis_page
 from vlbench.diagnose.report import diagnose
 from vlbench.diagnose.text import report_text
@@ -27,7 +28,11 @@ class Config(Options):
     rollouts: Path = required(
         "a run folder, the folder of a training run, or a JSONL file of turns", positional=True
     )
-    out: Path | None = option(None, "page with plots to write, as HTML", check=writable_file)
+    out: Path | None = option(
+        None,
+        "page with plots to write, as HTML",
+        check=output_file("an HTML page", b"<!doctype html"),
+    )
     json: bool = option(False, "print the report as one JSON object")
     env: tuple[str, ...] = option(
         (),
