@@ -307,9 +307,9 @@ def train(config: Config, processes: Processes) -> Path:
             start = time.monotonic()
             buffer = rollout(policy, envs, config, sampler, log.status)
             buffer.set_advantages(estimate_advantages(buffer, config))
+            monitor = envs.finish_rollout()
             if recorder:
                 recorder.finish(iteration, buffer.advantages, config.out, processes)
-            monitor = envs.finish_rollout()
             middle = time.monotonic()
             log.status(f"iteration {iteration}/{config.iterations}: update")
             metrics = update(learner, buffer, config, iteration <= config.critic_iterations)
