@@ -30,7 +30,7 @@ from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.evaluation import eval_rows, evaluate_policy
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
-from agents.train.rollout_buffer import Minibatch, RolloutBuffer
+from agents.train.rollout_buffer import Minibatch, RolloutBuffer, TurnRecorder
 from agents.train.token_weights import token_weights
 from agents.train.trainer import Stateful, Trainer, are_finite, take_step
 from agents.vlm.loading import load_trainable
@@ -308,7 +308,9 @@ def train(config: Config, processes: Processes) -> Path:
     sampler = torch.Generator(policy.device).manual_seed(trainer.seed)
     deals = {"split": config.split, "jitter": config.jitter, **rules}
     vector = make_envs(env_id, len(share), deals)
-    envs = RolloutEnvs(vector, share, processes)
+    every = config.rollouts_every
+    recorder = TurnRecorder(env_id, deals, share, every) if every else None
+    envs = RolloutEnvs(vector, share, processes, recorder)
     envs.reset([config.seed * config.num_envs + number for number in share])
     assert policy.value_head is not None
     parts: dict[str, Stateful | torch.Generator] = {
@@ -325,6 +327,8 @@ def train(config: Config, processes: Processes) -> Path:
             start = time.monotonic()
             buffer = processes.together(lambda: play(policy, envs, config, sampler, log.status))
             monitor = envs.finish_rollout()
+            if recorder:
+                recorder.finish(iteration, buffer.advantages, config.out, processes)
             middle = time.monotonic()
             log.status(f"iteration {iteration}/{config.iterations}: update")
             metrics = update(learner, buffer, config, iteration <= config.critic_iterations)

@@ -103,6 +103,12 @@ class Config(TrainableWeights):
     save_every: int = option(
         10, "iterations between checkpoints; the last iteration is always saved", ge=1
     )
+    rollouts_every: int = option(
+        0,
+        "iterations between rollouts that are written to rollouts/, for vlbench diagnose; 0 for "
+        "none",
+        ge=0,
+    )
     log: str = option(
         "json,tensorboard",
         "where metrics go, comma-separated: json (always on), tensorboard, wandb",

@@ -7,7 +7,7 @@ import pytest
 
 from vlbench.cli.options import KINDS, option_fields
 
-HEAVY = {"tiny", "sft", "ppo", "cnn", "reproduce"}
+HEAVY = {"tiny", "sft", "ppo", "cnn", "reproduce", "thoughts"}
 EXTRA = {"convert", "pack", "verify", "site"}
 COMMANDS = {
     "evaluate": ("agents.evaluate", "--agent expert"),
@@ -16,6 +16,8 @@ COMMANDS = {
     "report": ("agents.report", "a page.html"),
     "play": ("vlbench.play.__main__", "Points24"),
     "replay": ("vlbench.replay", "a"),
+    "diagnose": ("vlbench.diagnose.__main__", "a"),
+    "thoughts": ("agents.vlm.thoughts", "a --model nowhere"),
     "freeze": ("vlbench.freeze", "NumberLine"),
     "pack": ("leaderboard.pack", "run --out entry.tar.gz"),
     "verify": ("leaderboard.verify", "file"),
@@ -254,6 +256,10 @@ def test_wrong_calls_that_went_badly(call, message, refuse):
         ("report a .", "page: . is a folder, not a file"),
         ("report a file", "page: file exists and isn't an HTML page; choose another name"),
         ("replay a", "a is no run folder"),
+        ("diagnose", "required: ROLLOUTS"),
+        ("diagnose a", "no file or folder a"),
+        ("diagnose a --out .", "--out: . is a folder, not a file"),
+        ("diagnose a --env Points42", '--env: unknown env id "Points42"'),
         ("freeze NumberLin", 'did you mean "NumberLine"?'),
         ("points24_drills", "required: --out"),
     ],

@@ -25,6 +25,7 @@ from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.trainer import Interruption
 from vlbench.cli import parse_options
 from vlbench.cli.options import option_fields
+from vlbench.diagnose.report import diagnose
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -53,6 +54,8 @@ RUN = [
     "--end-lr",
     "1e-3",
     "--save-every",
+    "2",
+    "--rollouts-every",
     "2",
 ]
 TIMED = ("seconds", "cpu_seconds", "time/rollout", "time/update", "charts/SPS")
@@ -140,6 +143,9 @@ def test_runs_in_two_processes_repeat_resume_and_change_their_number(checkpoint,
 
     again = torchrun(*module, "--out", parts, "--iterations", 4)
     assert metrics(parts) == metrics(whole)
+    rollouts = [(out / "rollouts" / "000004.jsonl").read_text("utf-8") for out in (parts, whole)]
+    assert rollouts[0] == rollouts[1] and rollouts[0].count("\n") == 4 * 3
+    assert diagnose(whole).report.tasks[0].turns == 2 * 4 * 3
     resumed, undisturbed = (load_file(Path(end, "model.safetensors")) for end in (again, last))
     assert all(torch.equal(resumed[name], undisturbed[name]) for name in resumed)
 
