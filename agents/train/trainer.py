@@ -32,7 +32,8 @@ from vlbench.registry import resolve_env_id
 CHANGEABLE = frozenset(
     {
         *("iterations", "steps", "turns"),  # length of the run
-        *("save_every", "keep", "eval_every", "eval_episodes", "log"),  # what is saved and logged
+        *("save_every", "keep", "eval_every", "eval_episodes"),  # what is saved
+        *("log", "rollouts_every"),  # what is logged
         *("micro_batch", "device", "processes"),  # how the same numbers are computed
         *("out", "estimate_memory", "trust_remote_code"),
     }

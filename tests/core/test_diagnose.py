@@ -349,7 +349,7 @@ def test_nothing_that_a_file_names_is_imported(tmp_path, monkeypatch):
     (tmp_path / "trap.py").write_text("raise SystemExit('imported')", "utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     lines = [line("a", 0, "+", env_id="trap:my/Env-v0")]
-    with pytest.raises(ValueError, match="pass the id with --env"):
+    with pytest.raises(ValueError, match="pass --env"):
         diagnose(write(tmp_path / "turns.jsonl", lines))
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+from importlib.machinery import PathFinder
 
 import pytest
 
@@ -36,6 +37,7 @@ def test_json_is_always_written_and_every_other_log_only_where_it_is_named():
 def test_a_log_without_its_package_is_refused_though_a_folder_has_its_name(tmp_path, monkeypatch):
     (tmp_path / "wandb").mkdir()
     monkeypatch.setattr("sys.path", [str(tmp_path)])
+    monkeypatch.setattr("sys.meta_path", [PathFinder])
     for name in ("wandb", "tensorboard"):
         monkeypatch.delitem("sys.modules", name, raising=False)
     with pytest.raises(ValueError, match=r'wandb isn\'t installed: pip install "vlbench\[wandb\]"'):

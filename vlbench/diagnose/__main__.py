@@ -18,7 +18,7 @@ from vlbench.cli.paths import output_file
 from vlbench.diagnose.page import diagnosis_page
 from vlbench.diagnose.report import diagnose
 from vlbench.diagnose.text import report_text
-from vlbench.registry import resolve_env_id
+from vlbench.registry import ENV_HELP, resolve_env_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Config(Options):
     json: bool = option(False, "print the report as one JSON object")
     env: tuple[str, ...] = option(
         (),
-        "environment whose module may be imported; may be given again",
+        ENV_HELP,
         metavar="MODULE:ID",
         check=resolve_env_id,
     )

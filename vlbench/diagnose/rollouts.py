@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import gymnasium
-
-from vlbench.errors import unknown_name
 from vlbench.instances import MAX_PRESENTATION
 from vlbench.records import from_json, to_json
+from vlbench.registry import registered_id
 from vlbench.run_folder import HEADER, RunFolder
 from vlbench.suites import Row
 
@@ -23,9 +21,6 @@ SCHEMA = 1
 
 FOLDER = "rollouts"
 """Folder of the files of turns, within the folder of a training run."""
-
-ADAPTERS = ("GymV21Environment-v0", "GymV26Environment-v0")
-"""Gymnasium's adapters, which import whatever environment their arguments name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,27 +129,6 @@ def write_turns(path: Path, turns: Iterable[RolloutTurn]) -> None:
         for turn in turns:
             file.write(json.dumps(to_json(turn), ensure_ascii=False) + "\n")
     partial.replace(path)
-
-
-def registered_id(env_id: str) -> str:
-    """Return a recorded id without its module, as Gymnasium knows it; nothing is imported.
-
-    Raises:
-        ValueError: The id isn't registered; its module may have to be named by the user.
-    """
-    module, _, name = env_id.rpartition(":")
-    if name in gymnasium.registry and name not in ADAPTERS:
-        return name
-    if module:
-        raise ValueError(
-            f'env "{env_id:.200}" is from a module, which isn\'t imported because a file names it; '
-            "if you trust the module, pass the id with --env"
-        )
-    raise ValueError(unknown_name("env id", f"{env_id:.200}", sorted(_known_ids())))
-
-
-def _known_ids() -> set[str]:
-    return {name for name in gymnasium.registry if name.startswith(("vlbench/", "rl4vlm/"))}
 
 
 Line = tuple[str, RolloutTurn]
