@@ -58,6 +58,7 @@ def nucleus(log_probs: Tensor, top_p: float, tokens: Tensor | None = None) -> Te
         return log_probs
     ordered, order = log_probs.exp().sort(dim=-1, descending=True)
     outside = ordered.cumsum(-1) - ordered >= top_p
+    outside[..., 0] = False  # the likeliest token stays, even if top_p is 0 in 32 bits
     cut = torch.zeros_like(outside).scatter(-1, order, outside)
     if tokens is not None:
         cut = cut.scatter(-1, tokens.unsqueeze(-1), False)

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from agents.train import cnn, ppo, sft, sft_data
 from agents.train.checkpoint import Checkpoints
 from agents.train.distributed import Processes
+from agents.vlm.sampling import Generation, nucleus
 from vlbench.tasks.number_line import NumberLine, NumberLineVector
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -132,8 +133,6 @@ def test_a_reward_that_is_no_number_ends_in_one_line(
 
 def winning(policy, prompts):
     """Return replies that play "+" and "-" by turns."""
-    from agents.vlm.sampling import Generation
-
     replies = []
     for place, _ in enumerate(prompts):
         text = json.dumps({"action": "+-"[place % 2]})
@@ -167,3 +166,8 @@ def test_every_process_raises_what_went_wrong_in_one():
     pair.count = 2
     with pytest.raises(FloatingPointError, match="a logit isn't finite"):
         pair.together(lambda: 3)
+
+
+def test_the_likeliest_token_stays_in_the_smallest_nucleus():
+    log_probs = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    assert nucleus(log_probs, 1e-300).exp().tolist() == [[1.0, 0.0, 0.0]]
