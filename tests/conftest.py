@@ -10,8 +10,8 @@ from support.sample_episodes import some_of_each
 TESTS = Path(__file__).parent
 TORCH = ("torch", "transformers")
 WITH_TORCH = (
-    "alfworld_training distributed model_families ppo_math sft_dataset trainer training_pages "
-    "training_runs"
+    "alfworld_training distributed model_families ppo_math sft_dataset signals trainer "
+    "training_pages training_runs"
 )
 NEEDS = {
     "core/test_house_counts.py": ("scripts",),
