@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,7 +79,7 @@ def check_settings(agent: object) -> None:
 class AgentSettings(Options):
     """Settings of agents that run a model, as with --set. Each agent takes some of them."""
 
-    temperature: float | None = option(None, "of sampling; 0 is greedy", ge=0)
+    temperature: float | None = option(None, "of sampling; 0 is greedy", ge=0, limit=100)
     top_p: float | None = option(None, "probability mass of the nucleus to sample from", gt=0, le=1)
     top_k: int | None = option(None, "sample from this many likeliest tokens", ge=1)
     presence_penalty: float | None = option(
@@ -127,8 +128,14 @@ class AgentSettings(Options):
     )
 
     def check(self) -> None:
-        """Check that no setting is given twice."""
+        """Check that no setting is given twice, and the numbers that --set gives."""
         self.settings()
+        own = {field.name: field for field in option_fields(AgentSettings)}
+        for name, value in self.set:
+            if name in own and own[name].type in (int, float):
+                own[name].check(value, name)
+            elif isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name} must be finite, got {value}")
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that were given.

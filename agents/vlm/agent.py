@@ -6,6 +6,7 @@ A checkpoint is a folder with safetensors weights, or a LoRA adapter's folder wh
 the base.
 """
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -16,7 +17,7 @@ import gymnasium
 from agents.agent import Agent, Observation
 from agents.batching import Batcher
 from vlbench.cli import MAX_SEED, check_values, option
-from vlbench.records import ModelInfo, Reply
+from vlbench.records import Reply
 from vlbench.run_folder import package_versions
 
 MISSING = (
@@ -32,12 +33,12 @@ class LocalSettings:
         ValueError: A setting is wrong.
     """
 
-    temperature: float = option(0.0, "sampling temperature; 0 is greedy", ge=0)
+    temperature: float = option(0.0, "sampling temperature; 0 is greedy", ge=0, limit=100)
     top_p: float = option(1.0, "probability mass of the nucleus to sample from", gt=0, le=1)
     top_k: int = option(0, "number of likeliest tokens to sample from; 0 for all", ge=0)
     chat_template_kwargs: dict[str, Any] = option({}, "variables of the chat template")
-    max_tokens: int = option(256, "maximum length of a reply, in tokens", ge=1)
-    batch_size: int = option(32, "maximum number of observations in a batch", ge=1)
+    max_tokens: int = option(256, "maximum length of a reply, in tokens", ge=1, limit=65_536)
+    batch_size: int = option(32, "maximum number of observations in a batch", ge=1, limit=65_536)
     seed: int = option(
         0,
         "seed of sampling; the replies also depend on which observations share a batch",
@@ -110,14 +111,14 @@ class Llava(LocalSettings, Agent):
             sampling,
             template_variables=self.chat_template_kwargs,
         ).eval()
-        self.models = {
-            "": ModelInfo(
-                dtype=str(loaded.model.dtype).removeprefix("torch."),
-                device=self._policy.device.type,
-                picture_size=self._policy.encoder.picture_size,
-                versions=package_versions(("torch", "transformers", "peft")),
-            )
-        }
+        info = dataclasses.replace(
+            loaded.identify(),
+            dtype=str(loaded.model.dtype).removeprefix("torch."),
+            device=self._policy.device.type,
+            picture_size=self._policy.encoder.picture_size,
+            versions=package_versions(("torch", "transformers", "peft")),
+        )
+        self.models = {"": info}
         """Metadata of the loaded model; see `vlbench.records.RunHeader`."""
         self._generator = None
         if self.temperature > 0:
@@ -143,6 +144,7 @@ class Llava(LocalSettings, Agent):
                 completion_tokens=len(generation.ids),
                 usd=0.0,
                 seconds=seconds,
+                provider_id=self.models[""].mark,
             )
             for prompt, generation in zip(prompts, generations, strict=True)
         ]

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from agents.vlm.trial import one_line
 from vlbench.prompts import messages
 from vlbench.task import SIZE
 
@@ -26,6 +27,8 @@ PICTURE_BYTES = 2**31
 they can be several times as large."""
 MAX_TEXTS = 4096
 """Size of the prompt cache, in prompts."""
+MAX_TEXT = 1 << 20
+"""Longest text of a prompt, in characters."""
 
 
 @dataclass(slots=True, eq=False)
@@ -128,6 +131,10 @@ class Encoder:
         text = self._render(chat, add_generation_prompt=True)
         return self._encode(text, images, self.composes)
 
+    def render(self, observation: Mapping[str, Any]) -> str:
+        """Return the text of an observation and its history, as the chat template writes it."""
+        return self._render(messages(observation), add_generation_prompt=True)
+
     def encode_reply(self, reply: str) -> Tensor:
         """Return a reply's tokens as the template writes it, end token included, (n,) int64."""
         ids = self.tokenizer(self._reply_prefix + reply, add_special_tokens=False)["input_ids"]
@@ -181,12 +188,18 @@ class Encoder:
         return batch
 
     def _render(self, chat: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
-        text = self.processor.apply_chat_template(
-            chat,
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            **self._template_variables,
-        )
+        try:
+            text = self.processor.apply_chat_template(
+                chat,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                **self._template_variables,
+            )
+        # The boundary to a checkpoint's template, which may raise anything.
+        except Exception as error:
+            raise ValueError(f"its chat template fails: {one_line(error)}") from error
+        if len(text) > MAX_TEXT:
+            raise ValueError(f"its chat template writes more than {MAX_TEXT} characters")
         return str(text)
 
     def _find_reply_prefix(self) -> str:

@@ -152,7 +152,7 @@ def test_a_key_that_servers_repeat_stands_nowhere(key, tmp_path, capsys):
         assert {entry["auth"] for entry in server.log()} == {f"Bearer {KEY}"}
         server.prepare(*names)
         doctor.main(["--agent", "openai:m", "--base-url", server.v1])
-    assert code == 0
+    assert code == 1
     out, err = capsys.readouterr()
     everything = written(tmp_path) + out + err
     for part in fragments(key):

@@ -343,3 +343,9 @@ def test_a_chat_template_without_a_slot_for_a_picture_is_refused(checkpoint, tmp
     template.write_text(template.read_text().replace("<image>", ""))
     with pytest.raises(ValueError, match="the chat template has no slot for a picture"):
         Llava(str(folder))
+
+
+def test_inputs_go_to_the_model_s_device(checkpoint):
+    loaded = load(str(checkpoint))
+    policy = Policy(loaded.model.to("meta"), loaded.processor, Sampling())
+    assert policy.device.type == policy.forbidden.device.type == "meta"
