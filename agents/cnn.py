@@ -149,7 +149,7 @@ def located(model: str) -> Path:
 class Settings(Options):
     """How a checkpoint plays."""
 
-    batch_size: int = option(64, "most observations that are answered at once", ge=1)
+    batch_size: int = option(64, "most observations that are answered at once", ge=1, limit=65_536)
 
 
 class Cnn(Agent):

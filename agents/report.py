@@ -20,10 +20,10 @@ from agents.tables import headline_line
 from vlbench.cli import (
     Options,
     option,
+    output_file,
     parse_options,
     required,
     run_main,
-    writable_file,
 )
 from vlbench.display.episode_view import EpisodeRenderer, outcome, page_part
 from vlbench.display.formatting import number, percent, percent_range
@@ -77,6 +77,7 @@ def write_report(run: Path, page: Path, env_ids: Iterable[str] = ()) -> None:
 def _about(header: RunHeader) -> str:
     parts = [f"suite {header.suite}", f"prompt {header.prompt}"]
     parts += [f"theme {header.theme}"] if header.theme else []
+    parts += [f"{name}={json.dumps(value)}" for name, value in header.env_kwargs.items()]
     parts += [f"history {header.history}"] if header.history else []
     parts += [f"{name} {value}" for name, value in header.settings.items()]
     parts += ["privileged: it is handed the environment"] if header.privileged else []
@@ -182,7 +183,11 @@ class Config(Options):
     """Options of `report`."""
 
     run: Path = required("a run's folder", positional=True)
-    page: Path = required("the HTML file to write", positional=True, check=writable_file)
+    page: Path = required(
+        "the HTML file to write",
+        positional=True,
+        check=output_file("an HTML page", b"<!doctype html"),
+    )
     env: tuple[str, ...] = option((), ENV_HELP, metavar="MODULE:ID")
 
 

@@ -1,21 +1,25 @@
-"""Look up environments by name: "Points24", "points24" or "vlbench/Points24-v0"."""
+"""Environments by name ("Points24", "points24" or "vlbench/Points24-v0"), and their rules."""
 
+import inspect
+import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import Any, Unpack, get_args, get_origin
 
 import gymnasium
 from gymnasium.envs.registration import load_env_creator
 
 import vlbench
 from vlbench.errors import unknown_name, user_code
+from vlbench.task import CommonOptions
 
 ENV_HELP = "environment that the file names and whose module may be imported; may be given again"
 """Help of `--env`, in the commands that read somebody's records or data."""
@@ -120,6 +124,122 @@ def needed_extra(env_id: str) -> str:
         ValueError: The id isn't registered.
     """
     return str(getattr(env_class(env_id), "extra", ""))
+
+
+LOOKS = frozenset(CommonOptions.__annotations__)
+"""Keyword arguments that don't change the game: how it is shown, and which instances are dealt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides an environment's game; frozen sets and bounds hold for one id with its rules."""
+
+    env_id: str
+    """The id, with its version."""
+    env_class: str
+    """The class, as "module:name"."""
+    parameters: dict[str, Any]
+    """Every keyword argument that isn't one of LOOKS → its value, as plain data; also the limits
+    and wrappers of the id's registration, if it has any."""
+
+    def difference(self, frozen: "Rules") -> str:
+        """Return the differences from the rules of a frozen set in words; "" if there are none."""
+        parts = []
+        for name in ("env_id", "env_class"):
+            own, other = getattr(self, name), getattr(frozen, name)
+            if own != other:
+                parts.append(f"{name.removeprefix('env_')} {own} instead of {other}")
+        for name in dict.fromkeys((*self.parameters, *frozen.parameters)):
+            own, other = (json.dumps(r.parameters.get(name)) for r in (self, frozen))
+            if own != other:
+                parts.append(f"{name}={own} instead of {other}")
+        return ", ".join(parts)
+
+
+def rules_of(env_id: str, kwargs: Mapping[str, Any] = {}) -> Rules:
+    """Return the rules of an environment.
+
+    Args:
+        env_id: A registered id; the module of "module:id" must have been imported.
+        kwargs: Keyword arguments besides those of the registration.
+
+    Raises:
+        ValueError: The id isn't registered, or its class can't be imported.
+    """
+    with user_code():
+        creator = env_class(env_id)
+    spec = gymnasium.registry[env_id.rpartition(":")[2]]
+    values = {**accepted_parameters(creator), **spec.kwargs, **kwargs}
+    if spec.max_episode_steps is not None:
+        values["max_episode_steps"] = spec.max_episode_steps
+    if spec.additional_wrappers:
+        values["additional_wrappers"] = [wrapper.name for wrapper in spec.additional_wrappers]
+    parameters = {name: value for name, value in values.items() if name not in LOOKS}
+    name = f"{creator.__module__}:{getattr(creator, '__qualname__', type(creator).__qualname__)}"
+    return Rules(spec.id, name, json.loads(json.dumps(parameters, default=repr)))
+
+
+def has_splits(env_id: str) -> bool:
+    """Return whether an environment takes the argument `split`; False if it can't be imported."""
+    with suppress(ValueError), user_code():
+        return "split" in accepted_parameters(env_class(env_id))
+    return False
+
+
+def check_keywords(env_id: str, kwargs: Mapping[str, Any]) -> None:
+    """Check the names of keyword arguments, as far as the environment's signature tells them.
+
+    Raises:
+        ValueError: One is unknown, the id isn't registered, or its class can't be imported.
+    """
+    with user_code():
+        creator = env_class(env_id)
+    try:
+        inspect.signature(creator).bind_partial(**kwargs)
+    except TypeError as error:
+        known = accepted_parameters(creator)
+        unknown = [name for name in kwargs if name not in known]
+        raise ValueError(unknown_name("keyword argument", ", ".join(unknown), known)) from error
+
+
+def accepted_parameters(creator: Any) -> dict[str, Any]:
+    """Return the keyword arguments of an environment's class or function, and their defaults.
+
+    Args:
+        creator: As `env_class` returns it.
+
+    Returns:
+        Name → default; None for one without a default. A class that hands `**options` on has the
+        keyword arguments of its bases too.
+    """
+    if not isinstance(creator, type):
+        parameters = inspect.signature(creator).parameters.values()
+        return {p.name: _default(p) for p in parameters if p.kind in _BY_NAME}
+    names: dict[str, Any] = {}
+    first = True
+    for owner in creator.__mro__:
+        if "__init__" not in vars(owner) or not issubclass(owner, gymnasium.Env):
+            continue
+        rest = None
+        for parameter in list(inspect.signature(owner.__init__).parameters.values())[1:]:
+            if parameter.kind in (_BY_NAME if first else _BY_NAME[:1]):
+                names.setdefault(parameter.name, _default(parameter))
+            elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                rest = parameter.annotation
+        if get_origin(rest) is Unpack:  # of a TypedDict
+            for name in get_args(rest)[0].__annotations__:
+                names.setdefault(name, None)
+        if rest is None:
+            break
+        first = False
+    return names
+
+
+_BY_NAME = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _default(parameter: inspect.Parameter) -> Any:
+    return None if parameter.default is inspect.Parameter.empty else parameter.default
 
 
 def task_module(env_id: str) -> str:

@@ -162,7 +162,7 @@ def row_differences(header: RunHeader, episodes: Sequence[Episode]) -> list[Dive
         if episode.env_id not in header.env_ids:
             expected, start, field = header.env_ids, episode.env_id, "env_id"
         elif header.suite == SEEDS:
-            expected = ("a seed", header.kwargs)
+            expected = ("a seed", rows[0].kwargs if rows else header.kwargs)
             start = ("a seed" if episode.seed is not None else None, episode.kwargs)
             field = "seed"
         elif rows:
@@ -215,7 +215,9 @@ def _replay(argv: Sequence[str] | None) -> int:
     for divergence in differences:
         print(divergence)
     differ = len({divergence.key for divergence in differences} - {HEADER})
-    print(f"{len(episodes)} episodes replayed, {differ} differ")
+    errored = sum(episode.is_errored for episode in episodes)
+    failures = f"; {errored} errored and count as failures" if errored else ""
+    print(f"{len(episodes)} episodes replayed, {differ} differ{failures}")
     return 1 if differences or run.damaged else 0
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 import vlbench
+from vlbench.cli.folders import EVALUATION, check_kind
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
 from vlbench.records import SCHEMA, Episode, Reply, RunHeader, from_json, to_json
@@ -142,6 +143,8 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             run._lock()
+            for name in (JOURNAL, EPISODES):
+                _mend_last_line(path / name)
             run.header = cls._merge_header(path, header)  # again: no other process writes now
             run.write_header()
         except OSError as error:
@@ -163,6 +166,7 @@ class RunFolder:
         if records and not (path / HEADER).exists():
             raise ValueError(f"{path} holds {records[0]} but no {HEADER}; choose another folder")
         if not (path / HEADER).exists():
+            check_kind(path, EVALUATION)
             return header
         first = cls.open(path).header
         if conflict := first.conflict(header):
@@ -176,6 +180,7 @@ class RunFolder:
             episodes=episodes,
             repeats=max(first.repeats, header.repeats),
             price=header.price or first.price,
+            bounds=header.bounds,
         )
 
     def _lock(self) -> None:
@@ -252,10 +257,8 @@ class RunFolder:
         file = self._files.get(name)
         if file is None:
             path = self.path / name
-            torn = path.exists() and not _ends_with_newline(path)
+            _mend_last_line(path)
             file = self._files[name] = path.open("a", encoding="utf-8")
-            if torn:
-                file.write("\n")
         file.write(json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n")
         file.flush()
 
@@ -274,12 +277,24 @@ class RunFolder:
         return lines
 
 
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return True
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+def _mend_last_line(path: Path) -> None:
+    """End a JSONL file with a whole line: finish the last one, or drop it if it was cut off.
+
+    A process that is killed leaves such a line. A reply or episode that was cut off was never
+    played on, so it is played again.
+    """
+    data = path.read_bytes() if path.exists() else b""
+    last = data[data.rfind(b"\n") + 1 :]
+    if not last:
+        return
+    with path.open("rb+") as file:
+        try:
+            json.loads(last)
+        except (ValueError, RecursionError):
+            file.truncate(len(data) - len(last))
+        else:
+            file.seek(0, os.SEEK_END)
+            file.write(b"\n")
 
 
 PACKAGES = ("gymnasium", "numpy", "pillow", "alfworld", "textworld")

@@ -33,10 +33,10 @@ class LocalSettings:
         ValueError: A setting is wrong.
     """
 
-    temperature: float = option(0.0, "sampling temperature; 0 is greedy", ge=0)
+    temperature: float = option(0.0, "sampling temperature; 0 is greedy", ge=0, limit=100)
     top_p: float = option(1.0, "probability mass of the nucleus to sample from", gt=0, le=1)
-    max_tokens: int = option(256, "maximum length of a reply, in tokens", ge=1)
-    batch_size: int = option(32, "maximum number of observations in a batch", ge=1)
+    max_tokens: int = option(256, "maximum length of a reply, in tokens", ge=1, limit=65_536)
+    batch_size: int = option(32, "maximum number of observations in a batch", ge=1, limit=65_536)
     seed: int = option(
         0,
         "seed of sampling; the replies also depend on which observations share a batch",

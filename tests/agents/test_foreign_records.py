@@ -35,8 +35,8 @@ def renamed(value, name):
 @pytest.fixture
 def foreign(tmp_path, some_episodes):
     """A run whose header and records name a module that stands beside it."""
-    (tmp_path / "evil.py").write_text(CODE)
     run = RunFolder.start(tmp_path, header(env_ids=["vlbench/EZPoints-v0"]))
+    (tmp_path / "evil.py").write_text(CODE)
     for episode in some_episodes:
         if episode.env_id == "vlbench/EZPoints-v0":
             run.journal(episode.key, 0, episode.turns[0].reply)

@@ -46,6 +46,49 @@ def test_damaged_lines_are_named_and_the_rest_is_kept(tmp_path, some_episodes):
 
 
 @pytest.mark.parametrize(
+    "cut",
+    [
+        b"{",
+        b'{"schema": 2, "env_id": "vlben',
+        b'"\xc3',
+        b"[[[[",
+        b"\0" * 40,
+        b'{"a": "' + b"x" * 10**6,
+    ],
+)
+@pytest.mark.parametrize("name", [JOURNAL, EPISODES])
+def test_a_line_that_was_cut_off_is_dropped_when_the_run_goes_on(
+    tmp_path, some_episodes, name, cut
+):
+    run = RunFolder.start(tmp_path, header())
+    run.add(some_episodes[0])
+    run.journal(some_episodes[0].key, 0, some_episodes[0].turns[0].reply)
+    run.close()
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole + cut)
+    interrupted = RunFolder.open(tmp_path)
+    interrupted.episodes(), interrupted.replies()
+    assert len(interrupted.damaged) == 1, "it is reported until the run goes on"
+    again = RunFolder.start(tmp_path, header())
+    assert (tmp_path / name).read_bytes() == whole
+    again.add(some_episodes[1])
+    again.close()
+    final = RunFolder.open(tmp_path)
+    assert final.episodes() == some_episodes[:2] and len(final.replies()) == 1
+    assert final.damaged == []
+
+
+def test_a_whole_last_line_without_its_line_break_is_kept(tmp_path, some_episodes):
+    run = RunFolder.start(tmp_path, header())
+    run.add(some_episodes[0])
+    run.close()
+    whole = (tmp_path / EPISODES).read_bytes()
+    (tmp_path / EPISODES).write_bytes(whole[:-1])
+    RunFolder.start(tmp_path, header()).close()
+    assert (tmp_path / EPISODES).read_bytes() == whole
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [({"agent": "other"}, "agent is"), ({"suite": "ood"}, "suite is"), ({"history": 3}, "history")],
 )

@@ -170,6 +170,16 @@ class Episode:
         return Row(self.env_id, self.kwargs, self.instance, self.presentation, seed=self.seed)
 
     @property
+    def is_errored(self) -> bool:
+        """Whether the agent, its provider or the environment failed."""
+        return self.end == "errored"
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it counts as a success; an errored episode never does."""
+        return self.success and not self.is_errored
+
+    @property
     def total(self) -> float:
         """Undiscounted return."""
         return sum((turn.reward for turn in self.turns), 0.0)

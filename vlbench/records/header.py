@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from vlbench.suites import Row, RunSpec
+from vlbench.suites import Bounds, Row, RunSpec
 
 MODEL_MARK = "sha256:"
 """Beginning of `Reply.provider_id` of a local model's replies; see `ModelInfo.mark`."""
@@ -96,8 +96,8 @@ class RunHeader(RunSpec):
     """Version of the parser's rules."""
     schema: int
     """Version of the records."""
-    env_kwargs: dict[str, Any] = field(default_factory=dict)
-    """Keyword arguments that the user set for all environments."""
+    bounds: dict[str, Bounds] = field(default_factory=dict)
+    """env id → the floor and ceiling that this run computed for rows without shipped ones."""
     preamble: Preamble = field(default_factory=Preamble)
     """The beginning of every conversation."""
     models: dict[str, ModelInfo] = field(default_factory=dict)
@@ -123,8 +123,8 @@ class RunHeader(RunSpec):
     def conflict(self, other: "RunHeader") -> str:
         """Return the first difference that keeps `other` from resuming this run; "" if none does.
 
-        The number of episodes and repeats may change. Versions don't matter: the header keeps those
-        of the start of the run.
+        The number of episodes and repeats may change, and so may computed bounds. Versions don't
+        matter: the header keeps those of the start of the run.
         """
         if conflict := self.model_conflict(other):
             return conflict
@@ -153,7 +153,7 @@ def _difference(name: str, first: Any, second: Any) -> str:
 
 
 _MAY_CHANGE = {
-    *("episodes", "repeats", "dropped", "price", "models"),
+    *("episodes", "repeats", "bounds", "dropped", "price", "models"),
     *("versions", "commit", "dirty", "started"),
 }
 """Fields of a header that may differ when a run is resumed; models are compared apart."""
