@@ -6,9 +6,11 @@ processed as a whole. Rows are left-padded to the longest.
 """
 
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -84,10 +86,24 @@ class Encoder:
 
     Args:
         processor: A processor of `AutoProcessor`, with a chat template.
+        template_variables: Variables of the chat template, e.g. {"enable_thinking": False}.
+
+    Raises:
+        ValueError: The chat template doesn't use one of the variables, or shows no picture.
     """
 
-    def __init__(self, processor: Any) -> None:
+    def __init__(
+        self, processor: Any, template_variables: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         self.processor = processor
+        self._template_variables = template_variables
+        template = str(processor.chat_template)
+        for name in template_variables:
+            if not re.search(rf"\b{re.escape(name)}\b", template):
+                raise ValueError(f'the chat template has no variable "{name}"')
+        prompts = [self._render([_user_turn("?", pictures)], True) for pictures in (0, 1)]
+        if prompts[0] == prompts[1]:
+            raise ValueError("the chat template has no slot for a picture, so none is shown")
         self.tokenizer = processor.tokenizer
         blank = self._pixels(np.zeros((SIZE, SIZE, 3), np.uint8))
         self.picture_size = _picture_size(blank, processor)
@@ -174,7 +190,10 @@ class Encoder:
     def _render(self, chat: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
         try:
             text = self.processor.apply_chat_template(
-                chat, tokenize=False, add_generation_prompt=add_generation_prompt
+                chat,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                **self._template_variables,
             )
         # The boundary to a checkpoint's template, which may raise anything.
         except Exception as error:
