@@ -21,12 +21,9 @@ from agents.providers.redaction import redacted
 from agents.retry import RetryingCaller, RetryPolicy
 from vlbench.prompts import Exchange
 from vlbench.recorder import EnvCache, EpisodeRecorder
-from vlbench.records import SCHEMA, Episode, Failure, Reply, episode_key
+from vlbench.records import MAX_ERROR, SCHEMA, Episode, Failure, Reply, episode_key
 from vlbench.run_folder import RunFolder
 from vlbench.suites import Row
-
-MAX_ERROR = 500
-"""Longest message of an errored episode, in characters."""
 
 GIVE_UP = 20
 """A run stops after this many consecutive failed calls, retries included."""
