@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 
 import vlbench
-from vlbench.cli import print_error
+from vlbench.cli import plain_output, print_error
 from vlbench.errors import unknown_name
 
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
@@ -13,6 +13,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("agents.doctor:main", "find out whether an agent's model can be used"),
     "compare": ("agents.compare:main", "compare two runs on the rows that both played"),
     "report": ("agents.report:main", "write a run's episodes as a page to look at"),
+    "rerun": ("agents.rerun.__main__:main", "ask a model some turns of an entry again"),
     "replay": ("vlbench.replay:main", "play a run's texts again and name what differs"),
     "play": ("vlbench.play.__main__:main", "play a task yourself in a window"),
     "train tiny": ("agents.train.tiny:main", "write an untrained tiny LLaVA"),
@@ -31,7 +32,11 @@ subcommand and returns the exit code; its module is imported when it is called."
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand with the arguments; exit 2 if the name is unknown."""
-    argv = sys.argv[1:] if argv is None else list(argv)
+    with plain_output():
+        return _run(sys.argv[1:] if argv is None else list(argv))
+
+
+def _run(argv: Sequence[str]) -> int:
     words = 2 if argv[:1] == ["train"] else 1
     name, rest = " ".join(argv[:words]), argv[words:]
     if name in ("-V", "--version"):

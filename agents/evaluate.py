@@ -18,7 +18,7 @@ from typing import Any
 from agents.agent import Agent, as_agent
 from agents.cost import Budget, Price
 from agents.estimate import estimate
-from agents.evaluate_options import MAX_USD, REMOTE, Config
+from agents.evaluate_options import CHALLENGE_IS_WHOLE, MAX_USD, REMOTE, Config
 from agents.progress import Progress
 from agents.providers.redaction import redacted
 from agents.registry import load_agent
@@ -30,7 +30,7 @@ from vlbench.cli import parse_options, run_main
 from vlbench.records import Episode, RunHeader
 from vlbench.run_folder import RunFolder, run_header
 from vlbench.scoring import Headline, Scorecard, headlines, score
-from vlbench.suites import RunSpec
+from vlbench.suites import Challenge, RunSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ def evaluate(
     patience: RetryPolicy | None = None,
     price: Price | None = None,
     max_usd: float | None = MAX_USD,
+    challenge: Challenge | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -80,6 +81,7 @@ def evaluate(
             provider, and no timeout for others.
         price: Price of tokens; by default the agent's list price, if it knows one.
         max_usd: What the run may cost, earlier parts included; None for any sum.
+        challenge: Play the new rows of an entry's challenge instead of the suite's.
         out: The run's folder; a run that is there goes on. By default a new one under `runs/`.
         progress: Reports what happens; by default nothing is reported.
 
@@ -101,7 +103,9 @@ def evaluate(
         raise ValueError("out must name a folder, got nothing")
     if theme == "":
         raise ValueError('unknown theme ""; leave it out for the suite\'s own themes')
-    spec = RunSpec(suite, prompt, theme or "", episodes, repeats, history)
+    spec = RunSpec(suite, prompt, theme or "", episodes, repeats, history, challenge=challenge)
+    if challenge and (suite, theme, episodes, repeats) != ("test", None, None, 1):
+        raise ValueError(CHALLENGE_IS_WHOLE)
     selection = select_rows(env_ids, agent, spec)
     rates = None if price is None else [price.prompt, price.completion]
     header = run_header(agent, selection.spec, selection.rows, rates)
@@ -206,6 +210,7 @@ def _evaluate(argv: Sequence[str]) -> int:
             patience=config.patience(agent.remote),
             price=config.price,
             max_usd=config.max_usd,
+            challenge=config.challenge_source(),
             out=folder,
             progress=Progress(sys.stderr, f"run folder {folder}; to go on if stopped: {resume}"),
         )
@@ -228,7 +233,8 @@ def _as_text(run: Run) -> str:
     privilege = " (privileged: it is handed the environment)" if header.privileged else ""
     model = str(header.settings.get("model", ""))
     agent = header.agent if model in header.agent else f"{header.agent} ({model})"
-    title = f"{agent}{privilege}, suite {header.suite}, prompt {header.prompt}"
+    rows = "challenge" if header.challenge else f"suite {header.suite}"
+    title = f"{agent}{privilege}, {rows}, prompt {header.prompt}"
     lines = [title, scorecard_table(run.scorecards), *map(headline_line, run.headlines)]
     if tokens := sum(card.tokens or 0 for card in run.scorecards):
         known = [card.usd for card in run.scorecards if card.usd is not None]

@@ -12,12 +12,20 @@ from vlbench.cli import (
     writable_file,
     writable_folder,
 )
+from vlbench.records import from_json
+from vlbench.suites import Challenge
 
 REMOTE = RetryPolicy(timeout=120.0)
 """Default policy for agents that call a provider."""
 
 MAX_USD = 5.0
 """Default cost limit of a run, in USD."""
+
+
+CHALLENGE_IS_WHOLE = (
+    "a challenge plays all its rows once under the rules of test; leave out suite, theme, episodes "
+    "and repeats"
+)
 
 
 def usd(text: str) -> float | None:
@@ -81,10 +89,40 @@ class Config(AgentSettings):
         "the run's folder; a run that is there goes on; a new one under runs/ by default",
         check=writable_folder,
     )
+    challenge: str | None = option(
+        None, "digest of an entry whose challenge is played; needs --nonce", metavar="DIGEST"
+    )
+    nonce: str | None = option(
+        None, "nonce that the maintainers published for that entry", metavar="NONCE"
+    )
     json: bool = option(False, "print one JSON object instead of the table")
     html: Path | None = option(
         None, "also write a page with the episodes", check=writable_file, metavar="REPORT"
     )
+
+    def check(self) -> None:
+        """Check that a challenge is complete."""
+        super().check()
+        if (self.challenge is None) != (self.nonce is None):
+            raise ValueError("--challenge and --nonce belong together")
+        whole = self.suite, self.theme, self.episodes, self.repeats
+        if self.challenge_source() and whole != ("test", None, None, 1):
+            raise ValueError(CHALLENGE_IS_WHOLE)
+
+    def challenge_source(self) -> Challenge | None:
+        """Return the source of a challenge's rows; None without --challenge.
+
+        Raises:
+            ValueError: The digest or the nonce is malformed.
+        """
+        if self.challenge is None:
+            return None
+        try:
+            return from_json(Challenge, {"digest": self.challenge, "nonce": self.nonce})
+        except ValueError as error:
+            names = {"Challenge.digest": "--challenge", "Challenge.nonce": "--nonce"}
+            field, _, reason = str(error).partition(" ")
+            raise ValueError(f"{names[field]} {reason}") from error
 
     def patience(self, remote: bool) -> RetryPolicy:
         """Return the retry policy for the agent.

@@ -111,7 +111,7 @@ def _matching(pattern: str) -> list[str]:
 
 
 def _rows(env_id: str, spec: RunSpec) -> tuple[Row, ...]:
-    if suites(env_id):
+    if suites(env_id) or spec.challenge:
         return spec.rows(env_id)[: spec.episodes]
     return tuple(
         Row(env_id, spec.kwargs, instance="", presentation=0, seed=seed)

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from leaderboard.archive import Refused
 from leaderboard.entry import first_error, loads
-from leaderboard.schema import Key, Manifest, Record, Sha256, Text
+from leaderboard.schema import Key, Manifest, Record, Sha256
 from vlbench.display import formatting
 from vlbench.intervals import mean
 from vlbench.records import Episode, ModelInfo, from_json, to_json
@@ -62,7 +62,7 @@ class Report(Record):
     """Of the entry."""
     seed: Annotated[int, Field(ge=0)]
     """Of the draw."""
-    agent: Text
+    agent: Key
     """Name of the agent that was asked."""
     settings: dict[str, Any]
     models: dict[str, Annotated[ModelInfo, AfterValidator(_model)]]

@@ -12,18 +12,23 @@ from vlbench.cli.options import MAX_SEED, Options, check_values, option, require
 from vlbench.cli.parser import Parser, parse_options
 from vlbench.cli.paths import existing_file, existing_folder, writable_file, writable_folder
 from vlbench.cli.run import exit_without, print_error, run_main
+from vlbench.cli.terminal import erase_line, is_terminal, plain_output, printable
 
 __all__ = [
     "MAX_SEED",
     "Options",
     "Parser",
     "check_values",
+    "erase_line",
     "existing_file",
     "existing_folder",
     "exit_without",
+    "is_terminal",
     "option",
     "parse_options",
+    "plain_output",
     "print_error",
+    "printable",
     "required",
     "run_main",
     "writable_file",

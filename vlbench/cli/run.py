@@ -4,10 +4,12 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
+from vlbench.cli.terminal import plain_output, printable
+
 
 def print_error(command: str, error: Exception) -> None:
     """Print an error as one line on stderr."""
-    print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
+    print(printable(f"{command}: {' '.join(str(error).split())}"), file=sys.stderr)
 
 
 def run_main(
@@ -20,6 +22,8 @@ def run_main(
 ) -> int:
     """Run a command; turn its exceptions into one line on stderr and an exit code.
 
+    All that it prints passes through `vlbench.cli.terminal`.
+
     Args:
         command: Name of the command, printed before errors.
         run: Parses the command line and does the work. It raises ValueError on a wrong call, and
@@ -31,18 +35,19 @@ def run_main(
     Returns:
         0 or the run's own code; 2 on a wrong call; `failure` if it failed; 130 on Ctrl-C.
     """
-    try:
-        return run() or 0
-    except ValueError as error:
-        print_error(command, error)
-        return 2
-    except (OSError, FloatingPointError) as error:
-        print_error(command, error)
-        return failure
-    except KeyboardInterrupt:
-        if not quiet:
-            print(f"{command}: {stopped}", file=sys.stderr)
-        return 130
+    with plain_output():
+        try:
+            return run() or 0
+        except ValueError as error:
+            print_error(command, error)
+            return 2
+        except (OSError, FloatingPointError) as error:
+            print_error(command, error)
+            return failure
+        except KeyboardInterrupt:
+            if not quiet:
+                print(f"{command}: {stopped}", file=sys.stderr)
+            return 130
 
 
 def exit_without(packages: Sequence[str], command: str, *, extra: str) -> None:
