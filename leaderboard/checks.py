@@ -101,6 +101,8 @@ def _check_versions(place: str, run: RunHeader) -> None:
 
 def _check_start_time(place: str, run: RunHeader) -> None:
     try:
+        if not run.started:
+            raise ValueError("must say when the run started, got nothing")
         UtcTime().check(run.started)
     except ValueError as error:
         raise ValueError(f"{place}started {error}") from error

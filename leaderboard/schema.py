@@ -83,7 +83,7 @@ Text = Annotated[str, StringConstraints(max_length=120), AfterValidator(_plain)]
 ErrorLine = Annotated[str, AfterValidator(_error)]
 Key = Annotated[str, StringConstraints(max_length=300), AfterValidator(_plain)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Money = Annotated[float, Field(ge=0, le=1e9)]
+Money = Annotated[float, Field(ge=0, le=1e9), AfterValidator(lambda value: value + 0.0)]  # no -0.0
 
 
 class Record(BaseModel):

@@ -135,6 +135,8 @@ class PlainText:
         if character := hidden_character(value.replace("\n", "") if self.has_lines else value):
             name = unicodedata.name(character, "control character")
             raise ValueError(f"must be plain text, got U+{ord(character):04X} ({name.lower()})")
+        if value and not value.strip():
+            raise ValueError("must be plain text, got only spaces")
 
     def json_schema(self) -> dict[str, Any]:
         """Return the length."""
@@ -188,11 +190,11 @@ class UtcTime:
 
 SHA256 = Pattern("[0-9a-f]{64}", "0" * 8 + "… (64 hex digits)")
 OPTIONAL_SHA256 = Pattern("([0-9a-f]{64})?", SHA256.example)
-INVISIBLE = (
-    *((0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2800, 0x2800)),
-    *((0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xFFFC, 0xFFFD), (0xE0000, 0xE0FFF)),
+INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffc\ufffd"
+    "\U000e0000-\U000e0fff]"
 )
-"""Code points that show nothing although `str.isprintable` accepts them, and placeholders."""
+"""Characters that show nothing although `str.isprintable` accepts them, and placeholders."""
 
 MAX_MARKS = 3
 """Most combining marks on one character; more run over the neighbouring lines."""
@@ -200,10 +202,11 @@ MAX_MARKS = 3
 
 def hidden_character(text: str) -> str:
     """Return the first character that hides or fakes text; "" if there is none."""
+    if text.isascii() and text.isprintable():
+        return ""
     marks = 0
     for character in text:
-        code = ord(character)
-        if not character.isprintable() or any(low <= code <= high for low, high in INVISIBLE):
+        if not character.isprintable() or INVISIBLE.match(character):
             return character
         marks = marks + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
         if marks > MAX_MARKS:
