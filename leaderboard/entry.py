@@ -125,10 +125,12 @@ def _episode(plain: Any) -> Episode:
         return from_json(Episode, plain)
     except ValueError as error:
         names = ("env_id", "row", "repeat")
-        key = [plain.get(name) for name in names] if isinstance(plain, dict) else []
-        if [type(part) for part in key] != [str, int, int]:
-            raise
-        raise ValueError(f"{episode_key(*key):.80}: {error}") from error
+        env_id, row, repeat = (
+            plain.get(name) if isinstance(plain, dict) else None for name in names
+        )
+        if isinstance(env_id, str) and isinstance(row, int) and isinstance(repeat, int):
+            raise ValueError(f"{episode_key(env_id, row, repeat):.80}: {error}") from error
+        raise
 
 
 def loads(data: bytes) -> Any:

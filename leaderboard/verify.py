@@ -243,7 +243,9 @@ def _with_challenge(
         raise Refused(challenge.file, "", f"wanted one challenge, found {entry.challenge.file} too")
     try:
         result = compare_challenge(
-            *(Played(each.file, each.manifest, each.scores) for each in (entry, challenge)), nonces
+            Played(entry.file, entry.manifest, entry.scores),
+            Played(challenge.file, challenge.manifest, challenge.scores),
+            nonces,
         )
     except ValueError as error:
         raise Refused(challenge.file, MANIFEST, str(error)) from error
