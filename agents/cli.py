@@ -30,13 +30,10 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
 subcommand and returns the exit code; its module is imported when it is called."""
 
 
+@plain_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand with the arguments; exit 2 if the name is unknown."""
-    with plain_output():
-        return _run(sys.argv[1:] if argv is None else list(argv))
-
-
-def _run(argv: Sequence[str]) -> int:
+    argv = sys.argv[1:] if argv is None else list(argv)
     words = 2 if argv[:1] == ["train"] else 1
     name, rest = " ".join(argv[:words]), argv[words:]
     if name in ("-V", "--version"):

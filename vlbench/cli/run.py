@@ -12,6 +12,7 @@ def print_error(command: str, error: Exception) -> None:
     print(printable(f"{command}: {' '.join(str(error).split())}"), file=sys.stderr)
 
 
+@plain_output()
 def run_main(
     command: str,
     run: Callable[[], int | None],
@@ -35,19 +36,18 @@ def run_main(
     Returns:
         0 or the run's own code; 2 on a wrong call; `failure` if it failed; 130 on Ctrl-C.
     """
-    with plain_output():
-        try:
-            return run() or 0
-        except ValueError as error:
-            print_error(command, error)
-            return 2
-        except (OSError, FloatingPointError) as error:
-            print_error(command, error)
-            return failure
-        except KeyboardInterrupt:
-            if not quiet:
-                print(f"{command}: {stopped}", file=sys.stderr)
-            return 130
+    try:
+        return run() or 0
+    except ValueError as error:
+        print_error(command, error)
+        return 2
+    except (OSError, FloatingPointError) as error:
+        print_error(command, error)
+        return failure
+    except KeyboardInterrupt:
+        if not quiet:
+            print(f"{command}: {stopped}", file=sys.stderr)
+        return 130
 
 
 def exit_without(packages: Sequence[str], command: str, *, extra: str) -> None:
