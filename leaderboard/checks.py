@@ -8,7 +8,15 @@ import vlbench
 from leaderboard.archive import Refused
 from leaderboard.entry import read_episodes
 from leaderboard.pack import check_same_agent, expected_keys
-from leaderboard.schema import MANIFEST, Manifest, Suite, canonical, list_irregularities
+from leaderboard.schema import (
+    MANIFEST,
+    MAX_ERRORED,
+    Manifest,
+    Suite,
+    canonical,
+    list_irregularities,
+    too_many_errored,
+)
 from vlbench.errors import unknown_name
 from vlbench.limits import UtcTime
 from vlbench.parsing import RULES
@@ -18,9 +26,6 @@ from vlbench.suites import Row, frozen_hash, suites
 
 PROMPTS = ("cot", "action_only")
 """Prompts that an entry may use; `cot_facts` tells what the picture shows."""
-
-MAX_ERRORED = 0.02
-"""Largest share of errored episodes in a suite."""
 
 MAX_LATE = 0.02
 """Largest share of episodes that were begun out of order."""
@@ -54,6 +59,7 @@ def _check_spec(place: str, run: RunHeader) -> None:
     same(place + "theme", "", run.theme)
     same(place + "repeats", 1, run.repeats)
     same(place + "env_kwargs", {}, run.env_kwargs)
+    same(place + "bounds", {}, run.bounds)
     same(place + "shard", None, run.shard)
     if run.challenge:
         same(place + "challenge: the suite", "test", run.suite)
@@ -148,8 +154,8 @@ def read_checked(file: str, suite: Suite, data: bytes) -> tuple[Episode, ...]:
         raise Refused(
             file, f"{part.name}:{len(episodes) + 1}", f"wanted {missing}, found the end of the part"
         )
-    errored = sum(episode.end == "errored" for episode in episodes)
-    if errored > MAX_ERRORED * len(episodes):
+    errored = sum(episode.is_errored for episode in episodes)
+    if too_many_errored(len(episodes), errored):
         raise Refused(
             file,
             part.name,

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from leaderboard.archive import MAX_ARCHIVE
 from leaderboard.entry import Entry, first_error, read_entry
 from leaderboard.schema import (
+    MAX_ERRORED,
     Card,
     Manifest,
     Part,
@@ -28,15 +29,16 @@ from leaderboard.schema import (
     Weights,
     canonical,
     list_irregularities,
+    too_many_errored,
 )
 from vlbench.cli import (
     Options,
     existing_file,
     option,
+    output_file,
     parse_options,
     required,
     run_main,
-    writable_file,
 )
 from vlbench.errors import unknown_name
 from vlbench.records import Episode, RunHeader, episode_key, from_json, to_json
@@ -255,7 +257,9 @@ class Config(CardOptions):
     """Options of `pack`."""
 
     runs: tuple[Path, ...] = required("a run's folder; one a suite", positional=True, metavar="RUN")
-    out: Path = required("the archive to write", metavar="ENTRY.tar.gz", check=writable_file)
+    out: Path = required(
+        "the archive to write", metavar="ENTRY.tar.gz", check=output_file("an entry", b"\x1f\x8b")
+    )
     entry: Path | None = option(
         None,
         "the entry whose challenge the run is; gives its card",
@@ -288,6 +292,12 @@ def _pack(argv: Sequence[str] | None) -> None:
         )
         if lost.late:
             print(f"{suite.part.name}: {len(lost.late)} episodes begun out of order")
+        if too_many_errored(suite.part.episodes, len(lost.errored)):
+            warn(
+                f"{len(lost.errored)} of {suite.part.episodes} episodes of {suite.run.suite} "
+                f"errored, at most {MAX_ERRORED:.0%} may; the same evaluate command tries them "
+                "again"
+            )
         if lost.dropped:
             warn(
                 f"{len(lost.dropped)} rows of {suite.run.suite} not played, the first "

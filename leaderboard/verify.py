@@ -40,7 +40,7 @@ from vlbench.display import formatting
 from vlbench.errors import user_code
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Episode, Turn
-from vlbench.replay import Replayer
+from vlbench.replay import Replayer, model_differences
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,8 @@ def verify(path: Path) -> Verified:
         for line, episode in enumerate(episodes[name], start=1):
             place = f"{suite.part.name}:{line}"
             _replay(replayer, path.name, place, episode, before_turn)
+        for difference in model_differences(suite.run, episodes[name]):
+            raise Refused(path.name, suite.part.name, str(difference))
         try:
             check_irregularities(f"suites.{number}", suite, episodes[name])
         except ValueError as error:

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from agents.vlm.trial import one_line
 from vlbench.prompts import messages
 from vlbench.task import SIZE
 
@@ -24,6 +25,8 @@ PICTURE_BYTES = 2**31
 they can be several times as large."""
 MAX_TEXTS = 4096
 """Size of the prompt cache, in prompts."""
+MAX_TEXT = 1 << 20
+"""Longest text of a prompt, in characters."""
 
 
 @dataclass(slots=True, eq=False)
@@ -87,6 +90,9 @@ class Encoder:
         self.processor = processor
         self.tokenizer = processor.tokenizer
         blank = self._pixels(np.zeros((SIZE, SIZE, 3), np.uint8))
+        self.picture_size = _picture_size(blank, processor)
+        """Height×width to which the processor resizes a picture of SIZE, or each of its tiles, e.g.
+        "336x336"; "" if its tensors don't show it."""
         each = sum(tensor.nbytes for tensor in blank.values())
         self._pictures: _Cache[bytes, EncodedPicture] = _Cache(max(64, PICTURE_BYTES // each))
         self._texts: _Cache[Any, dict[str, Tensor]] = _Cache(MAX_TEXTS)
@@ -108,6 +114,10 @@ class Encoder:
         ]
         text = self._render(chat, add_generation_prompt=True)
         return self._encode(text, images, self.composes)
+
+    def render(self, observation: Mapping[str, Any]) -> str:
+        """Return the text of an observation and its history, as the chat template writes it."""
+        return self._render(messages(observation), add_generation_prompt=True)
 
     def encode_reply(self, reply: str) -> Tensor:
         """Return a reply's tokens as the template writes it, end token included, (n,) int64."""
@@ -162,9 +172,15 @@ class Encoder:
         return batch
 
     def _render(self, chat: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
-        text = self.processor.apply_chat_template(
-            chat, tokenize=False, add_generation_prompt=add_generation_prompt
-        )
+        try:
+            text = self.processor.apply_chat_template(
+                chat, tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        # The boundary to a checkpoint's template, which may raise anything.
+        except Exception as error:
+            raise ValueError(f"its chat template fails: {one_line(error)}") from error
+        if len(text) > MAX_TEXT:
+            raise ValueError(f"its chat template writes more than {MAX_TEXT} characters")
         return str(text)
 
     def _find_reply_prefix(self) -> str:
@@ -239,6 +255,18 @@ class Encoder:
 def _user_turn(text: str, pictures: int) -> dict[str, Any]:
     images: list[dict[str, Any]] = [{"type": "image"}] * pictures
     return {"role": "user", "content": [*images, {"type": "text", "text": text}]}
+
+
+def _picture_size(tensors: Mapping[str, Tensor], processor: Any) -> str:
+    """Return the height×width of the picture in a processor's tensors; "" if it is unknown."""
+    grid = tensors.get("image_grid_thw")
+    patch = getattr(getattr(processor, "image_processor", None), "patch_size", None)
+    if grid is not None and isinstance(patch, int):  # the picture is cut into patches
+        return "x".join(str(int(count) * patch) for count in grid[0, 1:])
+    frames = tensors.get("pixel_values")
+    if frames is None or frames.ndim < 4:
+        return ""
+    return "x".join(map(str, frames.shape[-2:]))
 
 
 def _split(inputs: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:

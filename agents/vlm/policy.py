@@ -114,10 +114,9 @@ class Policy(nn.Module):
             ends = self.tokenizer.eos_token_id
         end_ids = [ends] if isinstance(ends, int) else list(ends)
         head = model.get_output_embeddings()
-        self.register_buffer("end_ids", torch.tensor(end_ids), persistent=False)
-        self.register_buffer(
-            "forbidden", self._forbidden(head.weight.shape[0], end_ids), persistent=False
-        )
+        device, forbidden = head.weight.device, self._forbidden(head.weight.shape[0], end_ids)
+        self.register_buffer("end_ids", torch.tensor(end_ids, device=device), persistent=False)
+        self.register_buffer("forbidden", forbidden.to(device), persistent=False)
         self._hidden: Tensor | None = None
         head.register_forward_pre_hook(self._remember)
 

@@ -12,7 +12,7 @@ from support.sample_entries import contents, packed
 import leaderboard
 import vlbench
 from agents.evaluate import evaluate
-from leaderboard import checks
+from leaderboard import schema
 from leaderboard.archive import write_archive
 from vlbench import suites
 from vlbench.records import Reply
@@ -36,7 +36,7 @@ def short_sets(monkeypatch):
         return text and "".join(text.splitlines(keepends=True)[:ROWS])
 
     monkeypatch.setattr(suites, "_suite_text", first_rows)
-    monkeypatch.setattr(checks, "MAX_ERRORED", 0.5)
+    monkeypatch.setattr(schema, "MAX_ERRORED", 0.5)
 
 
 class Told:

@@ -18,7 +18,7 @@ from vlbench.records.episode import (
     Turn,
     episode_key,
 )
-from vlbench.records.header import ModelInfo, Preamble, RunHeader, Shard
+from vlbench.records.header import MODEL_MARK, ModelInfo, Preamble, RunHeader, Shard
 from vlbench.records.plain_data import MAX_FLOAT, from_json, limits_of, to_json
 from vlbench.suites import Challenge
 
@@ -31,6 +31,7 @@ __all__ = [
     "MAX_FLOAT",
     "MAX_NOTE",
     "MAX_REPLY",
+    "MODEL_MARK",
     "ModelInfo",
     "Preamble",
     "Reply",
