@@ -190,3 +190,12 @@ def test_a_damaged_file_of_nonces_is_one_line(paths, tmp_path, capsys, text):
 def test_another_run_does_not_go_on_as_a_challenge(paths):
     header = RunFolder.open(paths[1].parent / "new").header
     assert "challenge is" in header.conflict(dataclasses.replace(header, challenge=None))
+
+
+def test_a_task_without_frozen_sets_has_no_challenge(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--challenge", "1" * 64, "--nonce", "x", "--env", "rl4vlm/NumberLine-v0"]
+    assert evaluate_main(["--agent", "expert", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert "a challenge follows the rules of its set test; it has none" in err
+    assert err.count("\n") == 1
