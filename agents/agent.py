@@ -203,7 +203,8 @@ async def as_reply(value: Any) -> Reply:
         return Reply(value)
     if not isinstance(value, Reply):
         raise TypeError(f"an agent must give a str or a Reply; got {type(value).__name__}")
-    return from_json(Reply, to_json(value))  # what can't be read back is not recorded
+    # What can't be read back is not recorded.
+    return from_json(Reply, to_json(value.bounded()))
 
 
 def as_agent(thing: Any) -> Agent:

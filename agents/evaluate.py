@@ -21,7 +21,7 @@ from agents.agent import Agent, as_agent
 from agents.agent_options import without_header_values
 from agents.cost import MAX_USD, Budget, DefaultLimit, Price
 from agents.estimate import estimate
-from agents.evaluate_options import REMOTE, Config
+from agents.evaluate_options import CHALLENGE_IS_WHOLE, REMOTE, Config
 from agents.progress import Progress
 from agents.registry import load_agent
 from agents.retry import RetryPolicy
@@ -35,7 +35,7 @@ from vlbench.records import Episode, RunHeader
 from vlbench.records.redaction import redact
 from vlbench.run_folder import RunFolder, run_header
 from vlbench.scoring import Headline, Scorecard, headlines, score
-from vlbench.suites import RunSpec
+from vlbench.suites import Challenge, RunSpec
 from vlbench.suites import bounds as shipped_bounds
 
 
@@ -71,6 +71,7 @@ def evaluate(
     patience: RetryPolicy | None = None,
     price: Price | None = None,
     max_usd: float | None = MAX_USD,
+    challenge: Challenge | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -94,6 +95,7 @@ def evaluate(
             provider, and no timeout for others.
         price: Price of tokens; by default the agent's list price, if it knows one.
         max_usd: What the run may cost, earlier parts included; None for any sum.
+        challenge: Play the new rows of an entry's challenge instead of the suite's.
         out: The run's folder; a run that is there goes on. By default a new one under `runs/`.
         progress: Reports what happens; by default nothing is reported.
 
@@ -112,7 +114,9 @@ def evaluate(
     if theme == "":
         raise ValueError('unknown theme ""; leave it out for the suite\'s own themes')
     rules = _plain(env_kwargs or {})
-    spec = RunSpec(suite, prompt, theme or "", episodes, repeats, history, rules)
+    if challenge and (suite, theme, episodes, repeats, rules) != ("test", None, None, 1, {}):
+        raise ValueError(CHALLENGE_IS_WHOLE)
+    spec = RunSpec(suite, prompt, theme or "", episodes, repeats, history, rules, challenge)
     selection = select_rows(env_ids, agent, spec)
     unbounded = [e for e in selection.rows if shipped_bounds(e, selection.spec.suite) is None]
     for env_id in unbounded if bounds else ():
@@ -279,6 +283,7 @@ def _evaluate(argv: Sequence[str]) -> int:
             patience=config.patience(agent.remote),
             price=config.price,
             max_usd=config.max_usd,
+            challenge=config.challenge_source(),
             out=folder,
             progress=Progress(sys.stderr, f"run folder {folder}; to go on if stopped: {resume}"),
         )
@@ -301,7 +306,8 @@ def _as_text(run: Run) -> str:
     privilege = " (privileged: it is handed the environment)" if header.privileged else ""
     model = str(header.settings.get("model", ""))
     agent = header.agent if model in header.agent else f"{header.agent} ({model})"
-    title = f"{agent}{privilege}, suite {header.suite}, prompt {header.prompt}"
+    rows = "challenge" if header.challenge else f"suite {header.suite}"
+    title = f"{agent}{privilege}, {rows}, prompt {header.prompt}"
     title += "".join(f", {name}={json.dumps(v)}" for name, v in header.env_kwargs.items())
     lines = [title, scorecard_table(run.scorecards), *map(headline_line, run.headlines)]
     lines += [f"{run.stopped}; {len(run.episodes)} episodes are counted"] if run.stopped else []

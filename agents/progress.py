@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterable
 from typing import TextIO
 
+from vlbench.cli import erase_line, is_terminal, plain
 from vlbench.records import Episode, Reply
-from vlbench.records.redaction import RedactedStream
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_REFRESHES = 0.1
@@ -20,9 +20,9 @@ class Progress:
     """
 
     def __init__(self, stream: TextIO | None, opening: str = "") -> None:
-        self._stream = None if stream is None else RedactedStream(stream)
+        self._stream = None if stream is None else plain(stream)
         self._opening = opening
-        self._terminal = stream is not None and stream.isatty()
+        self._terminal = is_terminal(stream)
         self._pause = SECONDS_BETWEEN_REFRESHES if self._terminal else SECONDS_BETWEEN_LINES
         self._shown = ""
         self._total = self._kept = self._done = self._errored = 0
@@ -99,7 +99,7 @@ class Progress:
 
     def _clear(self) -> None:
         if self._shown and self._stream is not None:
-            print("\r" + " " * len(self._shown) + "\r", end="", file=self._stream, flush=True)
+            erase_line(self._stream, len(self._shown))
             self._shown = ""
 
 

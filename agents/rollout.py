@@ -26,16 +26,13 @@ from agents.retry import BUGS, RetryingCaller, RetryPolicy
 from vlbench.errors import location
 from vlbench.prompts import Exchange
 from vlbench.recorder import EnvCache, EpisodeRecorder
-from vlbench.records import SCHEMA, Episode, Failure, Reply, episode_key
+from vlbench.records import MAX_ERROR, SCHEMA, Episode, Failure, Reply, episode_key
 from vlbench.records.redaction import SecretInReply, redact
 from vlbench.run_folder import RunFolder
 from vlbench.suites import Row
 
 HARNESS = tuple(str(module) for module in (__file__, agents.agent.__file__, agents.retry.__file__))
 """Files that only call an agent's code."""
-
-MAX_ERROR = 500
-"""Longest message of an errored episode, in characters."""
 
 GIVE_UP = 20
 """A run stops after this many consecutive failed calls, retries included."""

@@ -16,7 +16,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, NamedTuple, Protocol, TextIO
 
 import vlbench
 from vlbench.cli.folders import EVALUATION, check_kind
@@ -92,6 +92,15 @@ def run_header(
         started=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     )
     return from_json(RunHeader, to_json(header))  # what can't be read back isn't written
+
+
+class JournalOrder(NamedTuple):
+    """When episodes were played, in lines of the journal."""
+
+    begun: dict[str, int]
+    """Key of an episode → number of its first line."""
+    ended: dict[str, int]
+    """Key of an episode → number of its last line."""
 
 
 class RunFolder:
@@ -282,6 +291,16 @@ class RunFolder:
                 if 0 <= turn <= len(turns):  # a turn after a lost one can't be played
                     turns[turn:] = [reply]  # a turn played again replaces those after it
         return journal
+
+    def journal_order(self) -> JournalOrder:
+        """Return when each episode began and ended, by the journal."""
+        order = JournalOrder({}, {})
+        for number, (_, data) in enumerate(self._lines(JOURNAL)):
+            key = data.get("episode") if isinstance(data, dict) else None
+            if isinstance(key, str):
+                order.begun.setdefault(key, number)
+                order.ended[key] = number
+        return order
 
     def close(self) -> None:
         """Close the files."""

@@ -14,13 +14,13 @@ from agents import doctor
 from agents.evaluate import evaluate, main
 from agents.providers.openai_chat import OpenAIChat
 from agents.report import write_report
+from vlbench.cli import plain_output, run_main
 from vlbench.records import Failure, Reply
 from vlbench.records.redaction import (
     SecretInReply,
     find_key,
     holds_secret,
     redact,
-    redacted_streams,
 )
 from vlbench.replay import divergences
 from vlbench.run_folder import JOURNAL, RunFolder
@@ -229,7 +229,6 @@ def test_secrets_in_settings_and_exceptions_of_own_agents_are_redacted(key, tmp_
 
 
 def test_an_exception_that_nobody_expects_is_shown_without_secrets(key, capsys):
-    from vlbench.cli import run_main
 
     def fail():
         raise RuntimeError(f"Illegal header value {f'Bearer {KEY}'.encode()!r}")
@@ -245,7 +244,7 @@ def test_an_exception_that_nobody_expects_is_shown_without_secrets(key, capsys):
 def test_what_commands_print_is_redacted(key, capsys):
     import sys
 
-    with redacted_streams():
+    with plain_output():
         print("out", KEY)
         print("err", KEY, file=sys.stderr)
         sys.stdout.writelines([KEY, "\n"])

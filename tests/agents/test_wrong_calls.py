@@ -13,6 +13,7 @@ COMMANDS = {
     "evaluate": ("agents.evaluate", "--agent expert"),
     "doctor": ("agents.doctor", "--agent expert"),
     "compare": ("agents.compare", "a b"),
+    "rerun": ("agents.rerun.__main__", "file"),
     "report": ("agents.report", "a page.html"),
     "play": ("vlbench.play.__main__", "Points24"),
     "replay": ("vlbench.replay", "a"),

@@ -1,31 +1,43 @@
 """The header of a run: rows, agent, prompts and versions."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any
 
+from vlbench.limits import (
+    OPTIONAL_SHA256,
+    Each,
+    Line,
+    Pattern,
+    PlainText,
+    Range,
+    Size,
+)
 from vlbench.suites import Bounds, Row, RunSpec
 
 MODEL_MARK = "sha256:"
 """Beginning of `Reply.provider_id` of a local model's replies; see `ModelInfo.mark`."""
+
+Name = Annotated[str, PlainText(200)]
+Versions = Annotated[dict[str, str], Size(100), Each(PlainText(100))]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A local model as it was loaded; an empty field is unknown."""
 
-    checkpoint: str = ""
+    checkpoint: Annotated[str, Line(1000)] = ""
     """Folder or hub id of the checkpoint, with links resolved."""
-    step: int | None = None
+    step: Annotated[int | None, Range(0, 10**12)] = None
     """Training step of the checkpoint."""
-    weights_hash: str = ""
+    weights_hash: Annotated[str, OPTIONAL_SHA256] = ""
     """sha256 of weights, adapter, processor and chat template."""
-    dtype: str = ""
+    dtype: Annotated[str, PlainText(40)] = ""
     """dtype of the weights, e.g. "bfloat16"."""
-    device: str = ""
+    device: Annotated[str, PlainText(40)] = ""
     """Device of the model, e.g. "cuda"."""
-    picture_size: str = ""
+    picture_size: Annotated[str, Pattern("([1-9][0-9]{0,5}x[1-9][0-9]{0,5})?", "336x336")] = ""
     """Height×width to which its processor resizes a 300×300 picture, e.g. "336x336"."""
-    versions: dict[str, str] = field(default_factory=dict)
+    versions: Versions = field(default_factory=dict)
     """Package → version, for torch, transformers and the other packages that the model needs."""
 
     def same_as(self, other: "ModelInfo") -> bool:
@@ -50,9 +62,9 @@ class ModelInfo:
 class Preamble:
     """The beginning of every conversation, before the first prompt."""
 
-    system_prompt: str = ""
+    system_prompt: Annotated[str, Size(1 << 16)] = ""
     """Text of the system message; "" for none."""
-    shots: list[Row] = field(default_factory=list)
+    shots: Annotated[list[Row], Size(64)] = field(default_factory=list)
     """Rows that are shown as examples, with the expert's replies."""
 
 
@@ -60,39 +72,29 @@ class Preamble:
 class Shard:
     """One part of a run that is split among several machines."""
 
-    index: int
+    index: Annotated[int, Range(0, 10**6)]
     """Number of the part, from 0."""
-    count: int
+    count: Annotated[int, Range(1, 10**6)]
     """Number of parts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    """The source of rows that are derived from an entry after its submission."""
-
-    digest: str
-    """Digest of the entry."""
-    nonce: str
-    """Nonce, published after the submission."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHeader(RunSpec):
     """What was run: rows, agent, prompts and versions."""
 
-    agent: str
+    agent: Annotated[str, Size(800, 1), PlainText(200)]
     """The agent's name in tables."""
-    settings: dict[str, Any]
+    settings: Annotated[dict[str, Any], Size(1000), Each(Size(1 << 16))]
     """The agent's settings, without API keys."""
     privileged: bool
     """Whether the agent has access to the environment."""
-    env_ids: list[str]
+    env_ids: Annotated[list[str], Size(1000), Each(PlainText(200))]
     """The environments, in the order of the tables."""
     prompt_hashes: dict[str, str]
     """env id → sha256 of the template."""
     frozen_hashes: dict[str, str]
     """env id → sha256 of the frozen set."""
-    parser: str
+    parser: Name
     """Version of the parser's rules."""
     schema: int
     """Version of the records."""
@@ -104,20 +106,21 @@ class RunHeader(RunSpec):
     """env id → the local model that played it; the key "" if one model played all."""
     shard: Shard | None = None
     """Which part of a run this is; None for a whole run."""
-    challenge: Challenge | None = None
-    """The source of the rows; None for frozen rows and seeds."""
-    dropped: list[str] = field(default_factory=list)
+    dropped: Annotated[list[str], Size(100), Each(PlainText(100))] = field(default_factory=list)
     """Parameters that were omitted because a provider refused them."""
-    price: list[float] | None = None
+    price: Annotated[list[float] | None, Size(2, 2), Each(Range(0, 1e6))] = None
     """USD per million prompt and completion tokens; None if unknown."""
-    versions: dict[str, str] = field(default_factory=dict)
+    versions: Versions = field(default_factory=dict)
     """Package → version."""
-    commit: str = ""
+    commit: Annotated[
+        str,
+        Pattern("([0-9a-f]{40}([0-9a-f]{24})?([+]dirty)?)?", "a commit of 40 hex digits"),
+    ] = ""
     """Commit of the checkout that vlbench ran from, with "+dirty" after it if the checkout had
     uncommitted changes; "" outside a checkout."""
     dirty: bool | None = None
     """Whether that checkout had uncommitted changes; None if unknown."""
-    started: str = ""
+    started: Annotated[str, Line(40)] = ""
     """Start of the run in UTC, as "2026-01-31T12:00:00Z"."""
 
     def conflict(self, other: "RunHeader") -> str:

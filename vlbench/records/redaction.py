@@ -1,8 +1,8 @@
 """Keep keys and passwords out of files, terminals and messages.
 
 Secrets are the values of environment variables with a secret's name, passwords in URLs, and
-whatever has the form of a well-known provider's key. `RunFolder` and `run_main` apply `redact` to
-all that they write and print, except a model's reply, which is never rewritten.
+whatever has the form of a well-known provider's key. `RunFolder` and `vlbench.cli.terminal` apply
+`redact` to all that they write and print, except a model's reply, which is never rewritten.
 """
 
 import base64
@@ -10,11 +10,9 @@ import html
 import json
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, TextIO, cast
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 SECRET_VARIABLE = re.compile(
@@ -213,38 +211,3 @@ def _forms(secret: str) -> set[str]:
         whole = code[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6]
         forms |= {whole, whole.replace("+", "-").replace("/", "_"), quote(whole, safe="")}
     return {form for form in forms if len(form) >= SHORTEST_SECRET}
-
-
-class RedactedStream:
-    """A text stream that redacts what is written to it; it is the stream itself in all else."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write a text, redacted."""
-        self._stream.write(redact(text))
-        return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        """Write lines, redacted."""
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the stream."""
-        return getattr(self._stream, name)
-
-
-@contextmanager
-def redacted_streams() -> Iterator[None]:
-    """Redact what the block prints on standard output and standard error."""
-    out, err = sys.stdout, sys.stderr
-    if isinstance(out, RedactedStream):  # a command within a command
-        yield
-        return
-    sys.stdout, sys.stderr = (cast(TextIO, RedactedStream(stream)) for stream in (out, err))
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = out, err
