@@ -15,7 +15,8 @@ import leaderboard
 from leaderboard import schema
 from leaderboard.pack import main, pack
 from leaderboard.verify import verify
-from vlbench.run_folder import EPISODES
+from vlbench.records import episode_key
+from vlbench.run_folder import EPISODES, JOURNAL
 
 pytestmark = pytest.mark.extra
 
@@ -236,9 +237,13 @@ def test_a_run_that_holds_a_key_of_a_known_provider_is_not_packed(
 ):
     folder = tmp_path / "run"
     shutil.copytree(mixed, folder)
-    lines = (folder / EPISODES).read_text("utf-8").splitlines()
-    lines[4] = lines[4].replace('"text":"', f'"text":"so {key}, and ', 1)
-    (folder / EPISODES).write_text("\n".join(lines) + "\n", "utf-8")
+    episode = json.loads((folder / EPISODES).read_text("utf-8").splitlines()[4])
+    name = episode_key(episode["env_id"], episode["row"], episode["repeat"])
+    for file in (EPISODES, JOURNAL):
+        lines = (folder / file).read_text("utf-8").splitlines()
+        number = 4 if file == EPISODES else next(i for i, x in enumerate(lines) if name in x)
+        lines[number] = lines[number].replace('"text":"', f'"text":"so {key}, and ', 1)
+        (folder / file).write_text("\n".join(lines) + "\n", "utf-8")
     card = [part for name, value in CARD.items() for part in (f"--{name}", value)]
     assert main([str(folder), *card, "--out", str(tmp_path / "a.tar.gz")]) == 2
     err = capsys.readouterr().err

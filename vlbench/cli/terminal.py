@@ -1,8 +1,9 @@
 """What reaches a terminal: printable text without secrets, whatever the input.
 
 File names, replies, model names and providers' errors may hold keys, and control sequences that
-move the cursor, recolour or hide text. `plain_output` replaces `sys.stdout` and `sys.stderr` by streams that
-redact the former and write the latter as JSON's escapes, so that JSON can still be read.
+move the cursor, recolour or hide text. `plain_output` replaces `sys.stdout` and `sys.stderr` by
+streams that redact the former and write the latter as JSON's escapes, so that JSON can still be
+read.
 """
 
 import io
