@@ -66,16 +66,25 @@ class Agent(ABC):
             env: The environment, for a privileged agent only; another is called without it.
 
         Raises:
-            ProviderError: The model's provider gave no reply.
+            ProviderError: The model's provider gave no reply. `agents.retry` says what other errors
+                mean: some are retried, some end the episode, and a bug stops the run.
         """
 
     async def close(self) -> None:
         """Close connections when a run is over; the agent may be asked again afterwards."""
         return None  # by default there is nothing to close
 
+    @property
+    def source(self) -> Callable[..., Any]:
+        """The function that answers, for messages that say where it is defined."""
+        return self.act
+
 
 class ProviderError(Exception):
     """A model's provider gave no reply.
+
+    An agent of your own needn't raise it: errors of connections and of HTTP clients are recognized;
+    see `agents.retry.as_provider_error`.
 
     Args:
         message: What was requested from whom, and the response.
@@ -124,6 +133,11 @@ class CallableAgent(Agent):
         """Call the function."""
         return await as_reply(self._function(observation))
 
+    @property
+    def source(self) -> Callable[..., Any]:
+        """The function."""
+        return self._function
+
 
 class ObjectAgent(Agent):
     """Another object as an agent: its attributes, and defaults for those that it lacks.
@@ -147,6 +161,12 @@ class ObjectAgent(Agent):
         """Call the object's `act`, with `env` only if it is privileged."""
         arguments = (observation, env) if self.privileged else (observation,)
         return await as_reply(self._thing.act(*arguments))
+
+    @property
+    def source(self) -> Callable[..., Any]:
+        """The object's `act`."""
+        act: Callable[..., Any] = self._thing.act
+        return act
 
     async def close(self) -> None:
         """Close the object, if it can be closed."""

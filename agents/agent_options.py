@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from vlbench.cli import (
     Options,
     option,
 )
+from vlbench.cli.options import option_fields
 
 AGENT_HELP = f"{', '.join(AGENTS)}; openai:MODEL; package.module:Class or path/to/file.py:Class"
 
@@ -30,7 +32,7 @@ def setting(text: str) -> tuple[str, Any]:
 class AgentSettings(Options):
     """Settings of agents that ask a provider, as with --set."""
 
-    temperature: float | None = option(None, "of sampling; 0 is greedy", ge=0)
+    temperature: float | None = option(None, "of sampling; 0 is greedy", ge=0, limit=100)
     max_tokens: int | None = option(None, "longest reply in tokens, thinking included", ge=1)
     seed: int | None = option(None, "of sampling", ge=0, le=MAX_SEED)
     thinking_budget: int | None = option(
@@ -58,8 +60,14 @@ class AgentSettings(Options):
     )
 
     def check(self) -> None:
-        """Check that no setting is given twice."""
+        """Check that no setting is given twice, and the numbers that --set gives."""
         self.settings()
+        own = {field.name: field for field in option_fields(AgentSettings)}
+        for name, value in self.set:
+            if name in own and own[name].type in (int, float):
+                own[name].check(value, name)
+            elif isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name} must be finite, got {value}")
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that were given.

@@ -12,8 +12,10 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("agents.evaluate:main", "play an agent on the benchmark and score it"),
     "doctor": ("agents.doctor:main", "find out whether an agent's model can be used"),
     "compare": ("agents.compare:main", "compare two runs on the rows that both played"),
+    "thoughts": ("agents.vlm.thoughts:main", "change thoughts and ask a local model again"),
     "report": ("agents.report:main", "write a run's episodes as a page to look at"),
     "replay": ("vlbench.replay:main", "play a run's texts again and name what differs"),
+    "diagnose": ("vlbench.diagnose.__main__:main", "compare advantages with what turns were worth"),
     "play": ("vlbench.play.__main__:main", "play a task yourself in a window"),
     "train tiny": ("agents.train.tiny:main", "write an untrained tiny LLaVA"),
     "train sft-data": ("agents.train.sft_data:main", "write expert transcripts"),
@@ -47,7 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_error("vlbench", ValueError(unknown_name("subcommand", name, SUBCOMMANDS)))
         return 2
     module, _, function = SUBCOMMANDS[name][0].partition(":")
-    sys.path.append("")  # `python -m` finds agents and environments in the current folder; so we do
     try:
         command = getattr(import_module(module), function)
     except ModuleNotFoundError as error:

@@ -22,8 +22,17 @@ from PIL import Image
 import vlbench
 from agents.agent import Agent, Observation
 from agents.batching import Batcher
+from agents.vlm.checkpoint_files import (
+    check_inside,
+    identify,
+    is_model_name,
+    read_object,
+    resolve,
+)
 from vlbench.cli import Options, option
-from vlbench.records import Reply
+from vlbench.records import Reply, from_json
+from vlbench.run_folder import package_versions
+from vlbench.task import SIZE
 
 MISSING = (
     "the cnn agent needs stable-baselines3, torch and safetensors: "
@@ -31,6 +40,10 @@ MISSING = (
 )
 WEIGHTS, SHAPE = "model.safetensors", "cnn.json"
 """A checkpoint's files: no pickles, which could run code when they are loaded."""
+MIN_SIZE = 36
+"""Smallest side of a picture that the network takes, in pixels; SIZE is the largest."""
+MAX_ACTIONS = 10_000
+"""Largest number of actions."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +95,22 @@ def read_shape(folder: Path) -> Shape:
     """Return the shape of a checkpoint.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is none, or its shape isn't one that `agents.train.cnn` writes.
     """
     path = folder / SHAPE
     try:
-        data = json.loads(path.read_text("utf-8"))
-        shape = Shape(str(data["env"]), tuple(map(str, data["actions"])), int(data["size"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        check_inside(path, folder)
+        shape = from_json(Shape, read_object(path))
+        if not MIN_SIZE <= shape.size <= SIZE:
+            raise ValueError(f"size must be from {MIN_SIZE} to {SIZE}, got {shape.size}")
+        if not 0 < len(shape.actions) <= MAX_ACTIONS:
+            raise ValueError(f"wanted 1 to {MAX_ACTIONS} actions, got {len(shape.actions)}")
+        for name in (shape.env, *shape.actions):
+            if not is_model_name(name):
+                raise ValueError(f"wanted short printable texts, got {name!r:.60}")
+    except ValueError as error:
         raise ValueError(
-            f"{folder} is no checkpoint of agents.train.cnn: {path} can't be read ({error})"
+            f"{folder} is no checkpoint of agents.train.cnn: {SHAPE}: {error}"
         ) from error
     return shape
 
@@ -104,31 +124,32 @@ def load_weights(policy: Any, folder: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_model
 
+    path = folder / WEIGHTS
+    check_inside(path, folder)
     try:
-        load_model(policy, folder / WEIGHTS)
-    except (OSError, SafetensorError, RuntimeError) as error:
+        load_model(policy, path)
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{folder / WEIGHTS} can't be loaded: {reason}") from error
+        raise ValueError(f"{path} can't be loaded: {reason}") from error
 
 
 def located(model: str) -> Path:
-    """Return a checkpoint's folder: the one that is named, or a run's latest.
+    """Return a checkpoint's folder: the one that is named, or a run's latest; links are resolved.
 
     Raises:
         ValueError: There is no such folder.
     """
-    folder = Path(model)
-    if not folder.is_dir():
+    if not Path(model).is_dir():
         raise ValueError(f"no folder {model} of a run of agents.train.cnn")
-    latest = folder / "latest"
-    return latest if latest.is_dir() else folder
+    latest = Path(model, "latest")
+    return resolve(str(latest) if latest.is_dir() else model)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Options):
     """How a checkpoint plays."""
 
-    batch_size: int = option(64, "most observations that are answered at once", ge=1)
+    batch_size: int = option(64, "most observations that are answered at once", ge=1, limit=65_536)
 
 
 class Cnn(Agent):
@@ -154,6 +175,15 @@ class Cnn(Agent):
         self._policy.set_training_mode(False)
         self.name = f"cnn ({self._shape.env})"
         self.settings: dict[str, Any] = {"model": model, "batch_size": batch_size}
+        size = f"{self._shape.size}x{self._shape.size}"
+        info = dataclasses.replace(
+            identify(folder),
+            dtype=str(next(self._policy.parameters()).dtype).removeprefix("torch."),
+            device=self._policy.device.type,
+            picture_size=size,
+            versions=package_versions(("torch", "stable-baselines3")),
+        )
+        self.models = {"": info}
         self.env_ids = (self._shape.env,)
         self._batcher = Batcher(self._answer, batch_size)
 
@@ -172,7 +202,11 @@ class Cnn(Agent):
         seconds = time.perf_counter() - start
         return [
             Reply(
-                vlbench.reply(self._shape.actions[i]), stop_reason="stop", usd=0.0, seconds=seconds
+                vlbench.reply(self._shape.actions[i]),
+                stop_reason="stop",
+                usd=0.0,
+                seconds=seconds,
+                provider_id=self.models[""].mark,
             )
             for i in actions
         ]

@@ -4,12 +4,14 @@ Plays the rows of frozen sets, records every reply, and scores. A run is a folde
 with the same folder resumes it.
 """
 
+import dataclasses
 import itertools
 import json
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,13 +26,15 @@ from agents.providers.redaction import redacted
 from agents.registry import load_agent
 from agents.retry import RetryPolicy
 from agents.rollout import Job, play, run_coroutine, unfinished
-from agents.selection import Skipped, select_rows
+from agents.selection import Selection, Skipped, select_rows
 from agents.tables import headline_line, scorecard_table
 from vlbench.cli import parse_options, run_main
+from vlbench.freeze import computed_bounds, task_suites
 from vlbench.records import Episode, RunHeader
 from vlbench.run_folder import RunFolder, run_header
 from vlbench.scoring import Headline, Scorecard, headlines, score
 from vlbench.suites import RunSpec
+from vlbench.suites import bounds as shipped_bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Run:
     skipped: tuple[Skipped, ...]
     stopped: str = ""
     """Why the run stopped before its end; "" if it didn't."""
+    warnings: tuple[str, ...] = ()
+    """What was played or counted otherwise than asked, one line each."""
 
 
 def evaluate(
@@ -55,6 +61,8 @@ def evaluate(
     suite: str = "test",
     prompt: str = "cot",
     theme: str | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+    bounds: bool = False,
     repeats: int = 1,
     history: int = 0,
     concurrency: int = 8,
@@ -70,9 +78,13 @@ def evaluate(
         agent: An `agents.agent.Agent`, a function `observation -> str`, or what `--agent` takes.
         env_ids: Ids, short names, globs or "all"; see `agents.selection.select_rows`.
         episodes: Rows of each suite, from its beginning; None for all.
-        suite: "test", "ood" or the name of a set that you have frozen.
+        suite: "test", "ood", the name of a set that you have frozen, or "seeds" for rows dealt from
+            the test split. An environment whose rules have no frozen sets is played from seeds.
         prompt: "cot", "action_only" or "cot_facts".
         theme: Theme or group of themes instead of the suite's own.
+        env_kwargs: Keyword arguments of the environments. Those that change the rules play dealt
+            rows, without a normalized score.
+        bounds: Whether to compute floor and ceiling for rows that have none.
         repeats: How often each row is played.
         history: How many past turns the agent is shown.
         concurrency: How many episodes run at once.
@@ -92,21 +104,23 @@ def evaluate(
     progress = progress or Progress(None)
     patience = patience or (REMOTE if agent.remote else RetryPolicy())
     price = price or agent.list_price
-    if agent.paid and price is None and max_usd is not None:
-        raise ValueError(
-            f"{agent.name}: no known price, so that max-usd {max_usd:g} couldn't be kept; pass "
-            "--price IN,OUT (USD per million tokens), or --max-usd none for any sum"
-        )
+    _check_price(agent, price, max_usd)
     if out is not None and not str(out):
         raise ValueError("out must name a folder, got nothing")
     if theme == "":
         raise ValueError('unknown theme ""; leave it out for the suite\'s own themes')
-    spec = RunSpec(suite, prompt, theme or "", episodes, repeats, history)
+    rules = _plain(env_kwargs or {})
+    spec = RunSpec(suite, prompt, theme or "", episodes, repeats, history, rules)
     selection = select_rows(env_ids, agent, spec)
+    unbounded = [e for e in selection.rows if shipped_bounds(e, selection.spec.suite) is None]
+    for env_id in unbounded if bounds else ():
+        task_suites(env_id)  # refuses, before anything is written, a task that can't compute them
     rates = None if price is None else [price.prompt, price.completion]
     header = run_header(agent, selection.spec, selection.rows, rates)
     folder = RunFolder.start(Path(out) if out else new_folder(agent.name), header)
     try:
+        if bounds:
+            _compute_bounds(folder, unbounded)
         jobs = [
             Job(row, number, repeat)
             for rows in selection.rows.values()
@@ -114,15 +128,8 @@ def evaluate(
             for repeat in range(repeats)
         ]
         waiting = unfinished(jobs, folder)
-        for skip in selection.skipped:
-            progress.say(f"skipped {skip.env}: {skip.reason}")
-        for env_id, rows in selection.rows.items():
-            if episodes is not None and len(rows) < episodes:
-                progress.say(f"{env_id}: suite {header.suite} has {len(rows)} rows, not {episodes}")
-        for line in folder.damaged:
-            progress.say(f"damaged line left out: {line}")
-        if agent.note:
-            progress.say(agent.note)
+        for line in _opening_lines(selection, folder, agent):
+            progress.say(line)
         budget = Budget(price, max_usd)
         if agent.remote and waiting:
             expected = estimate(
@@ -150,15 +157,69 @@ def evaluate(
         progress.end()
         folder.close()
     played = folder.episodes()
+    differences = _count_differences(played, jobs)
+    for line in differences:
+        progress.say(line)
     return Run(
         folder.path,
         folder.header,
         tuple(played),
-        tuple(score(header, played)),
-        tuple(headlines(played, header.suite)),
+        tuple(score(folder.header, played)),
+        tuple(headlines(played, folder.header.suite)),
         selection.skipped,
         stopped,
+        (*selection.warnings, *differences),
     )
+
+
+def _check_price(agent: Agent, price: Price | None, max_usd: float | None) -> None:
+    """Refuse a limit on the cost that can't be kept."""
+    if agent.paid and price is None and max_usd is not None:
+        raise ValueError(
+            f"{agent.name}: no known price, so that max-usd {max_usd:g} couldn't be kept; pass "
+            "--price IN,OUT (USD per million tokens), or --max-usd none for any sum"
+        )
+
+
+def _opening_lines(selection: Selection, folder: RunFolder, agent: Agent) -> list[str]:
+    """Return what the user should know before the run."""
+    lines = [f"skipped {skip.env}: {skip.reason}" for skip in selection.skipped]
+    lines += selection.warnings
+    lines += [f"damaged line left out: {line}" for line in folder.damaged]
+    return [*lines, agent.note] if agent.note else lines
+
+
+def _plain(env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keyword arguments as a record holds them.
+
+    Raises:
+        ValueError: They aren't plain data.
+    """
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(env_kwargs), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"env_kwargs must be plain data: {error}") from error
+    return plain
+
+
+def _compute_bounds(folder: RunFolder, env_ids: Iterable[str]) -> None:
+    """Write the bounds of all rows of a run into its header."""
+    header = folder.header
+    found = {e: computed_bounds(e, header.rows(e)[: header.episodes]) for e in env_ids}
+    folder.header = dataclasses.replace(header, bounds=found)
+    folder.write_header()
+
+
+def _count_differences(played: Sequence[Episode], jobs: Sequence[Job]) -> list[str]:
+    """Return a line for each environment of which more or fewer episodes are counted than asked."""
+    held = Counter(episode.env_id for episode in played)
+    asked = Counter(job.row.env_id for job in jobs)
+    return [
+        f"{env_id}: the run holds {held[env_id]} episodes, not {asked[env_id]}; "
+        f"{'all' if held[env_id] > asked[env_id] else 'these'} are counted"
+        for env_id in asked
+        if held[env_id] != asked[env_id]
+    ]
 
 
 def _at_least(least: int, **counts: int | None) -> None:
@@ -178,8 +239,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate.
 
     Returns:
-        0 when done, 1 if every episode errored, 2 on a wrong call, 3 if the run stopped at its
-        budget or because the provider can't be used, 130 on Ctrl-C.
+        0 when done, 1 if an episode errored, 2 on a wrong call, 3 if the run stopped: at its
+        budget, because the provider can't be used, or because of a bug in the agent; 130 on Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     return run_main("evaluate", lambda: _evaluate(argv))
@@ -200,6 +261,8 @@ def _evaluate(argv: Sequence[str]) -> int:
             suite=config.suite,
             prompt=config.prompt,
             theme=config.theme,
+            env_kwargs=config.all_env_kwargs(),
+            bounds=config.bounds,
             repeats=config.repeats,
             history=config.history,
             concurrency=config.concurrency,
@@ -229,7 +292,9 @@ def _as_text(run: Run) -> str:
     model = str(header.settings.get("model", ""))
     agent = header.agent if model in header.agent else f"{header.agent} ({model})"
     title = f"{agent}{privilege}, suite {header.suite}, prompt {header.prompt}"
+    title += "".join(f", {name}={json.dumps(v)}" for name, v in header.env_kwargs.items())
     lines = [title, scorecard_table(run.scorecards), *map(headline_line, run.headlines)]
+    lines += [f"{run.stopped}; {len(run.episodes)} episodes are counted"] if run.stopped else []
     if tokens := sum(card.tokens or 0 for card in run.scorecards):
         known = [card.usd for card in run.scorecards if card.usd is not None]
         money = f"{sum(known):.2f} USD" if len(known) == len(run.scorecards) else "money unknown"
@@ -240,7 +305,12 @@ def _as_text(run: Run) -> str:
 def _as_json(run: Run) -> str:
     return json.dumps(
         {
-            "run": {"folder": str(run.folder), "stopped": run.stopped, **asdict(run.header)},
+            "run": {
+                "folder": str(run.folder),
+                "stopped": run.stopped,
+                "warnings": run.warnings,
+                **asdict(run.header),
+            },
             "scorecards": [asdict(card) for card in run.scorecards],
             "headlines": [asdict(headline) for headline in run.headlines],
             "skipped": [asdict(skip) for skip in run.skipped],
@@ -251,13 +321,14 @@ def _as_json(run: Run) -> str:
 
 def _errors(run: Run, resume: str) -> int:
     """Report errored episodes on stderr; return the exit code."""
-    errored = [episode for episode in run.episodes if episode.end == "errored"]
+    errored = [episode for episode in run.episodes if episode.is_errored]
     if not errored:
         return 0
     number = f"{len(errored)} of {len(run.episodes)} episodes errored"
-    first = f"the first: {errored[0].key}: {errored[0].error}"
+    place = f" ({errored[0].failure.place})" if errored[0].failure.place else ""
+    first = f"the first: {errored[0].key}: {errored[0].error}{place}"
     print(f"evaluate: {number}; {first}; to try them again: {resume}", file=sys.stderr)
-    return 1 if len(errored) == len(run.episodes) else 0
+    return 1
 
 
 if __name__ == "__main__":

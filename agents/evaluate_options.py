@@ -1,16 +1,19 @@
 """The options of `python -m agents.evaluate`."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from agents.agent_options import AGENT_HELP, AgentSettings
+from agents.agent_options import AGENT_HELP, AgentSettings, setting
 from agents.cost import Price
 from agents.retry import RetryPolicy
 from vlbench.cli import (
+    EVALUATION,
     option,
+    output_file,
+    output_folder,
     required,
-    writable_file,
-    writable_folder,
 )
 
 REMOTE = RetryPolicy(timeout=120.0)
@@ -30,6 +33,18 @@ def usd(text: str) -> float | None:
         raise ValueError(f'must be a sum in USD, or none; got "{text}"') from error
 
 
+def keyword_arguments(text: str) -> dict[str, Any]:
+    """Parse NAME=VALUE, with the value as JSON if possible, or a JSON object with several."""
+    if not text.lstrip().startswith("{"):
+        name, value = setting(text)
+        return {name: value}
+    try:
+        values: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'must be NAME=VALUE or a JSON object, got "{text}"') from error
+    return values
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config(AgentSettings):
     """Options of `evaluate`."""
@@ -43,22 +58,37 @@ class Config(AgentSettings):
     episodes: int | None = option(
         None, "rows of each suite, from its beginning; all by default", ge=1
     )
-    suite: str = option("test", "test, ood, or a set of your own", metavar="SUITE")
+    suite: str = option(
+        "test",
+        "test, ood, a set of your own, or seeds: rows dealt from the test split",
+        metavar="SUITE",
+    )
+    env_kwargs: tuple[dict[str, Any], ...] = option(
+        (),
+        "a keyword argument of the environments, as NAME=VALUE or a JSON object; may be given "
+        "again; changed rules play dealt rows of the test split",
+        parse=keyword_arguments,
+        metavar="NAME=VALUE",
+    )
+    bounds: bool = option(
+        False, "compute floor and ceiling for rows that have none, for a normalized score"
+    )
     prompt: str = option("cot", "cot, action_only or cot_facts", metavar="PROMPT")
     theme: str | None = option(
         None, "theme or group of themes instead of the suite's own", metavar="THEME"
     )
-    repeats: int = option(1, "times each row is played", ge=1)
-    history: int = option(0, "past turns that the agent is shown", ge=0, metavar="K")
-    concurrency: int = option(8, "episodes at once", ge=1)
+    repeats: int = option(1, "times each row is played", ge=1, limit=10_000)
+    history: int = option(0, "past turns that the agent is shown", ge=0, limit=1000, metavar="K")
+    concurrency: int = option(8, "episodes at once", ge=1, limit=10_000)
     timeout: float | None = option(
         None,
         f"longest time for a call to a provider; {REMOTE.timeout:g} by default",
         gt=0,
+        limit=1e6,
         metavar="SECONDS",
     )
     retries: int = option(
-        REMOTE.retries, "times a call is made again after a transient fault", ge=0
+        REMOTE.retries, "times a call is made again after a transient fault", ge=0, limit=1000
     )
     rpm: float | None = option(
         None, "calls a minute, retries included; as many as come by default", gt=0
@@ -79,12 +109,33 @@ class Config(AgentSettings):
     out: Path | None = option(
         None,
         "the run's folder; a run that is there goes on; a new one under runs/ by default",
-        check=writable_folder,
+        check=output_folder(EVALUATION),
     )
     json: bool = option(False, "print one JSON object instead of the table")
     html: Path | None = option(
-        None, "also write a page with the episodes", check=writable_file, metavar="REPORT"
+        None,
+        "also write a page with the episodes",
+        check=output_file("an HTML page", b"<!doctype html"),
+        metavar="REPORT",
     )
+
+    def check(self) -> None:
+        """Check that no setting and no keyword argument of environments is given twice."""
+        super().check()
+        self.all_env_kwargs()
+
+    def all_env_kwargs(self) -> dict[str, Any]:
+        """Return the keyword arguments of environments.
+
+        Raises:
+            ValueError: One is given twice.
+        """
+        merged: dict[str, Any] = {}
+        for values in self.env_kwargs:
+            for name in values.keys() & merged.keys():
+                raise ValueError(f"--env-kwargs gives {name} twice")
+            merged |= values
+        return merged
 
     def patience(self, remote: bool) -> RetryPolicy:
         """Return the retry policy for the agent.

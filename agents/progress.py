@@ -49,7 +49,7 @@ class Progress:
     def count(self, episode: Episode) -> None:
         """Count an episode."""
         self._done += 1
-        self._errored += episode.end == "errored"
+        self._errored += episode.is_errored
         self._refresh()
 
     def reply(self, reply: Reply) -> None:

@@ -3,7 +3,6 @@
 import inspect
 import sys
 from contextlib import nullcontext
-from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +10,7 @@ from typing import Any
 
 from agents.agent import Agent, as_agent
 from vlbench.errors import unknown_name, user_code
+from vlbench.registry import import_user_module
 
 AGENTS: dict[str, str] = {
     "random": "agents.scripted:Random",
@@ -49,7 +49,7 @@ def load_agent(spec: str, /, **settings: Any) -> Agent:
             raise ValueError(f'agent "{spec}": name the class too, as in {spec}:MyAgent')
         raise ValueError(unknown_name("agent", spec, AGENTS) + ", module:Class or path.py:Class")
     with user_code(f'agent "{spec}" can\'t be imported', importing=True):
-        module = _file(Path(source)) if source.endswith(".py") else import_module(source)
+        module = _file(Path(source)) if source.endswith(".py") else import_user_module(source)
     if not hasattr(module, attribute):
         names = [name for name, value in vars(module).items() if callable(value)]
         raise ValueError(unknown_name(f"agent in {source}", attribute, names))

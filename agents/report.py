@@ -19,14 +19,16 @@ from typing import Any
 from agents.tables import headline_line
 from vlbench.cli import (
     Options,
+    option,
+    output_file,
     parse_options,
     required,
     run_main,
-    writable_file,
 )
 from vlbench.display.episode_view import EpisodeRenderer, outcome, page_part
 from vlbench.display.formatting import number, percent, percent_range
 from vlbench.records import Episode, RunHeader
+from vlbench.registry import ENV_HELP, import_environments
 from vlbench.run_folder import RunFolder
 from vlbench.scoring import Scorecard, headlines, score
 
@@ -37,14 +39,20 @@ OUTCOMES = ("failure", "errored", "success")
 """In the order in which episodes are shown."""
 
 
-def write_report(run: Path, page: Path) -> None:
+def write_report(run: Path, page: Path, env_ids: Iterable[str] = ()) -> None:
     """Write a run's page.
+
+    Args:
+        run: The run's folder.
+        page: The HTML file.
+        env_ids: Environments of the run whose modules may be imported.
 
     Raises:
         ValueError: There is no run in the folder.
         OSError: The page can't be written.
     """
     folder = RunFolder.open(run)
+    import_environments(env_ids, folder.header.env_ids)
     episodes, header = folder.episodes(), folder.header
     lines = [headline_line(headline) for headline in headlines(episodes, header.suite)]
     template = Template(files(__package__).joinpath("report.html").read_text("utf-8"))
@@ -69,6 +77,7 @@ def write_report(run: Path, page: Path) -> None:
 def _about(header: RunHeader) -> str:
     parts = [f"suite {header.suite}", f"prompt {header.prompt}"]
     parts += [f"theme {header.theme}"] if header.theme else []
+    parts += [f"{name}={json.dumps(value)}" for name, value in header.env_kwargs.items()]
     parts += [f"history {header.history}"] if header.history else []
     parts += [f"{name} {value}" for name, value in header.settings.items()]
     parts += ["privileged: it is handed the environment"] if header.privileged else []
@@ -174,7 +183,12 @@ class Config(Options):
     """Options of `report`."""
 
     run: Path = required("a run's folder", positional=True)
-    page: Path = required("the HTML file to write", positional=True, check=writable_file)
+    page: Path = required(
+        "the HTML file to write",
+        positional=True,
+        check=output_file("an HTML page", b"<!doctype html"),
+    )
+    env: tuple[str, ...] = option((), ENV_HELP, metavar="MODULE:ID")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -184,7 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(argv: Sequence[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m agents.report", description=__doc__)
-    write_report(config.run, config.page)
+    write_report(config.run, config.page, config.env)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,20 @@
 """The only layer of retries: call an agent until it replies or the retries are used up.
 
-Retries in SDKs are disabled. The agent classifies an error (`ProviderError.transient`); this module
-decides whether to call again.
+Retries in SDKs are disabled. An agent of ours classifies an error itself
+(`ProviderError.transient`); what an agent of yours raises is classified by `as_provider_error`.
 """
 
 import asyncio
 import dataclasses
+import errno
 import random
+import socket
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from agents.agent import ProviderError, as_reply
@@ -23,6 +28,129 @@ LONGEST_WAIT = 30.0
 
 LONGEST_RETRY_AFTER = 120.0
 """Longest wait that a provider may ask for; a longer one fails the call."""
+
+
+TRANSIENT = (408, 409, 425, 429)
+"""HTTP statuses after which a call is made again; so are all from 500."""
+
+STOPPING = (401, 402, 404)
+"""HTTP statuses after which every other call would fail too."""
+
+NETWORK_ERRNOS = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET)
+"""Faults of the network that aren't a `ConnectionError`."""
+
+CONNECTION_ERRORS = (
+    *(("httpx", name) for name in ("TimeoutException", "NetworkError", "RemoteProtocolError")),
+    *(("requests", name) for name in ("ConnectionError", "Timeout")),
+    *(("aiohttp", name) for name in ("ClientConnectionError", "ClientPayloadError")),
+    *(("http.client", name) for name in ("RemoteDisconnected", "IncompleteRead")),
+    *(("openai", "APIConnectionError"), ("anthropic", "APIConnectionError")),
+    *(("urllib3.exceptions", "HTTPError"), ("websockets.exceptions", "ConnectionClosed")),
+    *(("asyncio", "IncompleteReadError"), ("ssl", "SSLEOFError")),
+)
+"""(module, name) of further exceptions of connections; a module is never imported for them."""
+
+
+BUGS = (
+    *(TypeError, ValueError, LookupError, AttributeError, NameError, ArithmeticError),
+    *(AssertionError, ImportError, SyntaxError, NotImplementedError, RecursionError, SystemExit),
+    *(FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError),
+)
+"""Exceptions of an agent's code that are a bug, or a mistake in its set-up, and stop the run."""
+
+
+def is_transient(status: int) -> bool:
+    """Return whether the same request may succeed after an HTTP status."""
+    return status in TRANSIENT or status >= 500
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a provider asks to wait, if any."""
+    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        try:
+            return float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+    try:
+        date = parsedate_to_datetime(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return (date - datetime.now(UTC)).total_seconds() if date.tzinfo else None
+
+
+def as_provider_error(error: Exception) -> ProviderError | None:
+    """Return an agent's exception as a `ProviderError`, if a connection or a server failed.
+
+    The exceptions that it was raised `from` count too. Transient are `ConnectionError`,
+    `TimeoutError`, faults of the network, CONNECTION_ERRORS, and exceptions of HTTP clients with a
+    `Retry-After` or a status for which `is_transient`. Other statuses aren't; STOPPING ones stop
+    the run.
+
+    Returns:
+        None if neither failed.
+    """
+    if isinstance(error, ProviderError):
+        return error
+    message = f"{type(error).__name__}: {error}"
+    for cause in _causes(error):
+        status, wait = _http_status(cause), _asked_wait(cause)
+        if status is not None or wait is not None:
+            transient = wait is not None or is_transient(status or 0)
+            return ProviderError(
+                message,
+                status=status,
+                transient=transient,
+                retry_after=wait,
+                stops=status in STOPPING and not transient,
+            )
+        if _is_connection_error(cause):
+            return ProviderError(message, transient=True)
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those that it was raised from; urllib keeps one as `reason`."""
+    cause: Any = error
+    for _ in range(10):
+        if not isinstance(cause, Exception):
+            return
+        yield cause
+        cause = cause.__cause__ or getattr(cause, "reason", None)
+
+
+def _is_connection_error(error: BaseException) -> bool:
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return True
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_AGAIN
+    if isinstance(error, OSError) and error.errno in NETWORK_ERRNOS:
+        return True
+    kinds = (getattr(sys.modules.get(module), name, None) for module, name in CONNECTION_ERRORS)
+    return isinstance(error, tuple(kind for kind in kinds if isinstance(kind, type)))
+
+
+def _http_status(error: BaseException) -> int | None:
+    """Return the HTTP status in an exception of an HTTP client."""
+    for owner in (error, getattr(error, "response", None)):
+        for name in ("status_code", "status", "code"):
+            value = getattr(owner, name, None)
+            if isinstance(value, int) and 400 <= value < 600:
+                return int(value)
+    return None
+
+
+def _asked_wait(error: BaseException) -> float | None:
+    """Return the seconds that an exception of an HTTP client asks to wait."""
+    value = getattr(error, "retry_after", None)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    for owner in (error, getattr(error, "response", None)):
+        headers: Any = getattr(owner, "headers", None)
+        if hasattr(headers, "items"):
+            wait = retry_after({str(name).lower(): str(v) for name, v in headers.items()})
+            if wait is not None:
+                return wait
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +193,7 @@ class RetryingCaller:
 
         Raises:
             ProviderError: Every try failed, or the error is not transient.
+            Exception: What the call raised, if neither a connection nor a server failed.
         """
         await self._turn()
         start = time.perf_counter()
@@ -72,13 +201,16 @@ class RetryingCaller:
         while True:
             try:
                 reply = await self._within_timeout(call)
-            except ProviderError as error:
-                wait = _wait(error, retries)
-                over = not error.transient or retries >= self._patience.retries
+            except Exception as error:  # the boundary to the agent's code
+                fault = as_provider_error(error)
+                if fault is None:
+                    raise
+                wait = _wait(fault, retries)
+                over = not fault.transient or retries >= self._patience.retries
                 if over or wait > LONGEST_RETRY_AFTER:
                     why = f"try {retries + 1}" if over else f"asked to wait {wait:.0f} s"
                     raise ProviderError(
-                        f"{error} ({why})", status=error.status, stops=error.stops
+                        f"{fault} ({why})", status=fault.status, stops=fault.stops
                     ) from error
                 retries += 1
                 await asyncio.sleep(wait)

@@ -7,23 +7,31 @@ journaled reply again.
 
 import asyncio
 import dataclasses
+import inspect
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 
+import agents.agent
+import agents.retry
 from agents.agent import Agent, Observation, ProviderError
 from agents.cost import Budget
 from agents.providers.redaction import redacted
-from agents.retry import RetryingCaller, RetryPolicy
+from agents.retry import BUGS, RetryingCaller, RetryPolicy
+from vlbench.errors import location
 from vlbench.prompts import Exchange
 from vlbench.recorder import EnvCache, EpisodeRecorder
 from vlbench.records import SCHEMA, Episode, Failure, Reply, episode_key
 from vlbench.run_folder import RunFolder
 from vlbench.suites import Row
+
+HARNESS = tuple(str(module) for module in (__file__, agents.agent.__file__, agents.retry.__file__))
+"""Files that only call an agent's code."""
 
 MAX_ERROR = 500
 """Longest message of an errored episode, in characters."""
@@ -54,7 +62,7 @@ def unfinished(jobs: Sequence[Job], folder: RunFolder) -> list[Job]:
 
     Episodes that are finished are kept; those that errored are tried again.
     """
-    finished = {episode.key for episode in folder.episodes() if episode.end != "errored"}
+    finished = {episode.key for episode in folder.episodes() if not episode.is_errored}
     journal = folder.replies()
     return [
         dataclasses.replace(job, journaled=tuple(journal.get(job.key, ())))
@@ -81,8 +89,8 @@ async def play(
 ) -> str:
     """Play episodes and record them.
 
-    What the agent or an environment raises makes an errored episode, and the run goes on. When
-    this is cancelled, the folder can be resumed.
+    When the agent or an environment fails, the episode is errored and the run goes on. A bug of the
+    agent (`agents.retry.BUGS`) stops the run. Stopped or cancelled, it can be resumed.
 
     Args:
         agent: Who plays.
@@ -112,7 +120,7 @@ async def play(
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     finally:
-        await agent.close()
+        await player.close()
     return player.stop
 
 
@@ -134,6 +142,18 @@ class _Player:
         self._budget = budget
         self._replied = replied
         self._failed = 0
+
+    async def close(self) -> None:
+        """Close the agent; an error of its code stops the run like a bug of `act`."""
+        try:
+            await self._agent.close()
+        except Exception as error:  # the boundary to the agent's code
+            self._stop_for_bug(error)
+
+    def _stop_for_bug(self, error: BaseException) -> None:
+        place = location(error, HARNESS) or _definition(self._agent.source)
+        name = self._agent.name
+        self.stop = self.stop or f"stopped: {name} raised {_message(error)} ({place})"
 
     async def reply(
         self, job: Job, turn: int, observation: Observation, env: gymnasium.Env[Any, str]
@@ -165,6 +185,9 @@ class _Player:
             reply = await self._asking.ask(
                 lambda: agent.act(observation, env) if agent.privileged else agent.act(observation)
             )
+        except BUGS as error:
+            self._stop_for_bug(error)
+            raise Stopped from error
         except ProviderError as error:
             self._failed += 1
             if not error.stops and self._failed < GIVE_UP:
@@ -175,6 +198,12 @@ class _Player:
                 else f"stopped: {GIVE_UP} calls failed in a row; the last: {error}"
             )
             raise Stopped from error
+        # The boundary to the agent's code, which may raise anything.
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise  # it is the run that is cancelled, not something of the agent's
+            raise CodeFailed("agent", error) from error
         self._failed = 0
         return reply.bounded()
 
@@ -203,20 +232,16 @@ class _Worker:
     async def _episode(self, job: Job) -> Episode:
         recording = None
         try:
-            recording = EpisodeRecorder(self._envs.of(job.row), job.row, job.number, job.repeat)
+            with _environment():
+                recording = EpisodeRecorder(self._envs.of(job.row), job.row, job.number, job.repeat)
             await self._finish(recording, job)
-        except Stopped:
-            raise
-        # The one boundary: a failed episode is data, not a crash.
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
-                raise  # it is the run that is cancelled, not something of the agent's
-            self._envs.pop(job.row.env_key, None)
-            failure = Failure()
-            if isinstance(error, ProviderError):
-                failure = Failure("provider", status=error.status)
+        except ProviderError as error:
+            failure = Failure("provider", status=error.status)
             return _errored(job, recording, _message(error), failure)
+        except CodeFailed as error:
+            self._envs.pop(job.row.env_key, None)
+            failure = Failure(error.kind, place=location(error.cause, HARNESS))
+            return _errored(job, recording, _message(error.cause), failure)
         return recording.episode()
 
     async def _finish(self, recording: EpisodeRecorder, job: Job) -> None:
@@ -234,9 +259,35 @@ class _Worker:
             else:
                 prompt = {**observation, "history": tuple(past)} if self._history else observation
                 reply = await self._player.reply(job, turn, prompt, recording.env)
-            recording.play(reply)
+            with _environment():
+                recording.play(reply)
             past.append(Exchange(observation, reply.text))
             turn += 1
+
+
+class CodeFailed(Exception):
+    """An agent or an environment raised an exception, which ends the episode."""
+
+    def __init__(self, kind: str, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.kind = kind
+        self.cause = cause
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """The boundary to an environment's code, which may raise anything."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise CodeFailed("environment", error) from error
+
+
+def _definition(function: Callable[..., Any]) -> str:
+    """Return where a function is defined, as "file:line"; its name if that is unknown."""
+    function = getattr(inspect.unwrap(function), "__func__", function)
+    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
 
 
 def _message(error: BaseException) -> str:

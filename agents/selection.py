@@ -12,11 +12,17 @@ import vlbench
 from agents.agent import Agent
 from vlbench.contract import INFO_TYPES
 from vlbench.errors import unknown_name, user_code
-from vlbench.registry import resolve_env_id, short_name
-from vlbench.suites import SEEDS, SUITES, Row, RunSpec, suites
+from vlbench.outcomes import check_outcomes
+from vlbench.registry import check_keywords, has_splits, resolve_env_id, short_name
+from vlbench.suites import SEEDS, SUITES, Row, RunSpec, rules_difference, suites
 
-NUM_SEEDS = 50
-"""Episodes of an environment without frozen sets, unless the user asks for another number."""
+OWN_OPTIONS = {
+    "prompt": "use --prompt",
+    "theme": "use --theme",
+    "split": "evaluation plays frozen rows, or deals rows of the test split",
+    "render_mode": "evaluation needs none",
+}
+"""Keyword arguments that `env_kwargs` can't set, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +38,12 @@ class Selection:
     """What is played."""
 
     spec: RunSpec
-    """The user's specification; its suite is SEEDS if the environments have no frozen sets."""
+    """The user's specification; its suite is SEEDS if no frozen sets are played."""
     rows: Mapping[str, tuple[Row, ...]]
     """env id → rows, in the order of the tables."""
     skipped: tuple[Skipped, ...]
+    warnings: tuple[str, ...]
+    """What is played otherwise than asked, one line each."""
 
 
 def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Selection:
@@ -53,30 +61,37 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
             is left to play.
     """
     selection = _select_ids(env_ids)
+    for name, reason in OWN_OPTIONS.items():
+        if name in spec.env_kwargs:
+            raise ValueError(f"env_kwargs can't set {name}: {reason}")
     known = dict.fromkeys((*SUITES, *(name for env_id in selection for name in suites(env_id))))
-    if spec.suite not in known:
-        raise ValueError(unknown_name("suite", spec.suite, known))
+    if spec.suite not in (*known, SEEDS):
+        raise ValueError(unknown_name("suite", spec.suite, (*known, SEEDS)))
     rows: dict[str, tuple[Row, ...]] = {}
+    chosen: dict[str, str] = {}
     skipped = []
     for env_id, explicit in selection.items():
         try:
-            env_rows = _rows(env_id, spec)
+            suite = _suite(env_id, spec)
+            env_rows = replace(spec, suite=suite).rows(env_id)[: spec.episodes]
             _check_playable(agent, env_rows[0])
-            rows[env_id] = env_rows
+            check_outcomes(env_id, suite, env_rows)
+            rows[env_id], chosen[env_id] = env_rows, suite
         except ValueError as error:
             if explicit:
                 raise ValueError(f"{env_id} can't be played: {error}") from error
             skipped.append(Skipped(env_id, " ".join(str(error).split())))
     if not rows:
-        reason = f"{skipped[0].env} can't be played: {skipped[0].reason}" if skipped else env_ids
-        raise ValueError(f"nothing to play: {reason}")
-    kinds = {SEEDS if not suites(env_id) else spec.suite for env_id in rows}
-    if len(kinds) > 1:
-        without = ", ".join(env_id for env_id in rows if not suites(env_id))
+        why = f"{skipped[0].env} can't be played: {skipped[0].reason}" if skipped else env_ids
+        raise ValueError(f"nothing to play: {why}")
+    played = set(chosen.values())
+    if len(played) > 1:
+        without = ", ".join(env_id for env_id in rows if chosen[env_id] == SEEDS)
         raise ValueError(
             f"{without}: no frozen sets there, only seeds; play it in a run of its own"
         )
-    return Selection(replace(spec, suite=kinds.pop()), rows, tuple(skipped))
+    warnings = [line for env_id in rows for line in _warnings(env_id, spec, len(rows[env_id]))]
+    return Selection(replace(spec, suite=played.pop()), rows, tuple(skipped), tuple(warnings))
 
 
 def _select_ids(env_ids: str | Iterable[str]) -> dict[str, bool]:
@@ -110,13 +125,44 @@ def _matching(pattern: str) -> list[str]:
     return matches
 
 
-def _rows(env_id: str, spec: RunSpec) -> tuple[Row, ...]:
-    if suites(env_id):
-        return spec.rows(env_id)[: spec.episodes]
-    return tuple(
-        Row(env_id, spec.kwargs, instance="", presentation=0, seed=seed)
-        for seed in range(spec.episodes or NUM_SEEDS)
+def _suite(env_id: str, spec: RunSpec) -> str:
+    """Return the suite that is played of an environment: the requested one, or dealt rows.
+
+    Raises:
+        ValueError: The environment doesn't have the set that was requested.
+    """
+    names = suites(env_id, spec.env_kwargs)
+    if spec.suite == SEEDS or spec.suite in names:
+        return spec.suite
+    if names:
+        raise ValueError(unknown_name(f"suite of {env_id}", spec.suite, (*names, SEEDS)))
+    if spec.suite == SUITES[0]:
+        return SEEDS
+    raise ValueError(
+        f"no suite {spec.suite}, because {_why_dealt(env_id, spec)}; leave --suite out to play "
+        "dealt rows"
     )
+
+
+def _why_dealt(env_id: str, spec: RunSpec) -> str:
+    """Return why an environment has no frozen sets."""
+    if difference := rules_difference(env_id, spec.env_kwargs):
+        return f"its frozen sets are for other rules ({difference})"
+    return "it has no frozen sets"
+
+
+def _warnings(env_id: str, spec: RunSpec, number: int) -> list[str]:
+    """Return how the rows of an environment differ from what was asked, as lines."""
+    if spec.suite != SEEDS and not suites(env_id, spec.env_kwargs):
+        where = "rows of the test split" if has_splits(env_id) else "rows"
+        why = _why_dealt(env_id, spec)
+        return [
+            f"{env_id}: plays {number} dealt {where}, which have no normalized score without "
+            f"--bounds: {why}"
+        ]
+    if spec.episodes is not None and number < spec.episodes:
+        return [f"{env_id}: suite {spec.suite} has {number} rows, not {spec.episodes}"]
+    return []
 
 
 def _check_playable(agent: Agent, row: Row) -> None:
@@ -127,6 +173,7 @@ def _check_playable(agent: Agent, row: Row) -> None:
     """
     if agent.env_ids is not None and row.env_id not in agent.env_ids:
         raise ValueError(f"{agent.name} plays only {', '.join(agent.env_ids)}")
+    check_keywords(row.env_id, row.kwargs)
     with user_code():
         env = gymnasium.make(row.env_id, **row.kwargs)
     with closing(env):

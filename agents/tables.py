@@ -12,6 +12,7 @@ from vlbench.display.formatting import (
     signed,
 )
 from vlbench.scoring import Headline, Scorecard
+from vlbench.suites import SUITES
 
 
 def scorecard_table(cards: Sequence[Scorecard]) -> str:
@@ -77,6 +78,9 @@ def _details(card: Scorecard) -> list[str]:
     if card.strict_rate and card.strict_success:
         parts[-1] += f" (success there {percent_range(*card.strict_success)})"
     details = [f"replies: {', '.join(parts)}"] if parts else []
+    if card.suite not in SUITES and card.floor is not None and card.ceiling is not None:
+        limits = f"floor {percent(card.floor)}, ceiling {percent(card.ceiling)}"
+        details.append(f"bounds computed for this run: {limits}")
     if percent(card.paper_success) != percent(card.success):
         details.append(f"episodes with a return above 0: {percent(card.paper_success)}")
     return details
@@ -120,7 +124,13 @@ def comparison_table(comparisons: Sequence[Comparison], notes: Mapping[str, Sequ
                 "yes" if c.separated else "no",
             )
         )
-    return "\n".join([table(head, rows), *_note_lines(notes)])
+    lines = [
+        f"{c.env}: errored and counted as failures: {c.errored_first} episodes of the first run, "
+        f"{c.errored_second} of the second"
+        for c in comparisons
+        if c.errored_first or c.errored_second
+    ]
+    return "\n".join([table(head, rows), *lines, *_note_lines(notes)])
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

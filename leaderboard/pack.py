@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from leaderboard.archive import MAX_ARCHIVE
 from leaderboard.entry import Entry, first_error
 from leaderboard.schema import (
+    MAX_ERRORED,
     Card,
     Manifest,
     Part,
@@ -27,14 +28,15 @@ from leaderboard.schema import (
     Weights,
     canonical,
     list_irregularities,
+    too_many_errored,
 )
 from vlbench.cli import (
     Options,
     option,
+    output_file,
     parse_options,
     required,
     run_main,
-    writable_file,
 )
 from vlbench.errors import unknown_name
 from vlbench.records import Episode, RunHeader, episode_key, from_json, to_json
@@ -207,7 +209,9 @@ class Config(CardOptions):
     """Options of `pack`."""
 
     runs: tuple[Path, ...] = required("a run's folder; one a suite", positional=True, metavar="RUN")
-    out: Path = required("the archive to write", metavar="ENTRY.tar.gz", check=writable_file)
+    out: Path = required(
+        "the archive to write", metavar="ENTRY.tar.gz", check=output_file("an entry", b"\x1f\x8b")
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -227,6 +231,12 @@ def _pack(argv: Sequence[str] | None) -> None:
             f"{suite.part.name}: {suite.part.episodes} episodes, {len(lost.errored)} errored, "
             f"{len(lost.retried)} retried, {len(lost.replayed)} played again"
         )
+        if too_many_errored(suite.part.episodes, len(lost.errored)):
+            warn(
+                f"{len(lost.errored)} of {suite.part.episodes} episodes of {suite.run.suite} "
+                f"errored, at most {MAX_ERRORED:.0%} may; the same evaluate command tries them "
+                "again"
+            )
         if lost.dropped:
             warn(
                 f"{len(lost.dropped)} rows of {suite.run.suite} not played, the first "

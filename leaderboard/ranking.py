@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import vlbench
-from leaderboard.scores import errors_as_failures
 from leaderboard.verify import Verified
 from vlbench.comparison import Comparison, compare, headline_difference
 from vlbench.records import Episode
@@ -77,7 +76,7 @@ def _headline_episodes(entry: Verified, suite: str, table: str) -> list[Episode]
 
 
 def _played(entry: Verified, suite: str, env_id: str) -> list[Episode]:
-    return errors_as_failures([e for e in entry.episodes[suite] if e.env_id == env_id])
+    return [episode for episode in entry.episodes[suite] if episode.env_id == env_id]
 
 
 def _standings(

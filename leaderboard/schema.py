@@ -174,6 +174,15 @@ def canonical(data: Any) -> bytes:
     return text.encode()
 
 
+MAX_ERRORED = 0.02
+"""Largest share of errored episodes in a suite of an entry."""
+
+
+def too_many_errored(episodes: int, errored: int) -> bool:
+    """Return whether an entry is refused for a suite's errored episodes."""
+    return errored > MAX_ERRORED * episodes
+
+
 def list_irregularities(
     expected: Sequence[str],
     episodes: Sequence[Episode],

@@ -1,6 +1,5 @@
-"""Scores of leaderboard entries; errored episodes count as failures."""
+"""Scores of leaderboard entries."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,19 +19,4 @@ class SuiteScores:
 
 def score_entry(run: RunHeader, episodes: Sequence[Episode]) -> SuiteScores:
     """Return the scores of a run's episodes."""
-    judged = errors_as_failures(episodes)
-    errors = {env_id: 0 for env_id in run.env_ids}
-    for episode in episodes:
-        errors[episode.env_id] += episode.end == "errored"
-    cards = [dataclasses.replace(c, errored=errors[c.env]) for c in score(run, judged)]
-    return SuiteScores(tuple(cards), tuple(headlines(judged, run.suite)))
-
-
-def errors_as_failures(episodes: Sequence[Episode]) -> list[Episode]:
-    """Return the episodes with every errored one counted as failed."""
-    return [
-        dataclasses.replace(episode, end="truncated", success=False)
-        if episode.end == "errored"
-        else episode
-        for episode in episodes
-    ]
+    return SuiteScores(tuple(score(run, episodes)), tuple(headlines(episodes, run.suite)))

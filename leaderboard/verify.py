@@ -18,7 +18,14 @@ import vlbench
 from leaderboard.archive import Refused
 from leaderboard.entry import read_entry, read_episodes
 from leaderboard.pack import check_same_agent, expected_keys
-from leaderboard.schema import MANIFEST, Manifest, Suite, list_irregularities
+from leaderboard.schema import (
+    MANIFEST,
+    MAX_ERRORED,
+    Manifest,
+    Suite,
+    list_irregularities,
+    too_many_errored,
+)
 from leaderboard.scores import SuiteScores, score_entry
 from vlbench.cli import (
     Options,
@@ -31,12 +38,9 @@ from vlbench.errors import unknown_name
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
 from vlbench.records import SCHEMA, Episode, RunHeader
-from vlbench.replay import Replayer
+from vlbench.replay import Replayer, model_differences
 from vlbench.scoring import Scorecard
 from vlbench.suites import Row, frozen_hash, suites
-
-MAX_ERRORED = 0.02
-"""Largest share of errored episodes in a suite."""
 
 PROMPTS = ("cot", "action_only")
 """Prompts that an entry may use; `cot_facts` tells what the picture shows."""
@@ -79,6 +83,8 @@ def verify(path: Path) -> Verified:
     for number, suite in enumerate(manifest.suites):
         for line, episode in enumerate(episodes[suite.run.suite], start=1):
             _replay(replayer, path.name, f"{suite.part.name}:{line}", episode)
+        for difference in model_differences(suite.run, episodes[suite.run.suite]):
+            raise Refused(path.name, suite.part.name, str(difference))
         _check_irregularities(path.name, f"suites.{number}", suite, episodes[suite.run.suite])
         scores[suite.run.suite] = score_entry(suite.run, episodes[suite.run.suite])
     flags = tuple(flag for suite in scores.values() for flag in above_ceiling(suite.scorecards))
@@ -105,6 +111,7 @@ def _check_manifest(manifest: Manifest) -> None:
         _same(place + "theme", "", run.theme)
         _same(place + "repeats", 1, run.repeats)
         _same(place + "env_kwargs", {}, run.env_kwargs)
+        _same(place + "bounds", {}, run.bounds)
         _same(place + "shard", None, run.shard)
         _same(place + "challenge", None, run.challenge)
         if run.prompt not in PROMPTS:
@@ -186,7 +193,7 @@ def _read(file: str, suite: Suite, data: bytes) -> tuple[Episode, ...]:
             file, f"{part.name}:{len(episodes) + 1}", f"wanted {missing}, found the end of the part"
         )
     errored = sum(episode.end == "errored" for episode in episodes)
-    if errored > MAX_ERRORED * len(episodes):
+    if too_many_errored(len(episodes), errored):
         raise Refused(
             file,
             part.name,

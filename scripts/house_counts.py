@@ -31,7 +31,6 @@ Files of a new task
     This is derived from the tree; it doesn't show whether a newcomer needs more.
 """
 
-import argparse
 import ast
 import inspect
 import json
@@ -46,6 +45,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scripts.source_tree import Tree, bound_names, circles, code_lines, parameters, points_up
+from vlbench.cli import Options, existing_folder, option, parse_options, run_main
 
 PARTICIPLES = frozenset(
     "told shown left wanted seen made kept chosen named found given asked begun meant ours "
@@ -139,6 +139,8 @@ def _play_and_count() -> None:
         replies = 0
 
         async def act(self, observation: Any, env: Any = None) -> Any:
+            if not self.replies:
+                sys.setprofile(count)  # only now: a run first checks its frozen rows
             self.replies += 1
             return json.dumps({"thoughts": str(self.replies), "action": self.choose(env.unwrapped)})
 
@@ -146,7 +148,6 @@ def _play_and_count() -> None:
         nonlocal calls
         calls += event == "call" and frame.f_code is parsing.parse.__code__
 
-    sys.setprofile(count)
     run = evaluate(Writer(), "Points24", episodes=5, out="run")
     sys.setprofile(None)
     print(json.dumps([calls, sum(len(episode.turns) for episode in run.episodes)]))
@@ -268,22 +269,27 @@ def _as_text(counts: Sequence[Count]) -> str:
     return "\n".join(lines)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """Options of `house_counts`."""
+
+    root: Path = option(Path(), "a checkout; the current folder by default", check=existing_folder)
+    json: bool = option(False, "print one JSON object")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the counts; return 0, or 2 on a wrong call."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.house_counts")
-    parser.add_argument("--root", type=Path, default=Path(), help="a checkout (default: here)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    arguments = parser.parse_args(argv)
-    try:
-        counts = count_house(arguments.root)
-    except ValueError as error:
-        print(f"house_counts: {error}", file=sys.stderr)
-        return 2
-    if arguments.json:
+    return run_main("house_counts", lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> None:
+    prog = "python -m scripts.house_counts"
+    config = parse_options(Config, argv, prog=prog, description=__doc__)
+    counts = count_house(config.root)
+    if config.json:
         print(json.dumps([{**asdict(count), "limit": count.limit} for count in counts], indent=2))
     else:
         print(_as_text(counts))
-    return 0
 
 
 if __name__ == "__main__":

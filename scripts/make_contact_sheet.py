@@ -4,11 +4,15 @@ One row per theme: a frame from an episode at 300×300, and the same frame at 11
 """
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import gymnasium
 from PIL import Image
 
 import vlbench
+from vlbench.cli import Options, output_file, parse_options, required, run_main
 from vlbench.registry import resolve_env_id
 from vlbench.themes import THEMES
 
@@ -18,7 +22,21 @@ TURNS = 3
 """Turns of the expert before the frame."""
 
 
-def main(name: str, path: str) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """Options of `make_contact_sheet`."""
+
+    task: str = required("a task such as Points24, or an id", positional=True, metavar="TASK")
+    sheet: Path = required(
+        "the picture to write",
+        positional=True,
+        metavar="SHEET.png",
+        check=output_file("a picture", b"\x89png"),
+    )
+
+
+def draw_sheet(name: str, path: Path) -> None:
+    """Draw a task's pictures into a file."""
     width = sum(SIZES) + 3 * MARGIN
     sheet = Image.new("RGB", (width, len(THEMES) * (SIZES[0] + MARGIN) + MARGIN), "white")
     for row, theme in enumerate(THEMES):
@@ -40,5 +58,16 @@ def main(name: str, path: str) -> None:
     sheet.save(path)
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draw; return 0 on success, 2 on a wrong call."""
+    return run_main("make_contact_sheet", lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> None:
+    prog = "python -m scripts.make_contact_sheet"
+    config = parse_options(Config, argv, prog=prog, description=__doc__)
+    draw_sheet(config.task, config.sheet)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main())

@@ -31,6 +31,12 @@ RECORDS = {
     "vlbench/records/episode.py": ("Episode", "Failure", "Turn", "Reply"),
     "vlbench/scoring.py": ("Scorecard", "Attribution", "GroupScore", "Headline"),
 }
+DIAGNOSIS = {
+    "vlbench/diagnose/report.py": ("Report", "TaskReport", "Leaks"),
+    "vlbench/diagnose/credit.py": ("Credit", "Shares"),
+    "vlbench/diagnose/behaviour.py": ("TurnRegret", "Thoughts", "Variety"),
+    "vlbench/intervals.py": ("Interval",),
+}
 
 
 def pages() -> dict[Path, str]:
@@ -38,12 +44,15 @@ def pages() -> dict[Path, str]:
     ids = "\n\n".join(map(task, vlbench.ENV_IDS))
     original = "\n\n".join(map(task, vlbench.RL4VLM_IDS))
     apart = "\n\n".join(map(task, vlbench.UNRANKED_IDS))
-    records = "\n\n".join(record(file, name) for file, names in RECORDS.items() for name in names)
+    turn = record("vlbench/diagnose/rollouts.py", "RolloutTurn")
     return {
         DOCS / "tasks.md": filled(DOCS / "tasks.md", {"tasks": ids, "rl4vlm": original}),
         DOCS / "alfworld-thor.md": filled(DOCS / "alfworld-thor.md", {"tasks": apart}),
+        DOCS / "diagnose.md": filled(
+            DOCS / "diagnose.md", {"line": turn, "report": tables(DIAGNOSIS)}
+        ),
         DOCS / "prompts.md": filled(DOCS / "prompts.md", {"templates": templates()}),
-        DOCS / "records.md": filled(DOCS / "records.md", {"fields": records}),
+        DOCS / "records.md": filled(DOCS / "records.md", {"fields": tables(RECORDS)}),
     }
 
 
@@ -144,6 +153,11 @@ def templates() -> str:
             text = template(folder, variant).strip("\n")
             parts.append(f"### `{env_id}`, `{variant}`\n\n```text\n{text}\n```")
     return "\n\n".join(parts)
+
+
+def tables(records: dict[str, tuple[str, ...]]) -> str:
+    """Return the tables of several records, given by file and name."""
+    return "\n\n".join(record(file, name) for file, names in records.items() for name in names)
 
 
 def record(file: str, name: str) -> str:

@@ -6,12 +6,15 @@ RUNS holds the output of `docs/results/checkpoints.sh`: `llava-rl-test.json` and
 `agents.evaluate --json`, `test.json` and `ood.json` by `agents.compare --json`.
 """
 
-import argparse
 import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agents.vlm.bundled import CHECKPOINTS, TASKS
+from vlbench.cli import Options, existing_folder, parse_options, required, run_main
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 BEGIN, END = "<!-- made by scripts.make_model_cards -->", "<!-- end of what is made -->"
@@ -114,10 +117,26 @@ def page(rows: list[dict[str, Any]], changes: dict[str, list[dict[str, Any]]]) -
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=Path)
-    runs: Path = parser.parse_args().runs
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """Options of `make_model_cards`."""
+
+    runs: Path = required(
+        "folder with the results of evaluate and compare",
+        positional=True,
+        metavar="RUNS",
+        check=existing_folder,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the cards; return 0 on success, 2 on a wrong call."""
+    return run_main("make_model_cards", lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> None:
+    prog = "python -m scripts.make_model_cards"
+    runs = parse_options(Config, argv, prog=prog, description=__doc__).runs
     rows = []
     for stage in STAGES:
         for suite in SUITES:
@@ -140,4 +159,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

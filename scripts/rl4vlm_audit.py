@@ -9,12 +9,11 @@ environment: as `vlbench/<Task>-v0`, as `rl4vlm/<Task>-v0`, and, if the prompt s
 `--update` also writes them into docs/rl4vlm-audit.md.
 """
 
-import argparse
 import contextlib
 import itertools
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from math import sqrt
@@ -26,6 +25,7 @@ import numpy as np
 
 import vlbench
 from agents.scripted import Random
+from vlbench.cli import Options, option, parse_options, run_main
 from vlbench.intervals import Z95, Interval, wilson
 from vlbench.rl4vlm.blackjack import IN_A_ROW, VISIBLE, RL4VLMBlackjackGame
 from vlbench.rl4vlm.python_eval import FLOATS, python_eval
@@ -328,23 +328,32 @@ def update(page: Path, name: str, table: str) -> None:
     page.write_text(f"{head}{begin}\n{table}\n{end}{tail}", "utf-8")
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--episodes", type=int, default=10_000, help="episodes per cell")
-    parser.add_argument("--loopholes", action="store_true", help="also count the loopholes of eval")
-    parser.add_argument("--update", action="store_true", help=f"also write into {PAGE.name}")
-    arguments = parser.parse_args()
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """Options of `rl4vlm_audit`."""
+
+    episodes: int = option(10_000, "episodes per cell", ge=1, limit=10_000_000)
+    update: bool = option(False, f"also write the tables into {PAGE.name}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the tables; return 0, or 2 on a wrong call."""
+    return run_main("rl4vlm_audit", lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> None:
+    prog = "python -m scripts.rl4vlm_audit"
+    config = parse_options(Config, argv, prog=prog, description=__doc__)
     tables = {
         "loopholes": loopholes_table(),
-        "hidden card": hidden_card_table(6 * arguments.episodes),
-        "players": players_table(cells(arguments.episodes)),
+        "hidden card": hidden_card_table(6 * config.episodes),
+        "players": players_table(cells(config.episodes)),
     }
     for name, table in tables.items():
         print(f"{table}\n")
-        if arguments.update:
+        if config.update:
             update(PAGE, name, table)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

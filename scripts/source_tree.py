@@ -24,13 +24,13 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("vlbench.rl4vlm",),
         tuple(
             f"vlbench.{name}"
-            for name in "comparison contract display recorder replay run_folder scoring "
+            for name in "comparison contract diagnose display recorder replay run_folder scoring "
             "episode_view recording redrawing runs".split()  # the last four: older names
         ),
         ("vlbench.play",),
     ),
     "agents": (
-        ("agents", "agents.providers"),
+        ("agents", "agents.providers", "agents.vlm.checkpoint_files"),
         ("agents.vlm",),
         ("agents.train",),
     ),

@@ -10,8 +10,8 @@ from support.sample_episodes import some_of_each
 TESTS = Path(__file__).parent
 TORCH = ("torch", "transformers")
 WITH_TORCH = (
-    "alfworld_training distributed model_families ppo_math sft_dataset trainer training_pages "
-    "training_runs"
+    "alfworld_training distributed model_families ppo_math sft_dataset signals trainer "
+    "training_pages training_runs"
 )
 NEEDS = {
     "core/test_house_counts.py": ("scripts",),
@@ -19,6 +19,8 @@ NEEDS = {
     "core/test_window.py": ("pygame",),
     "leaderboard": ("jinja2", "pydantic"),
     "train/test_cnn.py": ("torch", "stable_baselines3"),
+    "train/test_divergence.py": (*TORCH, "stable_baselines3"),
+    "train/test_other_settings.py": (*TORCH, "stable_baselines3"),
     "train/test_reproduce.py": (*TORCH, "matplotlib"),
     **{f"train/test_{name}.py": TORCH for name in WITH_TORCH.split()},
     "vlm": TORCH,

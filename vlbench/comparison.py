@@ -1,4 +1,4 @@
-"""Compare two runs in pairs, by the starts that both completed."""
+"""Compare two runs in pairs, by the starts that both played; an errored episode is a failure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +26,10 @@ class Comparison:
     """Rows that only the first run solved."""
     only_second: int
     """Rows that only the second run solved."""
+    errored_first: int
+    """Rows on which the first run's episode errored; it counts as a failure."""
+    errored_second: int
+    """Rows on which the second run's episode errored; it counts as a failure."""
 
     @property
     def separated(self) -> bool:
@@ -34,7 +38,7 @@ class Comparison:
 
 
 def compare(first: Sequence[Episode], second: Sequence[Episode]) -> list[Comparison]:
-    """Compare two runs per environment, paired by the starts that both completed.
+    """Compare two runs per environment, paired by the starts that both played.
 
     Raises:
         ValueError: They have no start in common.
@@ -50,17 +54,17 @@ Pair = tuple[Episode, Episode]
 
 
 def _pairs(first: Sequence[Episode], second: Sequence[Episode]) -> dict[str, list[Pair]]:
-    """Return env id → pairs for the starts that both completed, in the first run's order."""
-    others = {_start(episode): episode for episode in second if episode.end != "errored"}
+    """Return env id → pairs for the starts that both played, in the first run's order."""
+    others = {_start(episode): episode for episode in second}
     pairs: dict[str, list[Pair]] = {}
     for episode in first:
-        if episode.end != "errored" and _start(episode) in others:
+        if _start(episode) in others:
             pairs.setdefault(episode.env_id, []).append((episode, others[_start(episode)]))
     return pairs
 
 
 def _gain(one: Episode, other: Episode) -> float:
-    return float(other.success) - float(one.success)
+    return float(other.is_success) - float(one.is_success)
 
 
 def _comparison(env_id: str, pairs: Sequence[Pair]) -> Comparison:
@@ -74,6 +78,8 @@ def _comparison(env_id: str, pairs: Sequence[Pair]) -> Comparison:
         mean(returns, clusters),
         only_first=sum(gain < 0 for gain in gains),
         only_second=sum(gain > 0 for gain in gains),
+        errored_first=sum(one.is_errored for one, _ in pairs),
+        errored_second=sum(other.is_errored for _, other in pairs),
     )
 
 
@@ -97,7 +103,7 @@ def headline_difference(
         table: A key of `HEADLINES`.
 
     Returns:
-        Second minus first, over the starts that both completed.
+        Second minus first, over the starts that both played.
 
     Raises:
         ValueError: In one of the table's environments they have no start in common.

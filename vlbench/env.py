@@ -2,11 +2,10 @@
 
 import dataclasses
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, Unpack, get_args, get_origin
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import gymnasium
 import numpy as np
@@ -16,7 +15,8 @@ from vlbench.instances import MAX_PRESENTATION, Presentation, hashed, reset_opti
 from vlbench.observation import LastObservation, Observation
 from vlbench.parsing import NOTHING_READ, CachedParser, Json, Level, Parsed
 from vlbench.prompts import Prompt
-from vlbench.spaces import ReplySpace, observation_space
+from vlbench.registry import accepted_parameters
+from vlbench.spaces import ReplySpace, check_reply, observation_space
 from vlbench.task import (
     SIZE,
     Demonstration,
@@ -119,8 +119,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self._over = True
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the frame out of pickles and copies; they draw it again."""
-        return {**vars(self), "frame": None, "_previous": None}
+        """Leave the frame and the window out of pickles and copies, which make their own."""
+        return {**vars(self), "frame": None, "_previous": None, "_window": None}
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -152,15 +152,17 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
 
     def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
         """Reset without drawing; return the info. See `reset`."""
-        super().reset(seed=seed)
         instance, number = reset_options(options) if options else (None, None)
-        if number is None and instance is not None and seed is None:
-            number = hashed(f"{instance}|presentation") % MAX_PRESENTATION
+        if instance is not None:
+            state = self.game.start(instance)  # first: a call that is refused changes nothing
+            if number is None and seed is None:
+                number = hashed(f"{instance}|presentation") % MAX_PRESENTATION
+        super().reset(seed=seed)
         if instance is None:
             instance = self._deal()
+            state = self.game.start(instance)
         if number is None:
             number = int(self.np_random.integers(MAX_PRESENTATION))
-        state = self.game.start(instance)
         self.presentation = Presentation(instance, number)
         self._style = self.picture.style(state, self.presentation)
         self._enter(state)
@@ -171,11 +173,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
 
     def advance(self, reply: str) -> Outcome:
         """Step without drawing. See `step`."""
-        if not isinstance(reply, str):
-            raise TypeError(
-                f"an action is the model's whole reply, a str; got {type(reply).__name__}. "
-                'vlbench.reply("hit") writes one; DiscreteActions(env) takes integers'
-            )
+        check_reply(reply)
         if self._over:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset() first")
         parsed = self.read(reply)
@@ -255,6 +253,11 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         """The actions that are legal in the current state."""
         self._must_be_reset()
         return self._legal
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no episode to go on with: the last one is over, or none has begun."""
+        return self._over
 
     @property
     def turns_left(self) -> int:
@@ -384,12 +387,4 @@ def _quoted_list(actions: tuple[str, ...]) -> str:
 
 def accepted_options(env_class: type) -> list[str]:
     """Return the names of an environment class's keyword arguments."""
-    names: dict[str, None] = {}
-    for owner in env_class.__mro__:
-        if "__init__" in vars(owner) and issubclass(owner, gymnasium.Env):
-            for name, parameter in inspect.signature(owner.__init__).parameters.items():
-                if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                    names[name] = None
-                if get_origin(parameter.annotation) is Unpack:  # of a TypedDict
-                    names |= dict.fromkeys(get_args(parameter.annotation)[0].__annotations__)
-    return list(names)
+    return list(accepted_parameters(env_class))

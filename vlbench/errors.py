@@ -3,10 +3,13 @@
 Such code may raise anything, even when it is only imported.
 """
 
+import os
+import sysconfig
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 import gymnasium
 
@@ -45,8 +48,37 @@ def _with_location(error: BaseException) -> str:
     message = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
     if isinstance(error, SyntaxError):
         return message
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{message} ({last.filename}:{last.lineno})"
+    return f"{message} ({location(error)})"
+
+
+PROJECT = Path(__file__).parent.parent
+OWN_FOLDERS = tuple(f"{PROJECT / name}{os.sep}" for name in ("vlbench", "agents", "leaderboard"))
+LIBRARIES = tuple(
+    f"{sysconfig.get_paths()[name]}{os.sep}" for name in ("stdlib", "purelib", "platlib")
+)
+
+
+def location(error: BaseException, harness: Collection[str] = ()) -> str:
+    """Return where an error was raised, as "file:line".
+
+    It is the innermost line of the user's own code, outside installed packages; without one, the
+    innermost line of this project; without one, the innermost line of all.
+
+    Args:
+        error: The error.
+        harness: Files of this project that only call the user's code.
+
+    Returns:
+        "" if no line is left.
+    """
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename not in harness]
+    ours = [frame for frame in frames if frame.filename.startswith(OWN_FOLDERS)]
+    outside = (*OWN_FOLDERS, *LIBRARIES, "<")
+    users = [frame for frame in frames if not frame.filename.startswith(outside)]
+    for group in (users, ours, frames):
+        if group:
+            return f"{group[-1].filename}:{group[-1].lineno}"
+    return ""
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:

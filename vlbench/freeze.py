@@ -1,16 +1,19 @@
 """Write the frozen sets of tasks and the success rates of random and best play on them.
 
-`python -m vlbench.freeze` rewrites each task's `test.jsonl`, `ood.jsonl` and `bounds.json`. Run it
-once per version of a task: a changed set is a different set. Each task defines its own part in
-`suites.py`: `rows(suite)` and `bounds(suite, rows)`.
+`python -m vlbench.freeze` rewrites each task's `test.jsonl`, `ood.jsonl`, their outcomes and
+`bounds.json`. Run it once per version of a task: a changed set is a different set. `--outcomes`
+keeps the sets and bounds, and writes only the outcomes and the rules. Each task defines its own
+part in `suites.py`: `rows(suite)` and `bounds(rows)`.
 """
 
 import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,10 +28,11 @@ from vlbench.cli import (
     run_main,
 )
 from vlbench.env import VLEnv
-from vlbench.errors import unknown_name
+from vlbench.errors import unknown_name, user_code
 from vlbench.instances import MAX_PRESENTATION, group_of, hashed
-from vlbench.registry import resolve_env_id, task_folder
-from vlbench.suites import SUITES, Bounds
+from vlbench.outcomes import write_outcomes
+from vlbench.registry import LOOKS, resolve_env_id, rules_of, task_folder, task_module
+from vlbench.suites import SUITES, Bounds, Row, frozen_rows, stated_rules
 from vlbench.task import Game
 
 RANDOM_EPISODES = 100_000
@@ -50,8 +54,12 @@ class TaskSuites(Protocol):
     def rows(self, suite: str) -> list[RowSpec]:
         """Return the rows of a suite, in any order."""
 
-    def bounds(self, suite: str, rows: Sequence[RowSpec]) -> Bounds:
-        """Return the success rates of random and best play."""
+    def bounds(self, rows: Sequence[RowSpec]) -> Bounds:
+        """Return the success rates of random and best play.
+
+        Args:
+            rows: Rows under any rules of the task; keyword arguments that are LOOKS may be absent.
+        """
 
 
 def presentation(suite: str, number: int) -> int:
@@ -96,35 +104,82 @@ def interleave_groups(rows: Sequence[RowSpec]) -> list[RowSpec]:
 
 
 def task_suites(env_id: str) -> TaskSuites:
-    """Return the `suites` module of one of the benchmark's tasks."""
-    folder = Path(str(task_folder(env_id)))
-    module: TaskSuites = import_module(f"vlbench.tasks.{folder.name}.suites")
+    """Return the `suites` module of an environment's task.
+
+    Raises:
+        ValueError: The task has none, or it isn't about this environment: another class stands in
+            place of the task's, or the id's registration limits or wraps its environments.
+    """
+    spec, stated = gymnasium.registry[env_id.rpartition(":")[2]], stated_rules(env_id)
+    if spec.max_episode_steps is not None or spec.additional_wrappers:
+        raise ValueError(f"the registration of {env_id} limits or wraps its environments")
+    if stated and stated.env_class != (own := rules_of(env_id).env_class):
+        raise ValueError(f"the class of {env_id} is {own}, and its task's is {stated.env_class}")
+    name = f"{task_module(env_id)}.suites"
+    with user_code(f"{name} can't be imported"):
+        if not task_module(env_id) or task_folder(env_id) is None or find_spec(name) is None:
+            raise ValueError(f"the task of {env_id} has no module `suites`; see CONTRIBUTING.md")
+        module: TaskSuites = import_module(name)
     return module
 
 
+def computed_bounds(env_id: str, rows: Sequence[Row]) -> Bounds:
+    """Compute the success rates of random and best play on rows, as for a frozen set.
+
+    Args:
+        env_id: The environment.
+        rows: Rows of this environment; those without an instance are dealt first.
+
+    Raises:
+        ValueError: The environment's task can't compute them.
+    """
+    task, usual = task_suites(env_id), gymnasium.registry[env_id.rpartition(":")[2]].kwargs
+    specs = []
+    with closing(gymnasium.make(env_id, **rows[0].kwargs)) as env:
+        for row in rows:
+            instance = row.instance or str(env.reset(seed=row.seed)[1]["instance"])
+            kwargs = {k: v for k, v in {**usual, **row.kwargs}.items() if k not in LOOKS}
+            specs.append(RowSpec(kwargs, instance, row.presentation))
+    return task.bounds(specs)
+
+
 def freeze(env_id: str) -> None:
-    """Write a task's sets and bounds; what else `bounds.json` says stays as it is."""
+    """Write a task's sets, outcomes, bounds and rules; the rest of `bounds.json` stays as it is."""
     folder = Path(str(task_folder(env_id)))
-    path = folder / "bounds.json"
     task = task_suites(env_id)
     bounds: dict[str, Any] = {}
     for suite in SUITES:
         rows = interleave_groups(task.rows(suite))
         write_rows(folder / f"{suite}.jsonl", env_id, rows)
-        bounds[suite] = asdict(task.bounds(suite, rows))
+        bounds[suite] = asdict(task.bounds(rows))
         print(f"{env_id} {suite}: {len(rows)} rows, {bounds[suite]}", file=sys.stderr)
     env = gymnasium.make(env_id).unwrapped
     assert isinstance(env, VLEnv)
     bounds["held_out"] = env.game.held_out
+    _update(folder / "bounds.json", {**bounds, "rules": asdict(rules_of(env_id))})
+
+
+def freeze_outcomes(env_id: str) -> None:
+    """Write the outcomes of a task's frozen rows, and the rules for which they hold."""
+    folder = Path(str(task_folder(env_id)))
+    _update(folder / "bounds.json", {"rules": asdict(rules_of(env_id))})
+    for suite in SUITES:
+        write_outcomes(folder / "outcomes" / f"{suite}.jsonl", frozen_rows(env_id, suite))
+        print(f"{env_id} {suite}: outcomes of its rows", file=sys.stderr)
+
+
+def _update(path: Path, values: dict[str, Any]) -> None:
+    """Replace values of a JSON file; what else it says stays as it is."""
     written = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    bounds |= {name: value for name, value in written.items() if name not in bounds}
-    path.write_text(json.dumps(bounds, indent=2) + "\n", "utf-8")
+    path.write_text(json.dumps(written | values, indent=2) + "\n", "utf-8")
 
 
 def write_rows(path: Path, env_id: str, rows: Sequence[RowSpec]) -> None:
-    """Write a set, each row with the sha256 of its first frame as "frame"."""
+    """Write a set, each row with the sha256 of its first frame as "frame", and its outcomes."""
     lines = [json.dumps({**asdict(row), "frame": _frame(env_id, row)}) for row in rows]
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    starts = [Row(env_id, row.kwargs, row.instance, row.presentation) for row in rows]
+    write_outcomes(path.parent / "outcomes" / path.name, starts)
 
 
 def _frame(env_id: str, row: RowSpec) -> str:
@@ -139,6 +194,7 @@ class Config(Options):
     """Options of `freeze`."""
 
     tasks: tuple[str, ...] = option((), "ids or short names; all by default", positional=True)
+    outcomes: bool = option(False, "keep the sets and bounds; write outcomes and rules alone")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -154,7 +210,8 @@ def _freeze(argv: Sequence[str] | None) -> None:
             raise ValueError(unknown_name("task", env_id, vlbench.ENV_IDS))
     for env_id in env_ids:
         try:
-            freeze(env_id)
+            write = freeze_outcomes if config.outcomes else freeze
+            write(env_id)
         except ImportError as error:  # what the task needs isn't installed
             raise ValueError(f"{env_id}: {error}") from error
 

@@ -29,7 +29,7 @@ from typing import Any
 import gymnasium
 
 from vlbench.errors import unknown_name, user_code
-from vlbench.registry import task_folder, task_module
+from vlbench.registry import registered_id, task_folder, task_module
 from vlbench.task import Fact
 
 VARIANTS = ("cot", "action_only", "cot_facts")
@@ -173,7 +173,7 @@ def template_hash(env_id: str, variant: str) -> str:
         return hashlib.sha256(text.encode()).hexdigest()
     changes: dict[str, Any] = {} if variant == VARIANTS[0] else {"prompt": variant}
     with user_code(f"{env_id} can't be made"):
-        env = gymnasium.make(env_id, **changes)
+        env = gymnasium.make(registered_id(env_id), **changes)
     with closing(env):
         return str(getattr(getattr(env.unwrapped, "prompt", None), "sha256", ""))
 

@@ -12,6 +12,7 @@ import gymnasium
 
 from vlbench.parsing import NOTHING_READ, Json, Level, Parsed
 from vlbench.records import SCHEMA, Episode, Failure, Reply, Turn
+from vlbench.registry import registered_id
 from vlbench.suites import Row
 from vlbench.task import Statements
 
@@ -55,11 +56,13 @@ class EnvCache(dict[str, gymnasium.Env[Any, str]]):
         """Return the environment of a row.
 
         Raises:
-            gymnasium.error.Error: Its id isn't registered.
+            ValueError: Its id isn't registered, or its keyword arguments open a window.
             TypeError, ValueError: The environment refuses its keyword arguments.
         """
         if row.env_key not in self:
-            self[row.env_key] = gymnasium.make(row.env_id, **row.kwargs)
+            if "render_mode" in row.kwargs:
+                raise ValueError(f"{row.env_id}: render_mode can't be an argument of a row")
+            self[row.env_key] = gymnasium.make(registered_id(row.env_id), **row.kwargs)
         return self[row.env_key]
 
 

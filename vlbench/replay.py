@@ -13,6 +13,7 @@ from typing import Any
 
 from vlbench.cli import (
     Options,
+    option,
     parse_options,
     required,
     run_main,
@@ -21,8 +22,8 @@ from vlbench.errors import user_code
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
 from vlbench.recorder import EnvCache, EpisodeRecorder
-from vlbench.records import Episode, RunHeader
-from vlbench.registry import resolve_env_id
+from vlbench.records import MODEL_MARK, Episode, ModelInfo, RunHeader
+from vlbench.registry import ENV_HELP, import_environments, registered_id
 from vlbench.run_folder import HEADER, RunFolder
 from vlbench.suites import SEEDS, Row, frozen_hash, suites
 
@@ -129,7 +130,7 @@ def header_differences(header: RunHeader) -> list[Divergence]:
     for env_id in header.env_ids:
         field = f"suite of {env_id}"
         with suppress(ValueError):  # `divergences` reports an environment that isn't installed
-            resolve_env_id(env_id)  # imports its module
+            registered_id(env_id)
             names = (*suites(env_id), SEEDS)
             expected[field] = header.suite if header.suite in names else " or ".join(names)
             recorded[field] = header.suite
@@ -161,7 +162,7 @@ def row_differences(header: RunHeader, episodes: Sequence[Episode]) -> list[Dive
         if episode.env_id not in header.env_ids:
             expected, start, field = header.env_ids, episode.env_id, "env_id"
         elif header.suite == SEEDS:
-            expected = ("a seed", header.kwargs)
+            expected = ("a seed", rows[0].kwargs if rows else header.kwargs)
             start = ("a seed" if episode.seed is not None else None, episode.kwargs)
             field = "seed"
         elif rows:
@@ -174,11 +175,25 @@ def row_differences(header: RunHeader, episodes: Sequence[Episode]) -> list[Dive
     return differences
 
 
+def model_differences(header: RunHeader, episodes: Iterable[Episode]) -> list[Divergence]:
+    """Return the first turn of each episode that another local model wrote than the header's."""
+    differences = []
+    for episode in episodes:
+        model = header.models.get(episode.env_id) or header.models.get("") or ModelInfo()
+        for number, turn in enumerate(episode.turns):
+            mark = turn.reply.provider_id
+            if mark.startswith(MODEL_MARK) and mark != model.mark:
+                differences.append(Divergence(episode.key, number, "model", model.mark, mark))
+                break
+    return differences
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config(Options):
     """Options of `replay`."""
 
     run: Path = required("folder of a run", positional=True)
+    env: tuple[str, ...] = option((), ENV_HELP, metavar="MODULE:ID")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -189,16 +204,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _replay(argv: Sequence[str] | None) -> int:
     config = parse_options(Config, argv, prog="python -m vlbench.replay", description=__doc__)
     run = RunFolder.open(config.run)
+    import_environments(config.env, run.header.env_ids)
     episodes = run.episodes()
     differences = header_differences(run.header) + divergences(episodes)
     places = {divergence.key for divergence in differences}
     differences += row_differences(run.header, [e for e in episodes if e.key not in places])
+    differences += model_differences(run.header, episodes)
     for line in run.damaged:
         print(f"damaged line left out: {line}")
     for divergence in differences:
         print(divergence)
-    differ = sum(divergence.key != HEADER for divergence in differences)
-    print(f"{len(episodes)} episodes replayed, {differ} differ")
+    differ = len({divergence.key for divergence in differences} - {HEADER})
+    errored = sum(episode.is_errored for episode in episodes)
+    failures = f"; {errored} errored and count as failures" if errored else ""
+    print(f"{len(episodes)} episodes replayed, {differ} differ{failures}")
     return 1 if differences or run.damaged else 0
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 import vlbench
+from vlbench.cli.folders import EVALUATION, check_kind
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
 from vlbench.records import SCHEMA, Episode, Reply, RunHeader, from_json, to_json
@@ -54,8 +55,8 @@ def run_header(
         price: USD per million prompt and completion tokens; None if unknown.
 
     Raises:
-        ValueError: The player's settings aren't plain data, or an environment without a prompt
-            file can't be made.
+        ValueError: The player's name or settings aren't plain data, or an environment without a
+            prompt file can't be made.
     """
     try:
         settings = json.loads(json.dumps(player.settings))  # as a resumed run reads them
@@ -64,8 +65,9 @@ def run_header(
             f"the settings of agent {player.name} aren't plain data: {error}"
         ) from error
     env_ids = list(env_ids)
+    models = getattr(player, "models", {})
     commit, dirty = git_commit(), git_dirty()
-    return RunHeader(
+    header = RunHeader(
         **{item.name: getattr(spec, item.name) for item in fields(RunSpec)},
         agent=player.name,
         settings=settings,
@@ -75,14 +77,15 @@ def run_header(
         frozen_hashes={env_id: frozen_hash(env_id, spec.suite) for env_id in env_ids},
         parser=RULES,
         schema=SCHEMA,
-        models=dict(getattr(player, "models", {})),
+        models={key: models[key] for key in ("", *env_ids) if key in models},
         dropped=list(getattr(player, "dropped", ())),
         price=price,
         versions=versions(),
-        commit=commit,
+        commit=f"{commit}+dirty" if dirty else commit,
         dirty=dirty,
         started=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     )
+    return from_json(RunHeader, to_json(header))  # what can't be read back isn't written
 
 
 class RunFolder:
@@ -112,6 +115,8 @@ class RunFolder:
             ValueError: The folder holds no run, or its header can't be read.
         """
         path = Path(path)
+        if (path / HEADER).exists() and not (path / HEADER).is_file():
+            raise ValueError(f"{path} is no run folder: {HEADER} isn't a file")
         try:
             data = json.loads((path / HEADER).read_text("utf-8"))
             schema = data.get("schema") if isinstance(data, dict) else None
@@ -138,6 +143,8 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             run._lock()
+            for name in (JOURNAL, EPISODES):
+                _mend_last_line(path / name)
             run.header = cls._merge_header(path, header)  # again: no other process writes now
             run.write_header()
         except OSError as error:
@@ -159,6 +166,7 @@ class RunFolder:
         if records and not (path / HEADER).exists():
             raise ValueError(f"{path} holds {records[0]} but no {HEADER}; choose another folder")
         if not (path / HEADER).exists():
+            check_kind(path, EVALUATION)
             return header
         first = cls.open(path).header
         if conflict := first.conflict(header):
@@ -172,6 +180,7 @@ class RunFolder:
             episodes=episodes,
             repeats=max(first.repeats, header.repeats),
             price=header.price or first.price,
+            bounds=header.bounds,
         )
 
     def _lock(self) -> None:
@@ -248,17 +257,15 @@ class RunFolder:
         file = self._files.get(name)
         if file is None:
             path = self.path / name
-            torn = path.exists() and not _ends_with_newline(path)
+            _mend_last_line(path)
             file = self._files[name] = path.open("a", encoding="utf-8")
-            if torn:
-                file.write("\n")
         file.write(json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n")
         file.flush()
 
     def _lines(self, name: str) -> list[tuple[str, Any]]:
         path = self.path / name
         damaged = self._damaged[name] = []
-        if not path.exists():
+        if not path.is_file():
             return []
         lines = []
         for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
@@ -270,12 +277,24 @@ class RunFolder:
         return lines
 
 
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return True
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+def _mend_last_line(path: Path) -> None:
+    """End a JSONL file with a whole line: finish the last one, or drop it if it was cut off.
+
+    A process that is killed leaves such a line. A reply or episode that was cut off was never
+    played on, so it is played again.
+    """
+    data = path.read_bytes() if path.exists() else b""
+    last = data[data.rfind(b"\n") + 1 :]
+    if not last:
+        return
+    with path.open("rb+") as file:
+        try:
+            json.loads(last)
+        except (ValueError, RecursionError):
+            file.truncate(len(data) - len(last))
+        else:
+            file.seek(0, os.SEEK_END)
+            file.write(b"\n")
 
 
 PACKAGES = ("gymnasium", "numpy", "pillow", "alfworld", "textworld")

@@ -28,7 +28,7 @@ class GroupScore:
     """Success in one group of an environment's instances."""
 
     episodes: int
-    """Completed episodes."""
+    """Number of episodes."""
     success: float
     """Share of these episodes that succeeded."""
     success_low: float
@@ -41,7 +41,8 @@ class GroupScore:
 class Scorecard:
     """One agent on one environment. Rates are 0..1; None means unknown.
 
-    Everything except `errored` is computed from the completed episodes and their turns.
+    An errored episode counts as a failure, here and on the leaderboard; its turns and its rewards
+    up to the error count like any others.
     """
 
     env: str
@@ -49,17 +50,17 @@ class Scorecard:
     agent: str
     """The agent's name."""
     suite: str
-    """The frozen set; "seeds" if the environment has none."""
+    """The frozen set; "seeds" if rows were dealt instead."""
     prompt: str
     """Variant of the prompt."""
     theme: str
     """Theme or group of themes; the name of the suite if the suite's own themes were used."""
     episodes: int
-    """Completed episodes."""
+    """Number of episodes, errored ones included."""
     distinct: int
     """Number of distinct instances among them."""
     errored: int
-    """Episodes that ended with an error of the agent or its provider."""
+    """Episodes that ended with an error of the agent, its provider or the environment."""
     success: float
     """Share of episodes that reached the task's goal."""
     success_low: float
@@ -115,7 +116,10 @@ class Scorecard:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The mean normalised success over the environments of a table; all of them were played."""
+    """The mean normalised success over the environments of a table; all of them were played.
+
+    An errored episode counts as a failure.
+    """
 
     table: str
     """The table's name: a key of `HEADLINES`."""
@@ -125,6 +129,12 @@ class Headline:
     """Lower end of its 95 % interval, bootstrapped over instances."""
     high: float
     """Upper end of its 95 % interval."""
+
+
+ABOVE_CEILING = (
+    "normalized above 1: more successes than the best player can expect, so chance helped"
+)
+"""Caveat of a scorecard whose success rate is above its ceiling."""
 
 
 def score(header: RunHeader, episodes: Sequence[Episode]) -> list[Scorecard]:
@@ -138,30 +148,31 @@ def score(header: RunHeader, episodes: Sequence[Episode]) -> list[Scorecard]:
 
 
 def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Episode]) -> Scorecard:
-    played = [episode for episode in episodes if episode.end != "errored"]
-    turns = [turn for episode in played for turn in episode.turns]
-    success = success_interval(played)
-    limits = bounds(env_id, header.suite)
+    turns = [turn for episode in episodes for turn in episode.turns]
+    success = success_interval(episodes)
+    limits = bounds(env_id, header.suite) or header.bounds.get(env_id)
     regrets = [turn.regret for turn in turns if turn.regret is not None]
-    successes = sum(episode.success for episode in played)
+    errored = sum(episode.is_errored for episode in episodes)
+    successes = sum(episode.is_success for episode in episodes)
     usd = _sum([turn.reply.usd for turn in turns])
     normalized = None
-    if limits and played:
+    if limits and limits.ceiling > limits.floor:
         normalized = (success.value - limits.floor) / (limits.ceiling - limits.floor)
+    is_lucky = normalized is not None and normalized > 1 + 1e-9
     return Scorecard(
         env=env_id,
         agent=header.agent,
         suite=header.suite,
         prompt=header.prompt,
         theme=header.theme or header.suite,
-        episodes=len(played),
-        distinct=len({episode.instance for episode in played}),
-        errored=len(episodes) - len(played),
+        episodes=len(episodes),
+        distinct=len({episode.instance for episode in episodes if episode.instance}),
+        errored=errored,
         success=success.value,
         success_low=success.low,
         success_high=success.high,
-        paper_success=_share([episode.total > 0 for episode in played]),
-        mean_return=_mean([episode.total for episode in played]),
+        paper_success=_share([e.total > 0 and not e.is_errored for e in episodes]),
+        mean_return=_mean([episode.total for episode in episodes]),
         normalized=normalized,
         floor=limits.floor if limits else None,
         ceiling=limits.ceiling if limits else None,
@@ -173,16 +184,25 @@ def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Episode]) -> S
         refused_rate=_share([turn.reply.stop_reason == "refused" for turn in turns]),
         recovered_rate=_share([turn.recovered for turn in turns]),
         strict_rate=_share([not turn.strict for turn in turns]),
-        strict_success=_strict_success(played),
+        strict_success=_strict_success(episodes),
         attribution=attribute(turns),
         turns=len(turns),
         tokens=_tokens(turns),
         usd=usd,
         usd_per_success=usd / successes if usd is not None and successes else None,
         seconds=_mean([turn.reply.seconds for turn in turns]),
-        groups=_groups(played),
-        notes=notes(env_id, header.suite),
+        groups=_groups(episodes),
+        notes=(
+            *notes(env_id, header.suite),
+            *errored_note(errored, len(episodes)),
+            *([ABOVE_CEILING] if is_lucky else []),
+        ),
     )
+
+
+def errored_note(errored: int, episodes: int) -> tuple[str, ...]:
+    """Return the caveat about errored episodes; () if there are none."""
+    return (f"{errored} of {episodes} episodes errored and count as failures",) if errored else ()
 
 
 def notes(env_id: str, suite: str) -> tuple[str, ...]:
@@ -207,7 +227,9 @@ def success_interval(episodes: Sequence[Episode]) -> Interval:
     """Return the success rate with its 95 % interval; 0 with 0..1 if nothing was played."""
     if not episodes:
         return Interval(0.0, 0.0, 1.0)
-    return rate([episode.success for episode in episodes], [e.instance for e in episodes])
+    # An episode that failed before its first frame may not know its instance.
+    clusters = [episode.instance or episode.key for episode in episodes]
+    return rate([episode.is_success for episode in episodes], clusters)
 
 
 def usd_per_success(cards: Sequence[Scorecard]) -> float | None:
@@ -235,11 +257,10 @@ def attribute(turns: Sequence[Turn]) -> dict[str, Attribution]:
 
 
 def headlines(episodes: Sequence[Episode], suite: str) -> list[Headline]:
-    """Return the headline of each table whose environments all have completed episodes."""
+    """Return the headline of each table whose environments were all played."""
     played: dict[str, list[Episode]] = {}
     for episode in episodes:
-        if episode.end != "errored":
-            played.setdefault(episode.env_id, []).append(episode)
+        played.setdefault(episode.env_id, []).append(episode)
     return [
         _headline(table, {env_id: played[env_id] for env_id in env_ids}, suite)
         for table, env_ids in vlbench.HEADLINES.items()
@@ -249,7 +270,7 @@ def headlines(episodes: Sequence[Episode], suite: str) -> list[Headline]:
 
 def _headline(table: str, episodes: Mapping[str, Sequence[Episode]], suite: str) -> Headline:
     outcomes = {
-        env_id: [(episode.instance, float(episode.success)) for episode in played]
+        env_id: [(episode.instance, float(episode.is_success)) for episode in played]
         for env_id, played in episodes.items()
     }
     mean = normalized_mean(outcomes, suite, floors=True)
@@ -282,7 +303,7 @@ def _strict_success(episodes: Sequence[Episode]) -> tuple[float, float] | None:
     if not episodes:
         return None
     same = [e for e in episodes if all(turn.strict for turn in e.turns)]
-    certain = sum(episode.success for episode in same)
+    certain = sum(episode.is_success for episode in same)
     undecided = len(episodes) - len(same)
     return certain / len(episodes), (certain + undecided) / len(episodes)
 

@@ -1,19 +1,30 @@
 """Observation and action spaces: a picture and a text in, a reply out."""
 
 import copy
+import multiprocessing
 import string
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from types import ModuleType
+from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 from gymnasium.spaces import Box, Dict, Space, Text
+from gymnasium.vector.utils import (
+    create_shared_memory,
+    read_from_shared_memory,
+    write_to_shared_memory,
+)
 
 import vlbench
 from vlbench.task import SIZE
 
 MAX_TEXT = 32_768
 """Maximum length of a prompt, in characters."""
+
+_LENGTH = 4
+"""Bytes that hold the length of a prompt in shared memory."""
 
 
 class ReplySpace(Space[str]):
@@ -75,6 +86,90 @@ class ReplySpace(Space[str]):
         return f"ReplySpace({list(self.actions)})"
 
 
+def check_reply(reply: object) -> None:
+    """Raise TypeError if an action isn't a `str`."""
+    if not isinstance(reply, str):
+        raise TypeError(
+            f"an action is the model's whole reply, a str; got {type(reply).__name__}. "
+            'vlbench.reply("hit") writes one; DiscreteActions(env) takes integers'
+        )
+
+
+class PromptSpace(Text):
+    """The texts of observations: printable ASCII, 1..MAX_TEXT characters.
+
+    It differs from `Text` in the memory that `AsyncVectorEnv` shares with its processes: Gymnasium
+    1.4 reads a `Text` there once, before the first reset, so that every prompt is "000…".
+    """
+
+    def __init__(self) -> None:
+        super().__init__(max_length=MAX_TEXT, min_length=1, charset=string.printable)
+
+
+class SharedPrompts(Sequence[str]):
+    """The current prompts of N environments in shared memory; a copy is a tuple of `str`.
+
+    Args:
+        memory: Shape (N, 4 + MAX_TEXT), uint8: the length of each text, then its ASCII codes.
+    """
+
+    def __init__(self, memory: npt.NDArray[np.uint8]) -> None:
+        self._memory = memory
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        """Return the prompt of an environment, as it is now."""
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        row = self._memory[index]
+        length = int(row[:_LENGTH].view(np.uint32)[0])
+        text: bytes = row[_LENGTH : _LENGTH + length].tobytes()
+        return text.decode("ascii")
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self._memory)
+
+    def write(self, index: int, text: str) -> None:
+        """Replace the prompt of an environment."""
+        row = self._memory[index]
+        row[:_LENGTH].view(np.uint32)[0] = len(text)
+        row[_LENGTH : _LENGTH + len(text)] = np.frombuffer(text.encode("ascii"), np.uint8)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> tuple[str, ...]:
+        """Return the prompts as they are now."""
+        return tuple(self)
+
+    def __reduce__(self) -> tuple[type[tuple[str, ...]], tuple[tuple[str, ...]]]:
+        """Pickle as a tuple of `str`."""
+        return tuple, (tuple(self),)
+
+    def __repr__(self) -> str:
+        """Show the prompts."""
+        return repr(tuple(self))
+
+
+@create_shared_memory.register(PromptSpace)
+def _create_prompts(space: PromptSpace, n: int = 1, ctx: ModuleType = multiprocessing) -> Any:
+    return ctx.Array("B", n * (_LENGTH + MAX_TEXT))
+
+
+@read_from_shared_memory.register(PromptSpace)
+def _read_prompts(space: PromptSpace, shared_memory: Any, n: int = 1) -> SharedPrompts:
+    return SharedPrompts(np.frombuffer(shared_memory.get_obj(), np.uint8).reshape(n, -1))
+
+
+@write_to_shared_memory.register(PromptSpace)
+def _write_prompt(space: PromptSpace, index: int, value: str, shared_memory: Any) -> None:
+    memory = np.frombuffer(shared_memory.get_obj(), np.uint8)
+    SharedPrompts(memory.reshape(-1, _LENGTH + MAX_TEXT)).write(index, value)
+
+
 @lru_cache(maxsize=1)
 def image_space() -> Box[np.uint8]:
     """Return the Box of frames, one per process, because its bounds take a megabyte."""
@@ -84,5 +179,4 @@ def image_space() -> Box[np.uint8]:
 def observation_space() -> Space[Any]:
     """Return Dict(image, text): RGB frames (300, 300, 3) uint8, and printable ASCII prompts."""
     image = copy.copy(image_space())  # shares the bounds, but has its own generator
-    text = Text(max_length=MAX_TEXT, min_length=1, charset=string.printable)
-    return Dict({"image": image, "text": text})
+    return Dict({"image": image, "text": PromptSpace()})

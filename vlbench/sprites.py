@@ -196,13 +196,26 @@ class Font:
         Raises:
             ValueError: The text is empty, or a character isn't printable ASCII.
         """
+        mask = self.mask(text)
+        missing = max(width - mask.shape[1], 0)
+        return self.colour(np.pad(mask, ((0, 0), (0, missing))))
+
+    def mask(self, text: str) -> Mask:
+        """Return the mask of a text.
+
+        Raises:
+            ValueError: The text is empty, or a character isn't printable ASCII.
+        """
         mask = self._usual.compose(text)
         if mask is None:
             mask = self._ascii.compose(text)
         if mask is None:
             raise ValueError(f"expected printable ASCII, at least one character; got {text!r}")
-        missing = max(width - mask.shape[1], 0)
-        return _read_only(_blend(self._ground, self._ink, np.pad(mask, ((0, 0), (0, missing)))))
+        return mask
+
+    def colour(self, mask: Mask) -> Sprite:
+        """Return the sprite of a mask."""
+        return _read_only(_blend(self._ground, self._ink, mask))
 
     def top_of(self, text: str) -> int:
         """Return the rows from the top of a line, at which y is 0, to the sprite of a text."""

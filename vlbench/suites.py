@@ -1,25 +1,39 @@
 """Frozen sets of a task and their bounds: `test.jsonl`, `ood.jsonl` and `bounds.json`.
 
-A row is an instance and a presentation. The first N rows of a set are a balanced subset of it.
+A row is an instance and a presentation. The first N rows of a set are a balanced subset of it. Sets
+and bounds belong to one id with its rules, which `bounds.json` states: under other rules an
+environment has none.
 """
 
 import hashlib
 import json
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from vlbench.errors import unknown_name
 from vlbench.prompts import VARIANTS
-from vlbench.registry import task_folder
+from vlbench.registry import (
+    LOOKS,
+    Rules,
+    has_splits,
+    rules_of,
+    task_folder,
+)
 
 SUITES = ("test", "ood")
 """Frozen sets that a task may ship. `test`: held-out rows under the usual rules; `ood`: changed
 rules, in themes that training never uses."""
 
 SEEDS = "seeds"
-"""Name of the suite of an environment without frozen sets: seeds 0, 1, 2, …"""
+"""Name of the suite that deals rows of the `test` split from the seeds 0, 1, 2, …; an environment
+without frozen sets has no other."""
+
+NUM_SEEDS = 50
+"""Rows of SEEDS, unless the user asks for another number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +76,22 @@ class Bounds:
     """Highest expected success rate of any player."""
 
 
-def _read_file(env_id: str, name: str) -> str | None:
-    """Return the text of a file in a task's folder; None if there is no such file."""
+def _find_file(env_id: str, name: str) -> Traversable | None:
+    """Return a file in a task's folder; None if there is no such file."""
     folder = task_folder(env_id)
-    if folder is None or not folder.joinpath(name).is_file():
-        return None
-    return folder.joinpath(name).read_text("utf-8")
+    file = None if folder is None else folder.joinpath(name)
+    return file if file is not None and file.is_file() else None
 
 
 def _about(env_id: str) -> dict[str, Any]:
     """Return the content of a task's `bounds.json`; {} if it has none.
 
-    `vlbench.freeze` writes the bounds of each suite and `held_out`. Written by hand are `label`, a
-    caveat for every result; `local`, the environment variable of `local_folder`; and
-    `local_label`, the label of the sets in that folder.
+    `vlbench.freeze` writes the bounds of each suite, `held_out`, and the `rules` for which they and
+    the sets hold. Written by hand are `label`, a caveat for every result; `local`, the environment
+    variable of `local_folder`; and `local_label`, the label of the sets in that folder.
     """
-    text = _read_file(env_id, "bounds.json")
-    about: dict[str, Any] = json.loads(text) if text else {}
+    file = _find_file(env_id, "bounds.json")
+    about: dict[str, Any] = json.loads(file.read_text("utf-8")) if file else {}
     return about
 
 
@@ -98,17 +111,62 @@ def _local_suites(env_id: str) -> dict[str, Path]:
     return {path.stem: path for path in files if path.stem not in SUITES}
 
 
-def suites(env_id: str) -> tuple[str, ...]:
-    """Return the names of an environment's frozen sets, shipped ones first; () if it has none."""
-    shipped = [suite for suite in SUITES if _read_file(env_id, f"{suite}.jsonl") is not None]
+def suites(env_id: str, kwargs: Mapping[str, Any] = {}) -> tuple[str, ...]:
+    """Return the names of an environment's frozen sets, shipped ones first; () if it has none.
+
+    Args:
+        env_id: A registered id; the module of "module:id" must have been imported.
+        kwargs: Keyword arguments of the environment. Sets for other rules are left out.
+    """
+    return () if rules_difference(env_id, kwargs) else _all_suites(env_id)
+
+
+def _all_suites(env_id: str) -> tuple[str, ...]:
+    """Return the names of the sets in the folder of an environment's task, for any rules."""
+    shipped = [suite for suite in SUITES if _find_file(env_id, f"{suite}.jsonl")]
     return (*shipped, *_local_suites(env_id))
 
 
+def rules_difference(env_id: str, kwargs: Mapping[str, Any] = {}) -> str:
+    """Return in words how an environment's rules differ from those of its task's frozen sets.
+
+    Args:
+        env_id: A registered id; the module of "module:id" must have been imported.
+        kwargs: Keyword arguments of the environment.
+
+    Returns:
+        "" if the rules are the same, or if the task has no frozen sets.
+    """
+    if not _all_suites(env_id):
+        return ""
+    rules = stated_rules(env_id)
+    if rules is None:
+        return "bounds.json states no rules"
+    return rules_of(env_id, kwargs).difference(rules)
+
+
+def stated_rules(env_id: str) -> Rules | None:
+    """Return the rules for which a task's sets and bounds hold; None if it doesn't state any."""
+    rules = _about(env_id).get("rules")
+    return None if rules is None else Rules(**rules)
+
+
 def _suite_text(env_id: str, suite: str) -> str | None:
+    if rules_difference(env_id):
+        return None
+    file: Traversable | Path | None = _local_suites(env_id).get(suite)
     if suite in SUITES:
-        return _read_file(env_id, f"{suite}.jsonl")
+        file = _find_file(env_id, f"{suite}.jsonl")
+    return None if file is None else file.read_text("utf-8")
+
+
+def outcomes_file(env_id: str, suite: str) -> Traversable | None:
+    """Return the file of the recorded outcomes of a frozen set's rows; None if there is none."""
+    if suite in SUITES:
+        return _find_file(env_id, f"outcomes/{suite}.jsonl")
     path = _local_suites(env_id).get(suite)
-    return None if path is None else path.read_text("utf-8")
+    file = None if path is None else path.parent / "outcomes" / path.name
+    return file if file is not None and file.is_file() else None
 
 
 def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
@@ -117,6 +175,8 @@ def frozen_rows(env_id: str, suite: str) -> tuple[Row, ...]:
     Raises:
         ValueError: The environment has no such set, or the set is damaged.
     """
+    if difference := rules_difference(env_id):
+        raise ValueError(f"the frozen sets of {env_id} are for other rules: {difference}")
     text = _suite_text(env_id, suite)
     if text is None:
         raise ValueError(unknown_name(f"suite of {env_id}", suite, suites(env_id)))
@@ -147,42 +207,61 @@ class RunSpec:
     """How often each row is played."""
     history: int = 0
     """Number of past turns that the agent sees."""
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments that the user set for all environments."""
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """Keyword arguments that the run sets in its environments."""
         prompt = {} if self.prompt == VARIANTS[0] else {"prompt": self.prompt}
-        return prompt | ({"theme": self.theme} if self.theme else {})
+        return prompt | ({"theme": self.theme} if self.theme else {}) | self.env_kwargs
 
     def rows(self, env_id: str) -> tuple[Row, ...]:
-        """Return the whole frozen set as the run plays it.
+        """Return the whole suite as the run plays it.
 
-        With another theme the rows have no frame hash, because their frames differ.
+        With another look the rows have no frame hash, because their frames differ.
 
         Raises:
-            ValueError: The environment has no such set, or the set is damaged.
+            ValueError: The environment has no such set under the run's rules, or the set is
+                damaged.
         """
+        if self.suite == SEEDS:
+            return self.seed_rows(env_id, range(self.episodes or NUM_SEEDS))
+        if difference := rules_difference(env_id, self.env_kwargs):
+            raise ValueError(f"the frozen sets of {env_id} are for other rules: {difference}")
         changes = self.kwargs
+        rows = frozen_rows(env_id, self.suite)
+        for name in self.env_kwargs.keys() - LOOKS:
+            if any(name in row.kwargs for row in rows):
+                raise ValueError(f"the suite {self.suite} of {env_id} sets {name} itself")
         return tuple(
             replace(
                 row,
                 kwargs=row.kwargs | changes,
-                frame_hash="" if self.theme else row.frame_hash,
+                frame_hash="" if self.theme or self.env_kwargs else row.frame_hash,
             )
-            for row in frozen_rows(env_id, self.suite)
+            for row in rows
         )
+
+    def seed_rows(self, env_id: str, seeds: Iterable[int]) -> tuple[Row, ...]:
+        """Return one row a seed, of the `test` split if the environment has splits."""
+        kwargs = self.kwargs | ({"split": "test"} if has_splits(env_id) else {})
+        return tuple(Row(env_id, kwargs, instance="", presentation=0, seed=seed) for seed in seeds)
 
 
 def frozen_hash(env_id: str, suite: str) -> str:
-    """Return the sha256 of a frozen set's text; "" if the environment has no such set."""
+    """Return the sha256 of a frozen set's text; "" if the environment has no such set.
+
+    It hashes the rows alone: neither their recorded outcomes nor `bounds.json`.
+    """
     text = _suite_text(env_id, suite)
     return "" if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
 def bounds(env_id: str, suite: str) -> Bounds | None:
-    """Return the floor and ceiling of a suite; None if the task has none."""
-    limits = _about(env_id).get(suite)
-    return None if limits is None else Bounds(**limits)
+    """Return the floor and ceiling of a suite; None if none are known for the env's rules."""
+    limits = _about(env_id).get(suite) if suite in SUITES else None
+    return None if limits is None or rules_difference(env_id) else Bounds(**limits)
 
 
 def label(env_id: str, suite: str = "") -> str:
@@ -194,7 +273,8 @@ def label(env_id: str, suite: str = "") -> str:
     """
     about = _about(env_id)
     usual = str(about.get("label", ""))
-    return usual if suite in ("", *SUITES) else str(about.get("local_label", usual))
+    is_local = suite not in ("", SEEDS, *SUITES)
+    return str(about.get("local_label", usual)) if is_local else usual
 
 
 def held_out(env_id: str) -> bool:

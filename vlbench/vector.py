@@ -6,12 +6,15 @@ from copy import deepcopy
 from math import prod
 from typing import Any, ClassVar, NamedTuple, Self, TypedDict
 
+import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from vlbench.env import VLEnv
+from vlbench.errors import unknown_name
+from vlbench.spaces import check_reply
 from vlbench.task import SIZE
 
 
@@ -77,30 +80,46 @@ class FrameBlocks:
 class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
     """N environments, stepped one after the other; each paints into its part of one slab.
 
-    It returns the same as `SyncVectorEnv(..., autoreset_mode="SameStep")` over the same
-    environments: an episode that ends is reset in the same step, and its last observation and info
-    are in `final_obs` and `final_info`. The only difference: a last observation is a
-    `LastObservation`, whose picture is drawn on first access; `dict(last)` makes it a `dict`.
+    It returns the same as `SyncVectorEnv` over the same environments in the same autoreset mode.
+    The only difference: in `SAME_STEP`, a last observation is a `LastObservation`, whose picture is
+    drawn on first access; `dict(last)` makes it a `dict`. A call that is refused moves no
+    environment.
 
     Args:
         num_envs: Number of environments N.
         copy: Return a copy of the slab, as Gymnasium does by default. If False, return a read-only
             view of the slab; the next step overwrites it.
+        autoreset_mode: What follows the end of an episode, as an `AutoresetMode` or its value.
+            `SAME_STEP` ("SameStep"): the step that ends it also starts the next one, and returns
+            the last observation and info as `final_obs` and `final_info`. `NEXT_STEP` ("NextStep"),
+            which many of Gymnasium's wrappers need: the next step ignores the reply, and starts the
+            next episode with reward 0. `DISABLED` ("Disabled"): the caller starts it, with
+            `reset(options={"reset_mask": ended})`.
         **kwargs: Arguments of the environments.
 
     Raises:
-        ValueError: `num_envs` is less than 1, or an environment refuses an argument.
+        ValueError: `num_envs` is less than 1, the mode is unknown, or an environment refuses an
+            argument.
     """
 
     env_class: ClassVar[type[VLEnv[Any, Any]]]
-    metadata = {**VLEnv.metadata, "autoreset_mode": AutoresetMode.SAME_STEP}
 
-    def __init__(self, num_envs: int, copy: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        num_envs: int,
+        copy: bool = True,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        **kwargs: Any,
+    ) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs must be at least 1, got {num_envs}")
         self.num_envs = num_envs
         self.copy = copy
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.metadata = {**self.env_class.metadata, "autoreset_mode": self.autoreset_mode}
         self.envs = [self.env_class(**kwargs) for _ in range(num_envs)]
+        self._ended = np.zeros(num_envs, np.bool_)
+        """Which episodes have ended and aren't followed by another yet."""
         self._take_memory()
         self.render_mode = self.envs[0].render_mode
         self.single_observation_space = self.envs[0].observation_space
@@ -137,40 +156,58 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[Observations, dict[str, Any]]:
-        """Start an episode in every environment.
+        """Start an episode in every environment, or in those of a mask.
 
         Args:
             seed: One seed s for s, s + 1, …, or one seed per environment.
-            options: As in `VLEnv.reset`, for every environment.
+            options: As in `VLEnv.reset`, for every environment; and `reset_mask`, an array of
+                shape (N,) bool with the environments to reset, by default all. The infos are
+                those of the environments that were reset.
+
+        Raises:
+            TypeError, ValueError: The seeds or the mask don't fit the environments, or an option is
+                wrong.
         """
         seeds = self._seeds(seed)
-        infos = [env.begin(s, options) for env, s in zip(self.envs, seeds, strict=True)]
-        return self._observe(), self._batch(infos)
+        options = dict(options or {})
+        mask = _checked_mask(options.pop("reset_mask", self._everyone), self.num_envs)
+        chosen = [int(i) for i in np.flatnonzero(mask)]
+        self._prepare_resets({i: seeds[i] for i in chosen}, options)
+        infos = [self.envs[i].begin(seeds[i], options) for i in chosen]
+        self._ended[mask] = False
+        return self._observe(), _batch(infos, self.num_envs, mask)
 
     def step(self, actions: Sequence[str]) -> Steps:
         """Play one reply in every environment.
 
         Raises:
+            TypeError: A reply isn't a `str`.
             ValueError: The number of replies isn't N.
+            gymnasium.error.ResetNeeded: An episode is over, or none has begun.
         """
-        if isinstance(actions, str) or len(actions) != self.num_envs:
-            raise ValueError(
-                f"expected {self.num_envs} replies, one per environment, got {len(actions)}"
-            )
-        rewards = np.empty(self.num_envs)
+        replies = self._checked_replies(actions)
+        self._prepare_steps(replies)
+        rewards = np.zeros(self.num_envs)
         terminated = np.zeros(self.num_envs, np.bool_)
         truncated = np.zeros(self.num_envs, np.bool_)
         infos: list[dict[str, Any]] = []
-        ended: list[int] = []
-        for i, (env, reply) in enumerate(zip(self.envs, actions, strict=True)):
+        for i, (env, reply) in enumerate(zip(self.envs, replies, strict=True)):
+            if reply is None:
+                infos.append(env.begin(None, None))
+                continue
             outcome = env.advance(reply)
             infos.append(outcome.info)
             rewards[i] = outcome.reward
-            if outcome.terminated or outcome.truncated:
-                terminated[i], truncated[i] = outcome.terminated, outcome.truncated
-                ended.append(i)
-        final = self._restart(ended, infos) if ended else {}
-        return self._observe(), rewards, terminated, truncated, {**final, **self._batch(infos)}
+            terminated[i], truncated[i] = outcome.terminated, outcome.truncated
+        ended = terminated | truncated
+        ended.flags.writeable = False  # the infos share it
+        final: dict[str, Any] = {}
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            final = self._restart(ended, infos) if ended.any() else {}
+        else:
+            self._ended = ended.copy()
+        infos_batch = _batch(infos, self.num_envs, self._everyone)
+        return self._observe(), rewards, terminated, truncated, {**final, **infos_batch}
 
     def render(self) -> tuple[npt.NDArray[np.uint8] | None, ...]:  # type: ignore[override]
         """Return each environment's frame under "rgb_array"."""
@@ -182,16 +219,56 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
             env.close()
 
     def _seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
-        """Return one seed per environment."""
+        """Check the seeds; return one per environment."""
         if seed is None:
             return [None] * self.num_envs
         if isinstance(seed, (int, np.integer)):
-            return range(int(seed), int(seed) + self.num_envs)
+            seed = range(int(seed), int(seed) + self.num_envs)
         if len(seed) != self.num_envs:
             raise ValueError(
                 f"expected {self.num_envs} seeds, one per environment, got {len(seed)}"
             )
-        return seed
+        for each in seed:
+            if each is not None and (not isinstance(each, (int, np.integer)) or each < 0):
+                raise ValueError(f"a seed must be None or an integer of at least 0, got {each!r}")
+        return [None if each is None else int(each) for each in seed]
+
+    def _checked_replies(self, actions: Sequence[str]) -> list[str | None]:
+        """Check the replies before any is played; return None for an environment to reset."""
+        if isinstance(actions, str) or len(actions) != self.num_envs:
+            raise ValueError(
+                f"expected {self.num_envs} replies, one per environment, got "
+                + ("one str" if isinstance(actions, str) else str(len(actions)))
+            )
+        restarts = self.autoreset_mode is AutoresetMode.NEXT_STEP
+        replies: list[str | None] = []
+        for i, (env, reply) in enumerate(zip(self.envs, actions, strict=True)):
+            if restarts and self._ended[i]:
+                replies.append(None)
+                continue
+            check_reply(reply)
+            if env.is_over:
+                raise gymnasium.error.ResetNeeded(
+                    f"environment {i} has no episode to go on with; call reset() first, or "
+                    'reset(options={"reset_mask": …}) for those that ended'
+                )
+            replies.append(reply)
+        return replies
+
+    def _prepare_resets(self, seeds: Mapping[int, int | None], options: Mapping[str, Any]) -> None:
+        """Do nothing; a task whose episodes start slowly overrides it, to start them at once.
+
+        Args:
+            seeds: Environment → seed, of those that will be reset.
+            options: The options of `VLEnv.reset`.
+        """
+
+    def _prepare_steps(self, replies: Sequence[str | None]) -> None:
+        """Do nothing; a task with slow steps overrides it, to compute them at once.
+
+        Args:
+            replies: One per environment; None for an environment that will be reset.
+        """
 
     def _observe(self) -> Observations:
         for env in self.envs:
@@ -202,31 +279,53 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
             image[:] = self.slab
         return {"image": image, "text": tuple([env.text for env in self.envs])}
 
-    def _restart(self, ended: Sequence[int], infos: list[dict[str, Any]]) -> dict[str, Any]:
+    def _restart(self, ended: npt.NDArray[np.bool_], infos: list[dict[str, Any]]) -> dict[str, Any]:
         """Start the next episodes; return the final observations and infos of the last ones.
 
         Args:
-            ended: The environments whose episodes ended, at least one.
+            ended: Shape (N,), bool: whose episodes ended, at least one.
             infos: The infos of all environments; those of `ended` are replaced.
         """
-        who = np.zeros(self.num_envs, np.bool_)
-        who[ended] = True
-        final = _batch([infos[i] for i in ended], self.num_envs, who)
+        who = [int(i) for i in np.flatnonzero(ended)]
+        final = _batch([infos[i] for i in who], self.num_envs, ended)
         observations = np.empty(self.num_envs, object)  # of None
-        for i in ended:
+        for i in who:
             env = self.envs[i]
             observations[i] = env.last_observation()
             infos[i] = env.begin(None, None)
             env.draw()  # now, while the frame is in the processor's cache
         return {
             "final_obs": observations,
-            "_final_obs": who,
+            "_final_obs": ended,
             "final_info": final,
-            "_final_info": who,
+            "_final_info": ended,
         }
 
-    def _batch(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        return _batch(infos, self.num_envs, self._everyone)
+
+def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        known = [each.value for each in AutoresetMode]
+        raise ValueError(unknown_name("autoreset mode", mode, known)) from None
+
+
+def _checked_mask(mask: object, size: int) -> npt.NDArray[np.bool_]:
+    """Return the option `reset_mask`, in the forms that Gymnasium takes it.
+
+    Raises:
+        TypeError: It isn't an array of bools.
+        ValueError: It has another shape than (size,), or chooses nothing.
+    """
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+        raise TypeError(f"reset_mask must be a numpy array of bools, got {mask!r}")
+    if mask.shape != (size,) or not mask.any():
+        raise ValueError(
+            f"reset_mask must have shape ({size},) and choose at least one environment, got {mask}"
+        )
+    mask = mask.copy()
+    mask.flags.writeable = False  # the infos share it
+    return mask
 
 
 def _batch(

@@ -29,13 +29,16 @@ class Window:
     Args:
         title: Title of the window.
         margin: Width of an empty strip to the right of the frame, in screen pixels.
+        needs_screen: Whether to refuse a machine without a screen, where SDL draws in memory. By
+            default the window opens there too, as those of Gymnasium's environments do.
 
     Raises:
-        ValueError: There is no screen.
+        ValueError: SDL can't open a window, or one that needs a screen has none.
     """
 
-    def __init__(self, title: str, margin: int = 0) -> None:
+    def __init__(self, title: str, margin: int = 0, needs_screen: bool = False) -> None:
         self.title = title
+        self._needs_screen = needs_screen
         self.size = (SCALE * SIZE + margin, SCALE * SIZE)
         self.closed = False
         """Whether the window was closed, by the user or by `close`."""
@@ -78,7 +81,8 @@ class Window:
     def _open(self) -> pygame.Surface:
         try:
             pygame.display.init()
-            if pygame.display.get_driver() == "offscreen" and "SDL_VIDEODRIVER" not in os.environ:
+            in_memory = pygame.display.get_driver() == "offscreen"
+            if self._needs_screen and in_memory and "SDL_VIDEODRIVER" not in os.environ:
                 raise pygame.error("there is no screen")  # SDL would draw where nobody looks
             surface = pygame.display.set_mode(self.size)
         except pygame.error as error:

@@ -6,14 +6,13 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import gymnasium
 
 from agents.agent import Agent, Observation, ProviderError
 from agents.providers.redaction import SHORTEST_SECRET, redacted, without_credentials
+from agents.retry import STOPPING, is_transient, retry_after
 from vlbench.prompts import messages
 from vlbench.records import Reply
 
@@ -97,9 +96,9 @@ class ProviderAgent(Agent):
         return ProviderError(
             redacted(message, key, self._basic)[:400],  # providers put keys into their messages
             status=status or None,
-            transient=(not status or status in (408, 409, 425, 429) or status >= 500) and not stops,
+            transient=(not status or is_transient(status)) and not stops,
             retry_after=retry_after(headers),
-            stops=status in (401, 402, 404) or stops,
+            stops=status in STOPPING or stops,
         )
 
 
@@ -119,17 +118,3 @@ def unsupported_parameters(message: str, sent: Iterable[str]) -> list[str]:
         return []
     spelt = {name: name.replace("_", "[_ ]?") for name in sent}
     return [name for name, form in spelt.items() if re.search(rf"\b{form}\b", message, re.I)]
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a provider asks to wait, if any."""
-    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        try:
-            return float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-    try:
-        date = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return (date - datetime.now(UTC)).total_seconds() if date.tzinfo else None

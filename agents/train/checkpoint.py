@@ -1,7 +1,6 @@
 """Atomic checkpoints: each is complete or absent."""
 
 import os
-import pickle
 import re
 import shutil
 from collections.abc import Callable
@@ -103,10 +102,11 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
         ValueError: The file is missing or damaged.
     """
     try:
-        state: dict[str, Any] = torch.load(
-            checkpoint / STATE, map_location="cpu", weights_only=True
-        )
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        state = torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+            raise ValueError("it isn't the state of a trainer")
+    # The boundary to torch's reader, which raises anything for a damaged file.
+    except Exception as error:
         raise ValueError(
             f"{checkpoint / STATE} can't be read ({_reason(error)}); delete {checkpoint} to resume "
             "from the previous checkpoint"

@@ -8,6 +8,7 @@ same one. If `--out` holds an earlier run, that run is resumed.
 
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -21,10 +22,18 @@ import numpy.typing as npt
 
 import vlbench
 from agents.cnn import MISSING, Shape, load_weights, read_shape, shrunk, write_checkpoint
-from agents.train.environments import Journal, check_env, make_env
+from agents.train.environments import Journal, check_env, check_env_kwargs, make_env
 from agents.train.metrics import EpisodeMonitor
 from agents.train.run_log import check_log
-from vlbench.cli import MAX_SEED, Options, option, parse_options, run_main, writable_folder
+from vlbench.cli import (
+    MAX_SEED,
+    Options,
+    option,
+    output_folder,
+    parse_options,
+    run_kind,
+    run_main,
+)
 from vlbench.env import SPLITS
 from vlbench.registry import resolve_env_id
 from vlbench.themes import MAX_JITTER
@@ -39,6 +48,9 @@ LOSSES = (
     "explained_variance",
 )
 """The update metrics of stable-baselines3 to log."""
+
+MAX_BYTES = 64 << 30
+"""Most memory for the pictures of a rollout."""
 
 SUMMARY = {
     "return": "rollout/return",
@@ -55,7 +67,9 @@ class Config(Options):
     """Options of `cnn`."""
 
     out: Path = option(
-        Path("runs/cnn"), "the run's folder; an existing run is resumed", check=writable_folder
+        Path("runs/cnn"),
+        "the run's folder; an existing run is resumed",
+        check=output_folder(run_kind("cnn")),
     )
     env: str = option("NumberLine", "environment, by id or short name")
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
@@ -64,10 +78,12 @@ class Config(Options):
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
     turns: int = option(100_000, "total number of turns, rounded up to whole rollouts", ge=1)
     size: int = option(84, "side of the network's input picture, in pixels", ge=36, le=300)
-    num_envs: int = option(8, "environments N", ge=1)
-    num_steps: int = option(128, "turns T per environment in a rollout", ge=1)
-    epochs: int = option(4, "passes over a rollout", ge=1)
-    minibatch: int = option(256, "turns per optimizer step", ge=2)
+    num_envs: int = option(8, "environments N", ge=1, limit=65_536)
+    num_steps: int = option(128, "turns T per environment in a rollout", ge=1, limit=65_536)
+    epochs: int = option(4, "passes over a rollout", ge=1, limit=10_000)
+    minibatch: int = option(
+        256, "turns per optimizer step; in a shorter rollout, all its turns", ge=2
+    )
     lr: float = option(2.5e-4, "learning rate", gt=0)
     gamma: float = option(0.99, "discount", ge=0, le=1)
     gae_lambda: float = option(0.95, "λ of generalised advantage estimation", ge=0, le=1)
@@ -88,9 +104,16 @@ class Config(Options):
     )
 
     def check(self) -> None:
-        """Check that a rollout has enough turns for a standard deviation."""
-        if self.num_envs * self.num_steps < 2:
+        """Check the length of a rollout, and that no argument is given twice."""
+        check_env_kwargs(self)
+        turns = self.num_envs * self.num_steps
+        if turns < 2:
             raise ValueError("a rollout needs at least 2 turns; increase --num-envs or --num-steps")
+        if turns * self.size**2 * 3 > MAX_BYTES:
+            raise ValueError(
+                f"the pictures of a rollout of {turns:,} turns need more than "
+                f"{MAX_BYTES >> 30} GiB; lower --num-envs, --num-steps or --size"
+            )
 
     def preflight(self) -> None:
         """Check that the extra is installed, the device exists and the environment can be made."""
@@ -100,12 +123,14 @@ class Config(Options):
             import torch
         except ImportError as error:
             raise ValueError(MISSING.format(error=error)) from error
-        try:
-            torch.device("cpu" if self.device == "auto" else self.device)
-        except RuntimeError as error:
+        device = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", self.device)
+        if not device:
             raise ValueError(
                 f'--device must be auto, cpu, cuda or cuda:NUMBER, got "{self.device}"'
-            ) from error
+            )
+        gpus = torch.cuda.device_count()
+        if self.device.startswith("cuda") and int(device[1] or 0) >= gpus:
+            raise ValueError(f"--device {self.device} doesn't exist: this computer has {gpus} GPUs")
         kwargs = {"split": self.split, "theme": self.theme, "jitter": self.jitter}
         check_env(self.env, kwargs | self.env_kwargs)
 
@@ -209,7 +234,33 @@ def make_learner(config: Config, envs: Sequence[SmallPicture]) -> Any:
         device=config.device,
     )
     learner.set_logger(Logger(folder=None, output_formats=[]))
+    stop_at_divergence(learner.policy)
     return learner
+
+
+def stop_at_divergence(policy: Any) -> None:
+    """Make a policy of stable-baselines3 raise FloatingPointError before it learns from NaN.
+
+    Its outputs and gradients are checked before each step of the optimizer, its weights after.
+    """
+    from agents.train.trainer import are_finite
+
+    def check_output(module: Any, inputs: Any, output: Any) -> None:
+        if not are_finite([output]):
+            raise FloatingPointError("an output of the network isn't finite")
+
+    def check_gradients(optimizer: Any, *_: Any) -> None:
+        if not are_finite([w.grad for w in policy.parameters() if w.grad is not None]):
+            raise FloatingPointError("a gradient isn't finite")
+
+    def check_weights(optimizer: Any, *_: Any) -> None:
+        if not are_finite(policy.parameters()):
+            raise FloatingPointError("a weight is no longer finite")
+
+    policy.action_net.register_forward_hook(check_output)
+    policy.value_net.register_forward_hook(check_output)
+    policy.optimizer.register_step_pre_hook(check_gradients)
+    policy.optimizer.register_step_post_hook(check_weights)
 
 
 def train(config: Config) -> Path:
@@ -218,6 +269,7 @@ def train(config: Config) -> Path:
     Raises:
         ValueError: An option or a file is wrong, or a package isn't installed.
         OSError: A checkpoint can't be written.
+        FloatingPointError: Outputs, gradients or weights are no longer finite.
         KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
     env_id = resolve_env_id(config.env)
@@ -229,10 +281,12 @@ def train(config: Config) -> Path:
     ]
     shape = Shape(env_id, envs[0].get_wrapper_attr("actions"), config.size)
     try:
+        import stable_baselines3  # noqa: F401
+
         from agents.train.distributed import Processes
         from agents.train.trainer import Trainer
 
-        trainer = Trainer(config, steps=config.iterations, processes=Processes())
+        trainer = Trainer(config, method="cnn", steps=config.iterations, processes=Processes())
         learner = make_learner(config, envs)
     except ImportError as error:
         raise ValueError(MISSING.format(error=error)) from error
@@ -251,10 +305,7 @@ def train(config: Config) -> Path:
         write_checkpoint(learner.policy, shape, folder)
 
     with trainer.running(write_model, parts) as log:
-        log.log_line(
-            f"{env_id}, {len(shape.actions)} actions"
-            + (f"; resumed after rollout {trainer.step}" if trainer.step else "")
-        )
+        log.log_line(f"{env_id}, {len(shape.actions)} actions")
         for iteration in trainer.remaining_steps():
             start = time.monotonic()
             log.status(f"rollout {iteration}/{config.iterations}")
@@ -279,7 +330,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str] | None) -> None:
     prog = "python -m agents.train.cnn"
-    print(train(parse_options(Config, argv, prog=prog, description=__doc__)))
+    config = parse_options(Config, argv, prog=prog, description=__doc__)
+    from agents.train.distributed import memory_errors  # needs torch
+
+    with memory_errors():
+        print(train(config))
 
 
 if __name__ == "__main__":

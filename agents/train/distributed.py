@@ -6,7 +6,8 @@ number, so N processes compute the same update as one. Models are replicated, ne
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -128,6 +129,24 @@ class Processes:
         """Return whether `own` is true in any process."""
         return self.sum({"": float(own)})[""] > 0
 
+    def together(self, act: Callable[[], T]) -> T:
+        """Call `act` in every process; return its result.
+
+        Raises:
+            FloatingPointError: `act` raised it in any process; then every process raises it.
+        """
+        if self.count == 1:
+            return act()
+        result: list[T] = []
+        reason = ""
+        try:
+            result.append(act())
+        except FloatingPointError as error:
+            reason = str(error)
+        if reasons := [text for text in self.gather(reason) if text]:
+            raise FloatingPointError(reasons[0])
+        return result[0]
+
     def on_main(self, act: Callable[[], T]) -> T:
         """Call `act` in the main process; return its result, or raise its error, in every process.
 
@@ -175,6 +194,19 @@ def _check_launcher(environment: Mapping[str, str]) -> None:
             )
 
 
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn torch's two ways to run out of memory into MemoryError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise MemoryError(
+            "out of memory; lower --micro-batch, or the sizes of batch, rollout and model"
+        ) from error
+
+
 def run_in_processes(
     command: str, parse: Callable[[], T], run: Callable[[T, Processes], object]
 ) -> int:
@@ -198,7 +230,8 @@ def run_in_processes(
         return 2
 
     def run_and_print() -> None:
-        result = run(config, processes)
+        with memory_errors():
+            result = run(config, processes)
         if processes.main:
             print(result)
 

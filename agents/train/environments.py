@@ -12,11 +12,12 @@ import numpy.typing as npt
 from agents.train.metrics import EpisodeMonitor, Metrics, RolloutMonitor
 from vlbench.env import VLEnv
 from vlbench.errors import user_code
-from vlbench.registry import resolve_env_id
+from vlbench.registry import registered_id, resolve_env_id
 from vlbench.vector import VLVectorEnv
 
 if TYPE_CHECKING:  # cnn and sft_data import this module without torch
     from agents.train.distributed import Processes
+    from agents.train.rollout_buffer import TurnRecorder
     from agents.vlm.sampling import Generation
 
 Observation = Mapping[str, Any]
@@ -24,7 +25,7 @@ Observation = Mapping[str, Any]
 
 def make_env(env_id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, str]:
     """Return one environment, without Gymnasium's checking wrappers."""
-    return gymnasium.make(env_id, disable_env_checker=True, **kwargs)
+    return gymnasium.make(registered_id(env_id), disable_env_checker=True, **kwargs)
 
 
 def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVectorEnv:
@@ -34,7 +35,7 @@ def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVector
         ValueError: The environment has none.
     """
     envs = gymnasium.make_vec(
-        env_id,
+        registered_id(env_id),
         num_envs=num_envs,
         vectorization_mode="vector_entry_point",
         copy=False,
@@ -60,6 +61,26 @@ def check_env(name: str, kwargs: Mapping[str, Any], *, vector: bool = False) -> 
     env_id = resolve_env_id(name)
     with user_code(f"{env_id} can't be made"):
         (make_envs(env_id, 1, kwargs) if vector else make_env(env_id, kwargs)).close()
+
+
+RESERVED = ("id", "num_envs", "vectorization_mode", "copy", "render_mode", "disable_env_checker")
+"""Arguments of Gymnasium's `make` and `make_vec` that the trainers set themselves."""
+
+
+def check_env_kwargs(options: Any) -> None:
+    """Check that `env_kwargs` repeats no option, which it would override in silence.
+
+    Args:
+        options: Options with a field `env_kwargs`.
+
+    Raises:
+        ValueError: It does; the message names the option.
+    """
+    for name in options.env_kwargs:
+        if name in ("prompt", "split", "theme", "jitter") and hasattr(options, name):
+            raise ValueError(f'--env-kwargs has "{name}"; use --{name}')
+        if name in RESERVED:
+            raise ValueError(f'--env-kwargs has "{name}", which can\'t be set')
 
 
 class Journal:
@@ -140,10 +161,18 @@ class RolloutEnvs:
         envs: n environments.
         share: Their indices among the environments of all processes, 0..N − 1.
         processes: The processes that play together.
+        recorder: Keeps each rollout's turns; None if nothing reads them.
     """
 
-    def __init__(self, envs: VLVectorEnv, share: range, processes: "Processes") -> None:
+    def __init__(
+        self,
+        envs: VLVectorEnv,
+        share: range,
+        processes: "Processes",
+        recorder: "TurnRecorder | None" = None,
+    ) -> None:
         self.share = share
+        self.recorder = recorder
         self._envs = envs
         self._processes = processes
         self._journal = Journal(envs.envs)
@@ -170,6 +199,7 @@ class RolloutEnvs:
             self._rollout.update(env, reply.text, parsed, len(reply.ids), reply.finished)
             spans.append(parsed.span)
         texts = [reply.text for reply in replies]
+        episodes = self._journal.state() if self.recorder else []
         batch, rewards, terminated, truncated, info = self._envs.step(texts)
         ended = terminated | truncated
         success = info["final_info"]["success"] if ended.any() else ended
@@ -177,6 +207,8 @@ class RolloutEnvs:
             rewards.tolist(), ended.tolist(), success.tolist()
         )
         self._journal.add(texts, ended)
+        if self.recorder:
+            self.recorder.add(episodes, replies, rewards.tolist(), ended.tolist())
         self.observations = _split(batch)
         last = {int(i): info["final_obs"][i] for i in np.flatnonzero(truncated)}
         return EnvStep(spans, rewards, terminated, truncated, last)

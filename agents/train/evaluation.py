@@ -14,7 +14,7 @@ from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.policy import Policy
 from vlbench import intervals
 from vlbench.instances import group_of
-from vlbench.suites import Row, frozen_rows
+from vlbench.suites import Row, frozen_rows, suites
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,17 @@ def eval_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[Row, 
         episodes: Number of rows; 0 for none.
         kwargs: Keyword arguments that replace the rows' own. `group` also selects the rows of that
             group. `split` and `jitter` are ignored: a row fixes its instance and presentation.
+
+    Raises:
+        ValueError: The environment has no frozen test set.
     """
     if not episodes:
         return ()
+    if "test" not in suites(env_id):
+        raise ValueError(
+            f"{env_id} has no frozen test set to evaluate on; switch evaluation off with "
+            "--eval-every 0 (ppo) or --eval-episodes 0 (sft)"
+        )
     rules = {name: value for name, value in kwargs.items() if name not in ("split", "jitter")}
     group = rules.get("group") or ""
     return tuple(
@@ -130,13 +138,17 @@ def evaluate_policy(
         batch: Number of episodes to play at once.
         generator: Source of the draws, owned by the caller; None is greedy.
         status: Called with one line about the progress.
+
+    Raises:
+        FloatingPointError: The policy's logits are no longer finite.
     """
     numbered = list(enumerate(rows))
     if processes is None:
         parts = [_play(policy, numbered, batch, generator, status)]
     else:
         own = numbered[processes.number :: processes.count]
-        parts = processes.gather(_play(policy, own, batch, generator, status))
+        part = processes.together(lambda: _play(policy, own, batch, generator, status))
+        parts = processes.gather(part)
     turns = RolloutMonitor.sum_of([part.turns for part in parts])
     outcomes = sorted(
         (outcome for part in parts for outcome in part.outcomes), key=lambda o: o.number

@@ -17,7 +17,9 @@ from transformers import (
 
 from agents.train.environments import make_env
 from agents.train.ppo_config import Config
+from agents.vlm.checkpoint_files import check_config
 from agents.vlm.loading import add_lora, train_parts, vision_modules
+from agents.vlm.trial import reason_to_refuse
 from vlbench.errors import unknown_name
 from vlbench.prompts import CHARACTERS_PER_TOKEN
 from vlbench.registry import resolve_env_id
@@ -148,16 +150,26 @@ def estimate_memory(name: str, options: Config) -> str:
         options: The run's options.
 
     Raises:
-        ValueError: There is no such configuration or folder.
+        ValueError: There is no such configuration or folder, or the folder's configuration is
+            wrong.
     """
     if name in CONFIGURATIONS:
         make, picture = CONFIGURATIONS[name]
-        config: Any = make()
-    elif Path(name, "config.json").is_file():
-        config = AutoConfig.from_pretrained(name)
-        picture = getattr(config, "image_seq_length", 576)
-    else:
+        return _report(name, make(), picture, options)
+    if not Path(name, "config.json").is_file():
         raise ValueError(unknown_name("configuration", name, CONFIGURATIONS) + " or a folder")
+    check_config(Path(name))
+
+    def report_of_folder() -> str:
+        config = AutoConfig.from_pretrained(name)
+        return _report(name, config, getattr(config, "image_seq_length", 576), options)
+
+    if reason := reason_to_refuse(report_of_folder):
+        raise ValueError(f"{name} can't be measured: {reason}")
+    return report_of_folder()
+
+
+def _report(name: str, config: Any, picture: int, options: Config) -> str:
     size, text = measure(config, options)
     env_id = resolve_env_id(options.env)
     observation, _ = _first_observation(env_id, options)

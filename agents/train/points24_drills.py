@@ -17,6 +17,7 @@ from agents.train import sft_data
 from vlbench.cli import (
     MAX_SEED,
     Options,
+    new_file,
     option,
     parse_options,
     required,
@@ -34,7 +35,7 @@ class Config(Options):
     out: Path = required("JSONL file to write", check=writable_file)
     count: int = option(60_000, "number of problems and drills", ge=1)
     drills: float = option(0.5, "share of drills", ge=0, le=1)
-    lines: int = option(12, "steps per drill", ge=1)
+    lines: int = option(12, "steps per drill", ge=1, limit=10_000)
     backwards: float = option(
         0.5,
         "share of problems built backwards from three numbers",
@@ -44,6 +45,13 @@ class Config(Options):
     )
     target: int = option(24, "target number of the problems", ge=1, le=LARGEST)
     seed: int = option(0, "seed of the problems", ge=0, le=MAX_SEED)
+    overwrite: bool = option(False, "replace the file if it exists")
+
+    def preflight(self) -> None:
+        """Check that the file is new, unless it may be replaced."""
+        super().preflight()
+        if not self.overwrite:
+            new_file(self.out)
 
 
 def examples(config: Config) -> Iterator[sft_data.Example]:

@@ -30,9 +30,9 @@ from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.evaluation import eval_rows, evaluate_policy
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
-from agents.train.rollout_buffer import Minibatch, RolloutBuffer
+from agents.train.rollout_buffer import Minibatch, RolloutBuffer, TurnRecorder
 from agents.train.token_weights import token_weights
-from agents.train.trainer import Stateful, Trainer
+from agents.train.trainer import Stateful, Trainer, are_finite, take_step
 from agents.vlm.loading import load_trainable
 from agents.vlm.policy import Policy, ValueHead
 from agents.vlm.reference import Reference, load_reference
@@ -143,8 +143,12 @@ def rollout(
 
 
 def estimate_advantages(buffer: RolloutBuffer, config: Config) -> Tensor:
-    """Return the advantages (T, n) of a rollout's turns."""
-    return objective.generalized_advantages(
+    """Return the advantages (T, n) of a rollout's turns.
+
+    Raises:
+        FloatingPointError: One isn't finite.
+    """
+    advantages = objective.generalized_advantages(
         buffer.rewards,
         buffer.values,
         buffer.next_values,
@@ -153,6 +157,24 @@ def estimate_advantages(buffer: RolloutBuffer, config: Config) -> Tensor:
         config.gamma,
         config.gae_lambda,
     )
+    if not are_finite([buffer.rewards]):
+        raise FloatingPointError("a reward isn't finite; mend the environment")
+    if not are_finite([advantages]):
+        raise FloatingPointError("an advantage isn't finite")
+    return advantages
+
+
+def play(
+    policy: Policy,
+    envs: RolloutEnvs,
+    config: Config,
+    generator: torch.Generator,
+    show_status: Callable[[str], None],
+) -> RolloutBuffer:
+    """Return a rollout with its advantages."""
+    buffer = rollout(policy, envs, config, generator, show_status)
+    buffer.set_advantages(estimate_advantages(buffer, config))
+    return buffer
 
 
 # Update
@@ -209,7 +231,7 @@ def update(
         critic_only: Train only the value head.
 
     Raises:
-        FloatingPointError: The loss is not finite; the weights are those before the step.
+        FloatingPointError: Loss, gradients or weights are no longer finite.
     """
     policy, processes, weights = learner.policy, learner.processes, learner.weights
     if config.normalise_advantages:
@@ -225,13 +247,11 @@ def update(
             total = terms.sums
             if not steps:  # nothing has been updated yet, so the ratio should be 1
                 ratio_error = terms.ratio_error
-            if not math.isfinite(total["loss"]):
-                raise FloatingPointError("the loss is no longer finite; lower --lr")
             processes.sum_gradients(weights)
-            norm = torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
-            learner.optimizer.step()
-            learner.optimizer.zero_grad()
-            total["grad_norm"] = len(numbers) * float(norm)
+            norm = take_step(
+                learner.optimizer, weights, max_norm=config.max_grad_norm, loss=total["loss"]
+            )
+            total["grad_norm"] = len(numbers) * norm
             steps += 1
             turns += len(numbers)
             epoch_turns += len(numbers)
@@ -275,20 +295,22 @@ def train(config: Config, processes: Processes) -> Path:
     Raises:
         ValueError: An option or a file is wrong.
         OSError: A checkpoint can't be written.
-        FloatingPointError: The loss is no longer finite.
+        FloatingPointError: Loss, gradients, weights or advantages are no longer finite.
         KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
     env_id = resolve_env_id(config.env)
     rules = {"prompt": config.prompt, "theme": config.theme, **config.env_kwargs}
     rows = eval_rows(env_id, config.eval_episodes if config.eval_every else 0, rules)
     share = processes.share(config.num_envs)
-    trainer = Trainer(config, steps=config.iterations, processes=processes)
+    trainer = Trainer(config, method="ppo", steps=config.iterations, processes=processes)
     policy = build_policy(config, str(trainer.checkpoint or config.model), processes.device)
     learner = build_learner(config, policy, processes)
     sampler = torch.Generator(policy.device).manual_seed(trainer.seed)
     deals = {"split": config.split, "jitter": config.jitter, **rules}
     vector = make_envs(env_id, len(share), deals)
-    envs = RolloutEnvs(vector, share, processes)
+    every = config.rollouts_every
+    recorder = TurnRecorder(env_id, deals, share, every) if every else None
+    envs = RolloutEnvs(vector, share, processes, recorder)
     envs.reset([config.seed * config.num_envs + number for number in share])
     assert policy.value_head is not None
     parts: dict[str, Stateful | torch.Generator] = {
@@ -303,9 +325,10 @@ def train(config: Config, processes: Processes) -> Path:
         for iteration in trainer.remaining_steps():
             learner.optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
             start = time.monotonic()
-            buffer = rollout(policy, envs, config, sampler, log.status)
-            buffer.set_advantages(estimate_advantages(buffer, config))
+            buffer = processes.together(lambda: play(policy, envs, config, sampler, log.status))
             monitor = envs.finish_rollout()
+            if recorder:
+                recorder.finish(iteration, buffer.advantages, config.out, processes)
             middle = time.monotonic()
             log.status(f"iteration {iteration}/{config.iterations}: update")
             metrics = update(learner, buffer, config, iteration <= config.critic_iterations)

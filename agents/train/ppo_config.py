@@ -4,21 +4,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.train.environments import check_env
+from agents.train.environments import check_env, check_env_kwargs
 from agents.train.run_log import check_log
-from agents.vlm.trainable import TrainableWeights
-from vlbench.cli import MAX_SEED, option, required, writable_folder
+from agents.vlm.trainable import TrainableWeights, check_model
+from vlbench.cli import MAX_SEED, option, output_folder, required, run_kind
 from vlbench.env import SPLITS
 from vlbench.themes import MAX_JITTER
+
+MAX_TURNS = 2**20
+"""Most turns of a rollout."""
+MIN_TEMPERATURE = 1e-3
+"""Below it, logits divided by the temperature may overflow."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TrainableWeights):
     """Options of `ppo`."""
 
-    model: str = required("checkpoint to start from: a folder, or hf:<id>")
+    model: str = required("checkpoint to start from: a folder, or hf:<id>", check=check_model)
     out: Path = option(
-        Path("runs/ppo"), "the run's folder; an existing run is resumed", check=writable_folder
+        Path("runs/ppo"),
+        "the run's folder; an existing run is resumed",
+        check=output_folder(run_kind("ppo")),
     )
     env: str = option("NumberLine", "environment, by id or short name")
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
@@ -28,10 +35,14 @@ class Config(TrainableWeights):
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
 
     iterations: int = option(20, "number of rollouts, each followed by an update", ge=1)
-    num_envs: int = option(32, "environments N; their replies are written in one batch", ge=1)
-    num_steps: int = option(8, "turns T per environment in a rollout", ge=1)
-    epochs: int = option(2, "passes over a rollout", ge=1)
-    minibatch: int = option(64, "turns per optimizer step", ge=1)
+    num_envs: int = option(
+        32, "environments N; their replies are written in one batch", ge=1, limit=65_536
+    )
+    num_steps: int = option(8, "turns T per environment in a rollout", ge=1, limit=65_536)
+    epochs: int = option(2, "passes over a rollout", ge=1, limit=10_000)
+    minibatch: int = option(
+        64, "turns per optimizer step; in a shorter rollout, all its turns", ge=1
+    )
     micro_batch: int = option(
         64, "turns per forward pass; gradients accumulate over a minibatch", ge=1
     )
@@ -70,7 +81,7 @@ class Config(TrainableWeights):
         0.5, "maximum norm of the gradients, which are scaled down to it", gt=0
     )
     value_width: int = option(
-        0, "width of the value head's hidden layer; 0 for the model's width", ge=0
+        0, "width of the value head's hidden layer; 0 for the model's width", ge=0, limit=65_536
     )
     value_detach: bool = option(True, "stop the value's gradient at the model")
 
@@ -78,16 +89,25 @@ class Config(TrainableWeights):
         1.0,
         "temperature of sampling and of the optimised distribution",
         gt=0,
+        limit=100,
     )
     top_p: float = option(1.0, "probability mass of the nucleus to sample from", gt=0, le=1)
-    max_new_tokens: int = option(64, "maximum length of a reply, in tokens", ge=1)
+    max_new_tokens: int = option(64, "maximum length of a reply, in tokens", ge=1, limit=65_536)
 
     lora_dropout: float = option(0.0, "dropout of the adapter's input, in updates", ge=0, lt=1)
 
     eval_every: int = option(5, "iterations between greedy evaluations; 0 for none", ge=0)
-    eval_episodes: int = option(90, "number of rows of the frozen test set in an evaluation", ge=1)
+    eval_episodes: int = option(
+        90, "number of rows of the frozen test set in an evaluation", ge=1, limit=100_000
+    )
     save_every: int = option(
         10, "iterations between checkpoints; the last iteration is always saved", ge=1
+    )
+    rollouts_every: int = option(
+        0,
+        "iterations between rollouts that are written to rollouts/, for vlbench diagnose; 0 for "
+        "none",
+        ge=0,
     )
     log: str = option(
         "json,tensorboard",
@@ -104,6 +124,20 @@ class Config(TrainableWeights):
         "checkpoint's folder) without loading weights; nothing is trained",
         old_name="--plan",
     )
+
+    def check(self) -> None:
+        """Check that a rollout fits into memory, and that no argument is given twice."""
+        check_env_kwargs(self)
+        if self.temperature < MIN_TEMPERATURE:
+            raise ValueError(
+                f"--temperature must be at least {MIN_TEMPERATURE:g}, got {self.temperature:g}"
+            )
+        turns = self.num_envs * self.num_steps
+        if turns > MAX_TURNS:
+            raise ValueError(
+                f"a rollout of {turns:,} turns is too long, wanted at most {MAX_TURNS:,}; lower "
+                "--num-envs or --num-steps"
+            )
 
     def preflight(self) -> None:
         """Check that the environment can be made."""

@@ -1,14 +1,18 @@
-"""A rollout: turns of N environments over T steps, their advantages, and minibatches."""
+"""A rollout: turns of N environments over T steps, their advantages, minibatches, and files."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from agents.train.distributed import Processes
 from agents.train.environments import EnvStep
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.sampling import Generation
+from vlbench.diagnose.rollouts import FOLDER, SCHEMA, RolloutTurn, write_turns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,3 +170,85 @@ class RolloutBuffer:
             returns=self.returns[index].to(device),
             values=self.values[index].to(device),
         )
+
+
+class TurnRecorder:
+    """Writes every k-th rollout's turns and advantages, for `vlbench.diagnose`.
+
+    Args:
+        env_id: The environment's id.
+        kwargs: Its keyword arguments.
+        share: Indices of this process's n environments, in 0..N − 1.
+        every: k.
+    """
+
+    def __init__(self, env_id: str, kwargs: Mapping[str, Any], share: range, every: int) -> None:
+        self._env_id = env_id
+        self._kwargs = dict(kwargs)
+        self._share = share
+        self._every = every
+        self._finished = [0] * len(share)  # episodes of each environment in this rollout
+        self._turns: list[RolloutTurn] = []
+
+    def add(
+        self,
+        episodes: Sequence[Mapping[str, Any]],
+        replies: Sequence[Generation],
+        rewards: Sequence[float],
+        ended: Sequence[bool],
+    ) -> None:
+        """Add a turn of the n environments.
+
+        Args:
+            episodes: Instance, presentation and earlier replies of each running episode.
+            replies: The replies.
+            rewards: n rewards.
+            ended: n flags, whether the episode ended.
+        """
+        is_first = not self._turns
+        for i, (episode, reply) in enumerate(zip(episodes, replies, strict=True)):
+            turn = RolloutTurn(
+                SCHEMA,
+                self._env_id,
+                self._kwargs,
+                episode["instance"],
+                episode["presentation"],
+                episode=f"{self._share[i]}-{self._finished[i]}",
+                turn=len(episode["replies"]),
+                reply=reply.text,
+                earlier=tuple(episode["replies"]) if is_first else (),
+                reward=rewards[i],
+                value=float(reply.value),
+                log_prob=float(reply.log_probs.sum()),
+            )
+            self._turns.append(turn)
+            self._finished[i] += ended[i]
+
+    def finish(self, iteration: int, advantages: Tensor, run: Path, processes: Processes) -> None:
+        """Complete a rollout; write it if it is a k-th one.
+
+        Args:
+            iteration: The rollout's number, from 1.
+            advantages: (T, n), before normalisation.
+            run: The run's folder.
+            processes: The processes that play together.
+
+        Raises:
+            OSError: The file can't be written.
+        """
+        turns, self._turns = self._turns, []
+        self._finished = [0] * len(self._share)
+        if iteration % self._every:
+            return
+        own = [
+            replace(
+                turn,
+                episode=f"{iteration}/{turn.episode}",
+                iteration=iteration,
+                advantage=advantage,
+            )
+            for turn, advantage in zip(turns, advantages.flatten().tolist(), strict=True)
+        ]
+        everyone = [turn for part in processes.gather(own) for turn in part]
+        path = run / FOLDER / f"{iteration:06}.jsonl"
+        processes.on_main(lambda: write_turns(path, everyone))

@@ -24,32 +24,39 @@ from agents.train.distributed import Processes, run_in_processes
 from agents.train.evaluation import eval_rows, evaluate_policy
 from agents.train.run_log import RunLog, check_log
 from agents.train.sft_dataset import Examples
-from agents.train.trainer import Trainer
+from agents.train.trainer import Trainer, take_step
 from agents.vlm.loading import load_trainable
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
-from agents.vlm.trainable import TrainableWeights
+from agents.vlm.trainable import TrainableWeights, check_model
 from vlbench.cli import (
     MAX_SEED,
     existing_file,
     option,
+    output_folder,
     parse_options,
     required,
-    writable_folder,
+    run_kind,
 )
 from vlbench.instances import hashed
+from vlbench.prompts import VARIANTS
+from vlbench.registry import ENV_HELP, import_environments
+from vlbench.suites import Row
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TrainableWeights):
     """Options of `sft`."""
 
-    model: str = required("checkpoint to start from: a folder, or hf:<id>")
+    model: str = required("checkpoint to start from: a folder, or hf:<id>", check=check_model)
     data: Path = required("transcripts from sft_data", check=existing_file)
-    out: Path = required("the run's folder; an existing run is resumed", check=writable_folder)
+    env: tuple[str, ...] = option((), ENV_HELP, metavar="MODULE:ID")
+    out: Path = required(
+        "the run's folder; an existing run is resumed", check=output_folder(run_kind("sft"))
+    )
     steps: int = option(400, "number of optimizer steps", ge=1)
-    batch: int = option(16, "examples per step", ge=1)
-    micro_batch: int = option(16, "examples per forward pass", ge=1)
+    batch: int = option(16, "examples per step", ge=1, limit=65_536)
+    micro_batch: int = option(16, "examples per forward pass", ge=1, limit=65_536)
     lr: float = option(1.5e-3, "peak learning rate; linear warm-up, then a cosine", gt=0)
     warmup: float = option(0.03, "share of steps in the warm-up", ge=0, le=1)
     weight_decay: float = option(0.0, "weight decay of AdamW", ge=0)
@@ -71,6 +78,7 @@ class Config(TrainableWeights):
         0,
         "rows of each environment's frozen test set to play greedily at the end",
         ge=0,
+        limit=100_000,
     )
     save_every: int = option(1000, "steps between checkpoints; the last step is always saved", ge=1)
     keep: int = option(2, "number of newest checkpoints to keep", ge=1)
@@ -108,7 +116,11 @@ def indices_of(step: int, size: int, config: Config) -> list[int]:
 def measure(
     policy: Policy, examples: Examples, config: Config, processes: Processes
 ) -> dict[str, float]:
-    """Return loss and token accuracy on examples, with teacher forcing."""
+    """Return loss and token accuracy on examples, with teacher forcing.
+
+    Raises:
+        FloatingPointError: The loss isn't finite.
+    """
     sums = {"loss": 0.0, "right": 0.0, "tokens": 0.0}
     own = range(len(examples))[processes.number :: processes.count]
     policy.eval()
@@ -124,6 +136,8 @@ def measure(
     policy.train()
     sums = processes.sum(sums)
     tokens = sums["tokens"]
+    if not math.isfinite(sums["loss"]):
+        raise FloatingPointError(f"the held-out loss is {sums['loss']}")
     return {"heldout/loss": sums["loss"] / tokens, "heldout/token_accuracy": sums["right"] / tokens}
 
 
@@ -133,14 +147,21 @@ def train(config: Config, processes: Processes) -> Path:
     Raises:
         ValueError: An option or a file is wrong.
         OSError: A checkpoint can't be written.
+        FloatingPointError: Loss, gradients or weights are no longer finite.
         KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
+    trainer = Trainer(
+        config, method="sft", steps=config.steps, processes=processes, keep=config.keep
+    )
     examples = sft_data.read(config.data)
-    trainer = Trainer(config, steps=config.steps, processes=processes, keep=config.keep)
+    import_environments(config.env, {example.env_id for example in examples})
+    split = split_examples(examples, config)
+    frozen = frozen_rows_of(examples, config)
     model = str(trainer.checkpoint or config.model)
     loaded = load_trainable(model, config, processes.device)
     policy = Policy(loaded.model, loaded.processor, Sampling())
-    learned, unseen = split_examples(examples, policy, config)
+    learned = Examples(split.learned, policy, config.thought_weight)
+    unseen = Examples(split.held_out, policy)
     weights = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     processes.broadcast_weights(weights)
     optimizer = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)
@@ -148,7 +169,6 @@ def train(config: Config, processes: Processes) -> Path:
         log.log_line(
             f"{sum(weight.numel() for weight in weights):,} trained weights; {len(learned)} "
             f"examples, {len(unseen)} held out"
-            + (f"; resumed after step {trainer.step}" if trainer.step else "")
         )
         policy.train()
         for step in trainer.remaining_steps():
@@ -157,10 +177,8 @@ def train(config: Config, processes: Processes) -> Path:
             indices = indices_of(step, len(learned), config)
             loss = accumulate_gradients(policy, learned, indices, config, processes)
             processes.sum_gradients(weights)
-            norm = torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
-            optimizer.step()
-            optimizer.zero_grad()
-            metrics = {"loss": loss, "grad_norm": float(norm), "lr": learning_rate(step, config)}
+            norm = take_step(optimizer, weights, max_norm=config.max_grad_norm, loss=loss)
+            metrics = {"loss": loss, "grad_norm": norm, "lr": learning_rate(step, config)}
             if config.eval_every and step % config.eval_every == 0 and len(unseen):
                 metrics |= measure(policy, unseen, config, processes)
             log.write(step, metrics)
@@ -168,28 +186,32 @@ def train(config: Config, processes: Processes) -> Path:
             if "heldout/loss" in metrics or step == config.steps:
                 numbers = "".join(f" {k} {v:.4f}" for k, v in metrics.items() if k != "lr")
                 log.log_line(f"step {step}/{config.steps} {log.seconds:.0f} s{numbers}")
-        play_frozen_rows(policy, examples, config, log, processes)
+        play_frozen_rows(policy, frozen, config, log, processes)
     return trainer.last_checkpoint
 
 
-def split_examples(
-    examples: Sequence[sft_data.Example], policy: Policy, config: Config
-) -> tuple[Examples, Examples]:
-    """Return the training and the held-out examples; whole episodes are split by hash.
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Examples to learn, and others to measure on."""
+
+    learned: list[sft_data.Example]
+    held_out: list[sft_data.Example]
+
+
+def split_examples(examples: Sequence[sft_data.Example], config: Config) -> Split:
+    """Split examples by hash; whole episodes are held out.
 
     Raises:
         ValueError: Every example is held out.
     """
-    held_out = [
-        hashed(f"{e.instance or e.prompt}|{e.presentation}") / 2**64 < config.holdout
-        for e in examples
-    ]
-    pairs = list(zip(examples, held_out, strict=True))
-    learned = Examples([e for e, held in pairs if not held], policy, config.thought_weight)
-    unseen = Examples([e for e, held in pairs if held], policy)
-    if not len(learned):
+    split = Split([], [])
+    for example in examples:
+        key = f"{example.instance or example.prompt}|{example.presentation}"
+        is_held_out = hashed(key) / 2**64 < config.holdout
+        (split.held_out if is_held_out else split.learned).append(example)
+    if not split.learned:
         raise ValueError(f"{config.data}: every example is held out (holdout {config.holdout})")
-    return learned, unseen
+    return split
 
 
 def accumulate_gradients(
@@ -212,26 +234,39 @@ def accumulate_gradients(
     return processes.sum({"loss": total})["loss"]
 
 
+def frozen_rows_of(examples: Sequence[sft_data.Example], config: Config) -> list[tuple[Row, ...]]:
+    """Return the frozen rows to play at the end: those of each environment and prompt of the data.
+
+    Raises:
+        ValueError: An environment has no frozen set.
+    """
+    if not config.eval_episodes:
+        return []
+    tasks = {
+        (e.env_id, kwargs.get("group", ""), kwargs.get("prompt", VARIANTS[0]))
+        for e in examples
+        if e.env_id
+        for kwargs in [json.loads(e.kwargs)]
+    }
+    return [
+        eval_rows(
+            env_id, config.eval_episodes, {"prompt": prompt, **({"group": group} if group else {})}
+        )
+        for env_id, group, prompt in sorted(tasks)
+    ]
+
+
 def play_frozen_rows(
     policy: Policy,
-    examples: Sequence[sft_data.Example],
+    frozen: Sequence[tuple[Row, ...]],
     config: Config,
     log: RunLog,
     processes: Processes,
 ) -> None:
     """Play frozen rows of the examples' environments, and log the results."""
-    if not config.eval_episodes:
-        return
-    tasks = {
-        (e.env_id, kwargs.get("group", ""), kwargs["prompt"])
-        for e in examples
-        if e.env_id
-        for kwargs in [json.loads(e.kwargs)]
-    }
     metrics: dict[str, float] = {}
-    for env_id, group, prompt in sorted(tasks):
-        rules = {"prompt": prompt, **({"group": group} if group else {})}
-        rows = eval_rows(env_id, config.eval_episodes, rules)
+    for rows in filter(None, frozen):
+        env_id = rows[0].env_id
         result = evaluate_policy(policy, rows, processes, status=log.status)
         log.log_line(
             f"{env_id}: success {result.success.value:.3f} "
@@ -240,7 +275,8 @@ def play_frozen_rows(
             f"parsed {result.parsed:.3f}"
         )
         metrics |= {f"{name}/{env_id}": value for name, value in result.metrics().items()}
-    log.write(config.steps, metrics)
+    if metrics:
+        log.write(config.steps, metrics)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

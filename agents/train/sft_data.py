@@ -6,6 +6,7 @@ Each line is one turn: the prompt, the reply to learn, and what is needed to red
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ import gymnasium
 import numpy as np
 
 import vlbench
-from agents.train.environments import make_env
+from agents.train.environments import check_env, check_env_kwargs, make_env
 from vlbench.cli import (
     MAX_SEED,
     Options,
+    new_file,
     option,
     parse_options,
     required,
@@ -27,7 +29,7 @@ from vlbench.cli import (
     writable_file,
 )
 from vlbench.env import SPLITS, SolvedEnv
-from vlbench.errors import user_code
+from vlbench.errors import unknown_name, user_code
 from vlbench.registry import resolve_env_id
 from vlbench.task import perception_names
 from vlbench.themes import MAX_JITTER
@@ -75,6 +77,11 @@ class Config(Options):
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environments")
     seed: int = option(0, "seed of the instances and of random actions", ge=0, le=MAX_SEED)
+    overwrite: bool = option(False, "replace the file if it exists")
+
+    def check(self) -> None:
+        """Check that no argument of the environments is given twice."""
+        check_env_kwargs(self)
 
     def kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of the environments."""
@@ -87,8 +94,10 @@ class Config(Options):
         }
 
     def preflight(self) -> None:
-        """Check that the environments can be made and have the demonstrations to write."""
+        """Check the file, and that the environments have the demonstrations to write."""
         super().preflight()
+        if not self.overwrite:
+            new_file(self.out)
         for name in self.env.split(","):
             env_id = resolve_env_id(name.strip())
             with user_code(f"{env_id} can't be made"):
@@ -209,34 +218,70 @@ def _other_action(expert: str, legal: Sequence[str], rng: np.random.Generator) -
 
 
 def write(path: Path, examples: Iterable[Example]) -> int:
-    """Write a file of transcripts atomically; return its number of lines."""
+    """Write a file of transcripts; return its number of lines.
+
+    It is written under a temporary name first: if that fails, what was there is intact.
+    """
     lines = 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        for example in examples:
-            file.write(json.dumps(dataclasses.asdict(example), ensure_ascii=False) + "\n")
-            lines += 1
-    partial.replace(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            for example in examples:
+                file.write(json.dumps(dataclasses.asdict(example), ensure_ascii=False) + "\n")
+                lines += 1
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     return lines
 
 
 def read(path: Path) -> list[Example]:
-    """Read a file of transcripts.
+    """Read a file of transcripts, and check that its environments can be made.
+
+    A file may come from anyone, so it imports no module: an environment of your own must be
+    registered already.
 
     Raises:
-        ValueError: A line isn't a transcript, or the file is empty.
+        ValueError: A line isn't a transcript, an environment can't be made, or the file is empty.
     """
-    examples = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
+    examples, envs = [], set[tuple[str, str]]()
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        place = f"{path}:{number}"
+        try:
+            example = Example(**json.loads(line))
+            _check_types(example)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError(f"{place} isn't an expert turn: {error}") from error
+        env_id = example.env_id.rpartition(":")[2]
+        if example.env_id and (env_id, example.kwargs) not in envs:
+            if env_id not in gymnasium.registry:
+                wanted = unknown_name("env id", example.env_id, vlbench.ENV_IDS)
+                raise ValueError(f"{place}: {wanted}; --env MODULE:ID imports one of your own")
             try:
-                examples.append(Example(**json.loads(line)))
-            except (ValueError, TypeError) as error:
-                raise ValueError(f"{path}:{number} isn't an expert turn: {error}") from error
+                check_env(env_id, json.loads(example.kwargs))
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from error
+            envs.add((env_id, example.kwargs))
+        examples.append(dataclasses.replace(example, env_id=env_id))
     if not examples:
         raise ValueError(f"{path} is empty")
     return examples
+
+
+def _check_types(example: Example) -> None:
+    """Raise ValueError if a field of an example has a wrong type."""
+    texts = ("env_id", "kwargs", "instance", "prompt", "reply", "action", "expert")
+    for name in texts:
+        if not isinstance(getattr(example, name), str):
+            raise ValueError(f"{name} must be a text, got {getattr(example, name)!r:.40}")
+    if not isinstance(json.loads(example.kwargs), dict):
+        raise ValueError(f"kwargs must hold a JSON object, got {example.kwargs!r:.40}")
+    if type(example.presentation) is not int:
+        raise ValueError(f"presentation must be a whole number, got {example.presentation!r:.40}")
+    played = example.played
+    if not isinstance(played, list) or not all(isinstance(action, str) for action in played):
+        raise ValueError(f"played must be a list of texts, got {played!r:.40}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

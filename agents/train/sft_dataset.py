@@ -19,7 +19,7 @@ from agents.train.sft_data import Example
 from agents.train.token_weights import span_of_thoughts, span_weights
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.policy import Policy
-from vlbench.registry import env_class, resolve_env_id
+from vlbench.registry import env_class
 from vlbench.task import SIZE, Frame, perception_names
 
 EpisodeKey = tuple[str, str, str, int]
@@ -107,7 +107,7 @@ def perception_of(env_id: str) -> frozenset[str]:
 
     Text without an environment ("") may have the fields of any task.
     """
-    env_ids = (resolve_env_id(env_id),) if env_id else vlbench.ENV_IDS
+    env_ids = (env_id,) if env_id else vlbench.ENV_IDS
     classes = map(env_class, env_ids)
     return frozenset[str]().union(*[perception_names(owner.fields) for owner in classes])
 

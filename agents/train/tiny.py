@@ -5,6 +5,7 @@ trained on our own prompts and replies. The model can be trained on a CPU in min
 """
 
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from agents.train import sft_data
+from agents.train.distributed import memory_errors
 from agents.train.environments import check_env
 from vlbench.cli import (
     MAX_SEED,
@@ -39,6 +41,7 @@ from vlbench.cli import (
     run_main,
     writable_folder,
 )
+from vlbench.cli.folders import MODEL, check_kind, folder_kind
 from vlbench.prompts import VARIANTS
 
 PAD, START, END, IMAGE = "<pad>", "<s>", "</s>", "<image>"
@@ -73,21 +76,28 @@ class Config(Options):
         "environments whose texts train the tokenizer, by id or short name, comma-separated",
     )
     image_size: int = option(
-        96, "side of the model's input picture, in pixels; a multiple of the patch", ge=1
+        96,
+        "side of the model's input picture, in pixels; a multiple of the patch",
+        ge=1,
+        limit=2048,
     )
-    patch_size: int = option(16, "side of a patch, in pixels", ge=1)
-    width: int = option(96, "width of the vision tower and of the language model", ge=1)
-    vision_layers: int = option(2, "layers of the vision tower", ge=1)
-    text_layers: int = option(2, "layers of the language model", ge=1)
-    heads: int = option(4, "attention heads of vision tower and language model", ge=1)
-    vocab_size: int = option(2048, "maximum size of the vocabulary", ge=SMALLEST_VOCABULARY)
+    patch_size: int = option(16, "side of a patch, in pixels", ge=1, limit=2048)
+    width: int = option(96, "width of the vision tower and of the language model", ge=1, limit=4096)
+    vision_layers: int = option(2, "layers of the vision tower", ge=1, limit=100)
+    text_layers: int = option(2, "layers of the language model", ge=1, limit=100)
+    heads: int = option(4, "attention heads of vision tower and language model", ge=1, limit=256)
+    vocab_size: int = option(
+        2048, "maximum size of the vocabulary", ge=SMALLEST_VOCABULARY, limit=1_000_000
+    )
     init_std: float = option(
         0.08,
         "standard deviation of the initial weights; at the usual 0.02, so small a model never "
         "learns to read a picture",
         gt=0,
+        limit=10,
     )
     seed: int = option(0, "seed of the weights", ge=0, le=MAX_SEED)
+    overwrite: bool = option(False, "replace the model that the folder holds")
 
     def check(self) -> None:
         """Check that the sizes fit together."""
@@ -99,8 +109,13 @@ class Config(Options):
             raise ValueError(f"width {self.width} must be a multiple of twice heads {self.heads}")
 
     def preflight(self) -> None:
-        """Check that the environments can be made."""
+        """Check that the folder is empty or may be replaced, and the environments can be made."""
         super().preflight()
+        if self.overwrite:
+            check_kind(self.out, MODEL)
+        elif kind := folder_kind(self.out):
+            hint = ", or replace the model with --overwrite" if kind == MODEL else ""
+            raise ValueError(f"--out: {self.out} is {kind}; choose another folder{hint}")
         for name in self.env.split(","):
             check_env(name.strip(), {})
 
@@ -214,12 +229,18 @@ class Size(NamedTuple):
 
 
 def build(config: Config) -> Size:
-    """Write an untrained tiny LLaVA."""
+    """Write an untrained tiny LLaVA; if that fails, the folder is as it was."""
     transformers.utils.logging.disable_progress_bar()
     processor = make_processor(config)
     model = make_model(config, processor.tokenizer)
-    model.save_pretrained(config.out)
-    processor.save_pretrained(config.out)
+    config.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=config.out) as folder:
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        for file in config.out.glob("*.safetensors*"):  # of the model that is replaced
+            file.unlink()
+        for file in Path(folder).iterdir():
+            file.replace(config.out / file.name)
     count = sum(parameter.numel() for parameter in model.parameters())
     return Size(count, len(processor.tokenizer))
 
@@ -232,7 +253,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> None:
     prog = "python -m agents.train.tiny"
     config = parse_options(Config, argv, prog=prog, description=__doc__)
-    size = build(config)
+    with memory_errors():
+        size = build(config)
     print(f"{size.parameters:,} parameters, {size.tokens} tokens in {config.out}")
 
 

@@ -3,7 +3,7 @@
 A training method (`ppo`, `sft`, `cnn`) builds its model and optimizer, hands the trainer everything
 that changes from step to step, and loops:
 
-    trainer = Trainer(config, steps=config.steps, processes=processes)
+    trainer = Trainer(config, method="sft", steps=config.steps, processes=processes)
     policy = build_policy(config, str(trainer.checkpoint or config.model), processes.device)
     with trainer.running(policy.save, {"optimizer": optimizer}) as log:
         for step in trainer.remaining_steps():
@@ -13,18 +13,32 @@ that changes from step to step, and loops:
 
 import contextlib
 import dataclasses
-import json
+import math
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from agents.train.checkpoint import Checkpoints, load_state, step_of
 from agents.train.distributed import Processes
 from agents.train.run_log import RunLog, check_log, log_names
+from vlbench.cli.settings import Call, RunSettings, content_hash
+from vlbench.registry import resolve_env_id
+
+CHANGEABLE = frozenset(
+    {
+        *("iterations", "steps", "turns"),  # length of the run
+        *("save_every", "keep", "eval_every", "eval_episodes"),  # what is saved
+        *("log", "rollouts_every"),  # what is logged
+        *("micro_batch", "device", "processes"),  # how the same numbers are computed
+        *("out", "estimate_memory", "trust_remote_code"),
+    }
+)
+"""Options that may differ when a run is resumed; any other difference is refused."""
 
 RANDOM = "random"
 """Key of torch's global random state in a checkpoint."""
@@ -71,19 +85,29 @@ class Trainer:
         steps: Number of steps in the whole run.
         processes: The processes that train together.
         keep: Number of checkpoints to keep, the newest ones.
+        method: Name of the training method; a folder holds runs of one method.
 
     Raises:
-        ValueError: `config.log` names a log that is unknown or isn't installed.
+        ValueError: The folder holds something else or a run with other settings, or `config.log`
+            names a log that is unknown or isn't installed.
     """
 
     def __init__(
-        self, config: RunConfig, *, steps: int, processes: Processes, keep: int = 2
+        self,
+        config: RunConfig,
+        *,
+        steps: int,
+        processes: Processes,
+        keep: int = 2,
+        method: str = "training",
     ) -> None:
         self.steps = steps
         self.processes = processes
         self._config = config
+        self._method = method
         check_log(config.log)
         self._checkpoints = Checkpoints(config.out, keep)
+        self._changes = processes.on_main(self._open)
         self.checkpoint: Path | None = processes.on_main(self._checkpoints.latest)
         """The newest checkpoint; None before the first."""
         self.step = step_of(self.checkpoint) if self.checkpoint else 0
@@ -116,23 +140,31 @@ class Trainer:
         Raises:
             ValueError: The checkpoint is damaged, or the parts don't fit it.
             OSError: The folder can't be written.
+            FloatingPointError: The training diverged; the last good checkpoint is intact.
         """
         self._write_model, self._parts = write_model, parts
         self._generators = dict(generators or {}) | {RANDOM: torch.default_generator}
         if self.checkpoint:
             self._restore(self.checkpoint)
-        options = dataclasses.asdict(self._config)  # type: ignore[call-overload]
-        self.processes.on_main(lambda: self._write_options(options))
+        for part in parts.values():
+            if isinstance(part, torch.optim.Optimizer):
+                _check_start(part)
+        if self.step < self.steps:
+            self.processes.on_main(self._record)
         log = RunLog(
             self._config.out,
             log_names(self._config.log),
-            step=self.step,
-            options=options,
+            step=self.step if self.checkpoint else -1,
+            options=dataclasses.asdict(self._config),  # type: ignore[call-overload]
             silent=not self.processes.main,
         )
+        self._announce(log)
         interruption = Interruption(launched=self.processes.count > 1)
         with interruption as self._interruption, contextlib.closing(log):
-            yield log
+            try:
+                yield log
+            except FloatingPointError as error:
+                raise FloatingPointError(self._advise(str(error))) from error
 
     def remaining_steps(self) -> Iterator[int]:
         """Yield the remaining steps, and save checkpoints between them.
@@ -149,6 +181,34 @@ class Trainer:
                 self._save()
             if stop and step < self.steps:
                 raise KeyboardInterrupt
+
+    def _open(self) -> list[str]:
+        """Check the run's folder; return what this call changes."""
+        content = content_of(self._config)
+        self._call = Call.of(self._method, self._config, content, self.processes.count)
+        self._settings = RunSettings(self._config.out, CHANGEABLE)
+        started = self._checkpoints.latest() is not None
+        return self._settings.differences(self._call, started=started)
+
+    def _record(self) -> None:
+        """Add this call to the run's settings."""
+        self._settings.append(dataclasses.replace(self._call, step=self.step))
+
+    def _announce(self, log: RunLog) -> None:
+        """Say where the run resumes, and with which changes."""
+        changes = f"; changed: {', '.join(self._changes)}" if self._changes else ""
+        if self.step >= self.steps:
+            log.log_line(f"nothing to do: the run is at step {self.step} of {self.steps}{changes}")
+        elif self.step or changes:
+            log.log_line(f"resumed after step {self.step}{changes}")
+
+    def _advise(self, reason: str) -> str:
+        """Return what to do after a number wasn't finite, unless the reason says so itself."""
+        last = f"the last good checkpoint is {self.checkpoint}"
+        parts = [f"step {self.step + 1}: {reason}"]
+        parts.append(last if self.checkpoint else "there is no checkpoint yet")
+        parts += [] if ";" in reason else ["try a lower --lr in a new --out"]
+        return "; ".join(parts)
 
     def _save(self) -> None:
         state = {name: _state_of(part) for name, part in self._parts.items()}
@@ -178,10 +238,61 @@ class Trainer:
             if len(state[name]) == self.processes.count:
                 generator.set_state(state[name][self.processes.number])
 
-    def _write_options(self, options: dict[str, Any]) -> None:
-        self._config.out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(options, indent=2, default=str)
-        (self._config.out / "config.json").write_text(text + "\n", "utf-8")
+
+def content_of(config: Any) -> dict[str, str]:
+    """Return what a run's options stand for, as two calls are compared by.
+
+    A model's folder and a file of data stand for the hash of their content, so that they may move;
+    an environment's short name for its id.
+    """
+    content = {}
+    for name in ("model", "data"):
+        if (value := getattr(config, name, "")) and Path(value).exists():
+            content[name] = content_hash(Path(value))
+    if isinstance(env := getattr(config, "env", None), str):
+        content["env"] = resolve_env_id(env)
+    return content
+
+
+def take_step(
+    optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], *, max_norm: float, loss: float
+) -> float:
+    """Clip the gradients and apply them, if loss and gradients are finite.
+
+    Args:
+        optimizer: Its gradients are 0 afterwards.
+        weights: The weights that it trains.
+        max_norm: Largest norm of the gradients; larger ones are scaled down.
+        loss: The loss over all processes.
+
+    Returns:
+        The norm before clipping.
+
+    Raises:
+        FloatingPointError: The loss or the norm isn't finite, and the weights are those before the
+            step; or the weights aren't finite after it.
+    """
+    norm = float(torch.nn.utils.clip_grad_norm_(weights, max_norm))
+    for name, value in (("loss", loss), ("gradient norm", norm)):
+        if not math.isfinite(value):
+            raise FloatingPointError(f"the {name} is {value}")
+    optimizer.step()
+    optimizer.zero_grad()
+    if not are_finite(weights):
+        raise FloatingPointError("a weight is no longer finite")
+    return norm
+
+
+def are_finite(tensors: Iterable[Tensor]) -> bool:
+    """Return whether every number is finite."""
+    return bool(torch.stack([tensor.detach().isfinite().all() for tensor in tensors]).all())
+
+
+def _check_start(optimizer: torch.optim.Optimizer) -> None:
+    """Raise FloatingPointError if a weight isn't finite before the first step."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    if not are_finite(weights):
+        raise FloatingPointError("a weight of the checkpoint to start from isn't finite")
 
 
 def _state_of(part: Stateful | torch.Generator) -> Any:

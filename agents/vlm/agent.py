@@ -6,6 +6,7 @@ A checkpoint is a folder with safetensors weights, or a LoRA adapter's folder wh
 the base.
 """
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -16,7 +17,7 @@ import gymnasium
 from agents.agent import Agent, Observation
 from agents.batching import Batcher
 from vlbench.cli import MAX_SEED, check_values, option
-from vlbench.records import ModelInfo, Reply
+from vlbench.records import Reply
 from vlbench.run_folder import package_versions
 
 MISSING = (
@@ -32,10 +33,10 @@ class LocalSettings:
         ValueError: A setting is wrong.
     """
 
-    temperature: float = option(0.0, "sampling temperature; 0 is greedy", ge=0)
+    temperature: float = option(0.0, "sampling temperature; 0 is greedy", ge=0, limit=100)
     top_p: float = option(1.0, "probability mass of the nucleus to sample from", gt=0, le=1)
-    max_tokens: int = option(256, "maximum length of a reply, in tokens", ge=1)
-    batch_size: int = option(32, "maximum number of observations in a batch", ge=1)
+    max_tokens: int = option(256, "maximum length of a reply, in tokens", ge=1, limit=65_536)
+    batch_size: int = option(32, "maximum number of observations in a batch", ge=1, limit=65_536)
     seed: int = option(
         0,
         "seed of sampling; the replies also depend on which observations share a batch",
@@ -102,13 +103,14 @@ class Llava(LocalSettings, Agent):
         self.name = getattr(loaded.model.config, "shown_as", "") or f"llava {self.model}"
         sampling = Sampling(self.temperature, self.top_p, self.max_tokens)
         self._policy = Policy(loaded.model, loaded.processor, sampling).eval()
-        self.models = {
-            "": ModelInfo(
-                dtype=str(loaded.model.dtype).removeprefix("torch."),
-                device=self._policy.device.type,
-                versions=package_versions(("torch", "transformers", "peft")),
-            )
-        }
+        info = dataclasses.replace(
+            loaded.identify(),
+            dtype=str(loaded.model.dtype).removeprefix("torch."),
+            device=self._policy.device.type,
+            picture_size=self._policy.encoder.picture_size,
+            versions=package_versions(("torch", "transformers", "peft")),
+        )
+        self.models = {"": info}
         """Metadata of the loaded model; see `vlbench.records.RunHeader`."""
         self._generator = None
         if self.temperature > 0:
@@ -134,6 +136,7 @@ class Llava(LocalSettings, Agent):
                 completion_tokens=len(generation.ids),
                 usd=0.0,
                 seconds=seconds,
+                provider_id=self.models[""].mark,
             )
             for prompt, generation in zip(prompts, generations, strict=True)
         ]

@@ -7,7 +7,7 @@ of the whole pipeline, not a general model. `llava-rl` continues `llava-sft` wit
 `docs/results/checkpoints.md` reports the experiments and where the models fail.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,7 +31,7 @@ TASKS = {
 
 @dataclass(kw_only=True, eq=False)
 class BundledLlava(LocalSettings, Agent):
-    """Plays each task with its own checkpoint, loaded at the task's first observation.
+    """Plays each task with its own checkpoint.
 
     Raises:
         ValueError: A setting is wrong, or a package isn't installed.
@@ -42,25 +42,24 @@ class BundledLlava(LocalSettings, Agent):
     env_ids = tuple(TASKS)
 
     def __post_init__(self) -> None:
-        """Load the first checkpoint, to report a wrong setting at once."""
+        """Load the checkpoints."""
         super().__post_init__()
         self.name = f"{self.stage}: tiny-llava-2M (trained only on these tasks)"
-        self._players: dict[str, Llava] = {}
-        first = self._player(self.env_ids[0])
-        self.settings = {**first.settings, "model": self.stage}
-        self.models = first.models
+        self._players = {
+            env_id: Llava(str(CHECKPOINTS / self.stage / task), **self.local_settings())
+            for env_id, task in TASKS.items()
+        }
+        self.settings = {**self._players[self.env_ids[0]].settings, "model": self.stage}
+        self.models = {
+            env_id: replace(player.models[""], checkpoint=f"{self.stage}/{TASKS[env_id]}")
+            for env_id, player in self._players.items()
+        }
 
     async def act(
         self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
     ) -> Reply:
         """Answer an observation of one of these tasks."""
-        return await self._player(observation["env_id"]).act(observation)
-
-    def _player(self, env_id: str) -> Llava:
-        if env_id not in self._players:
-            folder = CHECKPOINTS / self.stage / TASKS[env_id]
-            self._players[env_id] = Llava(str(folder), **self.local_settings())
-        return self._players[env_id]
+        return await self._players[observation["env_id"]].act(observation)
 
 
 class LlavaSft(BundledLlava):

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from agents.vlm.trial import one_line
 from vlbench.prompts import messages
 from vlbench.task import SIZE
 
@@ -25,6 +26,8 @@ PICTURE_BYTES = 2**31
 they can be several times as large."""
 MAX_TEXTS = 4096
 """Size of the prompt cache, in prompts."""
+MAX_TEXT = 1 << 20
+"""Longest text of a prompt, in characters."""
 
 
 @dataclass(slots=True, eq=False)
@@ -99,6 +102,9 @@ class Encoder:
         """Values of per-token inputs in replies. A processor that returns labels serves a model
         like PaliGemma, which attends a prompt (type 0) both ways and a reply (type 1) causally."""
         blank = self._pixels(black)
+        self.picture_size = _picture_size(blank, processor)
+        """Height×width to which the processor resizes a picture of SIZE, or each of its tiles, e.g.
+        "336x336"; "" if its tensors don't show it."""
         each = sum(tensor.nbytes for tensor in blank.values())
         self._pictures: _Cache[bytes, EncodedPicture] = _Cache(max(64, PICTURE_BYTES // each))
         self._texts: _Cache[Any, dict[str, Tensor]] = _Cache(MAX_TEXTS)
@@ -122,6 +128,10 @@ class Encoder:
         ]
         text = self._render(chat, add_generation_prompt=True)
         return self._encode(text, images, self.composes)
+
+    def render(self, observation: Mapping[str, Any]) -> str:
+        """Return the text of an observation and its history, as the chat template writes it."""
+        return self._render(messages(observation), add_generation_prompt=True)
 
     def encode_reply(self, reply: str) -> Tensor:
         """Return a reply's tokens as the template writes it, end token included, (n,) int64."""
@@ -178,9 +188,15 @@ class Encoder:
         return batch
 
     def _render(self, chat: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
-        text = self.processor.apply_chat_template(
-            chat, tokenize=False, add_generation_prompt=add_generation_prompt
-        )
+        try:
+            text = self.processor.apply_chat_template(
+                chat, tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        # The boundary to a checkpoint's template, which may raise anything.
+        except Exception as error:
+            raise ValueError(f"its chat template fails: {one_line(error)}") from error
+        if len(text) > MAX_TEXT:
+            raise ValueError(f"its chat template writes more than {MAX_TEXT} characters")
         return str(text)
 
     def _find_reply_prefix(self) -> str:
@@ -321,6 +337,18 @@ def special_ids(tokenizer: Any) -> frozenset[int]:
     added = tokenizer.added_tokens_decoder.items()
     marked = {index for index, token in added if token.special}
     return frozenset(marked | set(tokenizer.all_special_ids))
+
+
+def _picture_size(tensors: Mapping[str, Tensor], processor: Any) -> str:
+    """Return the height×width of the picture in a processor's tensors; "" if it is unknown."""
+    grid = tensors.get("image_grid_thw")
+    patch = getattr(getattr(processor, "image_processor", None), "patch_size", None)
+    if grid is not None and isinstance(patch, int):  # the picture is cut into patches
+        return "x".join(str(int(count) * patch) for count in grid[0, 1:])
+    frames = tensors.get("pixel_values")
+    if frames is None or frames.ndim < 4:
+        return ""
+    return "x".join(map(str, frames.shape[-2:]))
 
 
 def _split(inputs: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:

@@ -1,38 +1,29 @@
-"""Load a vision-language checkpoint; errors are one line."""
+"""Load a vision-language checkpoint; errors are one line.
 
-import json
-import logging
+A checkpoint may come from anybody. Its files are checked (`agents.vlm.checkpoint_files`), reading
+it is tried out in bounded time and memory (`agents.vlm.trial`), and a prompt goes through it once.
+"""
+
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
-from safetensors import SafetensorError
+from huggingface_hub import snapshot_download
+from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
-from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
+from agents.vlm import checkpoint_files
+from agents.vlm.reading import Loaded, Source, check_forward, read, rehearse
 from agents.vlm.trainable import TrainableWeights
+from agents.vlm.trial import LIMITS, one_line, reason_to_refuse
 
 HUB = "hf:"
 """Prefix of a checkpoint on the Hugging Face Hub."""
 
 VISION_NAMES = ("vision", "visual", "image", "projector", "connector", "merger", "patch_embed")
 """Parts of the names of modules between a picture and the language model."""
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A model with its processor."""
-
-    model: Any
-    """A model of AutoModelForImageTextToText, or a PeftModel around one."""
-    processor: Any
-    base: str
-    """The adapter's base; the checkpoint itself if it isn't an adapter."""
 
 
 def default_device() -> torch.device:
@@ -73,29 +64,21 @@ def load(
     """
     device = device or default_device()
     dtype = dtype or default_dtype(device)
-    name = _locate(checkpoint)
-    adapter = Path(name, "adapter_config.json")
-    if not adapter.is_file():
-        if base:
-            raise ValueError(f"{checkpoint} isn't an adapter, so it takes no base")
-        model, processor = _load_full(name, dtype, trust_remote_code)
-        return Loaded(model.to(device), processor, checkpoint)
-    base = base or str(json.loads(adapter.read_text("utf-8")).get("base_model_name_or_path") or "")
-    if not base:
-        raise ValueError(f"{checkpoint} is an adapter whose config names no base; pass base=PATH")
-    model, processor = _load_full(_locate(base), dtype, trust_remote_code)
+    source = _find(checkpoint, base, trust_remote_code)
+    problem = f"{checkpoint} can't be loaded"
+    if source.adapter:
+        problem = f"the adapter {checkpoint} doesn't fit the base {source.base_name}"
+    limits = replace(LIMITS, memory=LIMITS.memory + 2 * source.weights_size)
+    if reason := reason_to_refuse(lambda: rehearse(source, dtype), limits):
+        raise ValueError(f"{problem}: {reason}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft uses a deprecated name
-            settings = PeftConfig.from_pretrained(name)
-            if lora_dropout is not None:
-                settings.lora_dropout = lora_dropout
-            model = PeftModel.from_pretrained(model, name, is_trainable=trainable, config=settings)
-    except (RuntimeError, ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
-        raise ValueError(
-            f"the adapter {checkpoint} doesn't fit the base {base}: {_first_line(error)}"
-        ) from error
-    return Loaded(model.to(device), processor, base)
+        loaded = read(source, dtype, trainable=trainable, lora_dropout=lora_dropout)
+        loaded = replace(loaded, model=loaded.model.to(device))
+        check_forward(loaded)
+    # The boundary to transformers and peft, which raise anything for a checkpoint that is wrong.
+    except Exception as error:
+        raise ValueError(f"{problem}: {one_line(error)}") from error
+    return loaded
 
 
 def load_trainable(
@@ -136,58 +119,48 @@ def load_trainable(
     return replace(loaded, model=model)
 
 
-def _locate(checkpoint: str) -> str:
-    """Return a folder's path or a Hub id.
+def _find(checkpoint: str, base: str, trust_remote_code: bool) -> Source:
+    """Return the folders of a checkpoint, whose files have been checked.
 
     Raises:
-        ValueError: There is no such folder.
+        ValueError: There is no such folder, or it can't be loaded.
     """
-    if checkpoint.startswith(HUB):
-        return checkpoint.removeprefix(HUB)
-    if not Path(checkpoint).is_dir():
-        raise ValueError(f"no checkpoint folder {checkpoint} (for the Hub, write {HUB}<id>)")
-    return checkpoint
+    folder = _folder_of(checkpoint)
+    name = f"{checkpoint}@{folder.name}" if checkpoint.startswith(HUB) else ""
+    if not checkpoint_files.is_adapter(folder):
+        if base:
+            raise ValueError(f"{checkpoint} isn't an adapter, so it takes no base")
+        checkpoint_files.check_model(folder)
+        return Source(folder, checkpoint, None, name, trust_remote_code)
+    settings = checkpoint_files.check_adapter(folder)
+    base = base or settings.get("base_model_name_or_path") or ""
+    if not base:
+        raise ValueError(f"{checkpoint} is an adapter whose config names no base; pass base=PATH")
+    base_folder = _folder_of(base)
+    if checkpoint_files.is_adapter(base_folder):
+        raise ValueError(f"the base {base} of the adapter {checkpoint} is an adapter itself")
+    checkpoint_files.check_model(base_folder)
+    return Source(base_folder, base, folder, name, trust_remote_code)
 
 
-def _load_full(name: str, dtype: torch.dtype, remote_code: bool) -> tuple[Any, Any]:
-    logger = logging.getLogger("transformers")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    transformers.utils.logging.disable_progress_bar()
+def _folder_of(checkpoint: str) -> Path:
+    """Return a checkpoint's folder, with links resolved; one on the Hub is downloaded.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if not checkpoint.startswith(HUB):
+        return checkpoint_files.resolve(checkpoint)
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=remote_code)
-        model_type = config.model_type
-        if model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES and not remote_code:
-            raise ValueError(
-                f'architecture "{model_type}" takes no picture; '
-                "expected an image-text-to-text model such as llava"
-            )
-        model, info = AutoModelForImageTextToText.from_pretrained(
-            name,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=remote_code,
-            output_loading_info=True,
+        folder = snapshot_download(
+            checkpoint.removeprefix(HUB),
+            allow_patterns=[f"*{s}" for s in (*checkpoint_files.SUFFIXES, checkpoint_files.CODE)],
+            ignore_patterns=["*/*.safetensors", "consolidated*.safetensors"],
         )
-        if info["missing_keys"]:
-            missing = sorted(info["missing_keys"])
-            raise ValueError(f"{len(missing)} weights are missing, the first: {missing[0]}")
-        processor = AutoProcessor.from_pretrained(name, trust_remote_code=remote_code)
-    except SafetensorError as error:
-        raise ValueError(f"{name}: the weights are damaged: {_first_line(error)}") from error
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        raise ValueError(f"{name} can't be loaded: {_first_line(error)}") from error
-    finally:
-        logger.setLevel(level)
-    if getattr(processor, "chat_template", None) is None:
-        raise ValueError(f"{name} has no chat template, so prompts can't be rendered")
-    return model, processor
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:300] if text else type(error).__name__
+        return Path(folder)
+    # The boundary to the Hub: no network, no such id, a wrong id, no access.
+    except Exception as error:
+        raise ValueError(f"{checkpoint} can't be downloaded: {one_line(error)}") from error
 
 
 def vision_modules(model: nn.Module) -> dict[str, nn.Module]:

@@ -134,10 +134,9 @@ class Policy(nn.Module):
         self._features_agree: bool | None = None
         end_ids = _end_ids(model, self.encoder)
         head = model.get_output_embeddings()
-        self.register_buffer("end_ids", torch.tensor(end_ids), persistent=False)
-        self.register_buffer(
-            "forbidden", self._forbidden(head.weight.shape[0], end_ids), persistent=False
-        )
+        device, forbidden = head.weight.device, self._forbidden(head.weight.shape[0], end_ids)
+        self.register_buffer("end_ids", torch.tensor(end_ids, device=device), persistent=False)
+        self.register_buffer("forbidden", forbidden.to(device), persistent=False)
         self._hidden: Tensor | None = None
         head.register_forward_pre_hook(self._remember)
 

@@ -58,6 +58,7 @@ def nucleus(log_probs: Tensor, top_p: float, tokens: Tensor | None = None) -> Te
         return log_probs
     ordered, order = log_probs.exp().sort(dim=-1, descending=True)
     outside = ordered.cumsum(-1) - ordered >= top_p
+    outside[..., 0] = False  # the likeliest token stays, even if top_p is 0 in 32 bits
     cut = torch.zeros_like(outside).scatter(-1, order, outside)
     if tokens is not None:
         cut = cut.scatter(-1, tokens.unsqueeze(-1), False)
@@ -115,8 +116,13 @@ class TokenSampler:
 
         Returns:
             (rows,) int64.
+
+        Raises:
+            FloatingPointError: A logit isn't finite.
         """
         distribution = log_distribution(logits, self._temperature, self._forbidden)
+        if bool(distribution[:, 0].isnan().any()):  # one bad logit makes its whole row NaN
+            raise FloatingPointError("a logit of the model isn't finite")
         distribution = nucleus(distribution, self._top_p)
         if self._greedy:
             token = distribution.argmax(-1)

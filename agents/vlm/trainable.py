@@ -1,8 +1,25 @@
 """The options of `sft` and `ppo` that choose the weights to train."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from vlbench.cli import Options, option
+from vlbench.cli.folders import SETTINGS
+
+
+def check_model(model: str) -> None:
+    """Check the name of a checkpoint to start from, as far as that is possible without loading it.
+
+    A folder may be missing: a run that is resumed doesn't need it.
+
+    Raises:
+        ValueError: It is a file, or a run's folder instead of a checkpoint's.
+    """
+    path = Path(model)
+    if not model.strip() or path.is_file():
+        raise ValueError(f'wanted a checkpoint: a folder, or hf:<id>; got "{model}"')
+    if (path / SETTINGS).is_file():
+        raise ValueError(f"{model} is a run, not a checkpoint; try {path / 'latest'}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +34,7 @@ class TrainableWeights(Options):
         "train a LoRA adapter instead of the full model; a checkpoint that is an adapter is "
         "always trained as one",
     )
-    lora_rank: int = option(128, "rank of the adapter", ge=1)
+    lora_rank: int = option(128, "rank of the adapter", ge=1, limit=65_536)
     lora_alpha: int = option(256, "the adapter's output is scaled by alpha / rank", ge=1)
     lora_dropout: float = option(0.05, "dropout of the adapter's input", ge=0, lt=1)
     train_vision: str = option(

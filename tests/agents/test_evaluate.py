@@ -161,11 +161,15 @@ def test_a_damaged_header_is_named_and_nothing_is_lost(run, tmp_path):
 
 
 def test_a_run_whose_episodes_all_errored_exits_1_with_the_first_error(run, tmp_path):
-    (tmp_path / "broken.py").write_text("def broken(observation):\n    raise KeyError('weights')\n")
-    code, _, err = run("--agent", f"{tmp_path}/broken.py:broken", "--env", "NumberLine")
+    (tmp_path / "broken.py").write_text(
+        "def broken(observation):\n    raise RuntimeError('gone')\n"
+    )
+    code, out, err = run("--agent", f"{tmp_path}/broken.py:broken", "--env", "NumberLine")
     assert code == 1 and "Traceback" not in err
     assert f"{NUMBER_LINES} of {NUMBER_LINES} episodes errored; the first: " in err
-    assert "vlbench/NumberLine-v0#0/0: KeyError: 'weights'; to try them again: python -m" in err
+    first = f"vlbench/NumberLine-v0#0/0: RuntimeError: gone ({tmp_path}/broken.py:2)"
+    assert f"{first}; to try them again: python -m" in err
+    assert f" {NUMBER_LINES}  " in out and "0.0 % (0.0–" in out
 
 
 def test_all_skips_what_an_agent_does_not_play_and_a_named_one_is_an_error(run, tmp_path):
@@ -245,7 +249,8 @@ def test_a_ten_line_agent_and_a_task_outside_the_package_go_through_evaluate(tmp
         err
     )
     assert card["normalized"] is None
-    assert call(tmp_path, "vlbench.replay", "toy")[:2] == (0, "50 episodes replayed, 0 differ\n")
+    replay = ("vlbench.replay", "toy", "--env", TOY)
+    assert call(tmp_path, *replay)[:2] == (0, "50 episodes replayed, 0 differ\n")
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -268,7 +273,7 @@ def test_a_users_run_on_seeds_is_held_against_its_header(tmp_path, change, told)
     assert call(tmp_path, "agents.evaluate", *arguments, path=[OUTSIDE])[0] == 0
     header = tmp_path / "toy" / HEADER
     header.write_text(json.dumps(json.loads(header.read_text()) | change))
-    code, out, _ = call(tmp_path, "vlbench.replay", "toy", path=[OUTSIDE])
+    code, out, _ = call(tmp_path, "vlbench.replay", "toy", "--env", TOY, path=[OUTSIDE])
     assert code == (told is not None) and (told or "0 differ") in out
 
 

@@ -100,7 +100,8 @@ def test_a_run_killed_at_random_points_resumes_to_the_same_episodes_and_asks_not
     assert asked <= lines(log) <= asked + kills * concurrency, "more was lost than in flight"
 
 
-def test_ctrl_c_exits_130_and_says_how_to_go_on(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_sigterm_exits_130_and_says_how_to_go_on(tmp_path, number):
     command = (
         "agents.evaluate",
         "--agent",
@@ -112,7 +113,7 @@ def test_ctrl_c_exits_130_and_says_how_to_go_on(tmp_path):
     )
     process = start(tmp_path, *command)
     until(process, tmp_path / "log", 60)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "Traceback" not in err
     resume = err.strip().splitlines()[-1].partition("to go on: python -m ")[2].split()
@@ -168,6 +169,8 @@ def test_what_an_environment_raises_is_an_errored_episode_too(tmp_path, monkeypa
     run = evaluate(lambda observation: PLUS, "NumberLine", out=tmp_path, concurrency=1)
     threes = [e for e in run.episodes if e.end == "errored"]
     assert {e.error for e in threes} == {"ZeroDivisionError: three"}
+    assert {e.failure.kind for e in threes} == {"environment"}
+    assert "test_rollout.py:" in threes[0].failure.place
     assert 0 < len(threes) < len(run.episodes) == NUMBER_LINES
 
 

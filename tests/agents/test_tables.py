@@ -7,13 +7,15 @@ from agents.tables import scorecard_table
 
 def test_what_the_table_has_no_column_for_stands_below_it():
     table, *details = scorecard_table([hand_worked([*PLAYED, ERRORED])]).splitlines()[1:]
-    assert table.split()[:4] == ["vlbench/ALFWorld-v0", "4", "4", "50.0"]
+    assert table.split()[:4] == ["vlbench/ALFWorld-v0", "5", "5", "40.0"]
+    assert table.split()[-1] == "1"
     assert details == [
-        "vlbench/ALFWorld-v0 by type: heat 33.3 % of 3, pick 100.0 % of 1",
-        "vlbench/ALFWorld-v0 replies: 15.0 % truncated, 5.0 % refused, 30.0 % recovered, "
-        "35.0 % read differently by the strict level (success there 25.0–75.0 %)",
-        "vlbench/ALFWorld-v0 episodes with a return above 0: 75.0 %",
+        "vlbench/ALFWorld-v0 by type: clean 0.0 % of 1, heat 33.3 % of 3, pick 100.0 % of 1",
+        "vlbench/ALFWorld-v0 replies: 14.3 % truncated, 4.8 % refused, 28.6 % recovered, "
+        "33.3 % read differently by the strict level (success there 20.0–60.0 %)",
+        "vlbench/ALFWorld-v0 episodes with a return above 0: 60.0 %",
         "generated games, schematic pictures: vlbench/ALFWorld-v0",
+        "1 of 5 episodes errored and count as failures: vlbench/ALFWorld-v0",
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from vlbench.cli.options import KINDS, option_fields
 
-HEAVY = {"tiny", "sft", "ppo", "cnn", "reproduce"}
+HEAVY = {"tiny", "sft", "ppo", "cnn", "reproduce", "thoughts"}
 EXTRA = {"convert", "pack", "verify", "site"}
 COMMANDS = {
     "evaluate": ("agents.evaluate", "--agent expert"),
@@ -16,6 +16,8 @@ COMMANDS = {
     "report": ("agents.report", "a page.html"),
     "play": ("vlbench.play.__main__", "Points24"),
     "replay": ("vlbench.replay", "a"),
+    "diagnose": ("vlbench.diagnose.__main__", "a"),
+    "thoughts": ("agents.vlm.thoughts", "a --model nowhere"),
     "freeze": ("vlbench.freeze", "NumberLine"),
     "pack": ("leaderboard.pack", "run --out entry.tar.gz"),
     "verify": ("leaderboard.verify", "file"),
@@ -69,9 +71,9 @@ def wrong_texts(field):
     """Return texts that an option's declaration excludes."""
     option, kind = field.option, field.type
     if kind in (int, float):
-        yield from ("x", "nan", "inf", "-inf", "")
+        yield from ("x", "nan", "inf", "-inf", "", "9" * 5000 if kind is int else "1e39")
         if kind is int:
-            yield from ("1.5", "0x10", "1e3")
+            yield from ("1.5", "0x10", "1e3", "1000000000000")
         for bound, step in ((option.gt, 0), (option.ge, -1), (option.lt, 0), (option.le, 1)):
             if bound is not None:
                 yield f"{kind(bound + step)}"
@@ -101,6 +103,7 @@ def test_every_number_has_a_range_and_every_option_help(name):
         assert field.type in KINDS or field.option.parse
         if field.type in (int, float):
             assert field.option.range, f"{name} {field.flag} states no range"
+            assert field.option.limit is None or field.option.contains(field.option.limit)
         if "seed" == field.name:
             assert not field.option.contains(-1) and field.option.contains(0)
 
@@ -134,6 +137,13 @@ def test_an_option_that_there_is_not_is_told_with_the_nearest(name, refuse):
             "ppo --top-p 0": "--top-p must be > 0 and at most 1, got 0",
             "ppo --max-new-tokens 0": "--max-new-tokens must be at least 1, got 0",
             "ppo --seed -1": "--seed must be from 0 to 4294967295, got -1",
+            "ppo --temperature 0.00001": "--temperature must be at least 0.001, got 1e-05",
+            "ppo --temperature 101": "--temperature must be at most 100, got 101",
+            "ppo --num-envs 65536 --num-steps 65536": "4,294,967,296 turns is too long",
+            'ppo --env-kwargs {"theme":"ink"}': '--env-kwargs has "theme"; use --theme',
+            "ppo --out file": "--out: file is a file, not a folder",
+            "ppo --out .": "--out: . is a folder of other files (the first: file), not",
+            "ppo --model file": 'wanted a checkpoint: a folder, or hf:<id>; got "file"',
             "ppo --minibatch 0": "--minibatch must be at least 1, got 0",
             "ppo --lora-dropout 1": "--lora-dropout must be at least 0 and < 1, got 1",
             "ppo --train-vision half": "must be none, projector or all",
@@ -150,6 +160,12 @@ def test_an_option_that_there_is_not_is_told_with_the_nearest(name, refuse):
             "sft --keep 0": "--keep must be at least 1, got 0",
             "sft --data nope.jsonl": "--data: no file nope.jsonl",
             "sft --out file": "--out: file is a file, not a folder",
+            "sft --out file/run": "--out: file is a file, not a folder",
+            "sft --out /proc/x": "--out: can't write to /proc",
+            "sft --out .": "--out: . is a folder of other files (the first: file), not",
+            "sft --env NumberLines": 'unknown env id "NumberLines"',
+            "tiny --out .": "--out: . is a folder of other files (the first: file); choose another",
+            "tiny --init-std 11": "--init-std must be at most 10, got 11",
             "tiny --text-layers -1": "--text-layers must be at least 1, got -1",
             "tiny --width 0": "--width must be at least 1, got 0",
             "tiny --width 6": "width 6 must be a multiple of twice heads 4",
@@ -158,6 +174,13 @@ def test_an_option_that_there_is_not_is_told_with_the_nearest(name, refuse):
             "cnn --minibatch 1": "--minibatch must be at least 2, got 1",
             "cnn --num-envs 1 --num-steps 1": "a rollout needs at least 2 turns",
             "cnn --device cud": '--device must be auto, cpu, cuda or cuda:NUMBER, got "cud"',
+            "cnn --device cuda:999": "--device cuda:999 doesn't exist: this computer has",
+            "cnn --device cuda:": "--device must be auto, cpu, cuda or cuda:NUMBER",
+            "cnn --device meta": "--device must be auto, cpu, cuda or cuda:NUMBER",
+            "cnn --num-envs 60000 --num-steps 60000": "lower --num-envs, --num-steps or --size",
+            'cnn --env-kwargs {"split":"test"}': '--env-kwargs has "split"; use --split',
+            'cnn --env-kwargs {"num_envs":3}': '--env-kwargs has "num_envs", which can\'t be set',
+            "cnn --out .": "--out: . is a folder of other files (the first: file), not",
             "cnn --theme clasic": 'unknown theme "clasic"',
             "reproduce --preset miniatur": 'must be miniature, got "miniatur"; did you mean',
             "reproduce --arms lambda-2": 'unknown arm "lambda-2"; did you mean "lambda-',
@@ -168,6 +191,13 @@ def test_an_option_that_there_is_not_is_told_with_the_nearest(name, refuse):
             "sft_data --jitter 6": "--jitter must be from 0 to 5, got 6",
             "sft_data --env Points42": 'unknown env id "Points42"; did you mean "Points24"?',
             "sft_data --out .": "--out: . is a folder, not a file",
+            "sft_data --out file": "--out: file exists; choose another name, or replace",
+            "sft_data --out file/x": "--out: file is a file, not a folder",
+            "sft_data --out /dev/null": "--out: /dev/null is a device, not a file",
+            "sft_data --out /proc/x": "--out: can't write to /proc",
+            'sft_data --env-kwargs {"prompt":"cot"}': '--env-kwargs has "prompt"; use --prompt',
+            "points24_drills --out file": "--out: file exists; choose another name, or replace it",
+            "points24_drills --out .": "--out: . is a folder, not a file",
             "points24_drills --count 0": "--count must be at least 1, got 0",
             "points24_drills --target 101": "--target must be from 1 to 100, got 101",
             "evaluate --episodes 0": "--episodes must be at least 1, got 0",
@@ -182,8 +212,12 @@ def test_an_option_that_there_is_not_is_told_with_the_nearest(name, refuse):
             "evaluate --set x": '--set must be NAME=VALUE, got "x"',
             "evaluate --seed 1 --set seed=2": "the setting seed is given twice",
             "evaluate --html .": "--html: . is a folder, not a file",
+            "evaluate --html file": "--html: file exists and isn't an HTML page; choose",
+            "evaluate --out .": "--out: . is a folder of other files (the first: file), not",
+            "play --out .": "--out: . is a folder of other files (the first: file), not",
             "evaluate --out file": "--out: file is a file, not a folder",
             "doctor --env NumberLine": "wanted an agent with its settings, or --env alone",
+            "pack --out file": "--out: file exists and isn't an entry; choose another name",
             "play --episodes 0": "--episodes must be at least 1, got 0",
             "play --seed 1 --suite test": "--seed can't be combined with --suite",
             "report file/page.html": "unrecognized arguments: file/page.html",
@@ -210,6 +244,9 @@ def test_wrong_calls_that_went_badly(call, message, refuse):
             "evaluate --agent llava --model x --set top_p=0",
             "top_p must be > 0 and at most 1, got 0",
         ),
+        ("evaluate --agent gpt4v --set temperature=1e999", "temperature must be at least 0, got"),
+        ("evaluate --agent gpt4v --set max_tokens=0", "max_tokens must be at least 1, got 0"),
+        ("evaluate --agent gpt4v --set top_p=NaN", "top_p must be finite, got nan"),
         ("evaluate --agent llava --model x --set dtype=int8", "dtype must be float32, bfloat16 or"),
         ("evaluate --agent llava --model x --set seed=x", 'seed must be a whole number, got "x"'),
         ("evaluate --agent cnn --model x --set batch_size=0", "batch_size must be at least 1, got"),
@@ -217,7 +254,12 @@ def test_wrong_calls_that_went_badly(call, message, refuse):
         ("compare a b", "a is no run folder"),
         ("report a file/page.html", "page: file is a file, not a folder"),
         ("report a .", "page: . is a folder, not a file"),
+        ("report a file", "page: file exists and isn't an HTML page; choose another name"),
         ("replay a", "a is no run folder"),
+        ("diagnose", "required: ROLLOUTS"),
+        ("diagnose a", "no file or folder a"),
+        ("diagnose a --out .", "--out: . is a folder, not a file"),
+        ("diagnose a --env Points42", '--env: unknown env id "Points42"'),
         ("freeze NumberLin", 'did you mean "NumberLine"?'),
         ("points24_drills", "required: --out"),
     ],
@@ -225,6 +267,45 @@ def test_wrong_calls_that_went_badly(call, message, refuse):
 def test_calls_that_lack_something(call, message, refuse):
     name, *argv = call.split()
     assert message in refuse(name, *argv, right="")
+
+
+KINDS_OF_FOLDERS = {
+    "ppo": ("settings.jsonl", '{"command": "ppo"}\n'),
+    "sft": ("settings.jsonl", '{"command": "sft"}\n'),
+    "cnn": ("settings.jsonl", '{"command": "cnn"}\n'),
+    "reproduce": ("settings.jsonl", '{"command": "reproduce"}\n'),
+    "evaluate": ("run.json", "{}"),
+    "play": ("run.json", "{}"),
+    "a model": ("model.safetensors", "weights"),
+    "a checkpoint": ("trainer.pt", "state"),
+    "an older run": ("step-000010/trainer.pt", "state"),
+    "notes": ("notes.txt", "mine"),
+}
+"""Command that leaves a folder, or another kind → a file by which the folder is known."""
+WRITERS = ("tiny", "sft", "ppo", "cnn", "reproduce", "evaluate", "play")
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_FOLDERS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in WRITERS])
+def test_out_on_another_kind_of_folder_is_refused_and_the_folder_untouched(
+    name, kind, tmp_path, monkeypatch, capsys
+):
+    own = {"evaluate": ("evaluate", "play"), "play": ("evaluate", "play")}.get(name, (name,))
+    if kind in own:
+        pytest.skip("its own kind")
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("{}\n", "utf-8")
+    folder = tmp_path / "folder"
+    file, text = KINDS_OF_FOLDERS[kind]
+    (folder / file).parent.mkdir(parents=True)
+    (folder / file).write_text(text, "utf-8")
+    right = COMMANDS[name][1].replace("--out new", "").split()
+    assert needs(name).main([*right, "--out", str(folder)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "choose another folder" in err
+    assert err.startswith(f"{name}: --out: {folder} is a"), err
+    assert [path for path in folder.rglob("*") if path.is_file()] == [folder / file]
+    assert (folder / file).read_text("utf-8") == text
 
 
 HIDE = "import sys\nfor name in {}:\n    sys.modules[name] = None\n"
@@ -243,6 +324,10 @@ HIDE = "import sys\nfor name in {}:\n    sys.modules[name] = None\n"
         ("agents.train.sft_data --out x --env ALFWorld", "textworld", "sft_data: vlbench/ALFWorld"),
         ("agents.train.ppo --model x --env ALFWorld", "textworld", "ppo: vlbench/ALFWorld"),
         ("agents.train.cnn --env ALFWorld", "textworld", "cnn: vlbench/ALFWorld"),
+        ("agents.train.tiny --out x --env ALFWorld", "textworld", "tiny: vlbench/ALFWorld"),
+        ("agents.evaluate --agent expert --env ALFWorld", "textworld", "evaluate: vlbench/ALFW"),
+        ("agents.train.ppo --model x", "tensorboard", "ppo: --log: tensorboard isn't installed: "),
+        ("agents.train.cnn --log wandb", "wandb", "cnn: --log: wandb isn't installed: pip inst"),
         ("vlbench train ppo --model x", "torch", "vlbench train ppo: "),
         ("vlbench evaluate --agent llava --model x", "torch", "evaluate: the llava agent needs"),
         ("vlbench pack", "pydantic", "vlbench pack: "),

@@ -1,10 +1,14 @@
 """The `vlbench` command."""
 
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from support.cli_process import call
+from support.cli_process import call, start
 
 import vlbench
 from agents import cli
+from vlbench.cli import run_main
 
 
 def test_help_names_every_subcommand_in_a_line(capsys):
@@ -71,3 +75,42 @@ def test_another_package_named_agents_gives_a_one_line_error(tmp_path):
         f"found {tmp_path / 'agents'} first" in err
         and "openai-agents installs one of that name" in err
     )
+
+
+COMMAND = """
+import signal, sys, time
+from vlbench.cli import run_main
+
+def work():
+    try:
+        print("started", flush=True)
+        time.sleep(60)
+    finally:
+        print("tidied", flush=True)
+
+if "deaf" in sys.argv:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+before = signal.getsignal(signal.SIGTERM)
+code = run_main("work", work, stopped="stopped; run it again to go on")
+assert signal.getsignal(signal.SIGTERM) == before
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("deaf",)], ids=["foreground", "background"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_a_command_in_the_same_way(tmp_path, number, arguments):
+    if arguments and number == signal.SIGINT:
+        return  # a shell's background job ignores it
+    (tmp_path / "work.py").write_text(COMMAND)
+    process = start(tmp_path, "work", *arguments)
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and out == "tidied\n"
+    assert err == "work: stopped; run it again to go on\n"
+
+
+def test_a_command_runs_outside_the_main_thread_too():
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run_main, "work", lambda: 5).result() == 5

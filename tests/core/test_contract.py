@@ -43,46 +43,6 @@ def test_the_expert_wins_as_many_frozen_rows_as_the_ceiling_says(env_id, suite):
 
 
 @every_env
-def test_the_vector_env_equals_gymnasiums_over_the_same_envs(env_id):
-    import numpy as np
-    from gymnasium.vector import AutoresetMode, SyncVectorEnv
-
-    first = gymnasium.make_vec(env_id, num_envs=5, vectorization_mode="vector_entry_point")
-    second = SyncVectorEnv(
-        [lambda: gymnasium.make(env_id)] * 5, autoreset_mode=AutoresetMode.SAME_STEP
-    )
-    assert first.single_action_space == second.single_action_space
-    assert first.observation_space == second.observation_space
-
-    def same(a, b):
-        if isinstance(a, dict):
-            return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-        if isinstance(a, np.ndarray) and a.dtype == object:
-            return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-        if isinstance(a, np.ndarray):
-            return a.dtype == b.dtype and np.array_equal(a, b)
-        return a == b
-
-    observations, infos = first.reset(seed=11)
-    again, infos_again = second.reset(seed=11)
-    assert same(observations, again) and same(infos, infos_again)
-    first.single_action_space.seed(0)
-    ended = 0
-    for turn in range(max(40, first.envs[0].game.max_turns + 4)):
-        replies = [first.single_action_space.sample() for _ in range(5)]
-        if turn % 7 == 3:
-            replies[2] = "hm"
-        result, result_again = first.step(replies), second.step(tuple(replies))
-        last = result[4].get("final_obs", ())
-        for i in np.flatnonzero(result[2] | result[3]):
-            last[i] = dict(last[i])
-            assert first.single_observation_space.contains(last[i])
-        assert all(same(a, b) for a, b in zip(result, result_again, strict=True))
-        ended += sum(result[2] | result[3])
-    assert ended > 3
-
-
-@every_env
 def test_only_an_uncopied_slab_is_overwritten_and_read_only(env_id):
     for copy in (True, False):
         envs = gymnasium.make_vec(

@@ -9,7 +9,16 @@ from support.env_ids import every_light_env
 import vlbench
 from vlbench import freeze
 from vlbench.instances import Presentation, group_of, split_of, unit_of
-from vlbench.suites import SUITES, bounds, frozen_hash, frozen_rows, held_out, suites
+from vlbench.suites import (
+    SEEDS,
+    SUITES,
+    bounds,
+    frozen_hash,
+    frozen_rows,
+    held_out,
+    label,
+    suites,
+)
 from vlbench.tasks.formula.arithmetic import hands
 from vlbench.tasks.points24.game import Points24Game, standard_hands
 
@@ -100,6 +109,12 @@ def test_tasks_with_few_instances_say_that_none_are_held_out():
     assert not held_out("vlbench/NumberLine-v0") and not held_out("vlbench/EZPoints-v0")
     for name in ("Points24", "Blackjack", "ALFWorld"):
         assert held_out(f"vlbench/{name}-v0")
+
+
+def test_dealt_games_of_alfworld_are_generated_ones():
+    generated = "generated games, schematic pictures"
+    for suite in (*SUITES, SEEDS):
+        assert label("vlbench/ALFWorld-v0", suite) == generated
 
 
 def test_an_instance_names_its_group_and_its_unit():

@@ -189,7 +189,8 @@ def test_an_episode_that_is_given_up_counts_as_errored(tmp_path, capsys):
     assert (first.end, first.error, actions_of(first)) == ("errored", GIVEN_UP, ["("])
     assert first.failure.kind == "player"
     assert (second.row, second.turns) == (1, ())
-    assert "episodes 0, given up 2" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "episodes 2, given up 2\nsuccess 0.0 %" in out, "who gives up fails"
     again = play(tmp_path, "Points24", options=["--episodes", "3"])
     assert again.episodes() == [first, second], "there are no second tries"
 

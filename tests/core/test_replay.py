@@ -9,7 +9,7 @@ from support.sample_episodes import expert, header, play
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Failure, Reply
 from vlbench.replay import Replayer, divergences, main
-from vlbench.run_folder import RunFolder
+from vlbench.run_folder import EPISODES, JOURNAL, RunFolder
 
 
 def test_replay_finds_no_difference_in_an_honest_record(some_episodes):
@@ -173,3 +173,21 @@ def test_the_replay_command_names_an_episode_that_can_not_be_started(
     run.close()
     assert main([str(tmp_path)]) == 1
     assert "start is 'number_line/9-9'" in capsys.readouterr().out
+
+
+def test_a_run_that_was_killed_amid_a_line_replays_without_a_difference_once_it_goes_on(
+    tmp_path, capsys
+):
+    run = RunFolder.start(tmp_path, header())
+    run.add(play("vlbench/EZPoints-v0", 1, expert))
+    run.close()
+    for name in (EPISODES, JOURNAL):
+        with (tmp_path / name).open("a") as file:
+            file.write('{"schema": 2, "env_id": "vlbench/EZPo')
+    assert main([str(tmp_path)]) == 1
+    assert "damaged line left out" in capsys.readouterr().out
+    run = RunFolder.start(tmp_path, header())
+    run.add(play("vlbench/EZPoints-v0", 2, expert))
+    run.close()
+    assert main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "2 episodes replayed, 0 differ\n"

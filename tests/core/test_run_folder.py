@@ -3,11 +3,13 @@
 import json
 import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 from support.sample_episodes import Tester, header
 
 import vlbench
+from vlbench.records import ModelInfo
 from vlbench.run_folder import EPISODES, JOURNAL, RunFolder, run_header
 from vlbench.suites import RunSpec, frozen_hash, frozen_rows
 
@@ -41,6 +43,49 @@ def test_damaged_lines_are_named_and_the_rest_is_kept(tmp_path, some_episodes):
     again.add(some_episodes[1])
     again.close()
     assert RunFolder.open(tmp_path).episodes() == some_episodes[:3]
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        b"{",
+        b'{"schema": 2, "env_id": "vlben',
+        b'"\xc3',
+        b"[[[[",
+        b"\0" * 40,
+        b'{"a": "' + b"x" * 10**6,
+    ],
+)
+@pytest.mark.parametrize("name", [JOURNAL, EPISODES])
+def test_a_line_that_was_cut_off_is_dropped_when_the_run_goes_on(
+    tmp_path, some_episodes, name, cut
+):
+    run = RunFolder.start(tmp_path, header())
+    run.add(some_episodes[0])
+    run.journal(some_episodes[0].key, 0, some_episodes[0].turns[0].reply)
+    run.close()
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole + cut)
+    interrupted = RunFolder.open(tmp_path)
+    interrupted.episodes(), interrupted.replies()
+    assert len(interrupted.damaged) == 1, "it is reported until the run goes on"
+    again = RunFolder.start(tmp_path, header())
+    assert (tmp_path / name).read_bytes() == whole
+    again.add(some_episodes[1])
+    again.close()
+    final = RunFolder.open(tmp_path)
+    assert final.episodes() == some_episodes[:2] and len(final.replies()) == 1
+    assert final.damaged == []
+
+
+def test_a_whole_last_line_without_its_line_break_is_kept(tmp_path, some_episodes):
+    run = RunFolder.start(tmp_path, header())
+    run.add(some_episodes[0])
+    run.close()
+    whole = (tmp_path / EPISODES).read_bytes()
+    (tmp_path / EPISODES).write_bytes(whole[:-1])
+    RunFolder.start(tmp_path, header()).close()
+    assert (tmp_path / EPISODES).read_bytes() == whole
 
 
 @pytest.mark.parametrize(
@@ -124,6 +169,47 @@ def test_a_header_states_rows_prompt_and_versions():
     )
 
 
+MODEL = ModelInfo("runs/a/step-000001", 1, "a" * 64, "float32")
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "message"),
+    [
+        ({"": MODEL}, {"": replace(MODEL, checkpoint="elsewhere", step=None, device="cuda")}, ""),
+        (
+            {"": MODEL},
+            {"": replace(MODEL, checkpoint="b", weights_hash="b" * 64)},
+            "the model is runs/a/step-000001 (sha256 aaaaaaaaaaaa, float32) there, "
+            "b (sha256 bbbbbbbbbbbb, float32) here",
+        ),
+        ({"": MODEL}, {"": replace(MODEL, dtype="bfloat16")}, "bfloat16) here"),
+        ({"": replace(MODEL, weights_hash="")}, {"": MODEL}, "unknown weights"),
+        ({}, {"": MODEL}, "the model is unknown there"),
+        ({"": MODEL}, {}, "unknown here"),
+        ({"vlbench/Points24-v0": MODEL}, {}, "the model of vlbench/Points24-v0 is"),
+    ],
+)
+def test_a_run_goes_on_with_its_model_only(there, here, message):
+    conflict = header(models=there).conflict(header(models=here))
+    assert message in conflict and bool(conflict) == bool(message)
+
+
+def test_a_setting_that_differs_is_named():
+    there, here = ({"model": name, "batch_size": 32} for name in ("a", "b"))
+    conflict = header(settings=there).conflict(header(settings=here))
+    assert conflict == "settings.model is 'a' there, 'b' here"
+
+
+def test_files_of_a_run_that_are_no_plain_files_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "run.json")
+    with pytest.raises(ValueError, match="run.json isn't a file"):
+        RunFolder.open(tmp_path)
+    (tmp_path / "run.json").unlink()
+    RunFolder.start(tmp_path, header()).close()
+    os.mkfifo(tmp_path / EPISODES)
+    assert RunFolder.open(tmp_path).episodes() == []
+
+
 def test_settings_that_are_no_plain_data_are_refused():
     tester = Tester()
     tester.settings = {"model": object()}
@@ -152,8 +238,9 @@ def test_a_header_marks_uncommitted_changes(tmp_path, monkeypatch):
     git("init")
     git("commit", "--allow-empty", "-m", "first")
     assert len(header().commit) == 40 and header().dirty is False
+    clean = header().commit
     (tmp_path / "new.py").write_text("")
-    assert header().dirty is True
+    assert (header().commit, header().dirty) == (f"{clean}+dirty", True)
 
 
 def test_a_run_of_another_schema_is_refused_with_the_command_that_converts_it(tmp_path):

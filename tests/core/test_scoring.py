@@ -9,18 +9,23 @@ from support.hand_worked import ERRORED, PLAYED, hand_worked
 from support.sample_episodes import expert, header, play, random_player
 
 import vlbench
+from agents.tables import scorecard_table
 from vlbench.comparison import compare, headline_difference
 from vlbench.scoring import (
+    ABOVE_CEILING,
     Scorecard,
     headlines,
     score,
     usd_per_success,
 )
+from vlbench.suites import bounds
 
 # Intervals are Wilson's, z = 1.959964, z² = 3.841459, with centre (p + z²/2n)/(1 + z²/n) and half
 # width z·√(p(1 − p)/n + z²/4n²)/(1 + z²/n):
 #   2 of 4: 0.5 ± 1.959964·√(0.0625 + 0.0600228)/1.9603647 = 0.5 ± 0.349961
+#   2 of 5: 0.7841459/1.7682918 ± 1.959964·√(0.048 + 0.0384146)/1.7682918 = 0.443448 ± 0.325827
 #   1 of 1: (1 + 1.9207294)/4.841459 ± 1.9207294/4.841459 = 0.603275 ± 0.396725
+#   0 of 1: 1.9207294/4.841459 ± 1.9207294/4.841459 = 0.396725 ± 0.396725
 #   1 of 3: 0.973576/2.280486 ± 1.959964·√(0.0740741 + 0.1067072)/2.280486 = 0.426916 ± 0.365424
 EXPECTED = {
     "env": "vlbench/ALFWorld-v0",
@@ -28,28 +33,28 @@ EXPECTED = {
     "suite": "test",
     "prompt": "action_only",
     "theme": "comic",
-    "episodes": 4,
-    "distinct": 4,
-    "errored": 1,
-    "success": 0.5,
-    "success_low": 0.150039,
-    "success_high": 0.849961,
-    "paper_success": 0.75,  # the first, third and fourth
-    "mean_return": 13.125,  # (50.5 − 7 + 1 + 8) / 4
-    "normalized": 0.497677,  # (0.5 − 0.004625) / (1 − 0.004625)
+    "episodes": 5,
+    "distinct": 5,
+    "errored": 1,  # a failure, though its return is 99
+    "success": 0.4,
+    "success_low": 0.117621,
+    "success_high": 0.769276,
+    "paper_success": 0.6,  # the first, third and fourth
+    "mean_return": 30.3,  # (50.5 − 7 + 1 + 8 + 99) / 5
+    "normalized": 0.397212,  # (0.4 − 0.004625) / (1 − 0.004625)
     "floor": 0.004625,
     "ceiling": 1.0,
-    "regret": 0.75,  # (0.5 + 7 + 3.5 + 4) / 20
-    "illegal_rate": 0.25,  # 5 of 20
-    "unknown_rate": 0.1,  # 2
-    "malformed_rate": 0.2,  # 4: two malformed, two empty
-    "truncated_rate": 0.15,  # 3
-    "refused_rate": 0.05,  # 1
-    "recovered_rate": 0.3,  # 6
-    "strict_rate": 0.35,  # 7
+    "regret": 0.714286,  # (0.5 + 7 + 3.5 + 4 + 0) / 21
+    "illegal_rate": 0.238095,  # 5 of 21
+    "unknown_rate": 0.095238,  # 2
+    "malformed_rate": 0.190476,  # 4: two malformed, two empty
+    "truncated_rate": 0.142857,  # 3
+    "refused_rate": 0.047619,  # 1
+    "recovered_rate": 0.285714,  # 6
+    "strict_rate": 0.333333,  # 7
     # Read the same throughout: the second, a failure, and the fourth, a success. The first and the
-    # third may end either way.
-    "strict_success": [0.25, 0.75],
+    # third may end either way. So is the errored one, a failure.
+    "strict_success": [0.2, 0.6],
     "attribution": {
         "perception": {"turns": 3, "regret": 3.0},
         "decision": {"turns": 2, "regret": 0.5},
@@ -57,12 +62,13 @@ EXPECTED = {
         "format": {"turns": 9, "regret": 9.0},
         "unattributed": {"turns": 2, "regret": 2.0},
     },
-    "turns": 20,
-    "tokens": 2300,  # 20 · 120 − 100
-    "usd": 0.2,
-    "usd_per_success": 0.1,
-    "seconds": 1.2,  # (4 · 2 + 16 · 1) / 20
+    "turns": 21,
+    "tokens": 2420,  # 21 · 120 − 100
+    "usd": 9.2,  # 20 · 0.01 + 9
+    "usd_per_success": 4.6,
+    "seconds": 1.190476,  # (4 · 2 + 17 · 1) / 21
     "groups": {
+        "clean": {"episodes": 1, "success": 0.0, "success_low": 0.0, "success_high": 0.793451},
         "heat": {
             "episodes": 3,
             "success": 0.333333,
@@ -71,7 +77,10 @@ EXPECTED = {
         },
         "pick": {"episodes": 1, "success": 1.0, "success_low": 0.206549, "success_high": 1.0},
     },
-    "notes": ["generated games, schematic pictures"],
+    "notes": [
+        "generated games, schematic pictures",
+        "1 of 5 episodes errored and count as failures",
+    ],
 }
 
 
@@ -96,18 +105,16 @@ def test_episodes_that_are_played_again_add_no_instances():
     assert (card.episodes, card.distinct, card.turns, card.success) == (8, 4, 40, 0.5)
 
 
-def test_numbers_without_episodes_are_null_or_zero():
-    nothing = plain(hand_worked([ERRORED]))
+def test_numbers_without_turns_are_null_or_zero():
+    nothing = plain(hand_worked([dataclasses.replace(ERRORED, turns=())]))
     assert {name for name in nothing if nothing[name] is None} == {
-        "normalized",
         "regret",
-        "strict_success",
         "tokens",
         "usd",
         "usd_per_success",
     }
     counts = ("episodes", "distinct", "errored", "turns", "success", "success_low", "success_high")
-    assert [nothing[name] for name in counts] == [0, 0, 1, 0, 0.0, 0.0, 1.0]
+    assert [nothing[name] for name in counts] == [1, 1, 1, 0, 0.0, 0.0, 0.793451]
     assert {nothing[name] for name in nothing if name.endswith("_rate")} == {0.0}
 
 
@@ -126,13 +133,56 @@ def test_a_note_says_that_instances_are_not_held_out(some_episodes):
     assert notes["vlbench/Blackjack-v0"] == ()
 
 
-def test_an_errored_episode_counts_apart_and_an_unknown_cost_is_null(some_episodes):
-    errored = dataclasses.replace(some_episodes[0], end="errored", error="boom", success=False)
+def test_a_note_explains_a_normalized_score_above_1(some_episodes):
+    hands = [e for e in some_episodes if "Blackjack" in e.env_id]
+    for won, is_explained in ((True, True), (False, False)):
+        played = [dataclasses.replace(episode, success=won) for episode in hands]
+        (card,) = score(header(), played)
+        assert (card.normalized > 1) == is_explained == (ABOVE_CEILING in card.notes)
+        assert ("so chance helped: vlbench/Blackjack-v0" in scorecard_table([card])) == is_explained
+    certain = [dataclasses.replace(e, success=True) for e in some_episodes if "Number" in e.env_id]
+    (card,) = score(header(), certain)
+    assert card.normalized == 1 and ABOVE_CEILING not in card.notes
+
+
+def test_nine_of_ten_errored_episodes_are_nine_failures():
+    won = play("vlbench/NumberLine-v0", 0, expert)
+    lost = [
+        dataclasses.replace(won, row=row, instance="", turns=(), end="errored", error="boom")
+        for row in range(1, 10)
+    ]
+    (card,) = score(header(), [won, *lost])
+    assert (card.episodes, card.distinct, card.errored, card.success) == (10, 1, 9, 0.1)
+    assert "9 of 10 episodes errored and count as failures" in card.notes
+    # Each that doesn't know its instance stands for itself: Wilson's interval of 1 in 10.
+    assert (round(card.success_low, 4), round(card.success_high, 4)) == (0.0179, 0.4042)
+
+
+def test_the_headline_counts_errored_episodes_as_failures():
+    won = [episode for env_id in vlbench.CARD_IDS for episode in solved(env_id, True)]
+    lost = [dataclasses.replace(e, row=1, end="errored", error="boom") for e in won]
+    (head,) = headlines([*won, *lost], "test")
+    limits = [bounds(env_id, "test") for env_id in vlbench.CARD_IDS]
+    halves = [(0.5 - limit.floor) / (limit.ceiling - limit.floor) for limit in limits]
+    assert head.normalized == pytest.approx(sum(halves) / 4)
+
+
+def test_runs_are_compared_by_the_success_rates_that_their_tables_show():
+    best = [play("vlbench/EZPoints-v0", n, expert) for n in range(4)]
+    broken = [dataclasses.replace(e, end="errored", error="boom") for e in best[:3]]
+    (comparison,) = compare(best, [*broken, best[3]])
+    assert comparison.rows == 4 and comparison.success.value == -0.75
+    assert (comparison.errored_first, comparison.errored_second) == (0, 3)
+    assert comparison.only_first == 3
+
+
+def test_an_errored_episode_is_a_failure_and_an_unknown_cost_is_null(some_episodes):
+    errored = dataclasses.replace(some_episodes[0], end="errored", error="boom", success=True)
     free = some_episodes[1].turns[0]
     unknown = dataclasses.replace(free, reply=dataclasses.replace(free.reply, usd=None))
     other = dataclasses.replace(some_episodes[1], turns=(unknown, *some_episodes[1].turns[1:]))
     (card,) = score(header(), [errored, other])
-    assert (card.episodes, card.errored) == (1, 1)
+    assert (card.episodes, card.errored, card.success) == (2, 1, float(other.success) / 2)
     assert card.usd is None and card.usd_per_success is None
 
 

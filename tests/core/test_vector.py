@@ -6,6 +6,7 @@ import pickle
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.vector import AutoresetMode
 from support.env_ids import every_light_env
 
 import vlbench
@@ -54,13 +55,63 @@ def test_methods_that_need_a_reset_raise_reset_needed():
             call()
 
 
-def test_a_vector_env_needs_one_reply_per_environment():
+def position(envs):
+    """Everything that a step or a reset of the environments may move."""
+    return [
+        (env.turns_left, env.state_hash(), env.is_over, str(env.np_random.bit_generator.state))
+        for env in envs.envs
+    ]
+
+
+PLUS = vlbench.reply("+")
+
+
+@pytest.mark.parametrize(
+    ("replies", "error", "message"),
+    [
+        ([PLUS, PLUS], ValueError, "expected 3 replies, one per environment, got 2"),
+        ([PLUS] * 4, ValueError, "expected 3 replies, one per environment, got 4"),
+        ("+-+", ValueError, "expected 3 replies, one per environment, got one str"),
+        ([PLUS, 1, PLUS], TypeError, "a str; got int"),
+        ([PLUS, PLUS, None], TypeError, "a str; got NoneType"),
+        ([PLUS, PLUS, b"+"], TypeError, "a str; got bytes"),
+    ],
+)
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_a_step_that_is_refused_moves_no_environment(replies, error, message, mode):
+    envs = make("NumberLine", 3, autoreset_mode=mode)
+    envs.reset(seed=1)
+    before = position(envs)
+    with pytest.raises(error, match=message):
+        envs.step(replies)
+    assert position(envs) == before
+    envs.step([PLUS] * 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"seed": [1]}, ValueError, "expected 3 seeds"),
+        ({"seed": [1, 2, "three"]}, ValueError, "a seed must be None or an integer"),
+        ({"seed": [1, 2, -3]}, ValueError, "a seed must be None or an integer"),
+        ({"seed": 5, "options": {"instance": "number_line/7-7"}}, ValueError, "unknown instance"),
+        ({"seed": 5, "options": {"presentation": -1}}, ValueError, "presentation must be"),
+        ({"seed": 5, "options": {"start": 1}}, ValueError, "unknown reset option"),
+    ],
+)
+def test_a_reset_that_is_refused_moves_no_environment(arguments, error, message):
     envs = make("NumberLine", 3)
-    envs.reset(seed=[1, 2, 3])
-    with pytest.raises(ValueError, match="expected 3 replies"):
-        envs.step(["+", "-"])
-    with pytest.raises(ValueError, match="expected 3 seeds"):
-        envs.reset(seed=[1])
+    envs.reset(seed=1)
+    before = position(envs)
+    with pytest.raises(error, match=message):
+        envs.reset(**arguments)
+    assert position(envs) == before
+    envs.step([PLUS] * 3)
+
+
+def test_a_step_before_the_first_reset_is_refused():
+    with pytest.raises(gymnasium.error.ResetNeeded, match="environment 0 has no episode"):
+        make("NumberLine", 2).step([PLUS] * 2)
 
 
 def test_a_frame_block_is_reused_once_no_view_of_it_is_alive():

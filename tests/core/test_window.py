@@ -1,5 +1,9 @@
 """The window of `render_mode="human"`, without a screen."""
 
+import os
+import subprocess
+import sys
+
 import gymnasium
 import numpy as np
 import pygame
@@ -53,3 +57,36 @@ def test_two_windows_share_pygames_only_window():
     second.close()
     first.paint(frame)
     first.close()
+
+
+CHECK = """
+import sys, warnings
+import gymnasium
+from gymnasium.utils.env_checker import check_env
+import vlbench
+with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    check_env(gymnasium.make(sys.argv[1]).unwrapped)
+"""
+
+
+def without_a_screen(*arguments):
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
+@pytest.mark.parametrize("env_id", ["vlbench/NumberLine-v0", "rl4vlm/Blackjack-v0"])
+def test_gymnasiums_checker_passes_on_a_machine_without_a_screen(env_id):
+    done = without_a_screen("-c", CHECK, env_id)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
+def test_a_person_is_told_that_there_is_no_screen_to_play_on():
+    done = without_a_screen("-m", "vlbench.play", "NumberLine")
+    assert done.returncode == 2
+    assert "can't open a window" in done.stderr.splitlines()[-1]

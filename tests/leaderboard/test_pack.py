@@ -82,6 +82,24 @@ def test_rows_that_were_not_played_are_listed_and_told(tmp_path, capsys):
     assert lost["dropped"] == ["vlbench/Blackjack-v0#98/0", "vlbench/Blackjack-v0#99/0"]
 
 
+@pytest.mark.parametrize(("every", "errored"), [(30, 3), (45, 2)])
+def test_more_errors_than_verify_accepts_are_told(tmp_path, capsys, every, errored):
+    calls = iter(range(1, 10**6))
+
+    def fails_often(observation):
+        if next(calls) % every == 0:
+            raise RuntimeError("no")
+        return '{"action": "stand"}'
+
+    folder = run(tmp_path / "run", "Blackjack", agent=fails_often)
+    card = [part for name, value in CARD.items() for part in (f"--{name}", value)]
+    assert main([str(folder), "--out", str(tmp_path / "a.tar.gz"), *card]) == 0
+    printed = capsys.readouterr()
+    assert f"100 episodes, {errored} errored" in printed.out
+    refused = f"pack: verify will refuse this entry: {errored} of 100 episodes of ood errored"
+    assert printed.err.startswith(refused) if errored > 2 else printed.err == ""
+
+
 def test_an_errored_episode_counts_as_failed(mixed, tmp_path):
     path = packed(mixed, tmp_path / "a.tar.gz")
     _, parts = contents(path)

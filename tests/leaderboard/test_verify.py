@@ -11,9 +11,10 @@ from support.sample_entries import PART, contents, measured, packed, refusal, ru
 
 import leaderboard
 import vlbench
-from leaderboard.archive import write_archive
+from leaderboard.archive import Refused, write_archive
 from leaderboard.schema import canonical
 from leaderboard.verify import above_ceiling, main, verify
+from vlbench.records import MODEL_MARK, ModelInfo, Reply
 from vlbench.suites import frozen_rows
 
 pytestmark = pytest.mark.extra
@@ -414,3 +415,22 @@ ENTRIES = sorted((Path(leaderboard.__file__).parent / "entries").glob("*.tar.gz"
 def test_every_entry_of_the_leaderboard_is_replayed(path):
     assert path.stat().st_size <= 1 << 20
     assert verify(path).mark == "replayed"
+
+
+class LocalModel:
+    """Plays like a model in this process, whose weights are known."""
+
+    name, privileged, settings = "local", False, {"model": "runs/mine"}
+    models = {"": ModelInfo("runs/mine", weights_hash="a" * 64)}
+
+    async def act(self, observation, env=None):
+        return Reply(vlbench.reply("10"), provider_id=self.models[""].mark)
+
+
+def test_replies_of_another_local_model_are_refused(tmp_path):
+    path = packed(run(tmp_path / "run", "EZPoints", agent=LocalModel()), tmp_path / "a.tar.gz")
+    verify(path)
+    manifest, parts = contents(path)
+    parts[PART][3]["turns"][1]["reply"]["provider_id"] = f"{MODEL_MARK}{'b' * 16}"
+    with pytest.raises(Refused, match="#3/0 turn 1: model is 'sha256:bbbbbbbbbbbbbbbb'"):
+        verify(seal(manifest, parts, tmp_path / "b.tar.gz"))

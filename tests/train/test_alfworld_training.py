@@ -258,7 +258,7 @@ def test_data_sft_ppo_and_evaluate_run_on_a_handful_of_games(checkpoint, tmp_pat
     whole = run(ppo, *ways, "--iterations", 2, "--out", tmp_path / "whole")
     run(ppo, *ways, "--iterations", 1, "--out", tmp_path / "parts")
     parts = run(ppo, *ways, "--iterations", 2, "--out", tmp_path / "parts")
-    config = json.loads((tmp_path / "whole/config.json").read_text("utf-8"))
+    config = json.loads((tmp_path / "whole/settings.jsonl").read_text("utf-8"))["settings"]
     assert config["thought_weight"] == 0.2 and config["env_kwargs"] == {"group": GROUP}
     for row in rows_of("whole")[1:]:
         assert row["losses/ratio_error"] < 1e-3

@@ -171,9 +171,13 @@ def test_a_wrong_call_is_refused_in_one_line(argv, message, tmp_path, capsys):
 
 
 def test_another_size_or_task_in_a_run_s_folder_is_refused(run, capsys):
-    assert cnn.main(["--env", "Blackjack", "--out", str(run)]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "of another environment or size" in line
+    options = ["--num-envs", "2", "--num-steps", "16", "--minibatch", "16", "--epochs", "1"]
+    options += ["--theme", "classic", "--device", "cpu", "--out", str(run)]
+    for other in (["--env", "Blackjack", "--size", "36"], ["--size", "84"]):
+        assert cnn.main([*options, *other]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        difference = {4: "--env NumberLine → Blackjack", 2: "--size 36 → 84"}[len(other)]
+        assert f"other settings (recorded → new): {difference}; resume it" in line
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.trainer import Interruption
 from vlbench.cli import parse_options
 from vlbench.cli.options import option_fields
+from vlbench.diagnose.report import diagnose
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -53,6 +54,8 @@ RUN = [
     "--end-lr",
     "1e-3",
     "--save-every",
+    "2",
+    "--rollouts-every",
     "2",
 ]
 TIMED = ("seconds", "cpu_seconds", "time/rollout", "time/update", "charts/SPS")
@@ -140,6 +143,9 @@ def test_runs_in_two_processes_repeat_resume_and_change_their_number(checkpoint,
 
     again = torchrun(*module, "--out", parts, "--iterations", 4)
     assert metrics(parts) == metrics(whole)
+    rollouts = [(out / "rollouts" / "000004.jsonl").read_text("utf-8") for out in (parts, whole)]
+    assert rollouts[0] == rollouts[1] and rollouts[0].count("\n") == 4 * 3
+    assert diagnose(whole).report.tasks[0].turns == 2 * 4 * 3
     resumed, undisturbed = (load_file(Path(end, "model.safetensors")) for end in (again, last))
     assert all(torch.equal(resumed[name], undisturbed[name]) for name in resumed)
 
@@ -211,6 +217,16 @@ def test_fine_tuning_in_two_processes_equals_that_in_one(checkpoint, tmp_path):
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
     for a, b in zip(metrics(tmp_path / "one"), metrics(tmp_path / "two"), strict=True):
         assert a == pytest.approx(b, rel=1e-4)
+
+
+def test_what_diverges_in_one_process_ends_both(checkpoint, tmp_path):
+    program = ROOT / "tests" / "support" / "diverge_in_one_process.py"
+    run = started(program, "--model", checkpoint, "--out", tmp_path / "run", *RUN)
+    err = run.communicate(timeout=120)[1]
+    line = "step 1: a logit of the model isn't finite; there is no checkpoint yet; try a lower --lr"
+    for process in ("ppo", "ppo (process 1)"):
+        assert any(text.startswith(f"{process}: {line}") for text in err.splitlines()), err
+    assert re.search(r"exit ?code *:? *1|exit status 1", err)
 
 
 def test_ctrl_c_ends_two_processes_with_a_checkpoint(checkpoint, tmp_path):

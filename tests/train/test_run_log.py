@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import sys
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_a_log_without_its_package_is_refused_though_a_folder_has_its_name(tmp_p
     (tmp_path / "wandb").mkdir()
     monkeypatch.setattr("sys.path", [str(tmp_path)])
     for name in ("wandb", "tensorboard"):
-        monkeypatch.delitem("sys.modules", name, raising=False)
+        monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(ValueError, match=r'wandb isn\'t installed: pip install "vlbench\[wandb\]"'):
         check_log("json,wandb")
     with pytest.raises(ValueError, match=r'pip install "vlbench\[train\]"'):

@@ -24,6 +24,7 @@ from agents.train.sft_dataset import ExampleRenderer
 from agents.vlm.loading import add_lora, load
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
+from vlbench.diagnose.report import diagnose
 from vlbench.env import SolvedEnv
 from vlbench.parsing import parse
 from vlbench.prompts import Prompt
@@ -199,6 +200,41 @@ def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(checkpoint, tmp_pat
         timed = ("seconds", "cpu_seconds", "time/rollout", "time/update", "charts/SPS")
         logs.append([{k: v for k, v in row.items() if k not in timed} for row in rows])
     assert logs[0] == logs[1]
+
+
+def test_recorded_rollouts_hold_the_turns_and_advantages_that_ppo_learned_from(
+    checkpoint, tmp_path, monkeypatch
+):
+    learned = []
+    update = ppo.update
+
+    def remember(learner, buffer, config, critic_only):
+        learned.append(buffer.advantages.clone())
+        return update(learner, buffer, config, critic_only)
+
+    monkeypatch.setattr(ppo, "update", remember)
+    config = ppo.Config(
+        model=str(checkpoint),
+        env="EZPoints",
+        out=tmp_path / "run",
+        iterations=4,
+        rollouts_every=2,
+        save_every=2,
+        **FAST,
+    )
+    play(dataclasses.replace(config, iterations=2))
+    play(config)  # a resumed run goes on with the episodes that the recorded rollout cut off
+    files = sorted((tmp_path / "run" / "rollouts").iterdir())
+    assert [path.name for path in files] == ["000002.jsonl", "000004.jsonl"]
+    for path, advantages in zip(files, learned[1::2], strict=True):
+        turns = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        assert [turn["advantage"] for turn in turns] == advantages.flatten().tolist()
+        assert turns[0]["earlier"]  # 3 turns of 7 were played before
+    (task,) = diagnose(tmp_path / "run").report.tasks
+    assert task.turns == task.advantages == 2 * 4 * 3 and task.differences == 0
+    assert task.credit.pearson is None or -1 <= task.credit.pearson.value <= 1
+    assert task.leaks.frozen["test"] == 0 and task.variety.log_prob < 0
+    assert "2 iterations, so several policies, are taken together" in task.notes
 
 
 def test_sft_learns_and_resumes_bit_for_bit(checkpoint, tmp_path):

@@ -337,3 +337,9 @@ def test_the_agent_survives_a_failed_batch(checkpoint, observations):
 def test_a_wrong_setting_is_refused(checkpoint, settings):
     with pytest.raises(ValueError):
         Llava(str(checkpoint), **settings)
+
+
+def test_inputs_go_to_the_model_s_device(checkpoint):
+    loaded = load(str(checkpoint))
+    policy = Policy(loaded.model.to("meta"), loaded.processor, Sampling())
+    assert policy.device.type == policy.forbidden.device.type == "meta"

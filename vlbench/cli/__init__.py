@@ -8,12 +8,21 @@ This declares the option `--clip` and its help. Values from a command line (`par
 from Python (`Config(clip=0.2)`) pass the same checks.
 """
 
+from vlbench.cli.folders import EVALUATION, output_folder, run_kind
 from vlbench.cli.options import MAX_SEED, Options, check_values, option, required
 from vlbench.cli.parser import Parser, parse_options
-from vlbench.cli.paths import existing_file, existing_folder, writable_file, writable_folder
+from vlbench.cli.paths import (
+    existing_file,
+    existing_folder,
+    new_file,
+    output_file,
+    writable_file,
+    writable_folder,
+)
 from vlbench.cli.run import exit_without, print_error, run_main
 
 __all__ = [
+    "EVALUATION",
     "MAX_SEED",
     "Options",
     "Parser",
@@ -21,10 +30,14 @@ __all__ = [
     "existing_file",
     "existing_folder",
     "exit_without",
+    "new_file",
     "option",
+    "output_file",
+    "output_folder",
     "parse_options",
     "print_error",
     "required",
+    "run_kind",
     "run_main",
     "writable_file",
     "writable_folder",

@@ -22,6 +22,11 @@ T = TypeVar("T")
 MAX_SEED = 2**32 - 1
 """Largest seed that all random generators accept."""
 
+MAX_FLOAT = 1e30
+"""Largest number of an option that declares no limit; models compute in 32 bits."""
+MAX_INT = 10**9
+"""Largest whole number on a command line for an option that declares none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -33,6 +38,8 @@ class Option:
     ge: float | None = None
     lt: float | None = None
     le: float | None = None
+    limit: float | None = None
+    """Largest value that a computer can handle, where the meaning of the option sets no bound."""
     choices: Collection[str] = ()
     parse: Callable[[str], Any] | None = None
     """Converts a text to a value, for types without a conversion of their own; raises
@@ -65,6 +72,13 @@ class Option:
             and (self.lt is None or value < self.lt)
             and (self.le is None or value <= self.le)
         )
+
+    def violation(self, value: Any) -> str:
+        """Return what a number must be, e.g. "at least 1"; "" if it is valid."""
+        if not self.contains(value):
+            return self.range or "finite"
+        limit = self.limit or (None if isinstance(value, Integral) else MAX_FLOAT)
+        return "" if limit is None or value <= limit else f"at most {limit:.10g}"
 
 
 def option(default: T, help: str, **rules: Any) -> T:
@@ -210,10 +224,15 @@ class OptionField:
             else:
                 value = self.type(text)
         except (ValueError, RecursionError) as error:
-            own_message = self.option.parse or self.type is Path
-            reason = str(error) if own_message else f'must be {KINDS[self.type].name}, got "{text}"'
+            if self.option.parse or self.type is Path:
+                reason = str(error)
+            else:
+                reason = f'must be {KINDS[self.type].name}, got "{shorten(text)}"'
             raise ValueError(f"{self.flag} {reason}") from error
         self.check(value, self.flag, text)
+        option = self.option
+        if self.type is int and (option.le, option.limit) == (None, None) and value > MAX_INT:
+            raise ValueError(f"{self.flag} must be at most {MAX_INT}, got {shorten(text)}")
         return value
 
     def check(self, value: Any, label: str, text: str | None = None) -> None:
@@ -230,16 +249,21 @@ class OptionField:
         kind, option = KINDS.get(self.type), self.option
         if kind is None or (value is None and self.optional):
             return
-        text = str(value) if text is None else text
+        text = shorten(str(value) if text is None else text)
         if not isinstance(value, kind.type) or (self.type is not bool and isinstance(value, bool)):
             raise ValueError(f'{label} must be {kind.name}, got "{text}"')
-        if self.type in (int, float) and not option.contains(value):
-            raise ValueError(f"{label} must be {option.range or 'finite'}, got {text}")
+        if self.type in (int, float) and (bounds := option.violation(value)):
+            raise ValueError(f"{label} must be {bounds}, got {text}")
         if option.choices and value not in option.choices:
             *others, last = option.choices
             choices = f"{', '.join(others)} or {last}" if others else last
             suggestion = did_you_mean(text, option.choices)
             raise ValueError(f'{label} must be {choices}, got "{text}"{suggestion}')
+
+
+def shorten(text: str) -> str:
+    """Return the beginning of a text that is too long for a message."""
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def option_fields(config: type) -> tuple[OptionField, ...]:

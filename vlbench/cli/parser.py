@@ -131,7 +131,8 @@ def _preset(argv: Sequence[str], presets: Mapping[str, P]) -> P | dict[str, Any]
 def _add(group: Any, field: OptionField, default: Any) -> None:
     """Add an option to a parser; if it is absent, the result has no attribute for it."""
     option = field.option
-    notes = [option.range] if option.range else []
+    limit = f"at most {option.limit:.10g}" if option.limit else ""
+    notes = [" and ".join(filter(None, (option.range, limit)))] if option.range or limit else []
     if default is True:
         notes.append("on by default")
     elif field.type is not bool and default not in (MISSING, None, "", (), {}):

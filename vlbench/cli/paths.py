@@ -1,6 +1,7 @@
 """Checks of paths on a command line, for `Option(check=…)`."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -20,7 +21,35 @@ def writable_file(path: Path) -> None:
     """Raise ValueError if the file can't be written; its folders may be missing."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a file")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is a device, not a file")
     writable_folder(path.parent)
+
+
+def new_file(path: Path) -> None:
+    """Raise ValueError if the file of `--out` exists."""
+    if path.exists() or path.is_symlink():
+        raise ValueError(
+            f"--out: {path} exists; choose another name, or replace it with --overwrite"
+        )
+
+
+def output_file(kind: str, start: bytes) -> Callable[[Path], None]:
+    """Return a check of a file that is generated again: it replaces nothing of another kind.
+
+    Args:
+        kind: What the file is, e.g. "an HTML page".
+        start: The first bytes of such a file, in lower case.
+    """
+
+    def check(path: Path) -> None:
+        writable_file(path)
+        if path.exists() and path.stat().st_size:
+            with path.open("rb") as file:
+                if not file.read(64).lstrip().lower().startswith(start):
+                    raise ValueError(f"{path} exists and isn't {kind}; choose another name")
+
+    return check
 
 
 def writable_folder(path: Path) -> None:

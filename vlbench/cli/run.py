@@ -1,8 +1,11 @@
-"""Run a command: one-line errors on stderr, and exit codes."""
+"""Run a command: one-line errors on stderr, exit codes, and SIGTERM as Ctrl-C."""
 
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
+from types import FrameType
 
 
 def print_error(command: str, error: Exception) -> None:
@@ -20,29 +23,54 @@ def run_main(
 ) -> int:
     """Run a command; turn its exceptions into one line on stderr and an exit code.
 
+    SIGTERM, which a cluster or a container sends, stops the command as Ctrl-C does.
+
     Args:
         command: Name of the command, printed before errors.
         run: Parses the command line and does the work. It raises ValueError on a wrong call, and
-            OSError or FloatingPointError if it fails. It may return its own exit code.
-        stopped: Message to print on Ctrl-C.
+            OSError, FloatingPointError or MemoryError if it fails. It may return its own exit code.
+        stopped: Message to print on Ctrl-C or SIGTERM.
         failure: Exit code of a run that fails.
-        quiet: Don't print the message on Ctrl-C; errors are always printed.
+        quiet: Don't print that message; errors are always printed.
 
     Returns:
-        0 or the run's own code; 2 on a wrong call; `failure` if it failed; 130 on Ctrl-C.
+        0 or the run's own code; 2 on a wrong call; `failure` if it failed; 130 on
+        Ctrl-C or SIGTERM.
     """
     try:
-        return run() or 0
+        with _sigterm_as_ctrl_c():
+            return run() or 0
     except ValueError as error:
         print_error(command, error)
         return 2
-    except (OSError, FloatingPointError) as error:
-        print_error(command, error)
+    except (OSError, FloatingPointError, MemoryError) as error:
+        print_error(command, error if str(error) else MemoryError("out of memory"))
         return failure
     except KeyboardInterrupt:
         if not quiet:
             print(f"{command}: {stopped}", file=sys.stderr)
         return 130
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Within it, SIGTERM does what Ctrl-C does at that time; only the main thread has signals."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        handle = signal.getsignal(signal.SIGINT)
+        if not callable(handle):  # Ctrl-C is ignored, as in a shell's background job
+            raise KeyboardInterrupt
+        handle(signal.SIGINT, frame)
+
+    try:
+        previous = signal.signal(signal.SIGTERM, stop)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def exit_without(packages: Sequence[str], command: str, *, extra: str) -> None:

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 
 from vlbench.cli import (
+    EVALUATION,
     MAX_SEED,
     Options,
     option,
+    output_folder,
     parse_options,
     required,
     run_main,
-    writable_folder,
 )
 from vlbench.display.formatting import number, percent, percent_interval
 from vlbench.errors import user_code
@@ -68,7 +69,7 @@ class Config(Options):
     out: Path | None = option(
         None,
         "folder of the run; an existing run is resumed; default: a new folder under runs/",
-        check=writable_folder,
+        check=output_folder(EVALUATION),
     )
 
     def check(self) -> None:
@@ -103,8 +104,7 @@ def rows_of(spec: RunSpec, env_id: str, seed: int) -> tuple[Row, ...]:
     """
     if spec.suite != SEEDS:
         return spec.rows(env_id)[: spec.episodes]
-    seeds = range(seed, seed + (spec.episodes or 0))
-    return tuple(Row(env_id, spec.kwargs, "", 0, seed=number) for number in seeds)
+    return spec.seed_rows(env_id, range(seed, seed + (spec.episodes or 0)))
 
 
 def check_playable(row: Row) -> None:

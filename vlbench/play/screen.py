@@ -55,7 +55,7 @@ class Screen:
     """
 
     def __init__(self, title: str) -> None:
-        self.window = Window(title, PANEL)
+        self.window = Window(title, PANEL, needs_screen=True)
         pygame.font.init()
         self._fonts: dict[int, pygame.font.Font] = {}
         self._buttons: list[Button] = []

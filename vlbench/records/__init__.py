@@ -17,7 +17,7 @@ from vlbench.records.episode import (
     Turn,
     episode_key,
 )
-from vlbench.records.header import Challenge, ModelInfo, Preamble, RunHeader, Shard
+from vlbench.records.header import MODEL_MARK, Challenge, ModelInfo, Preamble, RunHeader, Shard
 from vlbench.records.plain_data import MAX_FLOAT, from_json, to_json
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "MAX_FLOAT",
     "MAX_NOTE",
     "MAX_REPLY",
+    "MODEL_MARK",
     "ModelInfo",
     "Preamble",
     "Reply",

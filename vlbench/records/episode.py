@@ -50,7 +50,7 @@ class Reply:
     retries: int = 0
     """Number of repeated requests."""
     provider_id: str = ""
-    """The provider's id of the reply."""
+    """The provider's id of the reply; of a local model's reply, `ModelInfo.mark`."""
 
     def bounded(self) -> "Reply":
         """Return the reply in the form that is recorded.
@@ -168,6 +168,16 @@ class Episode:
     def start(self) -> Row:
         """The row from which it can be played again."""
         return Row(self.env_id, self.kwargs, self.instance, self.presentation, seed=self.seed)
+
+    @property
+    def is_errored(self) -> bool:
+        """Whether the agent, its provider or the environment failed."""
+        return self.end == "errored"
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it counts as a success; an errored episode never does."""
+        return self.success and not self.is_errored
 
     @property
     def total(self) -> float:

@@ -44,12 +44,18 @@ class RL4VLMEnv(SolvedEnv[S, Style]):
     that isn't on an unused card. `success` is the original's: the episode's return is above 0.
     """
 
+    _total = 0.0
+    """Return of the episode so far."""
+    _drawn = False
+    """Whether the last action was drawn."""
+    _note = ""
+    """The remark on the last action."""
+
     def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
         """Start an episode like `reset`, without rendering; return the info."""
-        self._total = 0.0
-        self._drawn = False
-        self._note = ""
-        return super().begin(seed, options)
+        info = super().begin(seed, options)
+        self._total, self._drawn, self._note = 0.0, False, ""
+        return {**info, "random_action": False, "note": ""}
 
     def advance(self, reply: str) -> Outcome:
         """Play a turn like `step`, without rendering."""

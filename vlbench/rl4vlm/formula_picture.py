@@ -1,25 +1,29 @@
 """The pictures of EZPoints and Points24 in RL4VLM's layout; a long formula runs off the edge."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vlbench.cards import RANKS, SUITS, rank_text
 from vlbench.instances import Presentation
 from vlbench.rl4vlm.formula_game import SPACE, FormulaState, Hand
-from vlbench.sprites import Blit, blit, paste, text_blit
+from vlbench.rl4vlm.lettering import line_blit
+from vlbench.sprites import Blit, blit, paste
 from vlbench.task import SIZE, Fact, Frame
-from vlbench.tasks.formula.picture import FormulaLayout, ThemeAssets, theme_assets
+from vlbench.tasks.formula.picture import FormulaLayout, Point, ThemeAssets, theme_assets
 from vlbench.themes import THEMES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FormulaStyle:
-    """An episode's cards and label, and the position of its formula."""
+    """An episode's cards and label, and the line of its formula."""
 
     assets: ThemeAssets
     still: tuple[Blit, ...]
-    left: int
-    top: int
+    prefix: tuple[str, ...]
+    """What stands before the formula on its line."""
+    corner: Point
+
+
+LABEL = "Formula:"
 
 
 class FormulaPicture:
@@ -39,16 +43,16 @@ class FormulaPicture:
             blit(assets.deck.card(rank_of(card), SUITS.index(card[0])), x, y)
             for card, (x, y) in zip(start.hand.cards, layout.cards, strict=True)
         ]
-        x, y = layout.label
-        label, font = text_blit(assets.font, "Formula:", x, y), assets.font
-        left, top = layout.tokens or (x + label.sprite.shape[1] + font.space, y)
-        return FormulaStyle(assets, (*cards, label), left, top + font.top)
+        if layout.tokens is None:
+            return FormulaStyle(assets, tuple(cards), (LABEL, SPACE), layout.label)
+        label = line_blit(assets.font, layout.role, (LABEL,), layout.label, SIZE)
+        return FormulaStyle(assets, (*cards, label), (), layout.tokens)
 
     def paint(self, frame: Frame, state: FormulaState, style: FormulaStyle) -> None:
         """Draw the cards, the label and the formula."""
         frame[:] = style.assets.empty
         paste(frame, style.still)
-        _draw_tokens(frame, style, state.tokens, 0)
+        _draw_formula(frame, style, state)
 
     def repaint(
         self,
@@ -58,11 +62,10 @@ class FormulaPicture:
         previous: FormulaState,
         previous_style: FormulaStyle,
     ) -> bool:
-        """Draw the new tokens; False if earlier tokens differ."""
-        count = len(previous.tokens)
-        if previous_style is not style or state.tokens[:count] != previous.tokens:
+        """Draw the formula; False in another episode."""
+        if previous_style is not style:
             return False
-        _draw_tokens(frame, style, state.tokens, count)
+        _draw_formula(frame, style, state)
         return True
 
     def facts(self, state: FormulaState, style: FormulaStyle) -> dict[str, Fact]:
@@ -74,18 +77,11 @@ class FormulaPicture:
         }
 
 
-def _draw_tokens(frame: Frame, style: FormulaStyle, tokens: Sequence[str], first: int) -> None:
-    """Draw the tokens from index `first` on, clipped to the frame."""
-    font, x, y = style.assets.font, style.left, style.top
-    for i, token in enumerate(tokens):
-        if token != SPACE:
-            sprite = style.assets.tokens[token][:, : max(SIZE - x, 0)]
-            if i >= first:
-                frame[y : y + font.height, x : x + sprite.shape[1]] = sprite
-            x += style.assets.widths[token]
-        else:
-            x += font.space
-        x += font.space
+def _draw_formula(frame: Frame, style: FormulaStyle, state: FormulaState) -> None:
+    """Draw the line with the formula, clipped to the frame."""
+    assets = style.assets
+    parts = (*style.prefix, SPACE.join(state.tokens))
+    paste(frame, [line_blit(assets.font, assets.layout.role, parts, style.corner, SIZE)])
 
 
 def rank_of(card: str) -> int:

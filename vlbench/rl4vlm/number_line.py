@@ -5,14 +5,18 @@ from typing import Unpack
 
 import numpy as np
 
+from vlbench.instances import Presentation
 from vlbench.parsing import Json
 from vlbench.rl4vlm.env import RL4VLMEnv, load_prompt
-from vlbench.task import EnvOptions, Statements
+from vlbench.rl4vlm.lettering import line_blit
+from vlbench.sprites import Font, background, load_font, paste
+from vlbench.task import SIZE, EnvOptions, Fact, Frame, Statements
 from vlbench.tasks.number_line.demonstrate import CURRENT, FIELDS, TARGET
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
-from vlbench.tasks.number_line.picture import NumberLinePicture, NumberLineStyle
-from vlbench.themes import ThemeChoice
+from vlbench.themes import THEMES
 from vlbench.vector import VLVectorEnv
+
+THEME = THEMES["classic"]
 
 
 class RL4VLMNumberLineGame(NumberLineGame):
@@ -29,7 +33,28 @@ class RL4VLMNumberLineGame(NumberLineGame):
         return f"{self.name}/{start}-{target}"
 
 
-class NumberLine(RL4VLMEnv[NumberLineState, NumberLineStyle]):
+class NumberLinePicture:
+    """Draws NumberLine as the original does: two lines of text, black on white."""
+
+    def style(self, start: NumberLineState, presentation: Presentation) -> Font:
+        """Return the font; there is nothing to choose."""
+        return load_font(THEME, "display", paper=True)
+
+    def paint(self, frame: Frame, state: NumberLineState, style: Font) -> None:
+        """Draw both lines."""
+        frame[:] = background(THEME.paper)
+        lines = (("Target:", state.target, 60), ("Current:", state.current, 180))
+        paste(
+            frame,
+            [line_blit(style, "display", (word, f" {n}"), (30, y), SIZE) for word, n, y in lines],
+        )
+
+    def facts(self, state: NumberLineState, style: Font) -> dict[str, Fact]:
+        """Return both numbers."""
+        return {"target": state.target, "current": state.current}
+
+
+class NumberLine(RL4VLMEnv[NumberLineState, Font]):
     """RL4VLM's NumberLine: move the current number to the target, one unit a turn.
 
     Example: `gymnasium.make("rl4vlm/NumberLine-v0")`.
@@ -53,8 +78,8 @@ class NumberLine(RL4VLMEnv[NumberLineState, NumberLineStyle]):
         the start becomes (target + 1) modulo 5, so a target of 1 comes 7 times in 36 and one of 5
         comes 5 times. The presentation fixes the random actions and nothing in the picture.
     Differences from RL4VLM:
-        Seeding works. The text is drawn from this project's atlas of the same font, so single
-        pixels may differ.
+        Seeding works. The text is drawn from this project's atlas of the same font, with the
+        positions that Pillow's layout engine libraqm gives its characters.
     Version history:
         v0: the archived commit b989b57. Commit 202229a dealt equal numbers unmoved; see
         docs/rl4vlm-audit.md.
@@ -68,8 +93,7 @@ class NumberLine(RL4VLMEnv[NumberLineState, NumberLineStyle]):
 
     def __init__(self, *, prompt: str = "cot", **options: Unpack[EnvOptions]) -> None:
         words = load_prompt("number_line", prompt)
-        picture = NumberLinePicture(ThemeChoice())
-        super().__init__(RL4VLMNumberLineGame(), picture, words, **options)
+        super().__init__(RL4VLMNumberLineGame(), NumberLinePicture(), words, **options)
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Compare `current number` and `target number` with the picture."""

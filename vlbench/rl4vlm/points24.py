@@ -58,8 +58,9 @@ class Points24(FormulaEnv):
         cards if the first prompt shows an earlier formula. The presentation fixes the random
         actions and nothing in the picture.
     Differences from RL4VLM:
-        Seeding works. Card art and font are this project's, and cards have no black corners. `info`
-        states what was read and what was drawn at random.
+        Seeding works. Card art is this project's, and cards have no black corners. The font is the
+        original's, laid out as by libraqm; "/" lacks its last column. `info` states what was read
+        and what was drawn at random.
     Version history:
         v0: the archived commit b989b57.
 

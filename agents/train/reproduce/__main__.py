@@ -30,7 +30,16 @@ from agents.train.reproduce.study import STUDIES, SUCCESS_TOLERANCE, Study, Valu
 from agents.vlm.loading import load
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
-from vlbench.cli import Options, option, parse_options, run_main, writable_file, writable_folder
+from vlbench.cli import (
+    Options,
+    option,
+    output_folder,
+    parse_options,
+    run_kind,
+    run_main,
+    writable_file,
+)
+from vlbench.cli.settings import Call, RunSettings
 from vlbench.errors import unknown_name
 from vlbench.registry import resolve_env_id
 from vlbench.suites import Row
@@ -41,6 +50,8 @@ SAMPLED_EPISODES = 120
 """Approximate number of episodes to play at temperature 1."""
 MAX_NEW_TOKENS = 96
 """Maximum length of a reply in evaluations."""
+CHANGEABLE = frozenset({"out", "results", "arms", "seeds", "only_page"})
+"""Options that may differ when a study is resumed."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,7 @@ class Config(Options):
     out: Path = option(
         Path("runs/miniature"),
         "folder of the checkpoints; an existing run is resumed",
-        check=writable_folder,
+        check=output_folder(run_kind("reproduce")),
     )
     results: Path | None = option(
         None,
@@ -60,7 +71,9 @@ class Config(Options):
         check=writable_file,
     )
     arms: str = option("", 'arms, comma-separated; "" for all')
-    seeds: int = option(0, "number of seeds 0, 1, … per arm; 0 for the preset's own", ge=0)
+    seeds: int = option(
+        0, "number of seeds 0, 1, … per arm; 0 for the preset's own", ge=0, limit=10_000
+    )
     only_page: bool = option(False, "train nothing; write the page from the existing lines")
 
 
@@ -253,6 +266,11 @@ def reproduce(study: Study, config: Config) -> Path:
     lines = read_lines(results, study)
     done = {(line["arm"], line["seed"]) for line in lines}
     results.parent.mkdir(parents=True, exist_ok=True)
+    if not config.only_page and any((name, seed) not in done for seed in seeds for name in names):
+        settings = RunSettings(config.out, CHANGEABLE)
+        call = Call.of("reproduce", config, {}, processes=1)
+        settings.differences(call)
+        settings.append(call)
     for seed in seeds if not config.only_page else ():
         for name in names:
             if (name, seed) in done:

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy, deepcopy
+from functools import partial
 from os import cpu_count
 from typing import Any, Unpack
 
@@ -20,7 +21,7 @@ from vlbench.tasks.alfworld.env import CommandEnv
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
 from vlbench.tasks.alfworld.games.generator import HIDDEN, OBJECTS
 from vlbench.tasks.alfworld.heuristic import SearchHeuristic
-from vlbench.vector import Observations, Steps, VLVectorEnv
+from vlbench.vector import VLVectorEnv
 
 
 class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState, AlfworldStyle]):
@@ -148,7 +149,7 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
 
     def foresee(self, reply: str) -> None:
         """Precompute a reply's result in the engine, and the next game if this one ends."""
-        action = None if self._over else self.read(reply).action
+        action = self.read(reply).action
         over = self.turns_left <= 1
         if action is not None:
             over |= self.game.foresee(self._state, action).won
@@ -166,45 +167,42 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
 class ALFWorldVector(VLVectorEnv):
     """Several ALFWorld environments over parallel engines, each in its own process.
 
-    The results equal those of the environments stepped one after another.
+    The results equal those of the environments stepped one after another. A copy starts engines of
+    its own.
 
     Args:
         num_envs: Number of environments.
-        copy: See `VLVectorEnv`.
+        *arguments: `copy` and `autoreset_mode`, as in `VLVectorEnv`.
         engines: Number of engines; by default one per processor, at most one per environment.
-        **kwargs: Arguments of the environments.
+        **kwargs: `copy`, `autoreset_mode`, and arguments of the environments.
     """
 
     env_class = ALFWorld
     envs: list[ALFWorld]  # type: ignore[assignment]
 
     def __init__(
-        self, num_envs: int, copy: bool = True, *, engines: int | None = None, **kwargs: Any
+        self, num_envs: int, *arguments: Any, engines: int | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(num_envs, copy, **kwargs)
-        count = min(num_envs, checked_int("engines", engines or cpu_count() or 1, 1))
+        super().__init__(num_envs, *arguments, **kwargs)
+        self._start_engines(min(num_envs, checked_int("engines", engines or cpu_count() or 1, 1)))
+
+    def _start_engines(self, count: int) -> None:
         # One cursor for each environment's current game, and one for its next.
-        self._engines = [EngineClient(cursors=2 * -(-num_envs // count)) for _ in range(count)]
+        cursors = 2 * -(-self.num_envs // count)
+        self._engines = [EngineClient(cursors=cursors) for _ in range(count)]
         for number, env in enumerate(self.envs):
             env.game.engine = self._engines[number % count]
         self._threads = ThreadPoolExecutor(count)
 
-    def reset(
-        self,
-        *,
-        seed: int | Sequence[int | None] | None = None,
-        options: dict[str, Any] | None = None,
-    ) -> tuple[Observations, dict[str, Any]]:
-        """Start an episode in every environment; see `VLVectorEnv.reset`."""
-        seeds = self._seeds(seed)
-        self._each([(env.prepare, s, options) for env, s in zip(self.envs, seeds, strict=True)])
-        return super().reset(seed=seed, options=options)
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the engines out, and the threads that wait for them."""
+        state = super().__getstate__()
+        return {**state, "_engines": len(self._engines), "_threads": None}
 
-    def step(self, actions: Sequence[str]) -> Steps:
-        """Play one reply in every environment; see `VLVectorEnv.step`."""
-        if not isinstance(actions, str) and len(actions) == self.num_envs:
-            self._each([(env.foresee, r) for env, r in zip(self.envs, actions, strict=True)])
-        return super().step(actions)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Start other engines."""
+        super().__setstate__(state)
+        self._start_engines(state["_engines"])
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the environments and stop the engines."""
@@ -213,12 +211,25 @@ class ALFWorldVector(VLVectorEnv):
         for engine in self._engines:
             engine.close()
 
-    def _each(self, calls: Sequence[tuple[Any, ...]]) -> None:
-        """Make one call per environment; engines run in parallel, calls of an engine in order."""
+    def _prepare_resets(self, seeds: Mapping[int, int | None], options: Mapping[str, Any]) -> None:
+        """Load the games that `begin` will start."""
+        self._each({i: partial(self.envs[i].prepare, seed, options) for i, seed in seeds.items()})
+
+    def _prepare_steps(self, replies: Sequence[str | None]) -> None:
+        """Compute the results of the replies, and load the games that follow."""
+        calls: dict[int, Callable[[], None]] = {}
+        for i, (env, reply) in enumerate(zip(self.envs, replies, strict=True)):
+            restart = partial(env.prepare, None, None)
+            calls[i] = restart if reply is None else partial(env.foresee, reply)
+        self._each(calls)
+
+    def _each(self, calls: Mapping[int, Callable[[], None]]) -> None:
+        """Make the calls of environments; engines run in parallel, calls of an engine in order."""
         count = len(self._engines)
 
-        def work(first: int) -> None:
-            for function, *arguments in calls[first::count]:
-                function(*arguments)
+        def work(engine: int) -> None:
+            for i, call in calls.items():
+                if i % count == engine:
+                    call()
 
         list(self._threads.map(work, range(count)))

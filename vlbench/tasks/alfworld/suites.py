@@ -52,7 +52,7 @@ def rows(suite: str) -> list[RowSpec]:
     return selection
 
 
-def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
+def bounds(rows: Sequence[RowSpec]) -> Bounds:
     """Return the measured success rate of random admissible commands, and 1.
 
     Games are played by `Room.successor` and `admissible`; tests compare both with the engine.

@@ -26,9 +26,9 @@ def rows(suite: str) -> list[RowSpec]:
     return [RowSpec(kwargs, shoe, presentation(suite, i)) for i, shoe in enumerate(selection)]
 
 
-def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
-    """Return the exact win rates of random play and of the best player."""
-    soft_17 = suite == "ood"
+def bounds(rows: Sequence[RowSpec]) -> Bounds:
+    """Return the exact win rates of random play and of the best player; one rule for all rows."""
+    soft_17 = bool(rows[0].kwargs.get("dealer_hits_soft_17", False))
     turns = BlackjackGame.max_turns
     floor = odds.policy_worth(lambda hand, card: 0.5, odds.WIN_RATE, turns, soft_17)
     return Bounds(floor, odds.best_worth(odds.WIN_RATE, turns, soft_17))

@@ -34,7 +34,7 @@ def _rows(rule: dict[str, int], theme: str, count: int, label: str) -> list[RowS
     ]
 
 
-def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
+def bounds(rows: Sequence[RowSpec]) -> Bounds:
     """Return random play's measured success rate, and 1."""
     games = [
         (EZPointsGame(**{k: v for k, v in row.kwargs.items() if k != "theme"}), row.instance)

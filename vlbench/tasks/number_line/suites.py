@@ -28,7 +28,7 @@ def rows(suite: str) -> list[RowSpec]:
     ]
 
 
-def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
+def bounds(rows: Sequence[RowSpec]) -> Bounds:
     """Return random play's exact success rate on these rows, and 1."""
     rates = []
     for row in rows:

@@ -38,7 +38,7 @@ def _instance(hand: Cards) -> str:
     return f"points24/{'-'.join(map(str, hand))}"
 
 
-def bounds(suite: str, rows: Sequence[RowSpec]) -> Bounds:
+def bounds(rows: Sequence[RowSpec]) -> Bounds:
     """Return random play's measured success rate, and 1."""
     games = [
         (Points24Game(**{k: v for k, v in row.kwargs.items() if k != "theme"}), row.instance)

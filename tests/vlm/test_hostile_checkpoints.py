@@ -1,0 +1,108 @@
+"""A checkpoint made to break its reader gives one line, in bounded time and memory."""
+
+import resource
+import shutil
+import time
+
+import pytest
+from support import small_models
+from support.hostile_checkpoints import FAMILIES, GROUPS, HARMLESS, hostile
+
+from agents.cnn import Cnn, Shape, new_policy, write_checkpoint
+from agents.vlm import loading
+from agents.vlm.agent import Llava
+from agents.vlm.loading import add_lora, load
+from agents.vlm.trial import Limits
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+LIMITS = Limits(seconds=3, memory=1 << 30)
+MOST_SECONDS = 20 * LIMITS.seconds
+CASES = [(group, name) for group, cases in GROUPS.items() for name in cases]
+
+
+@pytest.fixture(scope="module")
+def good(checkpoint, tmp_path_factory):
+    """Return the good checkpoint of a group."""
+    folders = {}
+
+    def make(group):
+        if group not in folders:
+            folder = folders[group] = tmp_path_factory.mktemp(group)
+            if group == "cnn":
+                pytest.importorskip("stable_baselines3")
+                shape = Shape("vlbench/NumberLine-v0", ("+", "-"), 36)
+                write_checkpoint(new_policy(shape), shape, folder)
+            elif group == "adapter":
+                model = load(str(checkpoint)).model
+                adapter = add_lora(model, rank=4, alpha=8, dropout=0.0, vision="none")
+                adapter.save_pretrained(folder)
+            elif group in FAMILIES:
+                for part in small_models.build(group):
+                    part.save_pretrained(folder)
+            else:
+                folders[group] = checkpoint
+        return folders[group]
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def small_limits(monkeypatch):
+    monkeypatch.setattr(loading, "LIMITS", LIMITS)
+
+
+@pytest.fixture
+def inside(tmp_path, monkeypatch):
+    """A folder for a checkpoint, which is the current folder, as for `python -m`."""
+    folder = tmp_path / "hostile"
+
+    def enter():
+        monkeypatch.chdir(folder)
+        monkeypatch.syspath_prepend(folder)
+        return folder
+
+    return enter
+
+
+def agent_of(group, folder):
+    return Cnn(str(folder)) if group == "cnn" else Llava(str(folder), max_tokens=4)
+
+
+def test_there_are_at_least_150():
+    assert len(CASES) >= 150
+
+
+@pytest.mark.parametrize("group", ["cnn", "adapter", "template", *FAMILIES])
+def test_the_good_ones_load(good, group):
+    assert agent_of(group, good(group)).models[""].weights_hash
+
+
+@pytest.mark.parametrize(("group", "name"), CASES)
+def test_a_hostile_checkpoint_is_one_line(good, group, name, tmp_path, inside):
+    hostile(group, name, good(group), tmp_path / "hostile")
+    start = time.monotonic()
+    folder = inside()
+    with pytest.raises(ValueError) as caught:
+        agent_of(group, folder)
+    message = str(caught.value)
+    assert "\n" not in message and message.isprintable() and len(message) < 1000
+    assert not (folder / "ran").exists(), "its code has run"
+    assert time.monotonic() - start < MOST_SECONDS
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_code_beside_a_checkpoint_never_runs(checkpoint, name, tmp_path, inside):
+    shutil.copytree(checkpoint, tmp_path / "hostile")
+    HARMLESS[name](tmp_path / "hostile")
+    folder = inside()
+    agent_of("config", folder)
+    assert not (folder / "ran").exists()
+
+
+def test_memory_is_bounded():
+    """After all of the above, the trials' processes included."""
+    gib = 1 << 20  # in KiB
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 3 * gib
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 3 * gib
