@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent_options import AGENT_HELP, AgentSettings, setting
-from agents.cost import Price
+from agents.cost import MAX_USD, Price
 from agents.retry import RetryPolicy
 from vlbench.cli import (
     EVALUATION,
@@ -18,9 +18,6 @@ from vlbench.cli import (
 
 REMOTE = RetryPolicy(timeout=120.0)
 """Default policy for agents that call a provider."""
-
-MAX_USD = 5.0
-"""Default cost limit of a run, in USD."""
 
 
 def usd(text: str) -> float | None:

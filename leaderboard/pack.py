@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from leaderboard.archive import MAX_ARCHIVE
 from leaderboard.entry import Entry, first_error
 from leaderboard.schema import (
+    MANIFEST,
     MAX_ERRORED,
     Card,
     Manifest,
@@ -40,6 +41,7 @@ from vlbench.cli import (
 )
 from vlbench.errors import unknown_name
 from vlbench.records import Episode, RunHeader, episode_key, from_json, to_json
+from vlbench.records.redaction import find_key, holds_secret
 from vlbench.run_folder import EPISODES, RunFolder
 from vlbench.suites import SUITES, frozen_rows, suites
 
@@ -93,8 +95,26 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
     manifest = Manifest(
         format=2, card=checked, suites=tuple(suite for suite, _ in packed), digest="0" * 64
     )
-    parts = {suite.part.name: data for suite, data in packed}
-    return Entry(manifest.sealed(), {str(name): data for name, data in parts.items()})
+    parts = {str(suite.part.name): data for suite, data in packed}
+    entry = Entry(manifest.sealed(), parts)
+    check_no_keys(entry)
+    return entry
+
+
+def check_no_keys(entry: Entry) -> None:
+    """Check that an entry holds nothing that looks like a key of a known provider.
+
+    Raises:
+        ValueError: It does; says where, without showing it.
+    """
+    for name, data in {MANIFEST: entry.manifest.to_bytes(), **entry.parts}.items():
+        for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), start=1):
+            kind = find_key(line) or ("secret of this machine" if holds_secret(line) else "")
+            if kind:
+                raise ValueError(
+                    f"line {number} of {name} holds what looks like a key ({kind}), so nothing was "
+                    "packed; remove it from the run's files and, if it is a real one, revoke it"
+                )
 
 
 def check_same_agent(headers: Sequence[RunHeader]) -> None:

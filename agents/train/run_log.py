@@ -12,6 +12,7 @@ from typing import Any, Protocol, TextIO
 
 from agents.train.metrics import Metrics
 from vlbench.errors import unknown_name
+from vlbench.records.redaction import redact_data
 
 LOGS = {"json": "", "tensorboard": "train", "wandb": "wandb"}
 """Name of a log, and of its package → the extra that installs it."""
@@ -222,7 +223,7 @@ class WandB:
                 id=identity.read_text("utf-8").strip(),
                 resume="allow",
                 dir=str(run),
-                config={name: _plain(value) for name, value in options.items()},
+                config=redact_data({name: _plain(value) for name, value in options.items()}),
                 settings=settings,
             )
         except wandb.Error as error:

@@ -1,7 +1,6 @@
 """Parse a command line into a class of options."""
 
 import argparse
-import io
 import re
 import sys
 import textwrap
@@ -29,7 +28,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=_Paragraphs, **options)
         self._negative_number_matcher = re.compile(r"-(\.?\d|inf|nan)")  # as in --lr -1e-4
-        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        if hasattr(sys.stdout, "reconfigure") and sys.stdout.errors == "strict":
             sys.stdout.reconfigure(errors="replace")
 
     def error(self, message: str) -> NoReturn:

@@ -2,10 +2,13 @@
 
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from types import FrameType
+
+from vlbench.records.redaction import redact, redacted_streams
 
 
 def print_error(command: str, error: Exception) -> None:
@@ -23,7 +26,8 @@ def run_main(
 ) -> int:
     """Run a command; turn its exceptions into one line on stderr and an exit code.
 
-    SIGTERM, which a cluster or a container sends, stops the command as Ctrl-C does.
+    SIGTERM, which a cluster or a container sends, stops the command as Ctrl-C does. What the
+    command prints holds no keys or passwords; see `vlbench.records.redaction`.
 
     Args:
         command: Name of the command, printed before errors.
@@ -37,19 +41,26 @@ def run_main(
         0 or the run's own code; 2 on a wrong call; `failure` if it failed; 130 on
         Ctrl-C or SIGTERM.
     """
-    try:
-        with _sigterm_as_ctrl_c():
-            return run() or 0
-    except ValueError as error:
-        print_error(command, error)
-        return 2
-    except (OSError, FloatingPointError, MemoryError) as error:
-        print_error(command, error if str(error) else MemoryError("out of memory"))
-        return failure
-    except KeyboardInterrupt:
-        if not quiet:
-            print(f"{command}: {stopped}", file=sys.stderr)
-        return 130
+    with redacted_streams():
+        try:
+            with _sigterm_as_ctrl_c():
+                return run() or 0
+        except ValueError as error:
+            print_error(command, error)
+            return 2
+        except (OSError, FloatingPointError, MemoryError) as error:
+            print_error(command, error if str(error) else MemoryError("out of memory"))
+            return failure
+        except KeyboardInterrupt:
+            if not quiet:
+                print(f"{command}: {stopped}", file=sys.stderr)
+            return 130
+        except Exception as error:  # a defect: Python shows it, unless it holds a secret
+            text = "".join(traceback.format_exception(error))
+            if redact(text) == text:
+                raise
+            sys.stderr.write(text)
+            return 1
 
 
 @contextmanager

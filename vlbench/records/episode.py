@@ -128,6 +128,14 @@ class Failure:
     reply_hash: str = ""
     """sha256 of the text of a reply that wasn't recorded."""
 
+    def bounded(self) -> "Failure":
+        """Return the failure in the form that is recorded, with texts cut to their limits."""
+        return dataclasses.replace(
+            self,
+            finish_reason=_cut(self.finish_reason, MAX_NOTE),
+            provider_message=_cut(self.provider_message, MAX_NOTE),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Episode:

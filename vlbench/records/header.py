@@ -31,9 +31,9 @@ class ModelInfo:
     def same_as(self, other: "ModelInfo") -> bool:
         """Return whether both are the same model in the same precision, wherever they are."""
         places = [(model.checkpoint, model.step) for model in (self, other)]
-        return (self.weights_hash, self.dtype) == (other.weights_hash, other.dtype) and (
-            bool(self.weights_hash) or places[0] == places[1]
-        )
+        is_same_place = bool(self.weights_hash) or places[0] == places[1]
+        is_same_dtype = self.dtype == other.dtype or not (self.dtype and other.dtype)
+        return self.weights_hash == other.weights_hash and is_same_place and is_same_dtype
 
     @property
     def mark(self) -> str:
@@ -121,18 +121,23 @@ class RunHeader(RunSpec):
     """Start of the run in UTC, as "2026-01-31T12:00:00Z"."""
 
     def conflict(self, other: "RunHeader") -> str:
-        """Return the first difference that keeps `other` from resuming this run; "" if none does.
+        """Return the differences that keep `other` from resuming this run; "" if none does.
 
-        The number of episodes and repeats may change, and so may computed bounds. Versions don't
-        matter: the header keeps those of the start of the run.
+        The number of episodes and repeats may change, and so may computed bounds and settings that
+        don't change the model's answers. A model must have the same weights, dtype and picture
+        size, as far as both headers know them. Versions don't matter: the header keeps those of the
+        start of the run.
         """
-        if conflict := self.model_conflict(other):
-            return conflict
+        found = []
         for item in fields(self):
+            if item.name in _MAY_CHANGE:
+                continue
             first, second = getattr(self, item.name), getattr(other, item.name)
-            if item.name not in _MAY_CHANGE and first != second:
-                return _difference(item.name, first, second)
-        return ""
+            found += _differences(item.name, first, second)
+        ignored = {f"settings {name}" for name in _SETTINGS_OF_A_PLACE + _SETTINGS_OF_A_MACHINE}
+        found = [difference for difference in found if difference.name not in ignored]
+        found += self._model_differences(other, _SAME_IN_A_RUN)
+        return "; ".join(filter(None, [*map(str, found), self.model_conflict(other)]))
 
     def model_conflict(self, other: "RunHeader") -> str:
         """Return the first local model that differs between two runs; "" if none does."""
@@ -143,17 +148,92 @@ class RunHeader(RunSpec):
                 return f"{player} is {model or 'unknown'} there, {other_model or 'unknown'} here"
         return ""
 
+    def notices(self, other: "RunHeader") -> list[str]:
+        """Return a line for each difference that a user who resumes this run should know of.
 
-def _difference(name: str, first: Any, second: Any) -> str:
-    if isinstance(first, dict) and isinstance(second, dict):
-        keys = dict.fromkeys((*first, *second))
-        key = next(key for key in keys if first.get(key) != second.get(key))
-        name, first, second = f"{name}.{key}", first.get(key), second.get(key)
-    return f"{name} is {first!r:.100} there, {second!r:.100} here"
+        They concern where the model is served, and the machine that runs it.
+        """
+        places = [
+            _differences(f"settings {name}", self.settings.get(name), other.settings.get(name))
+            for name in _SETTINGS_OF_A_PLACE
+        ]
+        found = [difference for place in places for difference in place]
+        found += self._model_differences(other, _MACHINE)
+        return [
+            f"{item.name} was {_in_words(item.there)} when the run began, and is "
+            f"{_in_words(item.here)} now"
+            for item in found
+        ]
+
+    def _model_differences(self, other: "RunHeader", names: tuple[str, ...]) -> list["_Difference"]:
+        """Compare what both headers know of their models."""
+        return [
+            difference
+            for env_id, first in self.models.items()
+            if (second := other.models.get(env_id))
+            for name in names
+            if getattr(first, name) and getattr(second, name)
+            for difference in _differences(
+                " ".join(filter(None, ("model", env_id, name))),
+                getattr(first, name),
+                getattr(second, name),
+            )
+        ]
 
 
 _MAY_CHANGE = {
     *("episodes", "repeats", "bounds", "dropped", "price", "models"),
     *("versions", "commit", "dirty", "started"),
 }
-"""Fields of a header that may differ when a run is resumed; models are compared apart."""
+"""Fields of a header that may differ when a run is resumed."""
+
+_SETTINGS_OF_A_PLACE = ("base_url", "headers")
+"""Settings that say where the same model is served."""
+
+_SETTINGS_OF_A_MACHINE = ("batch_size", "note")
+"""Settings that depend on memory, or repeat others in words."""
+
+_SAME_IN_A_RUN = ("picture_size",)
+"""Properties of a local model, besides its weights and dtype, that change its answers."""
+
+_MACHINE = ("device", "versions")
+"""Properties of a local model that hardly ever change its answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """A value that two headers have differently."""
+
+    name: str
+    there: Any
+    """In the existing run."""
+    here: Any
+
+    def __str__(self) -> str:
+        """Return it in words, with both values whole."""
+        return f"{self.name} is {_in_words(self.there)} there, {_in_words(self.here)} here"
+
+
+def _in_words(value: Any) -> str:
+    return repr(value) if _is_set(value) else "not set"
+
+
+def _is_set(value: Any) -> bool:
+    """Return whether a setting has a value; 0 is one."""
+    return not (value is None or value is False or value in ("", (), [], {}))
+
+
+def _differences(name: str, first: Any, second: Any) -> list[_Difference]:
+    """Return the differences of two values; those of dicts one by one.
+
+    A value that isn't set equals one that is missing.
+    """
+    if isinstance(first, dict) and isinstance(second, dict):
+        return [
+            difference
+            for key in dict.fromkeys([*first, *second])
+            for difference in _differences(f"{name} {key}", first.get(key), second.get(key))
+        ]
+    if first == second or not (_is_set(first) or _is_set(second)):
+        return []
+    return [_Difference(name, first, second)]
