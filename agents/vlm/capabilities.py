@@ -53,7 +53,11 @@ def probe_capabilities(model: Any, encoder: Encoder) -> Capabilities:
     return Capabilities(
         logits_to_keep="logits_to_keep" in parameters,
         computes_positions=has_grid_positions or "position_ids" not in parameters,
-        accepts_image_features=encoder.composes and "mm_encoder_outputs" in parameters,
+        accepts_image_features=(
+            encoder.composes
+            and "mm_encoder_outputs" in parameters
+            and hasattr(inner, "get_image_features")
+        ),
         stepwise_decoding=(
             not has_grid_positions
             and not inner.config.is_encoder_decoder
@@ -86,7 +90,7 @@ def split_features(output: Any, count: int) -> list[Features] | None:
         The features of each picture; None if the output isn't divided by picture.
     """
     pooled, layers = output.pooler_output, getattr(output, "deepstack_features", None) or ()
-    if any(len(part) != count for part in (pooled, *layers)):
+    if pooled is None or any(len(part) != count for part in (pooled, *layers)):
         return None
     stacked = isinstance(pooled, Tensor)
     return [Features(pooled[i], tuple(layer[i] for layer in layers), stacked) for i in range(count)]

@@ -2,7 +2,8 @@
 
 If encoding items one by one equals encoding the batch (checked once at start), each distinct prompt
 and picture is processed once, and batches are composed from the results. Otherwise every batch is
-processed as a whole. Rows are left-padded to the longest.
+processed as a whole. Rows are left-padded to the longest. Tokens are those of the processor's own
+`apply_chat_template(tokenize=True)`, on which the checkpoint was trained: a check at start.
 """
 
 import hashlib
@@ -89,7 +90,8 @@ class Encoder:
         template_variables: Variables of the chat template, e.g. {"enable_thinking": False}.
 
     Raises:
-        ValueError: The chat template doesn't use one of the variables, or shows no picture.
+        ValueError: The chat template doesn't use one of the variables, shows no picture or ends no
+            reply; or the processor's tokens differ from those of its own `apply_chat_template`.
     """
 
     def __init__(
@@ -105,7 +107,12 @@ class Encoder:
         if prompts[0] == prompts[1]:
             raise ValueError("the chat template has no slot for a picture, so none is shown")
         self.tokenizer = processor.tokenizer
-        blank = self._pixels(np.zeros((SIZE, SIZE, 3), np.uint8))
+        black = np.zeros((SIZE, SIZE, 3), np.uint8)
+        inputs = self._process([prompts[1]], [[black]])
+        self._reply_types = {"token_type_ids": 1} if "labels" in inputs else {}
+        """Values of per-token inputs in replies. A processor that returns labels serves a model
+        like PaliGemma, which attends a prompt (type 0) both ways and a reply (type 1) causally."""
+        blank = self._pixels(black)
         self.picture_size = _picture_size(blank, processor)
         """Height×width to which the processor resizes a picture of SIZE, or each of its tiles, e.g.
         "336x336"; "" if its tensors don't show it."""
@@ -113,10 +120,12 @@ class Encoder:
         self._pictures: _Cache[bytes, EncodedPicture] = _Cache(max(64, PICTURE_BYTES // each))
         self._texts: _Cache[Any, dict[str, Tensor]] = _Cache(MAX_TEXTS)
         self._reply_prefix = self._find_reply_prefix()
+        self.end_id = self._find_end()
+        """The token that ends a reply in the chat template; else the tokenizer's end token."""
+        self._check_tokens()
         self.composes = self._probe()
         """Whether batches are composed of prompts and pictures that were processed one by one."""
-        text = self._render([_user_turn("?", 1)], add_generation_prompt=True)
-        self.per_token = frozenset(self._sequences(text, [(SIZE, SIZE)]))
+        self.per_token = frozenset(self._sequences(prompts[1], [(SIZE, SIZE)]))
         """Names of the processor's per-token inputs."""
 
     def encode(self, observation: Mapping[str, Any]) -> EncodedPrompt:
@@ -138,7 +147,7 @@ class Encoder:
     def encode_reply(self, reply: str) -> Tensor:
         """Return a reply's tokens as the template writes it, end token included, (n,) int64."""
         ids = self.tokenizer(self._reply_prefix + reply, add_special_tokens=False)["input_ids"]
-        return torch.tensor([*ids, self.tokenizer.eos_token_id])
+        return torch.tensor([*ids, self.end_id])
 
     def collate(
         self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor] | None = None
@@ -169,7 +178,8 @@ class Encoder:
     ) -> dict[str, Tensor]:
         """Return prompts followed by replies, left-padded.
 
-        For a reply's tokens, inputs other than `input_ids` repeat those of the prompt's last token.
+        For a reply's tokens, inputs other than `input_ids` repeat those of the prompt's last token,
+        unless the model tells replies from prompts.
         """
         tails = replies or [torch.empty(0, dtype=torch.int64)] * len(rows)
         sizes = [len(row["input_ids"]) for row in rows]
@@ -184,7 +194,8 @@ class Encoder:
             batch["attention_mask"][i, end - size :] = 1
             for name, values in row.items():
                 batch[name][i, end - size : end] = values
-                batch[name][i, end:] = tail if name == "input_ids" else values[-1]
+                rest = self._reply_types.get(name, values[-1])
+                batch[name][i, end:] = tail if name == "input_ids" else rest
         return batch
 
     def _render(self, chat: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
@@ -204,13 +215,51 @@ class Encoder:
 
     def _find_reply_prefix(self) -> str:
         """Return the text that the template puts between the generation prompt and the reply."""
-        marker = "\x02"
-        turn = [{"role": "user", "content": [{"type": "text", "text": "?"}]}]
-        reply = [{"role": "assistant", "content": [{"type": "text", "text": marker}]}]
-        prompt = self._render(turn, add_generation_prompt=True)
-        whole = self._render(turn + reply, add_generation_prompt=False)
-        before = whole.partition(marker)[0]
+        prompt = self._render([_user_turn("?", 0)], add_generation_prompt=True)
+        before = self._around_reply()[0]
         return before.removeprefix(prompt) if before.startswith(prompt) else ""
+
+    def _around_reply(self) -> tuple[str, str]:
+        """Return what the template writes before and after a reply."""
+        marker = "\x02"
+        chat = [_user_turn("?", 0), _reply_turn(marker)]
+        before, _, after = self._render(chat, add_generation_prompt=False).partition(marker)
+        return before, after
+
+    def _find_end(self) -> int:
+        """Return the first special token after a reply, or the tokenizer's end token."""
+        tokenizer = self.tokenizer
+        after = tokenizer(self._around_reply()[1], add_special_tokens=False)["input_ids"]
+        ends = [token for token in after if token in special_ids(tokenizer)]
+        end = ends[0] if ends else tokenizer.eos_token_id
+        if end is None:
+            raise ValueError("nothing ends a reply: the tokenizer has no end token")
+        return int(end)
+
+    def _check_tokens(self) -> None:
+        """Compare with `apply_chat_template`, on two turns with a picture each, or on one."""
+        reply = _reply_turn("!")
+        for turns in ([_user_turn("?", 1), reply, _user_turn("??", 1)], [_user_turn("?", 1)]):
+            text = self._render(turns, add_generation_prompt=True)
+            sizes = [(SIZE, SIZE)] * ((len(turns) + 1) // 2)
+            try:
+                expected = self.processor.apply_chat_template(
+                    _with_pictures(turns),
+                    tokenize=True,
+                    add_generation_prompt=True,
+                    return_dict=True,
+                    return_tensors="pt",
+                    **self._template_variables,
+                )["input_ids"][0]
+                ids = self._sequences(text, sizes)["input_ids"]
+            except (ValueError, RuntimeError):  # the model takes one picture
+                continue
+            if not torch.equal(ids, expected):
+                raise ValueError(
+                    f"the processor reads a rendered chat as {len(ids)} tokens and its own "
+                    f"apply_chat_template as {len(expected)}, on which the model was trained"
+                )
+            return
 
     def _encode(self, text: str, images: Sequence[Any], alone: bool) -> EncodedPrompt:
         sizes = tuple(image.shape[:2] for image in images)
@@ -221,11 +270,14 @@ class Encoder:
     def _process(self, texts: Sequence[str], images: Sequence[Sequence[Any]]) -> dict[str, Tensor]:
         """Process texts, each with its pictures; rows are left-padded."""
         pictures = [[Image.fromarray(image) for image in row] for row in images]
+        start = self.tokenizer.bos_token
         inputs = self.processor(
             text=list(texts),
             images=pictures if any(pictures) else None,
             padding=True,
             padding_side="left",
+            # Where the template writes the start token, the tokenizer must not add another.
+            add_special_tokens=start is None or not texts[0].startswith(start),
             return_tensors="pt",
         )
         return dict(inputs)
@@ -276,6 +328,32 @@ def _user_turn(text: str, pictures: int) -> dict[str, Any]:
     return {"role": "user", "content": [*images, {"type": "text", "text": text}]}
 
 
+def _reply_turn(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": [{"type": "text", "text": text}]}
+
+
+def _with_pictures(turns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return turns with a black picture in each place of one."""
+    black = Image.new("RGB", (SIZE, SIZE))
+    return [
+        {
+            "role": turn["role"],
+            "content": [
+                {"type": "image", "image": black} if part["type"] == "image" else part
+                for part in turn["content"]
+            ],
+        }
+        for turn in turns
+    ]
+
+
+def special_ids(tokenizer: Any) -> frozenset[int]:
+    """Return a tokenizer's special tokens: named, additional, and added ones marked so."""
+    added = tokenizer.added_tokens_decoder.items()
+    marked = {index for index, token in added if token.special}
+    return frozenset(marked | set(tokenizer.all_special_ids))
+
+
 def _picture_size(tensors: Mapping[str, Tensor], processor: Any) -> str:
     """Return the height×width of the picture in a processor's tensors; "" if it is unknown."""
     grid = tensors.get("image_grid_thw")
@@ -296,7 +374,7 @@ def _split(inputs: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[
     for name, tensor in inputs.items():
         if tensor.shape[:2] != mask.shape:
             rest[name] = tensor
-        elif name != "attention_mask":
+        elif name not in ("attention_mask", "labels"):
             for row, values, used in zip(rows, tensor, mask, strict=True):
                 row[name] = values[used]
     return rows, rest

@@ -217,7 +217,8 @@ def add_lora(model: Any, *, rank: int, alpha: int, dropout: float, vision: str) 
     targets = [
         name
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and module is not head and module.weight.requires_grad
+        # A subclass may return more than a product, as a router of experts does.
+        if type(module) is nn.Linear and module is not head and module.weight.requires_grad
     ]
     settings = LoraConfig(
         r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, bias="none"

@@ -18,7 +18,14 @@ from agents.vlm.capabilities import (
     probe_capabilities,
     split_features,
 )
-from agents.vlm.encoding import EncodedPicture, EncodedPrompt, Encoder, pictures_of, pixels
+from agents.vlm.encoding import (
+    EncodedPicture,
+    EncodedPrompt,
+    Encoder,
+    pictures_of,
+    pixels,
+    special_ids,
+)
 from agents.vlm.loading import vision_modules
 from agents.vlm.sampling import (
     Generation,
@@ -82,6 +89,22 @@ class ValueHead(nn.Module):
         return values.squeeze(-1)
 
 
+def _end_ids(model: Any, encoder: Encoder) -> list[int]:
+    """Return every token that the checkpoint names as an end of a reply.
+
+    They come from its chat template, tokenizer, configuration and generation configuration. Ids of
+    the latter two that are no special tokens are left out: they are often defaults of a
+    configuration class, made for another tokenizer.
+    """
+    config = base_model(model).config
+    stated: list[int] = []
+    for owner in (model.generation_config, config, config.get_text_config()):
+        ends = getattr(owner, "eos_token_id", None)
+        stated += [] if ends is None else [ends] if isinstance(ends, int) else ends
+    own = {encoder.end_id} | ({encoder.tokenizer.eos_token_id} - {None})
+    return sorted(own | (special_ids(encoder.tokenizer) & set(stated)))
+
+
 class Policy(nn.Module):
     """Samples replies and scores them.
 
@@ -112,10 +135,7 @@ class Policy(nn.Module):
         self.tokenizer = processor.tokenizer
         self.capabilities = probe_capabilities(model, self.encoder)
         self._features_agree: bool | None = None
-        ends = model.generation_config.eos_token_id
-        if ends is None:
-            ends = self.tokenizer.eos_token_id
-        end_ids = [ends] if isinstance(ends, int) else list(ends)
+        end_ids = _end_ids(model, self.encoder)
         head = model.get_output_embeddings()
         device, forbidden = head.weight.device, self._forbidden(head.weight.shape[0], end_ids)
         self.register_buffer("end_ids", torch.tensor(end_ids, device=device), persistent=False)
@@ -335,15 +355,12 @@ class Policy(nn.Module):
 
         An image token in a reply would refer to a picture that doesn't exist.
         """
-        special = set(self.tokenizer.all_special_ids)
+        special = set(special_ids(self.tokenizer))
         config = self.model.config
         special |= {
             getattr(config, name)
             for name in vars(config)
             if name.endswith("_token_id") and isinstance(getattr(config, name), int)
-        }
-        special |= {
-            index for index, token in self.tokenizer.added_tokens_decoder.items() if token.special
         }
         forbidden = torch.zeros(size, dtype=torch.bool)
         forbidden[len(self.tokenizer) :] = True

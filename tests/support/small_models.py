@@ -2,9 +2,9 @@
 
 import functools
 
-import torch
 import transformers
 from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoProcessor
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
@@ -40,7 +40,7 @@ LLAMA = (
     "<|end_header_id|>\n\n{% endif %}"
 )
 IDEFICS = (
-    "<|im_start|>{% for message in messages %}{{ message['role'] | capitalize }}: PARTS"
+    "<s>{% for message in messages %}{{ message['role'] | capitalize }}: PARTS"
     "<end_of_utterance>\n{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
 )
 TEXT = {
@@ -72,10 +72,19 @@ def own_tokenizer():
     return tiny.make_tokenizer("NumberLine,EZPoints", VOCABULARY).backend_tokenizer.to_str()
 
 
-def tokenizer_with(*special, end="</s>", **named):
-    """Return our tokenizer with a family's special tokens; `named` ones become its attributes."""
+def tokenizer_with(*special, end="</s>", start=True, **named):
+    """Return our tokenizer with a family's special tokens; `named` ones become its attributes.
+
+    It begins each text with the start token, as most families' tokenizers do, unless `start` is
+    False.
+    """
     trained = Tokenizer.from_str(own_tokenizer())
     trained.add_special_tokens([*special, *named.values()])
+    if start:
+        trained.post_processor = TemplateProcessing(
+            single=f"{tiny.START} $A",
+            special_tokens=[(tiny.START, trained.token_to_id(tiny.START))],
+        )
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=trained,
         pad_token=tiny.PAD,
@@ -136,6 +145,7 @@ def qwen(base, config, model, patch, text, vision):
         "<|im_start|>",
         "<|im_end|>",
         end="<|im_end|>",
+        start=False,
         vision_start_token="<|vision_start|>",
         vision_end_token="<|vision_end|>",
         image_token="<|image_pad|>",
@@ -347,22 +357,3 @@ def idefics3():
         pad_token_id=tokenizer.pad_token_id,
     )
     return transformers.Idefics3ForConditionalGeneration(config), processor
-
-
-FAMILIES = {
-    f.__name__: f
-    for f in (llava_next, qwen2_5_vl, qwen3_vl, qwen3_5, qwen4_exp, gemma3, mllama, idefics3)
-}
-
-
-def build(family):
-    """Return a model in float32, the same at every call, and its processor."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model, processor = FAMILIES[family]()
-        for weight in model.parameters():
-            if not weight.any():  # a gate or a projection that lets no picture through at first
-                torch.nn.init.normal_(weight, std=0.5)
-    model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
-    model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
-    return model.eval(), processor

@@ -6,13 +6,13 @@ import gymnasium
 import pytest
 import torch
 from PIL import Image
-from support import small_models
+from support import model_families
 
 from agents import evaluate
 from agents.train import ppo, sft, sft_data
 from agents.train.memory import CONFIGURATIONS, estimate_memory
 from agents.train.ppo_config import PRESETS, Config
-from agents.vlm.loading import load, train_parts
+from agents.vlm.loading import add_lora, load, train_parts
 from agents.vlm.policy import Policy, ValueHead
 from agents.vlm.sampling import Sampling
 from vlbench.prompts import Exchange, messages
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
 def policy_of(family, **sampling):
-    model, processor = small_models.build(family)
+    model, processor = model_families.build(family)
     head = ValueHead(model.get_output_embeddings().weight.shape[1], (8,), detach=True)
     torch.nn.init.constant_(head.layers[-1].weight, 0.1)
     return Policy(model, processor, Sampling(max_new_tokens=16, **sampling), head)
@@ -38,7 +38,7 @@ def observations():
     return [*first, {**first[0], "history": (Exchange(first[2], '{"action": "+"}'),)}]
 
 
-@pytest.mark.parametrize("family", small_models.FAMILIES)
+@pytest.mark.parametrize("family", model_families.FAMILIES)
 def test_every_family_draws_and_scores_alike(family, observations):
     policy = policy_of(family, temperature=0.8)
     prompts = [policy.encoder.encode(observation) for observation in observations]
@@ -57,30 +57,70 @@ def test_every_family_draws_and_scores_alike(family, observations):
         assert not torch.allclose(other[0], scores.log_probs[0, -other.shape[1] :], atol=1e-3)
 
 
-@pytest.mark.parametrize("family", small_models.FAMILIES)
-def test_greedy_replies_are_those_of_the_model_and_its_processor_alone(family, observations):
+def reference_inputs(processor, observation):
+    """Return a prompt as the processor's own `apply_chat_template` tokenizes it."""
+    chat = messages(observation)
+    for message in chat:
+        for part in message["content"]:
+            if part["type"] == "image":
+                part["image"] = Image.fromarray(part["image"])
+    return processor.apply_chat_template(
+        chat, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+    )
+
+
+@pytest.mark.parametrize("family", model_families.FAMILIES)
+def test_greedy_replies_of_a_batch_are_those_of_the_model_and_its_processor_one_by_one(
+    family, observations
+):
     policy = policy_of(family)
     drawn = policy.generate([policy.encoder.encode(observation) for observation in observations])
-    model, processor = small_models.build(family)
-    chats = [messages(observation) for observation in observations]
-    inputs = processor(
-        text=[processor.apply_chat_template(c, add_generation_prompt=True) for c in chats],
-        images=[
-            [Image.fromarray(p["image"]) for m in c for p in m["content"] if p["type"] == "image"]
-            for c in chats
-        ],
-        padding=True,
-        padding_side="left",
-        return_tensors="pt",
-    )
-    written = model.generate(
-        **inputs,
-        max_new_tokens=16,
-        do_sample=False,
-        suppress_tokens=policy.forbidden.nonzero()[:, 0].tolist(),
-    )
-    for mine, row in zip(drawn, written, strict=True):
-        assert torch.equal(mine.ids, row[inputs["input_ids"].shape[1] :][: len(mine.ids)])
+    model, processor = model_families.build(family)
+    forbidden = policy.forbidden.nonzero()[:, 0].tolist()
+    for mine, observation in zip(drawn, observations, strict=True):
+        inputs = reference_inputs(processor, observation)
+        written = model.generate(
+            **inputs, max_new_tokens=16, do_sample=False, suppress_tokens=forbidden
+        )[0, inputs["input_ids"].shape[1] :]
+        assert torch.equal(mine.ids, written[: len(mine.ids)])
+
+
+@pytest.mark.parametrize("family", model_families.FAMILIES)
+def test_scores_of_a_batch_are_those_of_a_plain_forward_pass_one_by_one(family, observations):
+    policy = policy_of(family)
+    prompts = [policy.encoder.encode(observation) for observation in observations]
+    reply = policy.encoder.encode_reply('{"action": "+"}')
+    model, processor = model_families.build(family)
+    with torch.no_grad():
+        scores = policy(prompts, [reply] * len(prompts)).log_probs
+        for row, prompt, observation in zip(scores, prompts, observations, strict=True):
+            inputs = reference_inputs(processor, observation)
+            assert torch.equal(prompt.sequences["input_ids"], inputs["input_ids"][0])
+            more = {
+                name: torch.cat([tensor, tensor[:, -1:].repeat_interleave(len(reply), 1)], 1)
+                for name, tensor in inputs.items()
+                if tensor.shape[:2] == inputs["input_ids"].shape
+            }
+            more["input_ids"][0, -len(reply) :] = reply
+            if more.pop("labels", None) is not None:  # PaliGemma's type of what follows a prompt
+                more["token_type_ids"][0, -len(reply) :] = 1
+                inputs.pop("labels")
+            logits = model(**{**inputs, **more}).logits[0, -len(reply) - 1 : -1]
+            expected = logits.masked_fill(policy.forbidden, -torch.inf).log_softmax(-1)
+            assert torch.allclose(row, expected.gather(-1, reply[:, None])[:, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["paligemma", "deepseek_vl"])
+def test_an_adapter_of_an_odd_family_scores_as_its_base_before_it_is_trained(family, observations):
+    policy = policy_of(family)
+    prompts = [policy.encoder.encode(observation) for observation in observations]
+    replies = [policy.encoder.encode_reply('{"action": "+"}')] * len(prompts)
+    with torch.no_grad():
+        expected = policy(prompts, replies).log_probs
+    adapted = add_lora(policy.model, rank=2, alpha=4, dropout=0.0, vision="none")
+    scores = Policy(adapted, policy.encoder.processor, policy.sampling).train()(prompts, replies)
+    assert torch.allclose(scores.log_probs, expected, atol=1e-4)
+    scores.log_probs.sum().backward()
 
 
 def test_what_a_family_allows_is_found_out_from_its_model_and_processor():
@@ -90,7 +130,7 @@ def test_what_a_family_allows_is_found_out_from_its_model_and_processor():
             policy.capabilities.accepts_image_features,
             policy.capabilities.stepwise_decoding,
         )
-        for name in small_models.FAMILIES
+        for name in model_families.FAMILIES
         for policy in [policy_of(name)]
     }
     assert allowed == {
@@ -102,6 +142,8 @@ def test_what_a_family_allows_is_found_out_from_its_model_and_processor():
         "gemma3": (True, True, False),  # a picture's tokens see each other, and a sliding window
         "mllama": (False, False, False),  # a cross-attention mask
         "idefics3": (False, False, True),  # pictures padded to the batch's longest row of them
+        "paligemma": (True, True, False),  # a prompt's tokens see each other
+        "deepseek_vl": (True, False, True),  # no function for a picture's features
     }
 
 
@@ -124,7 +166,7 @@ def test_features_of_a_frozen_tower_are_computed_once_a_picture(family, observat
 @pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
 @pytest.mark.parametrize("family", ["llava_next", "qwen3_vl"])
 def test_data_sft_ppo_and_evaluate_run_end_to_end(family, lora, tmp_path, capsys):
-    model, processor = small_models.build(family)
+    model, processor = model_families.build(family)
     start, data = tmp_path / "start", tmp_path / "data.jsonl"
     model.save_pretrained(start)
     processor.save_pretrained(start)

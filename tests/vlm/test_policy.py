@@ -11,10 +11,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from support.small_checkpoint import small_checkpoint
 from transformers import BertConfig, BertModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 import vlbench
 from agents.train import tiny
 from agents.vlm.agent import Llava
+from agents.vlm.capabilities import split_features
 from agents.vlm.encoding import pixels
 from agents.vlm.loading import add_lora, load, train_parts, vision_modules
 from agents.vlm.policy import Policy, ValueHead
@@ -157,6 +159,60 @@ def test_special_tokens_are_never_drawn(checkpoint, observations):
     scores.entropy.sum().backward()
     weights = [w.grad for w in policy.parameters() if w.grad is not None]
     assert weights and all(torch.isfinite(gradient).all() for gradient in weights)
+
+
+@pytest.mark.parametrize(
+    ("generation", "config", "ends"),
+    [
+        ("</s>", "</s>", {"</s>"}),
+        ("<pad>", "</s>", {"<pad>", "</s>"}),  # Kimi's form: the tokenizer's isn't generation's
+        (["</s>", "<pad>"], None, {"</s>", "<pad>"}),
+        (None, None, {"</s>"}),
+        ("0", "1", {"</s>"}),  # a default of the class, which is another tokenizer's token
+    ],
+)
+def test_a_reply_ends_at_every_end_token_that_the_checkpoint_names(
+    checkpoint, generation, config, ends
+):
+    loaded = load(str(checkpoint), device=torch.device("cpu"))
+    number = loaded.processor.tokenizer.convert_tokens_to_ids
+    loaded.model.generation_config.eos_token_id = number(generation) if generation else None
+    loaded.model.config.text_config.eos_token_id = number(config) if config else None
+    policy = Policy(loaded.model, loaded.processor, Sampling())
+    assert set(policy.end_ids.tolist()) == {number(end) for end in ends}
+    assert not policy.forbidden[policy.encoder.encode_reply("{}")].any()
+
+
+def test_a_processor_whose_tokens_are_not_those_of_its_template_is_refused(checkpoint):
+    loaded = load(str(checkpoint), device=torch.device("cpu"))
+    processor = loaded.processor
+
+    def apply(*args, tokenize, **options):
+        rendered = type(processor).apply_chat_template(
+            processor, *args, tokenize=tokenize, **options
+        )
+        return {"input_ids": rendered["input_ids"][:, 1:]} if tokenize else rendered
+
+    processor.apply_chat_template = apply
+    with pytest.raises(ValueError, match=r"reads a rendered chat as \d+ tokens and its own"):
+        Policy(loaded.model, processor, Sampling())
+
+
+def test_only_plain_linear_layers_get_an_adapter(checkpoint):
+    class Router(torch.nn.Linear):
+        def forward(self, hidden):
+            scores = super().forward(hidden)
+            return scores, scores.argmax(-1)
+
+    model = load(str(checkpoint), device=torch.device("cpu")).model
+    model.model.language_model.layers[0].router = Router(32, 4)
+    adapted = add_lora(model, rank=2, alpha=4, dropout=0.0, vision="none")
+    assert isinstance(adapted.base_model.model.model.language_model.layers[0].router, Router)
+
+
+def test_a_tower_whose_output_is_not_pooled_has_no_features_of_its_own():
+    output = BaseModelOutputWithPooling(last_hidden_state=torch.zeros(2, 3), pooler_output=None)
+    assert split_features(output, 2) is None
 
 
 def test_features_of_a_frozen_tower_are_computed_once_and_change_nothing(checkpoint, observations):
