@@ -14,7 +14,7 @@ class ModelInfo:
     """A local model as it was loaded; an empty field is unknown."""
 
     checkpoint: str = ""
-    """Folder or hub id of the checkpoint, with links resolved."""
+    """Folder of the checkpoint, with links resolved, or `hf:<id>@<revision>`."""
     step: int | None = None
     """Training step of the checkpoint."""
     weights_hash: str = ""
@@ -27,6 +27,8 @@ class ModelInfo:
     """Height×width to which its processor resizes a 300×300 picture, e.g. "336x336"."""
     versions: dict[str, str] = field(default_factory=dict)
     """Package → version, for torch, transformers and the other packages that the model needs."""
+    base: str = ""
+    """Folder or `hf:<id>@<revision>` of the full model, if the checkpoint is an adapter."""
 
     def same_as(self, other: "ModelInfo") -> bool:
         """Return whether both are the same model in the same precision, wherever they are."""
