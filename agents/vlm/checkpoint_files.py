@@ -48,6 +48,12 @@ PROCESSOR_PARTS = {
 }
 """Pattern of files → part of the processor that they describe."""
 
+_CHANCE = frozenset(
+    ("padding", "truncation", "is_local", "local_files_only", "name_or_path")
+    + ("model_specific_special_tokens", "processor_class", "transformers_version")
+)
+"""What saving a processor again changes in its files without changing the processor."""
+
 MAX_TEXT = 64 << 20
 """Largest file that isn't weights, in bytes."""
 MAX_DEPTH = 50
@@ -56,6 +62,7 @@ MAX_NAME = 100
 """Longest name of a model, in characters."""
 
 _STEP = re.compile(r"step-(\d{6,})")
+_COMMIT = re.compile("[0-9a-f]{40}")
 _BUILT_IN = re.compile(r"[\w|]+")
 """Names of implementations in transformers; others name repositories whose code would run."""
 _OWN_START = (True, False, None, "gaussian", "orthogonal")
@@ -106,7 +113,8 @@ def name_hub_base(folder: Path) -> None:
     settings = read_object(folder / ADAPTER)
     repository, _, revision = hub_name(Path(settings["base_model_name_or_path"])).partition("@")
     if repository:
-        settings |= {"base_model_name_or_path": repository, "revision": revision}
+        commit = revision if _COMMIT.fullmatch(revision) else None
+        settings |= {"base_model_name_or_path": repository, "revision": commit}
         (folder / ADAPTER).write_text(json.dumps(settings, indent=2, sort_keys=True), "utf-8")
 
 
@@ -129,8 +137,21 @@ def own_processor_files(adapter: Path, base: Path) -> dict[str, str]:
     return {
         name: part
         for name, part in processor_files(adapter).items()
-        if not (base / name).is_file() or _hash_of(adapter / name) != _hash_of(base / name)
+        if not _alike(adapter / name, base / name)
     }
+
+
+def _alike(path: Path, other: Path) -> bool:
+    """Return whether two files of a processor say the same."""
+    if not other.is_file():
+        return False
+    if _hash_of(path) == _hash_of(other):
+        return True
+    return path.suffix == ".json" and _decisive(path) == _decisive(other)
+
+
+def _decisive(path: Path) -> dict[str, Any]:
+    return {name: value for name, value in read_object(path).items() if name not in _CHANCE}
 
 
 def identify(folder: Path, base: Path | None = None) -> ModelInfo:
