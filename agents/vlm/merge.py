@@ -18,7 +18,8 @@ import torch
 import transformers
 from peft import PeftModel
 
-from agents.vlm.loading import Loaded, load
+from agents.vlm.loading import load
+from agents.vlm.reading import Loaded
 from agents.vlm.trainable import check_model
 from vlbench.cli import Options, option, parse_options, required, run_main
 from vlbench.cli.folders import folder_kind

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (
@@ -12,6 +13,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils.tqdm import tqdm
 
 from agents.vlm import checkpoint_files
 from agents.vlm.trial import one_line
@@ -121,6 +123,14 @@ def _find_base(base: str, revision: object, adapter: Path) -> Path:
         raise ValueError(f"the adapter's base is missing: {error}; and {missing}") from error
 
 
+class _Progress(tqdm):
+    """A progress bar that is shown on a terminal only."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options["disable"] = options.get("disable") or None  # tqdm's word for "unless a terminal"
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]
+
+
 def _download(repository: str, revision: str | None) -> Path:
     """Return the folder of a repository in the local cache, filled from the Hub if needed."""
     name = HUB + repository + (f"@{revision}" if revision else "")
@@ -130,6 +140,7 @@ def _download(repository: str, revision: str | None) -> Path:
             revision=revision,
             allow_patterns=[f"*{s}" for s in (*checkpoint_files.SUFFIXES, checkpoint_files.CODE)],
             ignore_patterns=["*/*.safetensors", "consolidated*.safetensors"],
+            tqdm_class=_Progress,
         )
     # The boundary to the Hub: no network, no such id, a wrong id, no access.
     except Exception as error:
