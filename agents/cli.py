@@ -13,6 +13,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("agents.doctor:main", "find out whether an agent's model can be used"),
     "compare": ("agents.compare:main", "compare two runs on the rows that both played"),
     "thoughts": ("agents.vlm.thoughts:main", "change thoughts and ask a local model again"),
+    "merge": ("agents.vlm.merge:main", "merge a LoRA adapter into its base"),
     "report": ("agents.report:main", "write a run's episodes as a page to look at"),
     "rerun": ("agents.rerun.__main__:main", "ask a model some turns of an entry again"),
     "replay": ("vlbench.replay:main", "play a run's texts again and name what differs"),

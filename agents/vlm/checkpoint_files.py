@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,29 @@ OBJECTS = (
 )
 """Files that hold a JSON object, and may be missing."""
 
+TOKENIZER, TEMPLATE, PICTURES = "tokenizer", "chat template", "picture processor"
+PROCESSOR_PARTS = {
+    "tokenizer.*": TOKENIZER,
+    "tokenizer_config.json": TOKENIZER,
+    "special_tokens_map.json": TOKENIZER,
+    "added_tokens.json": TOKENIZER,
+    "vocab.*": TOKENIZER,
+    "merges.txt": TOKENIZER,
+    "*.model": TOKENIZER,
+    "*.tiktoken": TOKENIZER,
+    "chat_template.*": TEMPLATE,
+    "processor_config.json": PICTURES,
+    "preprocessor_config.json": PICTURES,
+    "video_preprocessor_config.json": PICTURES,
+}
+"""Pattern of files → part of the processor that they describe."""
+
+_CHANCE = frozenset(
+    ("padding", "truncation", "is_local", "local_files_only", "name_or_path")
+    + ("model_specific_special_tokens", "processor_class", "transformers_version")
+)
+"""What saving a processor again changes in its files without changing the processor."""
+
 MAX_TEXT = 64 << 20
 """Largest file that isn't weights, in bytes."""
 MAX_DEPTH = 50
@@ -38,6 +62,7 @@ MAX_NAME = 100
 """Longest name of a model, in characters."""
 
 _STEP = re.compile(r"step-(\d{6,})")
+_COMMIT = re.compile("[0-9a-f]{40}")
 _BUILT_IN = re.compile(r"[\w|]+")
 """Names of implementations in transformers; others name repositories whose code would run."""
 _OWN_START = (True, False, None, "gaussian", "orthogonal")
@@ -69,31 +94,100 @@ def is_adapter(folder: Path) -> bool:
     return (folder / ADAPTER).is_file()
 
 
+def hub_name(folder: Path) -> str:
+    """Return `<id>@<revision>` of a download in the Hub's cache; "" for another folder."""
+    repository = folder.parent.parent.name
+    if folder.parent.name != "snapshots" or not repository.startswith("models--"):
+        return ""
+    return f"{repository.removeprefix('models--').replace('--', '/')}@{folder.name}"
+
+
+def place_of(folder: Path) -> str:
+    """Return the name by which a checkpoint can be loaded again: its folder, or its Hub id."""
+    name = hub_name(folder)
+    return f"hf:{name}" if name else str(folder)
+
+
+def name_hub_base(folder: Path) -> None:
+    """Let a saved adapter name its base by Hub id and revision, not by its place in the cache."""
+    settings = read_object(folder / ADAPTER)
+    repository, _, revision = hub_name(Path(settings["base_model_name_or_path"])).partition("@")
+    if repository:
+        commit = revision if _COMMIT.fullmatch(revision) else None
+        settings |= {"base_model_name_or_path": repository, "revision": commit}
+        (folder / ADAPTER).write_text(json.dumps(settings, indent=2, sort_keys=True), "utf-8")
+
+
+def processor_files(folder: Path) -> dict[str, str]:
+    """Return the files in a folder that describe a processor, and the part that each describes."""
+    return {
+        path.name: part
+        for path in files(folder, SUFFIXES)
+        if path.parent == folder
+        for pattern, part in PROCESSOR_PARTS.items()
+        if fnmatch(path.name, pattern)
+    }
+
+
+def own_processor_files(adapter: Path, base: Path) -> dict[str, str]:
+    """Return an adapter's files of a processor, as `processor_files`, that differ from the base's.
+
+    They are used in place of the base's.
+    """
+    return {
+        name: part
+        for name, part in processor_files(adapter).items()
+        if not _alike(adapter / name, base / name)
+    }
+
+
+def _alike(path: Path, other: Path) -> bool:
+    """Return whether two files of a processor say the same."""
+    if not other.is_file():
+        return False
+    if _hash_of(path) == _hash_of(other):
+        return True
+    return path.suffix == ".json" and _decisive(path) == _decisive(other)
+
+
+def _decisive(path: Path) -> dict[str, Any]:
+    return {name: value for name, value in read_object(path).items() if name not in _CHANCE}
+
+
 def identify(folder: Path, base: Path | None = None) -> ModelInfo:
-    """Return what identifies a checkpoint: its folder, its step and the hash of its files.
+    """Return what identifies a checkpoint: its place, its step and the hash of its files.
 
     Args:
         folder: The checkpoint, with links resolved.
         base: The base of an adapter.
     """
-    return ModelInfo(str(folder), step_of(folder), weights_hash(folder, base))
+    return ModelInfo(
+        place_of(folder),
+        step_of(folder),
+        weights_hash(folder, base),
+        base=place_of(base) if base else "",
+    )
 
 
 def weights_hash(folder: Path, base: Path | None = None) -> str:
     """Return the sha256 over weights, configuration, processor and chat template.
 
-    It doesn't depend on where the folder is. Of an adapter it covers weights, configuration and
-    base. A file that hasn't changed isn't read twice by a process.
+    It doesn't depend on where the folder is. Of an adapter it covers weights, configuration, base
+    and the files of a processor that differ from the base's. A file that hasn't changed isn't read
+    twice by a process.
 
     Args:
         folder: The checkpoint.
         base: The base of an adapter.
     """
     if base is None:
-        hashes = {path.relative_to(folder).as_posix(): _hash_of(path) for path in _files(folder)}
+        hashes = {path.relative_to(folder).as_posix(): _hash_of(path) for path in files(folder)}
     else:
         settings = dict(read_object(folder / ADAPTER), base_model_name_or_path=None)
+        settings.update({"revision": None} if "revision" in settings else {})
+        own = own_processor_files(folder, base)
         hashes = {
+            **{name: _hash_of(folder / name) for name in own},
             ADAPTER: hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
             ADAPTER_WEIGHTS: _hash_of(folder / ADAPTER_WEIGHTS),
             "base": weights_hash(base),
@@ -114,7 +208,7 @@ def _file_hash(path: str, size: int, modified: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _files(folder: Path, suffixes: frozenset[str] = SUFFIXES | {CODE}) -> Iterator[Path]:
+def files(folder: Path, suffixes: frozenset[str] = SUFFIXES | {CODE}) -> Iterator[Path]:
     """Yield the files of a checkpoint that may be read."""
     for place in (folder, folder / "additional_chat_templates"):
         if place.is_dir():
@@ -142,9 +236,7 @@ def check_config(folder: Path) -> None:
     _check_files(folder)
     if not (folder / CONFIG).is_file():
         raise ValueError(f"{folder} can't be loaded: it has no {CONFIG}{_suggestion(folder)}")
-    for name in OBJECTS:
-        if (folder / name).is_file():
-            _check_implementations(folder / name, read_object(folder / name))
+    _check_objects(folder)
     config = read_object(folder / CONFIG)
     if "transformers_weights" in config:
         raise ValueError(f"{folder / CONFIG}: transformers_weights isn't supported; remove it")
@@ -162,6 +254,7 @@ def check_adapter(folder: Path) -> dict[str, Any]:
         ValueError: As `check_model`.
     """
     _check_files(folder)
+    _check_objects(folder)
     path = folder / ADAPTER
     settings = read_object(path)
     kind, base = settings.get("peft_type"), settings.get("base_model_name_or_path")
@@ -177,6 +270,8 @@ def check_adapter(folder: Path) -> dict[str, Any]:
             f'{path}: init_lora_weights must be true, false, "gaussian" or "orthogonal", got '
             f"{start!r:.60}; convert the adapter to a plain LoRA first"
         )
+    if settings.get("lora_alpha") == 0:
+        raise ValueError(f"{path}: lora_alpha is 0, so the adapter changes nothing")
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise ValueError(f"{folder} can't be loaded: it has no {ADAPTER_WEIGHTS}{_NO_PICKLES}")
     return settings
@@ -235,7 +330,7 @@ def check_inside(path: Path, folder: Path) -> None:
 
 
 def _check_files(folder: Path) -> None:
-    for path in _files(folder):
+    for path in files(folder):
         check_inside(path, folder)
         if path.suffix != ".safetensors" and path.stat().st_size > MAX_TEXT:
             raise ValueError(f"{path} can't be loaded: it has more than {MAX_TEXT >> 20} MiB")
@@ -255,6 +350,12 @@ def _check_index(folder: Path) -> None:
             raise ValueError(f"{path} names {name!r:.60}, which isn't a safetensors file beside it")
     for name in sorted(set(parts.values())):
         check_inside(folder / name, folder)
+
+
+def _check_objects(folder: Path) -> None:
+    for name in OBJECTS:
+        if (folder / name).is_file():
+            _check_implementations(folder / name, read_object(folder / name))
 
 
 def _check_implementations(path: Path, value: Any) -> None:

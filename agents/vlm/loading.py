@@ -4,23 +4,21 @@ A checkpoint may come from anybody. Its files are checked (`agents.vlm.checkpoin
 it is tried out in bounded time and memory (`agents.vlm.trial`), and a prompt goes through it once.
 """
 
+import sys
 import warnings
 from dataclasses import replace
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
-from agents.vlm import checkpoint_files
-from agents.vlm.reading import Loaded, Source, check_forward, read, rehearse
+from agents.vlm.adapter_processor import gathered_processor, own_parts
+from agents.vlm.reading import Loaded, check_forward, read, rehearse
+from agents.vlm.sources import find
 from agents.vlm.trainable import TrainableWeights
 from agents.vlm.trial import LIMITS, one_line, reason_to_refuse
-
-HUB = "hf:"
-"""Prefix of a checkpoint on the Hugging Face Hub."""
 
 VISION_NAMES = ("vision", "visual", "image", "projector", "connector", "merger", "patch_embed")
 """Parts of the names of modules between a picture and the language model."""
@@ -51,7 +49,7 @@ def load(
     """Load a checkpoint or a LoRA adapter from a folder or the Hub; weights are safetensors only.
 
     Args:
-        checkpoint: Folder, or `hf:<id>`.
+        checkpoint: Folder, `hf:<id>` or `hf:<id>@<revision>`.
         base: The adapter's base, instead of the one in its config.
         device: By default the best one available.
         dtype: Dtype of the weights; by default float32 on a CPU, bfloat16 elsewhere.
@@ -64,21 +62,30 @@ def load(
     """
     device = device or default_device()
     dtype = dtype or default_dtype(device)
-    source = _find(checkpoint, base, trust_remote_code)
+    source = find(checkpoint, base, trust_remote_code)
     problem = f"{checkpoint} can't be loaded"
     if source.adapter:
         problem = f"the adapter {checkpoint} doesn't fit the base {source.base_name}"
     limits = replace(LIMITS, memory=LIMITS.memory + 2 * source.weights_size)
-    if reason := reason_to_refuse(lambda: rehearse(source, dtype), limits):
-        raise ValueError(f"{problem}: {reason}")
-    try:
-        loaded = read(source, dtype, trainable=trainable, lora_dropout=lora_dropout)
-        loaded = replace(loaded, model=loaded.model.to(device))
-        check_forward(loaded)
-    # The boundary to transformers and peft, which raise anything for a checkpoint that is wrong.
-    except Exception as error:
-        raise ValueError(f"{problem}: {one_line(error)}") from error
+    with gathered_processor(source) as source:
+        if reason := reason_to_refuse(lambda: rehearse(source, dtype), limits):
+            raise ValueError(f"{problem}: {reason}")
+        try:
+            loaded = read(source, dtype, trainable=trainable, lora_dropout=lora_dropout)
+            loaded = replace(loaded, model=loaded.model.to(device))
+            check_forward(loaded)
+        # The boundary to transformers and peft, which raise anything for a wrong checkpoint.
+        except Exception as error:
+            raise ValueError(f"{problem}: {one_line(error)}") from error
+    if own := own_parts(source):
+        _announce(f"the adapter {checkpoint} brings its own {' and '.join(own)}, used here")
     return loaded
+
+
+@cache
+def _announce(line: str) -> None:
+    """Print a line on stderr, once in a process."""
+    print(line, file=sys.stderr)
 
 
 def load_trainable(
@@ -117,50 +124,6 @@ def load_trainable(
         vision=options.train_vision,
     )
     return replace(loaded, model=model)
-
-
-def _find(checkpoint: str, base: str, trust_remote_code: bool) -> Source:
-    """Return the folders of a checkpoint, whose files have been checked.
-
-    Raises:
-        ValueError: There is no such folder, or it can't be loaded.
-    """
-    folder = _folder_of(checkpoint)
-    name = f"{checkpoint}@{folder.name}" if checkpoint.startswith(HUB) else ""
-    if not checkpoint_files.is_adapter(folder):
-        if base:
-            raise ValueError(f"{checkpoint} isn't an adapter, so it takes no base")
-        checkpoint_files.check_model(folder)
-        return Source(folder, checkpoint, None, name, trust_remote_code)
-    settings = checkpoint_files.check_adapter(folder)
-    base = base or settings.get("base_model_name_or_path") or ""
-    if not base:
-        raise ValueError(f"{checkpoint} is an adapter whose config names no base; pass base=PATH")
-    base_folder = _folder_of(base)
-    if checkpoint_files.is_adapter(base_folder):
-        raise ValueError(f"the base {base} of the adapter {checkpoint} is an adapter itself")
-    checkpoint_files.check_model(base_folder)
-    return Source(base_folder, base, folder, name, trust_remote_code)
-
-
-def _folder_of(checkpoint: str) -> Path:
-    """Return a checkpoint's folder, with links resolved; one on the Hub is downloaded.
-
-    Raises:
-        ValueError: There is none.
-    """
-    if not checkpoint.startswith(HUB):
-        return checkpoint_files.resolve(checkpoint)
-    try:
-        folder = snapshot_download(
-            checkpoint.removeprefix(HUB),
-            allow_patterns=[f"*{s}" for s in (*checkpoint_files.SUFFIXES, checkpoint_files.CODE)],
-            ignore_patterns=["*/*.safetensors", "consolidated*.safetensors"],
-        )
-        return Path(folder)
-    # The boundary to the Hub: no network, no such id, a wrong id, no access.
-    except Exception as error:
-        raise ValueError(f"{checkpoint} can't be downloaded: {one_line(error)}") from error
 
 
 def vision_modules(model: nn.Module) -> dict[str, nn.Module]:

@@ -18,6 +18,7 @@ from agents.vlm.capabilities import (
     probe_capabilities,
     split_features,
 )
+from agents.vlm.checkpoint_files import is_adapter, name_hub_base
 from agents.vlm.encoding import (
     EncodedPicture,
     EncodedPrompt,
@@ -155,6 +156,8 @@ class Policy(nn.Module):
             OSError: The folder can't be written.
         """
         self.model.save_pretrained(folder)
+        if is_adapter(folder):
+            name_hub_base(folder)
         self.encoder.processor.save_pretrained(folder)
 
     def picture_is_frozen(self) -> bool:

@@ -5,54 +5,37 @@ raise anything for a checkpoint that is wrong; so do these functions.
 """
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import torch
 import transformers
-from peft import PeftConfig, PeftModel
+from peft import PeftConfig, PeftModel, set_peft_model_state_dict
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 import vlbench
 from agents.vlm import checkpoint_files
+from agents.vlm.adapter_processor import own_template
 from agents.vlm.capabilities import probe_capabilities
 from agents.vlm.encoding import Encoder
+from agents.vlm.sources import Source
 from agents.vlm.trial import one_line
 from vlbench.prompts import Exchange
 from vlbench.records import ModelInfo
 
+_DECISIVE = re.compile(r"(^|\.)(lm_head|lora_\w+|modules_to_save|base_layer)\.")
+"""Weights of a full model that decide its replies, and may not be left over."""
 MAX_PROMPT = 1 << 16
 """Longest prompt of a turn, in tokens."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """The folders of a checkpoint, with links resolved."""
-
-    base: Path
-    """The full model."""
-    base_name: str
-    """The full model as the user, or the adapter's config, names it."""
-    adapter: Path | None = None
-    """The adapter on it, if any."""
-    name: str = ""
-    """Id and revision, if the checkpoint is on the Hub."""
-    trust_remote_code: bool = False
-    """Whether Python code in the folders is run."""
-
-    @property
-    def weights_size(self) -> int:
-        """Size of all weights, in bytes."""
-        folders = [self.base, *([self.adapter] if self.adapter else [])]
-        files = (path for folder in folders for path in folder.glob("*.safetensors"))
-        return sum(path.stat().st_size for path in files)
 
 
 @dataclass(frozen=True)
@@ -72,8 +55,7 @@ class Loaded:
     def identify(self) -> ModelInfo:
         """Return the resolved checkpoint, its step, and the hash of its files, which are read."""
         base = self.source.base if self.source.adapter else None
-        info = checkpoint_files.identify(self.source.adapter or self.source.base, base)
-        return replace(info, checkpoint=self.source.name or info.checkpoint)
+        return checkpoint_files.identify(self.source.adapter or self.source.base, base)
 
 
 def rehearse(source: Source, dtype: torch.dtype) -> None:
@@ -137,19 +119,47 @@ def read(
         model, processor = _read_model(source, dtype, meta), _read_processor(source)
         if source.adapter is None:
             return Loaded(model, processor, source)
-        folder = str(source.adapter)
-        settings = PeftConfig.from_pretrained(folder)
+        settings = PeftConfig.from_pretrained(str(source.adapter))
+        settings.base_model_name_or_path, settings.revision = str(source.base), None
         if lora_dropout is not None:
             settings.lora_dropout = lora_dropout
-        model = PeftModel.from_pretrained(
-            model,
-            folder,
-            is_trainable=trainable,
-            config=settings,
-            low_cpu_mem_usage=meta,
-            torch_device="cpu",
-        )
+        model = _add_adapter(model, settings, source.adapter, meta)
+        settings.inference_mode = not trainable
+        if not trainable:
+            model.requires_grad_(False).eval()
     return Loaded(model, processor, source)
+
+
+def _add_adapter(model: Any, settings: PeftConfig, folder: Path, meta: bool) -> PeftModel:
+    """Add a trained adapter to a model, with gradients.
+
+    Raises:
+        ValueError: One of its weights has no place in the model, or it lacks one.
+    """
+    settings.inference_mode = False
+    model = PeftModel(model, settings, low_cpu_mem_usage=meta)
+    own = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    weights = load_file(folder / checkpoint_files.ADAPTER_WEIGHTS)
+    try:
+        result = set_peft_model_state_dict(model, weights, low_cpu_mem_usage=meta)
+    except KeyError as error:  # a module that is saved whole
+        raise ValueError(f"its {checkpoint_files.ADAPTER_WEIGHTS} lacks {error}") from error
+    problems = [
+        f"{len(names)} weights {problem}, the first: {_plain(min(names))}"
+        for problem, names in (
+            ("of its file have no place in the model", set(result.unexpected_keys)),
+            ("that it should train aren't in its file", own.intersection(result.missing_keys)),
+        )
+        if names
+    ]
+    if problems or not own:
+        raise ValueError("; ".join(problems) or "it has no weights of its own")
+    return model
+
+
+def _plain(name: str) -> str:
+    """Return the name of an adapter's weight without peft's additions."""
+    return name.removeprefix("base_model.model.").replace(".default.", ".")
 
 
 def _read_model(source: Source, dtype: torch.dtype, meta: bool) -> Any:
@@ -178,16 +188,24 @@ def _read_model(source: Source, dtype: torch.dtype, meta: bool) -> Any:
         raise ValueError(f"{len(other)} weights have other shapes, the first: {other[0][0]}")
     if missing := sorted(info["missing_keys"]):
         raise ValueError(f"{len(missing)} weights are missing, the first: {missing[0]}")
+    if unused := sorted(filter(_DECISIVE.search, info["unexpected_keys"])):
+        raise ValueError(
+            f"{len(unused)} weights have no place in the model, the first: {unused[0]}"
+        )
     return model
 
 
 def _read_processor(source: Source) -> Any:
+    folder = str(source.processor or source.base)
     try:
         processor = AutoProcessor.from_pretrained(
-            str(source.base), trust_remote_code=source.trust_remote_code
+            folder, trust_remote_code=source.trust_remote_code
         )
     except Exception as error:  # the boundary to readers of processors and tokenizers
-        raise ValueError(f"its processor can't be read: {one_line(error)}") from error
+        reason = one_line(error).replace(folder, str(source.adapter or source.base))
+        raise ValueError(f"its processor can't be read: {reason}") from error
+    if source.adapter and (template := own_template(source.adapter, source.base)):
+        processor.chat_template = template
     if getattr(processor, "chat_template", None) is None:
         raise ValueError("it has no chat template, so prompts can't be rendered")
     return processor
@@ -195,7 +213,7 @@ def _read_processor(source: Source) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers and peft from printing; weights that an adapter lacks are an error."""
+    """Keep transformers and peft from printing."""
     logger = logging.getLogger("transformers")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -203,7 +221,6 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft uses a deprecated name
-            warnings.filterwarnings("error", message="Found missing adapter keys")
             yield
     finally:
         logger.setLevel(level)

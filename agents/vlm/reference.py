@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from peft import PeftModel
 from torch import Tensor
 
+from agents.vlm.checkpoint_files import is_adapter
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.loading import load
 from agents.vlm.policy import Policy, Scores
+from agents.vlm.sources import find_folder
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,7 @@ def load_reference(policy: Policy, checkpoint: str, trust_remote_code: bool = Fa
     Raises:
         ValueError: The checkpoint can't be loaded.
     """
-    if (
-        isinstance(policy.model, PeftModel)
-        and not Path(checkpoint, "adapter_config.json").is_file()
-    ):
+    if isinstance(policy.model, PeftModel) and not is_adapter(find_folder(checkpoint)):
         return Reference(policy, own_adapter=True)
     initial = load(checkpoint, device=policy.device, trust_remote_code=trust_remote_code)
     initial.model.requires_grad_(False)

@@ -7,7 +7,7 @@ import pytest
 
 from vlbench.cli.options import KINDS, option_fields
 
-HEAVY = {"tiny", "sft", "ppo", "cnn", "reproduce", "thoughts"}
+HEAVY = {"tiny", "sft", "ppo", "cnn", "reproduce", "thoughts", "merge"}
 EXTRA = {"convert", "pack", "verify", "site"}
 COMMANDS = {
     "evaluate": ("agents.evaluate", "--agent expert"),
@@ -19,6 +19,7 @@ COMMANDS = {
     "replay": ("vlbench.replay", "a"),
     "diagnose": ("vlbench.diagnose.__main__", "a"),
     "thoughts": ("agents.vlm.thoughts", "a --model nowhere"),
+    "merge": ("agents.vlm.merge", "nowhere --out new"),
     "freeze": ("vlbench.freeze", "NumberLine"),
     "pack": ("leaderboard.pack", "run --out entry.tar.gz"),
     "verify": ("leaderboard.verify", "file"),

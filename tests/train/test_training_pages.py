@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import torch
 from torch.distributed.run import get_args_parser
 
 from agents.train import ppo, tiny
+from agents.vlm import merge
 from agents.vlm.loading import add_lora, load
 from vlbench.cli import Options
 
@@ -71,7 +70,7 @@ def test_the_estimates_that_the_page_prints_are_those_of_its_commands(capsys):
         assert capsys.readouterr().out == printed
 
 
-def test_the_page_merges_an_adapter_into_a_model_that_plays_alike(tmp_path):
+def test_the_page_merges_an_adapter_into_a_model_that_plays_alike(tmp_path, monkeypatch):
     tiny.build(tiny.Config(out=tmp_path / "base", width=32, heads=2, image_size=48))
     trained = load(str(tmp_path / "base"))
     model = add_lora(trained.model, rank=4, alpha=8, dropout=0.0, vision="none")
@@ -81,14 +80,9 @@ def test_the_page_merges_an_adapter_into_a_model_that_plays_alike(tmp_path):
                 weight.fill_(0.05)
     model.save_pretrained(tmp_path / "runs/7b/ppo/latest")
     trained.processor.save_pretrained(tmp_path / "runs/7b/ppo/latest")
-    text = (DOCS / "train-7b.md").read_text("utf-8")
-    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    subprocess.run(
-        [sys.executable, "-c", snippet],
-        cwd=tmp_path,
-        check=True,
-        env={"PYTHONPATH": str(DOCS.parent), "PATH": ""},
-    )
+    monkeypatch.chdir(tmp_path)
+    (command,) = [line for line in commands("train-7b.md") if "agents.vlm.merge" in line]
+    assert merge.main(shlex.split(command)[3:]) == 0
     merged = load(str(tmp_path / "runs/7b/merged"))
     assert not hasattr(merged.model, "peft_config")
     inputs = {"input_ids": torch.tensor([[9, 10, 11]])}

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 import torch
-from support import small_models
+from support import model_families
 from support.hostile_checkpoints import FAMILIES, GROUPS, HARMLESS, Payload, hostile
 
 from agents.cnn import Cnn, Shape, new_policy, write_checkpoint
@@ -40,7 +40,7 @@ def good(checkpoint, tmp_path_factory):
                 adapter = add_lora(model, rank=4, alpha=8, dropout=0.0, vision="none")
                 adapter.save_pretrained(folder)
             elif group in FAMILIES:
-                for part in small_models.build(group):
+                for part in model_families.build(group):
                     part.save_pretrained(folder)
             else:
                 folders[group] = checkpoint

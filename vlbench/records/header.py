@@ -26,7 +26,7 @@ class ModelInfo:
     """A local model as it was loaded; an empty field is unknown."""
 
     checkpoint: Annotated[str, Line(1000)] = ""
-    """Folder or hub id of the checkpoint, with links resolved."""
+    """Folder of the checkpoint, with links resolved, or `hf:<id>@<revision>`."""
     step: Annotated[int | None, Range(0, 10**12)] = None
     """Training step of the checkpoint."""
     weights_hash: Annotated[str, OPTIONAL_SHA256] = ""
@@ -39,6 +39,8 @@ class ModelInfo:
     """Height×width to which its processor resizes a 300×300 picture, e.g. "336x336"."""
     versions: Versions = field(default_factory=dict)
     """Package → version, for torch, transformers and the other packages that the model needs."""
+    base: Annotated[str, Line(1000)] = ""
+    """Folder or `hf:<id>@<revision>` of the full model, if the checkpoint is an adapter."""
 
     def same_as(self, other: "ModelInfo") -> bool:
         """Return whether both are the same model in the same precision, wherever they are."""
