@@ -153,8 +153,8 @@ def train(config: Config, processes: Processes) -> Path:
     trainer = Trainer(
         config, method="sft", steps=config.steps, processes=processes, keep=config.keep
     )
+    import_environments(config.env, ())
     examples = sft_data.read(config.data)
-    import_environments(config.env, {example.env_id for example in examples})
     split = split_examples(examples, config)
     frozen = frozen_rows_of(examples, config)
     model = str(trainer.checkpoint or config.model)

@@ -29,8 +29,8 @@ from vlbench.cli import (
     writable_file,
 )
 from vlbench.env import SPLITS, SolvedEnv
-from vlbench.errors import unknown_name, user_code
-from vlbench.registry import resolve_env_id
+from vlbench.errors import user_code
+from vlbench.registry import registered_id, resolve_env_id
 from vlbench.task import perception_names
 from vlbench.themes import MAX_JITTER
 
@@ -253,17 +253,14 @@ def read(path: Path) -> list[Example]:
             _check_types(example)
         except (ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"{place} isn't an expert turn: {error}") from error
-        env_id = example.env_id.rpartition(":")[2]
-        if example.env_id and (env_id, example.kwargs) not in envs:
-            if env_id not in gymnasium.registry:
-                wanted = unknown_name("env id", example.env_id, vlbench.ENV_IDS)
-                raise ValueError(f"{place}: {wanted}; --env MODULE:ID imports one of your own")
+        env = example.env_id, example.kwargs
+        if example.env_id and env not in envs:
             try:
-                check_env(env_id, json.loads(example.kwargs))
+                check_env(registered_id(example.env_id), json.loads(example.kwargs))
             except ValueError as error:
                 raise ValueError(f"{place}: {error}") from error
-            envs.add((env_id, example.kwargs))
-        examples.append(dataclasses.replace(example, env_id=env_id))
+            envs.add(env)
+        examples.append(example)
     if not examples:
         raise ValueError(f"{path} is empty")
     return examples

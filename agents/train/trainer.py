@@ -13,6 +13,7 @@ that changes from step to step, and loops:
 
 import contextlib
 import dataclasses
+import hashlib
 import math
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +27,8 @@ from torch import Tensor
 from agents.train.checkpoint import Checkpoints, load_state, step_of
 from agents.train.distributed import Processes
 from agents.train.run_log import RunLog, check_log, log_names
-from vlbench.cli.settings import Call, RunSettings, content_hash
+from agents.vlm.checkpoint_files import weights_hash
+from vlbench.cli.settings import Call, RunSettings
 from vlbench.registry import resolve_env_id
 
 CHANGEABLE = frozenset(
@@ -246,9 +248,11 @@ def content_of(config: Any) -> dict[str, str]:
     an environment's short name for its id.
     """
     content = {}
-    for name in ("model", "data"):
-        if (value := getattr(config, name, "")) and Path(value).exists():
-            content[name] = content_hash(Path(value))
+    if (model := getattr(config, "model", "")) and Path(model).is_dir():
+        content["model"] = f"sha256:{weights_hash(Path(model))}"
+    if (data := getattr(config, "data", None)) and data.is_file():
+        with data.open("rb") as file:
+            content["data"] = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
     if isinstance(env := getattr(config, "env", None), str):
         content["env"] = resolve_env_id(env)
     return content

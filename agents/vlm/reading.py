@@ -119,7 +119,8 @@ def check_forward(loaded: Loaded) -> None:
     if probe_capabilities(model, encoder).logits_to_keep:
         inputs["logits_to_keep"] = 1
     training = model.training
-    model.eval()(**inputs)
+    with warnings.catch_warnings(action="ignore"):
+        model.eval()(**inputs)
     model.train(training)
 
 

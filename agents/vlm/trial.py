@@ -7,6 +7,7 @@ this process, without bounds.
 """
 
 import contextlib
+import faulthandler
 import os
 import re
 import select
@@ -114,9 +115,11 @@ def _run_and_exit(action: Callable[[], object], limits: Limits, writer: int) -> 
     import torch
 
     try:
+        faulthandler.disable()
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(nothing, stream)
+        sys.stdout = sys.stderr = os.fdopen(nothing, "w")
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         torch.set_num_threads(1)  # the threads of the original process aren't in its copy
         held = re.search(r"VmData:\s*(\d+) kB", Path("/proc/self/status").read_text("ascii"))

@@ -112,7 +112,7 @@ def test_training_data_imports_no_module(tmp_path, checkpoint):
     data.write_text(data.read_text().replace("vlbench/NumberLine-v0", EVIL))
     arguments = ("--model", checkpoint, "--data", "data.jsonl", "--out", "out", "--steps", 1)
     code, _, err = call(tmp_path, "agents.train.sft", *arguments)
-    assert code == 2 and f"pass --env {EVIL}" in err and "Traceback" not in err, err
+    assert code == 2 and EVIL in err and "--env" in err and err.count("\n") == 1, err
     assert not (tmp_path / "ran").exists()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from vlbench.cli import EVALUATION, output_folder, run_kind
 from vlbench.cli.folders import folder_kind
-from vlbench.cli.settings import Call, RunSettings, content_hash
+from vlbench.cli.settings import Call, RunSettings
 
 
 @dataclass(frozen=True)
@@ -96,22 +96,6 @@ def test_files_are_compared_by_content_so_that_they_may_move(tmp_path):
     with pytest.raises(ValueError, match="--model a → b;"):
         settings.differences(call(model="b", content={"model": "sha256:2"}))
     assert settings.differences(call(model="a")) == []  # the file is gone
-
-
-def test_the_content_of_a_model_is_its_weights_and_settings(tmp_path):
-    model = tmp_path / "model"
-    model.mkdir()
-    for name in ("model.safetensors", "config.json", "chat_template.jinja"):
-        (model / name).write_text(name, "utf-8")
-    before = content_hash(model)
-    (model / "trainer.pt").write_text("the trainer's state", "utf-8")
-    (model / "README.md").write_text("a page", "utf-8")
-    assert content_hash(model) == before
-    for name in ("model.safetensors", "config.json", "chat_template.jinja"):
-        (model / name).write_text("other", "utf-8")
-        changed = content_hash(model)
-        assert changed != before
-        before = changed
 
 
 def test_another_command_s_run_is_refused(tmp_path):

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sys
 
+import gymnasium
 import pytest
 import torch
 
@@ -219,7 +221,7 @@ GOOD = {
         ({"kwargs": "x"}, ":1 isn't an expert turn: "),
         ({"kwargs": '{"max_positions": 9}'}, 'unknown keyword argument "max_positions"'),
         ({"env_id": "vlbench/NumberLines-v0"}, 'did you mean "vlbench/NumberLine-v0"?'),
-        ({"env_id": "trap:ns/Name-v0"}, 'unknown env id "trap:ns/Name-v0"'),
+        ({"env_id": "trap:ns/Name-v0"}, "pass --env trap:ns/Name-v0"),
     ],
 )
 def test_data_that_is_none_is_refused_by_its_line_and_imports_no_module(
@@ -258,3 +260,20 @@ def test_data_that_cannot_be_written_leaves_nothing_behind(tmp_path, capsys, mon
     assert capsys.readouterr().err == "sft_data: No space left on device\n"
     assert [path.name for path in tmp_path.iterdir()] == ["data.jsonl"]
     assert out.read_text("utf-8") == "an older file\n"
+
+
+def test_data_of_a_task_of_one_s_own_is_learned_with_its_module_named(
+    place, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    line = 'gymnasium.register("own/Line-v0", entry_point="vlbench.tasks.number_line:NumberLine")'
+    (tmp_path / "own_line.py").write_text(f"import gymnasium\n{line}\n", "utf-8")
+    env, data = "own_line:own/Line-v0", tmp_path / "data.jsonl"
+    assert sft_data.main(["--env", env, "--out", str(data), "--episodes", "4"]) == 0
+    assert json.loads(data.read_text("utf-8").splitlines()[0])["env_id"] == env
+    del gymnasium.registry["own/Line-v0"], sys.modules["own_line"]
+    options = ["--data", str(data), "--out", str(tmp_path / "run")]
+    assert call(place, "sft", *options) == 2
+    assert f"pass --env {env}" in capsys.readouterr().err and "own_line" not in sys.modules
+    assert call(place, "sft", *options, "--env", env) == 0
+    del gymnasium.registry["own/Line-v0"]

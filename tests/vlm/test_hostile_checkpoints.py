@@ -3,16 +3,18 @@
 import resource
 import shutil
 import time
+from functools import partial
 
 import pytest
+import torch
 from support import small_models
-from support.hostile_checkpoints import FAMILIES, GROUPS, HARMLESS, hostile
+from support.hostile_checkpoints import FAMILIES, GROUPS, HARMLESS, Payload, hostile
 
 from agents.cnn import Cnn, Shape, new_policy, write_checkpoint
 from agents.vlm import loading
 from agents.vlm.agent import Llava
 from agents.vlm.loading import add_lora, load
-from agents.vlm.trial import Limits
+from agents.vlm.trial import Limits, reason_to_refuse
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -99,6 +101,40 @@ def test_code_beside_a_checkpoint_never_runs(checkpoint, name, tmp_path, inside)
     folder = inside()
     agent_of("config", folder)
     assert not (folder / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "is-a-list",
+        "text_config-num_attention_heads-is-zero",
+        "text_config-num_hidden_layers-is-huge",
+    ],
+)
+def test_an_estimate_of_a_hostile_checkpoint_is_one_line(checkpoint, name, tmp_path, monkeypatch):
+    pytest.importorskip("accelerate")
+    from agents.train import memory, ppo_config
+
+    folder = hostile("config", name, checkpoint, tmp_path / "hostile")
+    monkeypatch.setattr(memory, "reason_to_refuse", partial(reason_to_refuse, limits=LIMITS))
+    config = ppo_config.Config(model="x", out=tmp_path / "out", env="NumberLine")
+    with pytest.raises(ValueError, match="hostile") as caught:
+        memory.estimate_memory(str(folder), config)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("state", [[1], {1: 2}, "payload", b"\x80\x04."])
+def test_a_hostile_state_of_a_trainer_is_one_line(tmp_path, state):
+    pytest.importorskip("accelerate")
+    from agents.train.checkpoint import STATE, load_state
+
+    if isinstance(state, bytes):
+        (tmp_path / STATE).write_bytes(state)
+    else:
+        torch.save(Payload(tmp_path / "ran") if state == "payload" else state, tmp_path / STATE)
+    with pytest.raises(ValueError, match="can't be read") as caught:
+        load_state(tmp_path)
+    assert "\n" not in str(caught.value) and not (tmp_path / "ran").exists()
 
 
 def test_memory_is_bounded():

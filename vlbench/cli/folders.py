@@ -12,7 +12,7 @@ from vlbench.cli.paths import writable_folder
 SETTINGS = "settings.jsonl"
 """File of the calls of a command that trains; see `vlbench.cli.settings`."""
 EVALUATION, SITE, MODEL = "an evaluation run", "a leaderboard site", "a model"
-FOLDERS = "a folder of other folders"
+FILES, FOLDERS = "a folder of other files", "a folder of other folders"
 MARKS = {
     "run.json": EVALUATION,
     ".vlbench-site": SITE,
@@ -46,8 +46,16 @@ def folder_kind(folder: Path) -> str:
             return kind
     others = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     if files := [path.name for path in others if not path.is_dir()]:
-        return f"a folder of other files (the first: {files[0]})"
+        return f"{FILES} (the first: {files[0]})"
     return FOLDERS if others else ""
+
+
+BESIDE: dict[str, tuple[str, ...]] = {
+    EVALUATION: (FOLDERS,),
+    run_kind("reproduce"): (FOLDERS, FILES),
+}
+"""Kind → what else a new folder of this kind may hold. A study writes only into folders of its own,
+beside its results."""
 
 
 def _command_of(path: Path) -> str:
@@ -62,13 +70,11 @@ def _command_of(path: Path) -> str:
 def check_kind(folder: Path, kind: str) -> None:
     """Check that a command may write into a folder: it is new, empty, or of the command's kind.
 
-    An evaluation run may also be started in a folder that holds other runs.
-
     Raises:
         ValueError: It holds something else.
     """
     found = folder_kind(folder)
-    if found not in ("", kind) and (found, kind) != (FOLDERS, EVALUATION):
+    if found not in ("", kind) and not found.startswith(BESIDE.get(kind, ())):
         raise ValueError(f"{folder} is {found}, not {kind}; choose another folder")
 
 

@@ -9,7 +9,6 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -142,21 +141,3 @@ def _changes(old: Call, new: Call) -> dict[str, str]:
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text or '""'
-
-
-def content_hash(path: Path) -> str:
-    """Return the sha256 of a file, or of a model folder's weights and settings.
-
-    Of a folder, the trainer's state and text pages don't count.
-    """
-    files = [path]
-    if path.is_dir():
-        kinds = (".safetensors", ".json", ".jinja", ".model", ".txt")
-        files = sorted(file for file in path.iterdir() if file.suffix in kinds)
-    digest = sha256()
-    for file in files:
-        with file.open("rb") as data:
-            while block := data.read(1 << 20):
-                digest.update(block)
-        digest.update(f"\0{file.name}\0".encode() if path.is_dir() else b"")
-    return f"sha256:{digest.hexdigest()}"

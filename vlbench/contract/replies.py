@@ -63,12 +63,19 @@ def a_reply_is_played_as_it_is_read(env_id: str) -> None:
         ("I would rather not say.", None),
     ):
         env.reset(seed=2)
-        parsed = env.read(reply)
-        assert env.read(reply, level="strict").action == strict, f"strictly read: {reply}"
-        assert strict in (parsed.action, None), f"read: {reply}"
+        parsed, strictly = env.read(reply), env.read(reply, level="strict").action
+        assert strictly == strict, (
+            f"read({reply!r}, level='strict') gives the action {strictly}; wanted {strict}"
+        )
+        assert strict in (parsed.action, None), (
+            f"read({reply!r}) gives the action {parsed.action}; wanted {strict}"
+        )
         info = env.step(reply)[4]
-        assert info["status"] == parsed.status, f"status of {reply}"
-        assert parsed.action is None or info["action"] == parsed.action, f"played: {reply}"
+        is_as_read = parsed.action in (None, info["action"]) and info["status"] == parsed.status
+        assert is_as_read, (
+            f'step({reply!r}) plays "{info["action"]}" ({info["status"]}), but read() gives '
+            f'"{parsed.action}" ({parsed.status}); override read(), which step() calls'
+        )
 
 
 def a_non_text_action_is_a_type_error(env_id: str) -> None:

@@ -1,0 +1,55 @@
+"""A trial ends whatever the action does, and says why in one line."""
+
+import os
+import sys
+import time
+
+import pytest
+import torch
+
+from agents.vlm.trial import Limits, reason_to_refuse
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="no copies")]
+
+LIMITS = Limits(seconds=1, memory=1 << 30)
+
+
+def loop():
+    while True:
+        pass
+
+
+def nest():
+    nest()
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        (lambda: None, ""),
+        (lambda: print("x" * 100_000), ""),
+        (lambda: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda: int("x\n\x1b[2J"), "invalid literal for int() with base 10: 'x\\n\\x1b[2J'"),
+        (lambda: sys.exit(3), "3"),
+        (lambda: bytearray(4 << 30), "it needs too much memory"),
+        (lambda: torch.zeros(10**10), "it needs too much memory"),
+        (nest, "it is nested too deeply"),
+        (loop, "it takes more than 1 s"),
+        (lambda: os.kill(os.getpid(), 9), "it takes more than 1 s"),
+        (os.abort, "its reader crashes (SIGABRT), or needs more than 1 GiB"),
+    ],
+)
+def test_an_action_gets_its_reason(action, reason, capfd):
+    assert reason_to_refuse(action, LIMITS) == reason
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_action_that_waits_is_ended():
+    start = time.monotonic()
+    assert reason_to_refuse(lambda: time.sleep(1000), LIMITS) == "it takes more than 1 s"
+    assert time.monotonic() - start < 60
+
+
+def test_an_action_changes_nothing_here():
+    values = []
+    assert reason_to_refuse(lambda: values.append(1), LIMITS) == "" and values == []
