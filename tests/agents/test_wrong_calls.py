@@ -246,7 +246,7 @@ def test_wrong_calls_that_went_badly(call, message, refuse):
         ),
         ("evaluate --agent gpt4v --set temperature=1e999", "temperature must be at least 0, got"),
         ("evaluate --agent gpt4v --set max_tokens=0", "max_tokens must be at least 1, got 0"),
-        ("evaluate --agent gpt4v --set top_p=NaN", "top_p must be finite, got nan"),
+        ("evaluate --agent gpt4v --set top_p=NaN", "top_p must be > 0 and at most 1, got nan"),
         ("evaluate --agent llava --model x --set dtype=int8", "dtype must be float32, bfloat16 or"),
         ("evaluate --agent llava --model x --set seed=x", 'seed must be a whole number, got "x"'),
         ("evaluate --agent cnn --model x --set batch_size=0", "batch_size must be at least 1, got"),
