@@ -67,7 +67,10 @@ class Connection:
         if not isinstance(headers, Mapping):  # its content may be a key, so it isn't shown
             raise ValueError("headers must be a JSON object of names and values")
         for name, value in headers.items():
-            check_header(name, value)
+            try:
+                check_header(name, value)
+            except ValueError as error:
+                raise ValueError(f"headers: {error}") from error
         has_own_key = any(name.lower() in KEY_HEADERS for name in headers)
         variables = (api_key_env,) if api_key_env else provider.key_variables
         key = "" if has_own_key else next(filter(None, map(read_key, variables)), "")

@@ -141,10 +141,8 @@ def check_header(name: str, value: object) -> None:
         ValueError: It has an invalid name or value, or describes the request itself.
     """
     if not _HEADER_NAME.fullmatch(name):  # what stands there may be a part of the value
-        raise ValueError("a header must be NAME=VALUE, with letters, digits and dashes as NAME")
+        raise ValueError("must be NAME=VALUE, with letters, digits and dashes as NAME")
     if name.lower() in OWN_HEADERS:
-        raise ValueError(f'the header "{name}" is set by the SDK and can\'t be changed')
+        raise ValueError(f'"{name}" is set by the SDK and can\'t be changed')
     if not isinstance(value, str) or not value.strip() or not _HEADER_VALUE.fullmatch(value):
-        raise ValueError(
-            f'the value of the header "{name}" must be printable ASCII in one line, and not empty'
-        )
+        raise ValueError(f'"{name}": its value must be printable ASCII in one line, and not empty')

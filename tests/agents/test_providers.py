@@ -307,8 +307,8 @@ def test_wrong_settings_are_told_before_anything_is_asked(way, monkeypatch):
             ({"headers": "X-A=b"}, "headers must be a JSON object"),
             ({"model": 3}, "model must be a text"),
             ({"json_schema": "yes"}, "json_schema must be true or false"),
-            ({"headers": {"a b": "c"}}, "a header must be NAME=VALUE"),
-            ({"headers": {"X-A": "a\nb"}}, 'the value of the header "X-A" must be'),
+            ({"headers": {"a b": "c"}}, "headers: must be NAME=VALUE"),
+            ({"headers": {"X-A": "a\nb"}}, 'headers: "X-A": its value must be'),
         ]:
             with pytest.raises(ValueError, match=message):
                 way.make(server, **setting)
