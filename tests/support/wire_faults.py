@@ -157,8 +157,6 @@ OPENAI = {
     "network_error": _finish("network_error"),
     "insufficient_system_resource": _finish("insufficient_system_resource"),
     "model_context_window_exceeded": _finish("model_context_window_exceeded"),
-    "cancelled": _finish("cancelled"),
-    "server_error": _finish("SERVER_ERROR"),
     "nothing at all": Case(
         AGAIN,
         lambda answer: (
@@ -215,7 +213,6 @@ OPENAI = {
     "503 html": Case(AGAIN, status=503, body="<html><h1>busy</h1></html>", says="busy"),
     "status 504": Case(AGAIN, status=504, body=""),
     "status 529": Case(AGAIN, status=529, body=_error(), says=SAID),
-    "status 408": Case(AGAIN, status=408, body=_error(), says=SAID),
     "400 throttling": Case(AGAIN, status=400, body={"__type": "ThrottlingException"}),
     "status 400": Case(REJECTED, status=400, body=_error(type="invalid_request_error"), says=SAID),
     "400 context": Case(REJECTED, status=400, body=_error(code="context_length_exceeded")),
@@ -310,7 +307,6 @@ GEMINI = {
     ),
     "status 403": _is(STOP, _google("PERMISSION_DENIED", 403)),
     "status 404": _is(STOP, _google("NOT_FOUND", 404)),
-    "a list": Case(AGAIN, status=503, body=[{"error": {"code": 503, "message": SAID}}], says=SAID),
     "html": Case(AGAIN, status=502, body="<html>bad gateway</html>", says="bad gateway"),
 }
 
@@ -345,15 +341,6 @@ ANTHROPIC = {
         _blocks(lambda text: [{"type": "thinking", "thinking": text, "signature": "s"}]),
         reasoning='"action"',
         empty=True,
-    ),
-    "redacted thinking": Case(
-        REPLY,
-        _blocks(
-            lambda text: [
-                {"type": "redacted_thinking", "data": "xx"},
-                {"type": "text", "text": text},
-            ]
-        ),
     ),
     "stop_sequence": Case(
         REPLY, _blocks(lambda text: [{"type": "text", "text": text}], stop_reason="stop_sequence")
