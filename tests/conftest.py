@@ -14,6 +14,7 @@ WITH_TORCH = (
     "training_pages training_runs"
 )
 NEEDS = {
+    "agents/test_recorded_models.py": TORCH,
     "core/test_house_counts.py": ("scripts",),
     "core/test_play.py": ("pygame",),
     "core/test_window.py": ("pygame",),
