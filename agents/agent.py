@@ -42,16 +42,22 @@ class Agent(ABC):
     """Whether it asks a provider: calls then get a timeout, and an estimate precedes the run."""
     paid: bool = False
     """Whether the provider is known to charge."""
+    reports_cost: bool = False
+    """Whether the provider is known to report what each reply costs."""
     list_price: Price | None = None
     """Price of tokens, if known."""
     has_key: bool | None = None
     """Whether the provider's key is set; None for an agent that needs none."""
     answers_text: bool = False
     """Whether `act` also answers an observation without `image`."""
+    uses_reply_schema: bool = False
+    """Whether observations should hold `reply_schema`, the JSON schema of a reply."""
     note: str = ""
     """A line that the user should read before the run."""
     models: Mapping[str, ModelInfo] = MappingProxyType({})
     """Local models: env id ("" for all) → what is known about the model."""
+    secrets: Sequence[str] = ()
+    """Keys and passwords, besides those in the environment, that nothing may show."""
     dropped: Sequence[str] = ()
     """The settings that the provider refused and that are no longer sent."""
 
@@ -93,6 +99,9 @@ class ProviderError(Exception):
         retry_after: Seconds that the provider asks to wait, if any.
         stops: Whether every other request would fail too (a wrong key, an unknown model, an empty
             account), so that there is no sense in going on.
+        finish_reason: The provider's own, of an answer that is no reply.
+        provider_message: What the provider says.
+        usd: What it charged all the same, in USD, if it says so.
     """
 
     def __init__(
@@ -103,12 +112,18 @@ class ProviderError(Exception):
         transient: bool = False,
         retry_after: float | None = None,
         stops: bool = False,
+        finish_reason: str = "",
+        provider_message: str = "",
+        usd: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.transient = transient
         self.retry_after = retry_after
         self.stops = stops
+        self.finish_reason = finish_reason
+        self.provider_message = provider_message
+        self.usd = usd
 
 
 class CallableAgent(Agent):
@@ -188,7 +203,8 @@ async def as_reply(value: Any) -> Reply:
         return Reply(value)
     if not isinstance(value, Reply):
         raise TypeError(f"an agent must give a str or a Reply; got {type(value).__name__}")
-    return from_json(Reply, to_json(value))  # what can't be read back is not recorded
+    # What can't be read back is not recorded.
+    return from_json(Reply, to_json(value.bounded()))
 
 
 def as_agent(thing: Any) -> Agent:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 
 import vlbench
-from vlbench.cli import print_error
+from vlbench.cli import plain_output, print_error
 from vlbench.errors import unknown_name
 
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
@@ -15,6 +15,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "thoughts": ("agents.vlm.thoughts:main", "change thoughts and ask a local model again"),
     "merge": ("agents.vlm.merge:main", "merge a LoRA adapter into its base"),
     "report": ("agents.report:main", "write a run's episodes as a page to look at"),
+    "rerun": ("agents.rerun.__main__:main", "ask a model some turns of an entry again"),
     "replay": ("vlbench.replay:main", "play a run's texts again and name what differs"),
     "diagnose": ("vlbench.diagnose.__main__:main", "compare advantages with what turns were worth"),
     "play": ("vlbench.play.__main__:main", "play a task yourself in a window"),
@@ -32,6 +33,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
 subcommand and returns the exit code; its module is imported when it is called."""
 
 
+@plain_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand with the arguments; exit 2 if the name is unknown."""
     argv = sys.argv[1:] if argv is None else list(argv)

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent import Agent, as_agent
-from agents.cost import Budget, Price
+from agents.agent_options import without_header_values
+from agents.cost import MAX_USD, Budget, DefaultLimit, Price
 from agents.estimate import estimate
-from agents.evaluate_options import MAX_USD, REMOTE, Config
+from agents.evaluate_options import CHALLENGE_IS_WHOLE, REMOTE, Config
 from agents.progress import Progress
-from agents.providers.redaction import redacted
 from agents.registry import load_agent
 from agents.retry import RetryPolicy
 from agents.rollout import Job, play, run_coroutine, unfinished
@@ -30,10 +30,12 @@ from agents.selection import Selection, Skipped, select_rows
 from agents.tables import headline_line, scorecard_table
 from vlbench.cli import parse_options, run_main
 from vlbench.freeze import computed_bounds, task_suites
+from vlbench.recorder import reply_advice
 from vlbench.records import Episode, RunHeader
+from vlbench.records.redaction import redact
 from vlbench.run_folder import RunFolder, run_header
 from vlbench.scoring import Headline, Scorecard, headlines, score
-from vlbench.suites import RunSpec
+from vlbench.suites import Challenge, RunSpec
 from vlbench.suites import bounds as shipped_bounds
 
 
@@ -69,6 +71,7 @@ def evaluate(
     patience: RetryPolicy | None = None,
     price: Price | None = None,
     max_usd: float | None = MAX_USD,
+    challenge: Challenge | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -92,6 +95,7 @@ def evaluate(
             provider, and no timeout for others.
         price: Price of tokens; by default the agent's list price, if it knows one.
         max_usd: What the run may cost, earlier parts included; None for any sum.
+        challenge: Play the new rows of an entry's challenge instead of the suite's.
         out: The run's folder; a run that is there goes on. By default a new one under `runs/`.
         progress: Reports what happens; by default nothing is reported.
 
@@ -104,20 +108,23 @@ def evaluate(
     progress = progress or Progress(None)
     patience = patience or (REMOTE if agent.remote else RetryPolicy())
     price = price or agent.list_price
-    _check_price(agent, price, max_usd)
+    _check_limit(agent, price, max_usd)
     if out is not None and not str(out):
         raise ValueError("out must name a folder, got nothing")
     if theme == "":
         raise ValueError('unknown theme ""; leave it out for the suite\'s own themes')
     rules = _plain(env_kwargs or {})
-    spec = RunSpec(suite, prompt, theme or "", episodes, repeats, history, rules)
+    if challenge and (suite, theme, episodes, repeats, rules) != ("test", None, None, 1, {}):
+        raise ValueError(CHALLENGE_IS_WHOLE)
+    spec = RunSpec(suite, prompt, theme or "", episodes, repeats, history, rules, challenge)
     selection = select_rows(env_ids, agent, spec)
     unbounded = [e for e in selection.rows if shipped_bounds(e, selection.spec.suite) is None]
     for env_id in unbounded if bounds else ():
         task_suites(env_id)  # refuses, before anything is written, a task that can't compute them
     rates = None if price is None else [price.prompt, price.completion]
     header = run_header(agent, selection.spec, selection.rows, rates)
-    folder = RunFolder.start(Path(out) if out else new_folder(agent.name), header)
+    path = Path(out) if out else new_folder(agent.name)
+    folder = RunFolder.start(path, header, agent.secrets)
     try:
         if bounds:
             _compute_bounds(folder, unbounded)
@@ -150,7 +157,7 @@ def evaluate(
                 patience=patience,
                 budget=budget,
                 finished=progress.count,
-                replied=progress.reply,
+                replied=lambda reply: progress.reply(reply, agent.dropped),
             )
         )
     finally:
@@ -172,9 +179,14 @@ def evaluate(
     )
 
 
-def _check_price(agent: Agent, price: Price | None, max_usd: float | None) -> None:
-    """Refuse a limit on the cost that can't be kept."""
-    if agent.paid and price is None and max_usd is not None:
+def _check_limit(agent: Agent, price: Price | None, max_usd: float | None) -> None:
+    """Check that a limit can be kept: the price is known, or the provider reports what it charges.
+
+    On a server that isn't known to charge, the default limit counts what that server reports.
+    """
+    if max_usd is None or price is not None or agent.reports_cost:
+        return
+    if agent.paid or (agent.remote and not isinstance(max_usd, DefaultLimit)):
         raise ValueError(
             f"{agent.name}: no known price, so that max-usd {max_usd:g} couldn't be kept; pass "
             "--price IN,OUT (USD per million tokens), or --max-usd none for any sum"
@@ -185,6 +197,7 @@ def _opening_lines(selection: Selection, folder: RunFolder, agent: Agent) -> lis
     """Return what the user should know before the run."""
     lines = [f"skipped {skip.env}: {skip.reason}" for skip in selection.skipped]
     lines += selection.warnings
+    lines += folder.notices
     lines += [f"damaged line left out: {line}" for line in folder.damaged]
     return [*lines, agent.note] if agent.note else lines
 
@@ -252,7 +265,8 @@ def _evaluate(argv: Sequence[str]) -> int:
     agent = load_agent(config.agent, **config.settings())
     folder = config.out or new_folder(agent.name)
     place = [] if config.out else ["--out", str(folder)]
-    resume = redacted(shlex.join(["python", "-m", "agents.evaluate", *argv, *place]))
+    words = ["python", "-m", "agents.evaluate", *without_header_values(argv), *place]
+    resume = redact(shlex.join(words), *agent.secrets)
     try:
         run = evaluate(
             agent,
@@ -269,6 +283,7 @@ def _evaluate(argv: Sequence[str]) -> int:
             patience=config.patience(agent.remote),
             price=config.price,
             max_usd=config.max_usd,
+            challenge=config.challenge_source(),
             out=folder,
             progress=Progress(sys.stderr, f"run folder {folder}; to go on if stopped: {resume}"),
         )
@@ -291,7 +306,8 @@ def _as_text(run: Run) -> str:
     privilege = " (privileged: it is handed the environment)" if header.privileged else ""
     model = str(header.settings.get("model", ""))
     agent = header.agent if model in header.agent else f"{header.agent} ({model})"
-    title = f"{agent}{privilege}, suite {header.suite}, prompt {header.prompt}"
+    rows = "challenge" if header.challenge else f"suite {header.suite}"
+    title = f"{agent}{privilege}, {rows}, prompt {header.prompt}"
     title += "".join(f", {name}={json.dumps(v)}" for name, v in header.env_kwargs.items())
     lines = [title, scorecard_table(run.scorecards), *map(headline_line, run.headlines)]
     lines += [f"{run.stopped}; {len(run.episodes)} episodes are counted"] if run.stopped else []
@@ -320,7 +336,11 @@ def _as_json(run: Run) -> str:
 
 
 def _errors(run: Run, resume: str) -> int:
-    """Report errored episodes on stderr; return the exit code."""
+    """Report errored episodes and answers that weren't read on stderr; return the exit code."""
+    replies = [turn.reply for episode in run.episodes for turn in episode.turns]
+    if lost := sum(not reply.text.strip() and bool(reply.reasoning) for reply in replies):
+        advice = reply_advice("empty", "stop", "reasoning")
+        print(f"evaluate: {lost} of {len(replies)} replies are empty: {advice}", file=sys.stderr)
     errored = [episode for episode in run.episodes if episode.is_errored]
     if not errored:
         return 0

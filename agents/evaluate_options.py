@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent_options import AGENT_HELP, AgentSettings, setting
-from agents.cost import Price
+from agents.cost import MAX_USD, Price
 from agents.retry import RetryPolicy
 from vlbench.cli import (
     EVALUATION,
@@ -15,12 +15,17 @@ from vlbench.cli import (
     output_folder,
     required,
 )
+from vlbench.records import from_json
+from vlbench.suites import Challenge
 
 REMOTE = RetryPolicy(timeout=120.0)
 """Default policy for agents that call a provider."""
 
-MAX_USD = 5.0
-"""Default cost limit of a run, in USD."""
+
+CHALLENGE_IS_WHOLE = (
+    "a challenge plays all its rows once under the rules of test; leave out suite, theme, episodes "
+    "and repeats"
+)
 
 
 def usd(text: str) -> float | None:
@@ -111,6 +116,12 @@ class Config(AgentSettings):
         "the run's folder; a run that is there goes on; a new one under runs/ by default",
         check=output_folder(EVALUATION),
     )
+    challenge: str | None = option(
+        None, "digest of an entry whose challenge is played; needs --nonce", metavar="DIGEST"
+    )
+    nonce: str | None = option(
+        None, "nonce that the maintainers published for that entry", metavar="NONCE"
+    )
     json: bool = option(False, "print one JSON object instead of the table")
     html: Path | None = option(
         None,
@@ -120,9 +131,29 @@ class Config(AgentSettings):
     )
 
     def check(self) -> None:
-        """Check that no setting and no keyword argument of environments is given twice."""
+        """Check that nothing is given twice, and that a challenge is complete."""
         super().check()
-        self.all_env_kwargs()
+        kwargs = self.all_env_kwargs()
+        if (self.challenge is None) != (self.nonce is None):
+            raise ValueError("--challenge and --nonce belong together")
+        whole = self.suite, self.theme, self.episodes, self.repeats, kwargs
+        if self.challenge_source() and whole != ("test", None, None, 1, {}):
+            raise ValueError(CHALLENGE_IS_WHOLE)
+
+    def challenge_source(self) -> Challenge | None:
+        """Return the source of a challenge's rows; None without --challenge.
+
+        Raises:
+            ValueError: The digest or the nonce is malformed.
+        """
+        if self.challenge is None:
+            return None
+        try:
+            return from_json(Challenge, {"digest": self.challenge, "nonce": self.nonce})
+        except ValueError as error:
+            names = {"Challenge.digest": "--challenge", "Challenge.nonce": "--nonce"}
+            field, _, reason = str(error).partition(" ")
+            raise ValueError(f"{names[field]} {reason}") from error
 
     def all_env_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of environments.

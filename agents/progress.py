@@ -1,8 +1,10 @@
 """Progress of a run, on a stream for people: one refreshed line on a terminal, else a few lines."""
 
 import time
+from collections.abc import Iterable
 from typing import TextIO
 
+from vlbench.cli import erase_line, is_terminal, plain
 from vlbench.records import Episode, Reply
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -18,13 +20,14 @@ class Progress:
     """
 
     def __init__(self, stream: TextIO | None, opening: str = "") -> None:
-        self._stream = stream
+        self._stream = None if stream is None else plain(stream)
         self._opening = opening
-        self._terminal = stream is not None and stream.isatty()
+        self._terminal = is_terminal(stream)
         self._pause = SECONDS_BETWEEN_REFRESHES if self._terminal else SECONDS_BETWEEN_LINES
         self._shown = ""
         self._total = self._kept = self._done = self._errored = 0
         self._retries = 0
+        self._dropped: set[str] = set()
         self._usd: float | None = None
         self._start = self._last = time.monotonic()
 
@@ -52,8 +55,17 @@ class Progress:
         self._errored += episode.is_errored
         self._refresh()
 
-    def reply(self, reply: Reply) -> None:
-        """Count a reply."""
+    def reply(self, reply: Reply, dropped: Iterable[str] = ()) -> None:
+        """Count a reply, and tell once of each setting that the provider refuses.
+
+        Args:
+            reply: The reply.
+            dropped: The settings that the provider has refused so far.
+        """
+        for name in dropped:
+            if name not in self._dropped:
+                self._dropped.add(name)
+                self.say(f"the model doesn't take {name}; it is left out from now on")
         self._retries += reply.retries
         if reply.usd is not None:
             self._usd = (self._usd or 0.0) + reply.usd
@@ -87,7 +99,7 @@ class Progress:
 
     def _clear(self) -> None:
         if self._shown and self._stream is not None:
-            print("\r" + " " * len(self._shown) + "\r", end="", file=self._stream, flush=True)
+            erase_line(self._stream, len(self._shown))
             self._shown = ""
 
 

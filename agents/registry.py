@@ -18,6 +18,8 @@ AGENTS: dict[str, str] = {
     "heuristic": "agents.scripted:Heuristic",
     "gpt4v": "agents.providers.openai_chat:OpenAIChat",
     "openai": "agents.providers.openai_chat:OpenAIChat",
+    "claude": "agents.providers.claude:Claude",
+    "anthropic": "agents.providers.claude:Claude",
     "gemini": "agents.providers.gemini:Gemini",
     "cnn": "agents.cnn:Cnn",
     "llava": "agents.vlm.agent:Llava",

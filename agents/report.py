@@ -28,6 +28,7 @@ from vlbench.cli import (
 from vlbench.display.episode_view import EpisodeRenderer, outcome, page_part
 from vlbench.display.formatting import number, percent, percent_range
 from vlbench.records import Episode, RunHeader
+from vlbench.records.redaction import redact, redact_data
 from vlbench.registry import ENV_HELP, import_environments
 from vlbench.run_folder import RunFolder
 from vlbench.scoring import Scorecard, headlines, score
@@ -56,13 +57,14 @@ def write_report(run: Path, page: Path, env_ids: Iterable[str] = ()) -> None:
     episodes, header = folder.episodes(), folder.header
     lines = [headline_line(headline) for headline in headlines(episodes, header.suite)]
     template = Template(files(__package__).joinpath("report.html").read_text("utf-8"))
-    data = json.dumps(_episodes(header, episodes)).replace("<", "\\u003c")
+    views = redact_data(_episodes(header, episodes), except_field="frames")
+    data = json.dumps(views).replace("<", "\\u003c")
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(
         template.substitute(
             title=_text(f"{header.agent} on vlbench"),
             agent=_text(header.agent),
-            about=_text(_about(header)),
+            about=_text(redact(_about(header))),
             headlines="".join(f"<p class=headline>{_text(line)}</p>" for line in lines),
             cards="".join(_card(card) for card in score(header, episodes)),
             capped=_text(_capped(header.env_ids, episodes)),

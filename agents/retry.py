@@ -11,13 +11,12 @@ import random
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from agents.agent import ProviderError, as_reply
+from agents.providers.answers import Fault, Meaning, retry_after
 from vlbench.records import Reply
 
 FIRST_WAIT = 0.5
@@ -29,12 +28,6 @@ LONGEST_WAIT = 30.0
 LONGEST_RETRY_AFTER = 120.0
 """Longest wait that a provider may ask for; a longer one fails the call."""
 
-
-TRANSIENT = (408, 409, 425, 429)
-"""HTTP statuses after which a call is made again; so are all from 500."""
-
-STOPPING = (401, 402, 404)
-"""HTTP statuses after which every other call would fail too."""
 
 NETWORK_ERRNOS = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET)
 """Faults of the network that aren't a `ConnectionError`."""
@@ -59,32 +52,13 @@ BUGS = (
 """Exceptions of an agent's code that are a bug, or a mistake in its set-up, and stop the run."""
 
 
-def is_transient(status: int) -> bool:
-    """Return whether the same request may succeed after an HTTP status."""
-    return status in TRANSIENT or status >= 500
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a provider asks to wait, if any."""
-    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        try:
-            return float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-    try:
-        date = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return (date - datetime.now(UTC)).total_seconds() if date.tzinfo else None
-
-
 def as_provider_error(error: Exception) -> ProviderError | None:
     """Return an agent's exception as a `ProviderError`, if a connection or a server failed.
 
     The exceptions that it was raised `from` count too. Transient are `ConnectionError`,
     `TimeoutError`, faults of the network, CONNECTION_ERRORS, and exceptions of HTTP clients with a
-    `Retry-After` or a status for which `is_transient`. Other statuses aren't; STOPPING ones stop
-    the run.
+    `Retry-After` or a status that `agents.providers.answers` calls a transient fault. That table
+    also says which statuses stop the run.
 
     Returns:
         None if neither failed.
@@ -95,13 +69,14 @@ def as_provider_error(error: Exception) -> ProviderError | None:
     for cause in _causes(error):
         status, wait = _http_status(cause), _asked_wait(cause)
         if status is not None or wait is not None:
-            transient = wait is not None or is_transient(status or 0)
+            meaning = Fault(message, status=status or 0, retry_after=wait).meaning
+            transient = wait is not None or meaning is Meaning.TRANSIENT
             return ProviderError(
                 message,
                 status=status,
                 transient=transient,
                 retry_after=wait,
-                stops=status in STOPPING and not transient,
+                stops=meaning is Meaning.STOP and not transient,
             )
         if _is_connection_error(cause):
             return ProviderError(message, transient=True)
@@ -197,7 +172,7 @@ class RetryingCaller:
         """
         await self._turn()
         start = time.perf_counter()
-        retries = 0
+        retries, lost_usd = 0, 0.0
         while True:
             try:
                 reply = await self._within_timeout(call)
@@ -210,13 +185,22 @@ class RetryingCaller:
                 if over or wait > LONGEST_RETRY_AFTER:
                     why = f"try {retries + 1}" if over else f"asked to wait {wait:.0f} s"
                     raise ProviderError(
-                        f"{fault} ({why})", status=fault.status, stops=fault.stops
+                        f"{fault} ({why})",
+                        status=fault.status,
+                        stops=fault.stops,
+                        finish_reason=fault.finish_reason,
+                        provider_message=fault.provider_message,
+                        usd=lost_usd + (fault.usd or 0.0),
                     ) from error
                 retries += 1
+                lost_usd += fault.usd or 0.0
                 await asyncio.sleep(wait)
                 await self._turn()
             else:
                 seconds = reply.seconds or time.perf_counter() - start
+                if lost_usd:
+                    usd = (reply.usd or 0.0) + lost_usd
+                    reply = dataclasses.replace(reply, usd=usd, usd_source="provider")
                 return dataclasses.replace(reply, seconds=seconds, retries=reply.retries + retries)
 
     async def _within_timeout(self, call: Callable[[], Any]) -> Reply:

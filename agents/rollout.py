@@ -11,7 +11,7 @@ import inspect
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,21 +20,19 @@ import gymnasium
 import agents.agent
 import agents.retry
 from agents.agent import Agent, Observation, ProviderError
-from agents.cost import Budget
-from agents.providers.redaction import redacted
+from agents.cost import FIRST_CALL_WAIT, Budget
+from agents.providers.reply_schema import reply_schema
 from agents.retry import BUGS, RetryingCaller, RetryPolicy
 from vlbench.errors import location
 from vlbench.prompts import Exchange
 from vlbench.recorder import EnvCache, EpisodeRecorder
-from vlbench.records import SCHEMA, Episode, Failure, Reply, episode_key
+from vlbench.records import MAX_ERROR, SCHEMA, Episode, Failure, Reply, episode_key
+from vlbench.records.redaction import SecretInReply, redact
 from vlbench.run_folder import RunFolder
 from vlbench.suites import Row
 
 HARNESS = tuple(str(module) for module in (__file__, agents.agent.__file__, agents.retry.__file__))
 """Files that only call an agent's code."""
-
-MAX_ERROR = 500
-"""Longest message of an errored episode, in characters."""
 
 GIVE_UP = 20
 """A run stops after this many consecutive failed calls, retries included."""
@@ -136,12 +134,17 @@ class _Player:
         replied: Callable[[Reply], None],
     ) -> None:
         self.stop = ""
+        self.uses_reply_schema = agent.uses_reply_schema
         self._agent = agent
         self._folder = folder
         self._asking = RetryingCaller(patience)
         self._budget = budget
         self._replied = replied
         self._failed = 0
+        self._first_call_has_begun = False
+        self._first_call_is_over = asyncio.Event()
+        if budget.max_usd is None or not (agent.remote or agent.paid):
+            self._first_call_is_over.set()
 
     async def close(self) -> None:
         """Close the agent; an error of its code stops the run like a bug of `act`."""
@@ -165,19 +168,34 @@ class _Player:
         """
         if self.stop:
             raise Stopped
+        await self._wait_for_first_call()
+        if self.stop:
+            raise Stopped
         if not self._budget.reserve():
             self.stop = self._budget.stop_reason
             raise Stopped
-        reply = None
+        reply, lost_usd = None, 0.0
         try:
             reply = await self._ask(observation, env)
+        except ProviderError as error:
+            lost_usd = error.usd or 0.0
+            raise
         finally:
-            reply = self._budget.settle(reply)
+            reply = self._budget.settle(reply, lost_usd)
+            self._first_call_is_over.set()
         assert reply is not None
         self._folder.journal(job.key, turn, reply)
         self._folder.drop(self._agent.dropped)
         self._replied(reply)
         return reply
+
+    async def _wait_for_first_call(self) -> None:
+        """Wait, where a call costs, until the first reply shows how much."""
+        if not self._first_call_is_over.is_set() and self._first_call_has_begun:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_CALL_WAIT):
+                    await self._first_call_is_over.wait()
+        self._first_call_has_begun = True
 
     async def _ask(self, observation: Observation, env: gymnasium.Env[Any, str]) -> Reply:
         agent = self._agent
@@ -192,7 +210,7 @@ class _Player:
             self._failed += 1
             if not error.stops and self._failed < GIVE_UP:
                 raise
-            self.stop = self.stop or redacted(
+            self.stop = self.stop or redact(
                 f"stopped: {error}"
                 if error.stops
                 else f"stopped: {GIVE_UP} calls failed in a row; the last: {error}"
@@ -236,7 +254,11 @@ class _Worker:
                 recording = EpisodeRecorder(self._envs.of(job.row), job.row, job.number, job.repeat)
             await self._finish(recording, job)
         except ProviderError as error:
-            failure = Failure("provider", status=error.status)
+            details = (error.status, error.finish_reason, error.provider_message)
+            failure = Failure("provider", *details).bounded()
+            return _errored(job, recording, _message(error), failure)
+        except SecretInReply as error:
+            failure = Failure("secret", reply_hash=error.reply_hash)
             return _errored(job, recording, _message(error), failure)
         except CodeFailed as error:
             self._envs.pop(job.row.env_key, None)
@@ -254,6 +276,8 @@ class _Worker:
                 "env_id": job.row.env_id,
                 "repeat": job.repeat,
             }
+            if self._player.uses_reply_schema:
+                observation = {**observation, "reply_schema": reply_schema(recording.env)}
             if turn < len(job.journaled):
                 reply = job.journaled[turn]
             else:
@@ -292,7 +316,7 @@ def _definition(function: Callable[..., Any]) -> str:
 
 def _message(error: BaseException) -> str:
     """Return an error as one printable line."""
-    line = redacted(f"{type(error).__name__}: {error}").encode("utf-8", "replace").decode()
+    line = redact(f"{type(error).__name__}: {error}").encode("utf-8", "replace").decode()
     return "".join(c if c.isprintable() else " " for c in " ".join(line.split()))[:MAX_ERROR]
 
 

@@ -73,9 +73,14 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
     for env_id, explicit in selection.items():
         try:
             suite = _suite(env_id, spec)
+            if spec.challenge and suite == SEEDS:
+                raise ValueError(
+                    f"a challenge follows the rules of its set {SUITES[0]}; it has none"
+                )
             env_rows = replace(spec, suite=suite).rows(env_id)[: spec.episodes]
             _check_playable(agent, env_rows[0])
-            check_outcomes(env_id, suite, env_rows)
+            frozen = replace(spec, suite=suite, challenge=None)
+            check_outcomes(env_id, suite, frozen.rows(env_id) if spec.challenge else env_rows)
             rows[env_id], chosen[env_id] = env_rows, suite
         except ValueError as error:
             if explicit:

@@ -19,6 +19,8 @@ MAX_ARCHIVE = 64 << 20
 MAX_PART = 256 << 20
 """Largest part, in bytes."""
 MAX_MANIFEST = 4 << 20
+_GZIP = b"\x1f\x8b\x08" + bytes(5)
+"""Start of a gzip file without flags, name, comment or time."""
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
 
@@ -51,12 +53,15 @@ def write_archive(path: Path, parts: Mapping[str, bytes]) -> None:
     path.write_bytes(raw.getvalue())
 
 
-def read_archive(path: Path, limits: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+def read_archive(
+    path: Path, limits: Mapping[str, int], *, with_time: bool = False
+) -> Iterator[tuple[str, bytes]]:
     """Yield the parts of an archive, in their order, one at a time.
 
     Args:
         path: The archive.
         limits: The largest size of each part that may be there, in bytes; the first must be.
+        with_time: Whether the gzip header may hold a time, which `write_archive` leaves out.
 
     Raises:
         Refused: It isn't an archive that `write_archive` writes, or is larger than allowed.
@@ -69,7 +74,18 @@ def read_archive(path: Path, limits: Mapping[str, int]) -> Iterator[tuple[str, b
         if status.st_size > MAX_ARCHIVE:
             raise Refused(name, "", f"wanted at most {MAX_ARCHIVE} bytes, found {status.st_size}")
         with path.open("rb") as file:
+            start = file.read(len(_GZIP))
+            if start[:4] != _GZIP[:4]:
+                raise Refused(
+                    name,
+                    "",
+                    "wanted a gzip file as `pack` writes it, without name, comment or flags: "
+                    f"{_GZIP[:4].hex()} at its start, found {start[:4].hex() or 'nothing'}",
+                )
+            file.seek(0)
             yield from _parts(_Inflated(file), name, limits)
+        if start != _GZIP and not with_time:
+            raise Refused(name, "", "wanted a gzip file without a time, as `pack` writes it")
     except OSError as error:
         raise Refused(name, "", f"can't be read: {error.strerror or error}") from error
     except zlib.error as error:

@@ -127,7 +127,7 @@ def convert_entry(old: Path, new: Path) -> str:
         OSError: A file can't be written.
     """
     limits = {MANIFEST: MAX_MANIFEST, **dict.fromkeys(PART_NAMES, MAX_PART)}
-    contents = dict(read_archive(old, limits))
+    contents = dict(read_archive(old, limits, with_time=True))
     place = f"{old.name}: {MANIFEST}"
     plain = _converted(place, convert_manifest, contents.pop(MANIFEST, b""))
     try:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from leaderboard.archive import MAX_MANIFEST, MAX_PART, Refused, read_archive, write_archive
 from leaderboard.schema import MANIFEST, Manifest, canonical
-from vlbench.records import Episode, from_json, to_json
+from vlbench.records import Episode, episode_key, from_json, to_json
 from vlbench.suites import SUITES
 
 MAX_LINE = 8 << 20
@@ -111,12 +111,26 @@ def read_episodes(file: str, part: str, data: bytes) -> Iterator[Episode]:
         line = data[start:end]
         start = end + 1
         try:
-            episode = from_json(Episode, loads(line))
+            episode = _episode(loads(line))
             if canonical(to_json(episode)) != line:
                 raise ValueError("wanted the spelling that `pack` writes, found another")
         except ValueError as error:
             raise Refused(file, place, str(error)) from error
         yield episode
+
+
+def _episode(plain: Any) -> Episode:
+    """Return the episode of a line; an error names it, if its key can be read."""
+    try:
+        return from_json(Episode, plain)
+    except ValueError as error:
+        names = ("env_id", "row", "repeat")
+        env_id, row, repeat = (
+            plain.get(name) if isinstance(plain, dict) else None for name in names
+        )
+        if isinstance(env_id, str) and isinstance(row, int) and isinstance(repeat, int):
+            raise ValueError(f"{episode_key(env_id, row, repeat):.80}: {error}") from error
+        raise
 
 
 def loads(data: bytes) -> Any:

@@ -6,9 +6,10 @@ The same runs and card give the same bytes. What is packed and why is in `docs/s
 
 import hashlib
 import json
+import math
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -16,8 +17,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from leaderboard.archive import MAX_ARCHIVE
-from leaderboard.entry import Entry, first_error
+from leaderboard.entry import Entry, first_error, read_entry
 from leaderboard.schema import (
+    MANIFEST,
     MAX_ERRORED,
     Card,
     Manifest,
@@ -32,6 +34,7 @@ from leaderboard.schema import (
 )
 from vlbench.cli import (
     Options,
+    existing_file,
     option,
     output_file,
     parse_options,
@@ -40,8 +43,9 @@ from vlbench.cli import (
 )
 from vlbench.errors import unknown_name
 from vlbench.records import Episode, RunHeader, episode_key, from_json, to_json
-from vlbench.run_folder import EPISODES, RunFolder
-from vlbench.suites import SUITES, frozen_rows, suites
+from vlbench.records.redaction import find_key, holds_secret
+from vlbench.run_folder import EPISODES, JOURNAL, RunFolder
+from vlbench.suites import SUITES, suites
 
 SAME = (
     *("agent", "settings", "privileged", "env_ids", "env_kwargs"),
@@ -73,6 +77,8 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
                 raise ValueError(f"{path}: {env_id} has no frozen sets")
     check_same_agent([folder.header for folder in folders])
     headers = folders[0].header
+    if len(folders) > 1 and any(folder.header.challenge for folder in folders):
+        raise ValueError("a challenge is packed alone, beside its entry")
     track = card.get("track", "reference" if headers.privileged else None)
     if track is None:
         raise ValueError(f"say how the model came to play: --track, one of {_listed(Track)}")
@@ -93,18 +99,40 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
     manifest = Manifest(
         format=2, card=checked, suites=tuple(suite for suite, _ in packed), digest="0" * 64
     )
-    parts = {suite.part.name: data for suite, data in packed}
-    return Entry(manifest.sealed(), {str(name): data for name, data in parts.items()})
+    parts = {str(suite.part.name): data for suite, data in packed}
+    entry = Entry(manifest.sealed(), parts)
+    check_no_keys(entry)
+    return entry
 
 
-def check_same_agent(headers: Sequence[RunHeader]) -> None:
-    """Check that runs form one entry: different suites, the same agent, the same settings.
+def check_no_keys(entry: Entry) -> None:
+    """Check that an entry holds nothing that looks like a key of a known provider.
 
     Raises:
-        ValueError: They don't; names the first field that differs.
+        ValueError: It does; says where, without showing it.
+    """
+    for name, data in {MANIFEST: entry.manifest.to_bytes(), **entry.parts}.items():
+        for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), start=1):
+            kind = find_key(line) or ("secret of this machine" if holds_secret(line) else "")
+            if kind:
+                raise ValueError(
+                    f"line {number} of {name} holds what looks like a key ({kind}), so nothing was "
+                    "packed; remove it from the run's files and, if it is a real one, revoke it"
+                )
+
+
+def check_same_agent(headers: Sequence[RunHeader], *, same_suite: bool = False) -> None:
+    """Check that runs are of the same agent with the same settings.
+
+    Args:
+        headers: Headers of the runs.
+        same_suite: Whether they may be of one suite; the runs of an entry are of different ones.
+
+    Raises:
+        ValueError: They aren't; names the first field that differs.
     """
     names = [header.suite for header in headers]
-    if len(set(names)) < len(names):
+    if not same_suite and len(set(names)) < len(names):
         raise ValueError(f"wanted one run a suite, found {', '.join(names)}")
     for header in headers[1:]:
         for field in SAME:
@@ -114,14 +142,21 @@ def check_same_agent(headers: Sequence[RunHeader]) -> None:
                     f"the runs of an entry must be of one agent in one way: {field} is "
                     f"{first!r:.80} on {headers[0].suite}, {other!r:.80} on {header.suite}"
                 )
+        for env_id in header.models.keys() & headers[0].models.keys():
+            hashes = [model.models[env_id].weights_hash for model in (headers[0], header)]
+            if all(hashes) and len(set(hashes)) > 1:
+                raise ValueError(
+                    "the runs of an entry must be of one model: its weights are "
+                    f"{hashes[0][:12]}… on {headers[0].suite}, {hashes[1][:12]}… on {header.suite}"
+                )
 
 
 def expected_keys(header: RunHeader) -> list[str]:
-    """Return the keys of the episodes in a run's frozen sets, in order."""
+    """Return the keys of the episodes of a run's rows, in order."""
     return [
         episode_key(env_id, number, 0)
         for env_id in header.env_ids
-        for number in range(len(frozen_rows(env_id, header.suite)))
+        for number in range(len(header.rows(env_id)))
     ]
 
 
@@ -129,6 +164,8 @@ def _suite(folder: RunFolder) -> tuple[Suite, bytes]:
     episodes = [_rounded(episode) for episode in folder.episodes()]
     data = b"".join(canonical(to_json(episode)) + b"\n" for episode in episodes)
     replayed = _replayed(folder)
+    keys = expected_keys(folder.header)
+    late = _late(folder, keys, episodes, {again.episode for again in replayed})
     suite = Suite(
         run=folder.header,
         part=Part.model_validate(
@@ -139,9 +176,7 @@ def _suite(folder: RunFolder) -> tuple[Suite, bytes]:
                 "episodes": len(episodes),
             }
         ),
-        irregularities=list_irregularities(
-            expected_keys(folder.header), episodes, replayed, len(folder.damaged)
-        ),
+        irregularities=list_irregularities(keys, episodes, replayed, len(folder.damaged), late),
     )
     return suite, data
 
@@ -168,6 +203,39 @@ def _replayed(folder: RunFolder) -> list[Replayed]:
         for key, count in sorted(counts.items())
         if count > 1
     ]
+
+
+MOST_AT_ONCE = 64
+"""Rows that are taken to be played at once; a row further behind is begun later."""
+
+
+def _late(
+    folder: RunFolder, keys: Sequence[str], episodes: Sequence[Episode], replayed: Collection[str]
+) -> list[str]:
+    """Return the episodes that were begun out of order, by the journal.
+
+    A run begins its rows in order. Rows that were deleted and played again are begun late.
+
+    Raises:
+        ValueError: The journal doesn't hold the texts of an episode.
+    """
+    journal = folder.replies()
+    for episode in episodes:
+        texts = [reply.text for reply in journal.get(episode.key, [])]
+        if texts[: len(episode.turns)] != [turn.reply.text for turn in episode.turns]:
+            raise ValueError(
+                f"{folder.path}: {JOURNAL} doesn't hold the replies of {episode.key}; an entry "
+                "needs the run as it was played"
+            )
+    begun, ended = folder.journal_order()
+    late: list[str] = []
+    first_end = math.inf  # of the rows at least MOST_AT_ONCE behind
+    for number in reversed(range(len(keys))):
+        if number + MOST_AT_ONCE < len(keys):
+            first_end = min(first_end, ended.get(keys[number + MOST_AT_ONCE], math.inf))
+        if begun.get(keys[number], 0) > first_end and keys[number] not in replayed:
+            late.append(keys[number])
+    return late[::-1]
 
 
 def _readable(line: bytes) -> Episode | None:
@@ -212,6 +280,17 @@ class Config(CardOptions):
     out: Path = required(
         "the archive to write", metavar="ENTRY.tar.gz", check=output_file("an entry", b"\x1f\x8b")
     )
+    entry: Path | None = option(
+        None,
+        "the entry whose challenge the run is; gives its card",
+        metavar="ENTRY.tar.gz",
+        check=existing_file,
+    )
+
+    def check(self) -> None:
+        """Check that a challenge has the card of its entry."""
+        if self.entry and (given := self.card()):
+            raise ValueError(f"--entry gives the card, so --{next(iter(given))} can't be set")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -221,7 +300,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _pack(argv: Sequence[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m leaderboard.pack", description=__doc__)
-    entry = pack(config.runs, config.card())
+    entry = pack(config.runs, _card(config))
     entry.write(config.out)
     size = config.out.stat().st_size
     print(f"{config.out}: {size} bytes, digest {entry.manifest.digest}")
@@ -231,6 +310,8 @@ def _pack(argv: Sequence[str] | None) -> None:
             f"{suite.part.name}: {suite.part.episodes} episodes, {len(lost.errored)} errored, "
             f"{len(lost.retried)} retried, {len(lost.replayed)} played again"
         )
+        if lost.late:
+            print(f"{suite.part.name}: {len(lost.late)} episodes begun out of order")
         if too_many_errored(suite.part.episodes, len(lost.errored)):
             warn(
                 f"{len(lost.errored)} of {suite.part.episodes} episodes of {suite.run.suite} "
@@ -244,6 +325,26 @@ def _pack(argv: Sequence[str] | None) -> None:
             )
     if size > MAX_ARCHIVE:
         warn(f"{size} bytes, at most {MAX_ARCHIVE} are read")
+
+
+def _card(config: Config) -> dict[str, Any]:
+    """Return the card: as given, or that of the entry whose challenge is packed.
+
+    Raises:
+        ValueError: The run isn't the entry's challenge, or it is one and no entry is named.
+    """
+    challenge = RunFolder.open(config.runs[0]).header.challenge
+    if config.entry is None:
+        if challenge:
+            raise ValueError("the run is a challenge; name its entry: --entry ENTRY.tar.gz")
+        return config.card()
+    manifest = read_entry(config.entry).manifest
+    if challenge is None or challenge.digest != manifest.digest:
+        found = f"of {challenge.digest[:12]}…" if challenge else "no challenge"
+        raise ValueError(
+            f"{config.runs[0]}: wanted the challenge of {manifest.digest[:12]}…, found {found}"
+        )
+    return manifest.card.model_dump(exclude_defaults=True)
 
 
 def warn(reason: str) -> None:

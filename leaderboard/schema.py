@@ -10,13 +10,26 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from vlbench.records import Episode, RunHeader, episode_key
+from vlbench.limits import CLOCK_ERROR, Line, hidden_character
+from vlbench.records import (
+    MAX_ERROR,
+    Episode,
+    Failure,
+    ModelInfo,
+    Reply,
+    RunHeader,
+    Turn,
+    episode_key,
+    from_json,
+    limits_of,
+    to_json,
+)
 
 MANIFEST = "manifest.json"
 
@@ -30,23 +43,47 @@ Weights = Literal["open", "closed", "none"]
 
 
 def _plain(text: str) -> str:
-    """Refuse control and direction characters."""
-    if not text.isprintable():
-        raise ValueError("wanted printable characters on one line")
+    """Refuse control, direction and invisible characters, and spaces at the ends."""
+    if (character := hidden_character(text)) or text != text.strip():
+        which = f" without U+{ord(character):04X}" if character else ", none a space at an end"
+        raise ValueError(f"wanted printable characters on one line{which}")
+    return text
+
+
+def _notes(text: str) -> str:
+    """Refuse what `_plain` refuses, but allow line breaks."""
+    if character := hidden_character(text.replace("\n", "")):
+        raise ValueError(f"wanted printable characters without U+{ord(character):04X}")
     return text
 
 
 def _iso_date(text: str) -> str:
-    """Refuse anything but "" and a date as YYYY-MM-DD."""
+    """Refuse anything but "" and a past date as YYYY-MM-DD."""
+    day = None
     with suppress(ValueError):
-        if not text or str(date.fromisoformat(text)) == text:
-            return text
-    raise ValueError("wanted a date as YYYY-MM-DD")
+        day = date.fromisoformat(text) if text else None
+    if text and str(day) != text:
+        raise ValueError("wanted a date as YYYY-MM-DD")
+    if day and day > (datetime.now(UTC) + CLOCK_ERROR).date():
+        raise ValueError("wanted a date that isn't in the future")
+    return text
+
+
+def _error(text: str) -> str:
+    Line(MAX_ERROR).check(text)
+    return text
+
+
+def _header(header: RunHeader) -> RunHeader:
+    """Check a header against the limits of its record."""
+    return from_json(RunHeader, to_json(header))
 
 
 Text = Annotated[str, StringConstraints(max_length=120), AfterValidator(_plain)]
+ErrorLine = Annotated[str, AfterValidator(_error)]
+Key = Annotated[str, StringConstraints(max_length=300), AfterValidator(_plain)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Money = Annotated[float, Field(ge=0)]
+Money = Annotated[float, Field(ge=0, le=1e9), AfterValidator(lambda value: value + 0.0)]  # no -0.0
 
 
 class Record(BaseModel):
@@ -68,7 +105,7 @@ class Card(Record):
     track: Track
     url: Annotated[str, StringConstraints(max_length=200, pattern=r"^(https://[!-~]+)?$")] = ""
     """Paper, checkpoint or code; "" for none."""
-    notes: Annotated[str, StringConstraints(max_length=2000)] = ""
+    notes: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_notes)] = ""
     """Notes for readers: training data, tricks, known problems."""
     usd: Money | None = None
     """Money that the run cost in all, where the provider's records don't say it."""
@@ -93,23 +130,23 @@ class Part(Record):
 class Errored(Record):
     """An episode that the agent or its provider failed; it counts as failed."""
 
-    episode: str
-    error: str
+    episode: Key
+    error: ErrorLine
 
 
 class Retried(Record):
     """An episode some of whose replies were asked for more than once."""
 
-    episode: str
+    episode: Key
     retries: Annotated[int, Field(ge=1)]
 
 
 class Replayed(Record):
     """An episode that was played more than once; the last attempt counts."""
 
-    episode: str
-    attempts: Annotated[int, Field(ge=2)]
-    errors: tuple[str, ...]
+    episode: Key
+    attempts: Annotated[int, Field(ge=2, le=1000)]
+    errors: tuple[ErrorLine, ...]
     """What failed in the attempts before, in order; "" for one that didn't fail."""
 
 
@@ -122,14 +159,17 @@ class Irregularities(Record):
     retried: tuple[Retried, ...]
     replayed: tuple[Replayed, ...]
     """Known from the run's folder alone, so declared."""
-    damaged_lines: Annotated[int, Field(ge=0)]
+    damaged_lines: Annotated[int, Field(ge=0, le=1_000_000)]
     """Lines of the run's episodes that couldn't be read; declared too."""
+    late: tuple[Key, ...] = ()
+    """Episodes whose first reply came when rows far behind them were over, although no earlier
+    attempt is recorded; declared too."""
 
 
 class Suite(Record):
     """One run on one suite."""
 
-    run: RunHeader
+    run: Annotated[RunHeader, AfterValidator(_header)]
     part: Part
     irregularities: Irregularities
 
@@ -188,6 +228,7 @@ def list_irregularities(
     episodes: Sequence[Episode],
     replayed: Sequence[Replayed] = (),
     damaged_lines: int = 0,
+    late: Sequence[str] = (),
 ) -> Irregularities:
     """List the rows without exactly one plain attempt.
 
@@ -196,6 +237,7 @@ def list_irregularities(
         episodes: Those that were played.
         replayed: Episodes that were played more than once.
         damaged_lines: Lines that couldn't be read.
+        late: Episodes that were begun out of order.
     """
     played = {episode_key(e.env_id, e.row, e.repeat) for e in episodes}
     retries = [(e.key, sum(turn.reply.retries for turn in e.turns)) for e in episodes]
@@ -207,6 +249,7 @@ def list_irregularities(
         retried=tuple(Retried(episode=key, retries=count) for key, count in retries if count > 0),
         replayed=tuple(replayed),
         damaged_lines=damaged_lines,
+        late=tuple(late),
     )
 
 
@@ -224,6 +267,12 @@ def json_schema() -> dict[str, Any]:
     definitions = {**schema.pop("$defs"), **line.pop("$defs"), "Episode": line}
     for name in ("Episode", "Turn", "Reply", "Failure"):
         definitions[name]["additionalProperties"] = False
+    for record in (RunHeader, ModelInfo, Episode, Turn, Reply, Failure):
+        fields = definitions[record.__name__]["properties"]
+        for name, limits in limits_of(record).items():
+            kinds = fields[name].get("anyOf", [fields[name]])  # the second is null
+            for limit in limits:
+                kinds[0].update(limit.json_schema())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

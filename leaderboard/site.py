@@ -20,14 +20,12 @@ import jinja2
 
 import vlbench
 from leaderboard import ranking
-from leaderboard.archive import Refused
 from leaderboard.published import reported_ids, reported_rows
 from leaderboard.site_data import FAILURES, SHARED, EntryRenderer, RenderedEntry
 from leaderboard.site_tables import TRACKS, Section, overall_rows, results, task_rows
 from leaderboard.task_page import Task, describe
-from leaderboard.verify import Verified, existing_entry, verify
+from leaderboard.verify import Evidence, Verified, existing_entry, verify_all
 from vlbench.cli import (
-    Options,
     option,
     parse_options,
     required,
@@ -51,23 +49,20 @@ TITLES: dict[Section, str] = {
 
 
 def slug(entry: Verified) -> str:
-    """Return an entry's name in addresses; the digest keeps names apart."""
+    """Return an entry's name in addresses; the whole digest keeps names apart."""
     manifest = entry.manifest
     plain = re.sub(r"[^a-z0-9]+", "-", manifest.card.name.casefold()).strip("-")[:40]
-    return f"{plain or 'entry'}-{manifest.digest[:8]}"
+    return f"{plain or 'entry'}-{manifest.digest}"
 
 
 def build(entries: Sequence[Verified], out: Path) -> None:
-    """Write the site of verified entries.
+    """Write the site of verified entries; an entry that is there twice is shown once.
 
     Raises:
-        ValueError: Two entries are the same, or `out` is a folder of something else.
+        ValueError: `out` is a folder of something else.
         OSError: A file can't be written.
     """
-    digests = [entry.manifest.digest for entry in entries]
-    if len(set(digests)) < len(digests):
-        twice = next(e.file for e in entries if digests.count(e.manifest.digest) > 1)
-        raise ValueError(f"{twice} is there twice")
+    entries = list({entry.manifest.digest: entry for entry in entries}.values())
     if out.exists() and not (out / MARKER).exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is there and isn't a site of ours; choose another folder")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -200,12 +195,12 @@ def _script(path: Path, name: str, data: Any) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Options):
+class Config(Evidence):
     """Options of `site`."""
 
     entries: tuple[Path, ...] = option(
         (),
-        "entries to show; those of the repository by default",
+        "entries to show, and their challenges; those of the repository by default",
         positional=True,
         metavar="ENTRY.tar.gz",
         check=existing_entry,
@@ -221,16 +216,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _site(argv: Sequence[str] | None) -> int:
     config = parse_options(Config, argv, prog="python -m leaderboard.site", description=__doc__)
     stored = Path(str(files("leaderboard").joinpath("entries")))
-    entries, refused = [], 0
-    for path in config.entries or sorted(stored.glob("*.tar.gz")):
-        try:
-            entries.append(verify(path))
-        except Refused as error:
-            refused += 1
-            print(f"refused: {error}", file=sys.stderr)
-    build(entries, config.out)
-    print(f"{config.out / 'index.html'}: {len(entries)} entries shown, {refused} refused")
-    return 1 if refused else 0
+    paths, reports = config.entries, config.rerun
+    if not paths:
+        paths = tuple(sorted(stored.glob("*.tar.gz")))
+        reports += tuple(sorted(stored.glob("*.rerun.json")))
+    verification = verify_all(paths, reports, config.nonces)
+    code = verification.print_refused()
+    build(verification.entries, config.out)
+    shown, refused = len(verification.entries), len(verification.refused)
+    print(f"{config.out / 'index.html'}: {shown} entries shown, {refused} refused")
+    return code
 
 
 if __name__ == "__main__":

@@ -6,46 +6,41 @@ again, every number computed again. The first difference is named. What comes th
 `replayed`: these texts earn this score on these rows. Who wrote them, replay can't tell.
 """
 
-import json
+import dataclasses
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import vlbench
 from leaderboard.archive import Refused
-from leaderboard.entry import read_entry, read_episodes
-from leaderboard.pack import check_same_agent, expected_keys
-from leaderboard.schema import (
-    MANIFEST,
-    MAX_ERRORED,
-    Manifest,
-    Suite,
-    list_irregularities,
-    too_many_errored,
+from leaderboard.challenge import ChallengeResult, Played, compare_challenge, published_nonces
+from leaderboard.checks import check_irregularities, check_manifest, read_checked
+from leaderboard.entry import read_entry
+from leaderboard.flags import (
+    Flag,
+    TextKey,
+    TextStudy,
+    above_ceiling,
+    dated_before_its_run,
+    find_shared_texts,
 )
+from leaderboard.reproduction import Reproduction, check_report, read_report
+from leaderboard.schema import MANIFEST, Manifest
 from leaderboard.scores import SuiteScores, score_entry
 from vlbench.cli import (
     Options,
+    existing_file,
+    option,
     parse_options,
     required,
     run_main,
 )
 from vlbench.display import formatting
-from vlbench.errors import unknown_name
-from vlbench.parsing import RULES
-from vlbench.prompts import template_hash
-from vlbench.records import SCHEMA, Episode, RunHeader
+from vlbench.errors import user_code
+from vlbench.recorder import EpisodeRecorder
+from vlbench.records import Episode, Turn
 from vlbench.replay import Replayer, model_differences
-from vlbench.scoring import Scorecard
-from vlbench.suites import Row, frozen_hash, suites
-
-PROMPTS = ("cot", "action_only")
-"""Prompts that an entry may use; `cot_facts` tells what the picture shows."""
-
-ENDS = ("terminated", "truncated", "errored")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +53,24 @@ class Verified:
     """Suite → its episodes, in the order of the frozen sets."""
     scores: Mapping[str, SuiteScores]
     """Suite → the scores of its episodes."""
-    flags: tuple[str, ...]
-    """Oddities that aren't errors, one sentence each."""
+    flags: tuple[Flag, ...]
+    """Oddities that aren't errors."""
+    texts: Mapping[TextKey, str] = field(default_factory=dict)
+    """Texts to compare with those of other entries; see `leaderboard.flags`."""
+    challenge: ChallengeResult | None = None
+    """Its result on new rows; None if it has played none."""
+    reproduction: Reproduction | None = None
+    """Its texts against those of the published weights; None if nobody has asked them."""
     mark: str = "replayed"
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What was checked: "replayed", and "challenge" and "reproduced" if they were passed."""
+        return (
+            self.mark,
+            *(["challenge"] if self.challenge and self.challenge.nonce_is_published else []),
+            *(["reproduced"] if self.reproduction and self.reproduction.as_expected else []),
+        )
 
 
 def verify(path: Path) -> Verified:
@@ -72,211 +82,52 @@ def verify(path: Path) -> Verified:
     entry = read_entry(path)
     manifest = entry.manifest
     episodes, scores = {}, {}
+    study = TextStudy()
     try:
-        _check_manifest(manifest)
+        check_manifest(manifest)
     except ValueError as error:
         raise Refused(path.name, MANIFEST, str(error)) from error
     for suite in manifest.suites:
         data = entry.parts[suite.part.name]
-        episodes[suite.run.suite] = _read(path.name, suite, data)
+        episodes[suite.run.suite] = read_checked(path.name, suite, data)
     replayer = Replayer()
     for number, suite in enumerate(manifest.suites):
-        for line, episode in enumerate(episodes[suite.run.suite], start=1):
-            _replay(replayer, path.name, f"{suite.part.name}:{line}", episode)
-        for difference in model_differences(suite.run, episodes[suite.run.suite]):
+        name = suite.run.suite
+        before_turn = _ignore if suite.run.privileged else partial(study.observe, name)
+        for line, episode in enumerate(episodes[name], start=1):
+            place = f"{suite.part.name}:{line}"
+            _replay(replayer, path.name, place, episode, before_turn)
+        for difference in model_differences(suite.run, episodes[name]):
             raise Refused(path.name, suite.part.name, str(difference))
-        _check_irregularities(path.name, f"suites.{number}", suite, episodes[suite.run.suite])
-        scores[suite.run.suite] = score_entry(suite.run, episodes[suite.run.suite])
-    flags = tuple(flag for suite in scores.values() for flag in above_ceiling(suite.scorecards))
-    return Verified(path.name, manifest, episodes, scores, flags)
-
-
-def above_ceiling(scorecards: Iterable[Scorecard]) -> list[str]:
-    """Return a sentence for each success rate significantly above the ceiling."""
-    return [
-        f"{card.env} {card.suite}: success {card.success:.4f} (95 % from {card.success_low:.4f}) "
-        f"is above the ceiling of {card.ceiling:.4f}"
-        for card in scorecards
-        if card.ceiling is not None and card.success_low > card.ceiling
+        try:
+            check_irregularities(f"suites.{number}", suite, episodes[name])
+        except ValueError as error:
+            raise Refused(path.name, MANIFEST, str(error)) from error
+        scores[name] = score_entry(suite.run, episodes[name])
+    flags = [
+        Flag("above the ceiling", detail)
+        for suite in scores.values()
+        for detail in above_ceiling(suite.scorecards)
     ]
+    flags += study.flags(manifest.card.track) + dated_before_its_run(manifest)
+    return Verified(path.name, manifest, episodes, scores, tuple(flags), study.texts)
 
 
-def _check_manifest(manifest: Manifest) -> None:
-    for number, suite in enumerate(manifest.suites):
-        run = suite.run
-        place = f"suites.{number}.run."
-        _same(f"suites.{number}.part.name", f"{run.suite}.jsonl", suite.part.name)
-        _same(place + "schema", SCHEMA, run.schema)
-        _same(place + "parser", RULES, run.parser)
-        _same(place + "theme", "", run.theme)
-        _same(place + "repeats", 1, run.repeats)
-        _same(place + "env_kwargs", {}, run.env_kwargs)
-        _same(place + "bounds", {}, run.bounds)
-        _same(place + "shard", None, run.shard)
-        _same(place + "challenge", None, run.challenge)
-        if run.prompt not in PROMPTS:
-            raise ValueError(place + f"prompt: {unknown_name('prompt', run.prompt, PROMPTS)}")
-        if run.history < 0:
-            raise ValueError(place + f"history: wanted at least 0, found {run.history}")
-        if not run.env_ids:
-            raise ValueError(place + "env_ids: wanted at least one, found none")
-        for env_id in run.env_ids:
-            if env_id not in vlbench.ENV_IDS:
-                raise ValueError(
-                    place + f"env_ids: {unknown_name('env id', env_id, vlbench.ENV_IDS)}"
-                )
-            if run.suite not in suites(env_id):
-                raise ValueError(place + f"suite: {env_id} has no suite {run.suite!r:.40}")
-        if len(set(run.env_ids)) < len(run.env_ids):
-            raise ValueError(place + "env_ids: wanted each once, found one twice")
-        sets = {env_id: frozen_hash(env_id, run.suite) for env_id in run.env_ids}
-        _same(place + "frozen_hashes", sets, run.frozen_hashes)
-        words = {env_id: template_hash(env_id, run.prompt) for env_id in run.env_ids}
-        _same(place + "prompt_hashes", words, run.prompt_hashes)
-        _check_versions(place, run)
-        if run.privileged != (manifest.card.track == "reference"):
-            expected = "reference" if run.privileged else "another than reference"
-            raise ValueError(
-                f"card.track: wanted {expected}, since privileged is {run.privileged}, "
-                f"found {manifest.card.track}"
-            )
-    check_same_agent([suite.run for suite in manifest.suites])
+def _ignore(recording: EpisodeRecorder, turn: Turn) -> None:
+    """Observe nothing: a reference player needs no flags."""
 
 
-def _check_versions(place: str, run: RunHeader) -> None:
-    current, recorded = vlbench.__version__, run.versions.get("vlbench", "none")
-    numbers = [part for part in recorded.split(".") if part.isascii() and part.isdecimal()]
-    if len(numbers) != 3 or recorded != ".".join(numbers) or max(map(len, numbers)) > 4:
-        raise ValueError(
-            f"{place}versions.vlbench: wanted one like {current}, found {recorded!r:.40}"
-        )
-    if [int(n) for n in numbers] > [int(n) for n in current.split(".")]:
-        raise ValueError(
-            f"{place}versions.vlbench: wanted at most {current}, this verifier's, found {recorded}"
-        )
-
-
-def _same(place: str, expected: Any, actual: Any) -> None:
-    """Compare plain data.
-
-    Raises:
-        ValueError: They differ; names the first place.
-    """
-    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
-        for name in dict.fromkeys([*expected, *actual]):
-            _same(f"{place}.{name}", expected.get(name, "none"), actual.get(name, "none"))
-    elif isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
-        for number, pair in enumerate(zip(expected, actual, strict=True)):
-            _same(f"{place}.{number}", *pair)
-    elif type(expected) is not type(actual) or expected != actual:
-        raise ValueError(f"{place}: wanted {expected!r:.80}, found {actual!r:.80}")
-
-
-def _read(file: str, suite: Suite, data: bytes) -> tuple[Episode, ...]:
-    """Return a part's episodes, which start from the frozen rows, each once and in order."""
-    part, run = suite.part, suite.run
-    rows = [(number, row) for env_id in run.env_ids for number, row in enumerate(run.rows(env_id))]
-    episodes: list[Episode] = []
-    for episode in read_episodes(file, part.name, data):
-        place = f"{part.name}:{len(episodes) + 1}"
-        if len(episodes) == len(rows):
-            raise Refused(
-                file,
-                place,
-                f"{episode.key:.80}: wanted the end of the suite, found another episode",
-            )
-        _check_start(file, place, episode, *rows[len(episodes)])
-        episodes.append(episode)
-    if len(episodes) < len(rows):
-        missing = expected_keys(run)[len(episodes)]
-        raise Refused(
-            file, f"{part.name}:{len(episodes) + 1}", f"wanted {missing}, found the end of the part"
-        )
-    errored = sum(episode.end == "errored" for episode in episodes)
-    if too_many_errored(len(episodes), errored):
-        raise Refused(
-            file,
-            part.name,
-            f"wanted at most {MAX_ERRORED:.0%} of {len(episodes)} "
-            f"episodes errored, found {errored}",
-        )
-    for name, expected, actual in (
-        ("episodes", len(episodes), part.episodes),
-        ("size", len(data), part.size),
-        ("sha256", sha256(data).hexdigest(), part.sha256),
-    ):
-        if expected != actual:
-            raise Refused(file, MANIFEST, f"{part.name} {name}: wanted {expected}, found {actual}")
-    return tuple(episodes)
-
-
-def _check_start(file: str, place: str, episode: Episode, number: int, row: Row) -> None:
-    expected = {
-        "schema": SCHEMA,
-        "env_id": row.env_id,
-        "row": number,
-        "repeat": 0,
-        "instance": row.instance,
-        "presentation": row.presentation,
-        "kwargs": row.kwargs,
-        "seed": None,
-    }
-    for name, value in expected.items():
-        actual = getattr(episode, name)
-        if actual != value or json.dumps(actual) != json.dumps(value) and name != "kwargs":
-            raise Refused(
-                file,
-                place,
-                f"{row.env_id}#{number}/0: {name}: wanted {value!r:.80}, found {actual!r:.80}",
-            )
-    if episode.end not in ENDS:
-        raise Refused(
-            file,
-            place,
-            f"{episode.key}: end: wanted one of {', '.join(ENDS)}, found {episode.end!r:.80}",
-        )
-    if not (episode.turns or episode.final_frame_hash):  # it failed before its first frame
-        for name, value in {"end": "errored", "success": False, "final_state_hash": ""}.items():
-            actual = getattr(episode, name)
-            if actual != value:
-                raise Refused(
-                    file,
-                    place,
-                    f"{episode.key}: {name}: wanted {value!r}, since "
-                    f"nothing was shown, found {actual!r:.80}",
-                )
-        return
-    first_frame = episode.turns[0].frame_hash if episode.turns else episode.final_frame_hash
-    if first_frame != row.frame_hash:
-        raise Refused(
-            file,
-            place,
-            f"{episode.key}: first frame: wanted {row.frame_hash}, found {first_frame!r:.80}",
-        )
-
-
-def _check_irregularities(file: str, place: str, suite: Suite, episodes: Sequence[Episode]) -> None:
-    """Compare a suite's declared irregularities with its episodes."""
-    stated, keys = suite.irregularities, expected_keys(suite.run)
-    for again in stated.replayed:
-        if again.episode not in keys or len(again.errors) != again.attempts - 1:
-            raise Refused(
-                file,
-                MANIFEST,
-                f"{place}.irregularities.replayed: wanted episodes of the suite "
-                f"and an error an attempt, found {again.episode!r:.80}",
-            )
-    expected = list_irregularities(keys, episodes, stated.replayed, stated.damaged_lines)
+def _replay(
+    replayer: Replayer,
+    file: str,
+    place: str,
+    episode: Episode,
+    before_turn: Callable[[EpisodeRecorder, Turn], None],
+) -> None:
     try:
-        _same(f"{place}.irregularities", *(x.model_dump(mode="json") for x in (expected, stated)))
+        with user_code():  # an engine that isn't installed, or that fails
+            difference = replayer.replay(episode, before_turn).divergence
     except ValueError as error:
-        raise Refused(file, MANIFEST, str(error)) from error
-
-
-def _replay(replayer: Replayer, file: str, place: str, episode: Episode) -> None:
-    try:
-        difference = replayer.replay(episode).divergence
-    except (ValueError, RecursionError) as error:
         raise Refused(file, place, f"{episode.key}: can't be replayed: {error}") from error
     if difference is not None:
         turn = "" if difference.turn is None else f" turn {difference.turn}"
@@ -291,7 +142,7 @@ def _replay(replayer: Replayer, file: str, place: str, episode: Episode) -> None
 def summary(verified: Verified) -> str:
     """Return the result of a verification as text for a terminal."""
     card = verified.manifest.card
-    lines = [f"{verified.file}: {verified.mark}: {card.name}, {card.track}"]
+    lines = [f"{verified.file}: {', '.join(verified.marks)}: {card.name}, {card.track}"]
     for suite, scores in verified.scores.items():
         for scorecard in scores.scorecards:
             success = formatting.percent_interval(
@@ -306,7 +157,124 @@ def summary(verified: Verified) -> str:
             mean = formatting.number(head.normalized)
             interval = formatting.number_range(head.low, head.high)
             lines.append(f"  {suite:<4}  {head.table}: mean normalized success {mean} ({interval})")
-    return "\n".join([*lines, *(f"  flagged: {flag}" for flag in verified.flags)])
+    if verified.challenge:
+        lines += [f"  {line}" for line in verified.challenge.lines()]
+    if verified.reproduction:
+        lines.append(f"  {verified.reproduction}")
+    lines += [f"  {'flagged' if flag.suspicious else 'noted'}: {flag}" for flag in verified.flags]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The entries of several archives, and why the others are refused."""
+
+    entries: tuple[Verified, ...]
+    """Each entry once, with its challenge."""
+    refused: tuple[Refused, ...]
+    duplicates: tuple[Refused, ...]
+    """Archives that hold an entry which another one holds too."""
+
+    def print_refused(self) -> int:
+        """Name what is refused on stderr, one line each; return the exit code."""
+        for duplicate in self.duplicates:
+            print(f"left out: {duplicate}", file=sys.stderr)
+        for error in self.refused:
+            print(f"refused: {error}", file=sys.stderr)
+        return 1 if self.refused else 0
+
+
+def verify_all(
+    paths: Iterable[Path], reports: Iterable[Path] = (), nonces: Path | None = None
+) -> Verification:
+    """Verify entries, the challenges beside them, and the texts that they share.
+
+    Args:
+        paths: Archives of entries and of their challenges, in any order.
+        reports: Reports of `agents.rerun` about these entries.
+        nonces: File with the published nonces; by default the one that is shipped.
+
+    Raises:
+        ValueError: The nonces can't be read.
+    """
+    published = published_nonces(nonces)
+    entries: dict[str, Verified] = {}
+    challenges: list[Verified] = []
+    refused: list[Refused] = []
+    duplicates: list[Refused] = []
+    for path in paths:
+        try:
+            entry = verify(path)
+        except Refused as error:
+            refused.append(error)
+            continue
+        digest = entry.manifest.digest
+        if entry.manifest.suites[0].run.challenge:
+            challenges.append(entry)
+        elif digest in entries:
+            duplicates.append(Refused(path.name, "", f"the same entry as {entries[digest].file}"))
+        else:
+            entries[digest] = entry
+    for played in challenges:
+        try:
+            entry = _with_challenge(played, entries, published)
+            entries[entry.manifest.digest] = entry
+        except Refused as error:
+            refused.append(error)
+    for path in reports:
+        try:
+            entry = _with_report(path, entries)
+            entries[entry.manifest.digest] = entry
+        except Refused as error:
+            refused.append(error)
+    shared = _with_shared_texts(list(entries.values()))
+    return Verification(shared, tuple(refused), tuple(duplicates))
+
+
+def _with_challenge(
+    challenge: Verified, entries: Mapping[str, Verified], nonces: Mapping[str, str]
+) -> Verified:
+    run = challenge.manifest.suites[0].run
+    assert run.challenge is not None
+    entry = entries.get(run.challenge.digest)
+    if entry is None:
+        raise Refused(
+            challenge.file, "", f"wanted its entry {run.challenge.digest} beside it, found none"
+        )
+    if entry.challenge:
+        raise Refused(challenge.file, "", f"wanted one challenge, found {entry.challenge.file} too")
+    try:
+        result = compare_challenge(
+            Played(entry.file, entry.manifest, entry.scores),
+            Played(challenge.file, challenge.manifest, challenge.scores),
+            nonces,
+        )
+    except ValueError as error:
+        raise Refused(challenge.file, MANIFEST, str(error)) from error
+    flags = (*entry.flags, *result.flags())
+    return dataclasses.replace(entry, challenge=result, flags=flags)
+
+
+def _with_report(path: Path, entries: Mapping[str, Verified]) -> Verified:
+    report = read_report(path)
+    entry = entries.get(report.digest)
+    if entry is None:
+        raise Refused(path.name, "", f"wanted its entry {report.digest} beside it, found none")
+    try:
+        reproduction = check_report(report, entry.manifest, entry.episodes)
+    except ValueError as error:
+        raise Refused(path.name, "", str(error)) from error
+    return dataclasses.replace(entry, reproduction=reproduction)
+
+
+def _with_shared_texts(entries: list[Verified]) -> tuple[Verified, ...]:
+    for sharing in find_shared_texts([entry.texts for entry in entries]):
+        pair = sharing.first, sharing.second
+        for one, other in (pair, pair[::-1]):
+            manifest = entries[other].manifest
+            flag = sharing.flag(f"{manifest.card.name} ({manifest.digest[:12]})")
+            entries[one] = dataclasses.replace(entries[one], flags=(*entries[one].flags, flag))
+    return tuple(entries)
 
 
 def existing_entry(path: Path) -> None:
@@ -316,11 +284,29 @@ def existing_entry(path: Path) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Options):
+class Evidence(Options):
+    """What stands beside entries."""
+
+    rerun: tuple[Path, ...] = option(
+        (), "a report of agents.rerun; may be given again", metavar="REPORT", check=existing_file
+    )
+    nonces: Path | None = option(
+        None,
+        "JSON file of the published nonces: digest → nonce; the shipped one by default",
+        metavar="FILE",
+        check=existing_file,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Evidence):
     """Options of `verify`."""
 
     entries: tuple[Path, ...] = required(
-        "entries to verify", positional=True, metavar="ENTRY.tar.gz", check=existing_entry
+        "entries, and their challenges",
+        positional=True,
+        metavar="ENTRY.tar.gz",
+        check=existing_entry,
     )
 
 
@@ -331,14 +317,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _verify(argv: Sequence[str] | None) -> int:
     config = parse_options(Config, argv, prog="python -m leaderboard.verify", description=__doc__)
-    refused = 0
-    for path in config.entries:
-        try:
-            print(summary(verify(path)), flush=True)
-        except Refused as error:
-            refused += 1
-            print(f"refused: {error}", file=sys.stderr)
-    return 1 if refused else 0
+    verification = verify_all(config.entries, config.rerun, config.nonces)
+    for entry in verification.entries:
+        print(summary(entry))
+    return verification.print_refused()
 
 
 if __name__ == "__main__":

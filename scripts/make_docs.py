@@ -26,8 +26,8 @@ SECTION = re.compile(r"^(\w[\w ]*):$")
 ARGUMENT = re.compile(r"^(\*{0,2}\w+): (.*)$")
 SHARED_OPTIONS = re.compile(r"See `vlbench\.task\.(\w+)`\.")
 RECORDS = {
-    "vlbench/suites.py": ("RunSpec", "Row"),
-    "vlbench/records/header.py": ("RunHeader", "Preamble", "ModelInfo", "Shard", "Challenge"),
+    "vlbench/suites.py": ("RunSpec", "Row", "Challenge"),
+    "vlbench/records/header.py": ("RunHeader", "Preamble", "ModelInfo", "Shard"),
     "vlbench/records/episode.py": ("Episode", "Failure", "Turn", "Reply"),
     "vlbench/scoring.py": ("Scorecard", "Attribution", "GroupScore", "Headline"),
 }
@@ -164,7 +164,7 @@ def record(file: str, name: str) -> str:
     """Return a table of a record's fields, from their attribute docstrings."""
     owner = _class_named(file, name)
     rows = [
-        f"| `{ast.unparse(field.target)}` | `{ast.unparse(field.annotation)}` "
+        f"| `{ast.unparse(field.target)}` | `{_type(field.annotation)}` "
         f"| {_default(field.value)} | {plain(text)} |"
         for field, text in _documented_fields(owner)
     ]
@@ -172,6 +172,27 @@ def record(file: str, name: str) -> str:
     table = "\n".join(["| field | type | default | meaning |", "|---|---|---|---|", *rows])
     bases = "".join(f"All fields of `{ast.unparse(base)}`, and:\n\n" for base in owner.bases)
     return f"### {name}\n\n{doc}\n\n{bases}{table.replace(' | None`', ' or None`')}"
+
+
+ALIASES = {
+    "Count": "int",
+    "OptionalCount": "int | None",
+    "Note": "str",
+    "Name": "str",
+    "Sha256": "str",
+    "OptionalSha256": "str",
+    "Versions": "dict[str, str]",
+}
+"""Types with limits → the type alone."""
+
+
+def _type(node: ast.expr) -> str:
+    """Return a field's type without its limits."""
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Annotated":
+        assert isinstance(node.slice, ast.Tuple)
+        node = node.slice.elts[0]
+    text = ast.unparse(node)
+    return ALIASES.get(text, text)
 
 
 def _default(node: ast.expr | None) -> str:

@@ -48,6 +48,17 @@ def wilson(successes: float, trials: int) -> Interval:
     return Interval(rate, max(0.0, low), min(1.0, high))
 
 
+def rate_difference(first: Interval, second: Interval) -> Interval:
+    """Return the difference of two independent rates, second minus first, with its 95 % interval.
+
+    The interval follows from those of the rates (Newcombe 1998, method 10).
+    """
+    value = second.value - first.value
+    below = math.hypot(second.value - second.low, first.high - first.value)
+    above = math.hypot(second.high - second.value, first.value - first.low)
+    return Interval(value, value - below, value + above)
+
+
 def rate(outcomes: Sequence[bool], clusters: Sequence[Hashable]) -> Interval:
     """Return a success rate with its 95 % interval.
 

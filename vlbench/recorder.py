@@ -123,7 +123,7 @@ class EpisodeRecorder:
         statements = judge.check_statements(parsed.fields) if judge else Statements()
         strict = self.read(reply.text, "strict").action == parsed.action
         self.observation, reward, terminated, truncated, info = self.env.step(reply.text)
-        self.info = info | {"hint": _hint(info, reply.stop_reason)}
+        self.info = info | {"hint": _hint(info, reply)}
         self.end = "terminated" if terminated else "truncated" if truncated else ""
         self.success = bool(info["success"])
         regret = None
@@ -184,13 +184,14 @@ class EpisodeRecorder:
         }
 
 
-def reply_advice(status: str, stop_reason: str) -> str:
+def reply_advice(status: str, stop_reason: str, reasoning: str = "") -> str:
     """Return what to do about a reply that names no action; "" if its status is ok.
 
     Args:
         status: How the reply was read.
         stop_reason: Why the model stopped, as the agent reports it. It tells a reply that the token
             limit cut off from one that the model ended without closing its object.
+        reasoning: Reasoning that came apart from the reply.
     """
     if status == "ok":
         return ""
@@ -198,6 +199,11 @@ def reply_advice(status: str, stop_reason: str) -> str:
         return "the token limit cut the reply off: raise --max-tokens or think less"
     if stop_reason == "refused":
         return "the provider refused: see its safety settings"
+    if status == "empty" and reasoning:
+        return (
+            "the answer went into the reasoning, which isn't read: turn the server's reasoning "
+            "parser off (vLLM's --reasoning-parser), or the model's thinking"
+        )
     return {
         "truncated": "the model ended the reply itself, inside an object: no brace closes it",
         "empty": "the model wrote nothing: lower its thinking, or look at its chat template",
@@ -206,12 +212,13 @@ def reply_advice(status: str, stop_reason: str) -> str:
     }[status]
 
 
-def _hint(info: Mapping[str, Any], stop_reason: str) -> str:
-    """Return the environment's hint, with what the reason for the stop adds to it."""
+def _hint(info: Mapping[str, Any], reply: Reply) -> str:
+    """Return the environment's hint, with what the reply's end and reasoning add to it."""
     status, hint = str(info["status"]), str(info["hint"])
-    if status == "ok" or (stop_reason == "stop" and status != "truncated"):
+    is_plain = reply.stop_reason == "stop" and status != "truncated"
+    if status == "ok" or (is_plain and not (status == "empty" and reply.reasoning)):
         return hint
-    return f"{hint}; {reply_advice(status, stop_reason)}"
+    return f"{hint}; {reply_advice(status, reply.stop_reason, reply.reasoning)}"
 
 
 def _episode_seed(row: Row, repeat: int) -> int:

@@ -5,7 +5,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,8 @@ from vlbench.cli import (
 from vlbench.errors import user_code
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
-from vlbench.recorder import EnvCache, EpisodeRecorder
-from vlbench.records import MODEL_MARK, Episode, ModelInfo, RunHeader
+from vlbench.recorder import EnvCache, EpisodeRecorder, sha256
+from vlbench.records import MODEL_MARK, Episode, ModelInfo, RunHeader, Turn
 from vlbench.registry import ENV_HELP, import_environments, registered_id
 from vlbench.run_folder import HEADER, RunFolder
 from vlbench.suites import SEEDS, Row, frozen_hash, suites
@@ -63,8 +63,16 @@ class Replayer:
     def __init__(self) -> None:
         self._envs = EnvCache()
 
-    def replay(self, episode: Episode) -> Replay:
+    def replay(
+        self,
+        episode: Episode,
+        before_turn: Callable[[EpisodeRecorder, Turn], None] = lambda recording, turn: None,
+    ) -> Replay:
         """Play the replies of an episode again.
+
+        Args:
+            episode: The record.
+            before_turn: Called with each recorded turn before its reply is played.
 
         Raises:
             ValueError: The environment refuses the episode's id, arguments or instance.
@@ -76,6 +84,7 @@ class Replayer:
         for turn in episode.turns:
             if recording.end:
                 break
+            before_turn(recording, turn)
             recording.play(turn.reply)
         # An episode that reaches its end didn't fail, whatever the record says.
         if recording.end:
@@ -99,6 +108,46 @@ def _first_difference(record: Episode, again: Episode) -> Divergence | None:
         if field.name != "turns" and expected != recorded:
             return Divergence(key, None, field.name, expected, recorded)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPlace:
+    """A turn and where it stands."""
+
+    suite: str
+    episode: Episode
+    number: int
+    """Number of the turn in its episode, from 0."""
+
+    @property
+    def turn(self) -> Turn:
+        """The turn."""
+        return self.episode.turns[self.number]
+
+
+def draw_turns(
+    episodes: Mapping[str, Sequence[Episode]], digest: str, seed: int, count: int
+) -> list[TurnPlace]:
+    """Return turns drawn by sha256, so that whoever asks them again can't choose.
+
+    Args:
+        episodes: Suite → its episodes.
+        digest: Digest of the entry that holds them.
+        seed: Number of the draw.
+        count: Number of turns; fewer are returned if there are fewer.
+    """
+    places = [
+        TurnPlace(suite, episode, number)
+        for suite, played in episodes.items()
+        for episode in played
+        for number in range(len(episode.turns))
+    ]
+
+    def rank(place: TurnPlace) -> str:
+        key = f"{digest}|{seed}|{place.suite}|{place.episode.key}|{place.number}"
+        return sha256(key.encode())
+
+    return sorted(places, key=rank)[:count]
 
 
 def divergences(episodes: Iterable[Episode]) -> list[Divergence]:

@@ -5,6 +5,7 @@ the run resumes from the journal and requests no journaled reply again.
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 import platform
@@ -15,13 +16,14 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, NamedTuple, Protocol, TextIO
 
 import vlbench
 from vlbench.cli.folders import EVALUATION, check_kind
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
-from vlbench.records import SCHEMA, Episode, Reply, RunHeader, from_json, to_json
+from vlbench.records import SCHEMA, Episode, Failure, Reply, RunHeader, from_json, to_json
+from vlbench.records.redaction import SecretInReply, holds_secret, redact_data
 from vlbench.suites import RunSpec, frozen_hash
 
 try:
@@ -33,7 +35,11 @@ HEADER, JOURNAL, EPISODES, LOCK = "run.json", "replies.jsonl", "episodes.jsonl",
 
 
 class Player(Protocol):
-    """Who plays. `dropped` and `models` are optional and go into `RunHeader`."""
+    """Who plays. `dropped`, `models` and `secrets` are optional.
+
+    `dropped` and `models` go into `RunHeader`; `secrets` are keys and passwords that no file may
+    hold, besides those in the environment.
+    """
 
     name: str
     settings: dict[str, Any]
@@ -70,7 +76,7 @@ def run_header(
     header = RunHeader(
         **{item.name: getattr(spec, item.name) for item in fields(RunSpec)},
         agent=player.name,
-        settings=settings,
+        settings=redact_data(settings, *getattr(player, "secrets", ())),
         privileged=player.privileged,
         env_ids=env_ids,
         prompt_hashes={env_id: template_hash(env_id, spec.prompt) for env_id in env_ids},
@@ -88,17 +94,30 @@ def run_header(
     return from_json(RunHeader, to_json(header))  # what can't be read back isn't written
 
 
+class JournalOrder(NamedTuple):
+    """When episodes were played, in lines of the journal."""
+
+    begun: dict[str, int]
+    """Key of an episode → number of its first line."""
+    ended: dict[str, int]
+    """Key of an episode → number of its last line."""
+
+
 class RunFolder:
     """A run on disk.
 
     Args:
         path: The folder.
         header: The content of `run.json`.
+        secrets: Keys and passwords that no file may hold, besides those in the environment.
     """
 
-    def __init__(self, path: Path, header: RunHeader) -> None:
+    def __init__(self, path: Path, header: RunHeader, secrets: Iterable[str] = ()) -> None:
         self.path = path
         self.header = header
+        self._secrets = tuple(secrets)
+        self.notices: list[str] = []
+        """What differs from the run's beginning, if it was resumed; see `RunHeader.notices`."""
         self._damaged: dict[str, list[str]] = {}
         self._files: dict[str, TextIO] = {}
 
@@ -133,13 +152,19 @@ class RunFolder:
         )
 
     @classmethod
-    def start(cls, path: Path, header: RunHeader) -> "RunFolder":
+    def start(cls, path: Path, header: RunHeader, secrets: Iterable[str] = ()) -> "RunFolder":
         """Create a run, or resume the same run if the folder holds it.
+
+        Args:
+            path: The folder.
+            header: The content of `run.json`.
+            secrets: Keys and passwords that no file may hold, besides those in the environment.
 
         Raises:
             ValueError: The folder can't be written, or holds another run.
         """
-        run = cls(path, cls._merge_header(path, header))
+        run = cls(path, cls._merge_header(path, header), secrets)
+        run.notices = run.header.notices(header)
         try:
             path.mkdir(parents=True, exist_ok=True)
             run._lock()
@@ -201,7 +226,8 @@ class RunFolder:
     def write_header(self) -> None:
         """Write `run.json` atomically."""
         temporary = self.path / f".{HEADER}.{os.getpid()}"
-        temporary.write_text(json.dumps(to_json(self.header), indent=2) + "\n", "utf-8")
+        data = redact_data(to_json(self.header), *self._secrets)
+        temporary.write_text(json.dumps(data, indent=2) + "\n", "utf-8")
         temporary.replace(self.path / HEADER)
 
     def drop(self, parameters: Iterable[str]) -> None:
@@ -212,11 +238,30 @@ class RunFolder:
             self.write_header()
 
     def journal(self, key: str, turn: int, reply: Reply) -> None:
-        """Append a reply to the journal; call it before stepping."""
+        """Append a reply to the journal; call it before stepping.
+
+        Raises:
+            SecretInReply: It holds a secret, and nothing was written.
+        """
+        if holds_secret(reply.text, *self._secrets):
+            raise SecretInReply(hashlib.sha256(reply.text.encode("utf-8", "replace")).hexdigest())
         self._append(JOURNAL, {"episode": key, "turn": turn, "reply": to_json(reply)})
 
     def add(self, episode: Episode) -> None:
-        """Append a finished episode."""
+        """Append a finished episode; one with a secret in a reply ends there, as errored."""
+        for number, turn in enumerate(episode.turns):
+            if holds_secret(turn.reply.text, *self._secrets):
+                episode = dataclasses.replace(
+                    episode,
+                    turns=episode.turns[:number],
+                    end="errored",
+                    success=False,
+                    final_state_hash=turn.state_hash,
+                    final_frame_hash=turn.frame_hash,
+                    error=str(SecretInReply(turn.reply_hash)),
+                    failure=Failure("secret", reply_hash=turn.reply_hash),
+                )
+                break
         self._append(EPISODES, to_json(episode))
 
     def episodes(self) -> list[Episode]:
@@ -247,6 +292,16 @@ class RunFolder:
                     turns[turn:] = [reply]  # a turn played again replaces those after it
         return journal
 
+    def journal_order(self) -> JournalOrder:
+        """Return when each episode began and ended, by the journal."""
+        order = JournalOrder({}, {})
+        for number, (_, data) in enumerate(self._lines(JOURNAL)):
+            key = data.get("episode") if isinstance(data, dict) else None
+            if isinstance(key, str):
+                order.begun.setdefault(key, number)
+                order.ended[key] = number
+        return order
+
     def close(self) -> None:
         """Close the files."""
         for file in self._files.values():
@@ -254,6 +309,8 @@ class RunFolder:
         self._files.clear()
 
     def _append(self, name: str, data: Mapping[str, Any]) -> None:
+        """Append a line; all of it is redacted except the texts of replies."""
+        data = redact_data(data, *self._secrets, except_field="text")
         file = self._files.get(name)
         if file is None:
             path = self.path / name

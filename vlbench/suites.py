@@ -12,9 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from vlbench.errors import unknown_name
+import gymnasium
+
+from vlbench.errors import unknown_name, user_code
+from vlbench.limits import SHA256, PlainText, Range, Size
 from vlbench.prompts import VARIANTS
 from vlbench.registry import (
     LOOKS,
@@ -191,24 +194,65 @@ def _row(env_id: str, data: dict[str, Any]) -> Row:
     return Row(env_id, frame_hash=data.pop("frame", ""), **data)
 
 
+CHALLENGE_ROWS = 100
+"""Rows of each environment in a challenge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The source of rows that are derived from an entry after its submission."""
+
+    digest: Annotated[str, SHA256]
+    """Digest of the entry."""
+    nonce: Annotated[str, Size(128, 1), PlainText(128)]
+    """Nonce, published after the submission."""
+
+    def rows(self, env_id: str) -> tuple[Row, ...]:
+        """Return CHALLENGE_ROWS new rows under the rules of `test`.
+
+        Row i is what the environment deals, from its test split, for a seed out of the
+        sha256 of "<digest>|<nonce>|<env id>|<i>".
+
+        Raises:
+            ValueError: The environment has no set `test`, or can't be made.
+        """
+        frozen = frozen_rows(env_id, "test")
+        envs: dict[str, gymnasium.Env[Any, Any]] = {}
+        rows = []
+        for number in range(CHALLENGE_ROWS):
+            model = frozen[number % len(frozen)]
+            if model.env_key not in envs:
+                with user_code(f"{env_id} can't be made"):
+                    envs[model.env_key] = gymnasium.make(env_id, **model.kwargs, split="test")
+            key = f"{self.digest}|{self.nonce}|{env_id}|{number}"
+            seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
+            _, info = envs[model.env_key].reset(seed=seed)
+            rows.append(Row(env_id, model.kwargs, info["instance"], info["presentation"]))
+        for env in envs.values():
+            env.close()
+        return tuple(rows)
+
+
 @dataclass(frozen=True, slots=True)
 class RunSpec:
     """Which rows a run plays, and how the agent sees them."""
 
-    suite: str
+    suite: Annotated[str, PlainText(100)]
     """"test", "ood", the name of a set that the user has frozen, or "seeds"."""
-    prompt: str
+    prompt: Annotated[str, PlainText(100)]
     """Variant of the prompt: "cot", "action_only" or "cot_facts"."""
-    theme: str = ""
+    theme: Annotated[str, PlainText(100)] = ""
     """Theme or group of themes; "" for the suite's own."""
-    episodes: int | None = None
+    episodes: Annotated[int | None, Range(1, 10**9)] = None
     """Number of rows of each suite, from its first; None for all."""
-    repeats: int = 1
+    repeats: Annotated[int, Range(1, 10**6)] = 1
     """How often each row is played."""
-    history: int = 0
+    history: Annotated[int, Range(0, 10**6)] = 0
     """Number of past turns that the agent sees."""
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments that the user set for all environments."""
+    challenge: Challenge | None = None
+    """The source of the rows; None for those of the suite."""
 
     @property
     def kwargs(self) -> dict[str, Any]:
@@ -217,7 +261,7 @@ class RunSpec:
         return prompt | ({"theme": self.theme} if self.theme else {}) | self.env_kwargs
 
     def rows(self, env_id: str) -> tuple[Row, ...]:
-        """Return the whole suite as the run plays it.
+        """Return the whole suite, or the challenge's rows, as the run plays them.
 
         With another look the rows have no frame hash, because their frames differ.
 
@@ -230,7 +274,7 @@ class RunSpec:
         if difference := rules_difference(env_id, self.env_kwargs):
             raise ValueError(f"the frozen sets of {env_id} are for other rules: {difference}")
         changes = self.kwargs
-        rows = frozen_rows(env_id, self.suite)
+        rows = self.challenge.rows(env_id) if self.challenge else frozen_rows(env_id, self.suite)
         for name in self.env_kwargs.keys() - LOOKS:
             if any(name in row.kwargs for row in rows):
                 raise ValueError(f"the suite {self.suite} of {env_id} sets {name} itself")

@@ -1,22 +1,27 @@
-"""GPT-4V and every server that speaks OpenAI's chat completions.
+"""GPT-4V and every server that speaks OpenAI's chat completions or its Responses API.
 
-OpenAI, vLLM, transformers serve, Ollama, LiteLLM, OpenRouter: `docs/agents.md` has a line for each.
-Pictures go as PNG data URIs. Retries are the harness's (`agents.retry`); the SDK makes none.
+OpenAI, Azure, vLLM, transformers serve, Ollama, LiteLLM, OpenRouter: `docs/agents.md` has a line
+for each. Pictures go as PNG data URIs. Retries are the harness's (`agents.retry`); the SDK makes
+none.
 """
 
 import asyncio
-import base64
+import os
 import re
 from collections.abc import Mapping, Sequence
-from importlib import import_module
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
-from agents.agent import ProviderError
+from agents.agent_options import check_settings
 from agents.cost import Price
-from agents.providers.base import NO_REPLY, Alternative, ProviderAgent, unsupported_parameters
-from vlbench.errors import unknown_name
-from vlbench.observation import png
-from vlbench.records import Reply
+from agents.providers.answers import Answer, Fault, read_error
+from agents.providers.base import ProviderAgent, import_sdk
+from agents.providers.connection import Connection, Provider
+from agents.providers.endpoint import CHAT, METHODS, RESPONSES
+from agents.providers.network import check_proxies, fault_without_answer
+from agents.providers.openai_apis import APIS, ChatCompletions
+from agents.providers.parameters import Parameter
 
 GPT4V = "gpt-4o-2024-11-20"
 """Model behind the alias `gpt4v`. GPT-4V's own ids were switched off; of the dated ids that the
@@ -25,94 +30,150 @@ SDK lists as living this is the nearest (announced to end on 2027-01-14)."""
 LIST_PRICES = {GPT4V: Price(2.50, 10.00)}
 """Of OpenAI, as of November 2026."""
 
-DETAILS = ("auto", "low", "high")
+OPENAI = Provider(
+    name="OpenAI",
+    url="https://api.openai.com/v1",
+    url_variable="OPENAI_BASE_URL",
+    key_variables=("OPENAI_API_KEY",),
+    alternative="a server of your own",
+    example_url="http://127.0.0.1:8000/v1",
+    list_prices=LIST_PRICES,
+)
+
+LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+"""The two names of the limit on a reply's length in chat completions, each with the other."""
 
 _THINKS = re.compile(r"(o\d|gpt-[5-9])(?!\d)")
 
 
+@dataclass(kw_only=True, eq=False)
 class OpenAIChat(ProviderAgent):
-    """A model behind chat completions.
-
-    Args:
-        model: The server's id of the model, or "gpt4v".
-        base_url: The server, up to and with `/v1`; by default `OPENAI_BASE_URL`, else OpenAI.
-        temperature: Of sampling; None leaves it to the provider, as for all that are None.
-        max_tokens: Longest reply, thinking included; by default 1024, and 8192 for models that
-            think. It is sent under the name that the model takes.
-        detail: "low", "high" or "auto": how closely the provider looks at pictures.
-        seed: Of sampling, where the provider has such a thing.
-        reasoning_effort: "minimal", "low", "medium", "high", … for models that think.
-        json_mode: Ask for a JSON object. Servers may ignore it; the parser decides all the same.
-        api_key_env: Name of the environment variable that holds the key.
+    """A model behind one of OpenAI's APIs.
 
     Raises:
         ValueError: A setting is wrong, neither key nor server is given, or the SDK is missing.
     """
 
-    def __init__(
-        self,
-        model: str = "gpt4v",
-        base_url: str | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        detail: str | None = None,
-        seed: int | None = None,
-        reasoning_effort: str | None = None,
-        json_mode: bool = False,
-        api_key_env: str = "OPENAI_API_KEY",
-    ) -> None:
-        if detail is not None and detail not in DETAILS:
-            raise ValueError(unknown_name("detail", detail, DETAILS))
-        alternative = Alternative("a server of your own", "http://127.0.0.1:8000/v1")
-        super().__init__("OpenAI", base_url, "OPENAI_BASE_URL", (api_key_env,), alternative)
-        self._sdk = _sdk()
-        self.note = ""
-        self.name = f"openai:{model}"
-        if model == "gpt4v":
-            self.name, model = model, GPT4V
-            self.note = f"gpt4v is an alias of {GPT4V}; not verified offline"
-        self.model = model
-        thinks = bool(_THINKS.match(model.rpartition("/")[2]))
-        max_tokens = max_tokens or (8192 if thinks else 1024)
-        self.list_price = LIST_PRICES.get(model) if self.paid else None
-        self.settings: dict[str, Any] = {
-            "model": model,
-            "note": self.note,
-            "base_url": self._url,
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-            "detail": detail,
-            "seed": seed,
-            "reasoning_effort": reasoning_effort,
-            "json_mode": json_mode,
-        }
-        self._detail = detail
-        limit = "max_completion_tokens" if thinks or not self._url else "max_tokens"
-        parameters = {
-            "temperature": temperature,
-            "seed": seed,
-            "reasoning_effort": reasoning_effort,
-            "response_format": {"type": "json_object"} if json_mode else None,
-            limit: max_tokens,
-        }
-        self._options = {name: value for name, value in parameters.items() if value is not None}
+    model: str = field(default="gpt4v", kw_only=False)
+    """the server's id of the model, or "gpt4v\""""
+    api: str | None = None
+    """"chat" or "responses"; by default what the URL ends with, else "chat\""""
+    max_tokens: int | None = None
+    """longest reply, thinking included; by default 1024, and 8192 for models that think"""
+    detail: str | None = None
+    """"low", "high" or "auto": how closely the provider looks at pictures"""
+    top_k: int | None = None
+    """of sampling, where the server has such a thing"""
+    presence_penalty: float | None = None
+    """of sampling"""
+    seed: int | None = None
+    """of sampling, where the server has such a thing"""
+    reasoning_effort: str | None = None
+    """"minimal", "low", "medium", "high", … for models that think"""
+    chat_template_kwargs: dict[str, Any] = field(default_factory=dict)
+    """variables of the chat template, at servers of open models"""
+    json_mode: bool = False
+    """ask for a JSON object; servers may ignore it, and the parser decides all the same"""
+
+    def __post_init__(self) -> None:
+        """Check the settings, and find the SDK."""
+        check_settings(self)
+        alias = "gpt4v" if self.model == "gpt4v" else ""
+        self.model = GPT4V if alias else self.model
+        thinks = bool(_THINKS.match(self.model.rpartition("/")[2]))
+        self.max_tokens = self.max_tokens or (8192 if thinks else 1024)
+        super().__post_init__()
+        if self.api == CHAT and (thinks or _is_own(self._connection.server)):
+            self._paths["max_tokens"] = LIMITS["max_tokens"]
+        self._has_renamed_limit = False
+        self.name = alias or f"openai:{self.model}"
+        self.note = f"gpt4v is an alias of {GPT4V}; not verified offline" if alias else ""
+        self.settings["note"] = self.note
+        if self.api == CHAT:
+            del self.settings["api"]  # what runs of earlier versions used, without saying so
+        self._sdk = import_sdk("openai", "api")
+        check_proxies("socksio", self._sdk.DefaultAsyncHttpxClient)
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def complete(self, chat: Sequence[Mapping[str, Any]]) -> Reply:
-        """Answer chat messages."""
-        sent = [self._message(message) for message in chat]
-        while True:
-            options = dict(self._options)
-            try:
-                answer = await self._connected().chat.completions.create(
-                    model=self.model, messages=sent, **options
-                )
-            except (self._sdk.APIError, ValueError) as error:  # the latter: a body that is no JSON
-                if not self._drop_unsupported(error, options):
-                    raise self._failure(error) from error
-            else:
-                return self._reply(answer)
+    def _connect(self) -> Connection:
+        """Choose API, server and key.
+
+        Raises:
+            ValueError: They can't be used, or the API lacks a setting.
+        """
+        if self.api is None:
+            url = self.base_url or os.environ.get(OPENAI.url_variable, "")
+            is_pasted = METHODS[RESPONSES].path.search(urlsplit(url.strip()).path.rstrip("/"))
+            self.api = RESPONSES if is_pasted else CHAT
+        self._api = APIS[self.api]
+        for name in ChatCompletions.paths:
+            if name not in self._api.paths and getattr(self, name) not in (None, {}):
+                raise ValueError(f"OpenAI's {self.api} API has no setting {name}")
+        connection = Connection.choose(
+            OPENAI, self.base_url, self.api_key_env, self.headers, self.api
+        )
+        endpoint = connection.endpoint
+        if not urlsplit(endpoint.url).path and _is_own(endpoint.url):
+            return replace(connection, endpoint=replace(endpoint, url=OPENAI.url))
+        return _for_azure(connection) if endpoint.is_azure else connection
+
+    def _places(self) -> Mapping[str, str]:
+        return self._api.paths
+
+    def _values(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+        values = super()._values(schema)
+        values["json_mode"] = self._api.json_format(None) if self.json_mode else None
+        if self.json_schema and schema is not None:
+            values["json_schema"] = self._api.json_format(schema)
+        return values
+
+    def _message(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        return self._api.message(message, self.detail)
+
+    async def _request(self, chat: list[dict[str, Any]], body: dict[str, Any]) -> Answer:
+        client = self._connected()
+        headers = {"Authorization": self._sdk.Omit()} if self._connection.omits_bearer else {}
+        try:
+            raw = await self._api.call(
+                client, self.model, chat, extra_body=body, extra_headers=headers
+            )
+        except self._sdk.APIStatusError as error:
+            raise read_error(
+                error.status_code, error.body, error.response.headers, error.message
+            ) from error
+        except (self._sdk.APIError, ValueError) as error:
+            raise fault_without_answer(error) from error
+        return self._api.read(raw.http_response)
+
+    def _drop_refused(self, fault: Fault, sent: Sequence[Parameter]) -> bool:
+        """Drop the settings that the server refuses, or rename the limit on tokens."""
+        limit = next((each.path for each in sent if each.setting == "max_tokens"), "")
+        other = LIMITS.get(limit, "")
+        if fault.status in (400, 422) and other and other in fault.message:
+            if self._paths["max_tokens"] == other:
+                return True  # another call has renamed it meanwhile
+            if not self._has_renamed_limit:
+                self._has_renamed_limit = True
+                self._paths["max_tokens"] = other
+                return True  # the message names both: the one refused and the one wanted
+        return super()._drop_refused(fault, sent)
+
+    def _connected(self) -> Any:
+        """Return the client; its connections belong to one event loop."""
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            connection = self._connection
+            self._loop = loop
+            self._client = self._sdk.AsyncOpenAI(
+                api_key=connection.key or "none",
+                base_url=connection.server,
+                default_headers=dict(connection.headers),
+                default_query=dict(connection.endpoint.query),
+                max_retries=0,
+                timeout=None,  # the harness's
+            )
+        return self._client
 
     async def close(self) -> None:
         """Close the connections."""
@@ -121,86 +182,24 @@ class OpenAIChat(ProviderAgent):
             await client.close()
             await asyncio.sleep(0)  # transports close in the loop's next round
 
-    def _connected(self) -> Any:
-        """Return the client; its connections belong to one event loop."""
-        loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            self._loop = loop
-            self._client = self._sdk.AsyncOpenAI(
-                api_key=self._key or "none",
-                base_url=self._url or "https://api.openai.com/v1",
-                default_headers=self._headers,
-                max_retries=0,
-                timeout=None,  # the harness's
-            )
-        return self._client
 
-    def _message(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        if message["role"] == "assistant":
-            text = "".join(part["text"] for part in message["content"])
-            return {"role": "assistant", "content": text or NO_REPLY}
-        parts: list[dict[str, Any]] = []
-        for part in message["content"]:
-            if part["type"] == "text":
-                parts.append({"type": "text", "text": part["text"]})
-            else:
-                url = f"data:image/png;base64,{base64.b64encode(png(part['image'])).decode()}"
-                image = {"url": url} | ({"detail": self._detail} if self._detail else {})
-                parts.append({"type": "image_url", "image_url": image})
-        return {"role": message["role"], "content": parts}
-
-    def _drop_unsupported(self, error: Any, sent: Mapping[str, Any]) -> bool:
-        """Drop or rename a parameter that the server refused.
-
-        Returns:
-            Whether there was one, so that the request can be sent again.
-        """
-        if getattr(error, "status_code", 0) not in (400, 422):
-            return False
-        message = f"{error.message} {error.body}"
-        names = unsupported_parameters(f"{message} {error.param or ''}", sent)
-        for name in names:
-            value = self._options.pop(name, None)
-            other = {"max_tokens": "max_completion_tokens"}.get(name, "max_tokens")
-            if name in ("max_tokens", "max_completion_tokens") and other in message:
-                self._options.setdefault(other, sent[name])
-                return True  # the message names both: the one refused and the one wanted
-            if value is not None:
-                self.dropped.append(name)
-        return bool(names)
-
-    def _failure(self, error: Any) -> ProviderError:
-        """Classify an SDK error."""
-        status = getattr(error, "status_code", 0)
-        if status < 400:
-            cause = error.__cause__ or error
-            return self._failed(f"{type(cause).__name__}: {str(cause) or error}")
-        broke = error.code == "insufficient_quota"
-        return self._failed(error.message, status, error.response.headers, broke)
-
-    def _reply(self, completion: Any) -> Reply:
-        choices = getattr(completion, "choices", None)
-        message = choices[0].message if choices else None
-        if not choices or message is None:
-            missing_part = "no choice" if hasattr(completion, "choices") else "no chat completion"
-            reason = f"{self._place}: status 200, but {missing_part} in the answer"
-            raise ProviderError(reason, status=200, transient=True)
-        usage = getattr(completion, "usage", None)
-        finish = choices[0].finish_reason
-        declined = finish == "content_filter" or bool(getattr(message, "refusal", None))
-        return Reply(
-            text=message.content or "",
-            stop_reason="refused" if declined else "length" if finish == "length" else "stop",
-            prompt_tokens=getattr(usage, "prompt_tokens", None),
-            completion_tokens=getattr(usage, "completion_tokens", None),
-            provider_id=str(getattr(completion, "id", None) or ""),
-        )
+def _is_own(url: str) -> bool:
+    """Return whether a server is OpenAI's."""
+    return urlsplit(url).hostname == urlsplit(OPENAI.url).hostname
 
 
-def _sdk() -> Any:
-    try:
-        return import_module("openai")
-    except ImportError as error:
+def _for_azure(connection: Connection) -> Connection:
+    """Return a connection with the key in the header that Azure wants.
+
+    Raises:
+        ValueError: The URL names no path of Azure's APIs.
+    """
+    url = connection.endpoint.url
+    if not urlsplit(url).path:
         raise ValueError(
-            f'the openai SDK is missing: pip install "vlbench[api]" ({error})'
-        ) from error
+            f"base URL {url}: Azure's end with /openai/v1, or with "
+            "/openai/deployments/DEPLOYMENT?api-version=VERSION"
+        )
+    if not connection.key:
+        return connection
+    return replace(connection, key="", headers={"api-key": connection.key, **connection.headers})

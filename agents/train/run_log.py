@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from agents.train.metrics import Metrics
+from vlbench.cli import erase_line, is_terminal
 from vlbench.errors import unknown_name
+from vlbench.records.redaction import redact_data
 
 LOGS = {"json": "", "tensorboard": "train", "wandb": "wandb"}
 """Name of a log, and of its package → the extra that installs it."""
@@ -80,7 +82,7 @@ class RunLog:
         stream: TextIO | None = None,
     ) -> None:
         self._stream = None if silent else stream or sys.stderr
-        self._terminal = self._stream is not None and self._stream.isatty()
+        self._terminal = is_terminal(self._stream)
         self._status_length = 0
         self._start = time.monotonic()
         self._sinks: list[Sink] = []
@@ -138,8 +140,7 @@ class RunLog:
 
     def _clear(self) -> None:
         if self._status_length and self._stream is not None:
-            blank = " " * self._status_length
-            print(f"\r{blank}\r", end="", file=self._stream, flush=True)
+            erase_line(self._stream, self._status_length)
             self._status_length = 0
 
 
@@ -222,7 +223,7 @@ class WandB:
                 id=identity.read_text("utf-8").strip(),
                 resume="allow",
                 dir=str(run),
-                config={name: _plain(value) for name, value in options.items()},
+                config=redact_data({name: _plain(value) for name, value in options.items()}),
                 settings=settings,
             )
         except wandb.Error as error:

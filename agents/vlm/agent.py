@@ -35,6 +35,8 @@ class LocalSettings:
 
     temperature: float = option(0.0, "sampling temperature; 0 is greedy", ge=0, limit=100)
     top_p: float = option(1.0, "probability mass of the nucleus to sample from", gt=0, le=1)
+    top_k: int = option(0, "number of likeliest tokens to sample from; 0 for all", ge=0)
+    chat_template_kwargs: dict[str, Any] = option({}, "variables of the chat template")
     max_tokens: int = option(256, "maximum length of a reply, in tokens", ge=1, limit=65_536)
     batch_size: int = option(32, "maximum number of observations in a batch", ge=1, limit=65_536)
     seed: int = option(
@@ -92,7 +94,8 @@ class Llava(LocalSettings, Agent):
             raise ValueError(f'device must be cuda, mps or cpu, got "{self.device}"') from error
         self.settings: dict[str, Any] = {"model": self.model, "base": self.base}
         self.settings |= self.local_settings()
-        del self.settings["device"], self.settings["dtype"]
+        del self.settings["device"], self.settings["dtype"]  # recorded as they turned out
+        self.settings["trust_remote_code"] = self.trust_remote_code
         loaded = load(
             str(self.model),
             base=self.base,
@@ -101,8 +104,13 @@ class Llava(LocalSettings, Agent):
             trust_remote_code=self.trust_remote_code,
         )
         self.name = getattr(loaded.model.config, "shown_as", "") or f"llava {self.model}"
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens)
-        self._policy = Policy(loaded.model, loaded.processor, sampling).eval()
+        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.top_k)
+        self._policy = Policy(
+            loaded.model,
+            loaded.processor,
+            sampling,
+            template_variables=self.chat_template_kwargs,
+        ).eval()
         info = dataclasses.replace(
             loaded.identify(),
             dtype=str(loaded.model.dtype).removeprefix("torch."),

@@ -7,9 +7,11 @@ processed as a whole. Rows are left-padded to the longest. Tokens are those of t
 """
 
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -85,20 +87,29 @@ class Encoder:
 
     Args:
         processor: A processor of `AutoProcessor`, with a chat template.
+        template_variables: Variables of the chat template, e.g. {"enable_thinking": False}.
 
     Raises:
-        ValueError: Its tokens differ from those of its own `apply_chat_template`, or nothing ends a
-            reply.
+        ValueError: The chat template doesn't use one of the variables, shows no picture or ends no
+            reply; or the processor's tokens differ from those of its own `apply_chat_template`.
     """
 
-    def __init__(self, processor: Any) -> None:
+    def __init__(
+        self, processor: Any, template_variables: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         self.processor = processor
+        self._template_variables = template_variables
+        template = str(processor.chat_template)
+        for name in template_variables:
+            if not re.search(rf"\b{re.escape(name)}\b", template):
+                raise ValueError(f'the chat template has no variable "{name}"')
+        prompts = [self._render([_user_turn("?", pictures)], True) for pictures in (0, 1)]
+        if prompts[0] == prompts[1]:
+            raise ValueError("the chat template has no slot for a picture, so none is shown")
         self.tokenizer = processor.tokenizer
         black = np.zeros((SIZE, SIZE, 3), np.uint8)
-        text = self._render([_user_turn("?", 1)], add_generation_prompt=True)
-        self._reply_types = (
-            {"token_type_ids": 1} if "labels" in self._process([text], [[black]]) else {}
-        )
+        inputs = self._process([prompts[1]], [[black]])
+        self._reply_types = {"token_type_ids": 1} if "labels" in inputs else {}
         """Values of per-token inputs in replies. A processor that returns labels serves a model
         like PaliGemma, which attends a prompt (type 0) both ways and a reply (type 1) causally."""
         blank = self._pixels(black)
@@ -114,7 +125,7 @@ class Encoder:
         self._check_tokens()
         self.composes = self._probe()
         """Whether batches are composed of prompts and pictures that were processed one by one."""
-        self.per_token = frozenset(self._sequences(text, [(SIZE, SIZE)]))
+        self.per_token = frozenset(self._sequences(prompts[1], [(SIZE, SIZE)]))
         """Names of the processor's per-token inputs."""
 
     def encode(self, observation: Mapping[str, Any]) -> EncodedPrompt:
@@ -190,7 +201,10 @@ class Encoder:
     def _render(self, chat: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
         try:
             text = self.processor.apply_chat_template(
-                chat, tokenize=False, add_generation_prompt=add_generation_prompt
+                chat,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                **self._template_variables,
             )
         # The boundary to a checkpoint's template, which may raise anything.
         except Exception as error:
@@ -235,6 +249,7 @@ class Encoder:
                     add_generation_prompt=True,
                     return_dict=True,
                     return_tensors="pt",
+                    **self._template_variables,
                 )["input_ids"][0]
                 ids = self._sequences(text, sizes)["input_ids"]
             except (ValueError, RuntimeError):  # the model takes one picture

@@ -1,9 +1,10 @@
 """The policy: a vision-language model with a value head, which writes and scores replies."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -113,6 +114,7 @@ class Policy(nn.Module):
         processor: The checkpoint's processor.
         sampling: How replies are sampled; scores are under the same distribution.
         value_head: For reinforcement learning; without one, values are 0.
+        template_variables: Variables of the chat template, e.g. {"enable_thinking": False}.
     """
 
     end_ids: Tensor
@@ -124,12 +126,13 @@ class Policy(nn.Module):
         processor: Any,
         sampling: Sampling,
         value_head: ValueHead | None = None,
+        template_variables: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self.model = model
         self.value_head = value_head
         self.sampling = sampling
-        self.encoder = Encoder(processor)
+        self.encoder = Encoder(processor, template_variables)
         self.tokenizer = processor.tokenizer
         self.capabilities = probe_capabilities(model, self.encoder)
         self._features_agree: bool | None = None
@@ -254,7 +257,7 @@ class Policy(nn.Module):
         tokens = tokens.masked_fill(~mask, int(self.end_ids[0]))  # padding may be forbidden
         temperature = self.sampling.temperature or 1.0
         distributions = log_distribution(logits[:, :-1], temperature, self.forbidden)
-        sampled = nucleus(distributions, self.sampling.top_p, tokens)
+        sampled = nucleus(distributions, self.sampling.top_p, tokens, self.sampling.top_k)
         log_probs = sampled.gather(-1, tokens[..., None])[..., 0].masked_fill(~mask, 0.0)
         entropy = -(sampled.exp() * sampled.clamp_min(LEAST_LOG)).sum(-1)
         prompt_ends = hidden[torch.arange(len(prompts), device=self.device), longest - lengths]

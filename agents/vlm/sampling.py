@@ -17,6 +17,8 @@ class Sampling:
     top_p: float = 1.0
     """Probability mass of the nucleus."""
     max_new_tokens: int = 256
+    top_k: int = 0
+    """Number of likeliest tokens that the nucleus is taken from; 0 for all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +47,9 @@ def log_distribution(logits: Tensor, temperature: float, forbidden: Tensor) -> T
     return (logits.float() / temperature).masked_fill(forbidden, -torch.inf).log_softmax(-1)
 
 
-def nucleus(log_probs: Tensor, top_p: float, tokens: Tensor | None = None) -> Tensor:
+def nucleus(
+    log_probs: Tensor, top_p: float, tokens: Tensor | None = None, top_k: int = 0
+) -> Tensor:
     """Restrict log-probabilities to the nucleus (Holtzman et al. 2020), and normalise them.
 
     Args:
@@ -53,7 +57,14 @@ def nucleus(log_probs: Tensor, top_p: float, tokens: Tensor | None = None) -> Te
         top_p: Keep the fewest tokens with this total probability; the others get probability 0.
         tokens: (…) int64, sampled tokens. They are always kept, so that their probability is never
             0 under a policy that has changed since.
+        top_k: Keep this many likeliest tokens first, and normalise; 0 for all.
     """
+    if 0 < top_k < log_probs.shape[-1]:
+        likeliest = log_probs.topk(top_k, dim=-1).indices
+        cut = torch.ones_like(log_probs, dtype=torch.bool).scatter(-1, likeliest, False)
+        if tokens is not None:
+            cut = cut.scatter(-1, tokens.unsqueeze(-1), False)
+        log_probs = log_probs.masked_fill(cut, -torch.inf).log_softmax(-1)
     if top_p >= 1:
         return log_probs
     ordered, order = log_probs.exp().sort(dim=-1, descending=True)
@@ -88,6 +99,7 @@ class TokenSampler:
         self._greedy = generator is None or sampling.temperature == 0
         self._temperature = 1.0 if self._greedy else sampling.temperature
         self._top_p = 1.0 if self._greedy else sampling.top_p
+        self._top_k = 0 if self._greedy else sampling.top_k
         self._end_ids, self._forbidden, self._generator = end_ids, forbidden, generator
         shape, device = (size, sampling.max_new_tokens), end_ids.device
         self._ids = torch.zeros(shape, dtype=torch.int64, device=device)
@@ -123,7 +135,7 @@ class TokenSampler:
         distribution = log_distribution(logits, self._temperature, self._forbidden)
         if bool(distribution[:, 0].isnan().any()):  # one bad logit makes its whole row NaN
             raise FloatingPointError("a logit of the model isn't finite")
-        distribution = nucleus(distribution, self._top_p)
+        distribution = nucleus(distribution, self._top_p, top_k=self._top_k)
         if self._greedy:
             token = distribution.argmax(-1)
         else:

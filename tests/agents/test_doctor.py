@@ -50,11 +50,48 @@ def test_all_is_well(examine):
         ({"reply": '{"action": "+"}'}, "picture", "red and blue get the same reply"),
         ({"reply": "I see a line"}, "reply", "malformed: 'I see a line'; try --json-mode"),
         ({"reply": '{"action": "', "stop": "length"}, "reply", "raise --max-tokens"),
+        ({"reply": '{"action": "+"'}, "reply", "inside an object: no brace closes it"),
+        ({"thinks": True}, "reply", "turn the server's reasoning parser off"),
+        ({"most_pictures": 0}, "picture", "the model's chat template has no slot for one"),
+        ({"most_pictures": 0, "drops_pictures": True}, "picture", "didn't arrive: no more tokens"),
+        ({"status": [402, "x"]}, "key", "the account is empty"),
+        ({"status": [405, "x"]}, "model", "check --model, and that --base-url ends"),
     ],
 )
 def test_what_is_wrong_is_named_with_what_to_do(config, check, told, examine):
     code, lines, _ = served(examine, **config)
     assert code == 1 and lines[check][0] == "FAIL" and told in lines[check][1]
+
+
+@pytest.mark.slow
+def test_an_answer_in_the_reasoning_is_shown_and_the_picture_is_judged_by_it(examine):
+    code, lines, _ = served(examine, thinks=True)
+    assert code == 1 and [check for check, (mark, _) in lines.items() if mark == "FAIL"] == [
+        "reply"
+    ]
+    assert """empty: ''; the answer went into the reasoning""" in lines["reply"][1]
+    assert """its reasoning: '{"thoughts":""" in lines["reply"][1]
+    assert "isn't read: '{\"thoughts\":" in lines["reasoning"][1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drops", [False, True])
+def test_a_server_that_takes_one_picture_is_named_and_fails_a_history(drops, examine):
+    config = {"most_pictures": 1, "drops_pictures": drops}
+    code, lines, _ = served(examine, **config)
+    assert code == 0 and lines["history"][0] == "ok"
+    assert "that matters for --history only" in lines["history"][1]
+    code, lines, _ = served(examine, "--history", 2, **config)
+    assert code == 1 and lines["history"][0] == "FAIL"
+    assert """--limit-mm-per-prompt '{"image": 3}'""" in lines["history"][1]
+    expected = "don't arrive" if drops else "At most 1 image(s)"
+    assert expected in lines["history"][1]
+
+
+@pytest.mark.slow
+def test_several_pictures_that_arrive_are_counted(examine):
+    code, lines, _ = served(examine, "--history", 2)
+    assert code == 0 and "3 pictures in a request arrive: 296 prompt tokens" in lines["history"][1]
 
 
 @pytest.mark.slow
@@ -106,5 +143,5 @@ def test_players_without_a_provider_play_a_turn(examine, tmp_path):
 
 def test_colours_that_are_named_are_the_best_sign():
     replies = {"red": Reply("Red."), "blue": Reply("It is blue")}
-    ok, told = doctor._picture(replies, None)
+    ok, told = doctor._picture(replies, doctor.PictureTokens(None, None))
     assert ok and "the colours are named" in told

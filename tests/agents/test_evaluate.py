@@ -412,3 +412,16 @@ def test_evaluating_loads_nothing_that_only_other_agents_need(run):
     before = set(sys.modules)  # other tests may have loaded them
     assert run("--agent", "expert", "--env", "NumberLine", "--episodes", 1)[0] == 0
     assert not {"torch", "openai"} & (set(sys.modules) - before)
+
+
+def test_answers_that_went_into_the_reasoning_are_told(tmp_path, capsys):
+    agent = tmp_path / "thinker.py"
+    agent.write_text(
+        "from vlbench.records import Reply\n"
+        "def think(observation):\n"
+        "    return Reply('', reasoning='the action is +')\n"
+    )
+    arguments = ["--agent", f"{agent}:think", "--env", "NumberLine", "--episodes", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
+    err = capsys.readouterr().err
+    assert "10 of 10 replies are empty: the answer went into the reasoning" in err

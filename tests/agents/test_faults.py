@@ -20,10 +20,10 @@ from agents.cost import Budget, Price
 from agents.evaluate import evaluate, main
 from agents.progress import Progress
 from agents.providers.openai_chat import OpenAIChat
-from agents.providers.redaction import redacted, without_credentials
 from agents.retry import RetryingCaller, RetryPolicy
 from agents.scripted import Random
 from vlbench.records import Failure, Reply
+from vlbench.records.redaction import redact
 from vlbench.replay import divergences
 from vlbench.run_folder import JOURNAL, RunFolder
 from vlbench.suites import frozen_rows
@@ -324,9 +324,14 @@ def test_slots_are_kept_busy(tmp_path, monkeypatch):
 
 
 def test_a_missing_key_is_one_line_in_under_a_second_and_names_what_to_set(tmp_path, monkeypatch):
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    for agent, wanted in (("gpt4v", "OPENAI_API_KEY"), ("gemini", "GEMINI_API_KEY")):
+    names = {
+        "gpt4v": ("OPENAI_API_KEY", "OPENAI_BASE_URL"),
+        "claude": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+        "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
+    }
+    for variable in (each for variables in names.values() for each in variables):
+        monkeypatch.delenv(variable, raising=False)
+    for agent, (wanted, *_) in names.items():
         seconds = []
         for _ in range(2):  # the first may have to compile
             started = time.monotonic()
@@ -372,12 +377,9 @@ def test_no_key_and_no_password_reaches_a_file_or_the_terminal(tmp_path, monkeyp
     assert server.v1 in told
 
 
-def test_what_is_shown_has_no_key_no_user_and_no_query(monkeypatch):
+def test_what_is_shown_has_no_key_and_no_user(monkeypatch):
     monkeypatch.setenv("SOME_API_KEY", "0123456789")
     monkeypatch.setenv("SHORT_KEY", "none")
-    text = "POST http://me:word@host:1/v1?key=abc with 0123456789, none, and 4/5"
-    assert redacted(text) == "POST http://host:1/v1 with [SOME_API_KEY], none, and 4/5"
-    assert without_credentials("https://me:w%40rd@host/v1/?key=abc") == (
-        "https://host/v1",
-        "me:w@rd",
-    )
+    text = "POST http://me:word@host:1/v1?key=abc&api-version=1 with 0123456789, none, and 4/5"
+    shown = "POST http://host:1/v1?key=[secret]&api-version=1 with [SOME_API_KEY], none, and 4/5"
+    assert redact(text) == shown

@@ -121,6 +121,46 @@ def test_evaluate_writes_the_page_and_the_command_does_it_for_an_old_run(tmp_pat
     assert err.startswith("report: ") and err.count("\n") == 1
 
 
+def think(observation):
+    """Answer in the reasoning, as behind a wrong parser, and be refused on an odd repeat."""
+    if observation["repeat"] % 2:
+        message = f"not about cards {EVIL}"
+        return Reply("", "refused", finish_reason="content_filter", provider_message=message)
+    return Reply("", reasoning=f"I think + {EVIL}", finish_reason="stop")
+
+
+@pytest.fixture(scope="module")
+def thoughts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("thoughts")
+    evaluate(think, "NumberLine", episodes=1, repeats=2, out=folder / "run")
+    report.write_report(folder / "run", folder / "page.html")
+    return (folder / "page.html").read_text("utf-8")
+
+
+def test_reasoning_and_a_provider_s_words_are_shown_and_an_answer_that_went_there_is_told(thoughts):
+    first, second = [episode["turns"][0] for episode in data_of(thoughts)["episodes"]]
+    assert first["reasoning"] == f"I think + {EVIL}" and first["action"] == ""
+    assert first["advice"].startswith("the answer went into the reasoning, which isn't read")
+    assert (second["stop"], second["finish"]) == ("refused", "content_filter")
+    assert second["message"] == f"not about cards {EVIL}" and "reasoning" not in second
+    assert thoughts.count("</script>") == 2
+
+
+@browses
+def test_the_viewer_shows_reasoning_as_text(browser, thoughts, tmp_path):
+    (tmp_path / "page.html").write_text(thoughts, "utf-8")
+    visitor = Visitor(browser, tmp_path)
+    page = visitor.open("page.html", 1280, "light")
+    text = page.inner_text(".reply")
+    assert "Reasoning, which isn't read" in text and f"I think + {EVIL}" in text
+    assert "the answer went into the reasoning" in text
+    page.keyboard.press("j")
+    text = page.inner_text(".reply")
+    assert "content_filter" in text and f"The provider says: not about cards {EVIL}" in text
+    visitor.close()
+    assert visitor.complaints == []
+
+
 @browses
 def test_the_viewer_of_the_page_works_offline(browser, written, tmp_path):
     run, text = written

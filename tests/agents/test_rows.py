@@ -143,7 +143,7 @@ def test_a_run_with_keyword_arguments_is_shown_replayed_and_resumed(run, tmp_pat
         "/0: seed is ('a seed', {'max_position': 30, 'split': 'train'})" in capsys.readouterr().out
     )
     code, _, err = run(*arguments, "max_position=31")
-    assert code == 2 and "env_kwargs.max_position is 30 there, 31 here" in err
+    assert code == 2 and "max_position is 30 there, 31 here" in err
 
 
 def test_a_look_or_a_default_plays_the_frozen_rows(run):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlbench.intervals import mean, rate, wilson
+from vlbench.intervals import mean, rate, rate_difference, wilson
 
 
 def test_wilson_gives_the_values_of_the_textbook():
@@ -49,3 +49,10 @@ def test_the_cluster_bootstrap_covers_the_truth_about_as_often_as_it_says():
         interval = mean(values, np.repeat(np.arange(40), 5))
         covered += interval.low <= 0 <= interval.high
     assert 175 <= covered <= 199
+
+
+def test_the_difference_of_two_rates_is_newcombe_s():
+    # Newcombe 1998, table II, example (a): 56/70 against 48/80, method 10: 0.0524 to 0.3339.
+    difference = rate_difference(wilson(48, 80), wilson(56, 70))
+    assert difference.value == pytest.approx(0.2)
+    assert (difference.low, difference.high) == pytest.approx((0.0524, 0.3339), abs=1e-4)

@@ -34,8 +34,8 @@ FORBIDDEN = {
 }
 """Folder → packages that its modules never import."""
 HEAVY = (
-    "torch transformers openai google.genai google.generativeai pygame matplotlib alfworld "
-    "textworld jinja2 pydantic"
+    "torch transformers openai anthropic google.genai google.generativeai pygame matplotlib "
+    "alfworld textworld jinja2 pydantic"
 ).split()
 
 

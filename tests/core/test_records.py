@@ -132,3 +132,72 @@ def test_replies_are_bounded_before_they_are_recorded():
     talkative = Reply("", "stop", "é" * MAX_NOTE, "\ud800" * 9999, "r" * (MAX_REPLY + 1)).bounded()
     assert len(talkative.finish_reason.encode()) == len(talkative.provider_message) == MAX_NOTE
     assert len(talkative.reasoning) == MAX_REPLY and talkative.stop_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    "changes, wanted",
+    [
+        ({"usd": -1.0}, "Reply.usd must be from 0 to 1000000, got -1.0"),
+        ({"usd": float("nan")}, "Reply.usd must be a finite number"),
+        ({"usd": float("inf")}, "Reply.usd must be a finite number"),
+        ({"prompt_tokens": -5}, "Reply.prompt_tokens must be from 0 to 1000000000, got -5"),
+        ({"completion_tokens": 10**12}, "Reply.completion_tokens must be from 0 to 1000000000"),
+        ({"seconds": -0.1}, "Reply.seconds must be from 0 to 10000000, got -0.1"),
+        ({"retries": -1}, "Reply.retries must be from 0 to 10000, got -1"),
+        ({"stop_reason": "eos"}, 'Reply.stop_reason must be one of "stop", "length", "refused"'),
+        ({"usd_source": "guess", "usd": 1.0}, 'Reply.usd_source must be one of "", "provider"'),
+        ({"usd_source": "price"}, 'Reply.usd must be a number, since usd_source is "price"'),
+        ({"stop_reason": "refused"}, 'Reply.text must be "" where it was refused'),
+        ({"stop_reason": "oversize"}, "Reply.text must be cut at 1048576 bytes"),
+        ({"provider_id": "x" * 2001}, "Reply.provider_id must have at most 2000 bytes, got 2001"),
+    ],
+)
+def test_a_reply_that_no_run_records_is_refused_by_field(changes, wanted):
+    with pytest.raises(ValueError) as error:
+        from_json(Reply, {"text": "x", **changes})
+    assert str(error.value).startswith(wanted)
+
+
+@pytest.mark.parametrize(
+    "changes, wanted",
+    [
+        ({"episodes": -3}, "RunHeader.episodes must be from 1 to 1000000000, got -3"),
+        ({"episodes": 0}, "RunHeader.episodes must be from 1"),
+        ({"repeats": 0}, "RunHeader.repeats must be from 1"),
+        ({"history": -1}, "RunHeader.history must be from 0"),
+        ({"price": [1.0] * 10}, "RunHeader.price must have 2 items, got 10"),
+        ({"price": [1.0, -1.0]}, "RunHeader.price must be from 0 to 1000000, got -1.0"),
+        ({"agent": ""}, "RunHeader.agent must have 1 to 800 bytes, got 0"),
+        ({"agent": "  "}, "RunHeader.agent must be plain text, got only spaces"),
+        ({"agent": "gpt\u202e4"}, "RunHeader.agent must be plain text, got U+202E (right-to-left"),
+        ({"agent": "gpt\u200b4"}, "RunHeader.agent must be plain text, got U+200B (zero width sp"),
+        ({"agent": "\u3164"}, "RunHeader.agent must be plain text, got U+3164 (hangul filler)"),
+        ({"agent": "x\x1b[2J"}, "RunHeader.agent must be plain text, got U+001B (control char"),
+        ({"agent": "a" + "\u0301" * 9}, "RunHeader.agent must be plain text, got U+0301 (combin"),
+        ({"commit": "HEAD"}, "RunHeader.commit must be like"),
+        ({"dropped": ["\n"]}, "RunHeader.dropped must be plain text, got U+000A"),
+        ({"versions": {"py\u2028": "1"}}, "RunHeader.versions must be plain text, got U+2028"),
+    ],
+)
+def test_a_header_that_no_run_writes_is_refused_by_field(changes, wanted):
+    with pytest.raises(ValueError) as error:
+        from_json(RunHeader, to_json(header()) | changes)
+    assert str(error.value).startswith(wanted)
+
+
+@pytest.mark.parametrize("name", ["模型 3", "naïve-β", "Cafe\u0301 1", "🙂", "llava: tiny (2M)"])
+def test_a_name_in_any_script_is_plain_text(name):
+    assert from_json(RunHeader, to_json(header()) | {"agent": name}).agent == name
+
+
+def test_an_errored_episode_says_what_failed(some_episodes):
+    plain = to_json(some_episodes[0]) | {"end": "errored"}
+    with pytest.raises(ValueError, match="Episode.error must say what failed"):
+        from_json(Episode, plain)
+    assert from_json(Episode, plain | {"error": "no answer"}).error == "no answer"
+
+
+def test_there_is_one_zero(some_episodes):
+    plain = to_json(some_episodes[0])
+    plain["turns"][0]["reward"] = -0.0
+    assert str(from_json(Episode, plain).turns[0].reward) == "0.0"

@@ -98,6 +98,95 @@ def test_a_folder_with_another_run_is_refused(tmp_path, change, message):
         RunFolder.start(tmp_path, header(**change))
 
 
+LONG = "a system prompt of many words " * 10
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "message"),
+    [
+        (
+            {"max_tokens": 512, "note": LONG},
+            {"max_tokens": 513, "note": LONG},
+            "settings max_tokens is 512 there, 513 here",
+        ),
+        ({"top_p": None}, {"top_p": 0.5}, "settings top_p is not set there, 0.5 here"),
+        ({}, {"temperature": 0}, "settings temperature is not set there, 0 here"),
+        ({"prompt": f"{LONG}a"}, {"prompt": f"{LONG}b"}, f"{LONG}a' there, '{LONG}b' here"),
+        (
+            {"extra_body": {"min_p": 0.1, "x": {"y": 1}}},
+            {"extra_body": {"min_p": 0.1, "x": {"y": 2}}},
+            "settings extra_body x y is 1 there, 2 here",
+        ),
+        (
+            {"seed": 1, "top_k": 4},
+            {"seed": 2, "top_k": 5},
+            "seed is 1 there, 2 here; settings top_k is 4 there, 5 here",
+        ),
+        ({"sdk": "a"}, {"sdk": "b"}, "settings sdk is 'a' there, 'b' here"),
+    ],
+)
+def test_a_conflict_names_each_setting_with_both_values_whole(there, here, message, tmp_path):
+    RunFolder.start(tmp_path, header(settings=there)).close()
+    with pytest.raises(ValueError) as raised:
+        RunFolder.start(tmp_path, header(settings=here))
+    assert f"{message}; choose another folder" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "notices"),
+    [
+        ({"seed": None, "json_mode": False, "headers": []}, {}, []),
+        ({"temperature": 0}, {"temperature": 0.0}, []),
+        ({"batch_size": 32, "note": "a"}, {"batch_size": 4, "note": "b"}, []),
+        (
+            {"base_url": "http://host:1/v1"},
+            {"base_url": "http://host:2/v1", "headers": ["X-Org"]},
+            [
+                "settings base_url was 'http://host:1/v1' when the run began, and is "
+                "'http://host:2/v1' now",
+                "settings headers was not set when the run began, and is ['X-Org'] now",
+            ],
+        ),
+    ],
+)
+def test_what_does_not_change_the_model_never_conflicts(there, here, notices, tmp_path):
+    RunFolder.start(tmp_path, header(settings=there)).close()
+    run = RunFolder.start(tmp_path, header(settings=here))
+    run.close()
+    assert run.notices == notices and run.header.settings == there
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "conflict", "notices"),
+    [
+        ({"dtype": "float32"}, {"dtype": "bfloat16"}, r"float32\) there, .*bfloat16\) here", []),
+        ({"picture_size": "96x96"}, {"picture_size": "336x336"}, "model picture_size is", []),
+        ({"dtype": "float32"}, {"dtype": ""}, "", []),
+        (
+            {"device": "cuda", "versions": {"torch": "2.12", "peft": "1"}},
+            {"device": "cpu", "versions": {"torch": "2.13", "peft": "1"}},
+            "",
+            [
+                "model device was 'cuda' when the run began, and is 'cpu' now",
+                "model versions torch was '2.12' when the run began, and is '2.13' now",
+            ],
+        ),
+    ],
+)
+def test_a_local_model_keeps_its_dtype_and_says_what_else_changed(
+    there, here, conflict, notices, tmp_path
+):
+    RunFolder.start(tmp_path, header(models={"": ModelInfo(**there)})).close()
+    now = header(models={"": ModelInfo(**here)})
+    if conflict:
+        with pytest.raises(ValueError, match=conflict):
+            RunFolder.start(tmp_path, now)
+        return
+    run = RunFolder.start(tmp_path, now)
+    run.close()
+    assert run.notices == notices
+
+
 def test_a_run_may_be_resumed_with_more_episodes(tmp_path):
     RunFolder.start(tmp_path, header(episodes=5, started="first")).close()
     run = RunFolder.start(tmp_path, header(episodes=50, started="again"))
@@ -197,7 +286,7 @@ def test_a_run_goes_on_with_its_model_only(there, here, message):
 def test_a_setting_that_differs_is_named():
     there, here = ({"model": name, "batch_size": 32} for name in ("a", "b"))
     conflict = header(settings=there).conflict(header(settings=here))
-    assert conflict == "settings.model is 'a' there, 'b' here"
+    assert conflict == "settings model is 'a' there, 'b' here"
 
 
 def test_files_of_a_run_that_are_no_plain_files_are_not_read(tmp_path):

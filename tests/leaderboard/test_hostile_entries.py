@@ -225,3 +225,40 @@ def test_a_gigabyte_is_refused_in_bounded_memory_and_time(valid, tmp_path, kind)
     path = streamed(tmp_path / "e.tar.gz", [*blocks, *[fill] * (size >> 20), bytes(1024)])
     code, seconds, peak, err = measured(path)
     assert code == 1 and err.count("\n") == 1 and seconds < 10 and peak < 800, (seconds, peak, err)
+
+
+@pytest.mark.parametrize(
+    "flags, field",
+    [
+        (1, b""),
+        (2, b"\x00\x00"),
+        (4, b"\x04\x00abcd"),
+        (8, b"evil.tar\x00"),
+        (16, b"\x1b[2J\x00"),
+    ],
+    ids=["text", "header crc", "extra", "name", "comment"],
+)
+def test_a_gzip_header_with_a_flag_is_refused(valid, tmp_path, flags, field):
+    data = bytearray(valid.read_bytes())
+    data[3] = flags
+    (tmp_path / "e.tar.gz").write_bytes(bytes(data[:10]) + field + bytes(data[10:]))
+    assert "without name, comment or flags: 1f8b0800 at its start, found 1f8b08" in refusal(
+        tmp_path / "e.tar.gz"
+    )
+
+
+def test_a_gzip_header_with_a_time_is_refused(valid, tmp_path):
+    data = bytearray(valid.read_bytes())
+    data[4:8] = b"\x01\x02\x03\x04"
+    (tmp_path / "e.tar.gz").write_bytes(data)
+    assert "wanted a gzip file without a time, as `pack` writes it" in refusal(
+        tmp_path / "e.tar.gz"
+    )
+
+
+def test_another_member_in_front_or_in_the_middle_is_refused(valid, tmp_path):
+    raw, path = gzip.decompress(valid.read_bytes()), tmp_path / "e.tar.gz"
+    for cut in (0, 512, len(raw) // 2, len(raw) - 1024):
+        pieces = [gzip.compress(piece, mtime=0) for piece in (raw[:cut], raw[cut:])]
+        path.write_bytes(b"".join(pieces))
+        refusal(path)

@@ -1,6 +1,7 @@
 """Packing runs into entries."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,6 +15,8 @@ import leaderboard
 from leaderboard import schema
 from leaderboard.pack import main, pack
 from leaderboard.verify import verify
+from vlbench.records import episode_key
+from vlbench.run_folder import EPISODES, JOURNAL
 
 pytestmark = pytest.mark.extra
 
@@ -210,3 +213,47 @@ def test_no_record_of_the_published_schema_takes_unknown_fields():
     } <= records.keys()
     for name, record in records.items():
         assert record["type"] == "object" and record["additionalProperties"] is False, name
+
+
+KEYS = {
+    "OpenAI key": ("sk-" + "a1B2" * 12, "sk-proj-" + "a1_B-" * 10, "sk-svcacct-" + "a1B2" * 8),
+    "Anthropic key": ("sk-ant-api03-" + "a1-B_" * 10,),
+    "OpenRouter key": ("sk-or-v1-" + "0a1b" * 16,),
+    "Google key": ("AIza" + "Sy1-_" * 7,),
+    "Hugging Face token": ("hf_" + "aBcD" * 9,),
+    "Groq key": ("gsk_" + "a1B2" * 13,),
+    "xAI key": ("xai-" + "a1B2" * 20,),
+    "AWS key": ("AKIA" + "A1B2" * 4,),
+    "GitHub token": ("ghp_" + "a1B2" * 9, "github_pat_" + "a1B_" * 20),
+    "bearer token": ("Authorization: Bearer " + "a1B2.c3-D4_" * 3,),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [(kind, key) for kind, keys in KEYS.items() for key in keys]
+)
+def test_a_run_that_holds_a_key_of_a_known_provider_is_not_packed(
+    kind, key, mixed, tmp_path, capsys
+):
+    folder = tmp_path / "run"
+    shutil.copytree(mixed, folder)
+    episode = json.loads((folder / EPISODES).read_text("utf-8").splitlines()[4])
+    name = episode_key(episode["env_id"], episode["row"], episode["repeat"])
+    for file in (EPISODES, JOURNAL):
+        lines = (folder / file).read_text("utf-8").splitlines()
+        number = 4 if file == EPISODES else next(i for i, x in enumerate(lines) if name in x)
+        lines[number] = lines[number].replace('"text":"', f'"text":"so {key}, and ', 1)
+        (folder / file).write_text("\n".join(lines) + "\n", "utf-8")
+    card = [part for name, value in CARD.items() for part in (f"--{name}", value)]
+    assert main([str(folder), *card, "--out", str(tmp_path / "a.tar.gz")]) == 2
+    err = capsys.readouterr().err
+    assert f"line 5 of ood.jsonl holds what looks like a key ({kind})" in err
+    assert err.count("\n") == 1 and key not in err and not (tmp_path / "a.tar.gz").exists()
+
+
+def test_a_card_with_a_key_is_not_packed_either(mixed, monkeypatch):
+    with pytest.raises(ValueError, match=r"of manifest.json holds .*\(Groq key\)"):
+        pack([mixed], {**CARD, "notes": "gsk_" + "a1B2" * 13})
+    monkeypatch.setenv("MY_TOKEN", "0123-4567-89ab")
+    with pytest.raises(ValueError, match=r"of manifest.json holds .*\(secret of this machine\)"):
+        pack([mixed], {**CARD, "notes": "with 0123-4567-89ab"})

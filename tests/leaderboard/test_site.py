@@ -11,6 +11,7 @@ from support.sample_entries import packed, run
 
 import vlbench
 from leaderboard import ranking, site, site_data, task_page
+from leaderboard.flags import Flag
 from leaderboard.published import reported_ids, reported_rows
 from leaderboard.verify import verify
 from vlbench.records import Reply
@@ -181,7 +182,8 @@ def test_a_row_joins_a_tie_group_whose_leader_it_cannot_be_told_from(entries):
 
 
 def test_a_flagged_entry_says_so_wherever_it_stands(entries, tmp_path):
-    flagged = dataclasses.replace(verify(entries[1]), flags=("too good to be true",))
+    flag = Flag("too good", "too good to be true")
+    flagged = dataclasses.replace(verify(entries[1]), flags=(flag,))
     site.build([flagged], tmp_path / "site")
     shown = [page.read_text("utf-8") for page in (tmp_path / "site").rglob("*.html")]
     assert sum("too good to be true" in page for page in shown) == 3  # index, task, entry
@@ -212,10 +214,26 @@ def test_a_folder_that_is_no_site_is_left_alone(entries, tmp_path, capsys):
     assert site.main([str(entries[1]), "--out", str(tmp_path)]) == 2
     assert "isn't a site of ours; choose another folder" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-    assert site.main([str(entries[1]), str(entries[1]), "--out", str(tmp_path / "x")]) == 2
-    assert "stands.tar.gz is there twice" in capsys.readouterr().err
     assert site.main([str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 2
     assert "no entry " in capsys.readouterr().err
+
+
+def test_a_site_shows_an_entry_once_and_keeps_namesakes_apart(entries, tmp_path, capsys):
+    namesake = packed(entries[1].parent / "hits", tmp_path / "same name.tar.gz", name="Stands")
+    (tmp_path / "bad.tar.gz").write_bytes(b"bad")
+    copy = tmp_path / "copy.tar.gz"
+    copy.write_bytes(entries[1].read_bytes())
+    paths = [entries[1], copy, namesake, tmp_path / "bad.tar.gz"]
+    assert site.main([*map(str, paths), "--out", str(tmp_path / "site")]) == 1
+    told = capsys.readouterr()
+    assert told.err.splitlines()[0] == "left out: copy.tar.gz: the same entry as stands.tar.gz"
+    assert (
+        told.err.splitlines()[1].startswith("refused: bad.tar.gz: ") and told.err.count("\n") == 2
+    )
+    assert "2 entries shown, 1 refused" in told.out
+    digests = [verify(path).manifest.digest for path in (entries[1], namesake)]
+    pages = {page.name for page in (tmp_path / "site" / "entries").iterdir()}
+    assert pages == {f"stands-{digest}.html" for digest in digests}
 
 
 def test_reported_numbers_are_rates_with_a_source():

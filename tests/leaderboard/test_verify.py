@@ -15,6 +15,7 @@ from leaderboard.archive import Refused, write_archive
 from leaderboard.schema import canonical
 from leaderboard.verify import above_ceiling, main, verify
 from vlbench.records import MODEL_MARK, ModelInfo, Reply
+from vlbench.replay import Replayer
 from vlbench.suites import frozen_rows
 
 pytestmark = pytest.mark.extra
@@ -360,6 +361,67 @@ def test_a_mutation_that_leaves_the_hashes_as_they_were_is_refused_by_name(valid
     assert all(name in told for name in named), (named, told)
 
 
+def header_of(manifest):
+    return manifest["suites"][0]["run"]
+
+
+@pytest.mark.parametrize(
+    "change, wanted",
+    [
+        (lambda m: header_of(m).update(episodes=-3), "RunHeader.episodes must be from 1"),
+        (lambda m: header_of(m).update(episodes=99), "run.episodes: wanted none or at least 100"),
+        (lambda m: header_of(m).update(price=[0.5] * 10), "RunHeader.price must have 2 items"),
+        (lambda m: header_of(m).update(started="2999-01-01T00:00:00Z"), "must not be in the fut"),
+        (lambda m: header_of(m).update(started="2026-02-30T00:00:00Z"), "must be a UTC time like"),
+        (lambda m: header_of(m).pop("started"), "must say when the run started"),
+        (lambda m: header_of(m).update(agent="gpt\u202e4"), "must be plain text, got U+202E"),
+        (lambda m: header_of(m).update(models={"vlbench/None-v0": {}}), "models: wanted ids of"),
+        (
+            lambda m: header_of(m).update(models={"": {"weights_hash": "abc"}}),
+            "ModelInfo.weights_hash must be like",
+        ),
+        (lambda m: m["card"].update(name="gpt\u200b4"), "card.name: Value error, wanted print"),
+        (lambda m: m["card"].update(name="x "), "card.name: Value error, wanted printable"),
+        (lambda m: m["card"].update(notes="x\x1b[2J"), "card.notes: Value error, wanted printab"),
+        (lambda m: m["card"].update(date="2999-01-01"), "card.date: Value error, wanted a date th"),
+        (lambda m: m["card"].update(usd=-0.0), "wanted the spelling that `pack` writes"),
+        (
+            lambda m: m["suites"][0]["irregularities"].update(late=["vlbench/Blackjack-v0#999/0"]),
+            "irregularities.late: wanted episodes of the suite",
+        ),
+        (
+            lambda m: m["suites"][0]["irregularities"].update(
+                replayed=[
+                    {"episode": f"vlbench/Blackjack-v0#{row}/0", "attempts": 2, "errors": [""]}
+                    for row in (2, 1)
+                ]
+            ),
+            "irregularities.replayed: wanted each episode once, in order",
+        ),
+    ],
+)
+def test_a_manifest_that_no_run_can_have_is_refused_by_name(valid, tmp_path, change, wanted):
+    manifest, parts = contents(valid)
+    change(manifest)
+    assert wanted in refusal(seal(manifest, parts, tmp_path / "changed.tar.gz"))
+
+
+def test_replies_that_were_charged_need_a_price(valid, tmp_path):
+    manifest, parts = contents(valid)
+    turn = next(line["turns"][0] for line in parts[PART] if line["turns"])
+    turn["reply"] |= {"usd": 0.5, "usd_source": "price"}
+    path = seal(manifest, parts, tmp_path / "changed.tar.gz")
+    assert "run.price: wanted the price by which replies were charged, found none" in refusal(path)
+
+
+def test_an_engine_that_is_missing_refuses_the_entry_in_one_line(valid, monkeypatch):
+    def missing(*arguments, **options):
+        raise ImportError("alfworld isn't installed")
+
+    monkeypatch.setattr(Replayer, "replay", missing)
+    assert "can't be replayed: alfworld isn't installed" in refusal(valid)
+
+
 def test_more_errors_than_two_in_a_hundred_refuse_an_entry(tmp_path):
     calls = iter(range(10**6))
 
@@ -414,7 +476,9 @@ ENTRIES = sorted((Path(leaderboard.__file__).parent / "entries").glob("*.tar.gz"
 @pytest.mark.parametrize("path", ENTRIES, ids=lambda path: path.name)
 def test_every_entry_of_the_leaderboard_is_replayed(path):
     assert path.stat().st_size <= 1 << 20
-    assert verify(path).mark == "replayed"
+    verified = verify(path)
+    trained = {"trained on expert"} if path.name.startswith("llava") else set()
+    assert verified.mark == "replayed" and {flag.label for flag in verified.flags} == trained
 
 
 class LocalModel:

@@ -1,4 +1,4 @@
-"""Real model servers, not our own: `transformers serve`, and LiteLLM's proxy in front of it.
+"""A real model server, not our own: `transformers serve`.
 
 The model is a LLaVA of 160,000 random parameters, built on the spot. It only has to answer
 different pictures differently.
@@ -13,42 +13,11 @@ import time
 import urllib.request
 from pathlib import Path
 
-from support.venvs import own_python
-
-LITELLM = "litellm[proxy]==1.106.2"
-"""It pins another openai SDK, so it lives in a virtual environment of its own."""
-
 CHAT_TEMPLATE = (
     "{% for message in messages %}{% if message['content'] is string %}{{ message['content'] }}"
     "{% else %}{% for part in message['content'] %}{% if part['type'] == 'image' %}<image>"
     "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}\n{% endfor %}"
 )
-
-HOOK = '''"""LiteLLM reads inline_data only, Gemini's SDKs say inlineData: pictures were lost."""
-
-from litellm.integrations.custom_logger import CustomLogger
-
-
-class Pictures(CustomLogger):
-    async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
-        for content in data.get("contents") or ():
-            for part in content.get("parts") or ():
-                if inline := part.pop("inlineData", None):
-                    plain = inline["data"].replace("-", "+").replace("_", "/")
-                    kind = inline.get("mimeType") or inline["mime_type"]  # each SDK its own
-                    part["inline_data"] = {"mime_type": kind, "data": plain}
-        return data
-
-
-pictures = Pictures()
-'''
-
-CONFIG = """model_list:
-  - model_name: gemini-tiny
-    litellm_params: {{model: "openai/{model}", api_base: "{url}/v1", api_key: none}}
-litellm_settings: {{drop_params: true, callbacks: litellm_hook.pictures}}
-general_settings: {{master_key: sk-proxy-0123}}
-"""
 
 
 def make_llava(folder):
@@ -176,37 +145,3 @@ def transformers_serve(folder):
     ]
     with running(command, f"{url}/health", folder):
         yield url, str(model)
-
-
-def litellm_python():
-    """Return the Python of LiteLLM's own environment."""
-    given = os.environ.get("VLBENCH_LITELLM")
-    return own_python(LITELLM.rpartition("==")[2], [LITELLM], given)
-
-
-@contextlib.contextmanager
-def litellm_proxy(folder, url, model):
-    """Put LiteLLM's proxy before a server of OpenAI's kind; give its URL."""
-    folder.mkdir()
-    (folder / "litellm_hook.py").write_text(HOOK)
-    (folder / "config.yaml").write_text(CONFIG.format(model=model, url=url))
-    proxy = f"http://127.0.0.1:{free_port()}"
-    command = [
-        str(litellm_python().parent / "litellm"),
-        "--config",
-        "config.yaml",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        proxy.rpartition(":")[2],
-        "--telemetry",
-        "False",
-    ]
-    with running(
-        command,
-        f"{proxy}/health/liveliness",
-        folder,
-        PYTHONPATH=str(folder),
-        LITELLM_LOCAL_MODEL_COST_MAP="True",
-    ):
-        yield proxy

@@ -17,9 +17,10 @@ def ask(agent, *observations):
     """Return an agent's replies to observations, in one event loop, as in a run; then close it."""
 
     async def run():
-        replies = [await agent.act(observation) for observation in observations]
-        await agent.close()
-        return replies
+        try:
+            return [await agent.act(observation) for observation in observations]
+        finally:
+            await agent.close()
 
     return asyncio.run(run())
 

@@ -20,8 +20,9 @@ from agents.vlm.capabilities import split_features
 from agents.vlm.encoding import pixels
 from agents.vlm.loading import add_lora, load, train_parts, vision_modules
 from agents.vlm.policy import Policy, ValueHead
-from agents.vlm.sampling import Sampling
+from agents.vlm.sampling import Sampling, nucleus
 from vlbench.prompts import Exchange, messages
+from vlbench.run_folder import RunFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -95,7 +96,9 @@ def test_a_history_is_fed_as_the_processor_makes_it(checkpoint, observations):
     assert torch.equal(pixels(prompt.pictures)["pixel_values"], expected["pixel_values"])
 
 
-@pytest.mark.parametrize("sampling", [{}, {"temperature": 0.7}, {"top_p": 0.8}])
+@pytest.mark.parametrize(
+    "sampling", [{}, {"temperature": 0.7}, {"top_p": 0.8}, {"top_k": 5}, {"top_k": 9, "top_p": 0.5}]
+)
 def test_scores_are_the_log_probabilities_kept_from_sampling(checkpoint, observations, sampling):
     policy = policy_of(checkpoint, max_new_tokens=24, **sampling)
     prompts = [policy.encoder.encode(observation) for observation in observations]
@@ -105,6 +108,17 @@ def test_scores_are_the_log_probabilities_kept_from_sampling(checkpoint, observa
         assert torch.allclose(row[mask], reply.log_probs, atol=1e-4)
     assert torch.allclose(scores.values, torch.tensor([r.value for r in drawn]), atol=1e-4)
     assert torch.allclose(torch.tensor(policy.values(prompts)), scores.values, atol=1e-4)
+
+
+def test_only_the_likeliest_tokens_are_drawn():
+    log_probs = torch.tensor([0.4, 0.3, 0.2, 0.1]).log()
+    assert nucleus(log_probs, 1.0, top_k=2).exp().tolist() == pytest.approx([4 / 7, 3 / 7, 0, 0])
+    assert nucleus(log_probs, 0.5, top_k=2).exp().tolist() == pytest.approx([1, 0, 0, 0])
+    assert nucleus(log_probs, 0.6, top_k=2).exp().tolist() == pytest.approx([4 / 7, 3 / 7, 0, 0])
+    for everything in (0, 4, 9):
+        assert nucleus(log_probs, 1.0, top_k=everything).tolist() == log_probs.tolist()
+    kept = nucleus(log_probs, 1.0, torch.tensor(3), top_k=2).exp().tolist()
+    assert kept == pytest.approx([0.5, 0.375, 0, 0.125]), "what was drawn keeps a probability"
 
 
 def test_a_row_doesn_t_depend_on_its_batch(checkpoint, observations):
@@ -331,12 +345,60 @@ def test_the_agent_survives_a_failed_batch(checkpoint, observations):
     assert asyncio.run(ask()).text is not None
 
 
+def test_variables_of_the_chat_template_are_filled_in(checkpoint, observations, tmp_path):
+    folder = tmp_path / "thinking"
+    shutil.copytree(checkpoint, folder)
+    template = folder / "chat_template.jinja"
+    template.write_text("{% if hush %}hush {% endif %}" + template.read_text())
+    plain, hushed = (
+        Llava(str(folder), max_tokens=8, chat_template_kwargs=variables)
+        for variables in ({}, {"hush": True})
+    )
+    text = plain._policy.encoder.encode(observations[0]).text
+    assert hushed._policy.encoder.encode(observations[0]).text == f"hush {text}"
+    assert hushed.settings["chat_template_kwargs"] == {"hush": True}
+    with pytest.raises(ValueError, match='the chat template has no variable "enable_thinking"'):
+        Llava(str(folder), chat_template_kwargs={"enable_thinking": False})
+
+
+def test_flags_of_sampling_reach_a_local_model_and_a_run_records_its_machine(checkpoint, tmp_path):
+    from agents.evaluate import main
+
+    flags = ["--temperature", "1", "--top-p", "0.9", "--top-k", "7", "--max-tokens", "4"]
+    run = ["--env", "NumberLine", "--episodes", "1", "--out", str(tmp_path)]
+    assert main(["--agent", "llava", "--model", str(checkpoint), *flags, *run]) == 0
+    header = RunFolder.open(tmp_path).header
+    asked = {"temperature": 1.0, "top_p": 0.9, "top_k": 7, "max_tokens": 4}
+    assert asked.items() <= header.settings.items()
+    (info,) = header.models.values()
+    assert (info.dtype, info.device, info.picture_size) == ("float32", "cpu", "48x48")
+    assert info.versions.keys() == {"torch", "transformers", "peft"}
+
+
+@pytest.mark.parametrize("flag", ["--presence-penalty=1", "--json-schema", "--header=X-A=b"])
+def test_a_flag_that_means_nothing_to_a_local_model_is_refused(flag, checkpoint, capsys):
+    from agents.evaluate import main
+
+    assert main(["--agent", "llava", "--model", str(checkpoint), flag]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and 'agent "llava": unknown setting' in err
+
+
 @pytest.mark.parametrize(
-    "settings", [{"temperature": -1}, {"top_p": 0}, {"max_tokens": 0}, {"dtype": "int8"}]
+    "settings",
+    [{"top_k": -1}, {"temperature": -1}, {"top_p": 0}, {"max_tokens": 0}, {"dtype": "int8"}],
 )
 def test_a_wrong_setting_is_refused(checkpoint, settings):
     with pytest.raises(ValueError):
         Llava(str(checkpoint), **settings)
+
+
+def test_a_chat_template_without_a_slot_for_a_picture_is_refused(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint, tmp_path / "m")
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text().replace("<image>", ""))
+    with pytest.raises(ValueError, match="the chat template has no slot for a picture"):
+        Llava(str(folder))
 
 
 def test_inputs_go_to_the_model_s_device(checkpoint):

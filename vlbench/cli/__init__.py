@@ -20,6 +20,7 @@ from vlbench.cli.paths import (
     writable_folder,
 )
 from vlbench.cli.run import exit_without, print_error, run_main
+from vlbench.cli.terminal import erase_line, is_terminal, plain, plain_output, printable
 
 __all__ = [
     "EVALUATION",
@@ -27,15 +28,20 @@ __all__ = [
     "Options",
     "Parser",
     "check_values",
+    "erase_line",
     "existing_file",
     "existing_folder",
     "exit_without",
+    "is_terminal",
     "new_file",
     "option",
     "output_file",
     "output_folder",
     "parse_options",
+    "plain",
+    "plain_output",
     "print_error",
+    "printable",
     "required",
     "run_kind",
     "run_main",

@@ -1,7 +1,6 @@
 """Parse a command line into a class of options."""
 
 import argparse
-import io
 import re
 import sys
 import textwrap
@@ -20,8 +19,6 @@ P = TypeVar("P")
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that raises a one-line error instead of printing several and exiting.
 
-    It also makes standard output print "?" for characters that it can't encode, instead of raising.
-
     Raises:
         ValueError: `parse_args` got a wrong call.
     """
@@ -29,8 +26,6 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=_Paragraphs, **options)
         self._negative_number_matcher = re.compile(r"-(\.?\d|inf|nan)")  # as in --lr -1e-4
-        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-            sys.stdout.reconfigure(errors="replace")
 
     def error(self, message: str) -> NoReturn:
         """Raise the message."""

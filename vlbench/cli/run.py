@@ -2,17 +2,22 @@
 
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from types import FrameType
 
+from vlbench.cli.terminal import plain_output, printable
+from vlbench.records.redaction import redact
+
 
 def print_error(command: str, error: Exception) -> None:
     """Print an error as one line on stderr."""
-    print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
+    print(printable(f"{command}: {' '.join(str(error).split())}"), file=sys.stderr)
 
 
+@plain_output()
 def run_main(
     command: str,
     run: Callable[[], int | None],
@@ -23,7 +28,8 @@ def run_main(
 ) -> int:
     """Run a command; turn its exceptions into one line on stderr and an exit code.
 
-    SIGTERM, which a cluster or a container sends, stops the command as Ctrl-C does.
+    All that it prints passes through `vlbench.cli.terminal`. SIGTERM, which a cluster or a
+    container sends, stops the command as Ctrl-C does.
 
     Args:
         command: Name of the command, printed before errors.
@@ -50,6 +56,12 @@ def run_main(
         if not quiet:
             print(f"{command}: {stopped}", file=sys.stderr)
         return 130
+    except Exception as error:  # a defect: Python shows it, unless it holds a secret
+        text = "".join(traceback.format_exception(error))
+        if redact(text) == text:
+            raise
+        sys.stderr.write(text)
+        return 1
 
 
 @contextmanager

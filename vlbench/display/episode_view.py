@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from vlbench.observation import png
-from vlbench.recorder import EnvCache, EpisodeRecorder, sha256
+from vlbench.recorder import EnvCache, EpisodeRecorder, reply_advice, sha256
 from vlbench.records import Episode, Turn
 from vlbench.suites import Row
 
@@ -109,9 +109,16 @@ def _turn(turn: Turn, span: tuple[int, int] | None) -> dict[str, Any]:
     text = turn.reply.text
     start, end = span or (len(text), len(text))
     parts = [shortened(text[:start]), text[start:end][:LONGEST], shortened(text[end:])]
+    notes = {
+        "finish": turn.reply.finish_reason,
+        "message": turn.reply.provider_message,
+        "reasoning": turn.reply.reasoning,
+        "advice": reply_advice(turn.status, turn.reply.stop_reason, turn.reply.reasoning),
+    }
     fields = ("status", "action", "illegal", "recovered", "reward", "expert", "regret", "cause")
     return {
         "reply": parts,
         "stop": turn.reply.stop_reason,
         **{name: getattr(turn, name) for name in fields},
+        **{name: shortened(note) for name, note in notes.items() if note},
     }

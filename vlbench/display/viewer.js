@@ -96,6 +96,7 @@ class EpisodePane {
     pill(turn.illegal ? "illegal" : turn.status, turn.status === "ok" && !turn.illegal ? "ok" : "wrong");
     if (turn.recovered) pill("recovered");
     if (turn.stop !== "stop") pill(turn.stop);
+    if (turn.finish && turn.stop !== "stop" && turn.finish !== turn.stop) pill(turn.finish);
     if (this.turn === this.episode.mistake) pill("first mistake", "wrong");
     const [before, action, after] = turn.reply;
     reply.append(before, action ? element("mark", action) : "", after);
@@ -111,7 +112,16 @@ class EpisodePane {
     prompt.append(element("summary", "Prompt"), element("pre", this.data.prompts[turn.prompt]));
     prompt.open = EpisodePane.promptIsOpen;
     prompt.addEventListener("toggle", () => { EpisodePane.promptIsOpen = prompt.open; });
-    return [element("h3", "Reply"), reply, line, list, prompt];
+    const nodes = [element("h3", "Reply"), reply];
+    if (turn.advice) nodes.push(element("p", turn.advice, "hint"));
+    if (turn.message) nodes.push(element("p", `The provider says: ${turn.message}`, "hint"));
+    if (turn.reasoning) {
+      const reasoning = element("details");
+      reasoning.append(element("summary", "Reasoning, which isn't read"), element("pre", turn.reasoning));
+      reasoning.open = !(before + action + after);
+      nodes.push(reasoning);
+    }
+    return [...nodes, line, list, prompt];
   }
   describeEnd() {
     const e = this.episode, line = element("p");

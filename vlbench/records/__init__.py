@@ -8,6 +8,7 @@ never changes within a schema.
 
 from vlbench.records.episode import (
     CAUSES,
+    MAX_ERROR,
     MAX_NOTE,
     MAX_REPLY,
     SCHEMA,
@@ -17,14 +18,16 @@ from vlbench.records.episode import (
     Turn,
     episode_key,
 )
-from vlbench.records.header import MODEL_MARK, Challenge, ModelInfo, Preamble, RunHeader, Shard
-from vlbench.records.plain_data import MAX_FLOAT, from_json, to_json
+from vlbench.records.header import MODEL_MARK, ModelInfo, Preamble, RunHeader, Shard
+from vlbench.records.plain_data import MAX_FLOAT, from_json, limits_of, to_json
+from vlbench.suites import Challenge
 
 __all__ = [
     "CAUSES",
     "Challenge",
     "Episode",
     "Failure",
+    "MAX_ERROR",
     "MAX_FLOAT",
     "MAX_NOTE",
     "MAX_REPLY",
@@ -38,5 +41,6 @@ __all__ = [
     "Turn",
     "episode_key",
     "from_json",
+    "limits_of",
     "to_json",
 ]

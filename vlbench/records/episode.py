@@ -2,8 +2,10 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from vlbench.instances import MAX_PRESENTATION
+from vlbench.limits import OPTIONAL_SHA256, Line, OneOf, Range, Size
 from vlbench.suites import Row
 
 SCHEMA = 2
@@ -12,8 +14,26 @@ SCHEMA = 2
 MAX_REPLY = 1 << 20
 """Longest text and longest reasoning of a recorded reply, in bytes of UTF-8; the rest is cut."""
 
+LONGEST_CHARACTER = 4
+"""Bytes of the longest character of UTF-8."""
+
 MAX_NOTE = 2000
 """Longest finish reason and longest message of a provider, in bytes of UTF-8; the rest is cut."""
+
+MAX_ERROR = 500
+"""Longest error of an episode, in characters."""
+
+MAX_TURNS = 100_000
+"""Most turns of a recorded episode."""
+
+STOP_REASONS = ("stop", "length", "refused", "oversize")
+USD_SOURCES = ("", "provider", "price")
+FAILURES = ("", "provider", "agent", "environment", "player", "secret")
+ENDS = ("terminated", "truncated", "errored")
+
+Count = Annotated[int, Range(0, 10**9)]
+OptionalCount = Annotated[int | None, Range(0, 10**9)]
+Note = Annotated[str, Size(MAX_NOTE)]
 
 CAUSES = ("perception", "decision", "inconsistent", "format", "unattributed")
 """Why a turn was suboptimal. "perception": the reply misread the picture; "decision": it read the
@@ -25,32 +45,47 @@ couldn't be read; "unattributed": it doesn't say enough."""
 class Reply:
     """The text that the model wrote, and its cost."""
 
-    text: str
+    text: Annotated[str, Size(MAX_REPLY)]
     """As the model wrote it."""
-    stop_reason: str = "stop"
+    stop_reason: Annotated[str, OneOf(STOP_REASONS)] = "stop"
     """"stop", "length", "refused" (played as an empty text), or "oversize" (cut at MAX_REPLY)."""
-    finish_reason: str = ""
+    finish_reason: Note = ""
     """The provider's own finish reason; "" if it gives none."""
-    provider_message: str = ""
+    provider_message: Note = ""
     """Any other message of the provider, e.g. why it refused."""
-    reasoning: str = ""
+    reasoning: Annotated[str, Size(MAX_REPLY)] = ""
     """Reasoning that the provider returns apart from the text. It is never parsed."""
-    prompt_tokens: int | None = None
+    prompt_tokens: OptionalCount = None
     """Tokens of the whole request; None if unknown."""
-    completion_tokens: int | None = None
+    completion_tokens: OptionalCount = None
     """Tokens of the reply, including its reasoning; None if unknown."""
-    usd: float | None = None
+    usd: Annotated[float | None, Range(0, 1e6)] = None
     """Cost in US dollars; None if unknown. It is a single amount; `usd_source` says where it comes
     from."""
-    usd_source: str = ""
+    usd_source: Annotated[str, OneOf(USD_SOURCES)] = ""
     """"provider" (reported with the reply), "price" (tokens times the run's price), or "" (set by
     the agent, or unknown)."""
-    seconds: float = 0.0
+    seconds: Annotated[float, Range(0, 1e7)] = 0.0
     """Time from the first attempt to the reply, including retries."""
-    retries: int = 0
+    retries: Annotated[int, Range(0, 10_000)] = 0
     """Number of repeated requests."""
-    provider_id: str = ""
+    provider_id: Note = ""
     """The provider's id of the reply; of a local model's reply, `ModelInfo.mark`."""
+
+    def check(self) -> None:
+        """Check that the fields agree with each other.
+
+        Raises:
+            ValueError: They don't; names the field.
+        """
+        if self.stop_reason == "refused" and self.text:
+            raise ValueError(f'Reply.text must be "" where it was refused, got {self.text!r:.60}')
+        if self.stop_reason == "oversize" and len(self.text.encode("utf-8", "replace")) < (
+            MAX_REPLY - LONGEST_CHARACTER
+        ):
+            raise ValueError(f"Reply.text must be cut at {MAX_REPLY} bytes where it was oversize")
+        if self.usd_source and self.usd is None:
+            raise ValueError(f'Reply.usd must be a number, since usd_source is "{self.usd_source}"')
 
     def bounded(self) -> "Reply":
         """Return the reply in the form that is recorded.
@@ -104,7 +139,7 @@ class Turn:
     """The expert's action; "" if the environment has no expert."""
     regret: float | None
     """Optimal return from here, minus the best return still possible with this turn."""
-    cause: str
+    cause: Annotated[str, OneOf(("", *CAUSES))]
     """One of CAUSES if the turn was suboptimal, else ""."""
     strict: bool
     """Whether the strict level (the whole text is one JSON object) reads the same action."""
@@ -114,19 +149,27 @@ class Turn:
 class Failure:
     """Details of an error that ended an episode, besides its message."""
 
-    kind: str = ""
+    kind: Annotated[str, OneOf(FAILURES)] = ""
     """What failed: "provider", "agent", "environment", "player" (a person gave up), or "secret"
     (the reply contained an API key and wasn't recorded); "" if unknown."""
-    status: int | None = None
+    status: Annotated[int | None, Range(100, 599)] = None
     """The provider's HTTP status."""
-    finish_reason: str = ""
+    finish_reason: Note = ""
     """As in `Reply`."""
-    provider_message: str = ""
+    provider_message: Note = ""
     """As in `Reply`."""
-    place: str = ""
+    place: Note = ""
     """Location in the user's own code, as "file:line"."""
-    reply_hash: str = ""
+    reply_hash: Annotated[str, OPTIONAL_SHA256] = ""
     """sha256 of the text of a reply that wasn't recorded."""
+
+    def bounded(self) -> "Failure":
+        """Return the failure in the form that is recorded, with texts cut to their limits."""
+        return dataclasses.replace(
+            self,
+            finish_reason=_cut(self.finish_reason, MAX_NOTE),
+            provider_message=_cut(self.provider_message, MAX_NOTE),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +184,17 @@ class Episode:
     """Keyword arguments of the environment."""
     instance: str
     """The canonical start."""
-    presentation: int
+    presentation: Annotated[int, Range(0, MAX_PRESENTATION - 1)]
     """As in `Row`."""
     seed: int | None
     """Seed of the reset; None if the episode starts from a row with an instance."""
-    row: int
+    row: Count
     """Number of the row in its suite."""
-    repeat: int
+    repeat: Count
     """Number of the repetition of the row in this run, from 0."""
-    turns: tuple[Turn, ...]
+    turns: Annotated[tuple[Turn, ...], Size(MAX_TURNS)]
     """The turns, in order."""
-    end: str
+    end: Annotated[str, OneOf(ENDS)]
     """"terminated", "truncated", or "errored" (the agent or its provider failed)."""
     success: bool
     """Whether the task was solved, by the environment's rule."""
@@ -159,10 +202,19 @@ class Episode:
     """sha256 of the state after the last turn; "" if the episode failed before its first frame."""
     final_frame_hash: str
     """sha256 of the picture after the last turn; "" likewise."""
-    error: str = ""
+    error: Annotated[str, Line(MAX_ERROR)] = ""
     """The error of an errored episode, as one line."""
     failure: Failure = Failure()
     """Details of that error."""
+
+    def check(self) -> None:
+        """Check that the fields agree with each other.
+
+        Raises:
+            ValueError: They don't; names the field.
+        """
+        if self.end == "errored" and not self.error:
+            raise ValueError("Episode.error must say what failed, got ''")
 
     @property
     def start(self) -> Row:

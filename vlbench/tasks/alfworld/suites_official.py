@@ -7,6 +7,7 @@ with `--suite official_unseen`. Tables never mix them with generated games.
 import json
 import sys
 
+from vlbench.cli import plain_output, print_error
 from vlbench.freeze import RowSpec, interleave_groups, presentation, write_rows
 from vlbench.tasks.alfworld.games.official import (
     HASHES,
@@ -44,11 +45,12 @@ def freeze() -> None:
 
 def main() -> int:
     """Freeze; return 0 when done, 2 if there is nothing to freeze."""
-    try:
-        freeze()
-    except (ValueError, ImportError, OSError) as error:
-        print(f"suites_official: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    with plain_output():
+        try:
+            freeze()
+        except (ValueError, ImportError, OSError) as error:
+            print_error("suites_official", error)
+            return 2
     return 0
 
 
