@@ -253,6 +253,7 @@ def test_what_commands_print_is_redacted(key, capsys):
     assert out == "out [OPENAI_API_KEY]\n[OPENAI_API_KEY]\n" and err == "err [OPENAI_API_KEY]\n"
 
 
+@pytest.mark.slow
 def test_the_line_that_goes_on_holds_no_password(tmp_path):
     url = "http://user:hunter2-hunter2@127.0.0.1:9/v1?token=abcdefgh"
     arguments = ("--base-url", url, "--env", "NumberLine", "--episodes", 1, "--retries", 0)
