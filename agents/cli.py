@@ -32,6 +32,14 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
 """Subcommand → ("module:function", one line of help). The function takes the arguments after the
 subcommand and returns the exit code; its module is imported when it is called."""
 
+EXTRAS = {
+    "agents.train": "train",
+    "agents.vlm": "llava",
+    "leaderboard": "leaderboard",
+    "vlbench.play": "play",
+}
+"""Beginning of a module's name → the extra that installs what it imports."""
+
 
 @plain_output()
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,9 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _extra(module: str) -> str:
     """Return the extra that installs what a module imports."""
-    if module.startswith("agents.train"):
-        return "train"
-    return "leaderboard" if module.startswith("leaderboard") else "all"
+    return next((EXTRAS[part] for part in EXTRAS if module.startswith(part)), "all")
 
 
 def _help(names: Iterable[str]) -> str:
