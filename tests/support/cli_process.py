@@ -36,7 +36,7 @@ def heed_ctrl_c():
 def call(folder, *arguments, path=()):
     """Run `python -m …` to its end; return the exit code, stdout and stderr."""
     process = start(folder, *arguments, path=path)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)  # a machine may be busy
     return process.returncode, out, err
 
 
