@@ -77,7 +77,7 @@ def small_entry(folder, envs):
     """Pack a run of ROWS rows a task, one of which was played twice."""
     expert = evaluate("expert", envs, out=folder / "expert")
     for _ in range(2):
-        evaluate(Told(expert), envs, concurrency=1, out=folder / "run", price=None)
+        evaluate(Told(expert), envs, concurrency=1, out=folder / "run", max_usd=None)
     card = {
         "url": "https://example.org/x",
         "notes": "trained on nothing",

@@ -53,7 +53,8 @@ class Mixed:
 
 
 def run(folder, envs="Blackjack", suite="ood", agent=None, **options):
-    evaluate(agent or Mixed(), envs, suite=suite, concurrency=1, out=folder, **options)
+    options = {"suite": suite, "concurrency": 1, "out": folder, "max_usd": None, **options}
+    evaluate(agent or Mixed(), envs, **options)
     return folder
 
 
