@@ -1,7 +1,7 @@
 """Give wrong inputs to the code and print what came: `python -m scripts.wrong_inputs`.
 
-It prints a line for each case: letter, ok or WRONG, exit code, name, and the line that came. It exits
-with 1 if any case is WRONG.
+It prints a line for each case: letter, ok or WRONG, exit code, name, and the line that came. It
+exits with 1 if any case is WRONG.
 """
 
 import json

@@ -23,7 +23,9 @@ def slow(observation):
 """
 
 
-def case(name: str, action: str | Callable[[], object], *pieces: str, code: int = 0, **more: Any) -> Case:
+def case(
+    name: str, action: str | Callable[[], object], *pieces: str, code: int = 0, **more: Any
+) -> Case:
     return Case(letter="K", name=name, action=action, pieces=pieces, code=code, **more)
 
 
@@ -99,7 +101,9 @@ def end(number: int) -> Callable[[], None]:
         before = journal.read_text().splitlines()
         python_m(f"{words} --episodes 3")()
         after = journal.read_text().splitlines()
-        turns = [json.dumps([json.loads(line)[key] for key in ("episode", "turn")]) for line in after]
+        turns = [
+            json.dumps([json.loads(line)[key] for key in ("episode", "turn")]) for line in after
+        ]
         lost = [line for line in before[:-1] if line not in after]
         print(f"{len(lost)} replies lost, {len(turns) - len({*turns})} asked twice")
 
@@ -218,8 +222,14 @@ CASES = (
             (signal.SIGKILL, ("code -9",)),
         )
     ),
-    case("replay of a torn line", "vlbench.replay run", "damaged line left out", code=1,
-         fixtures=("run",), setup=(tear_a_line,)),
+    case(
+        "replay of a torn line",
+        "vlbench.replay run",
+        "damaged line left out",
+        code=1,
+        fixtures=("run",),
+        setup=(tear_a_line,),
+    ),
     case(
         "replay of a torn line, once the run has gone on",
         "vlbench.replay run",

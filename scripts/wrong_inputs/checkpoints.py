@@ -123,8 +123,11 @@ CASES = (
         piece="NumberLine",
         code=0,
     ),
-    of_adapter("adapter_model.bin", remove("adapter/adapter_model.safetensors"),
-               pickle("adapter/adapter_model.bin")),
+    of_adapter(
+        "adapter_model.bin",
+        remove("adapter/adapter_model.safetensors"),
+        pickle("adapter/adapter_model.bin"),
+    ),
     of_adapter(
         "a config that names a module",
         edit(

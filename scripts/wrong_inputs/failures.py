@@ -68,11 +68,23 @@ def show_page() -> None:
     print(Path("page.html").read_text("utf-8"))
 
 
-def nine_of_ten(name: str, action: str | Step, *pieces: str, setup: tuple[Step, ...] = NINE_OF_TEN,
-                code: int = 0) -> Case:
+def nine_of_ten(
+    name: str,
+    action: str | Step,
+    *pieces: str,
+    setup: tuple[Step, ...] = NINE_OF_TEN,
+    code: int = 0,
+) -> Case:
     """A reader of a run of which nine episodes of ten errored."""
-    return Case(letter="D", name=name, action=action, pieces=pieces, code=code, setup=setup,
-                forbidden=("100.0 % (",))
+    return Case(
+        letter="D",
+        name=name,
+        action=action,
+        pieces=pieces,
+        code=code,
+        setup=setup,
+        forbidden=("100.0 % (",),
+    )
 
 
 CASES = (

@@ -71,9 +71,7 @@ FIXTURES = {
     "model": Fixture(python_m(f"agents.train.tiny --out model {SMALL}")),
     "adapter": Fixture(build_adapter, ("model",)),
     "data.jsonl": Fixture(python_m("agents.train.sft_data --out data.jsonl --episodes 8")),
-    "ppo": Fixture(
-        python_m(f"agents.train.ppo --model model --out ppo {PPO}"), ("model",)
-    ),
+    "ppo": Fixture(python_m(f"agents.train.ppo --model model --out ppo {PPO}"), ("model",)),
     "sft": Fixture(
         python_m(f"agents.train.sft --model model --data data.jsonl --out sft {SFT}"),
         ("model", "data.jsonl"),

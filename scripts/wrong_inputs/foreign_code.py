@@ -1,9 +1,10 @@
 """A: no module that a file names is imported, only one that the command line names."""
 
 import json
+from typing import Any
 
 from scripts.wrong_inputs.case import Case
-from scripts.wrong_inputs.files import TRAP, edit_lines, replace, write
+from scripts.wrong_inputs.files import TRAP, edit_entry, edit_lines, replace, write
 from scripts.wrong_inputs.fixtures import TORCH
 from scripts.wrong_inputs.process import python_m
 
@@ -23,9 +24,7 @@ gymnasium.register("my/Own-v0", Own)
 """
 OWN_RUN = (
     write("own_task.py", OWN_TASK),
-    python_m(
-        "agents.evaluate --agent expert --env own_task:my/Own-v0 --episodes 2 --out own"
-    ),
+    python_m("agents.evaluate --agent expert --env own_task:my/Own-v0 --episodes 2 --out own"),
 )
 TURN = {
     "schema": 1,
@@ -51,9 +50,8 @@ def of_run(name: str, action: str, *pieces: str, **more: object) -> Case:
 
 def in_entry() -> None:
     """Name the module in the entry, with right digests."""
-    from scripts.wrong_inputs.archives import edit_entry
 
-    def change(manifest: dict, lines: list) -> None:
+    def change(manifest: dict[str, Any], lines: list[Any]) -> None:
         manifest["suites"][0]["run"]["env_ids"] = [EVIL]
         for line in lines:
             line["env_id"] = EVIL
@@ -94,7 +92,9 @@ CASES = (
         fixtures=("cards",),
         setup=(
             *TRAPS,
-            edit_lines("cards/episodes.jsonl", lambda lines: lines[0]["kwargs"].update(env_id=EVIL)),
+            edit_lines(
+                "cards/episodes.jsonl", lambda lines: lines[0]["kwargs"].update(env_id=EVIL)
+            ),
         ),
     ),
     case(

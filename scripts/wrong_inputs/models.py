@@ -31,7 +31,9 @@ def play(model: str = "training/latest", episodes: int = 2, more: str = "") -> s
     )
 
 
-def case(name: str, action: object, *pieces: str, steps: tuple[Step, ...] = (), **more: object) -> Case:
+def case(
+    name: str, action: object, *pieces: str, steps: tuple[Step, ...] = (), **more: object
+) -> Case:
     """A case that starts from a training folder with two steps."""
     return Case(
         letter="B",

@@ -25,7 +25,11 @@ def planted(name: str, check: str, piece: str, **changes: Any) -> Case:
         from vlbench.tasks.number_line.game import NumberLineGame
         from vlbench.tasks.number_line.picture import NumberLinePicture
 
-        parts = {"game": NumberLineGame, "picture": NumberLinePicture, "env": number_line.NumberLine}
+        parts = {
+            "game": NumberLineGame,
+            "picture": NumberLinePicture,
+            "env": number_line.NumberLine,
+        }
         for place, value in changes.items():
             part, _, attribute = place.partition("_")
             original = getattr(parts[part], attribute)
@@ -123,9 +127,7 @@ CASES = (
         "a global random generator",
         "same_seed_gives_the_same_episode",
         "",
-        game_deal=lambda original: lambda self, rng: (
-            f"number_line/0-{random.randint(1, 5)}"
-        ),
+        game_deal=lambda original: lambda self, rng: f"number_line/0-{random.randint(1, 5)}",
     ),
     planted(
         "a constant deal",
@@ -133,35 +135,78 @@ CASES = (
         "",
         game_deal=constantly("number_line/2-5"),
     ),
-    planted("a wrong expert", "the_expert_takes_what_values_promise", "",
-            game_expert=constantly("+")),
-    planted("facts of NumPy", "info_is_plain_data_of_constant_form", "",
-            picture_facts=after(numpy_fact)),
-    planted("forgotten pixels", "a_frame_painted_over_equals_one_painted_anew", "",
-            picture_paint=without_clearing),
-    planted("actions that read the same", "no_two_actions_read_the_same", "",
-            game_vocabulary=lambda original: ("+", "add", "ADD")),
-    planted("constant values", "values_keep_their_promise", "",
-            game_values=constantly({"+": 1.0, "-": 1.0})),
-    planted("values that are too high", "values_keep_their_promise", "",
-            game_values=after(lambda values, *_: {a: v + 0.5 for a, v in values.items()})),
-    planted("values that are NaN", "the_expert_takes_what_values_promise", "",
-            game_values=after(lambda values, *_: values | {"+": float("nan")})),
-    planted("facts whose keys vary", "info_is_plain_data_of_constant_form", "",
-            picture_facts=after(
-                lambda facts, state, _: facts | ({"zero": True} if state.current == 0 else {}))),
-    planted("start() that takes nonsense", "start_refuses_what_is_no_instance", "",
-            game_start=anything),
-    planted("a game that never ends", "the_expert_ends_the_episode", "",
-            game_step=after(lambda move, *_: move._replace(terminated=False, success=False))),
-    planted("statements that are always true", "a_false_statement_is_found", "",
-            env_check_statements=after(lambda found, *_: replace(found, perception=True))),
-    planted("a picture without the current number", "the_picture_shows_every_fact", "",
-            picture_paint=without_the_current_number,
-            picture_repaint=lambda original: lambda self, *arguments: False),
-    planted("an expert that errs once", "the_expert_takes_what_values_promise", "",
-            game_expert=after(
-                lambda action, state, _: "-" if state.current == 0 else action)),
+    planted(
+        "a wrong expert", "the_expert_takes_what_values_promise", "", game_expert=constantly("+")
+    ),
+    planted(
+        "facts of NumPy", "info_is_plain_data_of_constant_form", "", picture_facts=after(numpy_fact)
+    ),
+    planted(
+        "forgotten pixels",
+        "a_frame_painted_over_equals_one_painted_anew",
+        "",
+        picture_paint=without_clearing,
+    ),
+    planted(
+        "actions that read the same",
+        "no_two_actions_read_the_same",
+        "",
+        game_vocabulary=lambda original: ("+", "add", "ADD"),
+    ),
+    planted(
+        "constant values",
+        "values_keep_their_promise",
+        "",
+        game_values=constantly({"+": 1.0, "-": 1.0}),
+    ),
+    planted(
+        "values that are too high",
+        "values_keep_their_promise",
+        "",
+        game_values=after(lambda values, *_: {a: v + 0.5 for a, v in values.items()}),
+    ),
+    planted(
+        "values that are NaN",
+        "the_expert_takes_what_values_promise",
+        "",
+        game_values=after(lambda values, *_: values | {"+": float("nan")}),
+    ),
+    planted(
+        "facts whose keys vary",
+        "info_is_plain_data_of_constant_form",
+        "",
+        picture_facts=after(
+            lambda facts, state, _: facts | ({"zero": True} if state.current == 0 else {})
+        ),
+    ),
+    planted(
+        "start() that takes nonsense", "start_refuses_what_is_no_instance", "", game_start=anything
+    ),
+    planted(
+        "a game that never ends",
+        "the_expert_ends_the_episode",
+        "",
+        game_step=after(lambda move, *_: move._replace(terminated=False, success=False)),
+    ),
+    planted(
+        "statements that are always true",
+        "a_false_statement_is_found",
+        "",
+        env_check_statements=after(lambda found, *_: replace(found, perception=True)),
+    ),
+    planted(
+        "a picture without the current number",
+        "the_picture_shows_every_fact",
+        "",
+        picture_paint=without_the_current_number,
+        picture_repaint=lambda original: lambda self, *arguments: False,
+    ),
+    planted(
+        "an expert that errs once",
+        "the_expert_takes_what_values_promise",
+        "",
+        game_expert=after(lambda action, state, _: "-" if state.current == 0 else action),
+    ),
     *(
         Case(letter="J", name=name, action=run, pieces=("found: ", piece), code=0)
         for name, run, piece in (

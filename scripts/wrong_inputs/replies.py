@@ -121,5 +121,9 @@ CASES = (
     *(case(name, read(text), f"{verdict} ") for name, (text, verdict) in READ.items()),
     case("LaTeX in the thoughts stays as it is", show_thoughts, r"\frac{8}{3} \times \beta"),
     case("the hint after a cut-off by the token limit", show_hint("length"), "token limit"),
-    case("the hint after a cut-off by the model", show_hint("stop"), "the model ended the reply itself"),
+    case(
+        "the hint after a cut-off by the model",
+        show_hint("stop"),
+        "the model ended the reply itself",
+    ),
 )

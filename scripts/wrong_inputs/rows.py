@@ -7,7 +7,8 @@ EXPERT = "agents.evaluate --agent expert"
 NUMBER_LINE = f"{EXPERT} --env NumberLine"
 FAR = """
 import gymnasium
-gymnasium.register("my/Far-v0", "vlbench.tasks.number_line:NumberLine", kwargs={"max_position": 200})
+gymnasium.register(
+    "my/Far-v0", "vlbench.tasks.number_line:NumberLine", kwargs={"max_position": 200})
 """
 FAR_BY_THE_SHIPPED_ID = """
 import gymnasium, vlbench
