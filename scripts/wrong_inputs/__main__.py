@@ -26,6 +26,8 @@ LETTERS = {
     "D": ("failures in the headline", ("failures",)),
     "E": ("calls of the trainers", ("trainers", "resumes")),
     "F": ("numbers that aren't finite", ("divergence",)),
+    "G": ("entries that no run can produce", ("entries",)),
+    "H": ("cheats, challenges and reruns", ("cheats", "challenges")),
     "I": ("replies", ("replies",)),
     "J": ("planted bugs of a task", ("planted_bugs",)),
     "K": ("copies, signals, wrappers", ("behaviour",)),

@@ -48,7 +48,7 @@ def case(
 
 def other_model(name: str, *steps: Step, action: str = play(episodes=4)) -> Case:
     """Going on with a run after its model has changed."""
-    pieces = ("played holds another run: the model is ", " there, ", " here", "sha256 ")
+    pieces = ("played holds another run: ", "the model is ", " there, ", " here", "sha256 ")
     return case(name, action, *pieces, steps=(python_m(play()), *steps))
 
 
