@@ -15,6 +15,7 @@ from scripts.wrong_inputs.files import (
     write,
 )
 from scripts.wrong_inputs.fixtures import TORCH
+from scripts.wrong_inputs.process import ROOT
 
 NEEDS = TORCH
 PLAY = "agents.evaluate --env NumberLine --episodes 2 --max-tokens 8 --out new"
@@ -80,7 +81,20 @@ def cnn(**values: object) -> Step:
     return edit(f"{CNN}/cnn.json", **values)
 
 
+def show_floor_of_peft() -> None:
+    """Print the requirement of peft, of which older versions import modules that a file names."""
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    print(*(line for line in text.splitlines() if '"peft' in line))
+
+
 CASES = (
+    Case(
+        letter="A",
+        name="the oldest peft",
+        action=show_floor_of_peft,
+        pieces=('"peft>=0.20',),
+        code=0,
+    ),
     of_model("a template with a syntax error", write(TEMPLATE, "{% for %}")),
     of_model("a template that raises", write(TEMPLATE, "{{ raise_exception('no') }}")),
     of_model("a template that divides by 0", write(TEMPLATE, "{{ 1 / 0 }}")),

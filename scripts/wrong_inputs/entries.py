@@ -19,7 +19,7 @@ from scripts.wrong_inputs.files import (
     write,
 )
 from scripts.wrong_inputs.foreign_code import TURN
-from scripts.wrong_inputs.process import python_m
+from scripts.wrong_inputs.process import python_m, without
 
 VERIFY = "leaderboard.verify entry.tar.gz"
 ESCAPE = "\x1b]0;owned\x07\x1b[2J\r\x9b31m"
@@ -161,6 +161,14 @@ CASES = (
     archive("no gzip at all", lambda data: b"PK\3\4 no entry"),
     archive("half of its bytes", lambda data: data[: len(data) // 2]),
     archive("256 MiB of zeros", lambda data: gzip.compress(bytes(256 << 20), 1, mtime=0)),
+    Case(
+        letter="G",
+        name="a good entry, verified without torch and SDKs",
+        action=without(VERIFY, "torch", "transformers", "openai", "google"),
+        pieces=("entry.tar.gz: replayed: Stands",),
+        code=0,
+        fixtures=("entry.tar.gz",),
+    ),
     Case(
         letter="G",
         name="a site of an entry, its copy, its namesake and a broken one",

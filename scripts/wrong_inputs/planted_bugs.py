@@ -56,9 +56,9 @@ def after(change: Callable[..., Any]) -> Callable[[Any], Any]:
 
 def without_clearing(original: Any) -> Any:
     def paint(self: Any, frame: Any, state: Any, style: Any) -> None:
-        kept = frame.copy()
+        earlier = frame.copy()
         original(self, frame, state, style)
-        frame[:20] = kept[:20] // 2 + 1
+        frame[:20] = earlier[:20] // 2 + 1
 
     return paint
 

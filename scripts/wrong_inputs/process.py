@@ -8,6 +8,7 @@ import os
 import runpy
 import shlex
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -66,6 +67,20 @@ def python_m(command: str, code: int = 0) -> Callable[[], None]:
         except SystemExit as end:
             ended = _exit_code(end)
         assert ended == code, f"{command}: exit code {ended}, wanted {code}"
+
+    return step
+
+
+def without(command: str, *packages: str) -> Callable[[], None]:
+    """Return a step that runs a command line where some packages can't be imported."""
+
+    def step() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            lines = [f"sys.modules[{name!r}] = None" for name in packages]
+            Path(folder, "sitecustomize.py").write_text("\n".join(["import sys", *lines]), "utf-8")
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join([folder, str(ROOT)])}
+            words = [sys.executable, "-m", *shlex.split(command)]
+            raise SystemExit(subprocess.run(words, env=environment, check=False).returncode)
 
     return step
 

@@ -1,14 +1,11 @@
 """E: wrong calls of the trainers are one line and code 2, and touch nothing."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 
 from scripts.wrong_inputs.case import Case
 from scripts.wrong_inputs.files import Step, write
 from scripts.wrong_inputs.fixtures import PPO, SFT, TORCH
-from scripts.wrong_inputs.process import ROOT
+from scripts.wrong_inputs.process import without
 
 NEEDS = TORCH
 RIGHT = {
@@ -129,25 +126,17 @@ def cases(
             pieces=(f"{command}: ", message),
             fixtures=fixtures,
             setup=setup,
-            absent=("new", ".partial"),
+            absent=("new",),
         )
 
 
 def missing(command: str, package: str) -> Case:
     """A call on a computer that lacks a package."""
-
-    def call() -> None:
-        path = os.pathsep.join(["hidden", str(ROOT)])
-        words = [sys.executable, "-m", *command.split()]
-        ended = subprocess.run(words, env={**os.environ, "PYTHONPATH": path}, check=False)
-        raise SystemExit(ended.returncode)
-
     return Case(
         letter="E",
         name=f"{command} without {package}",
-        action=call,
+        action=without(command, package),
         pieces=("pip install",),
-        setup=(write("hidden/sitecustomize.py", f"import sys\nsys.modules[{package!r}] = None\n"),),
         absent=("new", "runs"),
     )
 
