@@ -15,6 +15,7 @@ WITH_TORCH = (
 )
 NEEDS = {
     "agents/test_recorded_models.py": TORCH,
+    "agents/test_wrong_inputs.py": ("scripts",),
     "core/test_house_counts.py": ("scripts",),
     "core/test_play.py": ("pygame",),
     "core/test_window.py": ("pygame",),

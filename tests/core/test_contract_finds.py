@@ -261,6 +261,10 @@ def card_values(keep=0.0, draw=3.5):
     return lambda self, state, turns: {"keep": state.rank + keep, "draw": draw}
 
 
+def wrong_expert_in_one_state(self, state, turns):
+    return "done" if state == Dots(9, 1) else honest.expert(state, turns)
+
+
 def wrong_expert(self, state, turns):
     return "take" if state.dots < state.target else "add"
 
@@ -472,6 +476,7 @@ PLANTED = {
     },
     contract.the_expert_takes_what_values_promise: {
         "wrong expert": game(expert=wrong_expert),
+        "wrong in one state": game(expert=wrong_expert_in_one_state),
         "not a number": game(values=infinite),
         "another action": game(values=without_done),
         "the worse card": game(

@@ -222,6 +222,7 @@ GOOD = {
         ({"kwargs": '{"max_positions": 9}'}, 'unknown keyword argument "max_positions"'),
         ({"env_id": "vlbench/NumberLines-v0"}, 'did you mean "vlbench/NumberLine-v0"?'),
         ({"env_id": "trap:ns/Name-v0"}, "pass --env trap:ns/Name-v0"),
+        ({"env_id": "GymV21Environment-v0"}, 'unknown env id "GymV21Environment-v0"'),
     ],
 )
 def test_data_that_is_none_is_refused_by_its_line_and_imports_no_module(

@@ -1,0 +1,116 @@
+"""Good files that cases start from. Each is built once; a case gets a copy."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.wrong_inputs import process
+from scripts.wrong_inputs.files import write
+from scripts.wrong_inputs.process import python_m
+
+TORCH = (
+    "torch",
+    "stable_baselines3",
+    *(f"agents.train.{name}" for name in ("ppo", "sft", "tiny", "cnn")),
+    *("agents.vlm.agent", "agents.vlm.loading", "agents.cnn"),
+)
+"""Modules that cases with a model or a trainer need."""
+
+SMALL = "--width 32 --heads 2 --image-size 48 --text-layers 1 --vision-layers 1 --env NumberLine"
+PPO = (
+    "--num-envs 2 --num-steps 2 --minibatch 4 --max-new-tokens 4 --eval-every 0 --log json "
+    "--critic-iterations 0 --iterations 1"
+)
+SFT = "--steps 2 --batch 4 --eval-every 0"
+CNN = "--num-envs 2 --num-steps 16 --minibatch 16 --epochs 1 --size 36 --turns 32"
+STANDS = """
+import vlbench
+
+
+def stands(observation):
+    return vlbench.reply("stand", thoughts=f"hand {observation['image'].sum()}, so I stand")
+"""
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """A good file or folder.
+
+    Attributes:
+        build: Builds it in the current folder, under the fixture's name.
+        parts: Fixtures that it is built from.
+    """
+
+    build: Callable[[], object]
+    parts: tuple[str, ...] = ()
+
+
+def build_adapter() -> None:
+    from agents.vlm.loading import add_lora, load
+
+    model = add_lora(load("model").model, rank=4, alpha=8, dropout=0.0, vision="none")
+    model.save_pretrained("adapter")
+
+
+def build_entry() -> None:
+    write("stands.py", STANDS)()
+    play = "agents.evaluate --agent stands.py:stands --env Blackjack --suite ood"
+    python_m(f"{play} --concurrency 1 --out stands")()
+    card = "--name Stands --model stands-1 --weights open --track zero-shot"
+    python_m(f"leaderboard.pack stands --out entry.tar.gz {card}")()
+
+
+FIXTURES = {
+    "run": Fixture(
+        python_m("agents.evaluate --agent expert --env NumberLine --episodes 5 --out run")
+    ),
+    "cards": Fixture(
+        python_m("agents.evaluate --agent expert --env EZPoints --episodes 3 --out cards")
+    ),
+    "model": Fixture(python_m(f"agents.train.tiny --out model {SMALL}")),
+    "adapter": Fixture(build_adapter, ("model",)),
+    "data.jsonl": Fixture(python_m("agents.train.sft_data --out data.jsonl --episodes 8")),
+    "ppo": Fixture(python_m(f"agents.train.ppo --model model --out ppo {PPO}"), ("model",)),
+    "sft": Fixture(
+        python_m(f"agents.train.sft --model model --data data.jsonl --out sft {SFT}"),
+        ("model", "data.jsonl"),
+    ),
+    "cnn": Fixture(python_m(f"agents.train.cnn --out cnn {CNN}")),
+    "entry.tar.gz": Fixture(build_entry),
+    "stands": Fixture(lambda: None, ("entry.tar.gz",)),
+}
+
+
+class Shelf:
+    """Builds fixtures once, and gives copies of them.
+
+    Args:
+        folder: An empty folder for the originals.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def copy(self, name: str, folder: Path) -> None:
+        """Put a copy of a fixture into a folder.
+
+        Raises:
+            RuntimeError: It can't be built.
+        """
+        original = self._folder / name
+        if not original.exists():
+            self._build(name)
+        if original.is_dir():
+            shutil.copytree(original, folder / name, symlinks=True)
+        else:
+            shutil.copy(original, folder / name)
+
+    def _build(self, name: str) -> None:
+        fixture = FIXTURES[name]
+        for part in fixture.parts:
+            if not (self._folder / part).exists():
+                self._build(part)
+        output = process.run(fixture.build, self._folder)
+        if output.code or not (self._folder / name).exists():
+            raise RuntimeError(f"the fixture {name} can't be built: {output.err or output.out}")
