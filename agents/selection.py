@@ -162,8 +162,8 @@ def _warnings(env_id: str, spec: RunSpec, number: int) -> list[str]:
         where = "rows of the test split" if has_splits(env_id) else "rows"
         why = _why_dealt(env_id, spec)
         return [
-            f"{env_id}: plays {number} dealt {where}, which have no normalized score without "
-            f"--bounds: {why}"
+            f"{env_id}: plays {number} dealt {where}, whose floor and ceiling only --bounds "
+            f"computes: {why}"
         ]
     if spec.episodes is not None and number < spec.episodes:
         return [f"{env_id}: suite {spec.suite} has {number} rows, not {spec.episodes}"]

@@ -19,8 +19,8 @@ MAX_ARCHIVE = 64 << 20
 MAX_PART = 256 << 20
 """Largest part, in bytes."""
 MAX_MANIFEST = 4 << 20
-_GZIP = b"\x1f\x8b\x08" + bytes(5)
-"""Start of a gzip file without flags, name, comment or time."""
+_GZIP = b"\x1f\x8b\x08" + bytes(5) + b"\x02\xff"
+"""Start of a gzip file of the best compression, without flags, name, comment, time or system."""
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
 
@@ -85,7 +85,11 @@ def read_archive(
             file.seek(0)
             yield from _parts(_Inflated(file), name, limits)
         if start != _GZIP and not with_time:
-            raise Refused(name, "", "wanted a gzip file without a time, as `pack` writes it")
+            raise Refused(
+                name,
+                "",
+                "wanted a gzip file as `pack` writes it, of best compression and without a time",
+            )
     except OSError as error:
         raise Refused(name, "", f"can't be read: {error.strerror or error}") from error
     except zlib.error as error:

@@ -231,7 +231,7 @@ def model_differences(header: RunHeader, episodes: Iterable[Episode]) -> list[Di
         model = header.models.get(episode.env_id) or header.models.get("") or ModelInfo()
         for number, turn in enumerate(episode.turns):
             mark = turn.reply.provider_id
-            if mark.startswith(MODEL_MARK) and mark != model.mark:
+            if mark != model.mark and (model.mark or mark.startswith(MODEL_MARK)):
                 differences.append(Divergence(episode.key, number, "model", model.mark, mark))
                 break
     return differences

@@ -41,7 +41,7 @@ CASES = (
     case(
         "--env-kwargs deals rows of the test split",
         f"{EXPERT} --env Points24 --env-kwargs target=36 --episodes 5 --json",
-        "plays 5 dealt rows of the test split, which have no normalized score",
+        "plays 5 dealt rows of the test split, whose floor and ceiling only --bounds computes",
         '"normalized": null',
         code=0,
     ),

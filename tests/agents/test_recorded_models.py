@@ -153,6 +153,10 @@ def test_replay_names_the_turns_of_another_model(training, capsys):
     marks = [RunFolder.open(name).header.models[""].mark for name in ("played", "first")]
     assert f"#1/0 turn 0: model is {marks[0]!r}, replay gives {marks[1]!r}" in out
     assert "2 episodes replayed, 1 differ" in out
+    nobody = others[1].replace(marks[0], "")
+    (resolve("first") / EPISODES).write_text("\n".join([lines[0], nobody]) + "\n")
+    assert replay.main(["first"]) == 1
+    assert f"#1/0 turn 0: model is '', replay gives {marks[1]!r}" in capsys.readouterr().out
 
 
 def test_a_cnn_is_recorded_as_well(tmp_path, monkeypatch, capsys):

@@ -107,7 +107,7 @@ def test_a_registered_id_with_other_rules_plays_rows_of_its_own_without_a_normal
     assert code == 0 and data["run"]["suite"] == card["suite"] == "seeds"
     assert (card["normalized"], card["floor"], card["ceiling"]) == (None, None, None)
     assert data["headlines"] == [] and card["episodes"] == 12
-    line = f"{NUMBER_LINE}: plays 12 dealt rows of the test split, which have no normalized score"
+    line = f"{NUMBER_LINE}: plays 12 dealt rows of the test split, whose floor and"
     assert line in err and "(max_position=200 instead of 5)" in err
     assert data["run"]["warnings"] and data["run"]["warnings"][0].startswith(line)
 

@@ -247,13 +247,16 @@ def test_a_gzip_header_with_a_flag_is_refused(valid, tmp_path, flags, field):
     )
 
 
-def test_a_gzip_header_with_a_time_is_refused(valid, tmp_path):
+@pytest.mark.parametrize(
+    ("place", "content"),
+    [(4, b"\x01\x02\x03\x04"), (8, b"\x04"), (8, b"\x00"), (9, b"\x03")],
+    ids=["time", "fast", "other compression", "system"],
+)
+def test_a_gzip_header_that_pack_does_not_write_is_refused(valid, tmp_path, place, content):
     data = bytearray(valid.read_bytes())
-    data[4:8] = b"\x01\x02\x03\x04"
+    data[place : place + len(content)] = content
     (tmp_path / "e.tar.gz").write_bytes(data)
-    assert "wanted a gzip file without a time, as `pack` writes it" in refusal(
-        tmp_path / "e.tar.gz"
-    )
+    assert "of best compression and without a time" in refusal(tmp_path / "e.tar.gz")
 
 
 def test_another_member_in_front_or_in_the_middle_is_refused(valid, tmp_path):
