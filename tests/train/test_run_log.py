@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import sys
+import time
 
 import pytest
 
@@ -99,11 +100,29 @@ def wandb_records(path):
         if 32768 - place % 32768 < 7:  # a record's head never lies in two blocks
             place += 32768 - place % 32768
         _, length, kind = struct.unpack_from("<IHB", data, place)
+        if place + 7 + length > len(data):  # the rest isn't written yet
+            return
         whole += data[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (1, 4):  # whole, or the last part of one
             yield wandb_internal_pb2.Record.FromString(whole)
             whole = b""
+
+
+def read_wandb(folder):
+    """Return (id, project) of the runs in a folder, the points (step, loss), and the options."""
+    runs, points, options = set(), [], {}
+    files = folder.glob("wandb/offline-run-*/*.wandb")
+    files = sorted(files, key=lambda path: path.parent.name)
+    for record in (record for path in files for record in wandb_records(path)):
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            runs.add((record.run.run_id, record.run.project))
+            options |= {item.key: item.value_json for item in record.run.config.update}
+        if kind == "history":
+            items = {item.key or item.nested_key[0]: item for item in record.history.item}
+            points.append(tuple(json.loads(items[name].value_json) for name in ("step", "loss")))
+    return runs, points, options
 
 
 @pytest.mark.slow
@@ -114,17 +133,11 @@ def test_weights_and_biases_gets_the_options_and_each_step_offline(tmp_path, mon
     write(tmp_path, 0, {1: 3.0, 2: 2.0}, ("json", "wandb"))
     write(tmp_path, 2, {3: 0.5}, ("json", "wandb"))
     assert capfd.readouterr() == ("", "")
-    runs, points, options = set(), [], {}
-    files = tmp_path.glob("wandb/offline-run-*/*.wandb")
-    files = sorted(files, key=lambda path: path.stat().st_mtime)
-    for record in (record for path in files for record in wandb_records(path)):
-        kind = record.WhichOneof("record_type")
-        if kind == "run":
-            runs.add((record.run.run_id, record.run.project))
-            options |= {item.key: item.value_json for item in record.run.config.update}
-        if kind == "history":
-            items = {item.key or item.nested_key[0]: item for item in record.history.item}
-            points.append(tuple(json.loads(items[name].value_json) for name in ("step", "loss")))
+    deadline = time.monotonic() + 30
+    runs, points, options = read_wandb(tmp_path)
+    while len(points) < 3 and time.monotonic() < deadline:  # W&B writes on after `finish`
+        time.sleep(0.1)
+        runs, points, options = read_wandb(tmp_path)
     assert points == [(1, 3.0), (2, 2.0), (3, 0.5)]
     assert len(runs) == 1 and runs.pop()[1] == "vlbench"  # one run, also when it is resumed
     assert json.loads(options["lr"]) == 0.1 and json.loads(options["out"]) == str(tmp_path)
