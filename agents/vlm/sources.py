@@ -128,7 +128,7 @@ class _Progress(tqdm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         options["disable"] = options.get("disable") or None  # tqdm's word for "unless a terminal"
-        super().__init__(*args, **options)  # type: ignore[no-untyped-call]
+        super().__init__(*args, **options)
 
 
 def _download(repository: str, revision: str | None) -> Path:

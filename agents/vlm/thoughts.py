@@ -44,13 +44,13 @@ def policy_score(policy: Policy, batch: int) -> Score:
         batch: Replies scored at once.
     """
 
-    @torch.no_grad()
     def score(question: Question, replies: Sequence[str]) -> list[float]:
         prompt = policy.encoder.encode(question.observation)
         numbers: list[float] = []
         for start in range(0, len(replies), batch):
             part = [policy.encoder.encode_reply(text) for text in replies[start : start + batch]]
-            numbers += policy([prompt] * len(part), part).log_probs.sum(-1).tolist()
+            with torch.no_grad():
+                numbers += policy([prompt] * len(part), part).log_probs.sum(-1).tolist()
         return numbers
 
     return score
