@@ -3,7 +3,6 @@
 Pictures go as PNG in base64. Retries are the harness's (`agents.retry`); the SDK makes none.
 """
 
-import asyncio
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from agents.providers.answers import (
     sort_parts,
 )
 from agents.providers.base import NO_REPLY, ProviderAgent, import_sdk, read_json
-from agents.providers.connection import Connection, Provider
+from agents.providers.connection import Connection, Provider, SDKClient
 from agents.providers.endpoint import MESSAGES
 from agents.providers.network import check_proxies, fault_without_answer
 from vlbench.observation import png
@@ -87,8 +86,7 @@ class Claude(ProviderAgent):
         self.name = "claude" if self.model == MODEL else f"anthropic:{self.model}"
         self.note = f"{self.name} is {self.model}; not verified offline"
         self.settings["note"] = self.note
-        self._client: Any = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client = SDKClient(self._sdk.AsyncAnthropic, self._connection)
 
     def _connect(self) -> Connection:
         return Connection.choose(ANTHROPIC, self.base_url, self.api_key_env, self.headers, MESSAGES)
@@ -118,7 +116,7 @@ class Claude(ProviderAgent):
 
     async def _request(self, chat: list[dict[str, Any]], body: dict[str, Any]) -> Answer:
         limit = body.pop("max_tokens")
-        client = self._connected()
+        client = self._client.connected()
         headers = {"Authorization": self._sdk.Omit()} if self._connection.omits_bearer else {}
         try:
             raw = await client.messages.with_raw_response.create(
@@ -136,28 +134,9 @@ class Claude(ProviderAgent):
             raise fault_without_answer(error) from error
         return read_message(raw.http_response)
 
-    def _connected(self) -> Any:
-        """Return the client; its connections belong to one event loop."""
-        loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            connection = self._connection
-            self._loop = loop
-            self._client = self._sdk.AsyncAnthropic(
-                api_key=connection.key or "none",
-                base_url=connection.server,
-                default_headers=dict(connection.headers),
-                default_query=dict(connection.endpoint.query),
-                max_retries=0,
-                timeout=None,  # the harness's
-            )
-        return self._client
-
     async def close(self) -> None:
         """Close the connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
-            await asyncio.sleep(0)  # transports close in the loop's next round
+        await self._client.close()
 
 
 def read_message(response: Any) -> Answer:

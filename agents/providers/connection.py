@@ -1,8 +1,9 @@
 """The way to a provider: its server, its key and the headers of requests."""
 
+import asyncio
 import base64
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -173,3 +174,41 @@ def without_secrets(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _base64(userinfo: str) -> str:
     return base64.b64encode(userinfo.encode()).decode() if userinfo else ""
+
+
+class SDKClient:
+    """An SDK's asynchronous client, made anew for each event loop that uses it.
+
+    Args:
+        client_class: `openai.AsyncOpenAI`, or a class with the same arguments.
+        connection: Where it connects.
+    """
+
+    def __init__(self, client_class: Callable[..., Any], connection: Connection) -> None:
+        self._client_class = client_class
+        self._connection = connection
+        self._client: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def connected(self) -> Any:
+        """Return the client; its connections belong to the running loop."""
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            connection = self._connection
+            self._loop = loop
+            self._client = self._client_class(
+                api_key=connection.key or "none",
+                base_url=connection.server,
+                default_headers=dict(connection.headers),
+                default_query=dict(connection.endpoint.query),
+                max_retries=0,
+                timeout=None,  # the harness's
+            )
+        return self._client
+
+    async def close(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+            await asyncio.sleep(0)  # transports close in the loop's next round

@@ -5,7 +5,6 @@ for each. Pictures go as PNG data URIs. Retries are the harness's (`agents.retry
 none.
 """
 
-import asyncio
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from agents.agent_options import check_settings
 from agents.cost import Price
 from agents.providers.answers import Answer, Fault, read_error
 from agents.providers.base import ProviderAgent, import_sdk
-from agents.providers.connection import Connection, Provider
+from agents.providers.connection import Connection, Provider, SDKClient
 from agents.providers.endpoint import CHAT, METHODS, RESPONSES
 from agents.providers.network import check_proxies, fault_without_answer
 from agents.providers.openai_apis import APIS, ChatCompletions
@@ -93,8 +92,7 @@ class OpenAIChat(ProviderAgent):
             del self.settings["api"]  # what runs of earlier versions used, without saying so
         self._sdk = import_sdk("openai", "api")
         check_proxies("socksio", self._sdk.DefaultAsyncHttpxClient)
-        self._client: Any = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client = SDKClient(self._sdk.AsyncOpenAI, self._connection)
 
     def _connect(self) -> Connection:
         """Choose API, server and key.
@@ -132,7 +130,7 @@ class OpenAIChat(ProviderAgent):
         return self._api.message(message, self.detail)
 
     async def _request(self, chat: list[dict[str, Any]], body: dict[str, Any]) -> Answer:
-        client = self._connected()
+        client = self._client.connected()
         headers = {"Authorization": self._sdk.Omit()} if self._connection.omits_bearer else {}
         try:
             raw = await self._api.call(
@@ -159,28 +157,9 @@ class OpenAIChat(ProviderAgent):
                 return True  # the message names both: the one refused and the one wanted
         return super()._drop_refused(fault, sent)
 
-    def _connected(self) -> Any:
-        """Return the client; its connections belong to one event loop."""
-        loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            connection = self._connection
-            self._loop = loop
-            self._client = self._sdk.AsyncOpenAI(
-                api_key=connection.key or "none",
-                base_url=connection.server,
-                default_headers=dict(connection.headers),
-                default_query=dict(connection.endpoint.query),
-                max_retries=0,
-                timeout=None,  # the harness's
-            )
-        return self._client
-
     async def close(self) -> None:
         """Close the connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
-            await asyncio.sleep(0)  # transports close in the loop's next round
+        await self._client.close()
 
 
 def _is_own(url: str) -> bool:
