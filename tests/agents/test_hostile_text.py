@@ -74,6 +74,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module, argv", COMMANDS)
 def test_no_control_sequence_reaches_the_terminal(
     place, tmp_path, monkeypatch, capsys, module, argv

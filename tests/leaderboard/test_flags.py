@@ -15,7 +15,7 @@ from leaderboard.flags import Flag, find_shared_texts, wording
 from leaderboard.pack import pack
 from leaderboard.verify import verify, verify_all
 
-pytestmark = pytest.mark.extra
+pytestmark = [pytest.mark.extra, pytest.mark.slow]
 
 
 class Scripted:
