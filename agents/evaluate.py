@@ -218,20 +218,20 @@ def _plain(env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
 def _compute_bounds(folder: RunFolder, env_ids: Iterable[str]) -> None:
     """Write the bounds of all rows of a run into its header."""
     header = folder.header
-    found = {e: computed_bounds(e, header.rows(e)[: header.episodes]) for e in env_ids}
-    folder.header = dataclasses.replace(header, bounds=found)
+    bounds = {e: computed_bounds(e, header.rows(e)[: header.episodes]) for e in env_ids}
+    folder.header = dataclasses.replace(header, bounds=bounds)
     folder.write_header()
 
 
 def _count_differences(played: Sequence[Episode], jobs: Sequence[Job]) -> list[str]:
     """Return a line for each environment of which more or fewer episodes are counted than asked."""
-    held = Counter(episode.env_id for episode in played)
-    asked = Counter(job.row.env_id for job in jobs)
+    episode_counts = Counter(episode.env_id for episode in played)
+    job_counts = Counter(job.row.env_id for job in jobs)
     return [
-        f"{env_id}: the run holds {held[env_id]} episodes, not {asked[env_id]}; "
-        f"{'all' if held[env_id] > asked[env_id] else 'these'} are counted"
-        for env_id in asked
-        if held[env_id] != asked[env_id]
+        f"{env_id}: the run holds {episode_counts[env_id]} episodes, not {count}; "
+        f"{'all' if episode_counts[env_id] > count else 'these'} are counted"
+        for env_id, count in job_counts.items()
+        if episode_counts[env_id] != count
     ]
 
 

@@ -112,15 +112,15 @@ class ProviderAgent(Agent):
         """
         if getattr(self, "json_mode", False) and self.json_schema:
             raise ValueError("wanted json_mode or json_schema, got both")
-        given = self._values({"type": "object"}).items()
-        taken = {self._paths[setting]: setting for setting, value in given if value is not None}
+        values = self._values({"type": "object"}).items()
+        settings = {self._paths[setting]: setting for setting, value in values if value is not None}
         for name, value in self.extra_body.items():
             if name in OWN_FIELDS:
                 raise ValueError(f'extra_body can\'t set "{name}": it {OWN_FIELDS[name]}')
             within = [f"{name}.{part}" for part in value] if isinstance(value, dict) else []
             for path in (name, *within):
-                if path in taken:
-                    raise ValueError(f'extra_body sets "{path}", and so does {taken[path]}')
+                if path in settings:
+                    raise ValueError(f'extra_body sets "{path}", and so does {settings[path]}')
 
     def _recorded_settings(self) -> dict[str, Any]:
         """Return the settings that a reader needs, without secrets."""

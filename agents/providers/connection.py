@@ -150,13 +150,13 @@ def read_key(variable: str) -> str:
 
 def secrets_in(fields: Mapping[str, Any]) -> list[str]:
     """Return the texts in a request's fields whose names say that they are secret."""
-    found: list[str] = []
+    secrets: list[str] = []
     for name, value in fields.items():
         if isinstance(value, str) and SECRET_VARIABLE.search(name):
-            found.append(value)
+            secrets.append(value)
         elif isinstance(value, Mapping):
-            found += secrets_in(value)
-    return found
+            secrets += secrets_in(value)
+    return secrets
 
 
 def without_secrets(fields: Mapping[str, Any]) -> dict[str, Any]:

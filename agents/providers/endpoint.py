@@ -98,11 +98,11 @@ class Endpoint:
         userinfo, _, place = parts.netloc.rpartition("@")
         path = METHODS[api].path.sub("", parts.path.rstrip("/")).rstrip("/")
         for name, method in _OTHERS_METHOD.items():
-            if name != api and (found := method.path.search(path)):
+            if name != api and (match := method.path.search(path)):
                 advice = method.agent and f"; use {method.agent}, or "
                 raise ValueError(
-                    f'base URL "{_shown(text)}" ends with {found[0]}, a method of another API'
-                    f"{advice or '; '}end it before {found[0]}"
+                    f'base URL "{_shown(text)}" ends with {match[0]}, a method of another API'
+                    f"{advice or '; '}end it before {match[0]}"
                 )
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         url = urlunsplit((parts.scheme, place, path, "", ""))

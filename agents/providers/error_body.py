@@ -47,12 +47,12 @@ def message_in(body: Any) -> str:
     """Return the message of an error body, with the upstream's own where a gateway adds it."""
     if isinstance(body, str):
         return " ".join(re.sub(r"<[^<>]{0,300}>", " ", body).split())[:1000]
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for name, value in _fields(body):
         if isinstance(value, str) and value.strip():
-            found.setdefault(name, value.strip())
-    message = next((found[name] for name in MESSAGES if name in found), "")
-    upstream = found.get("raw", "")
+            texts.setdefault(name, value.strip())
+    message = next((texts[name] for name in MESSAGES if name in texts), "")
+    upstream = texts.get("raw", "")
     upstream = message_in(_parsed(upstream)) if _parsed(upstream) is not None else upstream
     return f"{message} ({upstream})" if upstream and upstream not in message else message
 

@@ -1,7 +1,7 @@
 """OpenAI's two APIs: chat completions, and responses. What differs between them stands here."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
 from agents.providers.answers import (
@@ -68,23 +68,19 @@ class ChatCompletions:
 
     def message(self, message: Mapping[str, Any], detail: str | None) -> dict[str, Any]:
         """Return a chat message in the API's form."""
-        if message["role"] == "assistant":
-            return {"role": "assistant", "content": _reply_text(message)}
-        parts: list[dict[str, Any]] = []
-        for part in message["content"]:
-            if part["type"] == "text":
-                parts.append({"type": "text", "text": part["text"]})
-            else:
-                image = {"url": _data_uri(part)} | ({"detail": detail} if detail else {})
-                parts.append({"type": "image_url", "image_url": image})
-        return {"role": message["role"], "content": parts}
+        more = {"detail": detail} if detail else {}
+        return _write_message(
+            message,
+            "text",
+            lambda url: {"type": "image_url", "image_url": {"url": url, **more}},
+        )
 
     def json_format(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return the value that asks for JSON, of a schema if there is one."""
         if schema is None:
             return {"type": "json_object"}
-        wanted = {"name": "reply", "strict": True, "schema": dict(schema)}
-        return {"type": "json_schema", "json_schema": wanted}
+        form = {"name": "reply", "strict": True, "schema": dict(schema)}
+        return {"type": "json_schema", "json_schema": form}
 
     async def call(
         self, client: Any, model: str, chat: list[dict[str, Any]], **extra: Mapping[str, Any]
@@ -143,16 +139,11 @@ class Responses:
 
     def message(self, message: Mapping[str, Any], detail: str | None) -> dict[str, Any]:
         """Return a chat message in the API's form."""
-        if message["role"] == "assistant":
-            return {"role": "assistant", "content": _reply_text(message)}
-        parts: list[dict[str, Any]] = []
-        for part in message["content"]:
-            if part["type"] == "text":
-                parts.append({"type": "input_text", "text": part["text"]})
-            else:
-                image = {"type": "input_image", "image_url": _data_uri(part)}
-                parts.append({**image, "detail": detail or "auto"})
-        return {"role": message["role"], "content": parts}
+        return _write_message(
+            message,
+            "input_text",
+            lambda url: {"type": "input_image", "image_url": url, "detail": detail or "auto"},
+        )
 
     def json_format(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return the value that asks for JSON, of a schema if there is one."""
@@ -205,12 +196,20 @@ class Responses:
 APIS: dict[str, OpenAIApi] = {CHAT: ChatCompletions(), RESPONSES: Responses()}
 
 
-def _reply_text(message: Mapping[str, Any]) -> str:
-    return "".join(part["text"] for part in message["content"]) or NO_REPLY
-
-
-def _data_uri(part: Mapping[str, Any]) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png(part['image'])).decode()}"
+def _write_message(
+    message: Mapping[str, Any], text_type: str, write_image: Callable[[str], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return a message with its pictures as data URIs, of which `write_image` makes parts."""
+    role, content = message["role"], message["content"]
+    if role == "assistant":
+        return {"role": role, "content": "".join(part["text"] for part in content) or NO_REPLY}
+    parts = [
+        {"type": text_type, "text": part["text"]}
+        if part["type"] == "text"
+        else write_image(f"data:image/png;base64,{base64.b64encode(png(part['image'])).decode()}")
+        for part in content
+    ]
+    return {"role": role, "content": parts}
 
 
 def _list(value: Any) -> list[Any]:

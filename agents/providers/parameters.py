@@ -123,14 +123,14 @@ def refused_parameters(body: object, sent: Collection[Parameter]) -> list[Parame
         return [parameter for parameter in sent if any(map(parameter.is_named_in, places))]
     codes = {str(entry.get(key)) for entry in _objects(body) for key in ("code", "type")}
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
-    named = [parameter for parameter in sent if parameter.is_named_in(text)]
+    culprits = [parameter for parameter in sent if parameter.is_named_in(text)]
     if codes & PARAMETER_CODES:
         blamed = {str(entry["param"]) for entry in _objects(body) if entry.get("param")}
-        exact = [parameter for parameter in named if any(map(parameter.is_named_in, blamed))]
-        return exact or named
+        exact = [parameter for parameter in culprits if any(map(parameter.is_named_in, blamed))]
+        return exact or culprits
     if codes & VALUE_CODES or _VALUE.search(text) or not _PARAMETER.search(text):
         return []
-    return [parameter for parameter in named if not parameter.has_value_in(text)]
+    return [parameter for parameter in culprits if not parameter.has_value_in(text)]
 
 
 def _objects(body: object) -> Iterator[Mapping[str, Any]]:
