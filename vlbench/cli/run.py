@@ -13,8 +13,8 @@ from vlbench.records.redaction import redact
 
 
 def print_error(command: str, error: Exception) -> None:
-    """Print an error as one line on stderr."""
-    print(printable(f"{command}: {' '.join(str(error).split())}"), file=sys.stderr)
+    """Print an error as one line on stderr, in one write, so that processes don't mix lines."""
+    sys.stderr.write(printable(f"{command}: {' '.join(str(error).split())}") + "\n")
 
 
 @plain_output()
