@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import permutations
 from typing import NamedTuple
 
-from vlbench.cards import MAX_FACES, count_faces, rank_text
+from vlbench.cards import count_faces, rank_text
 from vlbench.instances import Presentation
 from vlbench.sprites import (
     Blit,
@@ -23,14 +23,12 @@ from vlbench.sprites import (
     paste,
     text_blit,
 )
-from vlbench.task import Fact, Frame, checked_bool
+from vlbench.task import Fact, Frame
 from vlbench.tasks.formula.arithmetic import OPERATORS
 from vlbench.tasks.formula.game import FormulaState
 from vlbench.themes import Theme, ThemeChoice
 
-TOKENS = (*map(str, range(1, MAX_FACES + 3)), *OPERATORS, "(", ")")
-FACE_DOWN = "face down"
-"""A card whose face is hidden, and the formula where no picture shows it, among the facts."""
+TOKENS = (*map(str, range(1, 14)), *OPERATORS, "(", ")")
 Point = tuple[int, int]
 
 
@@ -77,8 +75,6 @@ class FormulaStyle(NamedTuple):
     """The ranks on the cards, in the order shown."""
     numbers: tuple[int, ...]
     """Their values."""
-    is_open: bool = True
-    """Whether the cards lie face up."""
 
 
 @lru_cache
@@ -109,17 +105,14 @@ class FormulaPicture:
     Args:
         themes: The themes, and the largest shift of a card or line in pixels.
         target: What the formula must equal.
-        faces: The value of a jack, as in `FormulaGame`.
-        memory: Whether the cards lie face up in the first turn alone, and no picture shows the
-            formula.
+        faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
     """
 
     layouts: dict[str, FormulaLayout]
     usual_target: int
     """The target that the picture omits."""
 
-    def __init__(self, themes: ThemeChoice, target: int, faces: int, memory: bool = False) -> None:
-        self._memory = checked_bool("from_memory", memory)
+    def __init__(self, themes: ThemeChoice, target: int, faces: int) -> None:
         self._themes = themes
         self._target = target
         self._faces = faces
@@ -138,8 +131,7 @@ class FormulaPicture:
         ]
         (x, y), (dx, dy) = layout.label, shifts[count]
         label = text_blit(font, "Formula:", x + dx, y + dy)
-        if not self._memory:
-            still.append(label)
+        still.append(label)
         if self._target != self.usual_target:
             still += self._target_line(assets, shifts[count + 1])
         left, top = layout.tokens or (x + label.sprite.shape[1] + font.space, y)
@@ -153,25 +145,11 @@ class FormulaPicture:
             numbers=tuple([count_faces(rank, self._faces) for rank, _ in ranks]),
         )
 
-    def later_style(self, state: FormulaState, style: FormulaStyle) -> FormulaStyle:
-        """Turn the cards face down after the first turn, if memory is asked for."""
-        if not self._memory or not style.is_open:
-            return style
-        count, back = len(style.cards), style.assets.deck.back
-        cards, rest = style.still[:count], style.still[count:]
-        return style._replace(
-            still=(*(Blit(card.place, back) for card in cards), *rest),
-            cards=(FACE_DOWN,) * count,
-            numbers=(),
-            is_open=False,
-        )
-
     def paint(self, frame: Frame, state: FormulaState, style: FormulaStyle) -> None:
         """Draw the cards, the label and the formula."""
         frame[:] = style.assets.empty
         paste(frame, style.still)
-        if not self._memory:
-            _draw_tokens(frame, style, state.tokens, 0)
+        _draw_tokens(frame, style, state.tokens, 0)
 
     def repaint(
         self,
@@ -188,8 +166,6 @@ class FormulaPicture:
             for new, old in zip(style.still, previous_style.still, strict=True):
                 if new is not old:
                     frame[new.place] = new.sprite
-        if self._memory:
-            return True
         first = len(previous.tokens)
         if state.tokens[:first] != previous.tokens:
             first = 0
@@ -200,14 +176,11 @@ class FormulaPicture:
         return True
 
     def facts(self, state: FormulaState, style: FormulaStyle) -> dict[str, Fact]:
-        """Return the cards in the order shown, their values, the formula and the target.
-
-        Where the cards lie face down, no values are known.
-        """
+        """Return the cards in the order shown, their values, the formula and the target."""
         return {
             "cards": style.cards,
             "numbers": style.numbers,
-            "formula": FACE_DOWN if self._memory else " ".join(state.tokens),
+            "formula": " ".join(state.tokens),
             "target": self._target,
         }
 
@@ -221,8 +194,6 @@ class FormulaPicture:
             rank = start.hand[i]
             if rank == 10 and self._faces == 10:
                 rank += face_offset
-            elif rank > 10:
-                rank += 11 - self._faces
             while (rank, suit) in shown_cards:
                 suit = (suit + 1) % 4
             shown_cards.append((rank, suit))

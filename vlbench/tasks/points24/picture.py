@@ -51,7 +51,5 @@ class Points24Picture(FormulaPicture):
         ),
     }
 
-    def __init__(
-        self, themes: ThemeChoice, target: int = 24, faces: int = 10, memory: bool = False
-    ) -> None:
-        super().__init__(themes, target, faces, memory)
+    def __init__(self, themes: ThemeChoice, target: int = 24, faces: int = 10) -> None:
+        super().__init__(themes, target, faces)
