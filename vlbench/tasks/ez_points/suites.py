@@ -5,7 +5,6 @@ target) of the split `test`, once.
 """
 
 from collections.abc import Sequence
-from statistics import fmean
 from typing import Any
 
 from vlbench.cards import MAX_FACES
@@ -15,7 +14,7 @@ from vlbench.suites import Bounds
 from vlbench.task import split_in
 from vlbench.tasks.ez_points.game import EZPointsGame
 from vlbench.tasks.formula.arithmetic import OPERATORS, Cards
-from vlbench.tasks.formula.suites import game_rules, numbered_rows, random_success, with_kwargs
+from vlbench.tasks.formula.suites import exact_bounds, game_rules, numbered_rows, with_kwargs
 
 RUNGS = {"ladder-20": (1, 20), "ladder-50": (21, 50), "ladder-500": (51, 500)}
 """Rung of the ladder → its smallest and largest target."""
@@ -103,6 +102,4 @@ def _instance(hand: Cards) -> str:
 
 def bounds(rows: Sequence[RowSpec]) -> Bounds:
     """Return random play's exact success rate, and 1."""
-    return Bounds(
-        fmean(random_success(EZPointsGame(**game_rules(row)), row.instance) for row in rows), 1.0
-    )
+    return exact_bounds((EZPointsGame(**game_rules(row)), row.instance) for row in rows)

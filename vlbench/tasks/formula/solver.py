@@ -3,9 +3,9 @@
 `Arithmetic` sets the kind of number; the tasks use `EXACT`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from vlbench.tasks.formula.arithmetic import Cards, Grammar
@@ -62,6 +62,10 @@ class PartialFormula(NamedTuple, Generic[N]):
     """The operator that waits for its right operand; "" if an operator must come next."""
 
 
+Levels = tuple[PartialFormula[N], ...]
+"""A formula so far: its own part, then that of each open parenthesis."""
+
+
 @lru_cache(maxsize=16384)
 def fewest_tokens(
     tokens: tuple[str, ...],
@@ -85,6 +89,23 @@ def fewest_tokens(
     """
     fewest = _solver(grammar, arithmetic).fewest_tokens(tokens, cards, target)
     return fewest if fewest < UNREACHABLE else None
+
+
+def random_success(
+    cards: Cards, target: int, grammar: Grammar, vocabulary: Sequence[str], turns: int
+) -> float:
+    """Return the exact chance that uniformly random tokens make and hand in a right formula.
+
+    A number that isn't on an unused card uses up a turn; nothing is ever taken back.
+
+    Args:
+        cards: Values of all cards, sorted.
+        target: The value that the formula must equal.
+        grammar: The allowed tokens.
+        vocabulary: The tokens to draw from: those of the grammar, the numbers and "=".
+        turns: Number of tokens that may be drawn.
+    """
+    return _solver(grammar, EXACT).random_success(cards, target, vocabulary, turns)
 
 
 @lru_cache(maxsize=1024)
@@ -116,27 +137,63 @@ class _Solver(Generic[N]):
             return UNREACHABLE
         return self._fewest(levels, cards, self._arithmetic.number(target))
 
-    def _read(self, tokens: tuple[str, ...]) -> tuple[PartialFormula[N], ...] | None:
+    def _read(self, tokens: tuple[str, ...]) -> Levels[N] | None:
         """Read a prefix, one level per open parenthesis; None if no continuation is well-formed."""
-        grammar, arithmetic = self._grammar, self._arithmetic
-        levels = [self._empty]
+        levels: Levels[N] | None = (self._empty,)
         for token in tokens:
-            total, term, operator = levels[-1]
-            after: PartialFormula[N] | None = None
-            if token == "(" and operator and grammar.parentheses:
-                levels.append(self._empty)
-                continue
-            if token == ")" and not operator and len(levels) > 1:
-                levels.pop()
-                after = self._with_operand(levels[-1], arithmetic.add(total, term))
-            elif token in grammar.operators and not operator:
-                after = PartialFormula(total, term, token)
-            elif token.isdecimal() and operator:
-                after = self._with_operand(levels[-1], arithmetic.number(int(token)))
-            if after is None:
+            levels = self._append(levels, token)
+            if levels is None:
                 return None
-            levels[-1] = after
-        return tuple(levels)
+        return levels
+
+    def _append(self, levels: Levels[N], token: str) -> Levels[N] | None:
+        """Write a token; None if no continuation is well-formed."""
+        grammar, arithmetic = self._grammar, self._arithmetic
+        *outer, inner = levels
+        total, term, operator = inner
+        after: PartialFormula[N] | None = None
+        if token == "(" and operator and grammar.parentheses:
+            return (*levels, self._empty)
+        if token == ")" and not operator and outer:
+            after = self._with_operand(outer.pop(), arithmetic.add(total, term))
+        elif token in grammar.operators and not operator:
+            after = PartialFormula(total, term, token)
+        elif token.isdecimal() and operator:
+            after = self._with_operand(inner, arithmetic.number(int(token)))
+        return None if after is None else (*outer, after)
+
+    def random_success(
+        self, cards: Cards, target: int, vocabulary: Sequence[str], turns: int
+    ) -> float:
+        """Return the exact chance of random tokens; see the function of this name."""
+        goal, size = self._arithmetic.number(target), len(vocabulary)
+
+        @cache
+        def chances(levels: Levels[N], unused: Cards, most: int) -> tuple[float, ...]:
+            """Return the chance with each number of turns that remain, from 0 to `most`."""
+            needed = self._fewest(levels, unused, goal) + 1
+            if needed > most:
+                return (0.0,) * (most + 1)
+            wasted, after = 0, [[0.0] * most]
+            if needed == 1:
+                after.append([1.0] * most)
+            for token in vocabulary:
+                rest = unused
+                if token.isdecimal():
+                    if int(token) not in unused:
+                        wasted += 1
+                        continue
+                    place = unused.index(int(token))
+                    rest = unused[:place] + unused[place + 1 :]
+                longer = self._append(levels, token)
+                if longer is not None:
+                    after.append(list(chances(longer, rest, most - 1)))
+            found = [0.0]
+            for column in zip(*after, strict=True):
+                found.append((sum(column) + wasted * found[-1]) / size)
+            return tuple(found)
+
+        return chances((self._empty,), cards, turns)[turns]
 
     def _with_operand(self, partial: PartialFormula[N], operand: N) -> PartialFormula[N] | None:
         """Give the waiting operator its right operand; None on division by zero."""
@@ -150,7 +207,7 @@ class _Solver(Generic[N]):
             return PartialFormula(total, arithmetic.multiply(term, operand), "")
         return PartialFormula(total, arithmetic.divide(term, operand), "") if operand else None
 
-    def _search_levels(self, levels: tuple[PartialFormula[N], ...], cards: Cards, target: N) -> int:
+    def _search_levels(self, levels: Levels[N], cards: Cards, target: N) -> int:
         """Return the fewest further tokens that close every level at the target."""
         *outer, inner = levels
         if not outer:

@@ -1,14 +1,16 @@
 """What the frozen sets of EZPoints and Points24 share: rows of held-out hands, and exact floors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
+from statistics import fmean
 from typing import Any
 
 from vlbench.freeze import RowSpec, presentation
 from vlbench.registry import LOOKS
-from vlbench.tasks.formula.game import END, FormulaGame, FormulaState
-from vlbench.tasks.formula.solver import fewest_tokens
+from vlbench.suites import Bounds
+from vlbench.tasks.formula.game import FormulaGame
+from vlbench.tasks.formula.solver import random_success
 
 
 def numbered_rows(suite: str, starts: Sequence[tuple[dict[str, Any], str]]) -> list[RowSpec]:
@@ -29,24 +31,14 @@ def game_rules(row: RowSpec) -> dict[str, Any]:
     return {k: v for k, v in row.kwargs.items() if k not in (*LOOKS, "from_memory")}
 
 
-def random_success(game: FormulaGame, instance: str) -> float:
-    """Return the exact success rate of uniformly random actions of the vocabulary.
+def exact_bounds(games: Iterable[tuple[FormulaGame, str]]) -> Bounds:
+    """Return random play's exact success rate on (game, instance) pairs, and 1."""
+    return Bounds(fmean(_random_success(game, instance) for game, instance in games), 1.0)
 
-    A formula that can't become right any more never succeeds, because nothing is taken back. An
-    illegal action uses up a turn.
-    """
-    size = len(game.vocabulary)
 
-    @cache
-    def chance(state: FormulaState, turns: int) -> float:
-        shortest = fewest_tokens(state.tokens, state.unused, game.target, game.grammar)
-        if shortest is None or shortest + 1 > turns:
-            return 0.0
-        legal = game.legal(state)
-        total = (size - len(legal)) * chance(state, turns - 1)
-        for action in legal:
-            move = game.step(state, action)
-            total += move.success if action == END else chance(move.state, turns - 1)
-        return total / size
+def _random_success(game: FormulaGame, instance: str) -> float:
+    hand = game.start(instance).hand
+    return _chance(hand, game.target, game.grammar, game.vocabulary, game.max_turns)
 
-    return chance(game.start(instance), game.max_turns)
+
+_chance = cache(random_success)

@@ -5,12 +5,12 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from vlbench.freeze import RANDOM_EPISODES, RowSpec, random_success
+from vlbench.freeze import RowSpec
 from vlbench.instances import hashed
 from vlbench.suites import Bounds
 from vlbench.task import split_in
 from vlbench.tasks.formula.arithmetic import Cards, hands
-from vlbench.tasks.formula.suites import game_rules, numbered_rows, with_kwargs
+from vlbench.tasks.formula.suites import exact_bounds, game_rules, numbered_rows, with_kwargs
 from vlbench.tasks.points24.game import Points24Game
 from vlbench.tasks.points24.worked import Numbers, steps
 
@@ -78,13 +78,5 @@ def _instance(hand: Cards) -> str:
 
 
 def bounds(rows: Sequence[RowSpec]) -> Bounds:
-    """Return random play's measured success rate, and 1."""
-    games = sorted((row.instance, *game_rules(row).items()) for row in rows)
-    return Bounds(_measured_floor(tuple(games)), 1.0)
-
-
-@cache
-def _measured_floor(games: tuple[tuple[Any, ...], ...]) -> float:
-    """Return random play's success rate on games, each an instance and the items of its rules."""
-    pairs = [(Points24Game(**dict(rules)), instance) for instance, *rules in games]
-    return random_success(pairs, RANDOM_EPISODES)
+    """Return random play's exact success rate, and 1."""
+    return exact_bounds((Points24Game(**game_rules(row)), row.instance) for row in rows)
