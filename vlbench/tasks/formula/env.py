@@ -9,7 +9,7 @@ from typing import TypeVar
 from vlbench.cards import count_faces, read_rank
 from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
-from vlbench.task import Demonstration, Statements
+from vlbench.task import Demonstration, Fact, Statements
 from vlbench.tasks.formula.arithmetic import evaluate
 from vlbench.tasks.formula.demonstrate import CARDS, FIELDS, FORMULA, PLAN, make_demonstration
 from vlbench.tasks.formula.game import END, FormulaGame, FormulaState
@@ -24,6 +24,15 @@ class FormulaEnv(SolvedEnv[FormulaState, Style]):
 
     game: FormulaGame  # type: ignore[assignment]
     fields = FIELDS
+
+    def expert_by_picture(self, facts: Mapping[str, Fact]) -> str:
+        """Return the action of an expert who sees these facts; see `VLEnv.seen_facts`."""
+        numbers, formula = facts["numbers"], facts["formula"]
+        assert isinstance(numbers, tuple) and isinstance(formula, str)
+        hand, tokens = tuple(sorted(map(int, numbers))), tuple(formula.split())
+        unused = Counter(hand) - Counter(int(token) for token in tokens if token.isdecimal())
+        state = FormulaState(hand, tokens, tuple(sorted(unused.elements())))
+        return self.game.expert(state, max(self.turns_left, 1))
 
     def demonstrate(self) -> Demonstration | None:
         """State the cards, the formula and the unused numbers; plan a shortest correct formula."""
