@@ -95,14 +95,14 @@ class View(Generic[S, Style]):
         if kind not in PICTURES:
             raise ValueError(unknown_name("picture", str(kind), PICTURES))
         self.kind = str(kind)
-        self._before: S | None = None
-        """The state one turn ago."""
+        self._before: Seen[S, Style] | None = None
+        """The picture of the turn before; None on the first turn."""
         self._other: Any = None
         """The environment of the other episode."""
 
-    def begin(self, env: Any, state: S) -> None:
+    def begin(self, env: Any) -> None:
         """Begin an episode of an environment."""
-        self._before = state
+        self._before = None
         if self.kind == "shuffled":
             self._other = self._other or _twin(env)
             presentation = env.presentation
@@ -113,27 +113,32 @@ class View(Generic[S, Style]):
                     return
             raise ValueError(f"no other instance than {presentation.instance} to show instead")
 
-    def follow(self, state: S, reply: str) -> None:
-        """Follow a reply that is going to be played in a state."""
-        self._before = state
+    def follow(self, current: Seen[S, Style], reply: str) -> None:
+        """Follow a reply that is going to be played in the current state."""
+        self._before = current
         if self._other is not None and not self._other.is_over:
             self._other.advance(reply)
 
-    def seen(self, state: S, style: Style) -> Seen[S, Style] | None:
+    def seen(self, current: Seen[S, Style]) -> Seen[S, Style] | None:
         """Return what the picture shows; None for a blank one.
 
         Args:
-            state: The current state.
-            style: The episode's style.
+            current: The current state and style.
         """
         if self.kind == "blank":
             return None
         if self._other is not None:
             other: Seen[S, Style] = self._other.seen
             return other
-        if self.kind == "stale" and self._before is not None:
-            return Seen(self._before, style)
-        return Seen(state, style)
+        return self._before if self.kind == "stale" and self._before else current
+
+    def first_style(self, style: Style) -> Style:
+        """Return the style of the first picture of the episode that is shown.
+
+        Args:
+            style: That of the environment's own episode.
+        """
+        return style if self._other is None else self._other.first_style
 
 
 MOST_TRIES = 100
