@@ -59,7 +59,6 @@ def train(config, steps, stop_at=None, before_step=lambda step: None, spoil=(0, 
                 optimizer.register_step_post_hook(lambda *_: model.bias.data.fill_(spoil[2]))
             take_step(
                 optimizer,
-                list(model.parameters()),
                 max_norm=1e9,
                 loss=spoil[2] if bad == "loss" else loss.item(),
             )
