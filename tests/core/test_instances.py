@@ -4,7 +4,6 @@ from collections import Counter
 
 import pytest
 
-import vlbench
 from vlbench.freeze.__main__ import main as freeze_main
 from vlbench.instances import Presentation, group_of, split_of, unit_of
 from vlbench.suites import (
@@ -17,7 +16,6 @@ from vlbench.suites import (
     suites,
 )
 from vlbench.task import split_in
-from vlbench.tasks.formula.arithmetic import hands
 from vlbench.tasks.points24.game import Points24Game, standard_hands
 
 
@@ -25,20 +23,14 @@ from vlbench.tasks.points24.game import Points24Game, standard_hands
     ("name", "size"),
     [
         ("NumberLine", 120),
-        ("EZPoints", 200),
-        ("Points24", 200),
+        ("EZPoints", 222),
+        ("Points24", 230),
         ("Blackjack", 1000),
         ("ALFWorld", 120),
     ],
 )
 def test_the_published_sets_have_their_sizes(name, size):
     assert len(frozen_rows(f"vlbench/{name}-v0", "test")) == size
-    assert len(frozen_rows(f"vlbench/{name}-v0", "ood")) == 100
-
-
-@pytest.mark.parametrize("env_id", vlbench.ENV_IDS)
-def test_every_ood_row_changes_the_rule_too(env_id):
-    assert all(len(row.kwargs) > 1 for row in frozen_rows(env_id, "ood"))
 
 
 def test_the_splits_of_points24_are_disjoint_and_about_as_large_as_they_should_be():
@@ -48,10 +40,9 @@ def test_the_splits_of_points24_are_disjoint_and_about_as_large_as_they_should_b
 
 
 def test_the_far_points24_rows_can_be_won_only_by_their_own_rule():
-    for row in frozen_rows("vlbench/Points24-v0", "ood"):
+    for row in frozen_rows("vlbench/Points24-v0", "ood-rules"):
         hand = tuple(map(int, row.instance.split("/")[1].split("-")))
         assert row.kwargs.get("target") == 36 or hand[-1] > 10
-    assert len(list(hands(4, range(1, 14)))) == 1820
 
 
 def test_a_prefix_of_the_test_set_is_balanced():
@@ -67,8 +58,8 @@ def test_the_exact_bounds_are_the_published_ones():
 
 
 def test_tasks_with_few_instances_say_that_none_are_held_out():
-    assert not held_out("vlbench/NumberLine-v0") and not held_out("vlbench/EZPoints-v0")
-    for name in ("Points24", "Blackjack", "ALFWorld"):
+    assert not held_out("vlbench/NumberLine-v0")
+    for name in ("EZPoints", "Points24", "Blackjack", "ALFWorld"):
         assert held_out(f"vlbench/{name}-v0")
 
 

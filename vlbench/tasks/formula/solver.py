@@ -3,7 +3,8 @@
 `Arithmetic` sets the kind of number; the tasks use `EXACT`.
 """
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -64,6 +65,10 @@ class PartialFormula(NamedTuple, Generic[N]):
 
 Levels = tuple[PartialFormula[N], ...]
 """A formula so far: its own part, then that of each open parenthesis."""
+
+
+_Unfinished = tuple[Levels[N], Cards]
+"""A formula so far, and the cards that aren't in it yet."""
 
 
 @lru_cache(maxsize=16384)
@@ -158,6 +163,8 @@ class _Solver(Generic[N]):
             after = self._with_operand(outer.pop(), arithmetic.add(total, term))
         elif token in grammar.operators and not operator:
             after = PartialFormula(total, term, token)
+            if token in ("+", "-"):  # the finished terms are one number then
+                after = PartialFormula(arithmetic.add(total, term), self._empty.term, token)
         elif token.isdecimal() and operator:
             after = self._with_operand(inner, arithmetic.number(int(token)))
         return None if after is None else (*outer, after)
@@ -167,33 +174,57 @@ class _Solver(Generic[N]):
     ) -> float:
         """Return the exact chance of random tokens; see the function of this name."""
         goal, size = self._arithmetic.number(target), len(vocabulary)
+        start = (self._empty,), cards
+        most = {start: turns}
+        """Unfinished formula → the most turns that can remain; 0 if that is too few."""
+        longer: dict[_Unfinished[N], list[_Unfinished[N]]] = {}
+        waiting = deque([start])
+        while waiting:
+            formula = waiting.popleft()
+            longer[formula] = []
+            for after in self._continuations(*formula, vocabulary):
+                if after not in most:  # the first way to it is a shortest one
+                    left = most[formula] - 1
+                    most[after] = left if self._needed(*after, goal, left) <= left else 0
+                    if most[after]:
+                        waiting.append(after)
+                if most[after]:
+                    longer[formula].append(after)
 
         @cache
-        def chances(levels: Levels[N], unused: Cards, most: int) -> tuple[float, ...]:
-            """Return the chance with each number of turns that remain, from 0 to `most`."""
-            needed = self._fewest(levels, unused, goal) + 1
-            if needed > most:
-                return (0.0,) * (most + 1)
-            wasted, after = 0, [[0.0] * most]
-            if needed == 1:
-                after.append([1.0] * most)
-            for token in vocabulary:
-                rest = unused
-                if token.isdecimal():
-                    if int(token) not in unused:
-                        wasted += 1
-                        continue
-                    place = unused.index(int(token))
-                    rest = unused[:place] + unused[place + 1 :]
-                longer = self._append(levels, token)
-                if longer is not None:
-                    after.append(list(chances(longer, rest, most - 1)))
+        def chances(formula: _Unfinished[N]) -> list[float]:
+            """Return the chance with each number of turns that remain."""
+            levels, unused = formula
+            wasted = sum(t.isdecimal() and int(t) not in unused for t in vocabulary)
+            after = [chances(each) for each in longer[formula]]
+            is_right = not unused and self._fewest(levels, unused, goal) == 0
             found = [0.0]
-            for column in zip(*after, strict=True):
-                found.append((sum(column) + wasted * found[-1]) / size)
-            return tuple(found)
+            for turn in range(most[formula]):
+                total = is_right + wasted * found[-1] + sum([each[turn] for each in after])
+                found.append(total / size)
+            return found
 
-        return chances((self._empty,), cards, turns)[turns]
+        return chances(start)[turns]
+
+    def _continuations(
+        self, levels: Levels[N], unused: Cards, vocabulary: Sequence[str]
+    ) -> Iterator[_Unfinished[N]]:
+        """Yield the well-formed beginnings that one more token makes, with their unused cards."""
+        for token in vocabulary:
+            rest = unused
+            if token.isdecimal():
+                if int(token) not in unused:
+                    continue
+                place = unused.index(int(token))
+                rest = unused[:place] + unused[place + 1 :]
+            after = self._append(levels, token)
+            if after is not None:
+                yield after, rest
+
+    def _needed(self, levels: Levels[N], unused: Cards, goal: N, most: int) -> int:
+        """Return the fewest turns to a right formula handed in; any larger number if over `most`."""
+        at_least = 2 * len(unused) - bool(levels[-1].operator) + len(levels)
+        return at_least if at_least > most else self._fewest(levels, unused, goal) + 1
 
     def _with_operand(self, partial: PartialFormula[N], operand: N) -> PartialFormula[N] | None:
         """Give the waiting operator its right operand; None on division by zero."""
