@@ -99,7 +99,9 @@ def convert(log_file: Path, out: Path) -> RunFolder:
         line = " ".join(str(error).split())[:200]
         raise ValueError(f"{log_file} is no log of Inspect: {line}") from error
     header = log_header(log)
-    episodes = [log_episode(sample) for sample in log.samples or ()]
+    # The journal's order is the order of play, which the verifier of an entry reads.
+    samples = sorted(log.samples or (), key=lambda sample: str(sample.started_at))
+    episodes = [log_episode(sample) for sample in samples]
     if not episodes:
         raise ValueError(f"{log_file} holds no sample (status: {log.status})")
     folder = RunFolder.start(out, header)
