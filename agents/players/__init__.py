@@ -1,1 +1,0 @@
-"""Players that are no language models: scripted ones, and the convolutional policy."""
