@@ -48,8 +48,8 @@ class Conversation:
         history: int = 0,
         envs: EnvCache | None = None,
     ) -> None:
-        self._own = EnvCache() if envs is None else None
-        self._env = (self._own if envs is None else envs).of(row)
+        self._is_own = envs is None
+        self._env = (EnvCache() if envs is None else envs).of(row)
         self._recorder = EpisodeRecorder(self._env, row, number, repeat)
         self._past: deque[Exchange] = deque(maxlen=history)
 
@@ -129,5 +129,5 @@ class Conversation:
 
     def close(self) -> None:
         """Close the environment, if it is the conversation's own."""
-        for env in (self._own or {}).values():
-            env.close()
+        if self._is_own:
+            self._env.close()

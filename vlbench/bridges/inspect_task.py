@@ -62,7 +62,7 @@ STOP_REASONS = {"max_tokens": "length", "model_length": "length", "content_filte
 """Inspect's stop reason → ours; "stop" otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InspectPlayer:
     """Who plays, until the log names the model."""
 
