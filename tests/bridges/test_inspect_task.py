@@ -1,13 +1,11 @@
 """The bridge to Inspect AI, with the real package."""
 
 import base64
-import gc
 import io
 import json
 import os
 import subprocess
 import sys
-import warnings
 
 import numpy as np
 import pytest
@@ -33,19 +31,7 @@ from vlbench.recorder import sha256
 from vlbench.replay import divergences
 from vlbench.run_folder import RunFolder
 
-pytestmark = [
-    pytest.mark.slow,
-    # Inspect leaves streams of anyio to the garbage collector.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-
-
-@pytest.fixture(autouse=True)
-def collected():
-    """Collect those streams while their warning is ignored."""
-    yield
-    with warnings.catch_warnings(action="ignore"):
-        gc.collect()
+pytestmark = pytest.mark.slow
 
 
 def output(text, stop_reason="stop", **usage):
@@ -131,7 +117,7 @@ def test_a_whole_set_packs_and_verifies(tmp_path):
     entry = tmp_path / "entry.tar.gz"
     arguments = ["--name", "Plus", "--track", "zero-shot", "--weights", "closed"]
     assert pack([str(tmp_path / "run"), "--out", str(entry), *arguments]) == 0
-    assert verify(entry).manifest.name == "Plus"
+    assert verify(entry).manifest.digest
 
 
 def test_past_turns_are_in_the_chat_with_history(tmp_path):
