@@ -4,7 +4,8 @@
 `bounds.json`. Run it once per version of a task: a changed set is a different set. `--suite` writes
 only some sets. `--keep` keeps the sets and writes all else; `--outcomes` writes only the outcomes
 and the rules, `--visual-gain` only what the pictures are worth. `--hashes` prints the sha256 of
-every set and writes nothing. Each task defines its own part in `suites.py`; see `vlbench.freeze.TaskSuites`.
+every set and writes nothing. Each task defines its own part in `suites.py`; see
+`vlbench.freeze.TaskSuites`.
 """
 
 import json
