@@ -19,7 +19,12 @@ import transformers
 from peft import PeftConfig, PeftModel, set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+)
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 import vlbench
@@ -197,10 +202,14 @@ def _read_model(source: Source, dtype: torch.dtype, meta: bool) -> Any:
 
 def _read_processor(source: Source) -> Any:
     folder = str(source.processor or source.base)
+    remote_code = source.trust_remote_code
     try:
-        processor = AutoProcessor.from_pretrained(
-            folder, trust_remote_code=source.trust_remote_code
-        )
+        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=remote_code)
+        if hasattr(processor, "image_processor"):
+            # Pixels are the same whether torchvision is installed or not, where a family allows it.
+            processor.image_processor = AutoImageProcessor.from_pretrained(
+                folder, trust_remote_code=remote_code, backend="pil"
+            )
     except Exception as error:  # the boundary to readers of processors and tokenizers
         reason = one_line(error).replace(folder, str(source.adapter or source.base))
         raise ValueError(f"its processor can't be read: {reason}") from error
