@@ -20,6 +20,7 @@ OWN_OPTIONS = {
     "prompt": "use --prompt",
     "theme": "use --theme",
     "split": "evaluation plays frozen rows, or deals rows of the test split",
+    "share": "evaluation plays whole splits",
     "render_mode": "evaluation needs none",
 }
 """Keyword arguments that `env_kwargs` can't set, and why."""
