@@ -286,6 +286,9 @@ class EnvOptions(TypedDict, total=False):
     """Deal only share I of N disjoint shares of the split, as "I/N". Default: "", all of it."""
     render_mode: str | None
     """"rgb_array", "human" (needs the extra `play`) or None. Default: None."""
+    picture: str
+    """"true", or a control: "blank", "shuffled" (of another episode) or "stale" (one turn old).
+    Default: "true"."""
 
 
 class CommonOptions(EnvOptions, total=False):
