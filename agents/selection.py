@@ -65,13 +65,15 @@ def plan_suites(names: str, env_ids: str, env_kwargs: Mapping[str, Any] = {}) ->
         ValueError: A name is empty, an environment doesn't exist, or none of them has a ladder.
     """
     plays: dict[str, Play] = {}
+    selection = _select_ids(env_ids)
     for name in (part.strip() for part in names.split(",")):
         if not name:
             raise ValueError(f'suite must be a name or several with commas between, got "{names}"')
         if name != ALL_RUNGS:
+            _check_suite(name, selection)
             plays.setdefault(name, Play(name, (env_ids,)))
             continue
-        own = {env_id: suites(env_id, env_kwargs) for env_id in _select_ids(env_ids)}
+        own = {env_id: suites(env_id, env_kwargs) for env_id in selection}
         rungs = [suite for of_env in own.values() for suite in of_env if suite.startswith(LADDER)]
         if not rungs:
             raise ValueError(f"no ladder for {env_ids}; wanted an environment with sets {LADDER}…")
@@ -112,11 +114,7 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
     for name, reason in OWN_OPTIONS.items():
         if name in spec.env_kwargs:
             raise ValueError(f"env_kwargs can't set {name}: {reason}")
-    known = dict.fromkeys(
-        (*benchmark_suites(), *(name for env_id in selection for name in suites(env_id)))
-    )
-    if spec.suite not in (*known, SEEDS):
-        raise ValueError(unknown_name("suite", spec.suite, (*known, SEEDS)))
+    _check_suite(spec.suite, selection)
     rows: dict[str, tuple[Row, ...]] = {}
     chosen: dict[str, str] = {}
     skipped = []
@@ -145,6 +143,13 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
         )
     warnings = [line for env_id in rows for line in _warnings(env_id, spec, len(rows[env_id]))]
     return Selection(replace(spec, suite=played.pop()), rows, tuple(skipped), tuple(warnings))
+
+
+def _check_suite(suite: str, env_ids: Iterable[str]) -> None:
+    own = (name for env_id in env_ids for name in suites(env_id))
+    known = (*dict.fromkeys((*benchmark_suites(), *own)), SEEDS)
+    if suite not in known:
+        raise ValueError(unknown_name("suite", suite, known))
 
 
 def _select_ids(env_ids: str | Iterable[str]) -> dict[str, bool]:

@@ -428,3 +428,31 @@ def test_answers_that_went_into_the_reasoning_are_told(tmp_path, capsys):
     assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
     err = capsys.readouterr().err
     assert "10 of 10 replies are empty: the answer went into the reasoning" in err
+
+
+def test_several_suites_are_played_each_in_a_folder_of_its_own(run, tmp_path):
+    arguments = ("--agent", "expert", "--env", "NumberLine", "--episodes", 2, "--json")
+    code, out, _ = run(*arguments, "--suite", "paper,ladder")
+    runs = json.loads(out)["runs"]
+    names = [run["run"]["suite"] for run in runs]
+    assert code == 0 and names[0] == "paper" and "ladder-20" in names[1:]
+    assert all(name.startswith("ladder-") for name in names[1:])
+    for data, name in zip(runs, names, strict=True):
+        assert data["run"]["folder"] == str(tmp_path / "run" / name)
+        assert data["scorecards"][0]["episodes"] == 2
+
+
+@pytest.mark.parametrize(
+    ("suites", "part"),
+    [
+        ("paper,ladr", 'unknown suite "ladr"'),
+        ("paper,,test", "suite must be a name or several with commas between"),
+        ("ladder", "no ladder for rl4vlm/NumberLine-v0"),
+        ("paper,test --html x.html", "--html shows one suite"),
+    ],
+)
+def test_a_wrong_list_of_suites_plays_nothing(run, tmp_path, suites, part):
+    env = "rl4vlm/NumberLine-v0" if suites == "ladder" else "NumberLine"
+    code, out, err = run("--agent", "expert", "--env", env, "--suite", *suites.split())
+    assert code == 2 and out == "" and part in err and err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
