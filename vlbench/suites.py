@@ -20,6 +20,7 @@ import gymnasium
 
 import vlbench
 from vlbench.errors import unknown_name, user_code
+from vlbench.intervals import Interval
 from vlbench.limits import SHA256, OneOf, PlainText, Range, Size
 from vlbench.observation import PICTURES
 from vlbench.prompts import VARIANTS
@@ -129,6 +130,9 @@ class SuiteFacts:
     references: dict[str, Reference] = field(default_factory=dict)
     """Player → its results: "random", "heuristic" and "expert". Where a suite changes the rules,
     "old_expert" plays as the usual rules' expert does."""
+    visual_gain: Interval | None = None
+    """Success of an expert that sees only the picture, minus its success with a blank one, over the
+    same rows; None if it isn't stated. A suite whose interval reaches 0 isn't visual."""
 
 
 def _find_file(env_id: str, name: str) -> Traversable | None:
@@ -397,7 +401,9 @@ def suite_facts(env_id: str, suite: str) -> SuiteFacts | None:
     if facts is None or rules_difference(env_id):
         return None
     players = {name: Reference(**result) for name, result in facts.get("references", {}).items()}
-    return SuiteFacts(**{**facts, "references": players})
+    gain = facts.get("visual_gain")
+    measured = None if gain is None else Interval(**gain)
+    return SuiteFacts(**{**facts, "references": players, "visual_gain": measured})
 
 
 def label(env_id: str, suite: str = "") -> str:
