@@ -19,7 +19,7 @@ from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 LEVELS = {5: 6, 10: 34, 20: 90, 50: 50, 100: 12, 200: 10}
 """max_position → rows of `test`. Each row's pair doesn't fit on the line before."""
 
-LADDER = {5: 100, 20: 100, 50: 100, 200: 40}
+LADDER = {10: 100, 20: 100, 50: 100, 200: 40}
 """max_position → rows of the rung."""
 
 RULES: tuple[tuple[dict[str, Any], int], ...] = (
