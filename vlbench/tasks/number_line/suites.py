@@ -5,6 +5,7 @@ few rows on the longest lines, where an episode may last 400 turns.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -88,12 +89,13 @@ def _changed(rule: dict[str, Any], count: int) -> list[tuple[dict[str, Any], str
     return [(rule, pair) for pair in pairs[:count]]
 
 
-def _test_pairs(label: str, level: int) -> list[str]:
+@cache
+def _test_pairs(label: str, level: int) -> tuple[str, ...]:
     """Return the test pairs of a line, shuffled by hash."""
-    numbers = range(level + 1)
+    game, numbers = NumberLineGame(level), range(level + 1)
     pairs = [f"number_line/{a}-{b}" for a in numbers for b in numbers if a != b]
-    test = [pair for pair in pairs if split_in(NumberLineGame(level), pair) == "test"]
-    return sorted(test, key=lambda pair: hashed(f"{label}|{pair}"))
+    test = [pair for pair in pairs if split_in(game, pair) == "test"]
+    return tuple(sorted(test, key=lambda pair: hashed(f"{label}|{pair}")))
 
 
 def _largest(pair: str) -> int:
