@@ -297,7 +297,7 @@ def a_hole_in_the_line(step):
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        (more_for_a_wall, "(-) earned -1, now 0"),
+        (more_for_a_wall, ") earned -1, now 0"),
         (more_for_the_target, "earned 1, now 5"),
         (a_hole_in_the_line, " earned "),
     ],

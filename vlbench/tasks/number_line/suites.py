@@ -58,8 +58,8 @@ def rows(suite: str) -> list[RowSpec]:
         pairs = [f"number_line/{a}-{b}" for a in range(6) for b in range(6) if a != b]
         return _numbered(suite, [({}, pair) for pair in pairs for _ in range(PAPER_PICTURES)])
     level = int(suite.rpartition("-")[2])
-    pairs = _test_pairs(suite, level)
-    starts = [pairs[number % len(pairs)] for number in range(LADDER[level])]
+    test = _test_pairs(suite, level)
+    starts = [test[number % len(test)] for number in range(LADDER[level])]
     return _numbered(suite, [({"max_position": level}, start) for start in starts])
 
 
