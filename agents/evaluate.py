@@ -285,8 +285,9 @@ def _evaluate(argv: Sequence[str]) -> int:
     config = parse_options(Config, argv, prog=prog, description=__doc__)
     agent = load_agent(config.agent, **config.settings())
     plays = plan_suites(config.suite, config.env, config.all_env_kwargs())
-    if config.html and len(plays) > 1:
-        raise ValueError("--html shows one suite; leave it out, or name one with --suite")
+    if len(plays) > 1 and (config.html or config.blind):
+        option = "html" if config.html else "blind"
+        raise ValueError(f"--{option} is about one suite; leave it out, or name one with --suite")
     folder = config.out or new_folder(agent.name)
     place = [] if config.out else ["--out", str(folder)]
     words = ["python", "-m", "agents.evaluate", *without_header_values(argv), *place]

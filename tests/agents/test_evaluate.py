@@ -465,7 +465,7 @@ def test_several_suites_are_played_each_in_a_folder_of_its_own(run, tmp_path):
         ("paper,ladr", 'unknown suite "ladr"'),
         ("paper,,test", "suite must be a name or several with commas between"),
         ("ladder", "no ladder for rl4vlm/NumberLine-v0"),
-        ("paper,test --html x.html", "--html shows one suite"),
+        ("paper,test --html x.html", "--html is about one suite"),
     ],
 )
 def test_a_wrong_list_of_suites_plays_nothing(run, tmp_path, suites, part):
