@@ -149,11 +149,12 @@ class _Solver(Generic[N]):
 
     def _read(self, tokens: tuple[str, ...]) -> Levels[N] | None:
         """Read a prefix, one level per open parenthesis; None if no continuation is well-formed."""
-        levels: Levels[N] | None = (self._empty,)
+        levels: Levels[N] = (self._empty,)
         for token in tokens:
-            levels = self._append(levels, token)
-            if levels is None:
+            longer = self._append(levels, token)
+            if longer is None:
                 return None
+            levels = longer
         return levels
 
     def _append(self, levels: Levels[N], token: str) -> Levels[N] | None:
