@@ -6,9 +6,11 @@ from typing import Any
 
 from vlbench.freeze import RowSpec, presentation
 from vlbench.instances import split_of
+from vlbench.registry import LOOKS
 from vlbench.suites import Bounds
 from vlbench.tasks.blackjack import odds
 from vlbench.tasks.blackjack.game import BlackjackGame
+from vlbench.tasks.blackjack.rules import Rules
 
 TEST, OOD = 1000, 100
 
@@ -28,7 +30,8 @@ def rows(suite: str) -> list[RowSpec]:
 
 def bounds(rows: Sequence[RowSpec]) -> Bounds:
     """Return the exact win rates of random play and of the best player; one rule for all rows."""
-    soft_17 = bool(rows[0].kwargs.get("dealer_hits_soft_17", False))
-    turns = BlackjackGame.max_turns
-    floor = odds.policy_worth(lambda hand, card: 0.5, odds.WIN_RATE, turns, soft_17)
-    return Bounds(floor, odds.best_worth(odds.WIN_RATE, turns, soft_17))
+    rules, win = Rules(**{k: v for k, v in rows[0].kwargs.items() if k not in LOOKS}), odds.WIN_RATE
+
+    random_worth = odds.policy_worth(lambda hand, card, turns: 0.5, win, rules)
+    floor = odds.deal_expectation(random_worth, rules)
+    return Bounds(floor, odds.deal_expectation(lambda start: odds.best_worth(start, win), rules))
