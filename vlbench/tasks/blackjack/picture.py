@@ -75,6 +75,8 @@ LAYOUTS = {
     "roomy": Layout((5, 2), (5, 127), Fan(5, 25), Fan(5, 150, second_row=47), label_room=1),
     "inverted": Layout((8, 175), (8, 2), Fan(5, 197), Fan(5, 25, second_row=47), label_room=0),
     "columns": Layout((220, 0), (220, 125), Fan(5, 23), Fan(5, 148, second_row=47), label_room=1),
+    "offset": Layout((110, 2), (110, 127), Fan(5, 25), Fan(5, 150, second_row=47), label_room=1),
+    "mirrored": Layout((216, 175), (216, 2), Fan(5, 197), Fan(5, 25, second_row=47), label_room=0),
 }
 
 

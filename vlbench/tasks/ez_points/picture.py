@@ -42,7 +42,29 @@ class EZPointsPicture(FormulaPicture):
             pitch=28,
             target=(12, 220),
         ),
+        "offset": FormulaLayout(
+            card_size="large",
+            role="large",
+            cards=((10, 6), (155, 6)),
+            label=(14, 208),
+            tokens=None,
+            right=292,
+            pitch=0,
+            target=(14, 252),
+        ),
+        "mirrored": FormulaLayout(
+            card_size="large",
+            role="large",
+            cards=((155, 5), (5, 105)),
+            label=(8, 8),
+            tokens=(8, 38),
+            right=148,
+            pitch=28,
+            target=(154, 220),
+        ),
     }
 
-    def __init__(self, themes: ThemeChoice, target: int = 12, faces: int = 10) -> None:
-        super().__init__(themes, target, faces)
+    def __init__(
+        self, themes: ThemeChoice, target: int = 12, faces: int = 10, memory: bool = False
+    ) -> None:
+        super().__init__(themes, target, faces, memory)

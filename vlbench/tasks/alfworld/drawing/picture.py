@@ -10,7 +10,7 @@ from vlbench.task import SIZE, Fact, Frame
 from vlbench.tasks.alfworld.drawing.close_up import backdrop, is_open, things
 from vlbench.tasks.alfworld.drawing.floor_plan import roll, room
 from vlbench.tasks.alfworld.drawing.status_bar import hand_sprite, location_sprite
-from vlbench.tasks.alfworld.drawing.style import COLUMN, RoomTheme, Zones, room_theme, zones
+from vlbench.tasks.alfworld.drawing.style import COLUMN, COLUMN_LAYOUTS, RoomTheme, Zones, room_theme, zones
 from vlbench.tasks.alfworld.scene import Place, Scene, Thing
 from vlbench.themes import ThemeChoice
 
@@ -70,7 +70,7 @@ class AlfworldPicture:
         """Choose the theme and the positions of all parts."""
         theme, jitter = room_theme(self._themes.of(presentation)), self._jitter
         names = tuple(p.name for p in start.scene.places)
-        wide = COLUMN if theme.layout == "columns" else SIZE - jitter
+        wide = COLUMN if theme.layout in COLUMN_LAYOUTS else SIZE - jitter
         sheet = roll(theme, names, wide - 2 * MARGIN)
         parts = zones(theme.layout, sheet.shape[0] + 2 * MARGIN + jitter, jitter)
         shifts = offsets(presentation, "parts", 3, jitter)
