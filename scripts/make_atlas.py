@@ -6,7 +6,7 @@ a folder with `text.png` (the texts of the benchmark's own pictures, indexed by 
 card layers for each card size. A new label needs no new atlas. The script needs Pillow and these
 Debian packages: fonts-dejavu-core, fonts-lato, fonts-roboto-slab, fonts-cantarell,
 fonts-courier-prime, fonts-crosextra-caladea, fonts-comic-neue, fonts-open-sans, fonts-quicksand,
-fonts-vollkorn, fonts-play.
+fonts-linuxlibertine, fonts-play.
 
     python scripts/make_atlas.py            # all atlases
     python scripts/make_atlas.py classic    # one
@@ -261,15 +261,19 @@ def draw_mark(canvas: CardCanvas, style: Style, layer: str) -> None:
     if layer not in CROWNS:
         canvas.word(layer, style.card_font, x, y, width, height)
         return
-    canvas.word(layer, style.card_font, x, y + height * 0.12, width, height * 0.76)
+    # Signs that stand under the letter, and not over it, let it rise.
+    side = -1 if style.face == "blocks" else 1
+    canvas.word(layer, style.card_font, x, y + side * height * 0.12, width, height * 0.76)
     top = y - height / 2
     count = "JQK".index(layer) + 1
     if style.face == "crown":
         for outline in CROWNS[layer]:
             canvas.polygon(outline, (x - 0.18, top, 0.36, height * 0.19))
     elif style.face in ROWS:
+        row = top if side > 0 else y + height * 0.33
         for i in range(count):
-            canvas.polygon(ROWS[style.face], (x - 0.28 + 0.2 * i, top, 0.16, height * 0.17))
+            left = x - 0.1 * count + 0.2 * i + 0.02
+            canvas.polygon(ROWS[style.face], (left, row, 0.16, height * 0.17))
     else:
         # Bars across the card, because a dot over the J would look like another letter.
         for i in range(count):

@@ -4,6 +4,7 @@ Under the usual rules it is `prompt.txt` itself.
 """
 
 from vlbench.prompts import Prompt, template
+from vlbench.task import Fact
 from vlbench.tasks.blackjack.rules import USUAL, Rules
 
 SHOWN = "The image shows the dealer's open card and your cards."
@@ -23,7 +24,7 @@ def load_prompt(variant: str, rules: Rules) -> Prompt:
     for usual, changed in changes(rules).items():
         text = text.replace(usual, changed)
     hits = "hits a soft" if rules.dealer_hits_soft_17 else "stands on every"
-    values = {
+    values: dict[str, Fact] = {
         "dealer_rule": f"{hits} {rules.dealer_draws_to}",
         "bust_above": rules.bust_above,
         "dealer_draws_to": rules.dealer_draws_to,
