@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement
 import gymnasium
 import numpy as np
 import pytest
-from support.pictures import paint
+from support.pictures import paint, update
 
 import vlbench
 from vlbench.instances import Presentation
@@ -222,25 +222,36 @@ def test_the_game_plays_by_the_changed_rules(rules):
     assert {win for win, _ in results} >= {-1, 1}
 
 
-def test_the_expert_of_hidden_cards_looks_at_none():
-    game = BlackjackGame(HIDDEN_DEALER)
-    for player in ((10, 3), (10, 6), (1, 7)):
-        states = [BlackjackState("blackjack/1", player, (card, 9)) for card in range(1, 14)]
-        assert len({tuple(game.values(state, 20).items()) for state in states}) == 1
+def test_hidden_cards_are_those_of_the_shoe_and_stand_in_no_state_before_the_end():
+    usual, hidden = BlackjackGame(), BlackjackGame(HIDDEN_DEALER)
+    for number in range(100):
+        start, same = (game.start(f"blackjack/{number}") for game in (usual, hidden))
+        assert same.dealer == () and same.player == start.player
+        stood = hidden.step(same, "stand")
+        assert stood == usual.step(start, "stand")
+        while not (move := hidden.step(same, "hit")).terminated:
+            same = move.state
+            assert same.dealer == ()
+        assert move.state.dealer == start.dealer
 
 
 def test_the_picture_hides_both_cards_until_the_player_stands():
     picture = BlackjackPicture(ThemeChoice("train", 5), HIDDEN_DEALER)
     for number in range(4):
-        states = [BlackjackState("blackjack/1", (5, 9), cards) for cards in ((13, 2), (4, 11))]
-        style = picture.style(states[0], Presentation("blackjack/1", number))
-        frames = [paint(picture, state, style) for state in states]
-        assert np.array_equal(*frames)
-        assert picture.facts(states[0], style) == picture.facts(states[1], style)
-        assert picture.facts(states[0], style)["dealer_card"] == "hidden"
-        end = BlackjackGame(HIDDEN_DEALER).step(states[0], "stand").state
-        assert picture.facts(end, style)["dealer_card"] == "K"
-        assert not np.array_equal(paint(picture, end, style), frames[0])
+        start = BlackjackState("blackjack/17", (5, 9), ())
+        style = picture.style(start, Presentation("blackjack/17", number))
+        assert picture.facts(start, style)["dealer_card"] == "hidden"
+        end = BlackjackGame(HIDDEN_DEALER).step(start, "stand").state
+        assert picture.facts(end, style)["dealer_card"] == "J"
+        frame = paint(picture, start, style)
+        ended = paint(picture, end, style)
+        assert not np.array_equal(frame, ended)
+        update(picture, frame, end, style, start, style)
+        assert np.array_equal(frame, ended)
+    still = BlackjackPicture(ThemeChoice("classic"), HIDDEN_DEALER)
+    style = still.style(start, Presentation("blackjack/17", 0))
+    frame = paint(still, start, style)
+    assert np.array_equal(*(frame[place] for place in style.dealer.spreads[2].places))
 
 
 def test_the_longest_hand_of_a_dealer_who_counts_aces_as_one_can_be_drawn():

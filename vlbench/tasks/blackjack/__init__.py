@@ -9,7 +9,7 @@ from vlbench.parsing import Json
 from vlbench.task import CommonOptions, Demonstration, Statements, read_number, split_options
 from vlbench.tasks.blackjack.demonstrate import DEALER_CARD, FIELDS, TOTAL, make_demonstration
 from vlbench.tasks.blackjack.game import BlackjackGame, BlackjackState
-from vlbench.tasks.blackjack.picture import HIDDEN, BlackjackPicture, BlackjackStyle
+from vlbench.tasks.blackjack.picture import BlackjackPicture, BlackjackStyle
 from vlbench.tasks.blackjack.prompt_text import load_prompt
 from vlbench.tasks.blackjack.rules import Rules
 from vlbench.vector import VLVectorEnv
@@ -101,11 +101,11 @@ class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
         total = read_number(fields.get(TOTAL.name))
         if total is not None:
             checks.append(total == self._facts["player_total"])
-        rank, dealer = read_rank(fields.get(DEALER_CARD.name)), self._state.dealer[0]
+        rank = read_rank(fields.get(DEALER_CARD.name))
         if rank is not None:
             counts = {1: (1, 11), 11: (10, 11), 12: (10, 12), 13: (10, 13)}
-            is_open = self._facts["dealer_card"] != HIDDEN
-            checks.append(is_open and rank in counts.get(dealer, (dealer,)))
+            dealer = self._state.dealer[0] if self._state.dealer else 0
+            checks.append(rank in counts.get(dealer, (dealer,)))
         return Statements(all(checks) if checks else None)
 
 

@@ -23,7 +23,8 @@ class BlackjackState:
     """The instance; it fixes every card of the episode."""
     player: tuple[int, ...]
     dealer: tuple[int, ...]
-    """The open card, the hole card, then the cards drawn after the player stood."""
+    """The open card, the hole card, then the cards drawn after the player stood; () until the end
+    if the dealer's cards are hidden."""
     over: bool = False
     """Whether the player has stood (the dealer's hand is open) or is bust."""
 
@@ -52,8 +53,8 @@ class BlackjackGame:
     name = "blackjack"
     vocabulary: tuple[str, ...] = ("stand", "hit")
     max_turns = 20
-    held_out = True
     test_share = 0.2
+    val_share = 0.1
 
     def __init__(self, rules: Rules = USUAL) -> None:
         self.rules = rules
@@ -79,8 +80,8 @@ class BlackjackGame:
             )
         return BlackjackState(
             instance,
-            player=(self._card(instance, "player", 0), self._card(instance, "player", 1)),
-            dealer=(self._card(instance, "dealer", 0), self._card(instance, "dealer", 1)),
+            player=self._first_two(instance, "player"),
+            dealer=() if self.rules.dealer_hidden else self._first_two(instance, "dealer"),
         )
 
     def legal(self, state: BlackjackState) -> tuple[str, ...]:
@@ -93,9 +94,11 @@ class BlackjackGame:
         if action == "hit":
             player = (*state.player, self._card(state.shoe, "player", len(state.player)))
             bust = hand(player, rules).bust
-            after = BlackjackState(state.shoe, player, state.dealer, over=bust)
+            dealer = self._dealer(state) if bust else state.dealer
+            after = BlackjackState(state.shoe, player, dealer, over=bust)
             return Move(after, -1.0 if bust else 0.0, terminated=bust)
-        dealer, dealer_hand = state.dealer, hand(state.dealer, rules)
+        dealer = self._dealer(state)
+        dealer_hand = hand(dealer, rules)
         while odds.dealer_draws(dealer_hand, rules):
             dealer = (*dealer, self._card(state.shoe, "dealer", len(dealer)))
             dealer_hand = hand(dealer, rules)
@@ -112,7 +115,7 @@ class BlackjackGame:
 
     def situation(self, state: BlackjackState) -> odds.Situation:
         """Return what the player sees in a state before the end."""
-        open_card = odds.HIDDEN if self.rules.dealer_hidden else min(state.dealer[0], 10)
+        open_card = min(state.dealer[0], 10) if state.dealer else odds.HIDDEN
         return odds.Situation(hand(state.player, self.rules), open_card, self.rules)
 
     def values(self, state: BlackjackState, turns: int) -> Mapping[str, float]:
@@ -127,6 +130,13 @@ class BlackjackGame:
         """Return the action with the larger expected return; "stand" on a tie."""
         values = self.values(state, turns)
         return "hit" if values["hit"] > values["stand"] else "stand"
+
+    def _dealer(self, state: BlackjackState) -> tuple[int, ...]:
+        """Return the dealer's first two cards, hidden or not."""
+        return state.dealer or self._first_two(state.shoe, "dealer")
+
+    def _first_two(self, shoe: str, stream: str) -> tuple[int, ...]:
+        return self._card(shoe, stream, 0), self._card(shoe, stream, 1)
 
     @staticmethod
     def _card(shoe: str, stream: str, index: int) -> int:

@@ -227,11 +227,12 @@ class BlackjackPicture:
             "usable_ace": hand.usable_ace,
         }
 
-    def _dealers(self, state: BlackjackState) -> tuple[int, ...]:
+    @staticmethod
+    def _dealers(state: BlackjackState) -> tuple[int, ...]:
         """Return the dealer's hand as drawn; 0 is a card back."""
         if state.over:
             return state.dealer
-        return (0, 0) if self._rules.dealer_hidden else (state.dealer[0], 0)
+        return (state.dealer[0], 0) if state.dealer else (0, 0)
 
     def _hand(
         self, presentation: Presentation, who: str, spreads: Sequence[Spread], most: int

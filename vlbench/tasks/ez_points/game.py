@@ -19,8 +19,8 @@ class EZPointsGame(FormulaGame):
     """
 
     example = "ez_points/2-10"
-    held_out = False
     test_share = 0.0
+    val_share = 0.0
 
     def __init__(self, target: int = 12, faces: int = 10, operators: str = "+*") -> None:
         grammar = Grammar(checked_operators(operators), parentheses=False)
