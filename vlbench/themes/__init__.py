@@ -25,6 +25,7 @@ __all__ = [
     "Theme",
     "ThemeChoice",
     "check_open",
+    "find_theme",
 ]
 
 MAX_JITTER: Final = 5
@@ -35,8 +36,8 @@ class ThemeChoice:
     """The themes of a picture, and the largest shift of its elements.
 
     Args:
-        theme: A theme; a group, whose themes alternate by presentation; or "varied", of whose looks
-            each presentation has one.
+        theme: A theme, or a look of the family ("varied-17"); a group, whose themes alternate by
+            presentation; or "varied", of whose looks each presentation has one.
         jitter: Largest shift of an element, 0..MAX_JITTER pixels.
 
     Raises:
@@ -81,9 +82,19 @@ def check_open(theme: str, use: str) -> None:
         )
 
 
+def find_theme(name: str) -> Theme | None:
+    """Return the theme, or the look of the family, of this name; None if there is none."""
+    if theme := THEMES.get(name):
+        return theme
+    family, _, number = name.rpartition("-")
+    if family == VARIED and number in map(str, range(LOOKS)):
+        return look(int(number))
+    return None
+
+
 def _find_themes(name: str) -> tuple[Theme, ...]:
-    if isinstance(name, str) and name in THEMES:
-        return (THEMES[name],)
+    if isinstance(name, str) and (theme := find_theme(name)):
+        return (theme,)
     if isinstance(name, str) and name in THEME_GROUPS:
         return tuple(THEMES[member] for member in THEME_GROUPS[name])
     if name == VARIED:

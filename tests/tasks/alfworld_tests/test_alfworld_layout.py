@@ -33,7 +33,14 @@ from vlbench.tasks.alfworld.drawing.floor_plan import (
 from vlbench.tasks.alfworld.drawing.icons import SIZES, has_icon, icon
 from vlbench.tasks.alfworld.drawing.picture import MARGIN, AlfworldPicture
 from vlbench.tasks.alfworld.drawing.status_bar import TEXT
-from vlbench.tasks.alfworld.drawing.style import COLUMN, HAND, room_theme, slip, zones
+from vlbench.tasks.alfworld.drawing.style import (
+    COLUMN,
+    COLUMN_LAYOUTS,
+    HAND,
+    room_theme,
+    slip,
+    zones,
+)
 from vlbench.tasks.alfworld.scene import Place, Scene
 from vlbench.themes import THEMES, ThemeChoice
 
@@ -122,7 +129,7 @@ def test_no_name_is_cut(theme: str) -> None:
     for kind in PLACES:
         names = tuple(f"{kind} {n}" for n in range(1, spread_out.get(kind, 2) + 1))
         wide = roll(style, names, 300)
-        width = (COLUMN if style.layout == "columns" else SIZE) - 2 * MARGIN
+        width = (COLUMN if style.layout in COLUMN_LAYOUTS else SIZE) - 2 * MARGIN
         assert np.array_equal(wide[:, :width], roll(style, names, width))
         assert not (wide[:, width:] != style.paper).any(), f"{names[-1]} is cut"
         assert style.name.draw(names[-1]).shape[1] <= SIZE - HAND - TEXT - 5

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import count, islice
+from math import fsum
 from typing import Any, Final
 
 from vlbench.freeze import RowSpec, presentation
@@ -27,8 +28,9 @@ RUNGS: Final = {
 }
 """The higher a hand may go, the more cards there are to read and to add up."""
 NAMES = ("test", "paper", "ood-looks", "ood-rules", "ood-both", "sealed", *RUNGS)
-TEST, RULED, RUNG, PAPER = 2000, 200, 100, 200
-"""Shoes of `test` and of each suite in its looks; of each changed rule, each rung, and `paper`."""
+TEST, SHOWN, RULED, RUNG, PAPER = 2000, 500, 200, 100, 200
+"""Shoes of `test`; how many of them come in other looks; shoes of each changed rule, of each rung,
+and of `paper`."""
 TURNED: Final = 2 / 3
 """The share of the shoes of a changed rule whose first decision is another than the usual one."""
 UNSEEN: Final = 10
@@ -52,7 +54,8 @@ def rows(suite: str) -> list[RowSpec]:
     elif suite in RUNGS:
         starts = [(RUNGS[suite], shoe) for shoe in islice(_test_shoes(TEST), RUNG)]
     else:
-        starts = [({}, shoe) for shoe in islice(_test_shoes(), TEST)]
+        number = TEST if suite == "test" else SHOWN
+        starts = [({}, shoe) for shoe in islice(_test_shoes(), number)]
     return [
         RowSpec({"theme": theme, **rule}, shoe, presentation(suite, i))
         for i, (rule, shoe) in enumerate(starts)
@@ -95,7 +98,7 @@ def bounds(rows: Sequence[RowSpec]) -> Bounds:
     floors, ceilings = zip(
         *(_worths(situation) for situation in map(_situation, rows)), strict=True
     )
-    return Bounds(sum(floors) / len(rows), sum(ceilings) / len(rows))
+    return Bounds(fsum(floors) / len(rows), fsum(ceilings) / len(rows))
 
 
 def _situation(row: RowSpec) -> odds.Situation:
