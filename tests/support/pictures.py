@@ -18,7 +18,8 @@ from vlbench.env import VLEnv
 from vlbench.registry import short_name
 from vlbench.suites import frozen_rows, suites
 from vlbench.task import SIZE, Frame
-from vlbench.themes import SEALED, THEME_GROUPS, THEMES
+from vlbench.themes import LOOKS, SEALED, THEME_GROUPS, THEMES
+from vlbench.themes.family import ATLASES, LAYOUTS, look
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,22 @@ TASKS = {name: task for env_id in LIGHT_IDS for name, task in tasks_of(env_id).i
 
 every_task = pytest.mark.parametrize("name", TASKS)
 every_theme = pytest.mark.parametrize("theme", THEMES)
+
+
+def family_sample() -> list[str]:
+    """Return the first looks of the family with each pair of a layout and letters."""
+    sample: dict[tuple[str, str], str] = {}
+    for theme in map(look, range(LOOKS)):
+        sample.setdefault((theme.layout, theme.lettering), theme.name)
+        if len(sample) == len(LAYOUTS) * len(ATLASES):
+            return list(sample.values())
+    raise AssertionError(f"some pair is in none of the looks: {sorted(sample)}")
+
+
+every_look = pytest.mark.parametrize(
+    "theme", [*THEMES, *(pytest.param(name, marks=pytest.mark.slow) for name in family_sample())]
+)
+"""Each theme and, as a slow test, looks with each layout and each letters of the family."""
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 SEALED_HASHES = GOLDENS / "sealed.json"

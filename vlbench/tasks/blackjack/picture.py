@@ -248,13 +248,17 @@ class BlackjackPicture:
 
 @lru_cache(maxsize=1024)
 def labels(assets: ThemeAssets, shifts: tuple[Point, ...]) -> tuple[Blit, ...]:
-    """Return the blits of the labels."""
-    layout = assets.layout
-    corners = (layout.dealer_label, layout.player_label)
-    return tuple(
-        text_blit(assets.font, label, x + dx, y + min(dy, layout.label_room))
-        for label, (x, y), (dx, dy) in zip(("Dealer", "Player"), corners, shifts, strict=True)
+    """Return the blits of the labels; each ends above its hand."""
+    layout, font = assets.layout, assets.font
+    places = (
+        ("Dealer", layout.dealer_label, layout.dealer),
+        ("Player", layout.player_label, layout.player),
     )
+    blits = []
+    for (label, (x, y), fan), (dx, dy) in zip(places, shifts, strict=True):
+        lowest = fan.y - font.top - font.height
+        blits.append(text_blit(font, label, x + dx, min(y + min(dy, layout.label_room), lowest)))
+    return tuple(blits)
 
 
 def _draw_hand(

@@ -12,7 +12,6 @@ from vlbench.tasks.alfworld.drawing.floor_plan import roll, room
 from vlbench.tasks.alfworld.drawing.status_bar import hand_sprite, location_sprite
 from vlbench.tasks.alfworld.drawing.style import (
     COLUMN,
-    COLUMN_LAYOUTS,
     RoomTheme,
     Zones,
     room_theme,
@@ -77,7 +76,7 @@ class AlfworldPicture:
         """Choose the theme and the positions of all parts."""
         theme, jitter = room_theme(self._themes.of(presentation)), self._jitter
         names = tuple(p.name for p in start.scene.places)
-        wide = COLUMN if theme.layout in COLUMN_LAYOUTS else SIZE - jitter
+        wide = COLUMN if theme.layout == "columns" else SIZE - jitter
         sheet = roll(theme, names, wide - 2 * MARGIN)
         parts = zones(theme.layout, sheet.shape[0] + 2 * MARGIN + jitter, jitter)
         shifts = offsets(presentation, "parts", 3, jitter)

@@ -18,8 +18,6 @@ HAND: Final = 112
 """Width of the hand's part of the bar, in pixels."""
 COLUMN: Final = 130
 """Width of a list of receptacles beside the room, in pixels."""
-COLUMN_LAYOUTS: Final = ("columns", "mirrored")
-"""Layouts with the list beside the room."""
 
 GAP: Final = 3
 """Space between neighbours, in pixels."""
@@ -199,12 +197,12 @@ def zones(layout: str, roll_height: int, jitter: int) -> Zones:
             Zone(width, bar, SIZE - width, SIZE - bar),
         )
         return Zones(Zone(HAND, 0, SIZE - HAND, bar), Zone(0, 0, HAND, bar), view, roll)
-    if layout == "mirrored":
-        top, left = SIZE - bar, COLUMN + jitter
-        location, hand = Zone(0, top, SIZE - HAND, bar), Zone(SIZE - HAND, top, HAND, bar)
-        view, roll = Zone(left, 0, SIZE - left, top), Zone(0, 0, left, top)
-        return Zones(location, hand, view, roll)
     middle = SIZE - bar - roll_height
+    if layout == "mirrored":
+        top = SIZE - bar
+        location, hand = Zone(0, top, SIZE - HAND, bar), Zone(SIZE - HAND, top, HAND, bar)
+        view, roll = Zone(0, 0, SIZE, middle), Zone(0, middle, SIZE, roll_height)
+        return Zones(location, hand, view, roll)
     if layout == "inverted":
         top = SIZE - bar
         location, hand = Zone(HAND, top, SIZE - HAND, bar), Zone(0, top, HAND, bar)
