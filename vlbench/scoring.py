@@ -136,6 +136,9 @@ ABOVE_CEILING = (
 )
 """Caveat of a scorecard whose success rate is above its ceiling."""
 
+NOT_VISUAL = "not visual: an expert that sees only the picture does no better than with a blank one"
+"""Caveat of a suite whose visual gain isn't clear of 0."""
+
 
 def score(header: RunHeader, episodes: Sequence[Episode]) -> list[Scorecard]:
     """Return one scorecard per environment, in the order of the header."""
@@ -215,7 +218,8 @@ def notes(env_id: str, suite: str) -> tuple[str, ...]:
             f"{facts.trained} of {facts.instances} instances occur in training, in other "
             "presentations"
         )
-    return tuple(filter(None, (*caveats, trained)))
+    is_blind = facts is not None and facts.visual_gain is not None and facts.visual_gain.low <= 0
+    return tuple(filter(None, (*caveats, trained, NOT_VISUAL if is_blind else "")))
 
 
 def _groups(episodes: Sequence[Episode]) -> dict[str, GroupScore]:

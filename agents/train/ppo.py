@@ -32,7 +32,7 @@ from agents.train.ppo_config import PRESETS, Config
 from agents.train.rollout_buffer import RolloutBuffer, TurnRecorder, weights_of
 from agents.train.trainer import Stateful, Trainer, are_finite
 from agents.train.update import build_learner, update
-from agents.vlm.loading import load_trainable
+from agents.vlm.loading import autocast_dtype, load_trainable
 from agents.vlm.policy import Policy, ValueHead
 from agents.vlm.sampling import Sampling
 from vlbench.cli import parse_options
@@ -60,7 +60,13 @@ def build_policy(config: Config, checkpoint: str, device: torch.device | None = 
     width = loaded.model.get_output_embeddings().weight.shape[1]
     head = ValueHead(width, (config.value_width or width,), config.value_detach)
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
-    return Policy(loaded.model, loaded.processor, sampling, head.to(loaded.model.device))
+    return Policy(
+        loaded.model,
+        loaded.processor,
+        sampling,
+        head.to(loaded.model.device),
+        autocast=autocast_dtype(loaded.model.device, loaded.model.dtype),
+    )
 
 
 # Rollout

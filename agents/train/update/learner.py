@@ -10,6 +10,9 @@ from agents.train.ppo_config import Config
 from agents.train.update.reference import Reference, load_reference
 from agents.vlm.policy import Policy
 
+NORMS = ("grad_norm", "value_grad_norm")
+"""Names of the norms of the gradients of model and value head, the optimizer's groups."""
+
 
 @dataclass(frozen=True)
 class Learner:
