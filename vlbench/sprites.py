@@ -199,8 +199,9 @@ class Font:
             ValueError: The text is empty, or a character isn't printable ASCII.
         """
         mask = self.mask(text)
-        missing = max(width - mask.shape[1], 0)
-        return self.colour(np.pad(mask, ((0, 0), (0, missing))))
+        if (missing := width - mask.shape[1]) > 0:
+            mask = np.pad(mask, ((0, 0), (0, missing)))
+        return self.colour(mask)
 
     def mask(self, text: str) -> Mask:
         """Return the mask of a text.
