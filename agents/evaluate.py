@@ -27,13 +27,14 @@ from agents.registry import load_agent
 from agents.retry import RetryPolicy
 from agents.rollout import Job, play, run_coroutine, unfinished
 from agents.selection import Selection, Skipped, select_rows
+from agents.shards import array_note, part
 from agents.tables import headline_line, scorecard_table
 from vlbench.cli import parse_options, run_main
 from vlbench.errors import unknown_name
 from vlbench.freeze import computed_bounds, task_suites
 from vlbench.observation import PICTURES
 from vlbench.recorder import reply_advice
-from vlbench.records import Episode, RunHeader
+from vlbench.records import Episode, RunHeader, Shard
 from vlbench.records.redaction import redact
 from vlbench.run_folder import RunFolder, run_header
 from vlbench.scoring import Headline, Scorecard, headlines, score
@@ -75,6 +76,7 @@ def evaluate(
     price: Price | None = None,
     max_usd: float | None = MAX_USD,
     challenge: Challenge | None = None,
+    shard: Shard | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -102,6 +104,7 @@ def evaluate(
         price: Price of tokens; by default the agent's list price, if it knows one.
         max_usd: What the run may cost, earlier parts included; None for any sum.
         challenge: Play the new rows of an entry's challenge instead of the suite's.
+        shard: Play this part of the episodes; `agents.merge` joins the parts.
         out: The run's folder; a run that is there goes on. By default a new one under `runs/`.
         progress: Reports what happens; by default nothing is reported.
 
@@ -132,17 +135,19 @@ def evaluate(
         task_suites(env_id)  # refuses, before anything is written, a task that can't compute them
     rates = None if price is None else [price.prompt, price.completion]
     header = run_header(agent, selection.spec, selection.rows, rates)
+    header = dataclasses.replace(header, shard=shard)
     path = Path(out) if out else new_folder(agent.name)
     folder = RunFolder.start(path, header, agent.secrets)
     try:
         if bounds:
             _compute_bounds(folder, unbounded)
-        jobs = [
+        whole = [
             Job(row, number, repeat)
             for rows in selection.rows.values()
             for number, row in enumerate(rows)
             for repeat in range(repeats)
         ]
+        jobs = part(whole, shard)
         waiting = unfinished(jobs, folder)
         for line in _opening_lines(selection, folder, agent):
             progress.say(line)
@@ -208,7 +213,7 @@ def _opening_lines(selection: Selection, folder: RunFolder, agent: Agent) -> lis
     lines += selection.warnings
     lines += folder.notices
     lines += [f"damaged line left out: {line}" for line in folder.damaged]
-    return [*lines, agent.note] if agent.note else lines
+    return [*lines, *filter(None, [agent.note, array_note(folder.header.shard)])]
 
 
 def _plain(env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -294,6 +299,7 @@ def _evaluate(argv: Sequence[str]) -> int:
             price=config.price,
             max_usd=config.max_usd,
             challenge=config.challenge_source(),
+            shard=config.shard,
             out=folder,
             progress=Progress(sys.stderr, f"run folder {folder}; to go on if stopped: {resume}"),
         )

@@ -8,6 +8,7 @@ from typing import Any
 from agents.agent_options import AGENT_HELP, AgentSettings, setting
 from agents.cost import MAX_USD, Price
 from agents.retry import RetryPolicy
+from agents.shards import parse_shard
 from vlbench.cli import (
     EVALUATION,
     option,
@@ -16,7 +17,7 @@ from vlbench.cli import (
     required,
 )
 from vlbench.observation import PICTURES
-from vlbench.records import from_json
+from vlbench.records import Shard, from_json
 from vlbench.suites import Challenge
 
 REMOTE = RetryPolicy(timeout=120.0)
@@ -119,6 +120,13 @@ class Config(AgentSettings):
         ge=0,
         parse=usd,
         metavar="USD",
+    )
+    shard: Shard | None = option(
+        None,
+        "play part I of N of the episodes, or with `slurm` the part of this task of an array job; "
+        "agents.merge joins the parts; --max-usd holds for each part",
+        parse=parse_shard,
+        metavar="I/N",
     )
     out: Path | None = option(
         None,
