@@ -40,7 +40,7 @@ class Evil:
 
 @pytest.fixture(scope="module")
 def entries(tmp_path_factory):
-    """Paths of four entries on Blackjack's smallest suite: two models, a specialist and the expert."""
+    """Paths of four entries on Blackjack: two models, a specialist and the expert."""
     folder = tmp_path_factory.mktemp("site")
 
     def stands(observation):
@@ -293,7 +293,7 @@ def test_no_page_complains_or_leaves_or_scrolls_sideways(visit, pages):
 @browses
 def test_a_table_sorts_by_a_column_and_turns_round(visit):
     page = visit("tasks/blackjack.html")
-    header = page.locator("section:has(#general) thead th", has_text="Success, ood")
+    header = page.locator("section:has(#general) thead th", has_text="Return")
     names = page.locator("section:has(#general) tbody th a")
     header.locator("button").click()
     assert header.get_attribute("aria-sort") == "descending"
