@@ -21,8 +21,6 @@ from vlbench.tasks.points24.game import Points24Game
 NUMBER_LINE, POINTS24 = "vlbench/NumberLine-v0", "vlbench/Points24-v0"
 SETS = shipped_suites(NUMBER_LINE)
 ENTRY_POINT = "vlbench.tasks.number_line:NumberLine"
-LOW = [f"number_line/{a}-{b}" for a in range(6) for b in range(6) if a != b]
-"""The instances of NumberLine's frozen `test` set."""
 
 
 @pytest.fixture
@@ -327,10 +325,10 @@ def test_a_changed_step_of_the_environment_is_told_too(run, monkeypatch):
 def test_a_changed_turn_limit_is_told_too(run, monkeypatch):
     start = NumberLineGame.__init__
 
-    def longer(self, max_position=5):
-        start(self, max_position)
+    def longer(self, *rules):
+        start(self, *rules)
         self.max_turns += 1
 
     monkeypatch.setattr(NumberLineGame, "__init__", longer)
-    code, _, err = run("--agent", "expert", "--env", "NumberLine")
+    code, _, err = run("--agent", "expert", "--env", "NumberLine", "--suite", "paper")
     assert code == 2 and "end after 10 turns was 'truncated', now ''" in err
