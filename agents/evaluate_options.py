@@ -93,6 +93,11 @@ class Config(AgentSettings):
         "another episode (shuffled), or the state one turn ago (stale)",
         choices=PICTURES,
     )
+    blind: Path | None = option(
+        None,
+        "folder of the same run with --picture blank, to show the visual gain",
+        metavar="RUN",
+    )
     repeats: int = option(1, "times each row is played", ge=1, limit=10_000)
     history: int = option(0, "past turns that the agent is shown", ge=0, limit=1000, metavar="K")
     concurrency: int = option(8, "episodes at once", ge=1, limit=10_000)

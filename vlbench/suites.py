@@ -341,6 +341,11 @@ class RunSpec:
     `vlbench.observation.PICTURES`."""
 
     @property
+    def part(self) -> str:
+        """Name of the rows with what their pictures show, e.g. "test" or "test-blank"."""
+        return self.suite if self.picture == PICTURES[0] else f"{self.suite}-{self.picture}"
+
+    @property
     def kwargs(self) -> dict[str, Any]:
         """Keyword arguments that the run sets in its environments."""
         prompt = {} if self.prompt == VARIANTS[0] else {"prompt": self.prompt}

@@ -402,6 +402,23 @@ def test_compare_pairs_the_rows_of_two_runs(tmp_path, capsys):
     assert row["only_first"] == 0 < row["only_second"]
 
 
+def test_the_visual_gain_follows_from_a_run_and_its_blind_run(tmp_path, capsys):
+    call = ["--agent", "expert-by-picture", "--env", "EZPoints", "--episodes", "20"]
+    blind, true = str(tmp_path / "blind"), str(tmp_path / "true")
+    assert main([*call, "--picture", "blank", "--out", blind]) == 0
+    page = tmp_path / "page.html"
+    assert main([*call, "--blind", blind, "--out", true, "--html", str(page)]) == 0
+    assert "+100.0 (" in capsys.readouterr().out
+    assert "visual gain, points</dt><dd>+100.0 (" in page.read_text("utf-8")
+    for runs in ((true, blind), (blind, true)):
+        assert compare.main([*runs]) == 0
+        assert "vlbench/EZPoints-v0 visual gain: +100.0 (" in capsys.readouterr().out
+    other = ["--agent", "expert", "--env", "EZPoints", "--episodes", "20"]
+    assert main([*other, "--blind", blind, "--out", str(tmp_path / "expert")]) == 2
+    assert "evaluate: the blind run is of another agent" in capsys.readouterr().err
+    assert not (tmp_path / "expert").exists()
+
+
 def test_compare_refuses_what_has_nothing_in_common(tmp_path, capsys):
     for env in ("NumberLine", "EZPoints"):
         evaluate("expert", env, episodes=1, out=tmp_path / env)
@@ -448,7 +465,7 @@ def test_several_suites_are_played_each_in_a_folder_of_its_own(run, tmp_path):
         ("paper,ladr", 'unknown suite "ladr"'),
         ("paper,,test", "suite must be a name or several with commas between"),
         ("ladder", "no ladder for rl4vlm/NumberLine-v0"),
-        ("paper,test --html x.html", "--html shows one suite"),
+        ("paper,test --html x.html", "--html is about one suite"),
     ],
 )
 def test_a_wrong_list_of_suites_plays_nothing(run, tmp_path, suites, part):

@@ -5,6 +5,7 @@ few rows on the longest lines, where an episode may last 400 turns.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,8 @@ def rows(suite: str) -> list[RowSpec]:
         pairs = [f"number_line/{a}-{b}" for a in range(6) for b in range(6) if a != b]
         return _numbered(suite, [({}, pair) for pair in pairs for _ in range(PAPER_PICTURES)])
     level = int(suite.rpartition("-")[2])
-    pairs = _test_pairs(suite, level)
-    starts = [pairs[number % len(pairs)] for number in range(LADDER[level])]
+    test = _test_pairs(suite, level)
+    starts = [test[number % len(test)] for number in range(LADDER[level])]
     return _numbered(suite, [({"max_position": level}, start) for start in starts])
 
 
@@ -88,12 +89,13 @@ def _changed(rule: dict[str, Any], count: int) -> list[tuple[dict[str, Any], str
     return [(rule, pair) for pair in pairs[:count]]
 
 
-def _test_pairs(label: str, level: int) -> list[str]:
+@cache
+def _test_pairs(label: str, level: int) -> tuple[str, ...]:
     """Return the test pairs of a line, shuffled by hash."""
-    numbers = range(level + 1)
+    game, numbers = NumberLineGame(level), range(level + 1)
     pairs = [f"number_line/{a}-{b}" for a in numbers for b in numbers if a != b]
-    test = [pair for pair in pairs if split_in(NumberLineGame(level), pair) == "test"]
-    return sorted(test, key=lambda pair: hashed(f"{label}|{pair}"))
+    test = [pair for pair in pairs if split_in(game, pair) == "test"]
+    return tuple(sorted(test, key=lambda pair: hashed(f"{label}|{pair}")))
 
 
 def _largest(pair: str) -> int:
