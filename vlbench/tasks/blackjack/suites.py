@@ -20,7 +20,7 @@ OTHER_RULES: Final[tuple[dict[str, Any], ...]] = (
     {"dealer_hidden": True},
 )
 """The rules of `ood-rules` and `ood-both`; each of them changes the best action."""
-RUNGS: Final = {
+RUNGS: Final[dict[str, dict[str, Any]]] = {
     "ladder-21": {},
     "ladder-31": {"bust_above": 31, "dealer_draws_to": 26},
     "ladder-42": {"bust_above": 42, "dealer_draws_to": 37},
@@ -47,6 +47,7 @@ def rows(suite: str) -> list[RowSpec]:
     player sees, so that the cards to come fall as they always do.
     """
     theme = {"ood-looks": "heldout", "ood-both": "heldout", "sealed": "sealed"}.get(suite, "train")
+    starts: list[tuple[dict[str, Any], str]]
     if suite == "paper":
         starts = [({}, f"blackjack/{i}") for i in range(PAPER)]
     elif suite in ("ood-rules", "ood-both"):
