@@ -18,7 +18,6 @@ from vlbench.registry import LOOKS
 from vlbench.suites import PAPER, frozen_rows, shipped_suites
 from vlbench.task import split_in, unit_in
 
-
 MOST_RULES = 12
 """Rules of a task that are tried; EZPoints' rows have many more."""
 

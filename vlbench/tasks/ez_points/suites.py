@@ -19,7 +19,10 @@ from vlbench.tasks.formula.suites import exact_bounds, game_rules, numbered_rows
 RUNGS = {"ladder-20": (1, 20), "ladder-50": (21, 50), "ladder-500": (51, 500)}
 """Rung of the ladder → its smallest and largest target."""
 
-NAMES = ("test", "ood-looks", "ood-rules", "ood-both", "memory", "paper", *RUNGS)
+NAMES = ("test", "ood-looks", "ood-rules", "ood-both", "sealed", "memory", "paper", *RUNGS)
+
+LOOKS = {"ood-looks": "heldout", "sealed": "sealed"}
+"""Suite with the rows of `test` in other themes → their group."""
 
 PAPER_PICTURES = 30
 """Pictures of each hand in `paper`."""
@@ -31,13 +34,13 @@ Start = tuple[dict[str, Any], str]
 def rows(suite: str) -> list[RowSpec]:
     """Return the rows of a suite.
 
-    `ood-looks` has the rows of `test` in other themes, and `memory` has them with the cards face up
-    once. `ood-rules` has the operators − and / besides + and *, and targets that need them;
+    `ood-looks` and `sealed` have the rows of `test` in other themes, and `memory` has them with the
+    cards face up once. `ood-rules` has the operators − and / besides + and *, and targets that need them;
     `ood-both` has these rows in other themes. `paper` has pictures of the 7 hands that reach 12.
     The rungs of the ladder are the hands of `test`, by target.
     """
-    if suite == "ood-looks":
-        return with_kwargs(rows("test"), theme="heldout")
+    if suite in ("ood-looks", "sealed"):
+        return with_kwargs(rows("test"), theme=LOOKS[suite])
     if suite == "memory":
         return with_kwargs(rows("test"), from_memory=True)
     if suite == "ood-both":
