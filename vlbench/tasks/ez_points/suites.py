@@ -36,8 +36,8 @@ def rows(suite: str) -> list[RowSpec]:
 
     `ood-looks` and `sealed` have the rows of `test` in other themes, and `memory` has them with the
     cards face up once. `ood-rules` has the operators − and / besides + and *, and targets that need
-    them; `ood-both` has these rows in other themes. `paper` has pictures of the 7 hands that reach 12.
-    The rungs of the ladder are the hands of `test`, by target.
+    them; `ood-both` has these rows in other themes. `paper` has pictures of the 7 hands that reach
+    12. The rungs of the ladder are the hands of `test`, by target.
     """
     if suite in ("ood-looks", "sealed"):
         return with_kwargs(rows("test"), theme=LOOKS[suite])
