@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.train.advantages.kinds import BASELINES
 from agents.train.environments import check_env, check_env_kwargs
 from agents.train.run_log import check_log
 from agents.vlm.trainable import TrainableWeights, check_model
@@ -39,6 +40,14 @@ class Config(TrainableWeights):
         32, "environments N; their replies are written in one batch", ge=1, limit=65_536
     )
     num_steps: int = option(8, "turns T per environment in a rollout", ge=1, limit=65_536)
+    group: int = option(
+        1, "environments that share their episodes' starts; it divides --num-envs", ge=1
+    )
+    whole_episodes: bool = option(
+        False,
+        "each rollout starts new episodes and goes on after T turns until they end; always on "
+        "with --baseline group, state and turn",
+    )
     epochs: int = option(2, "passes over a rollout", ge=1, limit=10_000)
     minibatch: int = option(
         64, "turns per optimizer step; in a shorter rollout, all its turns", ge=1
@@ -50,8 +59,16 @@ class Config(TrainableWeights):
     thought_weight: float = option(
         0.5, "λ, the weight of the tokens before the action in log π", ge=0, le=1
     )
+    baseline: str = option(
+        "value",
+        "what a turn's return is compared with: value (a critic, by generalised advantage "
+        "estimation), group (returns of other episodes with the same start), state (later returns "
+        "of other episodes in the same state), turn (of other episodes at the same turn), exact "
+        "(the environment's exact values: an oracle)",
+        choices=tuple(BASELINES),
+    )
     gamma: float = option(0.9, "discount", ge=0, le=1)
-    gae_lambda: float = option(0.95, "λ of generalised advantage estimation", ge=0, le=1)
+    gae_lambda: float = option(0.95, "λ of generalised advantage estimation, of value", ge=0, le=1)
     clip: float = option(0.2, "ε of the clipped ratio", gt=0)
     value_clip: float = option(
         0.0, "largest change of a value in an update before it is clipped; 0 for no clipping", ge=0
@@ -125,12 +142,31 @@ class Config(TrainableWeights):
         old_name="--plan",
     )
 
+    @property
+    def plays_whole_episodes(self) -> bool:
+        """Whether a rollout has whole episodes, of new starts."""
+        return self.whole_episodes or BASELINES[self.baseline].whole_episodes
+
+    @property
+    def has_critic(self) -> bool:
+        """Whether the baseline reads a value head, which is then trained."""
+        return BASELINES[self.baseline].critic
+
     def check(self) -> None:
         """Check that a rollout fits into memory, and that no argument is given twice."""
         check_env_kwargs(self)
         if self.temperature < MIN_TEMPERATURE:
             raise ValueError(
                 f"--temperature must be at least {MIN_TEMPERATURE:g}, got {self.temperature:g}"
+            )
+        if self.num_envs % self.group:
+            raise ValueError(
+                f"--group {self.group} must divide --num-envs, which is {self.num_envs}"
+            )
+        if BASELINES[self.baseline].shared_starts and self.group == 1:
+            raise ValueError(
+                f"--baseline {self.baseline} compares episodes with the same start; add --group "
+                "with at least 2"
             )
         turns = self.num_envs * self.num_steps
         if turns > MAX_TURNS:

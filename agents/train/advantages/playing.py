@@ -1,0 +1,120 @@
+"""Rollouts: the policy plays T turns, or whole episodes, and each turn gets its advantage."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from agents.train.advantages.estimators import Discounts, estimate_advantages
+from agents.train.distributed import Processes
+from agents.train.environments import RolloutEnvs
+from agents.train.ppo_config import Config
+from agents.train.rollout_buffer import RolloutBuffer
+from agents.train.token_weights import token_weights
+from agents.vlm.policy import Policy
+
+
+def episode_seeds(config: Config, share: range, iteration: int) -> list[int]:
+    """Return the seeds of a process's environments; those of a group are equal.
+
+    Args:
+        config: The run's options.
+        share: Indices of the environments, in 0..N − 1.
+        iteration: The rollout's number, from 1; with whole episodes, each rollout has new seeds.
+    """
+    groups = [number // config.group for number in share]
+    if not config.plays_whole_episodes:
+        return [config.seed * config.num_envs + group for group in groups]
+    seeds = (np.random.SeedSequence((config.seed, iteration, group)) for group in groups)
+    return [int(seed.generate_state(1)[0]) for seed in seeds]
+
+
+def play(
+    policy: Policy,
+    envs: RolloutEnvs,
+    config: Config,
+    generator: torch.Generator,
+    processes: Processes,
+    show_status: Callable[[str], None],
+) -> RolloutBuffer:
+    """Return a rollout with its advantages; the processes call it together.
+
+    Raises:
+        FloatingPointError: A logit, a reward or an advantage isn't finite, in any process.
+    """
+    buffer = processes.together(lambda: rollout(policy, envs, config, generator, show_status))
+    assess(buffer, config, processes)
+    return buffer
+
+
+def rollout(
+    policy: Policy,
+    envs: RolloutEnvs,
+    config: Config,
+    generator: torch.Generator,
+    show_status: Callable[[str], None],
+) -> RolloutBuffer:
+    """Let the policy play T turns in all environments.
+
+    With whole episodes, an environment plays on until its episode ends, and is idle then.
+    """
+    buffer = RolloutBuffer(config.num_steps, envs.share, config.num_envs)
+    whole, has_critic = config.plays_whole_episodes, policy.value_head is not None
+    active = list(range(len(envs.share)))
+    while active:
+        turn = len(buffer.turns)
+        show_status(f"rollout, turn {turn + 1} of {config.num_steps}: {len(active)} environments")
+        prompts = {i: policy.encoder.encode(envs.observations[i]) for i in active}
+        replies = dict(zip(active, policy.generate(list(prompts.values()), generator), strict=True))
+        everyone = range(len(envs.share))
+        outcome = envs.step([replies.get(i) for i in everyone])
+        weights = {
+            i: token_weights(
+                reply.ids.tolist(),
+                reply.text,
+                outcome.spans[i],
+                config.thought_weight,
+                policy.decode,
+            )
+            for i, reply in replies.items()
+        }
+        # A truncated episode would have continued: its last observation has a value.
+        last_values = torch.zeros(len(envs.share))
+        if has_critic and outcome.last_observations:
+            last = outcome.last_observations
+            last_prompts = [policy.encoder.encode(observation) for observation in last.values()]
+            last_values[list(last)] = torch.tensor(policy.values(last_prompts))
+        buffer.add(
+            [prompts.get(i) for i in everyone],
+            [replies.get(i) for i in everyone],
+            [weights.get(i) for i in everyone],
+            outcome,
+            last_values,
+        )
+        if turn + 1 >= config.num_steps:
+            over = outcome.terminated | outcome.truncated
+            active = [i for i in active if whole and not over[i]]
+    values = torch.zeros(len(envs.share))
+    if has_critic and not whole:
+        prompts_after = [policy.encoder.encode(observation) for observation in envs.observations]
+        values = torch.tensor(policy.values(prompts_after))
+    buffer.finish(values)
+    return buffer
+
+
+def assess(buffer: RolloutBuffer, config: Config, processes: Processes) -> None:
+    """Set the advantages of a rollout's turns; the processes call it together.
+
+    Raises:
+        FloatingPointError: A reward or an advantage isn't finite, in any process.
+    """
+    buffer.pad(max(processes.gather(len(buffer.turns))))
+    facts = buffer.facts.of_everyone(processes)
+    if not bool(facts.rewards.isfinite().all()):
+        raise FloatingPointError("a reward isn't finite; mend the environment")
+    discounts = Discounts(config.gamma, config.gae_lambda)
+    advantages = estimate_advantages(config.baseline, facts, discounts)
+    if not bool(advantages.isfinite().all()):
+        raise FloatingPointError("an advantage isn't finite")
+    own = slice(buffer.share.start, buffer.share.stop)
+    buffer.set_advantages(advantages[:, own], facts.played)
