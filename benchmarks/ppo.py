@@ -28,6 +28,7 @@ from torch.profiler import ProfilerActivity, profile
 from agents.train import objective, ppo, tiny
 from agents.train.distributed import Processes
 from agents.train.environments import RolloutEnvs, make_envs
+from agents.train.update import Learner
 from agents.vlm.policy import LEAST_LOG
 
 
@@ -63,7 +64,7 @@ class Bench:
         buffer.set_advantages(ppo.estimate_advantages(buffer, config))
         self.envs.finish_rollout()
         shuffler = torch.Generator().manual_seed(0)
-        learner = ppo.Learner(policy, None, self.optimizer, shuffler, self.processes)
+        learner = Learner(policy, None, self.optimizer, shuffler, self.processes)
         update, _ = seconds(lambda: ppo.update(learner, buffer, config, critic_only=False))
         return {"rollout": rollout, "update": update}, buffer
 

@@ -1,6 +1,6 @@
 """A rollout: turns of N environments over T steps, their advantages, minibatches, and files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from agents.train.advantages.facts import TurnFacts
 from agents.train.advantages.kinds import BASELINES
 from agents.train.distributed import Processes
 from agents.train.environments import EnvStep
+from agents.train.token_weights import token_weights
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.sampling import Generation
 from vlbench.diagnose.rollouts import FOLDER, SCHEMA, RolloutTurn, write_turns
@@ -197,6 +198,26 @@ class RolloutBuffer:
             returns=self.returns[index].to(device),
             values=self.values[index].to(device),
         )
+
+
+def weights_of(
+    replies: Sequence[Generation],
+    outcome: EnvStep,
+    thought_weight: float,
+    decode: Callable[[Sequence[int]], str],
+) -> list[Tensor]:
+    """Return the token weights of each reply in log π, (n_i,) float32.
+
+    Args:
+        replies: The replies of a turn.
+        outcome: The result of the turn, which says where each action stands.
+        thought_weight: λ, the weight of the tokens before an action.
+        decode: Token ids → text.
+    """
+    return [
+        token_weights(reply.ids.tolist(), reply.text, span, thought_weight, decode)
+        for reply, span in zip(replies, outcome.spans, strict=True)
+    ]
 
 
 class TurnRecorder:
