@@ -17,8 +17,8 @@ from vlbench.registry import registered_id, resolve_env_id
 from vlbench.vector import VLVectorEnv
 
 if TYPE_CHECKING:  # cnn and sft_data import this module without torch
+    from agents.train.advantages.recorder import TurnRecorder
     from agents.train.distributed import Processes
-    from agents.train.rollout_buffer import TurnRecorder
     from agents.vlm.sampling import Generation
 
 Observation = Mapping[str, Any]
@@ -298,4 +298,3 @@ def _split(batch: Any) -> list[Observation]:
     """Split a batch into observations; pictures are views."""
     pairs = zip(batch["image"], batch["text"], strict=True)
     return [{"image": image, "text": text} for image, text in pairs]
-

@@ -92,13 +92,16 @@ class Config(TrainableWeights):
 
     lr: float = option(1e-4, "initial learning rate of the model", gt=0)
     end_lr: float = option(1e-4, "final learning rate of the model, reached on a cosine", ge=0)
-    value_lr: float = option(1e-3, "learning rate of the value head", gt=0)
+    value_lr: float = option(3e-3, "learning rate of the value head", gt=0)
     adam_eps: float = option(1e-7, "ε of Adam", gt=0)
     max_grad_norm: float = option(
         0.5, "maximum norm of the gradients, which are scaled down to it", gt=0
     )
     value_width: int = option(
         0, "width of the value head's hidden layer; 0 for the model's width", ge=0, limit=65_536
+    )
+    value_standardise: bool = option(
+        True, "standardise the value head's input by its mean and deviation in the first rollout"
     )
     value_detach: bool = option(True, "stop the value's gradient at the model")
 
@@ -258,6 +261,7 @@ _RL4VLM: Preset = {
     "critic_iterations": 0,
     "value_width": 1024,
     "value_detach": False,
+    "value_standardise": False,
     "num_envs": 32,
     "theme": "classic",
     "model": "hf:llava-hf/llava-v1.6-mistral-7b-hf",

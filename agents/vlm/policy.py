@@ -36,6 +36,7 @@ from agents.vlm.sampling import (
     log_distribution,
     nucleus,
 )
+from agents.vlm.value_head import ValueHead
 
 COMPACT_BELOW = 0.75
 """Finished rows leave the cache once a smaller share of its rows than this is unfinished."""
@@ -59,35 +60,6 @@ class Scores:
     """(B,) float32."""
     distributions: Tensor
     """(B, R, V) float32, log-probabilities before the nucleus is cut, so that KL is finite."""
-
-
-class ValueHead(nn.Module):
-    """A float32 MLP from a hidden state to a value.
-
-    Args:
-        width: Width of the model.
-        hidden: Widths of the hidden layers.
-        detach: Stop the value's gradient at the hidden state.
-    """
-
-    def __init__(self, width: int, hidden: Sequence[int], detach: bool) -> None:
-        super().__init__()
-        self.detach = detach
-        sizes = [width, *hidden, 1]
-        layers: list[nn.Module] = []
-        for i, o in zip(sizes, sizes[1:], strict=False):
-            layers += [nn.Linear(i, o), nn.ReLU()]
-        self.layers = nn.Sequential(*layers[:-1])
-        last = layers[-2]
-        assert isinstance(last, nn.Linear)
-        nn.init.zeros_(last.weight)  # the first advantages are the returns, not noise
-        nn.init.zeros_(last.bias)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Return values (B,) float32 of hidden states (B, width)."""
-        hidden = hidden.float()
-        values: Tensor = self.layers(hidden.detach() if self.detach else hidden)
-        return values.squeeze(-1)
 
 
 def _end_ids(model: Any, encoder: Encoder) -> list[int]:

@@ -13,8 +13,9 @@ from agents.train import ppo, sft, sft_data
 from agents.train.memory import CONFIGURATIONS, estimate_memory
 from agents.train.ppo_config import PRESETS, Config
 from agents.vlm.loading import add_lora, load, train_parts
-from agents.vlm.policy import Policy, ValueHead
+from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
+from agents.vlm.value_head import ValueHead
 from vlbench.prompts import Exchange, messages
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]

@@ -133,8 +133,10 @@ def mean_of_others(values: Tensor, keys: Tensor, episodes: Tensor) -> Tensor:
     own = (key * (int(episodes.max()) + 1) + episodes).unique(return_inverse=True)[1]
     sums, counts = _sums(values, key), _sums(torch.ones_like(values), key)
     own_sums, own_counts = _sums(values, own), _sums(torch.ones_like(values), own)
-    return ((sums - own_sums) / (counts - own_counts)).float().where(
-        counts > own_counts, torch.tensor(torch.nan)
+    return (
+        ((sums - own_sums) / (counts - own_counts))
+        .float()
+        .where(counts > own_counts, torch.tensor(torch.nan))
     )
 
 

@@ -30,14 +30,13 @@ class Moment:
             parsed: Its reading of the reply.
         """
         values: Mapping[str, float] = env.values()
-        action = parsed.action
-        moves = action is not None and action in env.legal
+        action = parsed.action if parsed.action in env.legal else None
         start = env.presentation
         return cls(
             start=_key(f"{start.instance}|{start.number}"),
             state=_key(env.state_hash()),
             best=max(values.values()),
-            value=values[action] if moves else None,
+            value=None if action is None else values[action],
         )
 
     def regret(self, env: Any, reward: float, over: bool) -> float:

@@ -9,8 +9,7 @@ from agents.train.advantages.estimators import Discounts, estimate_advantages
 from agents.train.distributed import Processes
 from agents.train.environments import RolloutEnvs
 from agents.train.ppo_config import Config
-from agents.train.rollout_buffer import RolloutBuffer
-from agents.train.token_weights import token_weights
+from agents.train.rollout_buffer import RolloutBuffer, weights_of
 from agents.vlm.policy import Policy
 
 
@@ -43,6 +42,9 @@ def play(
         FloatingPointError: A logit, a reward or an advantage isn't finite, in any process.
     """
     buffer = processes.together(lambda: rollout(policy, envs, config, generator, show_status))
+    head = policy.value_head
+    if head is not None and not head.is_fixed:
+        head.standardise(torch.stack(processes.gather(head.input_sums())).sum(0))
     assess(buffer, config, processes)
     return buffer
 
@@ -60,41 +62,27 @@ def rollout(
     """
     buffer = RolloutBuffer(config.num_steps, envs.share, config.num_envs)
     whole, has_critic = config.plays_whole_episodes, policy.value_head is not None
-    active = list(range(len(envs.share)))
+    everyone = range(len(envs.share))
+    active = list(everyone)
     while active:
         turn = len(buffer.turns)
         show_status(f"rollout, turn {turn + 1} of {config.num_steps}: {len(active)} environments")
         prompts = {i: policy.encoder.encode(envs.observations[i]) for i in active}
-        replies = dict(zip(active, policy.generate(list(prompts.values()), generator), strict=True))
-        everyone = range(len(envs.share))
-        outcome = envs.step([replies.get(i) for i in everyone])
-        weights = {
-            i: token_weights(
-                reply.ids.tolist(),
-                reply.text,
-                outcome.spans[i],
-                config.thought_weight,
-                policy.decode,
-            )
-            for i, reply in replies.items()
-        }
+        written = dict(zip(active, policy.generate(list(prompts.values()), generator), strict=True))
+        replies = [written.get(i) for i in everyone]
+        outcome = envs.step(replies)
+        weights = weights_of(replies, outcome, config.thought_weight, policy.decode)
         # A truncated episode would have continued: its last observation has a value.
-        last_values = torch.zeros(len(envs.share))
+        last_values = torch.zeros(len(everyone))
         if has_critic and outcome.last_observations:
             last = outcome.last_observations
             last_prompts = [policy.encoder.encode(observation) for observation in last.values()]
             last_values[list(last)] = torch.tensor(policy.values(last_prompts))
-        buffer.add(
-            [prompts.get(i) for i in everyone],
-            [replies.get(i) for i in everyone],
-            [weights.get(i) for i in everyone],
-            outcome,
-            last_values,
-        )
+        buffer.add([prompts.get(i) for i in everyone], replies, weights, outcome, last_values)
         if turn + 1 >= config.num_steps:
             over = outcome.terminated | outcome.truncated
             active = [i for i in active if whole and not over[i]]
-    values = torch.zeros(len(envs.share))
+    values = torch.zeros(len(everyone))
     if has_critic and not whole:
         prompts_after = [policy.encoder.encode(observation) for observation in envs.observations]
         values = torch.tensor(policy.values(prompts_after))

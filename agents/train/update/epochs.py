@@ -36,7 +36,7 @@ def update(
     """
     policy, processes, weights = learner.policy, learner.processes, learner.weights
     if config.normalise_advantages:
-        buffer.normalise(processes.gather_columns(buffer.advantages))
+        buffer.normalise(buffer.everyones(buffer.advantages, processes))
     sums: dict[str, float] = {}
     turns = steps = 0
     ratio_error = 0.0
@@ -62,9 +62,10 @@ def update(
         if config.target_kl and epoch_kl / epoch_turns > config.target_kl:
             break
     metrics = {f"losses/{name}": value / turns for name, value in sums.items()}
-    metrics["losses/explained_variance"] = objective.explained_variance(
-        processes.gather_columns(buffer.values), processes.gather_columns(buffer.returns)
-    )
+    if config.has_critic:
+        metrics["losses/explained_variance"] = objective.explained_variance(
+            buffer.everyones(buffer.values, processes), buffer.everyones(buffer.returns, processes)
+        )
     metrics["losses/ratio_error"] = max(processes.gather(ratio_error))
     metrics["losses/optimizer_steps"] = steps
     return metrics
@@ -74,7 +75,8 @@ def accumulate_gradients(
     learner: Learner, buffer: RolloutBuffer, numbers: list[int], config: Config, critic_only: bool
 ) -> MinibatchTerms:
     """Accumulate this process's gradients of a minibatch, given by turn numbers."""
-    names = ["loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac"]
+    names = ["loss", "policy_loss", "entropy", "approx_kl", "clipfrac"]
+    names += ["value_loss"] if config.has_critic else []
     names += ["kl_to_start"] if learner.reference is not None and not critic_only else []
     own, total, ratio_error = buffer.own(numbers), dict.fromkeys(names, 0.0), 0.0
     for start in range(0, len(own), config.micro_batch):

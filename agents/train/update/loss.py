@@ -1,5 +1,6 @@
 """The loss of PPO on a micro-batch of turns, term by term."""
 
+import torch
 from torch import Tensor
 
 from agents.train import objective
@@ -18,15 +19,17 @@ def loss_terms(
     ratio = objective.ratio_of(log_probs, batch.log_probs)
     terms = {
         "policy_loss": objective.surrogate(ratio, batch.advantages, config.clip),
-        "value_loss": objective.value_loss(
-            scores.values, batch.values, batch.returns, config.value_clip
-        ),
         "entropy": (scores.entropy.sum(-1) / lengths).sum(),
         "approx_kl": objective.approximate_kl(ratio),
         "clipfrac": ((ratio - 1).abs() > config.clip).sum(),
         "ratio_error": (ratio - 1).abs().max(),
     }
-    loss = config.value_coef * terms["value_loss"]
+    loss = torch.zeros_like(terms["policy_loss"])
+    if config.has_critic:
+        terms["value_loss"] = objective.value_loss(
+            scores.values, batch.values, batch.returns, config.value_clip
+        )
+        loss = loss + config.value_coef * terms["value_loss"]
     if not critic_only:
         loss = loss + terms["policy_loss"] - config.entropy_coef * terms["entropy"]
     if not critic_only and learner.reference is not None:

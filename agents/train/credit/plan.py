@@ -1,0 +1,99 @@
+"""What the study of credit measures, fixed before anything is measured."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from agents.vlm.bundled import TASKS
+
+
+@dataclass(frozen=True, slots=True)
+class Game:
+    """The rollouts of one task."""
+
+    env: str
+    """The environment's id."""
+    model: str
+    """The policy: a bundled checkpoint, `stage/task`."""
+    episodes: int
+    """Episodes to measure; as many others fit the critics."""
+    max_new_tokens: int
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Critic:
+    """A value head that is fitted before it is used."""
+
+    standardise: bool
+    lr: float
+    steps: int
+    """Adam steps, on 64 turns each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimator:
+    """An estimator of advantages."""
+
+    title: str
+    baseline: str
+    """A baseline of `ppo`; "number" for the planted estimator that returns the turn's number."""
+    gamma: float = 1.0
+    critic: str = ""
+    """Name of the critic, for the baseline "value"; "" for V = 0."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The study."""
+
+    games: dict[str, Game]
+    critics: dict[str, Critic]
+    estimators: dict[str, Estimator]
+    group: int = 8
+    """Episodes that share a start."""
+    trace: float = 0.95
+    """λ of generalised advantage estimation."""
+    seed: int = 0
+    version: int = 1
+    """It increases whenever the code changes what is measured."""
+
+    @property
+    def digest(self) -> str:
+        """Return a hash of everything that determines the results."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _game(env_id: str, episodes: int, max_new_tokens: int) -> Game:
+    return Game(env_id, f"llava-sft/{TASKS[env_id]}", episodes, max_new_tokens)
+
+
+PLAN = Plan(
+    games={
+        "NumberLine": _game("vlbench/NumberLine-v0", 128, 96),
+        "EZPoints": _game("vlbench/EZPoints-v0", 128, 96),
+        "Points24": _game("vlbench/Points24-v0", 64, 256),
+        "Blackjack": _game("vlbench/Blackjack-v0", 256, 96),
+    },
+    critics={
+        "raw": Critic(standardise=False, lr=1e-3, steps=96),
+        "standardised": Critic(standardise=True, lr=3e-3, steps=96),
+    },
+    estimators={
+        "none": Estimator("GAE without a critic (V = 0)", "value", 0.9),
+        "raw": Estimator("GAE, the paper's critic", "value", 0.9, "raw"),
+        "standardised": Estimator("GAE, standardised critic", "value", 0.9, "standardised"),
+        "none-1": Estimator("GAE without a critic (V = 0)", "value"),
+        "raw-1": Estimator("GAE, the paper's critic", "value", 1.0, "raw"),
+        "standardised-1": Estimator("GAE, standardised critic", "value", 1.0, "standardised"),
+        "turn-0.9": Estimator("by turn", "turn", 0.9),
+        "group-0.9": Estimator("by group (RLOO, GRPO)", "group", 0.9),
+        "state-0.9": Estimator("by equal state (GiGPO)", "state", 0.9),
+        "turn": Estimator("by turn", "turn"),
+        "group": Estimator("by group (RLOO, GRPO)", "group"),
+        "state": Estimator("by equal state (GiGPO)", "state"),
+        "number": Estimator("planted: the turn's number", "number"),
+        "exact": Estimator("planted: exact (oracle)", "exact"),
+    },
+)

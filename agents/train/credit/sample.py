@@ -1,0 +1,134 @@
+"""Rollouts of the study: whole episodes in groups, with what a critic would read of each turn."""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from agents.train.advantages.facts import TurnFacts
+from agents.train.advantages.playing import assess, episode_seeds, rollout
+from agents.train.advantages.recorder import TurnRecorder
+from agents.train.credit.plan import Game, Plan
+from agents.train.distributed import Processes
+from agents.train.environments import RolloutEnvs, make_envs
+from agents.train.ppo_config import Config
+from agents.vlm.bundled import CHECKPOINTS
+from agents.vlm.loading import load
+from agents.vlm.policy import Policy
+from agents.vlm.sampling import Sampling
+from agents.vlm.value_head import ValueHead
+from vlbench.diagnose.rollouts import FOLDER
+
+FACTS = "facts.pt"
+"""File of a sample's facts and hidden states, beside its rollouts."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Whole episodes of one policy."""
+
+    facts: TurnFacts
+    hidden: Tensor
+    """(T, N, width) float32, what a value head reads before each turn; 0 where idle."""
+    last_hidden: Tensor
+    """(T, N, width) float32, the same of the last observation of episodes truncated in a turn."""
+
+
+class HiddenCollector(ValueHead):
+    """A value head that says 0 and keeps what it reads."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, (), detach=True)
+        self.batches: list[Tensor] = []
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Keep hidden states (B, width); return zeros (B,)."""
+        self.batches.append(hidden.detach().float().cpu())
+        return torch.zeros(len(hidden), device=hidden.device)
+
+
+def config_of(plan: Plan, game: Game, checkpoint: Path) -> Config:
+    """Return the trainer's options for a game: one episode in each environment."""
+    return Config(
+        model=str(checkpoint),
+        env=game.env,
+        num_envs=game.episodes,
+        num_steps=1,
+        group=plan.group,
+        whole_episodes=True,
+        temperature=game.temperature,
+        max_new_tokens=game.max_new_tokens,
+        gae_lambda=plan.trace,
+        seed=plan.seed,
+    )
+
+
+def play_sample(plan: Plan, game: Game, number: int, folder: Path, log: Any) -> Sample:
+    """Play a sample, or read it if it has been played.
+
+    Args:
+        plan: The plan.
+        game: The task and its policy.
+        number: Number of the sample, from 1; each has other starts and draws.
+        folder: Its folder; `rollouts/` there can be diagnosed.
+        log: Called with a line about the progress.
+    """
+    path = folder / FACTS
+    if path.is_file():
+        return _read(path)
+    config = config_of(plan, game, CHECKPOINTS / game.model)
+    torch.manual_seed(plan.seed)
+    loaded = load(config.model)
+    collector = HiddenCollector(loaded.model.get_output_embeddings().weight.shape[1])
+    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
+    policy = Policy(loaded.model, loaded.processor, sampling, collector).eval()
+    kwargs = {"prompt": config.prompt, "split": config.split, "theme": config.theme}
+    share, processes = range(config.num_envs), Processes()
+    recorder = TurnRecorder(game.env, kwargs, share, 1, "value")
+    vector = make_envs(game.env, len(share), kwargs)
+    envs = RolloutEnvs(vector, share, processes, recorder)
+    envs.reset(episode_seeds(config, share, number))
+    generator = torch.Generator(policy.device).manual_seed(plan.seed * 1000 + number)
+    buffer = rollout(policy, envs, config, generator, log)
+    vector.close()
+    assess(buffer, config, processes)
+    folder.mkdir(parents=True, exist_ok=True)
+    recorder.finish(number, buffer, folder, processes)
+    sample = _placed(buffer.facts, collector.batches)
+    partial = path.with_suffix(".partial")
+    tensors = {fact.name: getattr(sample.facts, fact.name) for fact in fields(TurnFacts)}
+    hidden = {"hidden": sample.hidden, "last_hidden": sample.last_hidden}
+    torch.save({**tensors, **hidden}, partial)
+    partial.replace(path)
+    return sample
+
+
+def keys_of(folder: Path) -> list[tuple[str, int]]:
+    """Return episode and number of each recorded turn, in the order of `facts.played`."""
+    (path,) = (folder / FOLDER).glob("*.jsonl")
+    lines = map(json.loads, path.read_text("utf-8").splitlines())
+    return [(line["episode"], line["turn"]) for line in lines]
+
+
+def _placed(facts: TurnFacts, batches: list[Tensor]) -> Sample:
+    """Put hidden states in their places: those of the turns, and after them those of truncations."""
+    steps, envs = facts.played.shape
+    hidden = torch.zeros(steps, envs, batches[0].shape[1])
+    last = torch.zeros_like(hidden)
+    rest = iter(batches)
+    cut = facts.played & facts.ended & ~facts.terminated
+    for t in range(steps):
+        hidden[t, facts.played[t]] = next(rest)
+        if cut[t].any():
+            last[t, cut[t]] = next(rest)
+    assert next(rest, None) is None, "the value head was called more often than turns were played"
+    return Sample(facts, hidden, last)
+
+
+def _read(path: Path) -> Sample:
+    tensors = torch.load(path, weights_only=True)
+    facts = TurnFacts(**{fact.name: tensors[fact.name] for fact in fields(TurnFacts)})
+    return Sample(facts, tensors["hidden"], tensors["last_hidden"])
