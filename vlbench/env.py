@@ -11,7 +11,13 @@ import gymnasium
 import numpy as np
 
 from vlbench.errors import unknown_name
-from vlbench.instances import MAX_PRESENTATION, Presentation, hashed, reset_options, split_of
+from vlbench.instances import (
+    MAX_PRESENTATION,
+    TRAINING_PRESENTATIONS,
+    Presentation,
+    hashed,
+    reset_options,
+)
 from vlbench.observation import LastObservation, Observation
 from vlbench.parsing import NOTHING_READ, CachedParser, Json, Level, Parsed
 from vlbench.prompts import Prompt
@@ -24,16 +30,21 @@ from vlbench.task import (
     Field,
     Frame,
     Game,
+    HidingPicture,
     Picture,
     RepaintablePicture,
     SolvedGame,
     Statements,
+    split_in,
 )
 
 S = TypeVar("S")
 Style = TypeVar("Style")
 
-SPLITS = ("all", "train", "test")
+SPLITS = ("all", "train", "val", "test")
+"""The instances that an environment deals. Training deals `train`, looks at `val` and never deals
+`test`."""
+TRAINING_SPLITS = ("train", "val")
 MOVES_NOTHING = -1.0
 """Reward of a turn whose reply is malformed, unknown or illegal."""
 
@@ -63,8 +74,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         game: The rules.
         picture: Draws the states.
         prompt: Writes the text of an observation.
-        split: The instances that `reset` draws from: "all", "train" or "test". If a task has too
-            few instances to hold any out (`game.held_out` is False), every split has all of them.
+        split: The instances that `reset` draws from: "all", "train", "val" or "test". If a task
+            has too few instances to hold any out (`game.test_share` is 0), every split has all.
         render_mode: "rgb_array", "human" (needs the extra `play`) or None.
         **unknown_options: Raise ValueError.
 
@@ -109,6 +120,9 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         """The memory that `draw` paints into; see `paint_into`."""
         self._repaint = (
             picture.repaint if isinstance(picture, RepaintablePicture) else _repaint_nothing
+        )
+        self._later_style = (
+            picture.later_style if isinstance(picture, HidingPicture) else _same_style
         )
         self._previous: tuple[S, Style] | None = None
         """The state and style that the frame shows."""
@@ -162,9 +176,11 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
             instance = self._deal()
             state = self.game.start(instance)
         if number is None:
-            number = int(self.np_random.integers(MAX_PRESENTATION))
+            is_training = self.split in TRAINING_SPLITS
+            most = TRAINING_PRESENTATIONS if is_training else MAX_PRESENTATION
+            number = int(self.np_random.integers(most))
         self.presentation = Presentation(instance, number)
-        self._style = self.picture.style(state, self.presentation)
+        self._style = self._first_style = self.picture.style(state, self.presentation)
         self._enter(state)
         self._has_episode = True
         self._turn = 0
@@ -180,6 +196,10 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         action = parsed.action
         illegal = action is not None and action not in self._legal
         self._turn += 1
+        style = self._later_style(self._state, self._style)
+        if style is not self._style:
+            self._style = style
+            self._enter(self._state)
         reward, terminated, success, hint = MOVES_NOTHING, False, False, ""
         if action is None or illegal:
             hint = self._hint(parsed, illegal)
@@ -223,6 +243,12 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         if self.render_mode == "human":
             self.draw()
         return LastObservation(self.picture, self._state, self._style, self.text)
+
+    @property
+    def state(self) -> S:
+        """The game's current state."""
+        self._must_be_reset()
+        return self._state
 
     @property
     def text(self) -> str:
@@ -301,7 +327,9 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
     def _enter(self, state: S) -> None:
         """Set the current state, its facts and its legal actions."""
         self._state = state
-        self._facts = self.picture.facts(state, self._style)
+        self._facts = self._seen_facts = self.picture.facts(state, self._style)
+        if self._style is not self._first_style:
+            self._seen_facts = self.picture.facts(state, self._first_style)
         self._legal = self.game.legal(state)
 
     def _must_be_reset(self) -> None:
@@ -311,9 +339,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
     def _deal(self) -> str:
         for _ in range(MOST_DEALS):
             instance = self.game.deal(self.np_random)
-            if self.split == "all" or not self.game.held_out:
-                return instance
-            if split_of(instance, self.game.test_share) == self.split:
+            if self.split == "all" or split_in(self.game, instance) in ("", self.split):
                 return instance
         raise ValueError(
             f"{MOST_DEALS} deals gave no instance of the split {self.split}; use another split"
@@ -373,6 +399,11 @@ class SolvedEnv(VLEnv[S, Style]):
             None if the goal is out of reach, so that there is nothing to demonstrate.
         """
         return Demonstration({}, self.expert())
+
+
+def _same_style(state: object, style: Style) -> Style:
+    """Stand for the `later_style` of a picture that has none."""
+    return style
 
 
 def _repaint_nothing(*_: object) -> bool:

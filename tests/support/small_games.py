@@ -22,8 +22,8 @@ class BanditGame:
     name = "bandit"
     vocabulary = ("+", "-")
     max_turns = 1
-    held_out = False
     test_share = 0.0
+    val_share = 0.0
     pays = {"+": 1.0}
     """What a finished episode pays, by its pulls."""
 

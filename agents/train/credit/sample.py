@@ -114,7 +114,7 @@ def keys_of(folder: Path) -> list[tuple[str, int]]:
 
 
 def _placed(facts: TurnFacts, batches: list[Tensor]) -> Sample:
-    """Put hidden states in their places: those of the turns, and after them those of truncations."""
+    """Put hidden states in their places; in each step, those of truncations come last."""
     steps, envs = facts.played.shape
     hidden = torch.zeros(steps, envs, batches[0].shape[1])
     last = torch.zeros_like(hidden)

@@ -16,10 +16,10 @@ from agents.evaluate import evaluate
 from agents.players.scripted import Random as RandomAgent
 from agents.report import write_report
 from vlbench.errors import unknown_name
-from vlbench.instances import split_of
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Reply
-from vlbench.suites import Row, frozen_rows
+from vlbench.suites import Row, frozen_rows, shipped_suites
+from vlbench.task import split_in
 from vlbench.tasks.alfworld import game as game_module
 from vlbench.tasks.alfworld.game import AlfworldGame, FrozenGame, frozen_games
 from vlbench.tasks.alfworld.games import package_data
@@ -132,7 +132,7 @@ def test_a_wrong_instance_is_one_line(instance, message):
 @needs_engine
 def test_the_frozen_ways_lead_to_their_goals_and_none_is_shorter_than_the_experts():
     known = frozen_games()
-    rows = [*frozen_rows(ALFWORLD, "test"), *frozen_rows(ALFWORLD, "ood")]
+    rows = [row for suite in shipped_suites(ALFWORLD) for row in frozen_rows(ALFWORLD, suite)]
     assert len(known) == len(rows)
     for row in [*rows[:6], *rows[-6:]]:
         game = AlfworldGame(row.kwargs.get("objects", 18), row.kwargs.get("hidden", False))
@@ -150,7 +150,7 @@ def test_splits_hold_out_whole_floor_plans():
         env = env_of(split=split)
         for seed in range(6):
             instance = env.reset(seed=seed)[1]["instance"]
-            assert split_of(instance, 0.2) == split
+            assert split_in(env.unwrapped.game, instance) == split
 
 
 # What the expert thinks ahead with

@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 
 from vlbench.freeze import RowSpec, interleave_groups, presentation
-from vlbench.instances import hashed, split_of
-from vlbench.suites import SUITES, Bounds
+from vlbench.instances import hashed
+from vlbench.suites import Bounds
+from vlbench.task import split_in
 from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError
 from vlbench.tasks.alfworld.game import MAX_SEED, AlfworldGame
 from vlbench.tasks.alfworld.games.generator import HIDDEN, KINDS, LAMP, OBJECTS, STATIONS, scenes
 from vlbench.tasks.alfworld.world import STATE_AFTER, Room, World
 
+NAMES = ("test", "ood")
 SIZES = {"test": 120, "ood": 100}
 FAR = {"theme": "heldout", "objects": 36, "hidden": True, "text_obs": "none"}
 """Options of `ood`: twice the objects, hidden targets, and a text that names no objects."""
@@ -36,13 +38,13 @@ RANDOM_EPISODES = 200
 def rows(suite: str) -> list[RowSpec]:
     """Return equally many games per task type, which cycle through its test floor plans."""
     kwargs = {"theme": "train"} if suite == "test" else FAR
-    selection = []
+    selection, game = [], AlfworldGame()
     for number in range(SIZES[suite]):
         kind, turn = KINDS[number % len(KINDS)], number // len(KINDS)
         held_out = [
             scene
             for scene in scenes(kind)
-            if split_of(f"alfworld/{kind}/{scene}-0", AlfworldGame.test_share) == "test"
+            if split_in(game, f"alfworld/{kind}/{scene}-0") == "test"
         ]
         held_out.sort(key=lambda scene: hashed(f"{suite}|{kind}|{scene}"))
         scene = held_out[turn % len(held_out)]
@@ -145,7 +147,7 @@ def main() -> None:
     """Write `games.jsonl`."""
     planner = EngineClient(answer=PATIENCE)
     games: list[dict[str, Any]] = []
-    for row in (row for suite in SUITES for row in interleave_groups(rows(suite))):
+    for row in (row for suite in NAMES for row in interleave_groups(rows(suite))):
         games.append(confirm(row, planner))
         print(len(games), games[-1]["instance"], games[-1]["by"], file=sys.stderr)
     path = Path(__file__).with_name("games.jsonl")

@@ -27,7 +27,7 @@ class Points24Game(FormulaGame):
 
     Args:
         target: What the formula must equal.
-        faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
+        faces: The value of a jack; see `FormulaGame`.
 
     Raises:
         ValueError: Four cards can't reach the target, or an argument is invalid; see
@@ -35,8 +35,8 @@ class Points24Game(FormulaGame):
     """
 
     example = "points24/3-3-8-8"
-    held_out = True
     test_share = 0.4
+    val_share = 0.1
 
     def __init__(self, target: int = 24, faces: int = 10) -> None:
         super().__init__("points24", 4, target, faces, GRAMMAR, max_turns=22)
