@@ -10,7 +10,7 @@ from support.sample_episodes import some_of_each
 TESTS = Path(__file__).parent
 TORCH = ("torch", "transformers")
 WITH_TORCH = (
-    "alfworld_training distributed model_families ppo_math sft_dataset signals trainer "
+    "alfworld_training baselines distributed model_families ppo_math sft_dataset signals trainer "
     "training_pages training_runs"
 )
 NEEDS = {
