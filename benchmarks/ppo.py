@@ -30,7 +30,7 @@ from agents.train.advantages import playing
 from agents.train.distributed import Processes
 from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.update import Learner
-from agents.vlm.policy import LEAST_LOG
+from agents.vlm.scoring import LEAST_LOG
 
 
 def seconds(act: Any) -> tuple[float, Any]:
@@ -150,7 +150,8 @@ class Bench:
                 for number, (sample, before) in enumerate(zip(samples, old, strict=True)):
                     new, value = score(sample)
                     ratio = objective.ratio_of(new, before)
-                    loss = objective.surrogate(ratio, torch.ones(1), config.clip)
+                    clip = objective.Clip(config.clip, config.clip, 0.0)
+                    loss = objective.surrogate(ratio, torch.ones(1), clip).sum()
                     (loss + value.square().sum()).backward()
                     if (epoch * len(samples) + number + 1) % config.minibatch == 0:
                         self.optimizer.step()

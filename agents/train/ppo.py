@@ -31,7 +31,7 @@ from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
 from agents.train.trainer import Stateful, Trainer
 from agents.train.update import build_learner, update
-from agents.vlm.loading import load_trainable
+from agents.vlm.loading import autocast_dtype, load_trainable
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from agents.vlm.value_head import ValueHead
@@ -64,7 +64,8 @@ def build_policy(config: Config, checkpoint: str, device: torch.device | None = 
         head = ValueHead(width, hidden, config.value_detach, config.value_standardise)
         head = head.to(loaded.model.device)
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
-    return Policy(loaded.model, loaded.processor, sampling, head)
+    autocast = autocast_dtype(loaded.model.device, loaded.model.dtype)
+    return Policy(loaded.model, loaded.processor, sampling, head, autocast=autocast)
 
 
 # Loop

@@ -196,7 +196,7 @@ class Table:
             old = self.log_probs(states, actions)[played].detach()
             for _ in range(2):
                 ratio = objective.ratio_of(self.log_probs(states, actions)[played], old)
-                loss = objective.surrogate(ratio, worth, clip=0.2)
+                loss = objective.surrogate(ratio, worth, objective.Clip(0.2, 0.2, 3.0)).sum()
                 values = self.values[states[played]]
                 loss = loss + objective.value_loss(values, facts.values[played], returns, 0.0)
                 self.optimizer.zero_grad()

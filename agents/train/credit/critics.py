@@ -34,8 +34,7 @@ def fit_critic(critic: Critic, sample: Sample, config: Config) -> ValueHead:
         with torch.no_grad():
             head(inputs)
         head.standardise(head.input_sums())
-    weights = list(head.parameters())
-    optimizer = torch.optim.Adam(weights, lr=critic.lr, eps=config.adam_eps)
+    optimizer = torch.optim.Adam(head.parameters(), lr=critic.lr, eps=config.adam_eps)
     shuffler = torch.Generator().manual_seed(config.seed)
     discounts = Discounts(config.gamma, config.gae_lambda)
     steps = 0
@@ -52,7 +51,7 @@ def fit_critic(critic: Critic, sample: Sample, config: Config) -> ValueHead:
                 )
                 loss = config.value_coef * loss / len(part)
                 loss.backward()  # type: ignore[no-untyped-call]
-                take_step(optimizer, weights, max_norm=config.max_grad_norm, loss=float(loss))
+                take_step(optimizer, max_norm=config.max_grad_norm, loss=float(loss))
                 steps += 1
 
 

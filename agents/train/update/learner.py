@@ -10,6 +10,9 @@ from agents.train.ppo_config import Config
 from agents.train.update.reference import Reference, load_reference
 from agents.vlm.policy import Policy
 
+NORMS = ("grad_norm", "value_grad_norm")
+"""Names of the norms of the gradients of model and value head, the optimizer's groups."""
+
 
 @dataclass(frozen=True)
 class Learner:
@@ -37,7 +40,8 @@ def build_learner(config: Config, policy: Policy, processes: Processes) -> Learn
     head = list(policy.value_head.parameters()) if policy.value_head is not None else []
     body = [weight for weight in policy.model.parameters() if weight.requires_grad]
     processes.broadcast_weights([*body, *head])
-    groups = [{"params": body, "lr": config.lr}, {"params": head, "lr": config.value_lr}]
+    groups = [{"params": body, "lr": config.lr}]
+    groups += [{"params": head, "lr": config.value_lr}] if head else []
     return Learner(
         policy,
         reference,
