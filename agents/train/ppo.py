@@ -24,6 +24,7 @@ import torch
 
 from agents.train.advantages.playing import episode_seeds, play
 from agents.train.advantages.recorder import TurnRecorder
+from agents.train.advantages.value_head import ValueHead
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.evaluation import eval_rows, evaluate_policy
@@ -34,7 +35,6 @@ from agents.train.update import build_learner, update
 from agents.vlm.loading import autocast_dtype, load_trainable
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
-from agents.vlm.value_head import ValueHead
 from vlbench.cli import parse_options
 from vlbench.registry import resolve_env_id
 

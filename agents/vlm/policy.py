@@ -31,7 +31,6 @@ from agents.vlm.loading import vision_modules
 from agents.vlm.plain_lora import plain_lora
 from agents.vlm.sampling import Generation, SamplerLogitsProcessor, Sampling, TokenSampler
 from agents.vlm.scoring import Scores, TokenScorer, skipped_head
-from agents.vlm.value_head import ValueHead
 
 COMPACT_BELOW = 0.75
 """Finished rows leave the cache once a smaller share of its rows than this is unfinished."""
@@ -62,7 +61,8 @@ class Policy(nn.Module):
         model: A model of AutoModelForImageTextToText, or a PeftModel around one.
         processor: The checkpoint's processor.
         sampling: How replies are sampled; scores are under the same distribution.
-        value_head: For reinforcement learning; without one, values are 0.
+        value_head: Hidden states (B, width) → values (B,), for reinforcement learning; without one,
+            values are 0.
         template_variables: Variables of the chat template, e.g. {"enable_thinking": False}.
         autocast: Precision of products, below that of the weights; None for the weights' own.
     """
@@ -75,7 +75,7 @@ class Policy(nn.Module):
         model: Any,
         processor: Any,
         sampling: Sampling,
-        value_head: ValueHead | None = None,
+        value_head: nn.Module | None = None,
         template_variables: Mapping[str, Any] = MappingProxyType({}),
         autocast: torch.dtype | None = None,
     ) -> None:

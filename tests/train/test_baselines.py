@@ -14,7 +14,7 @@ from agents.train.advantages.estimators import (
 )
 from agents.train.advantages.facts import TurnFacts
 from agents.train.advantages.kinds import BASELINES
-from agents.vlm.value_head import ValueHead
+from agents.train.advantages.value_head import ValueHead
 
 pytestmark = pytest.mark.slow
 

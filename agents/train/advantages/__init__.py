@@ -1,5 +1,5 @@
 """What each turn of a rollout was worth: the baselines, and the rollouts that they need.
 
 `kinds` names the baselines, `facts` holds what they read, `estimators` has one function for each,
-and `playing` makes rollouts.
+`value_head` is the critic, and `playing` makes rollouts.
 """

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from agents.train.advantages.estimators import Discounts, estimate_advantages
+from agents.train.advantages.value_head import ValueHead
 from agents.train.distributed import Processes
 from agents.train.environments import RolloutEnvs
 from agents.train.ppo_config import Config
@@ -43,7 +44,7 @@ def play(
     """
     buffer = processes.together(lambda: rollout(policy, envs, config, generator, show_status))
     head = policy.value_head
-    if head is not None and not head.is_fixed:
+    if isinstance(head, ValueHead) and not head.is_fixed:
         head.standardise(torch.stack(processes.gather(head.input_sums())).sum(0))
     assess(buffer, config, processes)
     return buffer

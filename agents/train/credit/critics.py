@@ -8,11 +8,11 @@ from torch import Tensor
 from agents.train import objective
 from agents.train.advantages.estimators import Discounts, estimate_advantages
 from agents.train.advantages.facts import TurnFacts
+from agents.train.advantages.value_head import ValueHead
 from agents.train.credit.plan import Critic
 from agents.train.credit.sample import Sample
 from agents.train.ppo_config import Config
 from agents.train.trainer import take_step
-from agents.vlm.value_head import ValueHead
 
 
 def fit_critic(critic: Critic, sample: Sample, config: Config) -> ValueHead:
@@ -50,7 +50,7 @@ def fit_critic(critic: Critic, sample: Sample, config: Config) -> ValueHead:
                     head(inputs[part]), old[part], returns[part], config.value_clip
                 )
                 loss = config.value_coef * loss / len(part)
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 take_step(optimizer, max_norm=config.max_grad_norm, loss=float(loss))
                 steps += 1
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from agents.vlm.bundled import TASKS
 
@@ -43,6 +44,17 @@ class Estimator:
     """Name of the critic, for the baseline "value"; "" for V = 0."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """What is left of an estimator's advantages in the gradient, after an update."""
+
+    title: str
+    kind: str
+    """A ratio of `ppo --ratio`."""
+    estimator: str
+    """Name of the estimator."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """The study."""
@@ -50,6 +62,9 @@ class Plan:
     games: dict[str, Game]
     critics: dict[str, Critic]
     estimators: dict[str, Estimator]
+    ratios: dict[str, Ratio]
+    update_turns: int = 256
+    """Turns of the update that the ratios are seen after."""
     group: int = 8
     """Episodes that share a start."""
     trace: float = 0.95
@@ -61,8 +76,15 @@ class Plan:
     @property
     def digest(self) -> str:
         """Return a hash of everything that determines the results."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return _digest(asdict(self))
+
+    def sample_digest(self, name: str) -> str:
+        """Return a hash of everything that determines a game's rollouts."""
+        return _digest([asdict(self.games[name]), self.group, self.seed, self.version])
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _game(env_id: str, episodes: int, max_new_tokens: int) -> Game:
@@ -73,8 +95,8 @@ PLAN = Plan(
     games={
         "NumberLine": _game("vlbench/NumberLine-v0", 128, 96),
         "EZPoints": _game("vlbench/EZPoints-v0", 128, 96),
-        "Points24": _game("vlbench/Points24-v0", 64, 256),
         "Blackjack": _game("vlbench/Blackjack-v0", 256, 96),
+        "Points24": _game("vlbench/Points24-v0", 32, 256),
     },
     critics={
         "raw": Critic(standardise=False, lr=1e-3, steps=96),
@@ -95,5 +117,10 @@ PLAN = Plan(
         "state": Estimator("by equal state (GiGPO)", "state"),
         "number": Estimator("planted: the turn's number", "number"),
         "exact": Estimator("planted: exact (oracle)", "exact"),
+    },
+    ratios={
+        f"{estimator}-{kind}": Ratio(f"{title}, {kind} ratio", kind, estimator)
+        for estimator, title in (("exact", "exact (oracle)"), ("state", "by equal state"))
+        for kind in ("turn", "length", "token")
     },
 )

@@ -1,12 +1,14 @@
 """Rollouts of the study: whole episodes in groups, with what a critic would read of each turn."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from agents.train.advantages.facts import TurnFacts
 from agents.train.advantages.playing import assess, episode_seeds, rollout
@@ -15,11 +17,11 @@ from agents.train.credit.plan import Game, Plan
 from agents.train.distributed import Processes
 from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.ppo_config import Config
+from agents.train.rollout_buffer import RolloutBuffer
 from agents.vlm.bundled import CHECKPOINTS
 from agents.vlm.loading import load
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
-from agents.vlm.value_head import ValueHead
 from vlbench.diagnose.rollouts import FOLDER
 
 FACTS = "facts.pt"
@@ -35,13 +37,23 @@ class Sample:
     """(T, N, width) float32, what a value head reads before each turn; 0 where idle."""
     last_hidden: Tensor
     """(T, N, width) float32, the same of the last observation of episodes truncated in a turn."""
+    ids: Tensor
+    """(M, R) int64, the sampled tokens of each played turn, left-aligned; −1 after them."""
+    log_probs: Tensor
+    """(M, R) float32, their log-probabilities at sampling; 0 after them."""
+    weights: Tensor
+    """(M, R) float32, their weights in log π; 0 after them."""
 
 
-class HiddenCollector(ValueHead):
+TENSORS = tuple(field.name for field in fields(Sample) if field.name != "facts")
+"""Names of a sample's tensors beside its facts."""
+
+
+class HiddenCollector(nn.Module):
     """A value head that says 0 and keeps what it reads."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__(width, (), detach=True)
+    def __init__(self) -> None:
+        super().__init__()
         self.batches: list[Tensor] = []
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -82,7 +94,7 @@ def play_sample(plan: Plan, game: Game, number: int, folder: Path, log: Any) -> 
     config = config_of(plan, game, CHECKPOINTS / game.model)
     torch.manual_seed(plan.seed)
     loaded = load(config.model)
-    collector = HiddenCollector(loaded.model.get_output_embeddings().weight.shape[1])
+    collector = HiddenCollector()
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
     policy = Policy(loaded.model, loaded.processor, sampling, collector).eval()
     kwargs = {"prompt": config.prompt, "split": config.split, "theme": config.theme}
@@ -97,11 +109,10 @@ def play_sample(plan: Plan, game: Game, number: int, folder: Path, log: Any) -> 
     assess(buffer, config, processes)
     folder.mkdir(parents=True, exist_ok=True)
     recorder.finish(number, buffer, folder, processes)
-    sample = _placed(buffer.facts, collector.batches)
+    sample = _sample(buffer, collector.batches)
     partial = path.with_suffix(".partial")
     tensors = {fact.name: getattr(sample.facts, fact.name) for fact in fields(TurnFacts)}
-    hidden = {"hidden": sample.hidden, "last_hidden": sample.last_hidden}
-    torch.save({**tensors, **hidden}, partial)
+    torch.save({**tensors, **{name: getattr(sample, name) for name in TENSORS}}, partial)
     partial.replace(path)
     return sample
 
@@ -113,8 +124,15 @@ def keys_of(folder: Path) -> list[tuple[str, int]]:
     return [(line["episode"], line["turn"]) for line in lines]
 
 
-def _placed(facts: TurnFacts, batches: list[Tensor]) -> Sample:
-    """Put hidden states in their places; in each step, those of truncations come last."""
+def _sample(buffer: RolloutBuffer, batches: Sequence[Tensor]) -> Sample:
+    """Return a rollout as a sample.
+
+    Args:
+        buffer: The rollout.
+        batches: What the value head read in each step: the turns, and after them the last
+            observations of truncated episodes, if there are any.
+    """
+    facts = buffer.facts
     steps, envs = facts.played.shape
     hidden = torch.zeros(steps, envs, batches[0].shape[1])
     last = torch.zeros_like(hidden)
@@ -125,10 +143,18 @@ def _placed(facts: TurnFacts, batches: list[Tensor]) -> Sample:
         if cut[t].any():
             last[t, cut[t]] = next(rest)
     assert next(rest, None) is None, "the value head was called more often than turns were played"
-    return Sample(facts, hidden, last)
+    turns = [turn for row in buffer.turns for turn in row if turn is not None]
+    return Sample(
+        facts,
+        hidden,
+        last,
+        pad_sequence([turn.ids for turn in turns], batch_first=True, padding_value=-1),
+        pad_sequence([turn.sampled_log_probs for turn in turns], batch_first=True),
+        pad_sequence([turn.weights for turn in turns], batch_first=True),
+    )
 
 
 def _read(path: Path) -> Sample:
     tensors = torch.load(path, weights_only=True)
     facts = TurnFacts(**{fact.name: tensors[fact.name] for fact in fields(TurnFacts)})
-    return Sample(facts, tensors["hidden"], tensors["last_hidden"])
+    return Sample(facts, *(tensors[name] for name in TENSORS))

@@ -150,4 +150,53 @@ MINIATURE = Study(
     ),
 )
 
-STUDIES: dict[str, Study] = {"miniature": MINIATURE}
+_EZPOINTS: Values = {"env": "EZPoints", "prompt": "action_only", **_CLASSIC}
+_GROUPS: Values = {
+    **{name: value for name, value in _EZPOINTS.items() if name != "env"},
+    "iterations": 16,
+    "num_envs": 32,
+    "num_steps": 1,
+    "group": 8,
+    "whole_episodes": True,
+    "gamma": 1.0,
+    "max_new_tokens": 16,
+    "kl_coef": 0.0,
+    "eval_every": 16,
+    "eval_episodes": 60,
+}
+
+
+def _baseline(title: str, **ppo: Any) -> Condition:
+    return Condition(title, "noisy", "tiny-ezpoints", {**_GROUPS, **ppo})
+
+
+_ARMS = {
+    "value-raw": _baseline("critic, raw input", value_standardise=False, value_lr=1e-3),
+    "value": _baseline("critic, standardised input"),
+    "turn": _baseline("by turn", baseline="turn"),
+    "group": _baseline("by group", baseline="group"),
+    "state": _baseline("by equal state", baseline="state"),
+    "exact": _baseline("exact regret (an oracle)", baseline="exact"),
+}
+
+BASELINES = Study(
+    starts={
+        "noisy": InitialCheckpoint(
+            {"env": "EZPoints"},
+            (
+                Stage(
+                    {**_EZPOINTS, "episodes": 400, "action_noise": 0.3},
+                    {"steps": 150, "lr": 2e-3, "eval_every": 0},
+                ),
+            ),
+        ),
+    },
+    arms=_ARMS,
+    comparisons=tuple(
+        Comparison(name, "value-raw", f"does {arm.title} do better than the raw critic?")
+        for name, arm in _ARMS.items()
+        if name != "value-raw"
+    ),
+)
+
+STUDIES: dict[str, Study] = {"miniature": MINIATURE, "baselines": BASELINES}
