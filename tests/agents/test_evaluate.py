@@ -399,6 +399,23 @@ def test_compare_pairs_the_rows_of_two_runs(tmp_path, capsys):
     assert row["only_first"] == 0 < row["only_second"]
 
 
+def test_the_visual_gain_follows_from_a_run_and_its_blind_run(tmp_path, capsys):
+    call = ["--agent", "expert-by-picture", "--env", "EZPoints", "--episodes", "20"]
+    blind, true = str(tmp_path / "blind"), str(tmp_path / "true")
+    assert main([*call, "--picture", "blank", "--out", blind]) == 0
+    page = tmp_path / "page.html"
+    assert main([*call, "--blind", blind, "--out", true, "--html", str(page)]) == 0
+    assert "+100.0 (" in capsys.readouterr().out
+    assert "visual gain, points</dt><dd>+100.0 (" in page.read_text("utf-8")
+    for runs in ((true, blind), (blind, true)):
+        assert compare.main([*runs]) == 0
+        assert "vlbench/EZPoints-v0 visual gain: +100.0 (" in capsys.readouterr().out
+    other = ["--agent", "expert", "--env", "EZPoints", "--episodes", "20"]
+    assert main([*other, "--blind", blind, "--out", str(tmp_path / "expert")]) == 2
+    assert "evaluate: the blind run is of another agent" in capsys.readouterr().err
+    assert not (tmp_path / "expert").exists()
+
+
 def test_compare_refuses_what_has_nothing_in_common(tmp_path, capsys):
     for env in ("NumberLine", "EZPoints"):
         evaluate("expert", env, episodes=1, out=tmp_path / env)
