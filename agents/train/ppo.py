@@ -22,9 +22,8 @@ if __name__ == "__main__":
 
 import torch
 
-from agents.train.advantages.playing import episode_seeds, play
+from agents.train.advantages.playing import episode_seeds, new_value_head, play
 from agents.train.advantages.recorder import TurnRecorder
-from agents.train.advantages.value_head import ValueHead
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.evaluation import eval_rows, evaluate_policy
@@ -57,12 +56,7 @@ SUMMARY = {
 def build_policy(config: Config, checkpoint: str, device: torch.device | None = None) -> Policy:
     """Return the policy of a checkpoint, with a new value head if the baseline reads one."""
     loaded = load_trainable(checkpoint, config, device)
-    width = loaded.model.get_output_embeddings().weight.shape[1]
-    head = None
-    if config.has_critic:
-        hidden = (config.value_width or width,)
-        head = ValueHead(width, hidden, config.value_detach, config.value_standardise)
-        head = head.to(loaded.model.device)
+    head = new_value_head(config, loaded.model)
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
     autocast = autocast_dtype(loaded.model.device, loaded.model.dtype)
     return Policy(loaded.model, loaded.processor, sampling, head, autocast=autocast)

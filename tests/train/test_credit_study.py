@@ -17,7 +17,7 @@ from vlbench.diagnose.report import diagnose
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
-GAME = Game("vlbench/EZPoints-v0", "llava-sft/ez_points", 8, 64)
+GAME = Game("vlbench/EZPoints-v0", "llava-sft/ez_points", episodes=8, max_new_tokens=64)
 SMALL = dataclasses.replace(PLAN, games={"EZPoints": GAME}, group=4, update_turns=16)
 
 

@@ -1,6 +1,7 @@
 """Rollouts: the policy plays T turns, or whole episodes, and each turn gets its advantage."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,16 @@ def episode_seeds(config: Config, share: range, iteration: int) -> list[int]:
         return [config.seed * config.num_envs + group for group in groups]
     seeds = (np.random.SeedSequence((config.seed, iteration, group)) for group in groups)
     return [int(seed.generate_state(1)[0]) for seed in seeds]
+
+
+def new_value_head(config: Config, model: Any) -> ValueHead | None:
+    """Return an untrained value head on a model's device; None if the baseline reads none."""
+    if not config.has_critic:
+        return None
+    width = model.get_output_embeddings().weight.shape[1]
+    hidden = (config.value_width or width,)
+    head = ValueHead(width, hidden, config.value_detach, config.value_standardise)
+    return head.to(model.device)
 
 
 def play(

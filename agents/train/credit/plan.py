@@ -16,9 +16,9 @@ class Game:
     """The environment's id."""
     model: str
     """The policy: a bundled checkpoint, `stage/task`."""
-    episodes: int
+    episodes: int = 128
     """Episodes to measure; as many others fit the critics."""
-    max_new_tokens: int
+    max_new_tokens: int = 96
     temperature: float = 1.0
 
 
@@ -87,16 +87,15 @@ def _digest(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _game(env_id: str, episodes: int, max_new_tokens: int) -> Game:
-    return Game(env_id, f"llava-sft/{TASKS[env_id]}", episodes, max_new_tokens)
-
+LONG_GAMES = {"points24": {"episodes": 32, "max_new_tokens": 256}}
+"""Tasks whose episodes take longer, by the folder of their checkpoint."""
 
 PLAN = Plan(
     games={
-        "NumberLine": _game("vlbench/NumberLine-v0", 128, 96),
-        "EZPoints": _game("vlbench/EZPoints-v0", 128, 96),
-        "Blackjack": _game("vlbench/Blackjack-v0", 256, 96),
-        "Points24": _game("vlbench/Points24-v0", 32, 256),
+        env_id.partition("/")[2].partition("-")[0]: Game(
+            env_id, f"llava-sft/{task}", **LONG_GAMES.get(task, {})
+        )
+        for env_id, task in TASKS.items()
     },
     critics={
         "raw": Critic(standardise=False, lr=1e-3, steps=96),
