@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from agents.train.credit import __main__ as credit
-from agents.train.credit import page
+from agents.train.credit import lines as result_lines
 from agents.train.credit.critics import fit_critic, judged
 from agents.train.credit.plan import PLAN, Game
 from agents.train.credit.ratios import credit_per_token
@@ -90,7 +90,7 @@ def test_a_second_call_measures_nothing_and_keeps_the_prose(lines, out, capsys):
     credit.study(SMALL, credit.Config(out=out))
     assert capsys.readouterr().err == "" and (out / "credit.jsonl").read_bytes() == before
     again = text.read_text("utf-8")
-    assert again.startswith("# Title\n\nProse.\n") and again.count(page.BEGIN) == 1
+    assert again.startswith("# Title\n\nProse.\n") and again.count(result_lines.BEGIN) == 1
     assert "| planted: exact (oracle) |  | 1.00 (1.00 to 1.00) |" in again
 
 

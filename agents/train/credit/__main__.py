@@ -6,10 +6,10 @@ appended when a task is finished; called again, it measures what is missing. A p
 written beside the lines. `agents.train.credit.plan` fixes what is measured.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from vlbench.cli import exit_without
@@ -17,8 +17,9 @@ from vlbench.cli import exit_without
 if __name__ == "__main__":
     exit_without(("torch", "transformers", "peft", "accelerate"), "credit", extra="train")
 
-from agents.train.credit.measure import Line, measure
-from agents.train.credit.page import write_page
+from agents.train.credit.lines import append_lines, fill_page, log_line, read_lines
+from agents.train.credit.measure import measure
+from agents.train.credit.page import generated_part
 from agents.train.credit.plan import PLAN, Plan
 from vlbench.cli import Options, option, parse_options, run_main, writable_file
 from vlbench.errors import unknown_name
@@ -38,28 +39,6 @@ class Config(Options):
     only_page: bool = option(False, "measure nothing; write the page from the existing lines")
 
 
-def read_lines(path: Path, plan: Plan) -> list[Line]:
-    """Return the result lines.
-
-    Raises:
-        ValueError: A line is damaged, or of another plan.
-    """
-    lines = []
-    texts = path.read_text("utf-8").splitlines() if path.is_file() else []
-    for number, text in enumerate(texts, 1):
-        try:
-            line = json.loads(text)
-            known = line["plan"] == plan.digest and line["game"] in plan.games
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}:{number} isn't a result: {error!r}") from error
-        if not known:
-            raise ValueError(
-                f"{path}:{number} is a result of another plan; remove it, or choose other --results"
-            )
-        lines.append(line)
-    return lines
-
-
 def study(plan: Plan, config: Config) -> Path:
     """Measure the missing games; return the page.
 
@@ -72,25 +51,24 @@ def study(plan: Plan, config: Config) -> Path:
     for name in names:
         if name not in plan.games:
             raise ValueError(unknown_name("game", name, plan.games))
-    lines = read_lines(results, plan)
+    lines = read_lines(
+        results, lambda line: line["plan"] == plan.digest and line["game"] in plan.games
+    )
     page = results.with_suffix(".md")
-    results.parent.mkdir(parents=True, exist_ok=True)
     done = {line["game"] for line in lines}
     for name in names if not config.only_page else ():
         if name in done:
             continue
-        new = measure(plan, name, config.out, lambda line, name=name: log_line(f"{name}: {line}"))
-        with results.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in new))
+        new = measure(plan, name, config.out, partial(_show, name))
+        append_lines(results, new)
         lines += new
-        write_page(plan, lines, page)
-    write_page(plan, lines, page)
+        fill_page(page, generated_part(plan, lines))
+    fill_page(page, generated_part(plan, lines))
     return page
 
 
-def log_line(line: str) -> None:
-    """Print a line of progress."""
-    print(f"credit: {line}", file=sys.stderr, flush=True)
+def _show(game: str, line: str) -> None:
+    log_line("credit", f"{game}: {line}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,34 +1,16 @@
 """The page of the study of credit: tables made from its result lines."""
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
+from agents.train.credit.lines import markdown_table
 from agents.train.credit.measure import CRITIC_STEPS, Line
 from agents.train.credit.plan import Plan
 
-BEGIN, END = "<!-- made by agents.train.credit -->", "<!-- end of what is made -->"
 
-
-def write_page(plan: Plan, lines: Sequence[Line], page: Path) -> None:
-    """Write the page, or replace its generated part.
-
-    Raises:
-        ValueError: The existing page lacks the marks around the generated part.
-    """
-    text = page.read_text("utf-8") if page.is_file() else f"# {page.stem}\n\n{BEGIN}{END}\n"
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page} lacks the marks {BEGIN} and {END} around the generated part")
-    page.write_text(before + generated_part(plan, lines) + after, "utf-8")
-
-
-def generated_part(plan: Plan, lines: Sequence[Line]) -> str:
+def generated_part(plan: Plan, lines: Sequence[Line]) -> list[str]:
     """Return the tables."""
     table = _Tables(plan, lines)
-    parts = [
-        BEGIN,
-        "",
+    return [
         "### The rollouts",
         "",
         *table.rollouts(),
@@ -56,10 +38,7 @@ def generated_part(plan: Plan, lines: Sequence[Line]) -> str:
         "### Credit per token after an update: correlation with the exact advantage",
         "",
         *table.ratios(),
-        "",
-        END,
     ]
-    return "\n".join(parts)
 
 
 class _Tables:
@@ -81,7 +60,7 @@ class _Tables:
             rates = [_percent(line["optimal"]), f"{line['regret']:.3f}"]
             policy = f"{game.model}, temperature {game.temperature:g}"
             rows.append([name, policy, *counts, *rates, _percent(line["shared_states"])])
-        return _table(head, rows)
+        return markdown_table(head, rows)
 
     def estimators(self, cell: Callable[[Line], str]) -> list[str]:
         """Return a cell for each estimator and game."""
@@ -90,7 +69,7 @@ class _Tables:
             + [cell(self.lines[game, "estimator", name]) for game in self.games]
             for name, estimator in self.plan.estimators.items()
         ]
-        return _table(["estimator", "γ", *self.games], rows)
+        return markdown_table(["estimator", "γ", *self.games], rows)
 
     def critics(self) -> list[str]:
         """Return the explained variance of each critic."""
@@ -103,7 +82,7 @@ class _Tables:
             for name, critic in self.plan.critics.items()
             for steps in CRITIC_STEPS
         ]
-        return _table(["input", "steps", *self.games], rows)
+        return markdown_table(["input", "steps", *self.games], rows)
 
     def ratios(self) -> list[str]:
         """Return the correlation of each ratio's credit."""
@@ -112,7 +91,7 @@ class _Tables:
             + [_interval(self.lines[game, "ratio", name]["pearson"]) for game in self.games]
             for name, ratio in self.plan.ratios.items()
         ]
-        return _table(["advantage", *self.games], rows)
+        return markdown_table(["advantage", *self.games], rows)
 
 
 def _gamma(baseline: str, gamma: float) -> str:
@@ -127,8 +106,3 @@ def _interval(data: dict[str, float] | None) -> str:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.0f}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    body = ["| " + " | ".join(row) + " |" for row in (head, *rows)]
-    return [body[0], "|" + "---|" * len(head), *body[1:]]

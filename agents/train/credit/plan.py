@@ -1,10 +1,8 @@
 """What the study of credit measures, fixed before anything is measured."""
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from agents.train.credit.lines import digest_of
 from agents.vlm.bundled import TASKS
 
 
@@ -76,15 +74,11 @@ class Plan:
     @property
     def digest(self) -> str:
         """Return a hash of everything that determines the results."""
-        return _digest(asdict(self))
+        return digest_of(asdict(self))
 
     def sample_digest(self, name: str) -> str:
         """Return a hash of everything that determines a game's rollouts."""
-        return _digest([asdict(self.games[name]), self.group, self.seed, self.version])
-
-
-def _digest(data: Any) -> str:
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+        return digest_of([asdict(self.games[name]), self.group, self.seed, self.version])
 
 
 LONG_GAMES = {"points24": {"episodes": 32, "max_new_tokens": 256}}
