@@ -78,7 +78,8 @@ def rollout(
     active = list(everyone)
     while active:
         turn = len(buffer.turns)
-        show_status(f"rollout, turn {turn + 1} of {config.num_steps}: {len(active)} environments")
+        place = f"turn {turn + 1}" + ("" if whole else f" of {config.num_steps}")
+        show_status(f"rollout, {place}: {len(active)} of {len(everyone)} environments play")
         prompts = {i: policy.encoder.encode(envs.observations[i]) for i in active}
         written = dict(zip(active, policy.generate(list(prompts.values()), generator), strict=True))
         replies = [written.get(i) for i in everyone]

@@ -51,7 +51,7 @@ def fit_critic(critic: Critic, sample: Sample, config: Config) -> ValueHead:
                 )
                 loss = config.value_coef * loss / len(part)
                 loss.backward()
-                take_step(optimizer, max_norm=config.max_grad_norm, loss=float(loss))
+                take_step(optimizer, max_norm=config.max_grad_norm, loss=float(loss.detach()))
                 steps += 1
 
 
