@@ -70,7 +70,7 @@ def test_the_recorded_turns_can_be_diagnosed_and_have_whole_episodes_in_groups(l
     assert sample.hidden[played].abs().sum(-1).gt(0).all()
 
 
-def test_a_critic_of_the_study_is_the_trainers_own_fitted_to_its_own_loss(lines, out):
+def test_a_critics_values_stand_before_and_after_each_turn(lines, out):
     sample, _ = sample_of(out, 1)
     config = config_of(SMALL, GAME, CHECKPOINTS / GAME.model)
     head = fit_critic(PLAN.critics["standardised"], sample, config)
@@ -79,8 +79,6 @@ def test_a_critic_of_the_study_is_the_trainers_own_fitted_to_its_own_loss(lines,
     assert torch.equal(facts.next_values[inside], facts.values[1:][inside[:-1]])
     assert not facts.next_values[facts.terminated].any()
     assert torch.equal(judged(None, sample).values, torch.zeros_like(facts.values))
-    explained = {name: lines["critic", name]["explained"]["96"] for name in ("raw", "standardised")}
-    assert explained["standardised"] > explained["raw"]
 
 
 def test_a_second_call_measures_nothing_and_keeps_the_prose(lines, out, capsys):
