@@ -69,7 +69,8 @@ class Config(AgentSettings):
     )
     suite: str = option(
         "test",
-        "a frozen set (test, ood-looks, …), or seeds: rows dealt from the test split",
+        "a frozen set (test, ood-looks, …), seeds (rows dealt from the test split), ladder (all "
+        "its rungs), or several with commas, each in a folder of its own",
         metavar="SUITE",
     )
     env_kwargs: tuple[dict[str, Any], ...] = option(

@@ -140,9 +140,10 @@ def test_the_strict_level_leaves_no_room_where_no_turn_is_read_differently():
     assert hand_worked(PLAYED[1::2]).strict_success == (0.5, 0.5)
 
 
-def test_a_note_says_that_instances_are_not_held_out(some_episodes):
-    notes = {card.env: card.notes for card in score(header(), some_episodes)}
-    assert notes["vlbench/NumberLine-v0"] == ("instances not held out",)
+def test_a_note_says_how_many_instances_of_the_paper_occur_in_training(some_episodes):
+    notes = {card.env: card.notes for card in score(header(suite="paper"), some_episodes)}
+    note = "17 of 30 instances occur in training, in other presentations"
+    assert notes["vlbench/NumberLine-v0"] == (note,)
     assert notes["vlbench/Blackjack-v0"] == ()
 
 

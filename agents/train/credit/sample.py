@@ -15,7 +15,7 @@ from agents.train.advantages.playing import assess, episode_seeds, rollout
 from agents.train.advantages.recorder import TurnRecorder
 from agents.train.credit.plan import Game, Plan
 from agents.train.distributed import Processes
-from agents.train.environments import RolloutEnvs, make_envs
+from agents.train.environments import RolloutEnvs, make_envs, training_deals
 from agents.train.ppo_config import Config
 from agents.train.rollout_buffer import RolloutBuffer
 from agents.vlm.bundled import CHECKPOINTS
@@ -97,7 +97,7 @@ def play_sample(plan: Plan, game: Game, number: int, folder: Path, log: Any) -> 
     collector = HiddenCollector()
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
     policy = Policy(loaded.model, loaded.processor, sampling, collector).eval()
-    kwargs = {"prompt": config.prompt, "split": config.split, "theme": config.theme}
+    kwargs = {**training_deals(config.share), "prompt": config.prompt, "theme": config.theme}
     share, processes = range(config.num_envs), Processes()
     recorder = TurnRecorder(game.env, kwargs, share, 1, "value")
     vector = make_envs(game.env, len(share), kwargs)
