@@ -91,7 +91,6 @@ def _hidden_states(model: Any, shape: Shape, pixels: Mapping[str, Tensor] | None
     output = inner.model.language_model(
         inputs_embeds=embedded,
         attention_mask=mask if shape.rows > 1 else None,
-        position_ids=torch.zeros(shape.rows, shape.width, dtype=torch.int64),
         use_cache=False,
     )
     hidden: Tensor = output.last_hidden_state
