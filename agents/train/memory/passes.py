@@ -74,7 +74,7 @@ def measure_pass(
         tokens = torch.zeros(count, dtype=torch.int64)
         scores = TokenScorer(sampling, forbidden, False).score(head, own, tokens)
         kept = live.now
-        scores.log_probs.sum().backward()  # type: ignore[no-untyped-call]
+        scores.log_probs.sum().backward()
     return PassBytes(kept, live.peak)
 
 
@@ -86,11 +86,10 @@ def _hidden_states(model: Any, shape: Shape, pixels: Mapping[str, Tensor] | None
         features = _features(inner, shape.rows, pixels).to(embedded.dtype)
         place = torch.zeros(shape.rows, shape.width, 1, dtype=torch.bool)
         embedded = embedded.masked_scatter(place.expand_as(embedded), features)
-    # Several rows are padded, so they have a mask; a single one has none.
     mask = torch.ones(shape.rows, 1, shape.width, shape.width, dtype=torch.bool)
     output = inner.model.language_model(
         inputs_embeds=embedded,
-        attention_mask=mask if shape.rows > 1 else None,
+        attention_mask=mask,
         use_cache=False,
     )
     hidden: Tensor = output.last_hidden_state
@@ -142,7 +141,9 @@ def _kernels_of_an_accelerator(autocast: torch.dtype | None) -> Iterator[None]:
     def attend(query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Any:
         if query.device.type != "meta":
             return plain["scaled_dot_product_attention"](query, key, value, *args, **kwargs)
-        return _Attention.apply(cast(query), cast(key), cast(value))
+        return _Attention.apply(  # type: ignore[no-untyped-call]
+            cast(query), cast(key), cast(value)
+        )
 
     def product(name: str) -> Any:
         return lambda *args, **kwargs: plain[name](*map(cast, args), **kwargs)
