@@ -88,7 +88,7 @@ def test_the_estimate_is_within_a_tenth_of_a_real_pass(family, lora, vision, rec
     picture = None if vision == "none" else pixels(prompt.pictures)
     shape = Shape(ROWS, len(prompt), REPLY)
     estimate = measure_pass(models[1].to("meta").train(), shape, Sampling(), picture, autocast)
-    assert estimate.peak == pytest.approx(peak, rel=0.125), "with the backends' own scratch"
+    assert estimate.peak == pytest.approx(peak, rel=0.1)
     if not recompute:  # checkpointing keeps a layer's input outside of autograd
         assert estimate.kept == pytest.approx(kept, rel=0.1)
 

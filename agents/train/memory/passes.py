@@ -82,8 +82,9 @@ def _hidden_states(model: Any, shape: Shape, pixels: Mapping[str, Tensor] | None
     inner = base_model(model)
     ids = torch.zeros(shape.rows, shape.width, dtype=torch.int64)
     embedded = inner.get_input_embeddings()(ids)
-    if pixels is not None:
-        features = _features(inner, shape.rows, pixels).to(embedded.dtype)
+    if inputs := _picture_inputs(inner, shape.rows, pixels or {}):
+        pictures: Any = inner.get_image_features(**inputs)  # alive to the end, as in an update
+        features = _features(pictures.pooler_output).to(embedded.dtype)
         place = torch.zeros(shape.rows, shape.width, 1, dtype=torch.bool)
         embedded = embedded.masked_scatter(place.expand_as(embedded), features)
     mask = torch.ones(shape.rows, 1, shape.width, shape.width, dtype=torch.bool)
@@ -96,18 +97,19 @@ def _hidden_states(model: Any, shape: Shape, pixels: Mapping[str, Tensor] | None
     return hidden
 
 
-def _features(inner: Any, rows: int, pixels: Mapping[str, Tensor]) -> Tensor:
-    """Return the tower's features of one picture a row, in one tensor."""
-    batch = {
+def _picture_inputs(inner: Any, rows: int, pixels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the inputs of one picture a row."""
+    return {
         # Sizes and grids decide shapes, so they keep their numbers.
-        name: torch.cat([tensor] * rows).to("meta" if tensor.is_floating_point() else "cpu")
+        name: torch.cat([tensor.to("meta", inner.dtype)] * rows)
+        if tensor.is_floating_point()
+        else torch.cat([tensor.cpu()] * rows)
         for name, tensor in pixels.items()
     }
-    batch = {
-        name: tensor.to(inner.dtype) if tensor.is_floating_point() else tensor
-        for name, tensor in batch.items()
-    }
-    pooled: Any = inner.get_image_features(**batch).pooler_output
+
+
+def _features(pooled: Any) -> Tensor:
+    """Return the features of all pictures in one tensor."""
     parts = [pooled] if isinstance(pooled, Tensor) else list(pooled)
     return torch.cat([part.flatten(0, -2).to("meta") for part in parts])
 
