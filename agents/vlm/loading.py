@@ -163,7 +163,9 @@ def checkpoint_layers(model: Any) -> None:
     """
     inner = base_model(model)
     try:
-        inner.gradient_checkpointing_enable({"use_reentrant": False})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # transformers 5 renames it
+            inner.gradient_checkpointing_enable({"use_reentrant": False})
     except ValueError as error:
         raise ValueError(f"--gradient-checkpointing: {one_line(error)}") from error
 

@@ -10,8 +10,9 @@ from support import model_families
 
 from agents import evaluate
 from agents.train import ppo, sft, sft_data
+from agents.train.advantages.value_head import ValueHead
 from agents.vlm.loading import add_lora, load, train_parts
-from agents.vlm.policy import Policy, ValueHead
+from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from vlbench.prompts import Exchange, messages
 

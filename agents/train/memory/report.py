@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
+from agents.train.advantages.value_head import ValueHead
 from agents.train.environments import make_env
 from agents.train.memory.configurations import CONFIGURATIONS
 from agents.train.memory.passes import PassBytes, Shape, measure_pass
@@ -24,7 +25,6 @@ from agents.vlm.loading import (
     trainable_dtype,
     vision_modules,
 )
-from agents.vlm.policy import ValueHead
 from agents.vlm.sampling import Sampling
 from agents.vlm.trial import reason_to_refuse
 from vlbench.errors import unknown_name
@@ -85,9 +85,10 @@ def build(config: Any, options: Config) -> tuple[Any, Size]:
         if options.gradient_checkpointing:
             checkpoint_layers(model)
         width = config.get_text_config().hidden_size
-        head = ValueHead(width, (options.value_width or width,), options.value_detach)
+        hidden = (options.value_width or width,)
+        head = ValueHead(width, hidden, options.value_detach, options.value_standardise)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    return model.train(), Size(parameters, vision, trained, _count(head))
+    return model.train(), Size(parameters, vision, trained, _count(head) * options.has_critic)
 
 
 def _count(module: torch.nn.Module) -> int:
