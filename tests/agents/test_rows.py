@@ -180,8 +180,8 @@ def test_a_look_or_a_default_plays_the_frozen_rows(run):
             "no suite ood-rules, because its frozen sets a",
         ),
         (
-            "Points24 target=24 --suite ood-rules",
-            "the suite ood-rules of vlbench/Points24-v0 s",
+            "EZPoints target=12 --suite ood-rules",
+            "the suite ood-rules of vlbench/EZPoints-v0 s",
         ),
         ("*Points* target=24", "vlbench/EZPoints-v0: no frozen sets there, only seeds"),
         (f"{OUTSIDE.name} colour=red", 'unknown keyword argument "colour" (known: '),

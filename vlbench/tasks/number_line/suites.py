@@ -17,7 +17,7 @@ from vlbench.suites import Bounds
 from vlbench.task import split_in
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 
-LEVELS = {5: 6, 10: 34, 20: 90, 50: 50, 100: 12, 200: 10}
+LEVELS = {5: 6, 10: 34, 20: 130, 50: 24, 100: 6, 200: 4}
 """max_position → rows of `test`. Each row's pair doesn't fit on the line before."""
 
 LADDER = {10: 100, 20: 100, 50: 100, 200: 40}
@@ -31,7 +31,7 @@ RULES: tuple[tuple[dict[str, Any], int], ...] = (
 """Changed rules → rows of `ood-rules`."""
 
 NAMES = (
-    *("test", "ood-looks", "ood-rules", "ood-both", "paper"),
+    *("test", "ood-looks", "ood-rules", "ood-both", "sealed", "paper"),
     *(f"ladder-{level}" for level in LADDER),
 )
 
@@ -42,12 +42,14 @@ PAPER_PICTURES = 4
 def rows(suite: str) -> list[RowSpec]:
     """Return a suite's rows.
 
-    `ood-looks` shows the rows of `test`, and `ood-both` those of `ood-rules`, in held-out themes.
+    `ood-looks` shows the rows of `test`, and `ood-both` those of `ood-rules`, in held-out themes;
+    `sealed` shows those of `test` in sealed ones.
     """
-    if suite in ("ood-looks", "ood-both"):
-        usual = rows("test" if suite == "ood-looks" else "ood-rules")
+    if suite in ("ood-looks", "ood-both", "sealed"):
+        usual = rows("ood-rules" if suite == "ood-both" else "test")
+        theme = "sealed" if suite == "sealed" else "heldout"
         return [
-            RowSpec({**row.kwargs, "theme": "heldout"}, row.instance, presentation(suite, number))
+            RowSpec({**row.kwargs, "theme": theme}, row.instance, presentation(suite, number))
             for number, row in enumerate(usual)
         ]
     if suite == "test":
