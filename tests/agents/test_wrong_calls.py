@@ -21,6 +21,7 @@ COMMANDS = {
     "diagnose": ("vlbench.diagnose.__main__", "a"),
     "thoughts": ("agents.vlm.thoughts", "a --model nowhere"),
     "merge": ("agents.vlm.merge", "nowhere --out new"),
+    "turns_export": ("vlbench.bridges.turns_export", "file --out new"),
     "freeze": ("vlbench.freeze", "NumberLine"),
     "pack": ("leaderboard.pack", "run --out entry.tar.gz"),
     "verify": ("leaderboard.verify", "file"),
