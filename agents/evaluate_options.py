@@ -69,7 +69,8 @@ class Config(AgentSettings):
     )
     suite: str = option(
         "test",
-        "a frozen set (test, ood-looks, …), or seeds: rows dealt from the test split",
+        "a frozen set (test, ood-looks, …), seeds (rows dealt from the test split), ladder (all "
+        "its rungs), or several with commas, each in a folder of its own",
         metavar="SUITE",
     )
     env_kwargs: tuple[dict[str, Any], ...] = option(
@@ -91,6 +92,11 @@ class Config(AgentSettings):
         "what the agent's pictures show: the state (true), or, in a control, one grey (blank), "
         "another episode (shuffled), or the state one turn ago (stale)",
         choices=PICTURES,
+    )
+    blind: Path | None = option(
+        None,
+        "folder of the same run with --picture blank, to show the visual gain",
+        metavar="RUN",
     )
     repeats: int = option(1, "times each row is played", ge=1, limit=10_000)
     history: int = option(0, "past turns that the agent is shown", ge=0, limit=1000, metavar="K")

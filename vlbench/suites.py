@@ -49,6 +49,9 @@ ORDER = (TEST, "ood-looks", "ood-rules", "ood-both", "sealed", PAPER)
 the rules, `ood-both` changes both, and `sealed` shows instances of `test` in themes that nobody has
 looked at."""
 
+RETIRED = ("ood",)
+"""Names of sets that earlier versions had: runs and entries on them are recognised, not played."""
+
 SEEDS = "seeds"
 """Name of the suite that deals rows of the `test` split from the seeds 0, 1, 2, …; an environment
 without frozen sets has no other."""
@@ -338,6 +341,11 @@ class RunSpec:
     `vlbench.observation.PICTURES`."""
 
     @property
+    def part(self) -> str:
+        """Name of the rows with what their pictures show, e.g. "test" or "test-blank"."""
+        return self.suite if self.picture == PICTURES[0] else f"{self.suite}-{self.picture}"
+
+    @property
     def kwargs(self) -> dict[str, Any]:
         """Keyword arguments that the run sets in its environments."""
         prompt = {} if self.prompt == VARIANTS[0] else {"prompt": self.prompt}
@@ -412,7 +420,7 @@ def label(env_id: str, suite: str = "") -> str:
     """
     about = _about(env_id)
     usual = str(about.get("label", ""))
-    is_local = suite not in ("", SEEDS, *shipped_suites(env_id))
+    is_local = suite not in ("", SEEDS, *RETIRED, *shipped_suites(env_id))
     return str(about.get("local_label", usual)) if is_local else usual
 
 
