@@ -38,7 +38,7 @@ from vlbench.bridges.engines import EnginePlayer
 from vlbench.records import Episode, Reply
 from vlbench.registry import registered_id, resolve_env_id
 from vlbench.run_folder import HEADER, RunFolder, run_header
-from vlbench.suites import Row, RunSpec
+from vlbench.suites import ROLLOUTS, Row, RunSpec
 
 CHATML = "<|im_start|>assistant\n"
 END = "<|im_end|>"
@@ -87,9 +87,6 @@ FAMILIES = ("Qwen2_5_VLProcessor", "Qwen3VLProcessor", "Qwen3_5Processor")
 TOO_LONG = " x" * 50_000
 """A result that exceeds any budget. TRL then drops the result and ends the rollout, so that
 nothing follows the last action of an episode."""
-
-ROLLOUTS = "rollouts"
-"""Suite in the header of recorded rollouts; no frozen set has this name."""
 
 
 def prepare(processor: ProcessorMixin) -> ProcessorMixin:
