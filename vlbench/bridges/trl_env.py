@@ -192,6 +192,7 @@ class EnvironmentFactory:
                 path, run_header(EnginePlayer("trl"), spec, [self.env_id])
             )
         self._folder.add(episode)
+        self._folder.close()  # nothing says when the last rollout was played
 
 
 class TaskEnvironment:
