@@ -8,8 +8,9 @@ import gymnasium
 from gymnasium.envs.registration import load_env_creator
 
 from leaderboard.site_data import EntryRenderer
+from vlbench.intervals import Interval
 from vlbench.registry import short_name
-from vlbench.suites import Bounds, bounds, frozen_rows, held_out, label, suites
+from vlbench.suites import Bounds, bounds, frozen_rows, held_out, label, suite_facts, suites
 
 _OMITTED = ("Args", "Version history")
 """Sections of an environment's docstring that a page doesn't show."""
@@ -29,6 +30,8 @@ class Task:
     """The text that the first row of `test` shows; "" where what draws it isn't installed."""
     limits: Mapping[str, Bounds]
     """Suite → floor and ceiling."""
+    gains: Mapping[str, Interval | None]
+    """Suite → what its pictures are worth to an expert that sees nothing else; None if unknown."""
     rows: Mapping[str, int]
     """Suite → rows."""
     frames: Mapping[str, str]
@@ -61,6 +64,7 @@ def describe(env_id: str, renderer: EntryRenderer) -> Task:
         rules=tuple(_sections(rest)),
         prompt=prompt,
         limits={suite: limit for suite, limit in limits.items() if limit is not None},
+        gains={suite: facts.visual_gain for suite in sets if (facts := suite_facts(env_id, suite))},
         rows={suite: len(rows) for suite, rows in sets.items()},
         frames=frames,
         held_out=held_out(env_id),
