@@ -39,7 +39,7 @@ class Config(TrainableWeights):
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
     prompt: str = option("cot", "variant of the prompt")
     share: str = option("", SHARE_HELP, check=check_share, metavar="I/N")
-    theme: str = option("train", "theme, or group of themes")
+    theme: str = option("train", "theme, or group of themes; varied: generated looks")
     picture: str = option(PICTURES[0], PICTURE_HELP, choices=PICTURES)
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
 
