@@ -8,11 +8,7 @@ import gymnasium
 from gymnasium.envs.registration import load_env_creator
 
 from leaderboard.site_data import EntryRenderer
-from vlbench.intervals import Interval
 from vlbench.registry import short_name
-<<<<<<< HEAD
-from vlbench.suites import Bounds, bounds, frozen_rows, held_out, label, suite_facts, suites
-=======
 from vlbench.scoring import notes
 from vlbench.suites import (
     TEST,
@@ -26,7 +22,6 @@ from vlbench.suites import (
 
 BESIDE_TEST = ("ood-looks", "ood-rules", "ood-both", "ood")
 """Suites that change one factor of `test`, and both."""
->>>>>>> main
 
 _OMITTED = ("Args", "Version history")
 """Sections of an environment's docstring that a page doesn't show."""
@@ -49,15 +44,8 @@ class Task:
     """Sections of the docstring: label and text."""
     prompt: str
     """The text that the first row of `test` shows; "" where what draws it isn't installed."""
-<<<<<<< HEAD
-    limits: Mapping[str, Bounds]
-    """Suite → floor and ceiling."""
-    gains: Mapping[str, Interval | None]
-    """Suite → what its pictures are worth to an expert that sees nothing else; None if unknown."""
-=======
     sets: Mapping[str, SuiteFacts]
     """Suite → floor, ceiling, instances, and what the reference players earn."""
->>>>>>> main
     rows: Mapping[str, int]
     """Suite → rows."""
     notes: Mapping[str, Sequence[str]]
@@ -92,12 +80,7 @@ def describe(env_id: str, renderer: EntryRenderer) -> Task:
         summary=summary,
         rules=tuple(_sections(rest)),
         prompt=prompt,
-<<<<<<< HEAD
-        limits={suite: limit for suite, limit in limits.items() if limit is not None},
-        gains={suite: facts.visual_gain for suite in sets if (facts := suite_facts(env_id, suite))},
-=======
         sets={suite: known for suite, known in facts.items() if known is not None},
->>>>>>> main
         rows={suite: len(rows) for suite, rows in sets.items()},
         notes={suite: notes(env_id, suite)[bool(label(env_id)) :] for suite in sets},
         frames=frames,

@@ -29,13 +29,8 @@ from agents.train.environments import RolloutEnvs, make_envs, shown_as, training
 from agents.train.evaluation import evaluate_policy, val_rows
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
-<<<<<<< HEAD
-from agents.train.rollout_buffer import RolloutBuffer, TurnRecorder, weights_of
 from agents.train.selection import read_selection
-from agents.train.trainer import Stateful, Trainer, are_finite
-=======
 from agents.train.trainer import Stateful, Trainer
->>>>>>> main
 from agents.train.update import build_learner, update
 from agents.vlm.loading import autocast_dtype, load_trainable
 from agents.vlm.policy import Policy
