@@ -6,6 +6,7 @@ it is tried out in bounded time and memory (`agents.vlm.trial`), and a prompt go
 
 import sys
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -231,3 +232,35 @@ def add_lora(model: Any, *, rank: int, alpha: int, dropout: float, vision: str) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft uses a deprecated name
         return get_peft_model(model, settings)
+
+
+def adapter_summary(model: PeftModel) -> str:
+    """Return a line on which layers of a model have an adapter, and which weights have none.
+
+    Vectors, embeddings, the output head and parts between a picture and the language model aren't
+    named. In a mixture of experts, the experts are stacked in tensors that aren't linear layers, so
+    they and their router have no adapter.
+    """
+    base = model.get_base_model()
+    named = dict(base.named_parameters())
+    adapted = {name.partition(".lora_")[0] for name in named if ".lora_" in name}
+    left_out = (base.get_input_embeddings(), base.get_output_embeddings())
+    others = {id(weight) for module in left_out for weight in module.parameters()} | {
+        id(weight) for module in vision_modules(base).values() for weight in module.parameters()
+    }
+    without = {
+        name.removesuffix(".weight"): weight.numel()
+        for name, weight in named.items()
+        if weight.dim() > 1 and id(weight) not in others and ".lora_" not in name
+        if ".base_layer." not in name
+    }
+    line = f"LoRA on {len(adapted)} linear layers: {_kinds(adapted, 1)}"
+    if without:
+        line += f"; none on {sum(without.values()):,} weights: {_kinds(without, 2)}"
+    return line
+
+
+def _kinds(names: Iterable[str], parts: int) -> str:
+    """Return the distinct ends of dotted names, without the numbers of layers."""
+    ends = (".".join(part for part in name.split(".") if not part.isdigit()) for name in names)
+    return ", ".join(sorted({".".join(end.split(".")[-parts:]) for end in ends}))

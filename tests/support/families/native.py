@@ -218,7 +218,7 @@ def gemma4():
         image_token="<|image|>",
     )
     processor = transformers.Gemma4Processor(
-        None,
+        transformers.Gemma4AudioFeatureExtractor(),
         transformers.Gemma4ImageProcessor(max_soft_tokens=70, patch_size=4),
         tokenizer,
         transformers.Gemma4VideoProcessor(max_soft_tokens=70, patch_size=4),
