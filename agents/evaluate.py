@@ -21,7 +21,7 @@ from agents.agent import Agent, as_agent
 from agents.agent_options import without_header_values
 from agents.cost import MAX_USD, Budget, DefaultLimit, Price
 from agents.estimate import estimate
-from agents.evaluate_options import CHALLENGE_IS_WHOLE, REMOTE, Config
+from agents.evaluate_options import CHALLENGE_IS_WHOLE, REMOTE, WHOLE, Config
 from agents.progress import Progress
 from agents.registry import load_agent
 from agents.retry import RetryPolicy
@@ -29,7 +29,9 @@ from agents.rollout import Job, play, run_coroutine, unfinished
 from agents.selection import Selection, Skipped, select_rows
 from agents.tables import headline_line, scorecard_table
 from vlbench.cli import parse_options, run_main
+from vlbench.errors import unknown_name
 from vlbench.freeze import computed_bounds, task_suites
+from vlbench.observation import PICTURES
 from vlbench.recorder import reply_advice
 from vlbench.records import Episode, RunHeader
 from vlbench.records.redaction import redact
@@ -63,6 +65,7 @@ def evaluate(
     suite: str = "test",
     prompt: str = "cot",
     theme: str | None = None,
+    picture: str = PICTURES[0],
     env_kwargs: Mapping[str, Any] | None = None,
     bounds: bool = False,
     repeats: int = 1,
@@ -86,6 +89,8 @@ def evaluate(
             from seeds.
         prompt: "cot", "action_only" or "cot_facts".
         theme: Theme or group of themes instead of the suite's own.
+        picture: "true", or the control "blank", "shuffled" or "stale"; see
+            `vlbench.observation.PICTURES`.
         env_kwargs: Keyword arguments of the environments. Those that change the rules play dealt
             rows, without a normalized score.
         bounds: Whether to compute floor and ceiling for rows that have none.
@@ -115,9 +120,12 @@ def evaluate(
     if theme == "":
         raise ValueError('unknown theme ""; leave it out for the suite\'s own themes')
     rules = _plain(env_kwargs or {})
-    if challenge and (suite, theme, episodes, repeats, rules) != ("test", None, None, 1, {}):
+    if challenge and (suite, theme, picture, episodes, repeats, rules) != WHOLE:
         raise ValueError(CHALLENGE_IS_WHOLE)
-    spec = RunSpec(suite, prompt, theme or "", episodes, repeats, history, rules, challenge)
+    if picture not in PICTURES:
+        raise ValueError(unknown_name("picture", picture, PICTURES))
+    rows = suite, prompt, theme or "", episodes, repeats, history, rules, challenge
+    spec = RunSpec(*rows, picture)
     selection = select_rows(env_ids, agent, spec)
     unbounded = [e for e in selection.rows if shipped_bounds(e, selection.spec.suite) is None]
     for env_id in unbounded if bounds else ():
@@ -276,6 +284,7 @@ def _evaluate(argv: Sequence[str]) -> int:
             suite=config.suite,
             prompt=config.prompt,
             theme=config.theme,
+            picture=config.picture,
             env_kwargs=config.all_env_kwargs(),
             bounds=config.bounds,
             repeats=config.repeats,
@@ -309,6 +318,7 @@ def _as_text(run: Run) -> str:
     agent = header.agent if model in header.agent else f"{header.agent} ({model})"
     rows = "challenge" if header.challenge else f"suite {header.suite}"
     title = f"{agent}{privilege}, {rows}, prompt {header.prompt}"
+    title += "" if header.picture == PICTURES[0] else f", picture {header.picture}"
     title += "".join(f", {name}={json.dumps(v)}" for name, v in header.env_kwargs.items())
     lines = [title, scorecard_table(run.scorecards), *map(headline_line, run.headlines)]
     lines += [f"{run.stopped}; {len(run.episodes)} episodes are counted"] if run.stopped else []

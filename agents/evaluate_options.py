@@ -15,6 +15,7 @@ from vlbench.cli import (
     output_folder,
     required,
 )
+from vlbench.observation import PICTURES
 from vlbench.records import from_json
 from vlbench.suites import Challenge
 
@@ -23,9 +24,11 @@ REMOTE = RetryPolicy(timeout=120.0)
 
 
 CHALLENGE_IS_WHOLE = (
-    "a challenge plays all its rows once under the rules of test; leave out suite, theme, episodes "
-    "and repeats"
+    "a challenge plays all its rows once under the rules of test; leave out suite, theme, picture, "
+    "episodes and repeats"
 )
+WHOLE: tuple[Any, ...] = ("test", None, PICTURES[0], None, 1, {})
+"""Suite, theme, picture, episodes, repeats and keyword arguments of a challenge."""
 
 
 def usd(text: str) -> float | None:
@@ -82,6 +85,12 @@ class Config(AgentSettings):
     theme: str | None = option(
         None, "theme or group of themes instead of the suite's own", metavar="THEME"
     )
+    picture: str = option(
+        PICTURES[0],
+        "what the agent's pictures show: the state (true), or, in a control, one grey (blank), "
+        "another episode (shuffled), or the state one turn ago (stale)",
+        choices=PICTURES,
+    )
     repeats: int = option(1, "times each row is played", ge=1, limit=10_000)
     history: int = option(0, "past turns that the agent is shown", ge=0, limit=1000, metavar="K")
     concurrency: int = option(8, "episodes at once", ge=1, limit=10_000)
@@ -136,8 +145,8 @@ class Config(AgentSettings):
         kwargs = self.all_env_kwargs()
         if (self.challenge is None) != (self.nonce is None):
             raise ValueError("--challenge and --nonce belong together")
-        whole = self.suite, self.theme, self.episodes, self.repeats, kwargs
-        if self.challenge_source() and whole != ("test", None, None, 1, {}):
+        rows = self.suite, self.theme, self.picture, self.episodes, self.repeats, kwargs
+        if self.challenge_source() and rows != WHOLE:
             raise ValueError(CHALLENGE_IS_WHOLE)
 
     def challenge_source(self) -> Challenge | None:

@@ -19,6 +19,7 @@ from vlbench.suites import SEEDS, TEST, Row, RunSpec, benchmark_suites, rules_di
 OWN_OPTIONS = {
     "prompt": "use --prompt",
     "theme": "use --theme",
+    "picture": "use --picture",
     "split": "evaluation plays frozen rows, or deals rows of the test split",
     "render_mode": "evaluation needs none",
 }

@@ -84,7 +84,7 @@ def _comparison(env_id: str, pairs: Sequence[Pair]) -> Comparison:
 
 
 def _start(episode: Episode) -> tuple[Any, ...]:
-    presented = ("prompt", "theme")  # pairs may differ in these: that is what they compare
+    presented = ("prompt", "theme", "picture")  # pairs may differ in these: it is compared
     rules = {name: str(value) for name, value in episode.kwargs.items() if name not in presented}
     arguments = tuple(sorted(rules.items()))
     start = (episode.env_id, arguments, episode.instance, episode.presentation)

@@ -20,7 +20,8 @@ import gymnasium
 
 import vlbench
 from vlbench.errors import unknown_name, user_code
-from vlbench.limits import SHA256, PlainText, Range, Size
+from vlbench.limits import SHA256, OneOf, PlainText, Range, Size
+from vlbench.observation import PICTURES
 from vlbench.prompts import VARIANTS
 from vlbench.registry import (
     LOOKS,
@@ -328,12 +329,16 @@ class RunSpec:
     """Keyword arguments that the user set for all environments."""
     challenge: Challenge | None = None
     """The source of the rows; None for those of the suite."""
+    picture: Annotated[str, OneOf(PICTURES)] = PICTURES[0]
+    """What the agent's pictures show: "true", or "blank", "shuffled" or "stale" in a control; see
+    `vlbench.observation.PICTURES`."""
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """Keyword arguments that the run sets in its environments."""
         prompt = {} if self.prompt == VARIANTS[0] else {"prompt": self.prompt}
-        return prompt | ({"theme": self.theme} if self.theme else {}) | self.env_kwargs
+        picture = {} if self.picture == PICTURES[0] else {"picture": self.picture}
+        return prompt | ({"theme": self.theme} if self.theme else {}) | picture | self.env_kwargs
 
     def rows(self, env_id: str) -> tuple[Row, ...]:
         """Return the whole suite, or the challenge's rows, as the run plays them.

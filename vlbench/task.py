@@ -280,6 +280,9 @@ class EnvOptions(TypedDict, total=False):
     """The instances to draw from: "all", "train", "val" or "test". Default: "all"."""
     render_mode: str | None
     """"rgb_array", "human" (needs the extra `play`) or None. Default: None."""
+    picture: str
+    """"true", or a control: "blank", "shuffled" (of another episode) or "stale" (one turn old).
+    Default: "true"."""
 
 
 class CommonOptions(EnvOptions, total=False):

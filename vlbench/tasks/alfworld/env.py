@@ -39,6 +39,7 @@ class CommandEnv(VLEnv[S, Style]):
         game: Game[S],
         picture: Picture[S, Style],
         prompt: str,
+        /,
         text_obs: str,
         memory: int,
         **options: Unpack[EnvOptions],

@@ -6,7 +6,7 @@ from typing import Unpack
 from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
 from vlbench.prompts import Prompt
-from vlbench.task import CommonOptions, Demonstration, Statements, read_number, split_options
+from vlbench.task import CommonOptions, Demonstration, Fact, Statements, read_number, split_options
 from vlbench.tasks.number_line.demonstrate import CURRENT, FIELDS, TARGET, make_demonstration
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 from vlbench.tasks.number_line.picture import NumberLinePicture, NumberLineStyle
@@ -55,6 +55,12 @@ class NumberLine(SolvedEnv[NumberLineState, NumberLineStyle]):
         picture = NumberLinePicture(common.themes)
         prompt = Prompt.load(__name__, common.prompt, {"max_position": max_position})
         super().__init__(game, picture, prompt, **common.rest)
+
+    def expert_by_picture(self, facts: Mapping[str, Fact]) -> str:
+        """Return the action of an expert who sees these facts; see `VLEnv.seen_facts`."""
+        current, target = facts["current"], facts["target"]
+        assert isinstance(current, int) and isinstance(target, int)
+        return self.game.expert(NumberLineState(current, target), max(self.turns_left, 1))
 
     def demonstrate(self) -> Demonstration:
         """State both numbers, compare them, and give the expert's action."""
