@@ -23,8 +23,8 @@ import numpy.typing as npt
 import vlbench
 from agents.players.cnn import MISSING, Shape, load_weights, read_shape, shrunk, write_checkpoint
 from agents.train.environments import Journal, check_env, check_env_kwargs, make_env
+from agents.train.log.run_log import check_log
 from agents.train.metrics import EpisodeMonitor
-from agents.train.run_log import check_log
 from vlbench.cli import (
     MAX_SEED,
     Options,

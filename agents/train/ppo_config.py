@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.train.environments import check_env, check_env_kwargs
-from agents.train.run_log import check_log
+from agents.train.log.run_log import check_log
 from agents.vlm.trainable import TrainableWeights, check_model
 from vlbench.cli import MAX_SEED, option, output_folder, required, run_kind
 from vlbench.env import SPLITS

@@ -22,7 +22,7 @@ import torch
 from agents.train import sft_data
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.evaluation import eval_rows, evaluate_policy
-from agents.train.run_log import RunLog, check_log
+from agents.train.log.run_log import RunLog, check_log
 from agents.train.sft_dataset import Examples
 from agents.train.trainer import Trainer, take_step
 from agents.vlm.loading import autocast_dtype, load_trainable

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from agents.train.checkpoint import Checkpoints, load_state, step_of
 from agents.train.distributed import Processes
-from agents.train.run_log import RunLog, check_log, log_names
+from agents.train.log.run_log import RunLog, check_log, log_names
 from agents.vlm.checkpoint_files import weights_hash
 from vlbench.cli.settings import Call, RunSettings
 from vlbench.registry import resolve_env_id
@@ -64,7 +64,7 @@ class RunConfig(Protocol):
 
     @property
     def log(self) -> str:
-        """Where metrics go; see `agents.train.run_log.log_names`."""
+        """Where metrics go; see `agents.train.log.run_log.log_names`."""
 
 
 class Stateful(Protocol):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from agents.train.run_log import RunLog, check_log, log_names
+from agents.train.log.run_log import RunLog, check_log, log_names
 
 
 class Terminal(io.StringIO):

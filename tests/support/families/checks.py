@@ -91,7 +91,9 @@ def _run(command, *options) -> str:
     errors = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
         code = command.main([str(option) for option in options])
-    lines = [line for line in errors.getvalue().splitlines() if line.startswith(("sft", "ppo", "e"))]
+    lines = [
+        line for line in errors.getvalue().splitlines() if line.startswith(("sft", "ppo", "e"))
+    ]
     return "ok" if code == 0 else " ".join(lines)[-300:] or f"exit {code}"
 
 
@@ -178,7 +180,10 @@ def log_prob_difference(model, processor, observations: Sequence[dict]) -> float
     ):
         inputs = reference_inputs(processor, observation)
         expected = reference_log_probs(model, inputs, reply.ids, policy.forbidden)
-        differences += [(row[mask] - expected).abs().max(), (reply.log_probs - expected).abs().max()]
+        differences += [
+            (row[mask] - expected).abs().max(),
+            (reply.log_probs - expected).abs().max(),
+        ]
     return float(f"{max(map(float, differences)):.1g}")
 
 
