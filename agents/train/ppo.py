@@ -32,7 +32,7 @@ from agents.train.ppo_config import PRESETS, Config
 from agents.train.rollout_buffer import RolloutBuffer, TurnRecorder, weights_of
 from agents.train.trainer import Stateful, Trainer, are_finite
 from agents.train.update import build_learner, update
-from agents.vlm.loading import autocast_dtype, load_trainable
+from agents.vlm.loading import adapter_summary, autocast_dtype, load_trainable
 from agents.vlm.policy import Policy, ValueHead
 from agents.vlm.sampling import Sampling
 from vlbench.cli import parse_options
@@ -173,6 +173,8 @@ def train(config: Config, processes: Processes) -> Path:
         "environments": envs,
     }
     with trainer.running(policy.save, parts, {"sampler": sampler}) as log:
+        if summary := adapter_summary(policy.model):
+            log.log_line(summary)
         if rows and not trainer.step:
             log.write(0, evaluate_policy(policy, rows, processes, status=log.status).metrics())
         for iteration in trainer.remaining_steps():

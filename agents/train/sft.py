@@ -25,7 +25,7 @@ from agents.train.evaluation import eval_rows, evaluate_policy
 from agents.train.log.run_log import RunLog, check_log
 from agents.train.sft_dataset import Examples
 from agents.train.trainer import Trainer, take_step
-from agents.vlm.loading import autocast_dtype, load_trainable
+from agents.vlm.loading import adapter_summary, autocast_dtype, load_trainable
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from agents.vlm.trainable import TrainableWeights, check_model
@@ -169,6 +169,8 @@ def train(config: Config, processes: Processes) -> Path:
             f"{sum(weight.numel() for weight in weights):,} trained weights; {len(learned)} "
             f"examples, {len(unseen)} held out"
         )
+        if summary := adapter_summary(policy.model):
+            log.log_line(summary)
         policy.train()
         for step in trainer.remaining_steps():
             for group in optimizer.param_groups:

@@ -234,13 +234,15 @@ def add_lora(model: Any, *, rank: int, alpha: int, dropout: float, vision: str) 
         return get_peft_model(model, settings)
 
 
-def adapter_summary(model: PeftModel) -> str:
+def adapter_summary(model: Any) -> str:
     """Return a line on which layers of a model have an adapter, and which weights have none.
 
-    Vectors, embeddings, the output head and parts between a picture and the language model aren't
-    named. In a mixture of experts, the experts are stacked in tensors that aren't linear layers, so
-    they and their router have no adapter.
+    The line is "" for a model without adapter. Vectors, embeddings, the output head and parts
+    between a picture and the language model aren't named. In a mixture of experts, the experts are
+    stacked in tensors that aren't linear layers, so they and their router have no adapter.
     """
+    if not isinstance(model, PeftModel):
+        return ""
     base = model.get_base_model()
     named = dict(base.named_parameters())
     adapted = {name.partition(".lora_")[0] for name in named if ".lora_" in name}
