@@ -8,6 +8,7 @@ from typing import Any
 from agents.agent_options import AGENT_HELP, AgentSettings, setting
 from agents.cost import MAX_USD, Price
 from agents.retry import RetryPolicy
+from agents.shards import parse_shard
 from vlbench.cli import (
     EVALUATION,
     option,
@@ -16,7 +17,7 @@ from vlbench.cli import (
     required,
 )
 from vlbench.observation import PICTURES
-from vlbench.records import from_json
+from vlbench.records import Shard, from_json
 from vlbench.suites import Challenge
 
 REMOTE = RetryPolicy(timeout=120.0)
@@ -68,7 +69,8 @@ class Config(AgentSettings):
     )
     suite: str = option(
         "test",
-        "a frozen set (test, ood-looks, …), or seeds: rows dealt from the test split",
+        "a frozen set (test, ood-looks, …), seeds (rows dealt from the test split), ladder (all "
+        "its rungs), or several with commas, each in a folder of its own",
         metavar="SUITE",
     )
     env_kwargs: tuple[dict[str, Any], ...] = option(
@@ -90,6 +92,11 @@ class Config(AgentSettings):
         "what the agent's pictures show: the state (true), or, in a control, one grey (blank), "
         "another episode (shuffled), or the state one turn ago (stale)",
         choices=PICTURES,
+    )
+    blind: Path | None = option(
+        None,
+        "folder of the same run with --picture blank, to show the visual gain",
+        metavar="RUN",
     )
     repeats: int = option(1, "times each row is played", ge=1, limit=10_000)
     history: int = option(0, "past turns that the agent is shown", ge=0, limit=1000, metavar="K")
@@ -119,6 +126,13 @@ class Config(AgentSettings):
         ge=0,
         parse=usd,
         metavar="USD",
+    )
+    shard: Shard | None = option(
+        None,
+        "play part I of N of the episodes, or with `slurm` the part of this task of an array job; "
+        "agents.merge joins the parts; --max-usd holds for each part",
+        parse=parse_shard,
+        metavar="I/N",
     )
     out: Path | None = option(
         None,

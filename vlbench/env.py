@@ -15,6 +15,7 @@ from vlbench.instances import (
     MAX_PRESENTATION,
     TRAINING_PRESENTATIONS,
     Presentation,
+    Share,
     hashed,
     reset_options,
 )
@@ -36,6 +37,7 @@ from vlbench.task import (
     SolvedGame,
     Statements,
     split_in,
+    unit_in,
 )
 
 S = TypeVar("S")
@@ -76,6 +78,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         prompt: Writes the text of an observation.
         split: The instances that `reset` draws from: "all", "train", "val" or "test". If a task
             has too few instances to hold any out (`game.test_share` is 0), every split has all.
+        share: "I/N" to deal only share I of N disjoint shares of the split; "" for all of it.
         render_mode: "rgb_array", "human" (needs the extra `play`) or None.
         **options: `picture`, one of `vlbench.observation.PICTURES`: what the pictures of
             observations show. All but "true" are controls; `info` and `frame_hash` stay true.
@@ -100,6 +103,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         /,
         *,
         split: str = "all",
+        share: str = "",
         render_mode: str | None = None,
         **options: object,
     ) -> None:
@@ -116,6 +120,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self.picture = picture
         self.prompt = prompt
         self.split = split
+        self.share = Share.parse(share) if share else None
         self.render_mode = render_mode
         self.observation_space = observation_space()
         self.action_space = ReplySpace(game.vocabulary)
@@ -362,11 +367,18 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
     def _deal(self) -> str:
         for _ in range(MOST_DEALS):
             instance = self.game.deal(self.np_random)
-            if self.split == "all" or split_in(self.game, instance) in ("", self.split):
+            if self._deals(instance):
                 return instance
         raise ValueError(
-            f"{MOST_DEALS} deals gave no instance of the split {self.split}; use another split"
+            f"{MOST_DEALS} deals gave no instance of the split {self.split}"
+            f"{' and this share of it' if self.share else ''}; use another"
         )
+
+    def _deals(self, instance: str) -> bool:
+        """Whether an instance belongs to the split and the share."""
+        if self.split != "all" and split_in(self.game, instance) not in ("", self.split):
+            return False
+        return self.share is None or self.share.holds(unit_in(self.game, instance))
 
     def _info(self, parsed: Parsed, illegal: bool, hint: str, success: bool) -> dict[str, Any]:
         return {

@@ -10,9 +10,14 @@ import pytest
 
 import vlbench
 from agents.evaluate import evaluate
+from vlbench import scoring
+from vlbench.freeze import RowSpec
+from vlbench.freeze.players import visual_gain
+from vlbench.intervals import Interval
 from vlbench.observation import BLANK, PICTURES
 from vlbench.replay import divergences
 from vlbench.run_folder import RunFolder
+from vlbench.suites import frozen_rows
 
 CONTROLS = PICTURES[1:]
 TURNS = 6
@@ -187,3 +192,19 @@ def test_the_expert_by_picture_wins_with_the_picture_and_falls_back_without_it()
         assert card.regret > 0
     random = evaluate("random", ids, episodes=20).scorecards
     assert [card.success for card in cards["blank"]] == [card.success for card in random]
+
+
+def test_a_suites_visual_gain_is_what_the_expert_by_picture_loses_without_it():
+    frozen = frozen_rows("vlbench/EZPoints-v0", "test")[:30]
+    rows = [RowSpec(row.kwargs, row.instance, row.presentation) for row in frozen]
+    gain = visual_gain("vlbench/EZPoints-v0", rows)
+    assert gain.value == 1 and 0 < gain.low <= gain.high == 1
+
+
+def test_a_suite_whose_pictures_are_worth_nothing_is_marked(monkeypatch):
+    facts = scoring.suite_facts("vlbench/EZPoints-v0", "test")
+    clear, unclear = Interval(0.5, 0.4, 0.6), Interval(0.1, 0.0, 0.2)
+    for gain, marked in ((clear, False), (unclear, True), (None, False)):
+        known = dataclasses.replace(facts, visual_gain=gain)
+        monkeypatch.setattr(scoring, "suite_facts", lambda *_, known=known: known)
+        assert (scoring.NOT_VISUAL in scoring.notes("vlbench/EZPoints-v0", "test")) == marked
