@@ -138,9 +138,9 @@ class Config(TrainableWeights):
         10, "iterations between checkpoints; the last iteration is always saved", ge=1
     )
     rollouts_every: int = option(
-        0,
-        "iterations between rollouts that are written to rollouts/, for vlbench diagnose; 0 for "
-        "none",
+        5,
+        "iterations between rollouts that are written to rollouts/: every turn for vlbench "
+        "diagnose, and a page with pictures and replies; 0 for none",
         ge=0,
     )
     log: str = option(

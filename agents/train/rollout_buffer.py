@@ -10,6 +10,7 @@ from torch import Tensor
 
 from agents.train.distributed import Processes
 from agents.train.environments import EnvStep
+from agents.train.log.samples import write_samples
 from agents.train.token_weights import token_weights
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.sampling import Generation
@@ -218,7 +219,7 @@ def weights_of(
 
 
 class TurnRecorder:
-    """Writes every k-th rollout's turns and advantages, for `vlbench.diagnose`.
+    """Writes every k-th rollout's turns and advantages, for `vlbench.diagnose`, and their page.
 
     Args:
         env_id: The environment's id.
@@ -296,4 +297,9 @@ class TurnRecorder:
         ]
         everyone = [turn for part in processes.gather(own) for turn in part]
         path = run / FOLDER / f"{iteration:06}.jsonl"
-        processes.on_main(lambda: write_turns(path, everyone))
+
+        def write() -> None:
+            write_turns(path, everyone)
+            write_samples(path)
+
+        processes.on_main(write)

@@ -89,7 +89,7 @@ class Config(TrainableWeights):
     save_every: int = option(1000, "steps between checkpoints; the last step is always saved", ge=1)
     keep: int = option(2, "number of newest checkpoints to keep", ge=1)
     log: str = option(
-        "json",
+        "json,tensorboard",
         "where metrics go, comma-separated: json (always on), tensorboard, wandb",
         check=check_log,
         alias="--loggers",

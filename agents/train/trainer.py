@@ -204,6 +204,8 @@ class Trainer:
             log.log_line(f"nothing to do: the run is at step {self.step} of {self.steps}{changes}")
         elif self.step or changes:
             log.log_line(f"resumed after step {self.step}{changes}")
+        else:
+            log.log_line(f"{self.steps} steps into {self._config.out}")
 
     def _advise(self, reason: str) -> str:
         """Return what to do after a number wasn't finite, unless the reason says so itself."""

@@ -4,6 +4,7 @@ A checkpoint may come from anybody. Its files are checked (`agents.vlm.checkpoin
 it is tried out in bounded time and memory (`agents.vlm.trial`), and a prompt goes through it once.
 """
 
+import os
 import sys
 import warnings
 from collections.abc import Iterable
@@ -26,6 +27,11 @@ from agents.vlm.trial import LIMITS, one_line, reason_to_refuse
 VISION_NAMES = ("vision", "visual", "image", "projector", "connector", "merger", "patch_embed")
 """Parts of the names of modules between a picture and the language model."""
 
+SMALL = 20_000_000
+"""Weights of a model below which a second thread costs more than it brings."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Variables with which a user or a launcher chooses the number of threads."""
+
 
 def default_device() -> torch.device:
     """Return the best device available."""
@@ -39,6 +45,19 @@ def default_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "cpu" else torch.bfloat16
 
 
+def limit_threads(model: nn.Module) -> None:
+    """Let torch compute a small model on a CPU in one thread, unless a variable says otherwise.
+
+    Its products are so short that threads mostly wait for each other, and for a processor where
+    others use the machine too. The number depends on the model alone, because sums depend on it.
+    """
+    weights = list(model.parameters())
+    on_cpu = all(weight.device.type == "cpu" for weight in weights)
+    small = sum(weight.numel() for weight in weights) < SMALL
+    if on_cpu and small and not any(os.environ.get(name) for name in THREAD_VARIABLES):
+        torch.set_num_threads(1)
+
+
 def load(
     checkpoint: str,
     *,
@@ -50,6 +69,8 @@ def load(
     trust_remote_code: bool = False,
 ) -> Loaded:
     """Load a checkpoint or a LoRA adapter from a folder or the Hub; weights are safetensors only.
+
+    torch then computes a small model on a CPU in one thread (`limit_threads`).
 
     Args:
         checkpoint: Folder, `hf:<id>` or `hf:<id>@<revision>`.
@@ -76,6 +97,7 @@ def load(
         try:
             loaded = read(source, dtype, trainable=trainable, lora_dropout=lora_dropout)
             loaded = replace(loaded, model=loaded.model.to(device))
+            limit_threads(loaded.model)
             check_forward(loaded)
         # The boundary to transformers and peft, which raise anything for a wrong checkpoint.
         except Exception as error:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from agents.train.log.curves import write_curves
 from agents.train.log.sinks import JsonLines, TensorBoard, WandB
 from agents.train.metrics import Metrics
 from vlbench.cli import erase_line, is_terminal
@@ -14,6 +15,8 @@ from vlbench.errors import unknown_name
 
 LOGS = {"json": "", "tensorboard": "train", "wandb": "wandb"}
 """Name of a log, and of its package → the extra that installs it."""
+STATUS_SECONDS = 20
+"""Seconds between the lines of status where standard error is no terminal."""
 
 
 def log_names(text: str) -> tuple[str, ...]:
@@ -81,7 +84,8 @@ class RunLog:
         self._stream = None if silent else stream or sys.stderr
         self._terminal = is_terminal(self._stream)
         self._status_length = 0
-        self._start = time.monotonic()
+        self._start = self._next_status = time.monotonic()
+        self._run = run
         self._sinks: list[Sink] = []
         self._previous_seconds = 0.0
         if silent:
@@ -123,17 +127,22 @@ class RunLog:
         self.log_line(f"{step}/{steps} {self.seconds:.0f} s  " + "  ".join(numbers))
 
     def status(self, line: str) -> None:
-        """Show a status on a terminal until the next line."""
+        """Show a status: on a terminal until the next line, else as a line now and then."""
         if self._terminal and self._stream is not None:
             self._clear()
             print(line, end="", file=self._stream, flush=True)
             self._status_length = len(line)
+        elif time.monotonic() >= self._next_status:
+            self._next_status = time.monotonic() + STATUS_SECONDS
+            self.log_line(f"{self.seconds:.0f} s  {line}")
 
     def close(self) -> None:
-        """Write everything that is pending."""
+        """Write everything that is pending, and the learning curves."""
         self._clear()
         for sink in self._sinks:
             sink.close()
+        if self._sinks and (picture := write_curves(self._run)):
+            self.log_line(f"learning curves: {picture}")
 
     def _clear(self) -> None:
         if self._status_length and self._stream is not None:

@@ -216,6 +216,9 @@ def gemma4():
         boi_token="<|image>",
         eoi_token="<image|>",
         image_token="<|image|>",
+        boa_token="<|audio>",
+        eoa_token="<audio|>",
+        audio_token="<|audio|>",
     )
     processor = transformers.Gemma4Processor(
         transformers.Gemma4AudioFeatureExtractor(),
