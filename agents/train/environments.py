@@ -14,6 +14,7 @@ from vlbench.env import VLEnv
 from vlbench.errors import user_code
 from vlbench.instances import Share
 from vlbench.registry import registered_id, resolve_env_id
+from vlbench.themes import check_open
 from vlbench.vector import VLVectorEnv
 
 if TYPE_CHECKING:  # cnn and sft_data import this module without torch
@@ -25,7 +26,12 @@ Observation = Mapping[str, Any]
 
 
 def make_env(env_id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, str]:
-    """Return one environment, without Gymnasium's checking wrappers."""
+    """Return one environment, without Gymnasium's checking wrappers.
+
+    Raises:
+        ValueError: Its theme is sealed.
+    """
+    check_open(str(kwargs.get("theme", "")), "training")
     return gymnasium.make(registered_id(env_id), disable_env_checker=True, **kwargs)
 
 
@@ -33,8 +39,9 @@ def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVector
     """Return the native vector environment; its pictures are views, not copies.
 
     Raises:
-        ValueError: The environment has none.
+        ValueError: The environment has none, or its theme is sealed.
     """
+    check_open(str(kwargs.get("theme", "")), "training")
     envs = gymnasium.make_vec(
         registered_id(env_id),
         num_envs=num_envs,

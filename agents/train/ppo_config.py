@@ -36,7 +36,7 @@ class Config(TrainableWeights):
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
     prompt: str = option("cot", "variant of the prompt")
     share: str = option("", SHARE_HELP, check=check_share, metavar="I/N")
-    theme: str = option("train", "theme, or group of themes")
+    theme: str = option("train", "theme, or group of themes; varied: generated looks")
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
 
     iterations: int = option(20, "number of rollouts, each followed by an update", ge=1)
