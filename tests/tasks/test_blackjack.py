@@ -12,10 +12,12 @@ from support.pictures import paint, update
 import vlbench
 from vlbench.instances import Presentation
 from vlbench.prompts import VARIANTS, template_hash
+from vlbench.suites import frozen_rows
 from vlbench.tasks.blackjack import odds
 from vlbench.tasks.blackjack.game import BlackjackGame, BlackjackState, hand
 from vlbench.tasks.blackjack.picture import BlackjackPicture
 from vlbench.tasks.blackjack.rules import USUAL, Rules
+from vlbench.tasks.blackjack.suites import old_expert
 from vlbench.themes import ThemeChoice
 
 BUST_25 = Rules(bust_above=25)
@@ -327,3 +329,21 @@ def test_the_expert_explains_its_actions_under_changed_rules(rules):
 def test_a_wrong_rule_of_blackjack_says_what_was_wanted(rules, message):
     with pytest.raises(ValueError, match=message):
         gymnasium.make("vlbench/Blackjack-v0", **rules)
+
+
+def test_each_changed_rule_turns_the_usual_experts_play_on_over_half_of_its_rows():
+    wrong, rows = Counter(), Counter()
+    for row in frozen_rows("vlbench/Blackjack-v0", "ood-rules"):
+        rule = {name: value for name, value in row.kwargs.items() if name != "theme"}
+        game = BlackjackGame(Rules(**rule))
+        state, over, lost, turns = game.start(row.instance), False, 0.0, game.max_turns
+        while not over:
+            action, values = old_expert(state, turns), game.values(state, turns)
+            lost = max(lost, max(values.values()) - values[action])
+            move = game.step(state, action)
+            state, over, turns = move.state, move.terminated, turns - 1
+        (name,) = rule
+        rows[name] += 1
+        wrong[name] += lost > 1e-9
+    assert rows == {"bust_above": 200, "ace_counts_11": 200, "dealer_hidden": 200}
+    assert wrong == {"bust_above": 153, "ace_counts_11": 136, "dealer_hidden": 143}
