@@ -33,8 +33,8 @@ from agents.train.environments import (
     shown_as,
     training_deals,
 )
+from agents.train.log.run_log import check_log
 from agents.train.metrics import EpisodeMonitor
-from agents.train.run_log import check_log
 from vlbench.cli import (
     MAX_SEED,
     Options,
