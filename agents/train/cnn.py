@@ -31,8 +31,8 @@ from agents.train.environments import (
     make_env,
     training_deals,
 )
+from agents.train.log.run_log import check_log
 from agents.train.metrics import EpisodeMonitor
-from agents.train.run_log import check_log
 from vlbench.cli import (
     MAX_SEED,
     Options,

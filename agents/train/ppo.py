@@ -31,7 +31,7 @@ from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
 from agents.train.trainer import Stateful, Trainer
 from agents.train.update import build_learner, update
-from agents.vlm.loading import autocast_dtype, load_trainable
+from agents.vlm.loading import adapter_summary, autocast_dtype, load_trainable
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from vlbench.cli import parse_options
@@ -96,6 +96,8 @@ def train(config: Config, processes: Processes) -> Path:
     if policy.value_head is not None:
         parts["value_head"] = policy.value_head
     with trainer.running(policy.save, parts, {"sampler": sampler}) as log:
+        if summary := adapter_summary(policy.model):
+            log.log_line(summary)
         if rows and not trainer.step:
             log.write(0, evaluate_policy(policy, rows, processes, status=log.status).metrics())
         for iteration in trainer.remaining_steps():

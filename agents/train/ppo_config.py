@@ -12,7 +12,7 @@ from agents.train.environments import (
     check_share,
     training_deals,
 )
-from agents.train.run_log import check_log
+from agents.train.log.run_log import check_log
 from agents.vlm.trainable import TrainableWeights, check_model
 from vlbench.cli import MAX_SEED, option, output_folder, required, run_kind
 from vlbench.themes import MAX_JITTER
@@ -158,9 +158,9 @@ class Config(TrainableWeights):
         10, "iterations between checkpoints; the last iteration is always saved", ge=1
     )
     rollouts_every: int = option(
-        0,
-        "iterations between rollouts that are written to rollouts/, for vlbench diagnose; 0 for "
-        "none",
+        5,
+        "iterations between rollouts that are written to rollouts/: every turn for vlbench "
+        "diagnose, and a page with pictures and replies; 0 for none",
         ge=0,
     )
     log: str = option(

@@ -23,10 +23,10 @@ from agents.train import sft_data
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.environments import check_share
 from agents.train.evaluation import evaluate_policy, val_rows
-from agents.train.run_log import RunLog, check_log
+from agents.train.log.run_log import RunLog, check_log
 from agents.train.sft_dataset import Examples
 from agents.train.trainer import Trainer, take_step
-from agents.vlm.loading import autocast_dtype, load_trainable
+from agents.vlm.loading import adapter_summary, autocast_dtype, load_trainable
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from agents.vlm.trainable import TrainableWeights, check_model
@@ -89,7 +89,7 @@ class Config(TrainableWeights):
     save_every: int = option(1000, "steps between checkpoints; the last step is always saved", ge=1)
     keep: int = option(2, "number of newest checkpoints to keep", ge=1)
     log: str = option(
-        "json",
+        "json,tensorboard",
         "where metrics go, comma-separated: json (always on), tensorboard, wandb",
         check=check_log,
         alias="--loggers",
@@ -178,6 +178,8 @@ def train(config: Config, processes: Processes) -> Path:
             f"{sum(weight.numel() for weight in weights):,} trained weights; {len(learned)} "
             f"examples, {len(unseen)} held out"
         )
+        if summary := adapter_summary(policy.model):
+            log.log_line(summary)
         policy.train()
         for step in trainer.remaining_steps():
             for group in optimizer.param_groups:

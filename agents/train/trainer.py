@@ -26,7 +26,7 @@ from torch import Tensor
 
 from agents.train.checkpoint import Checkpoints, load_state, step_of
 from agents.train.distributed import Processes
-from agents.train.run_log import RunLog, check_log, log_names
+from agents.train.log.run_log import RunLog, check_log, log_names
 from agents.vlm.checkpoint_files import weights_hash
 from vlbench.cli.settings import Call, RunSettings
 from vlbench.registry import resolve_env_id
@@ -64,7 +64,7 @@ class RunConfig(Protocol):
 
     @property
     def log(self) -> str:
-        """Where metrics go; see `agents.train.run_log.log_names`."""
+        """Where metrics go; see `agents.train.log.run_log.log_names`."""
 
 
 class Stateful(Protocol):
@@ -204,6 +204,8 @@ class Trainer:
             log.log_line(f"nothing to do: the run is at step {self.step} of {self.steps}{changes}")
         elif self.step or changes:
             log.log_line(f"resumed after step {self.step}{changes}")
+        else:
+            log.log_line(f"{self.steps} steps into {self._config.out}")
 
     def _advise(self, reason: str) -> str:
         """Return what to do after a number wasn't finite, unless the reason says so itself."""
