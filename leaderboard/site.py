@@ -22,8 +22,16 @@ import vlbench
 from leaderboard import ranking
 from leaderboard.published import reported_ids, reported_rows
 from leaderboard.site_data import FAILURES, SHARED, EntryRenderer, RenderedEntry
-from leaderboard.site_tables import TRACKS, Section, beside_test, overall_rows, results, task_rows
-from leaderboard.task_page import Task, describe
+from leaderboard.site_tables import (
+    TRACKS,
+    Section,
+    ladder_rows,
+    other_suites,
+    overall_rows,
+    results,
+    task_rows,
+)
+from leaderboard.task_page import Task, beside_test, describe
 from leaderboard.verify import Evidence, Verified, existing_entry, verify_all
 from vlbench.cli import (
     option,
@@ -104,7 +112,15 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
     for task in tasks:
         rows = {section: task_rows(entries, section, task.env_id) for section in TRACKS}
         path = out / "tasks" / f"{task.slug}.html"
-        pages.write(path, "task.html", "..", task=task, rows_of=rows)
+        pages.write(
+            path,
+            "task.html",
+            "..",
+            task=task,
+            rows_of=rows,
+            other_suites=other_suites(task.env_id),
+            ladder_rows=ladder_rows(entries, task.env_id),
+        )
     frames = {name for task in tasks for name in task.frames.values()}
     for entry in entries:
         view = renderer.entry(entry)

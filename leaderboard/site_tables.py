@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from leaderboard.ranking import Standing, by_headline, by_task, headline, scorecard
-from leaderboard.task_page import Task
+from leaderboard.task_page import Task, beside_test
 from leaderboard.verify import Verified
 from vlbench.scoring import Headline, Scorecard, usd_per_success
-from vlbench.suites import benchmark_suites, ordered_suites
+from vlbench.suites import TEST, ordered_suites, shipped_suites
 
 Section = Literal["general", "specialists", "reference"]
 
@@ -58,11 +58,6 @@ class Bar:
 
 def _percent(share: float) -> float:
     return round(100 * min(max(share, 0.0), 1.0), 2)
-
-
-def beside_test() -> tuple[str, ...]:
-    """Return the suites that tables show beside `test`: other looks, other rules, and both."""
-    return tuple(suite for suite in benchmark_suites() if suite.startswith("ood"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +160,30 @@ def _task_row(standing: Standing, env_id: str) -> TaskRow:
         beside=tuple(scorecard(standing.entry, suite, env_id) for suite in beside_test()),
         tokens=test.tokens / test.episodes if test and test.tokens is not None else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LadderRow:
+    """An entry in the table of a task's sets beyond `test` and the suites beside it."""
+
+    entry: Verified
+    cards: tuple[Scorecard | None, ...]
+    """One a set, in the order of `other_suites`."""
+
+
+def other_suites(env_id: str) -> tuple[str, ...]:
+    """Return a task's sets that its main table doesn't show: the paper's, ladders and others."""
+    main = (TEST, *beside_test())
+    return tuple(suite for suite in shipped_suites(env_id) if suite not in main)
+
+
+def ladder_rows(entries: Sequence[Verified], env_id: str) -> list[LadderRow]:
+    """Return the entries that played one of a task's other sets, by name."""
+    rows = [
+        LadderRow(entry, tuple(scorecard(entry, suite, env_id) for suite in other_suites(env_id)))
+        for entry in entries
+    ]
+    return [row for row in rows if any(row.cards)]
 
 
 def _success_bar(card: Scorecard) -> Bar:

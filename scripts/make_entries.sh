@@ -9,12 +9,11 @@ python=${PYTHON:-python}
 cards=NumberLine,EZPoints,Points24,Blackjack
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+suites=test,ood-looks,ood-rules,ood-both
 for agent in random heuristic expert; do
-  for suite in test ood; do
-    "$python" -m agents.evaluate --agent "$agent" --env "$cards" --suite "$suite" \
-      --out "$work/$agent-$suite" >/dev/null
-  done
-  "$python" -m leaderboard.pack "$work/$agent-test" "$work/$agent-ood" --out "$work/$agent.tar.gz"
+  "$python" -m agents.evaluate --agent "$agent" --env "$cards" --suite "$suites" \
+    --out "$work/$agent" >/dev/null
+  "$python" -m leaderboard.pack "$work/$agent"/* --out "$work/$agent.tar.gz"
   "$python" -m leaderboard.verify "$work/$agent.tar.gz"
   mv "$work/$agent.tar.gz" "leaderboard/entries/$agent.tar.gz"
 done

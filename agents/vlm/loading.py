@@ -132,7 +132,7 @@ def load_trainable(
         trust_remote_code=options.trust_remote_code,
     )
     if options.gradient_checkpointing:
-        _checkpoint_layers(loaded.model)
+        checkpoint_layers(loaded.model)
     if isinstance(loaded.model, PeftModel):
         own = loaded.model.peft_config["default"]
         if options.lora and (own.r, own.lora_alpha) != (options.lora_rank, options.lora_alpha):
@@ -155,7 +155,7 @@ def load_trainable(
     return replace(loaded, model=model)
 
 
-def _checkpoint_layers(model: Any) -> None:
+def checkpoint_layers(model: Any) -> None:
     """Compute the layers again in backward passes.
 
     Raises:
@@ -163,7 +163,9 @@ def _checkpoint_layers(model: Any) -> None:
     """
     inner = base_model(model)
     try:
-        inner.gradient_checkpointing_enable({"use_reentrant": False})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # transformers 5 renames it
+            inner.gradient_checkpointing_enable({"use_reentrant": False})
     except ValueError as error:
         raise ValueError(f"--gradient-checkpointing: {one_line(error)}") from error
 

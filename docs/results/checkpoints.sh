@@ -114,7 +114,7 @@ for task in number_line ez_points points24 blackjack; do
   $python scripts/ship_checkpoint.py "$out/$task/sft/latest" "agents/checkpoints/llava-sft/$task"
   $python scripts/ship_checkpoint.py "$out/$task/ppo/latest" "agents/checkpoints/llava-rl/$task"
 done
-for suite in test ood; do
+for suite in test ood-looks ood-rules ood-both; do
   for stage in llava-sft llava-rl; do
     $python -m agents.evaluate --agent $stage --suite $suite --concurrency 64 \
       --out "$out/$stage-$suite" --json >"$out/$stage-$suite.json"

@@ -11,8 +11,6 @@ from support import model_families
 from agents import evaluate
 from agents.train import ppo, sft, sft_data
 from agents.train.advantages.value_head import ValueHead
-from agents.train.memory import CONFIGURATIONS, estimate_memory
-from agents.train.ppo_config import PRESETS, Config
 from agents.vlm.loading import add_lora, load, train_parts
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
@@ -51,7 +49,7 @@ def test_every_family_draws_and_scores_alike(family, observations):
             assert torch.allclose(row[mask], reply.log_probs, atol=1e-4)
         assert torch.allclose(scores.values, torch.tensor([r.value for r in drawn]), atol=1e-4)
         train_parts(policy.model, "none")
-        del policy.picture_is_frozen  # was looked up before
+        policy.__dict__.pop("picture_is_frozen", None)  # may have been looked up before
         assert policy.picture_is_frozen
         assert torch.allclose(policy(prompts, replies).log_probs, scores.log_probs, atol=1e-5)
         dark = {**observations[0], "image": observations[0]["image"] // 3}
@@ -248,14 +246,3 @@ def test_data_sft_ppo_and_evaluate_run_end_to_end(family, lora, tmp_path, capsys
     )
     (card,) = json.loads(answer)["scorecards"]
     assert card["episodes"] == 3 and card["errored"] == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "parameters"),
-    [("llava-1.6-mistral-7b", "7,566,747,648"), ("qwen2.5-vl-7b", "8,292,166,656")],
-)
-def test_the_memory_estimate_counts_the_published_parameters(name, parameters):
-    assert name in CONFIGURATIONS
-    report = estimate_memory(name, Config(**PRESETS["rl4vlm-points24"]))
-    assert parameters in report
-    assert "LoRA" in report and "GiB  total" in report
