@@ -122,8 +122,4 @@ for suite in test ood-looks ood-rules ood-both; do
   $python -m agents.compare "$out/llava-sft-$suite" "$out/llava-rl-$suite" --json >"$out/$suite.json"
 done
 $python -m scripts.make_model_cards "$out"
-for stage in llava-sft llava-rl; do
-  $python -m leaderboard.pack "$out/$stage-test" --weights open --track specialist \
-    --out "leaderboard/entries/$stage.tar.gz"
-  $python -m leaderboard.verify "leaderboard/entries/$stage.tar.gz"
-done
+PYTHON=$python bash scripts/make_entries.sh llava-sft llava-rl
