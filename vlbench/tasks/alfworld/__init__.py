@@ -19,8 +19,9 @@ from vlbench.tasks.alfworld.drawing.picture import MIDDLE, NOTHING, AlfworldPict
 from vlbench.tasks.alfworld.engine.client import EngineClient
 from vlbench.tasks.alfworld.env import CommandEnv
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
-from vlbench.tasks.alfworld.games.generator import HIDDEN, OBJECTS
+from vlbench.tasks.alfworld.games.options import USUAL, GameOptions
 from vlbench.tasks.alfworld.heuristic import SearchHeuristic
+from vlbench.tasks.alfworld.prompt_text import EXAMINE_FIRST, PromptText
 from vlbench.vector import VLVectorEnv
 
 
@@ -76,6 +77,10 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
     Args:
         objects: Number of objects in the room, 3..60.
         hidden: Whether the goal's objects start in closed receptacles if possible.
+        examine_first: Whether an object can be taken only from a receptacle that has been examined
+            ("examine shelf 1"). The prompt says so.
+        wording: "usual" gives the goal and the room in ALFWorld's words, "other" in words that
+            ALFWorld doesn't use; the frozen set `ood-text` has them.
         group: The task type to deal, e.g. "pick_and_place_simple"; "" for all six. An explicit
             instance may have any type.
         text_obs: How much the text includes: "full", "feedback" or "none"; see above.
@@ -94,8 +99,10 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
     def __init__(
         self,
         *,
-        objects: int = OBJECTS,
-        hidden: bool = HIDDEN,
+        objects: int = USUAL.objects,
+        hidden: bool = USUAL.hidden,
+        examine_first: bool = USUAL.examine_first,
+        wording: str = USUAL.wording,
         group: str = "",
         text_obs: str = "full",
         memory: int = 8,
@@ -103,9 +110,10 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
         **options: Unpack[CommonOptions],
     ) -> None:
         common = split_options(options)
-        game = AlfworldGame(objects, hidden, group=group)
+        game = AlfworldGame(GameOptions(objects, hidden, examine_first, wording), group=group)
         picture = AlfworldPicture(common.themes, labels)
-        super().__init__(game, picture, common.prompt, text_obs, memory, **common.rest)
+        text = PromptText(text_obs, memory, EXAMINE_FIRST if examine_first else "")
+        super().__init__(game, picture, common.prompt, text, **common.rest)
 
     def heuristic(self) -> str:
         """Search receptacles in a sensible order, remember their contents, then do the task."""
@@ -142,6 +150,7 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
             sorted(world.opened),
             world.placements,
             sorted(world.states),
+            *([sorted(world.examined)] if self.game.options.examine_first else ()),
         ]
         parts = [state.instance, state.commands, state.feedback, state.admissible, things]
         text = json.dumps([parts, self.presentation.number])
