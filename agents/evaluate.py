@@ -81,8 +81,9 @@ def evaluate(
         agent: An `agents.agent.Agent`, a function `observation -> str`, or what `--agent` takes.
         env_ids: Ids, short names, globs or "all"; see `agents.selection.select_rows`.
         episodes: Rows of each suite, from its beginning; None for all.
-        suite: "test", "ood", the name of a set that you have frozen, or "seeds" for rows dealt from
-            the test split. An environment whose rules have no frozen sets is played from seeds.
+        suite: Name of a frozen set, shipped ("test", "ood-looks", …) or your own, or "seeds" for
+            rows dealt from the test split. An environment whose rules have no frozen sets is played
+            from seeds.
         prompt: "cot", "action_only" or "cot_facts".
         theme: Theme or group of themes instead of the suite's own.
         env_kwargs: Keyword arguments of the environments. Those that change the rules play dealt

@@ -65,7 +65,7 @@ class Config(AgentSettings):
     )
     suite: str = option(
         "test",
-        "test, ood, a set of your own, or seeds: rows dealt from the test split",
+        "a frozen set (test, ood-looks, …), or seeds: rows dealt from the test split",
         metavar="SUITE",
     )
     env_kwargs: tuple[dict[str, Any], ...] = option(

@@ -14,7 +14,7 @@ from vlbench.contract import INFO_TYPES
 from vlbench.errors import unknown_name, user_code
 from vlbench.outcomes import check_outcomes
 from vlbench.registry import check_keywords, has_splits, resolve_env_id, short_name
-from vlbench.suites import SEEDS, SUITES, Row, RunSpec, rules_difference, suites
+from vlbench.suites import SEEDS, TEST, Row, RunSpec, benchmark_suites, rules_difference, suites
 
 OWN_OPTIONS = {
     "prompt": "use --prompt",
@@ -64,7 +64,9 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
     for name, reason in OWN_OPTIONS.items():
         if name in spec.env_kwargs:
             raise ValueError(f"env_kwargs can't set {name}: {reason}")
-    known = dict.fromkeys((*SUITES, *(name for env_id in selection for name in suites(env_id))))
+    known = dict.fromkeys(
+        (*benchmark_suites(), *(name for env_id in selection for name in suites(env_id)))
+    )
     if spec.suite not in (*known, SEEDS):
         raise ValueError(unknown_name("suite", spec.suite, (*known, SEEDS)))
     rows: dict[str, tuple[Row, ...]] = {}
@@ -74,9 +76,7 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
         try:
             suite = _suite(env_id, spec)
             if spec.challenge and suite == SEEDS:
-                raise ValueError(
-                    f"a challenge follows the rules of its set {SUITES[0]}; it has none"
-                )
+                raise ValueError(f"a challenge follows the rules of its set {TEST}; it has none")
             env_rows = replace(spec, suite=suite).rows(env_id)[: spec.episodes]
             _check_playable(agent, env_rows[0])
             frozen = replace(spec, suite=suite, challenge=None)
@@ -141,7 +141,7 @@ def _suite(env_id: str, spec: RunSpec) -> str:
         return spec.suite
     if names:
         raise ValueError(unknown_name(f"suite of {env_id}", spec.suite, (*names, SEEDS)))
-    if spec.suite == SUITES[0]:
+    if spec.suite == TEST:
         return SEEDS
     raise ValueError(
         f"no suite {spec.suite}, because {_why_dealt(env_id, spec)}; leave --suite out to play "

@@ -12,7 +12,7 @@ from vlbench.display.formatting import (
     signed,
 )
 from vlbench.scoring import Headline, Scorecard
-from vlbench.suites import SUITES
+from vlbench.suites import bounds
 
 
 def scorecard_table(cards: Sequence[Scorecard]) -> str:
@@ -78,7 +78,7 @@ def _details(card: Scorecard) -> list[str]:
     if card.strict_rate and card.strict_success:
         parts[-1] += f" (success there {percent_range(*card.strict_success)})"
     details = [f"replies: {', '.join(parts)}"] if parts else []
-    if card.suite not in SUITES and card.floor is not None and card.ceiling is not None:
+    if bounds(card.env, card.suite) is None and card.floor is not None and card.ceiling is not None:
         limits = f"floor {percent(card.floor)}, ceiling {percent(card.ceiling)}"
         details.append(f"bounds computed for this run: {limits}")
     if percent(card.paper_success) != percent(card.success):

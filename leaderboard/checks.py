@@ -22,7 +22,7 @@ from vlbench.limits import UtcTime
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
 from vlbench.records import SCHEMA, Episode, RunHeader
-from vlbench.suites import Row, frozen_hash, suites
+from vlbench.suites import Row, frozen_hash, shipped_suites
 
 PROMPTS = ("cot", "action_only")
 """Prompts that an entry may use; `cot_facts` tells what the picture shows."""
@@ -73,7 +73,7 @@ def _check_environments(place: str, run: RunHeader) -> None:
     for env_id in [*run.env_ids, *(shot.env_id for shot in run.preamble.shots)]:
         if env_id not in vlbench.ENV_IDS:
             raise ValueError(place + f"env_ids: {unknown_name('env id', env_id, vlbench.ENV_IDS)}")
-        if run.suite not in suites(env_id):
+        if run.suite not in shipped_suites(env_id):
             raise ValueError(place + f"suite: {env_id} has no suite {run.suite!r:.40}")
     if len(set(run.env_ids)) < len(run.env_ids):
         raise ValueError(place + "env_ids: wanted each once, found one twice")

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from leaderboard.archive import MAX_MANIFEST, MAX_PART, read_archive
-from leaderboard.entry import PART_NAMES, Entry, first_error, loads
+from leaderboard.entry import Entry, first_error, loads
 from leaderboard.schema import MANIFEST, Manifest, Suite, canonical, digest_of
 from vlbench.cli import Options, parse_options, required, run_main, writable_folder
 from vlbench.parsing import RULES
@@ -34,6 +34,9 @@ CAUSE = {"slip": "inconsistent"}
 """Old names → new ones."""
 
 Json = dict[str, Any]
+
+OLD_PARTS = ("test.jsonl", "ood.jsonl")
+"""The parts that an entry of the old format has."""
 
 
 def convert_header(data: Json) -> Json:
@@ -126,7 +129,7 @@ def convert_entry(old: Path, new: Path) -> str:
         ValueError: It is no entry of format 1, or its hashes aren't those of its contents.
         OSError: A file can't be written.
     """
-    limits = {MANIFEST: MAX_MANIFEST, **dict.fromkeys(PART_NAMES, MAX_PART)}
+    limits = {MANIFEST: MAX_MANIFEST, **dict.fromkeys(OLD_PARTS, MAX_PART)}
     contents = dict(read_archive(old, limits, with_time=True))
     place = f"{old.name}: {MANIFEST}"
     plain = _converted(place, convert_manifest, contents.pop(MANIFEST, b""))

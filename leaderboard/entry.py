@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from leaderboard.archive import MAX_MANIFEST, MAX_PART, Refused, read_archive, write_archive
 from leaderboard.schema import MANIFEST, Manifest, canonical
 from vlbench.records import Episode, episode_key, from_json, to_json
-from vlbench.suites import SUITES
+from vlbench.suites import benchmark_suites
 
 MAX_LINE = 8 << 20
 """Longest line of a part, in bytes."""
@@ -23,8 +23,6 @@ MAX_DEPTH = 20
 """Deepest nesting of JSON."""
 MAX_DIGITS = 40
 """Longest number."""
-
-PART_NAMES = tuple(f"{suite}.jsonl" for suite in SUITES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,8 @@ def read_entry(path: Path) -> Entry:
         Refused: The archive isn't one that `pack` writes, or its parts aren't those that its
             manifest names.
     """
-    limits = {MANIFEST: MAX_MANIFEST, **dict.fromkeys(PART_NAMES, MAX_PART)}
+    names = [f"{suite}.jsonl" for suite in benchmark_suites()]
+    limits = {MANIFEST: MAX_MANIFEST, **dict.fromkeys(names, MAX_PART)}
     archive = read_archive(path, limits)
     name, data = next(archive)
     if name != MANIFEST:

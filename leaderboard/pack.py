@@ -1,6 +1,6 @@
 """Pack runs into an entry: `python -m leaderboard.pack RUN… --out ENTRY.tar.gz`.
 
-An entry holds one run on `test`, one on `ood`, or both, of the same agent with the same settings.
+An entry holds runs on different suites, of the same agent with the same settings.
 The same runs and card give the same bytes. What is packed and why is in `docs/submitting.md`.
 """
 
@@ -45,10 +45,10 @@ from vlbench.errors import unknown_name
 from vlbench.records import Episode, RunHeader, episode_key, from_json, to_json
 from vlbench.records.redaction import find_key, holds_secret
 from vlbench.run_folder import EPISODES, JOURNAL, RunFolder
-from vlbench.suites import SUITES, suites
+from vlbench.suites import ordered_suites, shipped_suites, suites
 
 SAME = (
-    *("agent", "settings", "privileged", "env_ids", "env_kwargs"),
+    *("agent", "settings", "privileged", "env_kwargs"),
     *("prompt", "theme", "history", "preamble"),
 )
 """Header fields that must be equal in all runs of an entry."""
@@ -70,11 +70,11 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
     if not folders:
         raise ValueError("pack wants the folder of at least one run")
     for path, folder in zip(runs, folders, strict=True):
-        if folder.header.suite not in SUITES:
-            raise ValueError(f"{path}: {unknown_name('suite', folder.header.suite, SUITES)}")
         for env_id in folder.header.env_ids:
             if not suites(env_id):
                 raise ValueError(f"{path}: {env_id} has no frozen sets")
+            if folder.header.suite not in (known := shipped_suites(env_id)):
+                raise ValueError(f"{path}: {unknown_name('suite', folder.header.suite, known)}")
     check_same_agent([folder.header for folder in folders])
     headers = folders[0].header
     if len(folders) > 1 and any(folder.header.challenge for folder in folders):
@@ -94,8 +94,8 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
         checked = Card(**{**defaults, **weights, **card, "track": track})
     except ValidationError as error:
         raise ValueError(first_error(error)) from error
-    order = {suite: number for number, suite in enumerate(SUITES)}
-    packed = sorted(map(_suite, folders), key=lambda item: order[item[0].run.suite])
+    order = ordered_suites(folder.header.suite for folder in folders)
+    packed = sorted(map(_suite, folders), key=lambda item: order.index(item[0].run.suite))
     manifest = Manifest(
         format=2, card=checked, suites=tuple(suite for suite, _ in packed), digest="0" * 64
     )
@@ -121,6 +121,18 @@ def check_no_keys(entry: Entry) -> None:
                 )
 
 
+def _check_same_environments(headers: Sequence[RunHeader]) -> None:
+    """Check that each run plays all of the runs' environments that have its suite."""
+    every = dict.fromkeys(env_id for header in headers for env_id in header.env_ids)
+    for header in headers:
+        expected = [env_id for env_id in every if header.suite in shipped_suites(env_id)]
+        if sorted(header.env_ids) != sorted(expected):
+            raise ValueError(
+                f"the runs of an entry must play the same environments: env_ids on {header.suite} "
+                f"is {header.env_ids!r:.80}, wanted {expected!r:.80}"
+            )
+
+
 def check_same_agent(headers: Sequence[RunHeader], *, same_suite: bool = False) -> None:
     """Check that runs are of the same agent with the same settings.
 
@@ -134,6 +146,7 @@ def check_same_agent(headers: Sequence[RunHeader], *, same_suite: bool = False) 
     names = [header.suite for header in headers]
     if not same_suite and len(set(names)) < len(names):
         raise ValueError(f"wanted one run a suite, found {', '.join(names)}")
+    _check_same_environments(headers)
     for header in headers[1:]:
         for field in SAME:
             first, other = getattr(headers[0], field), getattr(header, field)

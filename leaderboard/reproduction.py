@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from leaderboard.archive import Refused
 from leaderboard.entry import first_error, loads
-from leaderboard.schema import Key, Manifest, Record, Sha256
+from leaderboard.schema import Key, Manifest, Record, Sha256, SuiteName
 from vlbench.display import formatting
 from vlbench.intervals import mean
 from vlbench.records import Episode, ModelInfo, from_json, to_json
@@ -43,7 +43,7 @@ class Answer(Record):
 class AskedTurn(Record):
     """A turn that was drawn and asked again."""
 
-    suite: Literal["test", "ood"]
+    suite: SuiteName
     episode: Key
     turn: Annotated[int, Field(ge=0)]
     reply_hash: Sha256

@@ -79,6 +79,11 @@ def _header(header: RunHeader) -> RunHeader:
     return from_json(RunHeader, to_json(header))
 
 
+SUITE = r"[a-z0-9-]{1,40}"
+"""Pattern of a suite's name."""
+MAX_SUITES = 40
+"""Most suites of an entry."""
+SuiteName = Annotated[str, StringConstraints(pattern=rf"^{SUITE}$")]
 Text = Annotated[str, StringConstraints(max_length=120), AfterValidator(_plain)]
 ErrorLine = Annotated[str, AfterValidator(_error)]
 Key = Annotated[str, StringConstraints(max_length=300), AfterValidator(_plain)]
@@ -120,7 +125,8 @@ class Card(Record):
 class Part(Record):
     """A file of episodes, one JSON line each, in the order of the frozen sets."""
 
-    name: Literal["test.jsonl", "ood.jsonl"]
+    name: Annotated[str, StringConstraints(pattern=rf"^{SUITE}\.jsonl$")]
+    """The suite's name and ".jsonl"."""
     sha256: Sha256
     size: Annotated[int, Field(ge=0)]
     """Bytes."""
@@ -180,7 +186,7 @@ class Manifest(Record):
     format: Literal[2]
     """Version of the entry's format."""
     card: Card
-    suites: Annotated[tuple[Suite, ...], Field(min_length=1, max_length=2)]
+    suites: Annotated[tuple[Suite, ...], Field(min_length=1, max_length=MAX_SUITES)]
     digest: Sha256
     """sha256 of this manifest with an empty digest; it names the entry."""
 

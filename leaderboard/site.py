@@ -22,7 +22,7 @@ import vlbench
 from leaderboard import ranking
 from leaderboard.published import reported_ids, reported_rows
 from leaderboard.site_data import FAILURES, SHARED, EntryRenderer, RenderedEntry
-from leaderboard.site_tables import TRACKS, Section, overall_rows, results, task_rows
+from leaderboard.site_tables import TRACKS, Section, beside_test, overall_rows, results, task_rows
 from leaderboard.task_page import Task, describe
 from leaderboard.verify import Evidence, Verified, existing_entry, verify_all
 from vlbench.cli import (
@@ -35,7 +35,7 @@ from vlbench.cli import (
 from vlbench.display.episode_view import page_part
 from vlbench.display.formatting import number, number_range, percent, percent_range, usd
 from vlbench.registry import short_name
-from vlbench.suites import SUITES
+from vlbench.suites import ordered_suites
 
 MARKER = ".vlbench-site"
 """Marks a folder as a generated site, which may be replaced."""
@@ -141,6 +141,7 @@ class _Pages:
             "entries": entries,
             "tasks": tasks,
             "sections": TITLES.items(),
+            "beside_test": beside_test(),
             "all_cards": set(vlbench.CARD_IDS) == {task.env_id for task in tasks},
             "slug": slug,
             "version": vlbench.__version__,
@@ -180,7 +181,7 @@ def _pairs(entries: Sequence[Verified]) -> dict[str, Any]:
                 "first": difference.only_first,
                 "second": difference.only_second,
             }
-            for suite in SUITES
+            for suite in ordered_suites([*first.scores, *second.scores])
             for env_id in vlbench.ENV_IDS
             if ranking.scorecard(first, suite, env_id) and ranking.scorecard(second, suite, env_id)
             for difference in [ranking.task_difference(first, second, suite, env_id)]

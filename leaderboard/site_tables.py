@@ -11,7 +11,7 @@ from leaderboard.ranking import Standing, by_headline, by_task, headline, scorec
 from leaderboard.task_page import Task
 from leaderboard.verify import Verified
 from vlbench.scoring import Headline, Scorecard, usd_per_success
-from vlbench.suites import SUITES
+from vlbench.suites import benchmark_suites, ordered_suites
 
 Section = Literal["general", "specialists", "reference"]
 
@@ -60,12 +60,18 @@ def _percent(share: float) -> float:
     return round(100 * min(max(share, 0.0), 1.0), 2)
 
 
+def beside_test() -> tuple[str, ...]:
+    """Return the suites that tables show beside `test`: other looks, other rules, and both."""
+    return tuple(suite for suite in benchmark_suites() if suite.startswith("ood"))
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """An entry's normalised success on one task; None where it didn't play or has no bounds."""
 
     test: float | None
-    ood: float | None
+    beside: tuple[float | None, ...]
+    """On the suites of `beside_test`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +83,14 @@ class OverallRow:
     test: Headline | None
     bar: Bar | None
     """Of `test`."""
-    ood: Headline | None
+    beside: tuple[Headline | None, ...]
+    """On the suites of `beside_test`."""
     cells: tuple[Cell, ...]
     """One a task, in the order of the columns."""
     usd_per_success: float | None
     """On `test`."""
     errored: int
-    """Episodes of both suites."""
+    """Episodes of `test` and the suites beside it."""
 
 
 def overall_rows(
@@ -106,21 +113,18 @@ def overall_rows(
 def _overall_row(standing: Standing, tasks: Sequence[Task], table: str) -> OverallRow:
     entry = standing.entry
     test = headline(entry, "test", table)
-    cards = {
-        suite: [scorecard(entry, suite, task.env_id) for task in tasks] for suite in ("test", "ood")
-    }
-    played = [card for suite in cards.values() for card in suite if card]
+    suites = ("test", *beside_test())
+    cards = [[scorecard(entry, suite, task.env_id) for suite in suites] for task in tasks]
+    played = [card for of_task in cards for card in of_task if card]
+    normalized = [[card.normalized if card else None for card in of_task] for of_task in cards]
     return OverallRow(
         tie_group=standing.tie_group,
         entry=entry,
         test=test,
         bar=Bar.of(test.normalized, test.low, test.high) if test else None,
-        ood=headline(entry, "ood", table),
-        cells=tuple(
-            Cell(test.normalized if test else None, ood.normalized if ood else None)
-            for test, ood in zip(cards["test"], cards["ood"], strict=True)
-        ),
-        usd_per_success=usd_per_success([card for card in cards["test"] if card]),
+        beside=tuple(headline(entry, suite, table) for suite in suites[1:]),
+        cells=tuple(Cell(first, tuple(others)) for first, *others in normalized),
+        usd_per_success=usd_per_success([card for card in played if card.suite == "test"]),
         errored=sum(card.errored for card in played),
     )
 
@@ -134,7 +138,8 @@ class TaskRow:
     test: Scorecard | None
     bar: Bar | None
     """Of `test`."""
-    ood: Scorecard | None
+    beside: tuple[Scorecard | None, ...]
+    """On the suites of `beside_test`."""
     tokens: float | None
     """Of an episode of `test`."""
 
@@ -145,7 +150,7 @@ def task_rows(entries: Sequence[Verified], section: Section, env_id: str) -> lis
         entry
         for entry in entries
         if entry.manifest.card.track in TRACKS[section]
-        and any(scorecard(entry, suite, env_id) for suite in SUITES)
+        and any(scorecard(entry, suite, env_id) for suite in entry.scores)
     ]
     return [_task_row(standing, env_id) for standing in by_task(players, "test", env_id)]
 
@@ -157,7 +162,7 @@ def _task_row(standing: Standing, env_id: str) -> TaskRow:
         entry=standing.entry,
         test=test,
         bar=_success_bar(test) if test else None,
-        ood=scorecard(standing.entry, "ood", env_id),
+        beside=tuple(scorecard(standing.entry, suite, env_id) for suite in beside_test()),
         tokens=test.tokens / test.episodes if test and test.tokens is not None else None,
     )
 
@@ -211,7 +216,7 @@ def results(entry: Verified, tasks: Sequence[Task]) -> list[TaskResult]:
     """Return an entry's numbers on the tasks that it played."""
     played = []
     for task in tasks:
-        cards = [scorecard(entry, suite, task.env_id) for suite in SUITES]
+        cards = [scorecard(entry, suite, task.env_id) for suite in ordered_suites(entry.scores)]
         suites = tuple(SuiteResult.of(card) for card in cards if card)
         if suites:
             played.append(TaskResult(task, suites))

@@ -11,7 +11,13 @@ import gymnasium
 import numpy as np
 
 from vlbench.errors import unknown_name
-from vlbench.instances import MAX_PRESENTATION, Presentation, hashed, reset_options, split_of
+from vlbench.instances import (
+    MAX_PRESENTATION,
+    TRAINING_PRESENTATIONS,
+    Presentation,
+    hashed,
+    reset_options,
+)
 from vlbench.observation import LastObservation, Observation
 from vlbench.parsing import NOTHING_READ, CachedParser, Json, Level, Parsed
 from vlbench.prompts import Prompt
@@ -28,12 +34,16 @@ from vlbench.task import (
     RepaintablePicture,
     SolvedGame,
     Statements,
+    split_in,
 )
 
 S = TypeVar("S")
 Style = TypeVar("Style")
 
-SPLITS = ("all", "train", "test")
+SPLITS = ("all", "train", "val", "test")
+"""The instances that an environment deals. Training deals `train`, looks at `val` and never deals
+`test`."""
+TRAINING_SPLITS = ("train", "val")
 MOVES_NOTHING = -1.0
 """Reward of a turn whose reply is malformed, unknown or illegal."""
 
@@ -63,8 +73,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         game: The rules.
         picture: Draws the states.
         prompt: Writes the text of an observation.
-        split: The instances that `reset` draws from: "all", "train" or "test". If a task has too
-            few instances to hold any out (`game.held_out` is False), every split has all of them.
+        split: The instances that `reset` draws from: "all", "train", "val" or "test". If a task
+            has too few instances to hold any out (`game.test_share` is 0), every split has all.
         render_mode: "rgb_array", "human" (needs the extra `play`) or None.
         **unknown_options: Raise ValueError.
 
@@ -162,7 +172,9 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
             instance = self._deal()
             state = self.game.start(instance)
         if number is None:
-            number = int(self.np_random.integers(MAX_PRESENTATION))
+            is_training = self.split in TRAINING_SPLITS
+            most = TRAINING_PRESENTATIONS if is_training else MAX_PRESENTATION
+            number = int(self.np_random.integers(most))
         self.presentation = Presentation(instance, number)
         self._style = self.picture.style(state, self.presentation)
         self._enter(state)
@@ -223,6 +235,12 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         if self.render_mode == "human":
             self.draw()
         return LastObservation(self.picture, self._state, self._style, self.text)
+
+    @property
+    def state(self) -> S:
+        """The game's current state."""
+        self._must_be_reset()
+        return self._state
 
     @property
     def text(self) -> str:
@@ -311,9 +329,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
     def _deal(self) -> str:
         for _ in range(MOST_DEALS):
             instance = self.game.deal(self.np_random)
-            if self.split == "all" or not self.game.held_out:
-                return instance
-            if split_of(instance, self.game.test_share) == self.split:
+            if self.split == "all" or split_in(self.game, instance) in ("", self.split):
                 return instance
         raise ValueError(
             f"{MOST_DEALS} deals gave no instance of the split {self.split}; use another split"

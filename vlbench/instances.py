@@ -17,6 +17,10 @@ from vlbench.errors import unknown_name
 MAX_PRESENTATION = 2**31
 """Presentations are integers 0..MAX_PRESENTATION−1."""
 
+TRAINING_PRESENTATIONS = 2**30
+"""The splits `train` and `val` deal presentations below this; those of frozen rows lie above, so
+that even a row whose instance training deals has a presentation of its own."""
+
 
 def hashed(text: str) -> int:
     """Return the first eight bytes of a text's sha256 as an integer below 2**64."""
@@ -60,15 +64,18 @@ def unit_of(instance: str) -> str:
     return f"{task}/{rest[1].rpartition('-')[0]}" if len(rest) == 2 else instance
 
 
-def split_of(instance: str, test_share: float) -> str:
-    """Return "test" or "train", by a keyed hash of the instance's unit.
+def split_of(unit: str, test_share: float, val_share: float) -> str:
+    """Return "test", "val" or "train", by a keyed hash of a unit.
 
     Args:
-        instance: The canonical instance.
+        unit: What a split keeps together; see `unit_of` and `vlbench.task.split_in`.
         test_share: Share of the units that are test units.
+        val_share: Share of the units that are val units.
     """
-    unit = unit_of(instance)
-    return "test" if hashed(f"{SPLIT_KEY}|{unit}") < test_share * 2**64 else "train"
+    place = hashed(f"{SPLIT_KEY}|{unit}")
+    if place < test_share * 2**64:
+        return "test"
+    return "val" if place < (test_share + val_share) * 2**64 else "train"
 
 
 class ResetOptions(NamedTuple):

@@ -10,7 +10,7 @@ import vlbench
 from vlbench.instances import group_of
 from vlbench.intervals import RESAMPLES, Interval, percentile_interval, rate, resampled_means
 from vlbench.records import CAUSES, Episode, RunHeader, Turn
-from vlbench.suites import bounds, held_out, label
+from vlbench.suites import bounds, held_out, label, suite_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +207,15 @@ def errored_note(errored: int, episodes: int) -> tuple[str, ...]:
 
 def notes(env_id: str, suite: str) -> tuple[str, ...]:
     """Return the caveats that belong beside an environment's numbers."""
+    facts = suite_facts(env_id, suite)
     caveats = label(env_id, suite), "" if held_out(env_id) else "instances not held out"
-    return tuple(filter(None, caveats))
+    trained = ""
+    if facts and facts.trained and held_out(env_id):
+        trained = (
+            f"{facts.trained} of {facts.instances} instances occur in training, in other "
+            "presentations"
+        )
+    return tuple(filter(None, (*caveats, trained)))
 
 
 def _groups(episodes: Sequence[Episode]) -> dict[str, GroupScore]:

@@ -1,13 +1,15 @@
-"""Frozen sets of a task and their bounds: `test.jsonl`, `ood.jsonl` and `bounds.json`.
+"""Frozen sets of a task and their bounds: `sets/<suite>.jsonl` and `bounds.json` in its folder.
 
-A row is an instance and a presentation. The first N rows of a set are a balanced subset of it. Sets
-and bounds belong to one id with its rules, which `bounds.json` states: under other rules an
-environment has none.
+The files decide which sets there are. A row is an instance and a presentation; keyword arguments of
+a row may change the rules. The first N rows of a set are a balanced subset of it. Sets and bounds
+belong to one id with its rules, which `bounds.json` states: under other rules an environment has
+none.
 """
 
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
@@ -16,6 +18,7 @@ from typing import Annotated, Any
 
 import gymnasium
 
+import vlbench
 from vlbench.errors import unknown_name, user_code
 from vlbench.limits import SHA256, PlainText, Range, Size
 from vlbench.prompts import VARIANTS
@@ -27,13 +30,29 @@ from vlbench.registry import (
     task_folder,
 )
 
-SUITES = ("test", "ood")
-"""Frozen sets that a task may ship. `test`: held-out rows under the usual rules; `ood`: changed
-rules, in themes that training never uses."""
+TEST = "test"
+"""Name of the headline's set: instances and presentations that no training deals, under the usual
+rules, in themes of the group `train`."""
+
+PAPER = "paper"
+"""Name of the set with RL4VLM's own instances. They are too few to hold any out, so that training
+deals some of them, in other presentations; no headline counts it."""
+
+LADDER = "ladder-"
+"""Start of the names of sets of increasing difficulty, e.g. "ladder-50"."""
+
+ORDER = (TEST, "ood-looks", "ood-rules", "ood-both", "sealed", PAPER)
+"""Names of sets that several tasks ship, in the order of tables; other names follow, ladders last.
+`ood-looks` shows the instances of `test` in themes that training never uses, `ood-rules` changes
+the rules, `ood-both` changes both, and `sealed` shows instances of `test` in themes that nobody has
+looked at."""
 
 SEEDS = "seeds"
 """Name of the suite that deals rows of the `test` split from the seeds 0, 1, 2, …; an environment
 without frozen sets has no other."""
+
+SETS = "sets"
+"""Folder of a task's sets, in the task's folder."""
 
 NUM_SEEDS = 50
 """Rows of SEEDS, unless the user asks for another number."""
@@ -79,6 +98,35 @@ class Bounds:
     """Highest expected success rate of any player."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a reference player earned on a suite, each row played once."""
+
+    success: float
+    """Share of rows whose goal it reached."""
+    regret: float
+    """Mean exact regret of a turn, as in a scorecard."""
+    optimal: float
+    """Share of rows in which every turn was optimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteFacts:
+    """What a task's `bounds.json` says of a suite."""
+
+    floor: float
+    """As in `Bounds`."""
+    ceiling: float
+    """As in `Bounds`."""
+    instances: int = 0
+    """Number of distinct instances, by unit and rules; 0 if it isn't stated."""
+    trained: int = 0
+    """How many of them training deals, in other presentations."""
+    references: dict[str, Reference] = field(default_factory=dict)
+    """Player → its results: "random", "heuristic" and "expert". Where a suite changes the rules,
+    "old_expert" plays as the usual rules' expert does."""
+
+
 def _find_file(env_id: str, name: str) -> Traversable | None:
     """Return a file in a task's folder; None if there is no such file."""
     folder = task_folder(env_id)
@@ -89,9 +137,10 @@ def _find_file(env_id: str, name: str) -> Traversable | None:
 def _about(env_id: str) -> dict[str, Any]:
     """Return the content of a task's `bounds.json`; {} if it has none.
 
-    `vlbench.freeze` writes the bounds of each suite, `held_out`, and the `rules` for which they and
-    the sets hold. Written by hand are `label`, a caveat for every result; `local`, the environment
-    variable of `local_folder`; and `local_label`, the label of the sets in that folder.
+    `vlbench.freeze` writes the facts of each suite (`suites`), `held_out`, and the `rules` for
+    which they and the sets hold. Written by hand are `label`, a caveat for every result; `local`,
+    the environment variable of `local_folder`; and `local_label`, the label of the sets in that
+    folder.
     """
     file = _find_file(env_id, "bounds.json")
     about: dict[str, Any] = json.loads(file.read_text("utf-8")) if file else {}
@@ -111,7 +160,34 @@ def local_folder(env_id: str) -> Path | None:
 def _local_suites(env_id: str) -> dict[str, Path]:
     folder = local_folder(env_id)
     files = sorted(folder.glob("*.jsonl")) if folder is not None and folder.is_dir() else []
-    return {path.stem: path for path in files if path.stem not in SUITES}
+    shipped = shipped_suites(env_id)
+    return {path.stem: path for path in files if path.stem not in shipped}
+
+
+def shipped_suites(env_id: str) -> tuple[str, ...]:
+    """Return the names of the sets in the folder of an environment's task, in ORDER."""
+    folder = task_folder(env_id)
+    sets = None if folder is None else folder.joinpath(SETS)
+    if sets is None or not sets.is_dir():
+        return ()
+    files = [file.name for file in sets.iterdir()]
+    return ordered_suites(name.removesuffix(".jsonl") for name in files if name.endswith(".jsonl"))
+
+
+def ordered_suites(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of sets, each once, in ORDER; a ladder's rungs by their numbers."""
+
+    def place(name: str) -> tuple[bool, int, list[tuple[int, str]]]:
+        known = ORDER.index(name) if name in ORDER else len(ORDER)
+        parts = [(int(part or 0), text) for text, part in re.findall(r"(\D+)(\d*)", name)]
+        return name.startswith(LADDER), known, parts
+
+    return tuple(sorted(set(names), key=place))
+
+
+def benchmark_suites() -> tuple[str, ...]:
+    """Return the names of all sets that the benchmark's tasks ship, in ORDER."""
+    return ordered_suites(suite for env_id in vlbench.ENV_IDS for suite in shipped_suites(env_id))
 
 
 def suites(env_id: str, kwargs: Mapping[str, Any] = {}) -> tuple[str, ...]:
@@ -126,8 +202,7 @@ def suites(env_id: str, kwargs: Mapping[str, Any] = {}) -> tuple[str, ...]:
 
 def _all_suites(env_id: str) -> tuple[str, ...]:
     """Return the names of the sets in the folder of an environment's task, for any rules."""
-    shipped = [suite for suite in SUITES if _find_file(env_id, f"{suite}.jsonl")]
-    return (*shipped, *_local_suites(env_id))
+    return (*shipped_suites(env_id), *_local_suites(env_id))
 
 
 def rules_difference(env_id: str, kwargs: Mapping[str, Any] = {}) -> str:
@@ -158,15 +233,15 @@ def _suite_text(env_id: str, suite: str) -> str | None:
     if rules_difference(env_id):
         return None
     file: Traversable | Path | None = _local_suites(env_id).get(suite)
-    if suite in SUITES:
-        file = _find_file(env_id, f"{suite}.jsonl")
+    if suite in shipped_suites(env_id):
+        file = _find_file(env_id, f"{SETS}/{suite}.jsonl")
     return None if file is None else file.read_text("utf-8")
 
 
 def outcomes_file(env_id: str, suite: str) -> Traversable | None:
     """Return the file of the recorded outcomes of a frozen set's rows; None if there is none."""
-    if suite in SUITES:
-        return _find_file(env_id, f"outcomes/{suite}.jsonl")
+    if suite in shipped_suites(env_id):
+        return _find_file(env_id, f"{SETS}/outcomes/{suite}.jsonl")
     path = _local_suites(env_id).get(suite)
     file = None if path is None else path.parent / "outcomes" / path.name
     return file if file is not None and file.is_file() else None
@@ -238,7 +313,7 @@ class RunSpec:
     """Which rows a run plays, and how the agent sees them."""
 
     suite: Annotated[str, PlainText(100)]
-    """"test", "ood", the name of a set that the user has frozen, or "seeds"."""
+    """Name of a set that the task ships or the user has frozen, e.g. "test"; or "seeds"."""
     prompt: Annotated[str, PlainText(100)]
     """Variant of the prompt: "cot", "action_only" or "cot_facts"."""
     theme: Annotated[str, PlainText(100)] = ""
@@ -304,8 +379,17 @@ def frozen_hash(env_id: str, suite: str) -> str:
 
 def bounds(env_id: str, suite: str) -> Bounds | None:
     """Return the floor and ceiling of a suite; None if none are known for the env's rules."""
-    limits = _about(env_id).get(suite) if suite in SUITES else None
-    return None if limits is None or rules_difference(env_id) else Bounds(**limits)
+    facts = suite_facts(env_id, suite)
+    return None if facts is None else Bounds(facts.floor, facts.ceiling)
+
+
+def suite_facts(env_id: str, suite: str) -> SuiteFacts | None:
+    """Return what is known of a shipped suite; None for others, and under other rules."""
+    facts = _about(env_id).get("suites", {}).get(suite)
+    if facts is None or rules_difference(env_id):
+        return None
+    players = {name: Reference(**result) for name, result in facts.get("references", {}).items()}
+    return SuiteFacts(**{**facts, "references": players})
 
 
 def label(env_id: str, suite: str = "") -> str:
@@ -317,7 +401,7 @@ def label(env_id: str, suite: str = "") -> str:
     """
     about = _about(env_id)
     usual = str(about.get("label", ""))
-    is_local = suite not in ("", SEEDS, *SUITES)
+    is_local = suite not in ("", SEEDS, *shipped_suites(env_id))
     return str(about.get("local_label", usual)) if is_local else usual
 
 

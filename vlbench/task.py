@@ -24,7 +24,7 @@ from typing import (
 import numpy as np
 import numpy.typing as npt
 
-from vlbench.instances import Presentation
+from vlbench.instances import Presentation, split_of, unit_of
 from vlbench.parsing import Json
 from vlbench.themes import ThemeChoice
 
@@ -55,10 +55,10 @@ class Game(Protocol[S]):
     """Every action text of the task, in a fixed order."""
     max_turns: int
     """Number of turns after which an unfinished episode is truncated."""
-    held_out: bool
-    """Whether there are enough instances to hold some out from training."""
     test_share: float
-    """Share of the instances in the `test` split; 0 if none are held out."""
+    """Share of the units in the `test` split; 0 if there are too few instances to hold any out."""
+    val_share: float
+    """Share of the units in the `val` split, by which training is watched."""
 
     def deal(self, rng: np.random.Generator) -> str:
         """Draw an instance, e.g. "points24/3-3-8-8", from the task's distribution."""
@@ -75,6 +75,25 @@ class Game(Protocol[S]):
 
     def step(self, state: S, action: str) -> Move[S]:
         """Play a legal action. The environment, not the game, counts the turns."""
+
+
+@runtime_checkable
+class UnitGame(Protocol):
+    """A game that says itself which of its instances a split keeps together."""
+
+    def unit(self, instance: str) -> str:
+        """Return the unit of an instance. The rules belong to it if they decide the episode."""
+
+
+def split_in(game: Game[Any], instance: str) -> str:
+    """Return the split of a game's instance; "" if the game holds none out.
+
+    The unit is the game's, or `vlbench.instances.unit_of` where the game has none.
+    """
+    if not game.test_share:
+        return ""
+    unit = game.unit(instance) if isinstance(game, UnitGame) else unit_of(instance)
+    return split_of(unit, game.test_share, game.val_share)
 
 
 class SolvedGame(Game[S], Protocol[S]):
@@ -227,7 +246,7 @@ class EnvOptions(TypedDict, total=False):
     """Keyword arguments that every environment takes; see `VLEnv`."""
 
     split: str
-    """The instances to draw from: "all", "train" or "test". Default: "all"."""
+    """The instances to draw from: "all", "train", "val" or "test". Default: "all"."""
     render_mode: str | None
     """"rgb_array", "human" (needs the extra `play`) or None. Default: None."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vlbench.records import Episode, RunHeader, from_json
-from vlbench.suites import SUITES
+from vlbench.suites import benchmark_suites
 
 MAX_BYTES = 1 << 29
 """Largest unpacked archive, in bytes."""
@@ -47,7 +47,7 @@ def read_runs(path: Path) -> EntryRuns:
         episodes = {
             header.suite: tuple(_episodes(parts[f"{header.suite}.jsonl"]))
             for header in headers
-            if header.suite in SUITES
+            if header.suite in benchmark_suites()
         }
         return EntryRuns(str(manifest["digest"]), headers[0], episodes)
     except (

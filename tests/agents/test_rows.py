@@ -8,17 +8,18 @@ import pytest
 from support.cli_process import OUTSIDE
 
 from agents.evaluate import evaluate, main
-from vlbench.instances import split_of
 from vlbench.replay import divergences, header_differences, row_differences
 from vlbench.replay import main as replay
 from vlbench.run_folder import EPISODES, RunFolder
-from vlbench.suites import bounds, frozen_rows, rules_difference, suites
+from vlbench.suites import bounds, frozen_rows, rules_difference, shipped_suites, suites
+from vlbench.task import split_in
 from vlbench.tasks.number_line import NumberLine
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 from vlbench.tasks.number_line.suites import random_success
 from vlbench.tasks.points24.game import Points24Game
 
 NUMBER_LINE, POINTS24 = "vlbench/NumberLine-v0", "vlbench/Points24-v0"
+SETS = shipped_suites(NUMBER_LINE)
 ENTRY_POINT = "vlbench.tasks.number_line:NumberLine"
 LOW = [f"number_line/{a}-{b}" for a in range(6) for b in range(6) if a != b]
 """The instances of NumberLine's frozen `test` set."""
@@ -82,14 +83,14 @@ def test_an_id_with_other_rules_has_neither_the_shipped_rows_nor_their_bounds(ca
         assert part in rules_difference(env_id)
         with pytest.raises(ValueError, match="are for other rules: "):
             frozen_rows(env_id, "test")
-    assert suites(NUMBER_LINE) == ("test", "ood") and rules_difference(NUMBER_LINE) == ""
+    assert suites(NUMBER_LINE) == SETS and rules_difference(NUMBER_LINE) == ""
 
 
 def test_a_look_is_no_rule():
     looks = {"theme": "comic", "jitter": 3, "prompt": "action_only", "render_mode": "rgb_array"}
-    assert suites(NUMBER_LINE, {**looks, "split": "train", "max_position": 5}) == ("test", "ood")
+    assert suites(NUMBER_LINE, {**looks, "split": "train", "max_position": 5}) == SETS
     with registered(NUMBER_LINE, ENTRY_POINT, kwargs={"theme": "comic", "jitter": 1}):
-        assert suites(NUMBER_LINE) == ("test", "ood")
+        assert suites(NUMBER_LINE) == SETS
 
 
 def test_another_class_in_the_place_of_a_task_s_class_is_another_game(monkeypatch):
@@ -121,7 +122,7 @@ def test_keyword_arguments_that_change_the_rules_deal_rows_of_the_test_split(run
     assert data["run"]["env_kwargs"] == {"target": 36, "faces": 11}
     assert "target=36 instead of 24, faces=11 instead of 10" in err
     episodes = RunFolder.open(tmp_path / "run").episodes()
-    assert {split_of(e.instance, Points24Game.test_share) for e in episodes} == {"test"}
+    assert {split_in(Points24Game(), e.instance) for e in episodes} == {"test"}
     kwargs = {"target": 36, "faces": 11, "split": "test"}
     assert len(episodes) == 15 and all(episode.kwargs == kwargs for episode in episodes)
 

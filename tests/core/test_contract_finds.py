@@ -26,9 +26,8 @@ from support.dots_task import (
 from vlbench import contract
 from vlbench.contract import CHECKS
 from vlbench.env import Outcome
-from vlbench.instances import split_of
 from vlbench.registry import rules_of
-from vlbench.task import Demonstration, Move, Statements
+from vlbench.task import Demonstration, Move, Statements, split_in
 
 NUMBERS = itertools.count()
 OTHER_PROCESS = contract.another_process_gives_the_same_episode  # it knows no class of this module
@@ -612,9 +611,11 @@ class Frozen(DotsEnv):
 
 def frozen_package(folder, name, rows):
     """Write a package with a task and a frozen set; return its id."""
-    (folder / name).mkdir()
+    (folder / name / "sets").mkdir(parents=True)
     (folder / name / "__init__.py").write_text(PACKAGE)
-    (folder / name / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / name / "sets" / "test.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in rows)
+    )
     env_id = f"tests/{name.title()}-v0"
     gymnasium.register(env_id, f"{name}:Frozen")
     rules = asdict(rules_of(env_id))
@@ -632,8 +633,8 @@ def row(instance, presentation=0, **changes):
 
 
 EVERY_DOTS = [f"dots/{a}-{b}" for a in range(1, 10) for b in range(1, 10)]
-TEST_DOTS = [each for each in EVERY_DOTS if split_of(each, DotsGame.test_share) == "test"]
-TRAIN_DOTS = [each for each in EVERY_DOTS if each not in TEST_DOTS]
+TEST_DOTS = [each for each in EVERY_DOTS if split_in(DotsGame(), each) == "test"]
+TRAIN_DOTS = [each for each in EVERY_DOTS if split_in(DotsGame(), each) == "train"]
 GOOD_ROWS = [row(instance) for instance in TEST_DOTS[:9]]
 
 

@@ -257,8 +257,8 @@ class CoinGame:
     name = "coin"
     vocabulary = ("heads", "tails")
     max_turns = 1
-    held_out = False
     test_share = 0.0
+    val_share = 0.0
 
     def deal(self, rng):
         return f"coin/{self.vocabulary[int(rng.integers(2))]}"

@@ -6,18 +6,17 @@ import json
 
 import gymnasium
 import pytest
-from support.env_ids import every_env, every_light_env
+from support.env_ids import every_env, every_light_set, every_set
 
 from vlbench import freeze, outcomes
 from vlbench.outcomes import Outcome, check_outcomes, play_row, read_outcomes, write_outcomes
 from vlbench.registry import rules_of, task_folder
-from vlbench.suites import SUITES, RunSpec, frozen_hash, frozen_rows
+from vlbench.suites import RunSpec, frozen_hash, frozen_rows
 
 NUMBER_LINE = "vlbench/NumberLine-v0"
 
 
-@every_env
-@pytest.mark.parametrize("suite", SUITES)
+@every_set
 def test_every_frozen_row_has_its_outcomes(env_id, suite):
     recorded = read_outcomes(env_id, suite)
     assert len(recorded) == len(frozen_rows(env_id, suite))
@@ -27,11 +26,10 @@ def test_every_frozen_row_has_its_outcomes(env_id, suite):
         assert len(expert.state) == outcomes.STATE_DIGITS
 
 
-@every_light_env
-@pytest.mark.parametrize("suite", SUITES)
+@every_light_set
 def test_the_rules_are_still_those_under_which_the_sets_were_frozen(env_id, suite, monkeypatch):
     monkeypatch.setattr(outcomes, "CHECK_SECONDS", 60.0)
-    check_outcomes(env_id, suite, frozen_rows(env_id, suite)[:100])
+    check_outcomes(env_id, suite, frozen_rows(env_id, suite)[:60])
 
 
 @every_env
@@ -41,16 +39,16 @@ def test_a_task_states_the_rules_of_its_sets(env_id):
 
 
 def test_freezing_writes_the_rows_and_outcomes_that_are_shipped(tmp_path):
-    shipped = task_folder(NUMBER_LINE)
-    rows = freeze.interleave_groups(freeze.task_suites(NUMBER_LINE).rows("ood"))
-    freeze.write_rows(tmp_path / "ood.jsonl", NUMBER_LINE, rows[:10])
-    for name in ("ood.jsonl", "outcomes/ood.jsonl"):
+    shipped = task_folder(NUMBER_LINE).joinpath("sets")
+    rows = freeze.interleave_groups(freeze.task_suites(NUMBER_LINE).rows("test"))
+    freeze.write_rows(tmp_path / "test.jsonl", NUMBER_LINE, rows[:10])
+    for name in ("test.jsonl", "outcomes/test.jsonl"):
         whole = shipped.joinpath(name).read_text("utf-8")
         assert whole.startswith((tmp_path / name).read_text("utf-8"))
 
 
 def test_outcomes_are_no_part_of_a_set_s_hash():
-    text = task_folder(NUMBER_LINE).joinpath("test.jsonl").read_bytes()
+    text = task_folder(NUMBER_LINE).joinpath("sets/test.jsonl").read_bytes()
     assert frozen_hash(NUMBER_LINE, "test") == hashlib.sha256(text).hexdigest()
 
 

@@ -15,6 +15,8 @@ from leaderboard.pack import main as pack_main
 from leaderboard.verify import main, summary, verify, verify_all
 from vlbench.run_folder import RunFolder
 from vlbench.suites import CHALLENGE_ROWS, Challenge, frozen_rows
+from vlbench.task import split_in
+from vlbench.tasks.blackjack.game import BlackjackGame
 
 pytestmark = pytest.mark.extra
 
@@ -64,7 +66,7 @@ def test_rows_follow_from_digest_nonce_and_task_and_are_of_the_test_split():
     assert {row.instance for row in rows}.isdisjoint(
         row.instance for row in frozen_rows("vlbench/Blackjack-v0", "test")
     )
-    assert all(vlbench.instances.split_of(row.instance, 0.2) == "test" for row in rows)
+    assert all(split_in(BlackjackGame(), row.instance) == "test" for row in rows)
     assert all(row.kwargs == {"theme": "train"} for row in rows)
     for other in (Challenge("2" * 64, "n"), Challenge("1" * 64, "m")):
         assert set(map(str, other.rows("vlbench/Blackjack-v0"))).isdisjoint(map(str, rows))

@@ -22,8 +22,8 @@ class LampsGame:
     name = "lamps"
     vocabulary = ("1", "2", "3")
     max_turns = 5
-    held_out = False
     test_share = 0.0
+    val_share = 0.0
 
     def deal(self, rng):
         return f"lamps/{int(rng.integers(7)):03b}"

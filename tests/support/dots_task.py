@@ -32,8 +32,8 @@ class DotsGame:
     name = "dots"
     vocabulary = ("add", "take", "done")
     max_turns = 12
-    held_out = True
     test_share = 0.3
+    val_share = 0.1
 
     def deal(self, rng):
         return f"dots/{rng.integers(1, MOST + 1)}-{rng.integers(1, MOST + 1)}"
@@ -139,8 +139,8 @@ class CardGame:
     name = "card"
     vocabulary = ("keep", "draw")
     max_turns = 3
-    held_out = True
     test_share = 0.3
+    val_share = 0.1
 
     def deal(self, rng):
         return f"card/{rng.integers(10**6)}"

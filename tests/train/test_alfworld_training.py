@@ -21,7 +21,8 @@ from agents.train.evaluation import eval_rows
 from agents.train.ppo_config import PRESETS
 from agents.train.sft_dataset import ExampleRenderer
 from agents.vlm.sampling import Generation
-from vlbench.instances import group_of, split_of
+from vlbench.instances import group_of
+from vlbench.task import split_in
 from vlbench.tasks.alfworld.demonstrate import make_demonstration
 from vlbench.tasks.alfworld.heuristic import SearchHeuristic
 
@@ -55,7 +56,7 @@ def test_transcripts_are_true_and_return_optimal_and_reach_the_goal(examples):
         env = make_env(ALFWORLD, json.loads(turns[0].kwargs))
         start = {"instance": turns[0].instance, "presentation": turns[0].presentation}
         _, info = env.reset(options=start)
-        assert split_of(turns[0].instance, env.unwrapped.game.test_share) == "train"
+        assert split_in(env.unwrapped.game, turns[0].instance) == "train"
         for example in turns:
             for action in example.played[len(env.unwrapped._state.commands) :]:
                 info = env.step(vlbench.reply(action))[4]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from agents.train import sft_data
 from agents.train.points24_drills import Config, examples
-from vlbench.instances import split_of
+from vlbench.task import split_in
 from vlbench.tasks.formula.arithmetic import hands
+from vlbench.tasks.points24.game import Points24Game
 from vlbench.tasks.points24.worked import list_numbers
 
 HANDS = [tuple(hand) for hand in hands(4, range(1, 11))]
@@ -16,7 +17,9 @@ HANDS = [tuple(hand) for hand in hands(4, range(1, 11))]
 
 def test_half_of_what_is_practised_are_drills_and_nothing_shows_a_test_hand():
     hidden = {
-        hand for hand in HANDS if split_of(f"points24/{'-'.join(map(str, hand))}", 0.4) == "test"
+        hand
+        for hand in HANDS
+        if split_in(Points24Game(), f"points24/{'-'.join(map(str, hand))}") != "train"
     }
     assert len(hidden) > 200
     practised = list(examples(Config(Path(), count=120, seed=3)))

@@ -69,8 +69,8 @@ class BanditGame:
     name = "bandit"
     vocabulary = ("+", "-")
     max_turns = 1
-    held_out = False
     test_share = 0.0
+    val_share = 0.0
 
     def deal(self, rng):
         return "bandit/one"
@@ -323,9 +323,9 @@ def test_expert_transcripts_are_train_instances_with_truthful_fields(tmp_path):
     assert examples == list(sft_data.transcripts(config))
     hands = {e.instance for e in examples if e.env_id == "vlbench/Points24-v0"}
     game = gymnasium.make("vlbench/Points24-v0").unwrapped.game
-    from vlbench.instances import split_of
+    from vlbench.task import split_in
 
-    assert {split_of(hand, game.test_share) for hand in hands} == {"train"}
+    assert {split_in(game, hand) for hand in hands} == {"train"}
 
 
 def test_reading_examples_say_what_the_picture_shows_and_have_no_prompt(tmp_path):

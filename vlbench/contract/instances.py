@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from vlbench.contract.plays import AnyEnv, make_env
-from vlbench.instances import MAX_PRESENTATION, split_of
-from vlbench.suites import SUITES, Row, frozen_rows, rules_difference, suites
+from vlbench.instances import MAX_PRESENTATION, TRAINING_PRESENTATIONS
+from vlbench.suites import PAPER, Row, frozen_rows, rules_difference, shipped_suites
+from vlbench.task import split_in
 
 DEALS = 200
 STARTS = 4
@@ -92,25 +93,29 @@ def _out_of_range(name: str, dealt: list[str]) -> Iterator[str]:
 
 
 def splits_hold_what_they_say(env_id: str) -> None:
-    """If instances are held out, `train` and `test` deal instances of their own split only."""
-    for split in ("train", "test"):
+    """If instances are held out, every split deals instances of its own only."""
+    for split in ("train", "val", "test"):
         env = make_env(env_id, split=split)
-        if env.game.held_out:
+        if env.game.test_share:
             for seed in range(50):
                 env.np_random = np.random.default_rng(seed)
                 instance = env._deal()  # without starting it, which may take long
-                assert split_of(instance, env.game.test_share) == split, (
-                    f"the split {split} deals {instance}, an instance of the other one"
+                found = split_in(env.game, instance)
+                assert found == split, (
+                    f"the split {split} deals {instance}, an instance of the split {found}"
                 )
 
 
 def frozen_rows_are_held_out(env_id: str) -> None:
-    """Frozen rows differ, start, show their frozen frames, and are of the split `test`."""
+    """Frozen rows differ, start, show their frozen frames, and are of the split `test`.
+
+    Rows of the suite `paper` may be instances that training deals, in other presentations.
+    """
     difference = rules_difference(env_id)
     assert not difference, (
         f"the frozen sets are for other rules: {difference}; freeze them again, under a new id"
     )
-    for suite in set(suites(env_id)) & set(SUITES):
+    for suite in shipped_suites(env_id):
         rows = frozen_rows(env_id, suite)
         assert rows, f"the set {suite} is empty; freeze it with python -m vlbench.freeze"
         envs: dict[str, AnyEnv] = {}
@@ -121,7 +126,7 @@ def frozen_rows_are_held_out(env_id: str) -> None:
             place = f"row {number} of {suite} ({row.instance})"
             twin = first.setdefault((row.env_key, row.instance, row.presentation), number)
             assert twin == number, f"{place} repeats row {twin}; freeze different rows"
-            _check_row(envs[row.env_key], row, place)
+            _check_row(envs[row.env_key], row, place, is_paper=suite == PAPER)
         for row in rows[:: -(-len(rows) // REDRAWN)]:
             env = envs[row.env_key]
             env.begin(None, row.options)
@@ -131,10 +136,14 @@ def frozen_rows_are_held_out(env_id: str) -> None:
             )
 
 
-def _check_row(env: AnyEnv, row: Row, place: str) -> None:
+def _check_row(env: AnyEnv, row: Row, place: str, *, is_paper: bool) -> None:
     assert 0 <= row.presentation < MAX_PRESENTATION, f"{place} has no valid presentation"
-    game = env.game
-    if game.held_out:
-        assert split_of(row.instance, game.test_share) == "test", (
-            f"{place} is an instance of the split train; freeze instances of the split test"
+    split = split_in(env.game, row.instance)
+    if is_paper:
+        assert row.presentation >= TRAINING_PRESENTATIONS, (
+            f"{place} has a presentation that training deals; use vlbench.freeze.presentation"
+        )
+    elif split:
+        assert split == "test", (
+            f"{place} is an instance of the split {split}; freeze instances of the split test"
         )

@@ -7,10 +7,9 @@ from typing import NamedTuple
 from vlbench.diagnose.rollouts import RolloutEpisode, RolloutTurn
 from vlbench.env import VLEnv
 from vlbench.errors import user_code
-from vlbench.instances import split_of
 from vlbench.recorder import EnvCache, EpisodeRecorder, OracleEnv
 from vlbench.records import Reply, Turn
-from vlbench.task import Statements
+from vlbench.task import Statements, split_in
 
 TOLERANCE = 1e-9
 """An advantage or a regret that is this close to 0 counts as 0."""
@@ -118,6 +117,4 @@ def _replay(moment: Moment) -> ReplayedTurn:
 
 def _split(env: object, instance: str) -> str:
     """Return the split of an instance; "" if the environment holds none out."""
-    if isinstance(env, VLEnv) and env.game.held_out:
-        return split_of(instance, env.game.test_share)
-    return ""
+    return split_in(env.game, instance) if isinstance(env, VLEnv) else ""

@@ -50,8 +50,8 @@ class RL4VLMBlackjackGame:
     vocabulary: tuple[str, ...] = ("stand", "hit")
     max_turns = 20
     """No hand takes more turns: 22 cards always bust. The original has no limit."""
-    held_out = False
     test_share = 0.0
+    val_share = 0.0
 
     def deal(self, rng: np.random.Generator) -> str:
         """Draw a shoe uniformly."""

@@ -70,8 +70,8 @@ class FormulaGame(ABC):
         example: A valid instance, for messages.
     """
 
-    held_out = False
     test_share = 0.0
+    val_share = 0.0
 
     def __init__(
         self, name: str, cards: int, target: int, operators: str, max_tokens: int, example: str

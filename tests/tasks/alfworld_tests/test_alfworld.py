@@ -16,10 +16,10 @@ from agents.evaluate import evaluate
 from agents.report import write_report
 from agents.scripted import Random as RandomAgent
 from vlbench.errors import unknown_name
-from vlbench.instances import split_of
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Reply
 from vlbench.suites import Row, frozen_rows
+from vlbench.task import split_in
 from vlbench.tasks.alfworld import game as game_module
 from vlbench.tasks.alfworld.game import AlfworldGame, FrozenGame
 from vlbench.tasks.alfworld.games import package_data
@@ -138,7 +138,7 @@ def test_splits_hold_out_whole_floor_plans():
         env = env_of(split=split)
         for seed in range(6):
             instance = env.reset(seed=seed)[1]["instance"]
-            assert split_of(instance, 0.2) == split
+            assert split_in(env.unwrapped.game, instance) == split
 
 
 # What the expert thinks ahead with

@@ -11,7 +11,7 @@ from support.env_ids import ALFWORLD
 
 from agents.evaluate import evaluate
 from vlbench.recorder import EpisodeRecorder
-from vlbench.suites import Row, frozen_rows, label, suites
+from vlbench.suites import Row, frozen_rows, label, shipped_suites, suites
 from vlbench.tasks.alfworld import suites_official
 from vlbench.tasks.alfworld.games import official
 from vlbench.tasks.alfworld.games.generator import KINDS, generate, scenes
@@ -53,9 +53,9 @@ def official_data(tmp_path, monkeypatch):
 def test_official_games_are_suites_of_their_own(official_data, tmp_path, monkeypatch):
     from leaderboard.pack import pack  # the bare wheel can't import it
 
-    assert suites(ALFWORLD) == ("test", "ood")
+    assert suites(ALFWORLD) == shipped_suites(ALFWORLD)
     assert suites_official.main() == 0
-    assert suites(ALFWORLD) == ("test", "ood", "official_seen", "official_unseen")
+    assert suites(ALFWORLD) == (*shipped_suites(ALFWORLD), "official_seen", "official_unseen")
     run = evaluate("expert", "all", suite="official_seen", out=tmp_path / "run")
     (card,) = run.scorecards
     assert card.success == 1 and card.episodes == 3 and card.suite == "official_seen"

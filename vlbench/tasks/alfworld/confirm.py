@@ -62,7 +62,7 @@ class Entry:
 
 def entries() -> list[Entry]:
     """Return the games of all sets, each once; those of `test` first."""
-    specs = [row for suite in suites.names() for row in interleave_groups(suites.rows(suite))]
+    specs = [row for suite in suites.NAMES for row in interleave_groups(suites.rows(suite))]
     return list(dict.fromkeys(Entry(row.instance, suites.options_of(row.kwargs)) for row in specs))
 
 

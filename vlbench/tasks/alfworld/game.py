@@ -104,8 +104,8 @@ class AlfworldGame:
     vocabulary: tuple[str, ...] = ("help", "inventory", "look")
     """The commands that every state allows; each state has more."""
     max_turns = 50
-    held_out = True
     test_share = 0.2
+    val_share = 0.1
 
     def __init__(
         self,

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from vlbench.freeze import RowSpec, interleave_groups
-from vlbench.instances import hashed, split_of
+from vlbench.freeze import RowSpec, interleave_groups, presentation
+from vlbench.instances import hashed
 from vlbench.suites import Bounds
+from vlbench.task import split_in
 from vlbench.tasks.alfworld.game import MAX_SEED, AlfworldGame
 from vlbench.tasks.alfworld.games.generator import KINDS, scenes
 from vlbench.tasks.alfworld.games.options import USUAL, GameOptions
@@ -38,7 +39,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     "ood-text": {"wording": "other"},
     "ood-rules": {"examine_first": True},
     "ood-both": {"theme": "heldout", "examine_first": True},
-    "sealed": {"theme": "sealed"},
 }
 """Set → how it differs from `test`. It has the first rooms of `test` to which that matters."""
 
@@ -55,17 +55,11 @@ LADDER = {
 """Rung → the task types whose rooms it has. A rung is the fewest commands to the goal."""
 LADDER_ROWS = 100
 
-def presentation(suite: str, number: int) -> int:  # TEMP until CORE lands
-    return 2**30 + hashed(f"{suite}|{number}") % 2**30
+NAMES = ("test", *CHANGES, *(f"ladder-{rung}" for rung in LADDER))
 
 
 RANDOM_EPISODES = 200
 """Random episodes per row behind the floor."""
-
-
-def names() -> tuple[str, ...]:
-    """Return the names of the sets, `test` first."""
-    return ("test", *CHANGES, *(f"ladder-{rung}" for rung in LADDER))
 
 
 def rows(suite: str) -> list[RowSpec]:
@@ -103,10 +97,9 @@ def _row(suite: str, kind: str, number: int) -> RowSpec:
 
 @lru_cache
 def _test_plans(suite: str, kind: str) -> tuple[int, ...]:
+    game = AlfworldGame()
     plans = [
-        scene
-        for scene in scenes(kind)
-        if split_of(f"alfworld/{kind}/{scene}-0", AlfworldGame.test_share) == "test"
+        scene for scene in scenes(kind) if split_in(game, f"alfworld/{kind}/{scene}-0") == "test"
     ]
     return tuple(sorted(plans, key=lambda scene: hashed(f"{suite}|{kind}|{scene}")))
 

@@ -37,8 +37,8 @@ class ThorGame:
     vocabulary: tuple[str, ...] = ("help", "inventory", "look")
     """The commands that every state allows; each state has more."""
     max_turns = 50
-    held_out = True
     test_share = 0.0
+    val_share = 0.0
     """Unused: splits are ALFRED's folders."""
 
     def __init__(self, simulator: ThorClient) -> None:

@@ -21,6 +21,7 @@ EXAMPLE = (
 FOLDERS: dict[str, tuple[str, ...]] = {
     "all": ("train", "valid_seen", "valid_unseen"),
     "train": ("train",),
+    "val": ("valid_seen",),
     "test": ("valid_unseen",),
 }
 """Split → ALFRED's folders."""

@@ -52,8 +52,8 @@ class BlackjackGame:
     name = "blackjack"
     vocabulary: tuple[str, ...] = ("stand", "hit")
     max_turns = 20
-    held_out = True
     test_share = 0.2
+    val_share = 0.1
 
     def __init__(self, dealer_hits_soft_17: bool = False) -> None:
         if not isinstance(dealer_hits_soft_17, bool):

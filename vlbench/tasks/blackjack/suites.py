@@ -5,18 +5,20 @@ from itertools import count, islice
 from typing import Any
 
 from vlbench.freeze import RowSpec, presentation
-from vlbench.instances import split_of
 from vlbench.suites import Bounds
+from vlbench.task import split_in
 from vlbench.tasks.blackjack import odds
 from vlbench.tasks.blackjack.game import BlackjackGame
 
+NAMES = ("test", "ood")
 TEST, OOD = 1000, 100
 
 
 def rows(suite: str) -> list[RowSpec]:
     """Return `test`: the first 1,000 test shoes; `ood`: the next 100, with a soft-17 dealer."""
     shoes = (f"blackjack/{i}" for i in count())
-    held_out = (shoe for shoe in shoes if split_of(shoe, BlackjackGame.test_share) == "test")
+    game = BlackjackGame()
+    held_out = (shoe for shoe in shoes if split_in(game, shoe) == "test")
     kwargs: dict[str, Any]
     if suite == "test":
         selection, kwargs = list(islice(held_out, TEST)), {"theme": "train"}

@@ -18,8 +18,8 @@ class EZPointsGame(FormulaGame):
     """
 
     example = "ez_points/2-10"
-    held_out = False
     test_share = 0.0
+    val_share = 0.0
 
     def __init__(self, target: int = 12, faces: int = 10) -> None:
         super().__init__("ez_points", 2, target, faces, Grammar("+*", False), max_turns=7)

@@ -6,6 +6,7 @@ from vlbench.freeze import RANDOM_EPISODES, RowSpec, presentation, random_succes
 from vlbench.suites import Bounds
 from vlbench.tasks.ez_points.game import EZPointsGame
 
+NAMES = ("test", "ood")
 OTHER_RULES = (
     {"target": 10},
     {"target": 15},

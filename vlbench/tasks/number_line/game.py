@@ -32,8 +32,8 @@ class NumberLineGame:
 
     name = "number_line"
     vocabulary: tuple[str, ...] = ("+", "-")
-    held_out = False
     test_share = 0.0
+    val_share = 0.0
 
     def __init__(self, max_position: int = 5) -> None:
         self.max_position = checked_int("max_position", max_position, 1)

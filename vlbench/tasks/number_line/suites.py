@@ -7,6 +7,7 @@ from vlbench.instances import hashed
 from vlbench.suites import Bounds
 from vlbench.tasks.number_line.game import NumberLineGame
 
+NAMES = ("test", "ood")
 PICTURES = 4
 """Pictures of each pair in the test set, one per training theme."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vlbench.instances import split_of
+from vlbench.task import split_in
 from vlbench.tasks.formula.arithmetic import hands
 from vlbench.tasks.formula.demonstrate import make_fields
 from vlbench.tasks.points24.game import Points24Game
@@ -47,8 +47,8 @@ class ExerciseGenerator:
         self._target = target
         self._lines = lines
         self._backwards = backwards
-        self._test_hands = {hand for hand in every if _split(hand, game) == "test"}
-        self._hands = [hand for hand in every if hand not in self._test_hands]
+        self._held_out_hands = {hand for hand in every if _split(hand, game) != "train"}
+        self._hands = [hand for hand in every if hand not in self._held_out_hands]
         self._triples = sorted({step.rest for hand in every for step in steps(hand)})
 
     def problem(self) -> Exercise:
@@ -101,9 +101,9 @@ class ExerciseGenerator:
             if small and self._rng.random() < 0.8:
                 pairs = small
             numbers = tuple(sorted((*rest, *pairs[self._rng.integers(len(pairs))])))
-            if numbers not in self._test_hands and numbers[-1] <= LARGEST:
+            if numbers not in self._held_out_hands and numbers[-1] <= LARGEST:
                 return numbers, triple
 
 
 def _split(hand: Numbers, game: Points24Game) -> str:
-    return split_of(f"points24/{'-'.join(map(str, hand))}", game.test_share)
+    return split_in(game, f"points24/{'-'.join(map(str, hand))}")

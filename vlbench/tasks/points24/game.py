@@ -35,8 +35,8 @@ class Points24Game(FormulaGame):
     """
 
     example = "points24/3-3-8-8"
-    held_out = True
     test_share = 0.4
+    val_share = 0.1
 
     def __init__(self, target: int = 24, faces: int = 10) -> None:
         super().__init__("points24", 4, target, faces, GRAMMAR, max_turns=22)

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from vlbench.freeze import RANDOM_EPISODES, RowSpec, presentation, random_success
-from vlbench.instances import hashed, split_of
+from vlbench.instances import hashed
 from vlbench.suites import Bounds
+from vlbench.task import split_in
 from vlbench.tasks.formula.arithmetic import Cards, hands
 from vlbench.tasks.points24.game import Points24Game
 
+NAMES = ("test", "ood")
 FAR_TARGET = {"target": 36}
 FAR_FACES = {"faces": 11}
 
@@ -26,7 +28,7 @@ def _rows(rule: dict[str, int], theme: str, count: int, label: str) -> list[RowS
     instances: list[str] = []
     for hand in sorted(changed, key=lambda hand: hashed(f"{label}|{hand}")):
         instance = _instance(hand)
-        if split_of(instance, game.test_share) == "test" and game.solvable(hand):
+        if split_in(game, instance) == "test" and game.solvable(hand):
             instances.append(instance)
         if len(instances) == count:
             break

@@ -1,13 +1,9 @@
-"""Write the frozen sets of tasks and the success rates of random and best play on them.
+"""Freezing a task's sets: what a task's module `suites` defines, and what it can use for that.
 
-`python -m vlbench.freeze` rewrites each task's `test.jsonl`, `ood.jsonl`, their outcomes and
-`bounds.json`. Run it once per version of a task: a changed set is a different set. `--outcomes`
-keeps the sets and bounds, and writes only the outcomes and the rules. Each task defines its own
-part in `suites.py`: `rows(suite)` and `bounds(rows)`.
+`python -m vlbench.freeze` writes the sets; see `vlbench.freeze.__main__`.
 """
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,24 +11,17 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
 
-import vlbench
-from vlbench.cli import (
-    Options,
-    option,
-    parse_options,
-    run_main,
-)
 from vlbench.env import VLEnv
-from vlbench.errors import unknown_name, user_code
-from vlbench.instances import MAX_PRESENTATION, group_of, hashed
+from vlbench.errors import user_code
+from vlbench.instances import MAX_PRESENTATION, TRAINING_PRESENTATIONS, group_of, hashed
 from vlbench.outcomes import write_outcomes
-from vlbench.registry import LOOKS, resolve_env_id, rules_of, task_folder, task_module
-from vlbench.suites import SUITES, Bounds, Row, frozen_rows, stated_rules
+from vlbench.registry import LOOKS, rules_of, task_folder, task_module
+from vlbench.suites import Bounds, Row, stated_rules
 from vlbench.task import Game
 
 RANDOM_EPISODES = 100_000
@@ -51,6 +40,9 @@ class RowSpec:
 class TaskSuites(Protocol):
     """The interface of a task's `suites` module."""
 
+    NAMES: tuple[str, ...]
+    """The task's suites, e.g. ("test", "ood-looks", "ladder-50")."""
+
     def rows(self, suite: str) -> list[RowSpec]:
         """Return the rows of a suite, in any order."""
 
@@ -62,9 +54,21 @@ class TaskSuites(Protocol):
         """
 
 
+@runtime_checkable
+class OldExpert(Protocol):
+    """An optional function of a task's `suites` module."""
+
+    def old_expert(self, state: Any, turns: int) -> str:
+        """Return what the usual rules' expert does in a state under other rules.
+
+        Without this function it is the action of `expert` of the usual game in that state.
+        """
+
+
 def presentation(suite: str, number: int) -> int:
-    """Return the presentation of a suite's row where the task doesn't choose one."""
-    return hashed(f"{suite}|{number}") % MAX_PRESENTATION
+    """Return the presentation of a suite's row; no training deals it."""
+    span = MAX_PRESENTATION - TRAINING_PRESENTATIONS
+    return TRAINING_PRESENTATIONS + hashed(f"{suite}|{number}") % span
 
 
 def random_success(games: Sequence[tuple[Game[Any], str]], episodes: int) -> float:
@@ -92,12 +96,15 @@ def random_success(games: Sequence[tuple[Game[Any], str]], episodes: int) -> flo
 
 
 def interleave_groups(rows: Sequence[RowSpec]) -> list[RowSpec]:
-    """Return rows in an order with balanced prefixes: shuffled by hash, the groups in turn."""
+    """Return rows in an order with balanced prefixes: shuffled by hash, the groups in turn.
+
+    Rows of one group have the same group of instances and the same keyword arguments.
+    """
     mixed = sorted(rows, key=lambda row: hashed(json.dumps(asdict(row))))
     earlier: Counter[str] = Counter()
     turns = []
     for row in mixed:
-        group = group_of(row.instance)
+        group = json.dumps([group_of(row.instance), row.kwargs], sort_keys=True)
         turns.append((earlier[group], group, row))
         earlier[group] += 1
     return [row for _, _, row in sorted(turns, key=lambda turn: turn[:2])]
@@ -143,37 +150,6 @@ def computed_bounds(env_id: str, rows: Sequence[Row]) -> Bounds:
     return task.bounds(specs)
 
 
-def freeze(env_id: str) -> None:
-    """Write a task's sets, outcomes, bounds and rules; the rest of `bounds.json` stays as it is."""
-    folder = Path(str(task_folder(env_id)))
-    task = task_suites(env_id)
-    bounds: dict[str, Any] = {}
-    for suite in SUITES:
-        rows = interleave_groups(task.rows(suite))
-        write_rows(folder / f"{suite}.jsonl", env_id, rows)
-        bounds[suite] = asdict(task.bounds(rows))
-        print(f"{env_id} {suite}: {len(rows)} rows, {bounds[suite]}", file=sys.stderr)
-    env = gymnasium.make(env_id).unwrapped
-    assert isinstance(env, VLEnv)
-    bounds["held_out"] = env.game.held_out
-    _update(folder / "bounds.json", {**bounds, "rules": asdict(rules_of(env_id))})
-
-
-def freeze_outcomes(env_id: str) -> None:
-    """Write the outcomes of a task's frozen rows, and the rules for which they hold."""
-    folder = Path(str(task_folder(env_id)))
-    _update(folder / "bounds.json", {"rules": asdict(rules_of(env_id))})
-    for suite in SUITES:
-        write_outcomes(folder / "outcomes" / f"{suite}.jsonl", frozen_rows(env_id, suite))
-        print(f"{env_id} {suite}: outcomes of its rows", file=sys.stderr)
-
-
-def _update(path: Path, values: dict[str, Any]) -> None:
-    """Replace values of a JSON file; what else it says stays as it is."""
-    written = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    path.write_text(json.dumps(written | values, indent=2) + "\n", "utf-8")
-
-
 def write_rows(path: Path, env_id: str, rows: Sequence[RowSpec]) -> None:
     """Write a set, each row with the sha256 of its first frame as "frame", and its outcomes."""
     lines = [json.dumps({**asdict(row), "frame": _frame(env_id, row)}) for row in rows]
@@ -187,34 +163,3 @@ def _frame(env_id: str, row: RowSpec) -> str:
     assert isinstance(env, VLEnv)
     env.reset(options={"instance": row.instance, "presentation": row.presentation})
     return env.frame_hash()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Options):
-    """Options of `freeze`."""
-
-    tasks: tuple[str, ...] = option((), "ids or short names; all by default", positional=True)
-    outcomes: bool = option(False, "keep the sets and bounds; write outcomes and rules alone")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Freeze tasks; exit 0 when done, 2 on a wrong call."""
-    return run_main("freeze", lambda: _freeze(argv))
-
-
-def _freeze(argv: Sequence[str] | None) -> None:
-    config = parse_options(Config, argv, prog="python -m vlbench.freeze", description=__doc__)
-    env_ids = [resolve_env_id(name) for name in config.tasks] or vlbench.ENV_IDS
-    for env_id in env_ids:
-        if env_id not in vlbench.ENV_IDS:
-            raise ValueError(unknown_name("task", env_id, vlbench.ENV_IDS))
-    for env_id in env_ids:
-        try:
-            write = freeze_outcomes if config.outcomes else freeze
-            write(env_id)
-        except ImportError as error:  # what the task needs isn't installed
-            raise ValueError(f"{env_id}: {error}") from error
-
-
-if __name__ == "__main__":
-    sys.exit(main())

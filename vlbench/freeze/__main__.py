@@ -1,0 +1,180 @@
+"""Write the frozen sets of tasks, and what random and best play earn on them.
+
+`python -m vlbench.freeze` rewrites each task's `sets/<suite>.jsonl`, their outcomes and
+`bounds.json`. Run it once per version of a task: a changed set is a different set. `--suite` writes
+only some sets. `--keep` keeps the sets and writes all else; `--outcomes` writes only the outcomes
+and the rules. `--hashes` prints the sha256 of every set and writes nothing. Each task defines its
+own part in `suites.py`; see `vlbench.freeze.TaskSuites`.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+import vlbench
+from vlbench.cli import Options, option, parse_options, run_main
+from vlbench.env import VLEnv
+from vlbench.errors import unknown_name
+from vlbench.freeze import RowSpec, TaskSuites, interleave_groups, task_suites, write_rows
+from vlbench.freeze.players import reference_results
+from vlbench.outcomes import write_outcomes
+from vlbench.registry import LOOKS, resolve_env_id, rules_of, task_folder
+from vlbench.suites import (
+    PAPER,
+    SETS,
+    SuiteFacts,
+    frozen_hash,
+    frozen_rows,
+    ordered_suites,
+    shipped_suites,
+)
+from vlbench.task import split_in
+
+
+def freeze(env_id: str, suites: Sequence[str] = (), *, keep: bool = False) -> None:
+    """Write a task's sets, outcomes, bounds and rules; the rest of `bounds.json` stays as it is.
+
+    Args:
+        env_id: The environment.
+        suites: The sets to write; all by default, and then sets that the task no longer names are
+            removed.
+        keep: Whether the rows stay as they are.
+
+    Raises:
+        ValueError: The task has no such set.
+    """
+    folder, task = _folder(env_id), task_suites(env_id)
+    for suite in suites:
+        if suite not in task.NAMES:
+            raise ValueError(unknown_name(f"suite of {env_id}", suite, task.NAMES))
+    (folder / SETS).mkdir(exist_ok=True)
+    for suite in () if suites else set(shipped_suites(env_id)) - set(task.NAMES):
+        (folder / SETS / f"{suite}.jsonl").unlink()
+        (folder / SETS / "outcomes" / f"{suite}.jsonl").unlink(missing_ok=True)
+    _update(folder / "bounds.json", {"rules": asdict(rules_of(env_id))})
+    about = _about(folder)
+    facts = {name: about.get("suites", {}).get(name) for name in task.NAMES}
+    for suite in suites or task.NAMES:
+        if keep:
+            frozen = frozen_rows(env_id, suite)
+            rows = [RowSpec(row.kwargs, row.instance, row.presentation) for row in frozen]
+            write_outcomes(folder / SETS / "outcomes" / f"{suite}.jsonl", frozen)
+        else:
+            rows = interleave_groups(task.rows(suite))
+            write_rows(folder / SETS / f"{suite}.jsonl", env_id, rows)
+        facts[suite] = asdict(suite_facts(env_id, task, suite, rows))
+        print(f"{env_id} {suite}: {len(rows)} rows, {facts[suite]}", file=sys.stderr)
+    suites_facts = {name: facts[name] for name in ordered_suites(facts) if facts[name]}
+    holds_out = bool(_usual_env(env_id).game.test_share)
+    _update(folder / "bounds.json", {"suites": suites_facts, "held_out": holds_out})
+
+
+def suite_facts(env_id: str, task: TaskSuites, suite: str, rows: Sequence[RowSpec]) -> SuiteFacts:
+    """Return what `bounds.json` says of a suite: floor, ceiling, instances and players."""
+    limits = task.bounds(rows)
+    game = _usual_env(env_id).game
+    distinct = {
+        (row.instance, json.dumps({k: v for k, v in row.kwargs.items() if k not in LOOKS}))
+        for row in rows
+    }
+    trained = [name for name, _ in distinct if split_in(game, name) in ("", "train")]
+    return SuiteFacts(
+        limits.floor,
+        limits.ceiling,
+        len(distinct),
+        len(trained) if suite == PAPER or not game.test_share else 0,
+        reference_results(env_id, task, suite, rows),
+    )
+
+
+def freeze_outcomes(env_id: str) -> None:
+    """Write the outcomes of a task's frozen rows, and the rules for which they hold."""
+    folder = _folder(env_id)
+    _update(folder / "bounds.json", {"rules": asdict(rules_of(env_id))})
+    for suite in shipped_suites(env_id):
+        path = folder / SETS / "outcomes" / f"{suite}.jsonl"
+        write_outcomes(path, frozen_rows(env_id, suite))
+        print(f"{env_id} {suite}: outcomes of its rows", file=sys.stderr)
+
+
+def set_hashes() -> dict[str, dict[str, str]]:
+    """Return env id → suite → sha256 of the set, for all sets that the benchmark ships."""
+    return {
+        env_id: {suite: frozen_hash(env_id, suite) for suite in shipped_suites(env_id)}
+        for env_id in vlbench.ENV_IDS
+    }
+
+
+def _folder(env_id: str) -> Path:
+    return Path(str(task_folder(env_id)))
+
+
+def _usual_env(env_id: str) -> VLEnv[Any, Any]:
+    env = gymnasium.make(env_id).unwrapped
+    assert isinstance(env, VLEnv)
+    return env
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    path = folder / "bounds.json"
+    about: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return about
+
+
+def _update(path: Path, values: dict[str, Any]) -> None:
+    """Replace values of a JSON file; what else it says stays as it is."""
+    written = _about(path.parent)
+    path.write_text(
+        json.dumps(
+            values | {name: value for name, value in written.items() if name not in values},
+            indent=2,
+        )
+        + "\n",
+        "utf-8",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """Options of `freeze`."""
+
+    tasks: tuple[str, ...] = option((), "ids or short names; all by default", positional=True)
+    suite: tuple[str, ...] = option(
+        (), "set to write; may be given again; all by default", metavar="SUITE"
+    )
+    keep: bool = option(False, "keep the sets; write their outcomes, bounds, players and rules")
+    outcomes: bool = option(False, "keep the sets and bounds; write outcomes and rules alone")
+    hashes: bool = option(False, "print the sha256 of all sets as JSON and write nothing")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Freeze tasks; exit 0 when done, 2 on a wrong call."""
+    return run_main("freeze", lambda: _freeze(argv))
+
+
+def _freeze(argv: Sequence[str] | None) -> None:
+    config = parse_options(Config, argv, prog="python -m vlbench.freeze", description=__doc__)
+    if config.hashes:
+        print(json.dumps(set_hashes(), indent=2))
+        return
+    env_ids = [resolve_env_id(name) for name in config.tasks] or vlbench.ENV_IDS
+    for env_id in env_ids:
+        if env_id not in vlbench.ENV_IDS:
+            raise ValueError(unknown_name("task", env_id, vlbench.ENV_IDS))
+    for env_id in env_ids:
+        try:
+            if config.outcomes:
+                freeze_outcomes(env_id)
+            else:
+                freeze(env_id, config.suite, keep=config.keep)
+        except ImportError as error:  # what the task needs isn't installed
+            raise ValueError(f"{env_id}: {error}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
