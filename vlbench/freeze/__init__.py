@@ -21,7 +21,7 @@ from vlbench.errors import user_code
 from vlbench.instances import MAX_PRESENTATION, TRAINING_PRESENTATIONS, group_of, hashed
 from vlbench.outcomes import write_outcomes
 from vlbench.registry import LOOKS, rules_of, task_folder, task_module
-from vlbench.suites import Bounds, Row, stated_rules
+from vlbench.suites import Bounds, Reference, Row, stated_rules
 from vlbench.task import Game
 
 RANDOM_EPISODES = 100_000
@@ -63,6 +63,14 @@ class OldExpert(Protocol):
 
         Without this function it is the action of `expert` of the usual game in that state.
         """
+
+
+@runtime_checkable
+class OwnReferences(Protocol):
+    """An optional function of a task's `suites` module."""
+
+    def references(self, suite: str, rows: Sequence[RowSpec]) -> dict[str, Reference]:
+        """Return what `vlbench.freeze.players` would, for a task whose environment is slow."""
 
 
 def presentation(suite: str, number: int) -> int:

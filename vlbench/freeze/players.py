@@ -8,8 +8,8 @@ import numpy as np
 
 import vlbench
 from vlbench.env import SolvedEnv
-from vlbench.freeze import OldExpert, RowSpec, TaskSuites
-from vlbench.instances import hashed
+from vlbench.freeze import OldExpert, OwnReferences, RowSpec, TaskSuites
+from vlbench.instances import Presentation, hashed
 from vlbench.suites import Reference
 
 Choose = Callable[[SolvedEnv[Any, Any]], str]
@@ -26,6 +26,8 @@ def reference_results(
     env_id: str, task: TaskSuites, suite: str, rows: Sequence[RowSpec]
 ) -> dict[str, Reference]:
     """Play each row of a suite once by each reference player; return the results by player."""
+    if isinstance(task, OwnReferences):
+        return task.references(suite, rows)
     players: dict[str, Choose] = {
         "random": _random,
         "heuristic": lambda env: env.heuristic(),
@@ -46,8 +48,12 @@ def _old_expert(env_id: str, task: TaskSuites) -> Choose:
 
 
 def _random(env: SolvedEnv[Any, Any]) -> str:
-    key = f"{env.presentation}|{env.turns_left}|random"
-    return env.vocabulary[hashed(key) % len(env.vocabulary)]
+    return random_action(env.vocabulary, env.presentation, env.turns_left)
+
+
+def random_action(actions: Sequence[str], presentation: Presentation, turns_left: int) -> str:
+    """Return an action of the random player."""
+    return actions[hashed(f"{presentation}|{turns_left}|random") % len(actions)]
 
 
 def _solved(env: gymnasium.Env[Any, Any]) -> SolvedEnv[Any, Any]:

@@ -91,9 +91,7 @@ def searched(room, start, deepest):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("parent", ["shelf", "cabinet", "fridge"])
-@pytest.mark.parametrize(
-    "examine_first", [False, pytest.param(True, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("examine_first", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_distances_are_those_of_an_exhaustive_search(kind, parent, examine_first):
     rng = Random(f"{kind} {parent}")
     room = room_for(kind, "" if kind == "look_at_obj_in_light" else parent)

@@ -19,7 +19,7 @@ from vlbench.tasks.alfworld import suites
 from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError
 from vlbench.tasks.alfworld.game import AlfworldGame
 from vlbench.tasks.alfworld.games.generator import GameData, generate
-from vlbench.tasks.alfworld.games.options import USUAL, GameOptions
+from vlbench.tasks.alfworld.games.options import USUAL, GameOptions, options_of
 from vlbench.tasks.alfworld.planner import distances
 from vlbench.tasks.alfworld.simulation import admissible, start_of
 
@@ -63,7 +63,7 @@ class Entry:
 def entries() -> list[Entry]:
     """Return the games of all sets, each once; those of `test` first."""
     specs = [row for suite in suites.NAMES for row in interleave_groups(suites.rows(suite))]
-    return list(dict.fromkeys(Entry(row.instance, suites.options_of(row.kwargs)) for row in specs))
+    return list(dict.fromkeys(Entry(row.instance, options_of(row.kwargs)) for row in specs))
 
 
 def shortest_plan(entry: Entry) -> list[str]:

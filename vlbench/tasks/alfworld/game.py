@@ -17,12 +17,9 @@ from vlbench.tasks.alfworld.games import official
 from vlbench.tasks.alfworld.games.generator import KINDS, GameData, generate, scenes
 from vlbench.tasks.alfworld.games.options import USUAL, GameOptions
 from vlbench.tasks.alfworld.games.package_data import check_installed, engine_versions
-from vlbench.tasks.alfworld.planner import distances
+from vlbench.tasks.alfworld.planner import WON, BestOutcome, best_outcome
 from vlbench.tasks.alfworld.scene import Scene
 from vlbench.tasks.alfworld.world import Room, World
-
-WON = 50.0
-"""Reward for reaching the goal, on top of the change in the fraction of its conditions."""
 
 MAX_SEED = 10**6
 """Games per task type and floor plan; they are numbered 0..MAX_SEED−1."""
@@ -271,11 +268,10 @@ class AlfworldGame:
             room.conditions_met(world),
         )
 
-    def _best_outcomes(self, state: AlfworldState, turns: int) -> dict[str, "_BestOutcome"]:
+    def _best_outcomes(self, state: AlfworldState, turns: int) -> dict[str, BestOutcome]:
         room = self._load(state.instance).room
         return {
-            command: _best_outcome(room, state, room.successor(state.world, command), turns - 1)
-            for command in state.admissible
+            command: best_outcome(room, state.world, command, turns) for command in state.admissible
         }
 
     def __getstate__(self) -> dict[str, Any]:
@@ -290,19 +286,3 @@ class AlfworldGame:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild without loaded games."""
         self.__init__(**state)  # type: ignore[misc]
-
-
-@dataclass(frozen=True, slots=True)
-class _BestOutcome:
-    """The best outcome after a command."""
-
-    worth: float
-    distance: int
-    """Further commands to that outcome."""
-
-
-def _best_outcome(room: Room, state: AlfworldState, after: World, turns: int) -> _BestOutcome:
-    away = distances(room, after)
-    most = max(met for met, distance in enumerate(away) if distance <= turns)
-    goal = most == room.conditions
-    return _BestOutcome((most - state.conditions_met) / room.conditions + WON * goal, away[most])

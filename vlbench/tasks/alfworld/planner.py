@@ -16,6 +16,9 @@ from typing import NamedTuple
 from vlbench.tasks.alfworld.games.generator import STATIONS
 from vlbench.tasks.alfworld.world import REQUIRED_STATE, Room, World
 
+WON = 50.0
+"""Reward for reaching the goal, on top of the change in the fraction of its conditions."""
+
 FAR = 999
 """A distance longer than any episode."""
 
@@ -29,6 +32,42 @@ def distances(room: Room, world: World) -> tuple[int, ...]:
     FAR means unreachable.
     """
     return _search(_puzzle(room, world))
+
+
+@dataclass(frozen=True, slots=True)
+class BestOutcome:
+    """The best outcome after a command."""
+
+    worth: float
+    """The largest return that can follow, the command's own reward included."""
+    distance: int
+    """Further commands to that outcome."""
+
+
+def best_outcome(room: Room, world: World, command: str, turns: int) -> BestOutcome:
+    """Return the best outcome after an admissible command.
+
+    Args:
+        room: The fixed part of the game.
+        world: A world in which the goal isn't reached.
+        command: The command.
+        turns: Turns that remain, the command's own included; at least 1.
+    """
+    away = distances(room, room.successor(world, command))
+    most = max(met for met, distance in enumerate(away) if distance <= turns - 1)
+    gain = (most - room.conditions_met(world)) / room.conditions
+    return BestOutcome(gain + WON * (most == room.conditions), away[most])
+
+
+def best_return(room: Room, world: World, turns: int) -> float:
+    """Return the largest worth of any admissible command; see `best_outcome`.
+
+    It is that of a command which changes nothing, or of one that comes nearer to the goal.
+    """
+    away = distances(room, world)
+    most = max(met for met, distance in enumerate(away) if distance <= turns)
+    gain = (most - room.conditions_met(world)) / room.conditions
+    return gain + WON * (most == room.conditions)
 
 
 class _Spot(NamedTuple):

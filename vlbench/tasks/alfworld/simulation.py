@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from vlbench.tasks.alfworld.games.generator import LAMP, STATIONS, generate
 from vlbench.tasks.alfworld.games.options import GameOptions
 from vlbench.tasks.alfworld.games.reading import read_game
-from vlbench.tasks.alfworld.world import STATE_AFTER, Room, World
+from vlbench.tasks.alfworld.world import STATE_AFTER, Room, Spot, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +33,29 @@ def start_of(instance: str, options: GameOptions) -> Start:
 
 def admissible(room: Room, world: World) -> list[str]:
     """Return the commands that the engine admits in a generated game, sorted."""
-    held = world.holding
+    held, here = world.holding, room.spots_at.get(world.at, ())
     commands = ["help", "inventory", "look"]
     commands += [f"go to {spot.name}" for spot in room.spots if spot.location != world.at]
     commands += [f"examine {held}"] if held else []
-    for spot in room.spots:
-        if spot.location != world.at:
-            continue
-        place, shut = spot.name, spot.openable and spot.name not in world.opened
-        commands.append(f"examine {place}")
-        commands += [f"{'open' if shut else 'close'} {place}"] if spot.openable else []
-        things = [thing for thing, where in world.placements if where == place]
-        lamps = [thing for thing in things if room.item[thing].kind == LAMP.lower()]
-        commands += [f"use {lamp}" for lamp in lamps]
-        if not shut and not held and room.lets_take(world, spot):
-            commands += [f"take {thing} from {place}" for thing in things if thing not in lamps]
-        if not shut and held and (spot.kind, room.item[held].kind) in room.fits:
-            commands.append(f"move {held} to {place}")
-        for (verb, state), station in zip(STATE_AFTER.items(), STATIONS.values(), strict=True):
-            if held and spot.kind == station.lower() and state in room.item[held].becomes:
-                commands.append(f"{verb} {held} with {place}")
+    for spot in here:
+        commands += _commands_at(room, world, spot)
     return sorted(commands)
+
+
+def _commands_at(room: Room, world: World, spot: Spot) -> list[str]:
+    """Return the commands that have to do with a receptacle within reach."""
+    held, place = world.holding, spot.name
+    shut = spot.openable and place not in world.opened
+    commands = [f"examine {place}"]
+    commands += [f"{'open' if shut else 'close'} {place}"] if spot.openable else []
+    things = [thing for thing, where in world.placements if where == place]
+    lamps = [thing for thing in things if room.item[thing].kind == LAMP.lower()]
+    commands += [f"use {lamp}" for lamp in lamps]
+    if not shut and not held and room.lets_take(world, spot):
+        commands += [f"take {thing} from {place}" for thing in things if thing not in lamps]
+    if not shut and held and (spot.kind, room.item[held].kind) in room.fits:
+        commands.append(f"move {held} to {place}")
+    for (verb, state), station in zip(STATE_AFTER.items(), STATIONS.values(), strict=True):
+        if held and spot.kind == station.lower() and state in room.item[held].becomes:
+            commands.append(f"{verb} {held} with {place}")
+    return commands

@@ -5,22 +5,20 @@ are. `python -m vlbench.tasks.alfworld.confirm` writes `games.jsonl`, a record o
 `python -m vlbench.freeze vlbench/ALFWorld-v0` afterwards.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from vlbench.freeze import RowSpec, interleave_groups, presentation
 from vlbench.instances import hashed
-from vlbench.suites import Bounds
+from vlbench.suites import Bounds, Reference
 from vlbench.task import split_in
 from vlbench.tasks.alfworld.game import MAX_SEED, AlfworldGame
 from vlbench.tasks.alfworld.games.generator import KINDS, scenes
-from vlbench.tasks.alfworld.games.options import USUAL, GameOptions
+from vlbench.tasks.alfworld.games.options import USUAL, GameOptions, options_of
 from vlbench.tasks.alfworld.planner import distances
-from vlbench.tasks.alfworld.simulation import admissible, start_of
-from vlbench.tasks.alfworld.world import Room, World
+from vlbench.tasks.alfworld.reference import floor_of, reference_results
+from vlbench.tasks.alfworld.simulation import start_of
 
 ROOMS_OF_A_TYPE = 100
 """Rooms of each task type in `test`."""
@@ -58,10 +56,6 @@ LADDER_ROWS = 100
 NAMES = ("test", *CHANGES, *(f"ladder-{rung}" for rung in LADDER))
 
 
-RANDOM_EPISODES = 200
-"""Random episodes per row behind the floor."""
-
-
 def rows(suite: str) -> list[RowSpec]:
     """Return the rows of a suite."""
     if suite == "test":
@@ -74,6 +68,16 @@ def rows(suite: str) -> list[RowSpec]:
             for row in interleave_groups(rooms)[: ROWS.get(suite, OTHER_ROWS)]
         ]
     return list(_rung(suite, int(suite.removeprefix("ladder-"))))
+
+
+def bounds(rows: Sequence[RowSpec]) -> Bounds:
+    """Return the measured success rate of random admissible commands, and 1."""
+    return floor_of(rows)
+
+
+def references(suite: str, rows: Sequence[RowSpec]) -> dict[str, Reference]:
+    """Return what the reference players earn, played without the engine."""
+    return reference_results(suite, rows)
 
 
 def _rung(suite: str, commands: int) -> Iterator[RowSpec]:
@@ -110,12 +114,6 @@ def _commands(instance: str) -> int:
     return distances(start.room, start.world)[-1]
 
 
-def options_of(kwargs: Mapping[str, Any]) -> GameOptions:
-    """Return the options of a game from the keyword arguments of its environment."""
-    names = GameOptions.__dataclass_fields__
-    return GameOptions(**{name: kwargs[name] for name in names if name in kwargs})
-
-
 def _matters(instance: str, options: GameOptions) -> bool:
     """Whether a room has about as many objects as the options say, and hides what they hide.
 
@@ -127,25 +125,3 @@ def _matters(instance: str, options: GameOptions) -> bool:
         places = [room.spot[world.place_of[item.name]] for item in room.targets]
         return all(spot.openable for spot in places) and world != usual
     return len(room.items) >= min(options.objects, ENOUGH_OBJECTS)
-
-
-def bounds(rows: Sequence[RowSpec]) -> Bounds:
-    """Return the measured success rate of random admissible commands, and 1.
-
-    Games are played by `Room.successor` and `admissible`; tests compare both with the engine.
-    """
-    rng = np.random.default_rng(0)
-    won = 0
-    for row in rows:
-        start = start_of(row.instance, options_of(row.kwargs))
-        won += sum(_random_wins(start.room, start.world, rng) for _ in range(RANDOM_EPISODES))
-    return Bounds(won / (RANDOM_EPISODES * len(rows)), 1.0)
-
-
-def _random_wins(room: Room, world: World, rng: np.random.Generator) -> bool:
-    for draw in rng.random(AlfworldGame.max_turns):
-        commands = admissible(room, world)
-        world = room.successor(world, commands[int(draw * len(commands))])
-        if room.conditions_met(world) == room.conditions:
-            return True
-    return False

@@ -134,6 +134,12 @@ class Room:
         return {spot.name: spot for spot in self.spots}
 
     @cached_property
+    def spots_at(self) -> dict[str, tuple[Spot, ...]]:
+        """Receptacles by location."""
+        places = dict.fromkeys(spot.location for spot in self.spots)
+        return {at: tuple(s for s in self.spots if s.location == at) for at in places}
+
+    @cached_property
     def item(self) -> dict[str, Item]:
         """Object by name."""
         return {item.name: item for item in self.items}

@@ -1,6 +1,8 @@
 """What decides a generated game besides its name."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from vlbench.errors import unknown_name
 from vlbench.task import checked_int
@@ -44,3 +46,9 @@ class GameOptions:
 
 USUAL = GameOptions()
 """The default options."""
+
+
+def options_of(kwargs: Mapping[str, Any]) -> GameOptions:
+    """Return the options of a game from the keyword arguments of its environment."""
+    names = [field.name for field in fields(GameOptions)]
+    return GameOptions(**{name: kwargs[name] for name in names if name in kwargs})
