@@ -13,15 +13,15 @@ from vlbench.errors import unknown_name, user_code
 from vlbench.registry import import_user_module
 
 AGENTS: dict[str, str] = {
-    "random": "agents.scripted:Random",
-    "expert": "agents.scripted:Expert",
-    "heuristic": "agents.scripted:Heuristic",
+    "random": "agents.players.scripted:Random",
+    "expert": "agents.players.scripted:Expert",
+    "heuristic": "agents.players.scripted:Heuristic",
     "gpt4v": "agents.providers.openai_chat:OpenAIChat",
     "openai": "agents.providers.openai_chat:OpenAIChat",
     "claude": "agents.providers.claude:Claude",
     "anthropic": "agents.providers.claude:Claude",
     "gemini": "agents.providers.gemini:Gemini",
-    "cnn": "agents.cnn:Cnn",
+    "cnn": "agents.players.cnn:Cnn",
     "llava": "agents.vlm.agent:Llava",
     "llava-sft": "agents.vlm.bundled:LlavaSft",
     "llava-rl": "agents.vlm.bundled:LlavaRl",

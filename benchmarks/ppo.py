@@ -28,7 +28,8 @@ from torch.profiler import ProfilerActivity, profile
 from agents.train import objective, ppo, tiny
 from agents.train.distributed import Processes
 from agents.train.environments import RolloutEnvs, make_envs
-from agents.vlm.policy import LEAST_LOG
+from agents.train.update import Learner
+from agents.vlm.scoring import LEAST_LOG
 
 
 def seconds(act: Any) -> tuple[float, Any]:
@@ -63,7 +64,7 @@ class Bench:
         buffer.set_advantages(ppo.estimate_advantages(buffer, config))
         self.envs.finish_rollout()
         shuffler = torch.Generator().manual_seed(0)
-        learner = ppo.Learner(policy, None, self.optimizer, shuffler, self.processes)
+        learner = Learner(policy, None, self.optimizer, shuffler, self.processes)
         update, _ = seconds(lambda: ppo.update(learner, buffer, config, critic_only=False))
         return {"rollout": rollout, "update": update}, buffer
 
@@ -148,7 +149,8 @@ class Bench:
                 for number, (sample, before) in enumerate(zip(samples, old, strict=True)):
                     new, value = score(sample)
                     ratio = objective.ratio_of(new, before)
-                    loss = objective.surrogate(ratio, torch.ones(1), config.clip)
+                    clip = objective.Clip(config.clip, config.clip, 0.0)
+                    loss = objective.surrogate(ratio, torch.ones(1), clip).sum()
                     (loss + value.square().sum()).backward()
                     if (epoch * len(samples) + number + 1) % config.minibatch == 0:
                         self.optimizer.step()

@@ -128,7 +128,7 @@ def _play_and_count() -> None:
     from typing import Any
 
     from agents.evaluate import evaluate
-    from agents.scripted import Expert
+    from agents.players.scripted import Expert
     from vlbench import parsing
 
     calls = 0

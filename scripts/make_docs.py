@@ -152,6 +152,10 @@ def templates() -> str:
         for variant in VARIANTS:
             text = template(folder, variant).strip("\n")
             parts.append(f"### `{env_id}`, `{variant}`\n\n```text\n{text}\n```")
+            hidden = template(folder, variant, memory=True).strip("\n")
+            if variant == VARIANTS[0] and hidden != text:
+                title = f"### `{env_id}`, `{variant}`, `from_memory=True`"
+                parts.append(f"{title}\n\n```text\n{hidden}\n```")
     return "\n\n".join(parts)
 
 

@@ -24,7 +24,7 @@ import gymnasium
 import numpy as np
 
 import vlbench
-from agents.scripted import Random
+from agents.players.scripted import Random
 from vlbench.cli import Options, option, parse_options, run_main
 from vlbench.intervals import Z95, Interval, wilson
 from vlbench.rl4vlm.blackjack import IN_A_ROW, VISIBLE, RL4VLMBlackjackGame

@@ -7,6 +7,8 @@ import pytest
 from support.browser import CHROMIUM
 from support.sample_episodes import some_of_each
 
+import agents.vlm  # noqa: F401  # before a test imports transformers
+
 TESTS = Path(__file__).parent
 TORCH = ("torch", "transformers")
 WITH_TORCH = (

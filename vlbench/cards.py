@@ -14,12 +14,16 @@ def rank_text(rank: int) -> str:
     return "10" if rank == 10 else RANKS[rank - 1]
 
 
+MAX_FACES = 20
+"""Largest value of a jack."""
+
+
 def count_faces(rank: int, faces: int) -> int:
     """Return the value of a rank 1..13.
 
-    J, Q and K count 10 each if `faces` is 10, and 11, 12 and 13 if it is 11.
+    J, Q and K count 10 each if `faces` is 10; else J counts `faces`, and Q and K one and two more.
     """
-    return rank if faces == 11 else min(rank, 10)
+    return min(rank, 10) if faces == 10 or rank < 11 else faces + rank - 11
 
 
 def hashed_rank(key: str) -> int:

@@ -30,6 +30,7 @@ from vlbench.task import (
     Field,
     Frame,
     Game,
+    HidingPicture,
     Picture,
     RepaintablePicture,
     SolvedGame,
@@ -120,6 +121,9 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self._repaint = (
             picture.repaint if isinstance(picture, RepaintablePicture) else _repaint_nothing
         )
+        self._later_style = (
+            picture.later_style if isinstance(picture, HidingPicture) else _same_style
+        )
         self._previous: tuple[S, Style] | None = None
         """The state and style that the frame shows."""
         self._parse = CachedParser()
@@ -176,7 +180,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
             most = TRAINING_PRESENTATIONS if is_training else MAX_PRESENTATION
             number = int(self.np_random.integers(most))
         self.presentation = Presentation(instance, number)
-        self._style = self.picture.style(state, self.presentation)
+        self._style = self._first_style = self.picture.style(state, self.presentation)
         self._enter(state)
         self._has_episode = True
         self._turn = 0
@@ -192,6 +196,10 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         action = parsed.action
         illegal = action is not None and action not in self._legal
         self._turn += 1
+        style = self._later_style(self._state, self._style)
+        if style is not self._style:
+            self._style = style
+            self._enter(self._state)
         reward, terminated, success, hint = MOVES_NOTHING, False, False, ""
         if action is None or illegal:
             hint = self._hint(parsed, illegal)
@@ -319,7 +327,9 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
     def _enter(self, state: S) -> None:
         """Set the current state, its facts and its legal actions."""
         self._state = state
-        self._facts = self.picture.facts(state, self._style)
+        self._facts = self._seen_facts = self.picture.facts(state, self._style)
+        if self._style is not self._first_style:
+            self._seen_facts = self.picture.facts(state, self._first_style)
         self._legal = self.game.legal(state)
 
     def _must_be_reset(self) -> None:
@@ -389,6 +399,11 @@ class SolvedEnv(VLEnv[S, Style]):
             None if the goal is out of reach, so that there is nothing to demonstrate.
         """
         return Demonstration({}, self.expert())
+
+
+def _same_style(state: object, style: Style) -> Style:
+    """Stand for the `later_style` of a picture that has none."""
+    return style
 
 
 def _repaint_nothing(*_: object) -> bool:

@@ -11,9 +11,11 @@ A task has one file, `prompt.txt`, for all variants of its prompt:
     }
 
 A line that begins with variants in brackets belongs to those variants only; other lines belong to
-all. A backslash at the end of a line joins it to the next line. The result is the template of a
-variant. Its `$name` fields are filled from the rules (once, when the environment is made) and from
-the facts of the state (each turn). A record identifies its prompt by the sha256 of the template.
+all. In the same way, "usual" marks lines for environments that show everything in each turn, and
+"memory" lines for those that show things once. A backslash at the end of a line joins it to the
+next line. The result is the template of a variant. Its `$name` fields are filled from the rules
+(once, when the environment is made) and from the facts of the state (each turn). A record
+identifies its prompt by the sha256 of the template.
 """
 
 import hashlib
@@ -39,18 +41,22 @@ with the facts of the picture in the text (the oracle-perception probe)."""
 CHARACTERS_PER_TOKEN = 3.5
 """An estimate for English with JSON and the tokenizers of general models."""
 
+PICTURES = ("usual", "memory")
+"""Marks of lines for environments whose every picture shows everything, or shows things once."""
+
 _FIELD = re.compile(r"\$([a-z_]+)")
 _MARK = re.compile(r"\[([a-z_, ]+)\] ")
-_VARIANT_MARK = re.compile(rf"\[(?:(?:{'|'.join(VARIANTS)})(?:, )?)+\]")
+_VARIANT_MARK = re.compile(rf"\[(?:(?:{'|'.join((*VARIANTS, *PICTURES))})(?:, )?)+\]")
 _KEY = re.compile(r'"([^"\n]+)"\s*:')
 
 
-def template(package: str | Traversable, variant: str) -> str:
+def template(package: str | Traversable, variant: str, memory: bool = False) -> str:
     """Return the template of a variant, from the `prompt.txt` of a task.
 
     Args:
         package: The name of the task's package, or its folder.
         variant: One of VARIANTS.
+        memory: Whether the pictures show things once.
 
     Raises:
         ValueError: The package is a plain module or has no prompt.txt; or `select_variant`
@@ -67,11 +73,16 @@ def template(package: str | Traversable, variant: str) -> str:
         text = folder.joinpath("prompt.txt").read_text("utf-8")
     except OSError as error:
         raise ValueError(f"{package}: no prompt.txt; is it in the package's data?") from error
-    return select_variant(text, variant)
+    return select_variant(text, variant, memory)
 
 
-def select_variant(source: str, variant: str) -> str:
+def select_variant(source: str, variant: str, memory: bool = False) -> str:
     """Return the template of a variant, from the text of a prompt file.
+
+    Args:
+        source: The text of the file.
+        variant: One of VARIANTS.
+        memory: Whether the pictures show things once.
 
     Raises:
         ValueError: The variant, or a variant that the file names, doesn't exist; or a mark doesn't
@@ -82,9 +93,9 @@ def select_variant(source: str, variant: str) -> str:
     lines = []
     for number, line in enumerate(source.split("\n"), 1):
         mark = _MARK.match(line)
-        owners = mark[1].split(", ") if mark else VARIANTS
+        owners = mark[1].split(", ") if mark else []
         for owner in owners:
-            if owner not in VARIANTS:
+            if owner not in (*VARIANTS, *PICTURES):
                 place = f"line {number} of a prompt is marked [{', '.join(owners)}]"
                 raise ValueError(f"{place}: {unknown_name('prompt', owner, VARIANTS)}")
         rest = line[mark.end() :] if mark else line
@@ -93,7 +104,12 @@ def select_variant(source: str, variant: str) -> str:
                 f"line {number} of a prompt has {inner[0]} in its middle; a mark begins a line (in "
                 'Python, write the text as r"""…""", or a \\ at a line\'s end joins the lines)'
             )
-        if variant in owners:
+        chosen = (variant, PICTURES[memory])
+        kinds = (VARIANTS, PICTURES)
+        if all(
+            choice in owners or not set(kind) & set(owners)
+            for choice, kind in zip(chosen, kinds, strict=True)
+        ):
             lines.append(rest)
     return "\n".join(lines).replace("\\\n", "")
 
@@ -131,13 +147,15 @@ class Prompt:
         return cls(digest, tuple(parts[::2]), tuple(parts[1::2]), keys)
 
     @classmethod
-    def load(cls, package: str, variant: str, rules: Mapping[str, Fact]) -> "Prompt":
-        """Read a variant from the `prompt.txt` of a task's package.
+    def load(
+        cls, package: str, variant: str, rules: Mapping[str, Fact], memory: bool = False
+    ) -> "Prompt":
+        """Read a variant from the `prompt.txt` of a task's package; see `template`.
 
         Raises:
             ValueError: The variant doesn't exist.
         """
-        return cls.from_text(template(package, variant), rules)
+        return cls.from_text(template(package, variant, memory), rules)
 
     def render(self, facts: Mapping[str, Fact]) -> str:
         """Return the whole prompt for a state.
@@ -187,7 +205,10 @@ def _template_in_file(env_id: str, variant: str) -> str | None:
         file = files(package).joinpath(f"{name}.txt")
     else:
         return None
-    return select_variant(file.read_text("utf-8"), variant) if file.is_file() else None
+    if not file.is_file():
+        return None
+    memory = bool(gymnasium.registry[registered_id(env_id)].kwargs.get("from_memory"))
+    return select_variant(file.read_text("utf-8"), variant, memory)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,17 @@ def checked_int(name: str, value: object, least: int) -> int:
     return int(value)
 
 
+def checked_bool(name: str, value: object) -> bool:
+    """Return the value of a rule as a bool.
+
+    Raises:
+        ValueError: The value isn't a bool.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be a bool, got {value!r}")
+    return value
+
+
 SIZE = 300
 """Width and height of every frame, in pixels."""
 
@@ -193,6 +204,26 @@ class RepaintablePicture(Picture[SC, Style], Protocol[SC, Style]):
 
         Returns:
             Whether the frame now shows `state`; if not, the environment calls `paint`.
+        """
+
+
+@runtime_checkable
+class HidingPicture(Picture[SC, Style], Protocol[SC, Style]):
+    """A picture that may show things once and hide them in later turns, to ask for memory.
+
+    The style of an episode then changes after each turn. What was shown once is still known to the
+    environment's expert and to the check of statements.
+    """
+
+    def later_style(self, state: SC, style: Style) -> Style:
+        """Return the style of the turn after one whose picture showed a state.
+
+        Args:
+            state: The state that the picture showed.
+            style: The style in which it did.
+
+        Returns:
+            The same object if nothing more is hidden.
         """
 
 

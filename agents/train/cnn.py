@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 import vlbench
-from agents.cnn import MISSING, Shape, load_weights, read_shape, shrunk, write_checkpoint
+from agents.players.cnn import MISSING, Shape, load_weights, read_shape, shrunk, write_checkpoint
 from agents.train.environments import Journal, check_env, check_env_kwargs, make_env
 from agents.train.metrics import EpisodeMonitor
 from agents.train.run_log import check_log

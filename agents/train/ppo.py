@@ -4,16 +4,15 @@ As in RL4VLM (Zhai et al. 2024), the action is the whole reply. log π of a turn
 log-probability of the tokens before the action, plus that of the action's own tokens; each turn has
 one clipped ratio (Schulman et al. 2017). The value head reads the last prompt token.
 
-This file reads top to bottom: model, rollout, update, loop. `objective` has the formulas,
-`ppo_config` the options; `trainer` resumes, logs, saves and stops. If `--out` holds an earlier run,
-that run is resumed.
+This file reads top to bottom: model, rollout, loop. `update` improves the policy, `objective` has
+the formulas, `ppo_config` the options; `trainer` resumes, logs, saves and stops. If `--out` holds
+an earlier run, that run is resumed.
 """
 
 import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from vlbench.cli import exit_without
@@ -30,12 +29,11 @@ from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.evaluation import eval_rows, evaluate_policy
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
-from agents.train.rollout_buffer import Minibatch, RolloutBuffer, TurnRecorder
-from agents.train.token_weights import token_weights
-from agents.train.trainer import Stateful, Trainer, are_finite, take_step
-from agents.vlm.loading import load_trainable
+from agents.train.rollout_buffer import RolloutBuffer, TurnRecorder, weights_of
+from agents.train.trainer import Stateful, Trainer, are_finite
+from agents.train.update import build_learner, update
+from agents.vlm.loading import autocast_dtype, load_trainable
 from agents.vlm.policy import Policy, ValueHead
-from agents.vlm.reference import Reference, load_reference
 from agents.vlm.sampling import Sampling
 from vlbench.cli import parse_options
 from vlbench.registry import resolve_env_id
@@ -56,49 +54,18 @@ SUMMARY = {
 # Model
 
 
-@dataclass(frozen=True)
-class Learner:
-    """The policy, its optimizer, and what an update needs."""
-
-    policy: Policy
-    reference: Reference | None
-    """For the KL penalty."""
-    optimizer: torch.optim.Optimizer
-    shuffler: torch.Generator
-    """Draws the order of the turns; the same in every process."""
-    processes: Processes
-
-    @property
-    def weights(self) -> list[Tensor]:
-        """The trained weights."""
-        return [weight for group in self.optimizer.param_groups for weight in group["params"]]
-
-
 def build_policy(config: Config, checkpoint: str, device: torch.device | None = None) -> Policy:
     """Return the policy of a checkpoint, with a new value head."""
     loaded = load_trainable(checkpoint, config, device)
     width = loaded.model.get_output_embeddings().weight.shape[1]
     head = ValueHead(width, (config.value_width or width,), config.value_detach)
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
-    return Policy(loaded.model, loaded.processor, sampling, head.to(loaded.model.device))
-
-
-def build_learner(config: Config, policy: Policy, processes: Processes) -> Learner:
-    """Return the learner; every process starts with the main process's weights."""
-    reference = None
-    if config.kl_coef:
-        reference = load_reference(policy, config.model, config.trust_remote_code)
-    assert policy.value_head is not None
-    head = list(policy.value_head.parameters())
-    body = [weight for weight in policy.model.parameters() if weight.requires_grad]
-    processes.broadcast_weights([*body, *head])
-    groups = [{"params": body, "lr": config.lr}, {"params": head, "lr": config.value_lr}]
-    return Learner(
-        policy,
-        reference,
-        torch.optim.Adam(groups, eps=config.adam_eps),
-        torch.Generator().manual_seed(config.seed),
-        processes,
+    return Policy(
+        loaded.model,
+        loaded.processor,
+        sampling,
+        head.to(loaded.model.device),
+        autocast=autocast_dtype(loaded.model.device, loaded.model.dtype),
     )
 
 
@@ -119,12 +86,7 @@ def rollout(
         prompts = [policy.encoder.encode(observation) for observation in envs.observations]
         replies = policy.generate(prompts, generator)
         outcome = envs.step(replies)
-        weights = [
-            token_weights(
-                reply.ids.tolist(), reply.text, action_span, config.thought_weight, policy.decode
-            )
-            for reply, action_span in zip(replies, outcome.spans, strict=True)
-        ]
+        weights = weights_of(replies, outcome, config.thought_weight, policy.decode)
         # A truncated episode would have continued: its last observation has a value.
         last_values = torch.zeros(len(replies))
         if outcome.last_observations:
@@ -175,115 +137,6 @@ def play(
     buffer = rollout(policy, envs, config, generator, show_status)
     buffer.set_advantages(estimate_advantages(buffer, config))
     return buffer
-
-
-# Update
-
-
-@dataclass(frozen=True, slots=True)
-class MinibatchTerms:
-    """The terms of a minibatch's loss."""
-
-    sums: dict[str, float]
-    """Sums over the turns of all processes."""
-    ratio_error: float
-    """The largest |ratio − 1| of this process's turns."""
-
-
-def loss_terms(
-    learner: Learner, batch: Minibatch, config: Config, critic_only: bool
-) -> dict[str, Tensor]:
-    """Return the loss and its terms, summed over the turns; `ratio_error` is the largest."""
-    scores = learner.policy(batch.prompts, batch.replies)
-    lengths = scores.mask.sum(-1)
-    log_probs = objective.turn_log_prob(scores.log_probs, batch.weights)
-    ratio = objective.ratio_of(log_probs, batch.log_probs)
-    terms = {
-        "policy_loss": objective.surrogate(ratio, batch.advantages, config.clip),
-        "value_loss": objective.value_loss(
-            scores.values, batch.values, batch.returns, config.value_clip
-        ),
-        "entropy": (scores.entropy.sum(-1) / lengths).sum(),
-        "approx_kl": objective.approximate_kl(ratio),
-        "clipfrac": ((ratio - 1).abs() > config.clip).sum(),
-        "ratio_error": (ratio - 1).abs().max(),
-    }
-    loss = config.value_coef * terms["value_loss"]
-    if not critic_only:
-        loss = loss + terms["policy_loss"] - config.entropy_coef * terms["entropy"]
-    if not critic_only and learner.reference is not None:
-        start = learner.reference.distributions(batch.prompts, batch.replies)
-        kl = objective.token_kl(scores.distributions, start) * scores.mask
-        terms["kl_to_start"] = (kl.sum(-1) / lengths).sum()
-        loss = loss + config.kl_coef * terms["kl_to_start"]
-    return {"loss": loss, **terms}
-
-
-def update(
-    learner: Learner, buffer: RolloutBuffer, config: Config, critic_only: bool
-) -> dict[str, float]:
-    """Improve the policy on a rollout, identically in every process; return metrics.
-
-    Args:
-        learner: Its policy, optimizer and shuffler change.
-        buffer: The rollout with advantages; normalised in place if the run says so.
-        config: The run's options.
-        critic_only: Train only the value head.
-
-    Raises:
-        FloatingPointError: Loss, gradients or weights are no longer finite.
-    """
-    policy, processes, weights = learner.policy, learner.processes, learner.weights
-    if config.normalise_advantages:
-        buffer.normalise(processes.gather_columns(buffer.advantages))
-    sums: dict[str, float] = {}
-    turns = steps = 0
-    ratio_error = 0.0
-    policy.train()
-    for _ in range(config.epochs):
-        epoch_kl = epoch_turns = 0.0
-        for numbers in buffer.minibatches(config.minibatch, learner.shuffler):
-            terms = accumulate_gradients(learner, buffer, numbers, config, critic_only)
-            total = terms.sums
-            if not steps:  # nothing has been updated yet, so the ratio should be 1
-                ratio_error = terms.ratio_error
-            processes.sum_gradients(weights)
-            norm = take_step(
-                learner.optimizer, weights, max_norm=config.max_grad_norm, loss=total["loss"]
-            )
-            total["grad_norm"] = len(numbers) * norm
-            steps += 1
-            turns += len(numbers)
-            epoch_turns += len(numbers)
-            epoch_kl += total["approx_kl"]
-            for name, value in total.items():
-                sums[name] = sums.get(name, 0.0) + value
-        if config.target_kl and epoch_kl / epoch_turns > config.target_kl:
-            break
-    metrics = {f"losses/{name}": value / turns for name, value in sums.items()}
-    metrics["losses/explained_variance"] = objective.explained_variance(
-        processes.gather_columns(buffer.values), processes.gather_columns(buffer.returns)
-    )
-    metrics["losses/ratio_error"] = max(processes.gather(ratio_error))
-    metrics["losses/optimizer_steps"] = steps
-    return metrics
-
-
-def accumulate_gradients(
-    learner: Learner, buffer: RolloutBuffer, numbers: list[int], config: Config, critic_only: bool
-) -> MinibatchTerms:
-    """Accumulate this process's gradients of a minibatch, given by turn numbers."""
-    names = ["loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac"]
-    names += ["kl_to_start"] if learner.reference is not None and not critic_only else []
-    own, total, ratio_error = buffer.own(numbers), dict.fromkeys(names, 0.0), 0.0
-    for start in range(0, len(own), config.micro_batch):
-        batch = buffer.take(own[start : start + config.micro_batch], learner.policy.device)
-        terms = loss_terms(learner, batch, config, critic_only)
-        (terms["loss"] / len(numbers)).backward()
-        ratio_error = max(ratio_error, float(terms["ratio_error"].detach()))
-        for name in names:
-            total[name] += float(terms[name].detach())
-    return MinibatchTerms(learner.processes.sum(total), ratio_error)
 
 
 # Loop

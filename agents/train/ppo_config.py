@@ -44,7 +44,13 @@ class Config(TrainableWeights):
         64, "turns per optimizer step; in a shorter rollout, all its turns", ge=1
     )
     micro_batch: int = option(
-        64, "turns per forward pass; gradients accumulate over a minibatch", ge=1
+        64, "most turns of a forward pass; gradients accumulate over a minibatch", ge=1
+    )
+    micro_tokens: int = option(
+        0,
+        "most tokens of a forward pass, padding included; 0 for no limit; a longer turn has a pass "
+        "of its own",
+        ge=0,
     )
 
     thought_weight: float = option(
@@ -52,7 +58,27 @@ class Config(TrainableWeights):
     )
     gamma: float = option(0.9, "discount", ge=0, le=1)
     gae_lambda: float = option(0.95, "λ of generalised advantage estimation", ge=0, le=1)
+    ratio: str = option(
+        "turn",
+        "what is clipped: one ratio a turn, as the original (turn); that to the power of 1 / Σ "
+        "weights of its tokens, as GSPO (length); or one ratio a token, as GRPO (token)",
+        choices=("turn", "length", "token"),
+    )
     clip: float = option(0.2, "ε of the clipped ratio", gt=0)
+    clip_high: float = option(
+        0.0, "ε above 1, as DAPO's clip-higher; 0 for the same as --clip", ge=0
+    )
+    dual_clip: float = option(
+        3.0,
+        "largest ratio of a turn with a negative advantage that has a gradient; 0 for none",
+        ge=0,
+    )
+    importance_cap: float = option(
+        2.0,
+        "largest weight of a turn, π before the update / π at sampling, where their arithmetic "
+        "differs; see losses/mismatch",
+        gt=0,
+    )
     value_clip: float = option(
         0.0, "largest change of a value in an update before it is clipped; 0 for no clipping", ge=0
     )
@@ -62,7 +88,8 @@ class Config(TrainableWeights):
     )
     kl_coef: float = option(
         0.0,
-        "weight of KL(policy ‖ frozen initial policy), the mean over a reply's tokens",
+        "weight of KL(policy ‖ frozen initial policy), estimated from the sampled tokens, the mean "
+        "over a reply",
         ge=0,
     )
     target_kl: float = option(
@@ -78,7 +105,9 @@ class Config(TrainableWeights):
     value_lr: float = option(1e-3, "learning rate of the value head", gt=0)
     adam_eps: float = option(1e-7, "ε of Adam", gt=0)
     max_grad_norm: float = option(
-        0.5, "maximum norm of the gradients, which are scaled down to it", gt=0
+        0.5,
+        "maximum norm of the gradients, which are scaled down to it; model and value head apart",
+        gt=0,
     )
     value_width: int = option(
         0, "width of the value head's hidden layer; 0 for the model's width", ge=0, limit=65_536
@@ -131,6 +160,10 @@ class Config(TrainableWeights):
         if self.temperature < MIN_TEMPERATURE:
             raise ValueError(
                 f"--temperature must be at least {MIN_TEMPERATURE:g}, got {self.temperature:g}"
+            )
+        if 0 < self.dual_clip <= 1 + max(self.clip, self.clip_high):
+            raise ValueError(
+                f"--dual-clip must be above 1 + --clip, or 0 for none, got {self.dual_clip:g}"
             )
         turns = self.num_envs * self.num_steps
         if turns > MAX_TURNS:
@@ -217,7 +250,8 @@ _RL4VLM: Preset = {
     "lora": True,
     "lora_rank": 128,
     "lora_alpha": 256,
-    "lora_dropout": 0.05,
+    # The original's 0.05 is off at sampling: 30 % of its turns would be clipped before any step.
+    "lora_dropout": 0.0,
     "train_vision": "none",
     "critic_iterations": 0,
     "value_width": 1024,

@@ -1,6 +1,6 @@
 """A rollout: turns of N environments over T steps, their advantages, minibatches, and files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,15 @@ from torch import Tensor
 
 from agents.train.distributed import Processes
 from agents.train.environments import EnvStep
+from agents.train.token_weights import token_weights
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.sampling import Generation
 from vlbench.diagnose.rollouts import FOLDER, SCHEMA, RolloutTurn, write_turns
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class TurnSample:
-    """One turn of a rollout."""
+    """One turn of a rollout; `agents.train.update.rescoring` sets the last two fields."""
 
     prompt: EncodedPrompt
     """Prompt and picture of the turn."""
@@ -25,8 +26,12 @@ class TurnSample:
     """(n,) int64, the sampled tokens."""
     weights: Tensor
     """(n,) float32, weight of each token in log π."""
-    log_prob: float
-    """log π of the turn under the policy that wrote it, recorded at sampling."""
+    sampled_log_probs: Tensor
+    """(n,) float32, log-probability of each token, recorded at sampling."""
+    log_probs: Tensor
+    """(n,) float32, under the policy before the update, as the update's forward pass gives it."""
+    start_log_probs: Tensor | None = None
+    """(n,) float32, under the start of the run, before a nucleus is cut; None without penalty."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +43,9 @@ class Minibatch:
     weights: Tensor
     """(B, R) float32, right-aligned like `Scores`."""
     log_probs: Tensor
-    """(B,), log π under the policy that wrote the turns."""
+    """(B, R), see `TurnSample`, as are the next two."""
+    sampled_log_probs: Tensor
+    start_log_probs: Tensor | None
     advantages: Tensor
     """(B,), normalised over the whole rollout unless the run disables it."""
     returns: Tensor
@@ -97,7 +104,7 @@ class RolloutBuffer:
         t = len(self.turns)
         self.turns.append(
             [
-                TurnSample(prompt, reply.ids, weight, float((weight * reply.log_probs).sum()))
+                TurnSample(prompt, reply.ids, weight, reply.log_probs, reply.log_probs)
                 for prompt, reply, weight in zip(prompts, replies, weights, strict=True)
             ]
         )
@@ -152,24 +159,62 @@ class RolloutBuffer:
         """Return the numbers of turns that this process played."""
         return [number for number in numbers if number % self.width in self.share]
 
+    def lengths(self, numbers: Sequence[int]) -> list[int]:
+        """Return the tokens of prompt and reply of turns that this process played, by number."""
+        return [len(turn.prompt) + len(turn.ids) for turn in self._turns(numbers)]
+
     def take(self, numbers: Sequence[int], device: torch.device) -> Minibatch:
         """Return turns that this process played, by number."""
-        places = [(n // self.width, n % self.width - self.share.start) for n in numbers]
-        turns = [self.turns[t][n] for t, n in places]
-        longest = max(len(turn.ids) for turn in turns)
-        weights = torch.zeros(len(turns), longest)
-        for row, turn in zip(weights, turns, strict=True):
-            row[longest - len(turn.ids) :] = turn.weights
-        index = torch.tensor(places).unbind(1)
+        turns = self._turns(numbers)
+        starts = [turn.start_log_probs for turn in turns if turn.start_log_probs is not None]
+        index = torch.tensor([self._place(number) for number in numbers]).unbind(1)
         return Minibatch(
             prompts=[turn.prompt for turn in turns],
             replies=[turn.ids for turn in turns],
-            weights=weights.to(device),
-            log_probs=torch.tensor([turn.log_prob for turn in turns], device=device),
+            weights=_rows([turn.weights for turn in turns]).to(device),
+            log_probs=_rows([turn.log_probs for turn in turns]).to(device),
+            sampled_log_probs=_rows([turn.sampled_log_probs for turn in turns]).to(device),
+            start_log_probs=_rows(starts).to(device) if starts else None,
             advantages=self.advantages[index].to(device),
             returns=self.returns[index].to(device),
             values=self.values[index].to(device),
         )
+
+    def _place(self, number: int) -> tuple[int, int]:
+        """Return a turn's row and column in this process."""
+        return number // self.width, number % self.width - self.share.start
+
+    def _turns(self, numbers: Sequence[int]) -> list[TurnSample]:
+        return [self.turns[t][n] for t, n in map(self._place, numbers)]
+
+
+def _rows(numbers: Sequence[Tensor]) -> Tensor:
+    """Return numbers of each turn's tokens, (n_i,), right-aligned as (B, R); 0 outside."""
+    longest = max(map(len, numbers))
+    rows = torch.zeros(len(numbers), longest)
+    for row, own in zip(rows, numbers, strict=True):
+        row[longest - len(own) :] = own
+    return rows
+
+
+def weights_of(
+    replies: Sequence[Generation],
+    outcome: EnvStep,
+    thought_weight: float,
+    decode: Callable[[Sequence[int]], str],
+) -> list[Tensor]:
+    """Return the token weights of each reply in log π, (n_i,) float32.
+
+    Args:
+        replies: The replies of a turn.
+        outcome: The result of the turn, which says where each action stands.
+        thought_weight: λ, the weight of the tokens before an action.
+        decode: Token ids → text.
+    """
+    return [
+        token_weights(reply.ids.tolist(), reply.text, span, thought_weight, decode)
+        for reply, span in zip(replies, outcome.spans, strict=True)
+    ]
 
 
 class TurnRecorder:

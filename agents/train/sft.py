@@ -25,7 +25,7 @@ from agents.train.evaluation import eval_rows, evaluate_policy
 from agents.train.run_log import RunLog, check_log
 from agents.train.sft_dataset import Examples
 from agents.train.trainer import Trainer, take_step
-from agents.vlm.loading import load_trainable
+from agents.vlm.loading import autocast_dtype, load_trainable
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from agents.vlm.trainable import TrainableWeights, check_model
@@ -128,11 +128,9 @@ def measure(
         for start in range(0, len(own), config.batch):
             prompts, replies = examples.batch(own[start : start + config.batch])
             scores = policy(prompts, replies)
-            targets = torch.cat([reply.to(policy.device) for reply in replies])
-            predictions = scores.distributions.argmax(-1)[scores.mask]
             sums["loss"] -= float(scores.log_probs.sum())
-            sums["right"] += float((predictions == targets).sum())
-            sums["tokens"] += len(targets)
+            sums["right"] += float(scores.is_likeliest.sum())
+            sums["tokens"] += float(scores.mask.sum())
     policy.train()
     sums = processes.sum(sums)
     tokens = sums["tokens"]
@@ -159,7 +157,8 @@ def train(config: Config, processes: Processes) -> Path:
     frozen = frozen_rows_of(examples, config)
     model = str(trainer.checkpoint or config.model)
     loaded = load_trainable(model, config, processes.device)
-    policy = Policy(loaded.model, loaded.processor, Sampling())
+    autocast = autocast_dtype(loaded.model.device, loaded.model.dtype)
+    policy = Policy(loaded.model, loaded.processor, Sampling(), autocast=autocast)
     learned = Examples(split.learned, policy, config.thought_weight)
     unseen = Examples(split.held_out, policy)
     weights = [parameter for parameter in policy.parameters() if parameter.requires_grad]
@@ -177,7 +176,7 @@ def train(config: Config, processes: Processes) -> Path:
             indices = indices_of(step, len(learned), config)
             loss = accumulate_gradients(policy, learned, indices, config, processes)
             processes.sum_gradients(weights)
-            norm = take_step(optimizer, weights, max_norm=config.max_grad_norm, loss=loss)
+            (norm,) = take_step(optimizer, max_norm=config.max_grad_norm, loss=loss)
             metrics = {"loss": loss, "grad_norm": norm, "lr": learning_rate(step, config)}
             if config.eval_every and step % config.eval_every == 0 and len(unseen):
                 metrics |= measure(policy, unseen, config, processes)

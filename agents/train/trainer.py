@@ -16,7 +16,7 @@ import dataclasses
 import hashlib
 import math
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Protocol
@@ -36,7 +36,8 @@ CHANGEABLE = frozenset(
         *("iterations", "steps", "turns"),  # length of the run
         *("save_every", "keep", "eval_every", "eval_episodes"),  # what is saved
         *("log", "rollouts_every"),  # what is logged
-        *("micro_batch", "device", "processes"),  # how the same numbers are computed
+        # how the same numbers are computed
+        *("micro_batch", "micro_tokens", "gradient_checkpointing", "device", "processes"),
         *("out", "estimate_memory", "trust_remote_code"),
     }
 )
@@ -258,33 +259,32 @@ def content_of(config: Any) -> dict[str, str]:
     return content
 
 
-def take_step(
-    optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], *, max_norm: float, loss: float
-) -> float:
+def take_step(optimizer: torch.optim.Optimizer, *, max_norm: float, loss: float) -> list[float]:
     """Clip the gradients and apply them, if loss and gradients are finite.
 
     Args:
         optimizer: Its gradients are 0 afterwards.
-        weights: The weights that it trains.
-        max_norm: Largest norm of the gradients; larger ones are scaled down.
+        max_norm: Largest norm of the gradients of each of the optimizer's groups; larger ones are
+            scaled down, each group apart.
         loss: The loss over all processes.
 
     Returns:
-        The norm before clipping.
+        The norm of each group before clipping.
 
     Raises:
         FloatingPointError: The loss or the norm isn't finite, and the weights are those before the
             step; or the weights aren't finite after it.
     """
-    norm = float(torch.nn.utils.clip_grad_norm_(weights, max_norm))
-    for name, value in (("loss", loss), ("gradient norm", norm)):
+    groups = [group["params"] for group in optimizer.param_groups]
+    norms = [float(torch.nn.utils.clip_grad_norm_(weights, max_norm)) for weights in groups]
+    for name, value in (("loss", loss), *(("gradient norm", norm) for norm in norms)):
         if not math.isfinite(value):
             raise FloatingPointError(f"the {name} is {value}")
     optimizer.step()
     optimizer.zero_grad()
-    if not are_finite(weights):
+    if not are_finite(weight for weights in groups for weight in weights):
         raise FloatingPointError("a weight is no longer finite")
-    return norm
+    return norms
 
 
 def are_finite(tensors: Iterable[Tensor]) -> bool:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -28,37 +28,14 @@ from agents.vlm.encoding import (
     special_ids,
 )
 from agents.vlm.loading import vision_modules
-from agents.vlm.sampling import (
-    Generation,
-    SamplerLogitsProcessor,
-    Sampling,
-    TokenSampler,
-    log_distribution,
-    nucleus,
-)
+from agents.vlm.plain_lora import plain_lora
+from agents.vlm.sampling import Generation, SamplerLogitsProcessor, Sampling, TokenSampler
+from agents.vlm.scoring import Scores, TokenScorer, skipped_head
 
 COMPACT_BELOW = 0.75
 """Finished rows leave the cache once a smaller share of its rows than this is unfinished."""
 FEATURE_BATCH = 32
 """Pictures per call of the vision tower."""
-LEAST_LOG = -1e4
-"""Replaces log 0 in products with 0."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scores:
-    """Scores of B replies, right-aligned. R is the length of the longest."""
-
-    log_probs: Tensor
-    """(B, R) float32, 0 outside the replies."""
-    entropy: Tensor
-    """(B, R) float32, entropy of each token's distribution; 0 outside."""
-    mask: Tensor
-    """(B, R) bool, True inside the replies."""
-    values: Tensor
-    """(B,) float32."""
-    distributions: Tensor
-    """(B, R, V) float32, log-probabilities before the nucleus is cut, so that KL is finite."""
 
 
 class ValueHead(nn.Module):
@@ -115,6 +92,7 @@ class Policy(nn.Module):
         sampling: How replies are sampled; scores are under the same distribution.
         value_head: For reinforcement learning; without one, values are 0.
         template_variables: Variables of the chat template, e.g. {"enable_thinking": False}.
+        autocast: Precision of products, below that of the weights; None for the weights' own.
     """
 
     end_ids: Tensor
@@ -127,6 +105,7 @@ class Policy(nn.Module):
         sampling: Sampling,
         value_head: ValueHead | None = None,
         template_variables: Mapping[str, Any] = MappingProxyType({}),
+        autocast: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -135,7 +114,9 @@ class Policy(nn.Module):
         self.encoder = Encoder(processor, template_variables)
         self.tokenizer = processor.tokenizer
         self.capabilities = probe_capabilities(model, self.encoder)
+        self.autocast = autocast
         self._features_agree: bool | None = None
+        self._head_is_last: bool | None = None
         end_ids = _end_ids(model, self.encoder)
         head = model.get_output_embeddings()
         device, forbidden = head.weight.device, self._forbidden(head.weight.shape[0], end_ids)
@@ -155,13 +136,16 @@ class Policy(nn.Module):
         Raises:
             OSError: The folder can't be written.
         """
-        self.model.save_pretrained(folder)
+        # A second adapter may be the start that the first one is compared with.
+        only = {"selected_adapters": ["default"]} if hasattr(self.model, "peft_config") else {}
+        self.model.save_pretrained(folder, **only)
         if is_adapter(folder):
             name_hub_base(folder)
         self.encoder.processor.save_pretrained(folder)
 
+    @cached_property
     def picture_is_frozen(self) -> bool:
-        """Return whether all weights between a picture and its features are frozen."""
+        """Whether all weights between a picture and its features are frozen; looked up once."""
         return not any(
             parameter.requires_grad
             for module in vision_modules(self.model).values()
@@ -188,7 +172,7 @@ class Policy(nn.Module):
         """
         sampler = TokenSampler(self.sampling, len(prompts), self.end_ids, self.forbidden, generator)
         stepwise = self.capabilities.stepwise_decoding
-        with self._evaluating():
+        with self._evaluating(), plain_lora(self.model), self._casting():
             batch = self._batch(prompts, None)
             values = (self._write_stepwise if stepwise else self._write)(batch, sampler)
         return sampler.replies(values, self.decode)
@@ -236,33 +220,67 @@ class Policy(nn.Module):
     @torch.no_grad()
     def values(self, prompts: Sequence[EncodedPrompt]) -> list[float]:
         """Return the value of each observation."""
-        with self._evaluating():
-            _, hidden, _ = self._run(self._batch(prompts, None), keep=1)
-            return [float(value) for value in self._values(hidden[:, -1])]
+        with plain_lora(self.model):
+            return self.critic(prompts).tolist()
 
-    def forward(self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor]) -> Scores:
+    def critic(self, prompts: Sequence[EncodedPrompt]) -> Tensor:
+        """Return the values of observations (B,), with gradient of the value head alone."""
+        with self._evaluating(), torch.no_grad(), self._casting():
+            _, hidden, _ = self._run(self._batch(prompts, None), keep=1)
+        return self._values(hidden[:, -1])
+
+    def forward(
+        self,
+        prompts: Sequence[EncodedPrompt],
+        replies: Sequence[Tensor],
+        entropy_gradient: bool = False,
+    ) -> Scores:
         """Score replies, with gradient.
 
         Args:
             prompts: B prompts.
             replies: Tokens of each reply, (n_i,) int64, n_i ≥ 1.
+            entropy_gradient: Whether the entropy is differentiated, too.
         """
-        batch = self._batch(prompts, replies)
         lengths = torch.tensor([len(reply) for reply in replies], device=self.device)
         longest = int(lengths.max())
-        logits, hidden, _ = self._run(batch, keep=longest + 1)
-        tokens = batch["input_ids"][:, -longest:]
-        columns = torch.arange(longest, device=self.device)
-        mask = columns >= longest - lengths[:, None]
-        tokens = tokens.masked_fill(~mask, int(self.end_ids[0]))  # padding may be forbidden
-        temperature = self.sampling.temperature or 1.0
-        distributions = log_distribution(logits[:, :-1], temperature, self.forbidden)
-        sampled = nucleus(distributions, self.sampling.top_p, tokens, self.sampling.top_k)
-        log_probs = sampled.gather(-1, tokens[..., None])[..., 0].masked_fill(~mask, 0.0)
-        entropy = -(sampled.exp() * sampled.clamp_min(LEAST_LOG)).sum(-1)
+        mask = torch.arange(longest, device=self.device) >= longest - lengths[:, None]
+        scorer = TokenScorer(self.sampling, self.forbidden, entropy_gradient)
+        skips = self._skips_head(prompts)
+        head = self.model.get_output_embeddings()
+        with self._casting():
+            batch = self._batch(prompts, replies)
+            with skipped_head(head) if skips else contextlib.nullcontext():
+                logits, hidden, _ = self._run(batch, keep=longest + 1)
+            tokens = batch["input_ids"][:, -longest:][mask]
+            if skips:
+                scores = scorer.score(head, hidden[:, :-1][mask], tokens)
+            else:
+                scores = scorer.score_logits(logits[:, :-1][mask], tokens)
         prompt_ends = hidden[torch.arange(len(prompts), device=self.device), longest - lengths]
-        values = self._values(prompt_ends)
-        return Scores(log_probs, entropy.masked_fill(~mask, 0.0), mask, values, distributions)
+        blank = torch.zeros(mask.shape, device=self.device)
+        return Scores(
+            blank.masked_scatter(mask, scores.log_probs),
+            blank.masked_scatter(mask, scores.whole_log_probs),
+            blank.masked_scatter(mask, scores.entropy),
+            mask.masked_scatter(mask, scores.is_likeliest),
+            mask,
+            self._values(prompt_ends),
+        )
+
+    def _skips_head(self, prompts: Sequence[EncodedPrompt]) -> bool:
+        """Return whether the output head's product is the logits, so that it can run in parts.
+
+        Some models scale or bound the product.
+        """
+        if self._head_is_last is None:
+            with torch.no_grad(), self._evaluating():
+                logits, hidden, _ = self._run(self._batch(prompts[:1], None), keep=1)
+                product = self.model.get_output_embeddings()(hidden)
+            tolerance = torch.finfo(product.dtype).eps ** 0.5 * product.float().abs().max()
+            difference = (logits.float() - product.float()).abs().max()
+            self._head_is_last = bool(difference <= tolerance)
+        return self._head_is_last
 
     def _batch(
         self, prompts: Sequence[EncodedPrompt], replies: Sequence[Tensor] | None
@@ -291,7 +309,7 @@ class Policy(nn.Module):
 
     def _uses_features(self, prompts: Sequence[EncodedPrompt]) -> bool:
         """Return whether to feed features: the model accepts them and gives the same logits."""
-        if not self.capabilities.accepts_image_features or not self.picture_is_frozen():
+        if not self.capabilities.accepts_image_features or not self.picture_is_frozen:
             return False
         if self._features_agree is None:
             self._features_agree = self._compare_features([p for p in prompts if p.pictures][:2])
@@ -305,7 +323,7 @@ class Policy(nn.Module):
         with self._evaluating():
             by_picture = self._run(self._to_device(self.encoder.collate(prompts)), keep=1)[0]
             by_features = self._run(self._with_features(prompts, None), keep=1)[0]
-        tolerance = torch.finfo(self.model.dtype).eps ** 0.5
+        tolerance = torch.finfo(self.autocast or self.model.dtype).eps ** 0.5
         difference = (by_picture.float() - by_features.float()).abs().max()
         return bool(difference <= tolerance * by_picture.float().abs().max())
 
@@ -350,8 +368,15 @@ class Policy(nn.Module):
     def _values(self, hidden: Tensor) -> Tensor:
         if self.value_head is None:
             return torch.zeros(len(hidden), device=hidden.device)
-        values: Tensor = self.value_head(hidden)
+        with torch.autocast(hidden.device.type, enabled=False):
+            values: Tensor = self.value_head(hidden)
         return values
+
+    def _casting(self) -> contextlib.AbstractContextManager[Any]:
+        """Compute products in the policy's precision; casts of weights are kept inside."""
+        if self.autocast is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, self.autocast)
 
     def _forbidden(self, size: int, end_ids: Sequence[int]) -> Tensor:
         """Return (V,) bool, tokens never to sample: special tokens, and ids without a token.

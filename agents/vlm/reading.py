@@ -19,7 +19,12 @@ import transformers
 from peft import PeftConfig, PeftModel, set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+)
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 import vlbench
@@ -138,10 +143,41 @@ def _add_adapter(model: Any, settings: PeftConfig, folder: Path, meta: bool) -> 
     """
     settings.inference_mode = False
     model = PeftModel(model, settings, low_cpu_mem_usage=meta)
+    _fill_adapter(model, folder, "default", meta)
+    return model
+
+
+def add_frozen_adapter(model: PeftModel, folder: Path, name: str) -> None:
+    """Add a second adapter to a model, which stays inactive and has no gradients.
+
+    Raises:
+        ValueError: It isn't an adapter of this model.
+    """
+    checkpoint_files.check_adapter(folder)
+    settings = PeftConfig.from_pretrained(str(folder))
+    settings.inference_mode = False
+    with _quiet():
+        model.add_adapter(name, settings)
+        model.set_adapter(name)
+        _fill_adapter(model, folder, name, meta=False)
+        model.set_adapter("default")
+    for own_name, weight in model.named_parameters():
+        if f".{name}." in own_name:
+            weight.requires_grad_(False)
+
+
+def _fill_adapter(model: PeftModel, folder: Path, adapter: str, meta: bool) -> None:
+    """Load the weights of a model's active adapter.
+
+    Raises:
+        ValueError: One of its weights has no place in the model, or it lacks one.
+    """
     own = {name for name, weight in model.named_parameters() if weight.requires_grad}
     weights = load_file(folder / checkpoint_files.ADAPTER_WEIGHTS)
     try:
-        result = set_peft_model_state_dict(model, weights, low_cpu_mem_usage=meta)
+        result = set_peft_model_state_dict(
+            model, weights, adapter_name=adapter, low_cpu_mem_usage=meta
+        )
     except KeyError as error:  # a module that is saved whole
         raise ValueError(f"its {checkpoint_files.ADAPTER_WEIGHTS} lacks {error}") from error
     problems = [
@@ -154,7 +190,6 @@ def _add_adapter(model: Any, settings: PeftConfig, folder: Path, meta: bool) -> 
     ]
     if problems or not own:
         raise ValueError("; ".join(problems) or "it has no weights of its own")
-    return model
 
 
 def _plain(name: str) -> str:
@@ -197,10 +232,14 @@ def _read_model(source: Source, dtype: torch.dtype, meta: bool) -> Any:
 
 def _read_processor(source: Source) -> Any:
     folder = str(source.processor or source.base)
+    remote_code = source.trust_remote_code
     try:
-        processor = AutoProcessor.from_pretrained(
-            folder, trust_remote_code=source.trust_remote_code
-        )
+        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=remote_code)
+        if hasattr(processor, "image_processor"):
+            # Pixels are the same whether torchvision is installed or not, where a family allows it.
+            processor.image_processor = AutoImageProcessor.from_pretrained(
+                folder, trust_remote_code=remote_code, backend="pil"
+            )
     except Exception as error:  # the boundary to readers of processors and tokenizers
         reason = one_line(error).replace(folder, str(source.adapter or source.base))
         raise ValueError(f"its processor can't be read: {reason}") from error

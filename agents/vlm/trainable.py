@@ -43,4 +43,9 @@ class TrainableWeights(Options):
         "computed once",
         choices=("none", "projector", "all"),
     )
+    gradient_checkpointing: bool = option(
+        False,
+        "keep only each layer's input for the backward pass and compute the rest again: less "
+        "memory, a third more time",
+    )
     trust_remote_code: bool = option(False, "run Python code shipped with the checkpoint")

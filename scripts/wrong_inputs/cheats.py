@@ -13,7 +13,7 @@ PACK = "leaderboard.pack run --out entry.tar.gz --name Cheat --model c-1 --weigh
 PLAY = "agents.evaluate --env EZPoints --concurrency 1 --out run"
 THINKER = """
 import vlbench
-from agents.scripted import Expert
+from agents.players.scripted import Expert
 
 class Thinker(Expert):
     calls = 0
@@ -24,7 +24,7 @@ class Thinker(Expert):
         return vlbench.reply(action, thoughts=f"this is turn {self.calls}, I like {action} best")
 """
 DEMONSTRATOR = """
-from agents.scripted import Expert
+from agents.players.scripted import Expert
 
 class Demonstrator(Expert):
     async def act(self, observation, env=None):

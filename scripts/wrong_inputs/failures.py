@@ -38,7 +38,7 @@ def bug(name: str, body: str, *pieces: str) -> Case:
 
 
 FLAKY = """
-from agents.scripted import Expert
+from agents.players.scripted import Expert
 from agents.agent import ProviderError
 
 class Flaky(Expert):

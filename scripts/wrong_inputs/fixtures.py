@@ -13,7 +13,7 @@ TORCH = (
     "torch",
     "stable_baselines3",
     *(f"agents.train.{name}" for name in ("ppo", "sft", "tiny", "cnn")),
-    *("agents.vlm.agent", "agents.vlm.loading", "agents.cnn"),
+    *("agents.vlm.agent", "agents.vlm.loading", "agents.players.cnn"),
 )
 """Modules that cases with a model or a trainer need."""
 

@@ -18,7 +18,8 @@ def act(agent, env=None, seed=0):
     return asyncio.run(agent.act(observation, env))
 
 
-SCRIPTED = [name for name, target in AGENTS.items() if target.startswith("agents.scripted:")]
+HOME = "agents.players.scripted:"
+SCRIPTED = [name for name, target in AGENTS.items() if target.startswith(HOME)]
 
 
 @pytest.mark.parametrize("name", SCRIPTED)
@@ -126,7 +127,7 @@ def test_an_agent_loads_from_a_file_anywhere_and_from_a_module(tmp_path, monkeyp
     assert load_agent(f"{tmp_path}/mine.py:Mine").name == "mine"
     monkeypatch.chdir(tmp_path)
     assert load_agent("mine.py:Mine").name == "mine"
-    assert load_agent("agents.scripted:Expert").name == "expert"
+    assert load_agent("agents.players.scripted:Expert").name == "expert"
 
 
 def test_a_file_may_import_what_stands_beside_it(tmp_path):
@@ -145,7 +146,7 @@ def test_every_agent_refuses_a_setting_that_it_does_not_know(name):
     ("spec", "settings", "message"),
     [
         ("exprt", {}, 'unknown agent "exprt"; did you mean "expert"?'),
-        ("agents.scripted:Expret", {}, 'did you mean "Expert"?'),
+        ("agents.players.scripted:Expret", {}, 'did you mean "Expert"?'),
         ("no_such_module:Agent", {}, "No module named 'no_such_module'"),
         ("no/such/file.py:Agent", {}, "no agent file no/such/file.py"),
         ("mine.py", {}, "name the class too, as in mine.py:MyAgent"),

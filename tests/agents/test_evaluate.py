@@ -12,8 +12,8 @@ import agents.progress
 import vlbench
 from agents import compare
 from agents.evaluate import evaluate, main
+from agents.players.scripted import Expert
 from agents.progress import Progress
-from agents.scripted import Expert
 from vlbench.contract import CHECKS
 from vlbench.replay import divergences
 from vlbench.run_folder import EPISODES, HEADER
@@ -174,7 +174,7 @@ def test_a_run_whose_episodes_all_errored_exits_1_with_the_first_error(run, tmp_
 
 def test_all_skips_what_an_agent_does_not_play_and_a_named_one_is_an_error(run, tmp_path):
     (tmp_path / "picky.py").write_text(
-        "from agents.scripted import Expert\n"
+        "from agents.players.scripted import Expert\n"
         "class Picky(Expert):\n    env_ids = ('vlbench/NumberLine-v0',)\n"
     )
     agent = ("--agent", f"{tmp_path}/picky.py:Picky", "--episodes", 1)

@@ -13,8 +13,8 @@ import vlbench
 from agents import compare, report, retry
 from agents.agent import ProviderError
 from agents.evaluate import evaluate, main
+from agents.players.scripted import Expert
 from agents.retry import RetryPolicy, as_provider_error
-from agents.scripted import Expert
 from vlbench import replay
 from vlbench.instances import Presentation
 from vlbench.replay import divergences

@@ -18,10 +18,10 @@ from agents import retry
 from agents.agent import ProviderError
 from agents.cost import Budget, Price
 from agents.evaluate import evaluate, main
+from agents.players.scripted import Random
 from agents.progress import Progress
 from agents.providers.openai_chat import OpenAIChat
 from agents.retry import RetryingCaller, RetryPolicy
-from agents.scripted import Random
 from vlbench.records import Failure, Reply
 from vlbench.records.redaction import redact
 from vlbench.replay import divergences

@@ -161,7 +161,7 @@ def test_replay_names_the_turns_of_another_model(training, capsys):
 
 def test_a_cnn_is_recorded_as_well(tmp_path, monkeypatch, capsys):
     pytest.importorskip("stable_baselines3")
-    from agents.cnn import Shape, new_policy, write_checkpoint
+    from agents.players.cnn import Shape, new_policy, write_checkpoint
 
     monkeypatch.chdir(tmp_path)
     for step in (1, 2):

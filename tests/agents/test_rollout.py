@@ -13,7 +13,7 @@ from support.cli_process import OUTSIDE, call, start
 
 import vlbench
 from agents.evaluate import evaluate
-from agents.scripted import Expert, Random
+from agents.players.scripted import Expert, Random
 from vlbench.prompts import messages
 from vlbench.records import MAX_REPLY, Reply
 from vlbench.replay import divergences

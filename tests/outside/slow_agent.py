@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from agents.scripted import Random
+from agents.players.scripted import Random
 
 
 class Slow(Random):

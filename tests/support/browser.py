@@ -48,7 +48,7 @@ class Visitor:
         complain = self.complaints.append
         page.on("console", lambda message: complain(f"console: {message.text}"))
         page.on("pageerror", lambda error: complain(f"error: {error}"))
-        page.on("requestfailed", lambda request: complain(f"failed: {request.url[:200]}"))
+        page.on("requestfailed", self._check_failure)
         page.on("request", self._check)
         page.goto((self._folder / name).as_uri())
         return page
@@ -57,6 +57,10 @@ class Visitor:
         """Close all pages."""
         for context in self._contexts:
             context.close()
+
+    def _check_failure(self, request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # a picture replaced before it was there
+            self.complaints.append(f"failed: {request.url[:200]} {request.failure}")
 
     def _check(self, request) -> None:
         if not request.url.startswith((self._folder.as_uri(), "data:")):

@@ -11,8 +11,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
+# Without torchvision, whose decoder of files a CPU build of torch can't load.
+SERVE = (
+    "import sys; sys.modules['torchvision'] = None; "
+    "from transformers.cli.transformers import main; main()"
+)
 CHAT_TEMPLATE = (
     "{% for message in messages %}{% if message['content'] is string %}{{ message['content'] }}"
     "{% else %}{% for part in message['content'] %}{% if part['type'] == 'image' %}<image>"
@@ -133,7 +137,7 @@ def transformers_serve(folder):
     make_llava(model)
     url = f"http://127.0.0.1:{free_port()}"
     command = [
-        str(Path(sys.executable).parent / "transformers"),
+        *(sys.executable, "-c", SERVE),
         "serve",
         str(model),
         "--host",

@@ -10,10 +10,11 @@ import torch
 from agents.train import ppo
 from agents.train.distributed import Processes
 from agents.train.rollout_buffer import RolloutBuffer
-from agents.vlm.reference import load_reference
+from agents.train.update import Learner, update
+from agents.train.update.reference import load_reference
 
 
-def update(folder, processes):
+def update_rollout(folder, processes):
     """Update the policy; return its weights and the update's metrics."""
     torch.set_num_threads(1)
     options = json.loads((folder / "config.json").read_text("utf-8"))
@@ -28,7 +29,7 @@ def update(folder, processes):
     processes.broadcast_weights(weights)
     optimizer = torch.optim.Adam(weights, lr=1e-4, eps=config.adam_eps)
     shuffler = torch.Generator().manual_seed(3)
-    learner = ppo.Learner(policy, reference, optimizer, shuffler, processes)
+    learner = Learner(policy, reference, optimizer, shuffler, processes)
 
     whole = pickle.loads((folder / "rollout.pickle").read_bytes())
     share = processes.share(whole.width)
@@ -37,13 +38,13 @@ def update(folder, processes):
     part.turns = [row[columns] for row in whole.turns]
     for name in ("advantages", "values", "returns"):
         setattr(part, name, getattr(whole, name)[:, columns])
-    metrics = ppo.update(learner, part, config, critic_only=False)
+    metrics = update(learner, part, config, critic_only=False)
     return [weight.detach() for weight in weights], metrics
 
 
 if __name__ == "__main__":
     processes = Processes()
-    result = update(Path(sys.argv[1]), processes)
+    result = update_rollout(Path(sys.argv[1]), processes)
     everyone = processes.gather(result[0])
     if processes.main:
         torch.save([everyone, result[1]], Path(sys.argv[1]) / "result.pt")

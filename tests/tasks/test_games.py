@@ -290,7 +290,7 @@ def test_a_wrong_instance_says_what_was_wanted(game, instance, message):
     [
         (lambda: NumberLineGame(0), "at least 1"),
         (lambda: EZPointsGame(target=1000), "can't be reached"),
-        (lambda: EZPointsGame(faces=12), "faces must be 10"),
+        (lambda: EZPointsGame(faces=21), "faces must be 10"),
         (lambda: Points24Game(target=0), "at least 1"),
         (lambda: Points24Game(target=10**6), "can't be reached"),
     ],

@@ -162,7 +162,7 @@ def test_a_rollout_reads_the_states_own_commands_and_thoughts_count_a_fifth(
             assert sorted(set(turn.weights.tolist())) == pytest.approx([0.2, 1.0])
             acted = policy.decode(turn.ids[turn.weights == 1].tolist()).lstrip()
             assert acted.startswith('"action": "') and acted in reply.text
-            assert turn.log_prob == pytest.approx(float(-0.5 * turn.weights.sum()))
+            assert turn.sampled_log_probs.tolist() == [-0.5] * len(turn.ids)
 
 
 def test_a_saved_journal_brings_the_rooms_back_in_other_engines():

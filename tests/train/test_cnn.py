@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from agents.cnn import Cnn, shrunk
 from agents.evaluate import evaluate
+from agents.players.cnn import Cnn, shrunk
 from agents.registry import load_agent
 from agents.train import cnn
 from agents.train.environments import Journal

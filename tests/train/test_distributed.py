@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support.cli_process import heed_ctrl_c
-from support.update_in_processes import update
+from support.update_in_processes import update_rollout
 from torch.distributed.run import get_args_parser
 
 from agents.train import ppo, sft, sft_data
@@ -119,7 +119,7 @@ def test_two_processes_make_the_same_update_as_one_with_the_whole_rollout(
     options = dataclasses.asdict(config) | {"out": ""}
     (tmp_path / "config.json").write_text(json.dumps(options), "utf-8")
 
-    alone, metrics_alone = update(tmp_path, Processes())
+    alone, metrics_alone = update_rollout(tmp_path, Processes())
     torchrun(ROOT / "tests" / "support" / "update_in_processes.py", tmp_path)
     together, metrics_together = torch.load(tmp_path / "result.pt")
     assert len(together) == 2 and len(alone) > 4

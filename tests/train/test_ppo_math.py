@@ -1,6 +1,7 @@
 """The trainer's arithmetic, against numbers worked by hand."""
 
 import math
+import random
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from agents.train import objective
 from agents.train.token_weights import first_token_of, token_weights
+from agents.train.update.micro_batches import micro_batches
 from agents.vlm.sampling import log_distribution, nucleus
 from vlbench.parsing import parse
 
@@ -53,22 +55,54 @@ def test_the_ratio_of_a_turn_is_weighted_by_lambda():
     assert objective.ratio_of(thought, old).item() == pytest.approx(1 / math.sqrt(2))
 
 
+PLAIN = objective.Clip(0.2, 0.2, 0.0)
+HIGHER = objective.Clip(0.2, 0.6, 0.0)
+DUAL = objective.Clip(0.2, 0.2, 3.0)
+
+
 @pytest.mark.parametrize(
-    ("ratio", "advantage", "loss", "slope"),
+    ("clip", "ratio", "advantage", "loss", "slope"),
     [
-        (1.5, 2.0, -2.4, 0.0),  # clipped at 1.2: nothing more to gain
-        (1.5, -2.0, 3.0, 2.0),  # a bad turn became likelier: not clipped
-        (0.5, 2.0, -1.0, -2.0),  # a good turn became rarer: not clipped
-        (0.5, -2.0, 1.6, 0.0),  # clipped at .8
-        (1.0, 3.0, -3.0, -3.0),
+        (PLAIN, 1.5, 2.0, -2.4, 0.0),  # clipped at 1.2: nothing more to gain
+        (PLAIN, 1.5, -2.0, 3.0, 2.0),  # a bad turn became likelier: not clipped
+        (PLAIN, 0.5, 2.0, -1.0, -2.0),  # a good turn became rarer: not clipped
+        (PLAIN, 0.5, -2.0, 1.6, 0.0),  # clipped at .8
+        (PLAIN, 1.0, 3.0, -3.0, -3.0),
+        (HIGHER, 1.5, 2.0, -3.0, -2.0),  # clip-higher: up to 1.6
+        (HIGHER, 1.7, 2.0, -3.2, 0.0),
+        (HIGHER, 0.5, -2.0, 1.6, 0.0),  # the lower bound is as before
+        (DUAL, 2.9, -2.0, 5.8, 2.0),
+        (DUAL, 90.0, -2.0, 6.0, 0.0),  # without the dual clip: 180, and a step of that size
+        (DUAL, 90.0, 2.0, -2.4, 0.0),
     ],
 )
-def test_clipping(ratio, advantage, loss, slope):
+def test_clipping(clip, ratio, advantage, loss, slope):
     ratios = torch.tensor([ratio], requires_grad=True)
-    result = objective.surrogate(ratios, torch.tensor([advantage]), clip=0.2)
+    result = objective.surrogate(ratios, torch.tensor([advantage]), clip)
     result.backward()
     assert result.item() == pytest.approx(loss)
     assert ratios.grad.item() == pytest.approx(slope)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "means"),
+    [
+        # Σ w Δ = .5 ln 2 + 1 ln 4 = 2.5 ln 2, and 0 + ln 3
+        ("turn", [2**2.5, 3.0], [2**2.5, 3.0]),
+        # divided by Σ w = 1.5, and 1.5
+        ("length", [2 ** (2.5 / 1.5), 3 ** (1 / 1.5)], [2 ** (2.5 / 1.5), 3 ** (1 / 1.5)]),
+        # (.5 · 2 + 1 · 4) / 1.5 and (.5 · 1 + 1 · 3) / 1.5
+        ("token", [[1.0, 2.0, 4.0], [1.0, 1.0, 3.0]], [5 / 1.5, 3.5 / 1.5]),
+    ],
+)
+def test_ratios_of_turns_and_tokens(kind, values, means):
+    weights = torch.tensor([[0.0, 0.5, 1.0], [0.0, 0.5, 1.0]])  # the first column is padding
+    old = torch.tensor([[0.0, -3.0, -2.0], [0.0, -1.0, -5.0]])
+    new = old + torch.tensor([[0.0, math.log(2), math.log(4)], [0.0, 0.0, math.log(3)]])
+    ratios = objective.Ratios(kind, new, old, weights)
+    assert torch.allclose(ratios.values, torch.tensor(values))
+    assert ratios.mean(ratios.values).tolist() == pytest.approx(means)
+    assert (ratios.column(torch.ones(2)) * ratios.values).shape == ratios.values.shape
 
 
 def test_value_loss_with_and_without_clipping():
@@ -77,16 +111,29 @@ def test_value_loss_with_and_without_clipping():
     assert objective.value_loss(values, old, returns, clip=0.5).item() == pytest.approx(3.125)
 
 
-def test_kl_of_two_distributions():
-    p, q = torch.tensor([0.5, 0.5, 0.0]), torch.tensor([0.25, 0.75, 0.0])
-    kl = objective.token_kl(p.log(), q.log()).item()
-    assert kl == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3))
-    assert objective.token_kl(p.log(), p.log()).item() == 0
+def test_kl_from_draws_has_the_mean_and_the_gradient_of_the_exact_one():
+    logits = torch.tensor([0.3, -1.0, 1.2, 0.1], requires_grad=True)
+    other = torch.tensor([-0.5, 0.4, 1.0, 0.0]).log_softmax(-1)
+    log_p = logits.log_softmax(-1)
+    exact = (log_p.exp() * (log_p - other)).sum()
+    (slope,) = torch.autograd.grad(exact, logits, retain_graph=True)
+    # the expectation over every possible draw, each with its probability
+    mean = (log_p.detach().exp() * objective.sampled_kl(log_p, other)).sum()
+    (sampled_slope,) = torch.autograd.grad(mean, logits)
+    assert mean.item() == pytest.approx(exact.item(), abs=1e-6)
+    assert torch.allclose(sampled_slope, slope, atol=1e-6)
+    same = objective.sampled_kl(other, other)
+    assert same.tolist() == [0.0] * 4
+    # p = ½, q = ¼: ½ − 1 − ln ½
+    one = objective.sampled_kl(torch.tensor(math.log(0.5)), torch.tensor(math.log(0.25)))
+    assert one.item() == pytest.approx(-0.5 + math.log(2))
+    assert objective.sampled_kl(torch.tensor(-1000.0), torch.tensor(0.0)).isfinite()
 
 
 def test_approximate_kl():
-    # (2 − 1 − ln 2) + (½ − 1 + ln 2) = ½
-    assert objective.approximate_kl(torch.tensor([2.0, 0.5])).item() == pytest.approx(0.5)
+    # 2 − 1 − ln 2 and ½ − 1 + ln 2
+    estimates = objective.approximate_kl(torch.tensor([2.0, 0.5])).tolist()
+    assert estimates == pytest.approx([1 - math.log(2), math.log(2) - 0.5])
 
 
 def test_explained_variance():
@@ -202,3 +249,22 @@ def test_an_action_in_the_first_token():
     assert token_weights(ids, reply, (1, 14), 0.5, tokenizer.decode).tolist() == [0.5] + [1.0] * (
         len(ids) - 1
     )
+
+
+def test_micro_batches_keep_both_limits_and_lose_nothing():
+    assert micro_batches([5, 9, 5, 4], most=2, tokens=0) == [[1, 0], [2, 3]]
+    # 9 + 5 would be 2 · 9 tokens with padding; 3 · 5 fit
+    assert micro_batches([5, 9, 5, 4], most=4, tokens=15) == [[1], [0, 2, 3]]
+    assert micro_batches([5, 9, 5, 4], most=4, tokens=14) == [[1], [0, 2], [3]]
+    assert micro_batches([20], most=4, tokens=14) == [[0]], "a long one has its own"
+    assert micro_batches([], most=4, tokens=14) == []
+    draws = random.Random(0)
+    for _ in range(200):
+        lengths = [draws.randint(1, 30) for _ in range(draws.randint(0, 40))]
+        most, tokens = draws.randint(1, 9), draws.choice([0, 20, 60])
+        batches = micro_batches(lengths, most, tokens)
+        assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+        for batch in batches:
+            width = max(lengths[i] for i in batch)
+            assert len(batch) <= most
+            assert not tokens or len(batch) == 1 or width * len(batch) <= tokens

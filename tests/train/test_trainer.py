@@ -59,7 +59,6 @@ def train(config, steps, stop_at=None, before_step=lambda step: None, spoil=(0, 
                 optimizer.register_step_post_hook(lambda *_: model.bias.data.fill_(spoil[2]))
             take_step(
                 optimizer,
-                list(model.parameters()),
                 max_norm=1e9,
                 loss=spoil[2] if bad == "loss" else loss.item(),
             )
@@ -159,13 +158,22 @@ def test_a_step_with_bad_gradients_leaves_the_weights_alone():
     weight = torch.nn.Parameter(torch.ones(2))
     optimizer = torch.optim.SGD([weight], lr=1.0)
     weight.grad = torch.tensor([3.0, 4.0])
-    assert take_step(optimizer, [weight], max_norm=1.0, loss=0.0) == 5.0
+    assert take_step(optimizer, max_norm=1.0, loss=0.0) == [5.0]
     assert weight.tolist() == pytest.approx([0.4, 0.2])  # 1 − 3/5, 1 − 4/5
     for gradient, loss in (([math.nan, 0.0], 0.0), ([1e30, 1e30], 0.0), ([1.0, 0.0], math.inf)):
         weight.grad = torch.tensor(gradient)  # the norm of the second overflows
         with pytest.raises(FloatingPointError, match="the (gradient norm|loss) is (nan|inf)"):
-            take_step(optimizer, [weight], max_norm=1.0, loss=loss)
+            take_step(optimizer, max_norm=1.0, loss=loss)
         assert weight.tolist() == pytest.approx([0.4, 0.2])
+
+
+def test_the_gradients_of_each_group_are_clipped_apart():
+    body, head = torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.SGD([{"params": [body]}, {"params": [head]}], lr=1.0)
+    body.grad, head.grad = torch.tensor([0.0, 0.5]), torch.tensor([30.0, 40.0])
+    assert take_step(optimizer, max_norm=1.0, loss=0.0) == [0.5, 50.0]
+    assert body.tolist() == [0.0, -0.5], "the head's large gradient doesn't shrink the body's"
+    assert head.tolist() == pytest.approx([-0.6, -0.8])
 
 
 def test_a_start_with_bad_weights_is_refused(tmp_path):

@@ -10,7 +10,7 @@ import torch
 from support import model_families
 from support.hostile_checkpoints import FAMILIES, GROUPS, HARMLESS, Payload, hostile
 
-from agents.cnn import Cnn, Shape, new_policy, write_checkpoint
+from agents.players.cnn import Cnn, Shape, new_policy, write_checkpoint
 from agents.vlm import loading
 from agents.vlm.agent import Llava
 from agents.vlm.loading import add_lora, load

@@ -18,11 +18,11 @@ from support.small_checkpoint import small_checkpoint
 
 from agents import doctor, evaluate
 from agents.train import ppo, sft, sft_data
+from agents.train.update.reference import load_reference
 from agents.vlm import merge
 from agents.vlm.agent import Llava
 from agents.vlm.loading import add_lora, load
 from agents.vlm.policy import Policy
-from agents.vlm.reference import load_reference
 from agents.vlm.sampling import Sampling
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]

@@ -154,7 +154,7 @@ def test_special_tokens_are_never_drawn(checkpoint, observations):
     prompts = [policy.encoder.encode(observation) for observation in observations]
     for reply in policy.generate(prompts, torch.Generator().manual_seed(0)):
         assert image not in reply.ids.tolist()
-    scores = policy(prompts, [torch.tensor([5, 6])] * len(prompts))
+    scores = policy(prompts, [torch.tensor([5, 6])] * len(prompts), entropy_gradient=True)
     assert torch.isfinite(scores.log_probs).all() and torch.isfinite(scores.entropy).all()
     scores.entropy.sum().backward()
     weights = [w.grad for w in policy.parameters() if w.grad is not None]
@@ -222,7 +222,9 @@ def test_features_of_a_frozen_tower_are_computed_once_and_change_nothing(checkpo
     with torch.no_grad():
         trained = policy(prompts, replies).log_probs
         train_parts(policy.model, "none")
-        assert policy.picture_is_frozen()
+        assert not policy.picture_is_frozen, "it is looked up once"
+        del policy.picture_is_frozen
+        assert policy.picture_is_frozen
         assert torch.equal(policy(prompts, replies).log_probs, trained)
         features = prompts[0].pictures[0].features
         assert prompts[-1].pictures[0].features is features

@@ -13,8 +13,8 @@ from support.env_ids import ALFWORLD
 
 import vlbench
 from agents.evaluate import evaluate
+from agents.players.scripted import Random as RandomAgent
 from agents.report import write_report
-from agents.scripted import Random as RandomAgent
 from vlbench.errors import unknown_name
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Reply

@@ -18,7 +18,7 @@ from support.env_ids import ALFWORLD
 
 import vlbench
 from agents.evaluate import evaluate
-from agents.scripted import Random as RandomAgent
+from agents.players.scripted import Random as RandomAgent
 from vlbench.suites import frozen_rows
 from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError
 from vlbench.tasks.alfworld.game import AlfworldGame

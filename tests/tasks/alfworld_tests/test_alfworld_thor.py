@@ -16,7 +16,7 @@ from support.venvs import own_python
 
 import vlbench
 from agents.doctor import main as doctor
-from agents.scripted import Random
+from agents.players.scripted import Random
 from agents.selection import _select_ids, select_rows
 from vlbench.registry import resolve_env_id
 from vlbench.suites import RunSpec

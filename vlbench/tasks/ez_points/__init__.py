@@ -43,17 +43,26 @@ class EZPoints(FormulaEnv[FormulaStyle]):
 
     Args:
         target: What the formula must equal.
-        faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
+        faces: 10 when J, Q, K count 10 each; 11..20 when J counts this, Q and K one and two more.
+        operators: The operators: some of "+-*/", in any order.
+        from_memory: Whether the cards lie face up in the first picture alone, and neither picture
+            nor text shows the formula. A player who forgets its turns can't win then.
         **options: See `vlbench.task.CommonOptions`.
     """
 
     def __init__(
-        self, *, target: int = 12, faces: int = 10, **options: Unpack[CommonOptions]
+        self,
+        *,
+        target: int = 12,
+        faces: int = 10,
+        operators: str = "+*",
+        from_memory: bool = False,
+        **options: Unpack[CommonOptions],
     ) -> None:
         common = split_options(options)
-        game = EZPointsGame(target, faces)
-        picture = EZPointsPicture(common.themes, target, faces)
-        prompt = Prompt.load(__name__, common.prompt, game.rules())
+        game = EZPointsGame(target, faces, operators)
+        picture = EZPointsPicture(common.themes, target, faces, from_memory)
+        prompt = Prompt.load(__name__, common.prompt, game.rules(), from_memory)
         super().__init__(game, picture, prompt, **common.rest)
 
 

@@ -44,5 +44,7 @@ class EZPointsPicture(FormulaPicture):
         ),
     }
 
-    def __init__(self, themes: ThemeChoice, target: int = 12, faces: int = 10) -> None:
-        super().__init__(themes, target, faces)
+    def __init__(
+        self, themes: ThemeChoice, target: int = 12, faces: int = 10, memory: bool = False
+    ) -> None:
+        super().__init__(themes, target, faces, memory)

@@ -1,13 +1,14 @@
 """EZPoints' frozen sets."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from vlbench.freeze import RANDOM_EPISODES, RowSpec, presentation, random_success
 from vlbench.suites import Bounds
 from vlbench.tasks.ez_points.game import EZPointsGame
 
 NAMES = ("test", "ood")
-OTHER_RULES = (
+OTHER_RULES: tuple[dict[str, Any], ...] = (
     {"target": 10},
     {"target": 15},
     {"target": 16},
@@ -26,7 +27,7 @@ def rows(suite: str) -> list[RowSpec]:
     return other
 
 
-def _rows(rule: dict[str, int], theme: str, count: int, label: str) -> list[RowSpec]:
+def _rows(rule: dict[str, Any], theme: str, count: int, label: str) -> list[RowSpec]:
     hands = EZPointsGame(**rule).hands
     kwargs = {"theme": theme, **rule}
     return [

@@ -9,7 +9,7 @@ from typing import TypeVar
 from vlbench.cards import count_faces, read_rank
 from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
-from vlbench.task import Demonstration, Statements
+from vlbench.task import Demonstration, Statements, read_number
 from vlbench.tasks.formula.arithmetic import evaluate
 from vlbench.tasks.formula.demonstrate import CARDS, FIELDS, FORMULA, PLAN, make_demonstration
 from vlbench.tasks.formula.game import END, FormulaGame, FormulaState
@@ -29,7 +29,7 @@ class FormulaEnv(SolvedEnv[FormulaState, Style]):
         """State the cards, the formula and the unused numbers; plan a shortest correct formula."""
         self._must_be_reset()
         turns = max(self.turns_left, 1)
-        return make_demonstration(self.game, self._state, self._facts["cards"], turns)
+        return make_demonstration(self.game, self._state, self._seen_facts["cards"], turns)
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Compare `cards` and `current formula` with the picture; read the next token of `plan`.
@@ -37,13 +37,12 @@ class FormulaEnv(SolvedEnv[FormulaState, Style]):
         A reply may name cards by rank or by value, in any order.
         """
         checks: list[bool] = []
-        numbers, formula = self._facts["numbers"], self._state.tokens
+        numbers, formula = self._seen_facts["numbers"], self._state.tokens
         assert isinstance(numbers, tuple)
         cards = fields.get(CARDS.name)
         if isinstance(cards, list):
-            ranks = [read_rank(card) for card in cards]
-            if None not in ranks:
-                counts = [count_faces(rank, self.game.faces) for rank in ranks if rank]
+            counts = [self._count(card) for card in cards]
+            if None not in counts:
                 checks.append(Counter(counts) == Counter(numbers))
         stated = fields.get(FORMULA.name)
         if isinstance(stated, str):
@@ -56,9 +55,17 @@ class FormulaEnv(SolvedEnv[FormulaState, Style]):
         next_token = _next_token(plan, formula) if isinstance(plan, str) else None
         return Statements(all(checks) if checks else None, next_token)
 
+    def _count(self, card: Json) -> int | None:
+        """Return the value of a card that is named by its value or its rank."""
+        number = read_number(card)
+        if number in self.game.numbers:
+            return int(number)
+        rank = read_rank(card)
+        return None if rank is None else count_faces(rank, self.game.faces)
+
     def heuristic(self) -> str:
         """Use the cards in order, with the first operators that reach the target, else sums."""
-        numbers = self._facts["numbers"]
+        numbers = self._seen_facts["numbers"]
         assert isinstance(numbers, tuple)
         cards = [str(number) for number in numbers]
         tries = list(product(self.game.grammar.operators, repeat=len(cards) - 1))

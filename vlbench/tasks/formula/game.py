@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from vlbench.cards import MAX_FACES, count_faces
 from vlbench.task import Move, checked_int, instance_body
 from vlbench.tasks.formula.arithmetic import Cards, Grammar, evaluate
 from vlbench.tasks.formula.solver import UNREACHABLE, fewest_tokens
@@ -47,12 +48,12 @@ class FormulaGame:
         name: Folder name, prefix of the instances.
         cards: Number of cards in a hand.
         target: What the formula must equal.
-        faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
+        faces: 10 when J, Q, K count 10 each; 11..20 when J counts this, Q and K one and two more.
         grammar: The tokens besides numbers and "=".
         max_turns: Turns of an episode.
 
     Raises:
-        ValueError: `target` isn't an integer of at least 1, or `faces` is neither 10 nor 11.
+        ValueError: `target` isn't an integer of at least 1, or `faces` isn't one of 10..20.
     """
 
     example: str
@@ -61,9 +62,10 @@ class FormulaGame:
     def __init__(
         self, name: str, cards: int, target: int, faces: int, grammar: Grammar, max_turns: int
     ) -> None:
-        if checked_int("faces", faces, 10) > 11:
+        if checked_int("faces", faces, 10) > MAX_FACES:
             raise ValueError(
-                f"faces must be 10 (J, Q, K count 10) or 11 (they count 11, 12, 13), got {faces}"
+                f"faces must be 10 (J, Q, K count 10) or from 11 to {MAX_FACES} (J counts this, Q "
+                f"and K one and two more), got {faces}"
             )
         self.name = name
         self.cards = cards
@@ -71,16 +73,18 @@ class FormulaGame:
         self.faces = faces
         self.grammar = grammar
         self.max_turns = max_turns
-        self.numbers = tuple(range(1, 11 if faces == 10 else 14))
+        self.numbers = tuple(sorted({count_faces(rank, faces) for rank in range(1, 14)}))
         parentheses = ("(", ")") if grammar.parentheses else ()
         self.vocabulary = (*map(str, self.numbers), *grammar.operators, *parentheses, END)
 
     def rules(self) -> dict[str, str | int]:
         """Return the rules, as the prompt's template fields."""
-        ten = "J, Q and K count 10 each"
+        jack, queen, king = (count_faces(rank, self.faces) for rank in (11, 12, 13))
+        usual = "J, Q and K count 10 each"
+        counts = f"J counts {jack}, Q counts {queen} and K counts {king}"
         return {
             "target": self.target,
-            "faces_rule": ten if self.faces == 10 else "J counts 11, Q counts 12 and K counts 13",
+            "faces_rule": usual if self.faces == 10 else counts,
             "vocabulary": ", ".join(f'"{token}"' for token in self.vocabulary),
         }
 
@@ -96,10 +100,11 @@ class FormulaGame:
         """
         body = instance_body(instance, self.name, self.example)
         hand = read_hand(body)
-        if len(hand) != self.cards or hand[0] < 1 or hand[-1] > self.numbers[-1]:
+        if len(hand) != self.cards or not set(hand) <= set(self.numbers):
+            values = f"from 1 to {self.numbers[-1]}" if self.faces < 12 else self._card_values()
             raise ValueError(
                 f'unknown instance "{instance}"; wanted "{self.name}/" and {self.cards} numbers '
-                f'from 1 to {self.numbers[-1]}, sorted and joined by "-", like "{self.example}"'
+                f'{values}, sorted and joined by "-", like "{self.example}"'
             )
         canonical = "-".join(map(str, hand))
         if canonical != body:
@@ -112,6 +117,9 @@ class FormulaGame:
                 f'{self.target}; choose another hand, like "{self.example}" for the default target'
             )
         return FormulaState(hand, (), hand)
+
+    def _card_values(self) -> str:
+        return f"from 1 to 10 or {self.faces} to {self.numbers[-1]}"
 
     def legal(self, state: FormulaState) -> tuple[str, ...]:
         """Return every token but the numbers that aren't on an unused card."""

@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import permutations
 from typing import NamedTuple
 
-from vlbench.cards import count_faces, rank_text
+from vlbench.cards import MAX_FACES, count_faces, rank_text
 from vlbench.instances import Presentation
 from vlbench.sprites import (
     Blit,
@@ -23,12 +23,14 @@ from vlbench.sprites import (
     paste,
     text_blit,
 )
-from vlbench.task import Fact, Frame
+from vlbench.task import Fact, Frame, checked_bool
 from vlbench.tasks.formula.arithmetic import OPERATORS
 from vlbench.tasks.formula.game import FormulaState
 from vlbench.themes import Theme, ThemeChoice
 
-TOKENS = (*map(str, range(1, 14)), *OPERATORS, "(", ")")
+TOKENS = (*map(str, range(1, MAX_FACES + 3)), *OPERATORS, "(", ")")
+FACE_DOWN = "face down"
+"""A card whose face is hidden, and the formula where no picture shows it, among the facts."""
 Point = tuple[int, int]
 
 
@@ -75,6 +77,8 @@ class FormulaStyle(NamedTuple):
     """The ranks on the cards, in the order shown."""
     numbers: tuple[int, ...]
     """Their values."""
+    is_open: bool = True
+    """Whether the cards lie face up."""
 
 
 @lru_cache
@@ -105,14 +109,17 @@ class FormulaPicture:
     Args:
         themes: The themes, and the largest shift of a card or line in pixels.
         target: What the formula must equal.
-        faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
+        faces: The value of a jack, as in `FormulaGame`.
+        memory: Whether the cards lie face up in the first turn alone, and no picture shows the
+            formula.
     """
 
     layouts: dict[str, FormulaLayout]
     usual_target: int
     """The target that the picture omits."""
 
-    def __init__(self, themes: ThemeChoice, target: int, faces: int) -> None:
+    def __init__(self, themes: ThemeChoice, target: int, faces: int, memory: bool = False) -> None:
+        self._memory = checked_bool("from_memory", memory)
         self._themes = themes
         self._target = target
         self._faces = faces
@@ -131,7 +138,8 @@ class FormulaPicture:
         ]
         (x, y), (dx, dy) = layout.label, shifts[count]
         label = text_blit(font, "Formula:", x + dx, y + dy)
-        still.append(label)
+        if not self._memory:
+            still.append(label)
         if self._target != self.usual_target:
             still += self._target_line(assets, shifts[count + 1])
         left, top = layout.tokens or (x + label.sprite.shape[1] + font.space, y)
@@ -145,11 +153,25 @@ class FormulaPicture:
             numbers=tuple([count_faces(rank, self._faces) for rank, _ in ranks]),
         )
 
+    def later_style(self, state: FormulaState, style: FormulaStyle) -> FormulaStyle:
+        """Turn the cards face down after the first turn, if memory is asked for."""
+        if not self._memory or not style.is_open:
+            return style
+        count, back = len(style.cards), style.assets.deck.back
+        cards, rest = style.still[:count], style.still[count:]
+        return style._replace(
+            still=(*(Blit(card.place, back) for card in cards), *rest),
+            cards=(FACE_DOWN,) * count,
+            numbers=(),
+            is_open=False,
+        )
+
     def paint(self, frame: Frame, state: FormulaState, style: FormulaStyle) -> None:
         """Draw the cards, the label and the formula."""
         frame[:] = style.assets.empty
         paste(frame, style.still)
-        _draw_tokens(frame, style, state.tokens, 0)
+        if not self._memory:
+            _draw_tokens(frame, style, state.tokens, 0)
 
     def repaint(
         self,
@@ -166,6 +188,8 @@ class FormulaPicture:
             for new, old in zip(style.still, previous_style.still, strict=True):
                 if new is not old:
                     frame[new.place] = new.sprite
+        if self._memory:
+            return True
         first = len(previous.tokens)
         if state.tokens[:first] != previous.tokens:
             first = 0
@@ -176,11 +200,14 @@ class FormulaPicture:
         return True
 
     def facts(self, state: FormulaState, style: FormulaStyle) -> dict[str, Fact]:
-        """Return the cards in the order shown, their values, the formula and the target."""
+        """Return the cards in the order shown, their values, the formula and the target.
+
+        Where the cards lie face down, no values are known.
+        """
         return {
             "cards": style.cards,
             "numbers": style.numbers,
-            "formula": " ".join(state.tokens),
+            "formula": FACE_DOWN if self._memory else " ".join(state.tokens),
             "target": self._target,
         }
 
@@ -194,6 +221,8 @@ class FormulaPicture:
             rank = start.hand[i]
             if rank == 10 and self._faces == 10:
                 rank += face_offset
+            elif rank > 10:
+                rank += 11 - self._faces
             while (rank, suit) in shown_cards:
                 suit = (suit + 1) % 4
             shown_cards.append((rank, suit))

@@ -46,7 +46,7 @@ EXACT: Arithmetic[int] = Arithmetic(
 )
 """Rational numbers as residues modulo PRIME: one int instead of a fraction.
 
-With at most four cards up to 13, every numerator and denominator stays below 13**5, so different
+With at most four cards up to 22, every numerator and denominator stays below 22**5, so different
 fractions have different residues, and only zero has residue zero.
 """
 

@@ -46,23 +46,30 @@ class Points24(FormulaEnv[FormulaStyle]):
 
     Args:
         target: What the formula must equal.
-        faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
+        faces: 10 when J, Q, K count 10 each; 11..20 when J counts this, Q and K one and two more.
+        from_memory: Whether the cards lie face up in the first picture alone, and neither picture
+            nor text shows the formula. A player who forgets its turns can't win then.
         **options: See `vlbench.task.CommonOptions`.
     """
 
     def __init__(
-        self, *, target: int = 24, faces: int = 10, **options: Unpack[CommonOptions]
+        self,
+        *,
+        target: int = 24,
+        faces: int = 10,
+        from_memory: bool = False,
+        **options: Unpack[CommonOptions],
     ) -> None:
         common = split_options(options)
         game = Points24Game(target, faces)
-        picture = Points24Picture(common.themes, target, faces)
-        prompt = Prompt.load(__name__, common.prompt, game.rules())
+        picture = Points24Picture(common.themes, target, faces, from_memory)
+        prompt = Prompt.load(__name__, common.prompt, game.rules(), from_memory)
         super().__init__(game, picture, prompt, **common.rest)
 
     def demonstrate(self) -> Demonstration | None:
         """State the cards and the formula, write out a search, and plan the formula it finds."""
         self._must_be_reset()
-        facts, numbers = self._facts, self._facts["numbers"]
+        facts, numbers = self._seen_facts, self._seen_facts["numbers"]
         assert isinstance(numbers, tuple)
         counts = [int(number) for number in numbers]
         return make_demonstration(facts["cards"], counts, self.game.target, self._state.tokens)

@@ -27,7 +27,7 @@ class Points24Game(FormulaGame):
 
     Args:
         target: What the formula must equal.
-        faces: 10 when J, Q, K count 10 each; 11 when they count 11, 12, 13.
+        faces: The value of a jack; see `FormulaGame`.
 
     Raises:
         ValueError: Four cards can't reach the target, or an argument is invalid; see

@@ -51,5 +51,7 @@ class Points24Picture(FormulaPicture):
         ),
     }
 
-    def __init__(self, themes: ThemeChoice, target: int = 24, faces: int = 10) -> None:
-        super().__init__(themes, target, faces)
+    def __init__(
+        self, themes: ThemeChoice, target: int = 24, faces: int = 10, memory: bool = False
+    ) -> None:
+        super().__init__(themes, target, faces, memory)

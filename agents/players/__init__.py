@@ -1,0 +1,1 @@
+"""Players that are no language models: scripted ones, and the convolutional policy."""

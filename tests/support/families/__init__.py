@@ -1,0 +1,1 @@
+"""Small models of many families: random weights, each with its processor and chat template."""
