@@ -22,7 +22,7 @@ from vlbench.tasks.alfworld.planner import best_outcome, best_return
 from vlbench.tasks.alfworld.simulation import admissible, start_of
 from vlbench.tasks.alfworld.world import Room, World
 
-RANDOM_EPISODES = 100
+RANDOM_EPISODES = 50
 """Random episodes per row behind the floor."""
 
 
