@@ -60,10 +60,10 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
     Instances:
         `alfworld/<type>/<floor plan>-<number>`, for ALFWorld's six types and THOR's 120 floor
         plans. Number, `objects` and `hidden` fix the goal and all object locations, by sha256. A
-        keyed hash makes about 20 % of the floor plans test plans and 10 % val plans. A room has at most six
-        receptacles of a kind, each at its own location; lamps stand on furniture; nothing can be
-        sliced. With the official games in `$ALFWORLD_DATA`, these are available as separate suites:
-        see `docs/alfworld.md`.
+        keyed hash makes about 20 % of the floor plans test plans and 10 % val plans. A room has at
+        most six receptacles of a kind, each at its own location; lamps stand on furniture; nothing
+        can be sliced. With the official games in `$ALFWORLD_DATA`, these are available as separate
+        suites: see `docs/alfworld.md`.
     Differences from RL4VLM:
         Generated games and schematic pictures (in RL4VLM, official games in AI2-THOR). The reward
         is the change in the fraction of conditions (in RL4VLM its level, every turn, so idling

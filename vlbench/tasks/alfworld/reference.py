@@ -22,7 +22,7 @@ from vlbench.tasks.alfworld.planner import best_outcome, best_return
 from vlbench.tasks.alfworld.simulation import admissible, start_of
 from vlbench.tasks.alfworld.world import Room, World
 
-RANDOM_EPISODES = 50
+RANDOM_EPISODES = 20
 """Random episodes per row behind the floor."""
 
 
@@ -54,10 +54,13 @@ class Episode:
 
 def floor_of(rows: Sequence[RowSpec]) -> Bounds:
     """Return the measured success rate of random admissible commands, and 1."""
-    # A row's wording doesn't change its game.
-    games = [(row.instance, replace(options_of(row.kwargs), wording="usual")) for row in rows]
-    won = sum(_random_wins(instance, options) for instance, options in games)
+    won = sum(_random_wins(row.instance, _options_of(row)) for row in rows)
     return Bounds(won / (RANDOM_EPISODES * len(rows)), 1.0)
+
+
+def _options_of(row: RowSpec) -> GameOptions:
+    """Return the options of a row's game; its wording changes nothing."""
+    return replace(options_of(row.kwargs), wording="usual")
 
 
 @cache
@@ -96,10 +99,14 @@ def _result(episodes: Sequence[Episode]) -> Reference:
 
 def play(row: RowSpec, choose: Choose) -> Episode:
     """Play an episode; a command that isn't admissible changes nothing and costs 1."""
-    start = start_of(row.instance, options_of(row.kwargs))
+    return _play(Presentation(row.instance, row.presentation), _options_of(row), choose)
+
+
+@cache
+def _play(presentation: Presentation, options: GameOptions, choose: Choose) -> Episode:
+    start = start_of(presentation.instance, options)
     room, world, regrets = start.room, start.world, list[float]()
     commands: tuple[str, ...] = ()
-    presentation = Presentation(row.instance, row.presentation)
     for turns in range(AlfworldGame.max_turns, 0, -1):
         legal = tuple(admissible(room, world))
         command = choose(Position(room, world, commands, legal, turns, presentation))
