@@ -1,7 +1,8 @@
 """Compare two runs in pairs, on the rows that both played: `python -m agents.compare RUN_A RUN_B`.
 
 Differences are the second run less the first, with 95 % intervals; "separated" says that the
-interval of the success difference leaves out 0.
+interval of the success difference leaves out 0. Less regret is better. If one run is the other with
+a blank picture, the visual gains follow.
 """
 
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import gymnasium
 
-from agents.tables import comparison_table
+from agents.tables import comparison_table, gain_points
 from vlbench.cli import (
     Options,
     option,
@@ -20,9 +21,10 @@ from vlbench.cli import (
     required,
     run_main,
 )
-from vlbench.comparison import compare
+from vlbench.comparison import check_blind, compare, with_visual_gain
+from vlbench.records import RunHeader
 from vlbench.run_folder import RunFolder
-from vlbench.scoring import notes
+from vlbench.scoring import notes, score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +58,32 @@ def _compare(argv: Sequence[str] | None) -> None:
         headers = [asdict(run.header) for run in runs]
         print(json.dumps({"first": headers[0], "second": headers[1], "envs": rows}, indent=2))
     else:
-        print(f"first: {runs[0].header.agent}, second: {runs[1].header.agent}; second less first:")
+        first, second = (_name(run.header) for run in runs)
+        print(f"first: {first}, second: {second}; second less first:")
         print(comparison_table(comparisons, notes_of))
+        for line in _visual_gains(runs):
+            print(line)
+
+
+def _name(header: RunHeader) -> str:
+    """Return the agent's name, and what its pictures showed in a control."""
+    return header.agent if header.picture == "true" else f"{header.agent} ({header.picture})"
+
+
+def _visual_gains(runs: Sequence[RunFolder]) -> list[str]:
+    """Return the visual gains as lines, if one run is the other with a blank picture."""
+    blind, true = sorted(runs, key=lambda run: run.header.picture != "blank")
+    try:
+        check_blind(true.header, blind.header)
+    except ValueError:
+        return []
+    cards = with_visual_gain(score(true.header, true.episodes()), true.episodes(), blind.episodes())
+    return [
+        f"{card.env} visual gain: {gain_points(gain)} points"
+        f"{'' if gain.low > 0 else ', not clear of 0: not visual'}"
+        for card in cards
+        if (gain := card.visual_gain)
+    ]
 
 
 if __name__ == "__main__":

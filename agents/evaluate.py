@@ -21,17 +21,21 @@ from agents.agent import Agent, as_agent
 from agents.agent_options import without_header_values
 from agents.cost import MAX_USD, Budget, DefaultLimit, Price
 from agents.estimate import estimate
-from agents.evaluate_options import CHALLENGE_IS_WHOLE, REMOTE, Config
+from agents.evaluate_options import CHALLENGE_IS_WHOLE, REMOTE, WHOLE, Config
 from agents.progress import Progress
 from agents.registry import load_agent
 from agents.retry import RetryPolicy
 from agents.rollout import Job, play, run_coroutine, unfinished
-from agents.selection import Selection, Skipped, select_rows
+from agents.selection import Play, Selection, Skipped, plan_suites, select_rows
+from agents.shards import array_note, part
 from agents.tables import headline_line, scorecard_table
 from vlbench.cli import parse_options, run_main
+from vlbench.comparison import check_blind, with_visual_gain
+from vlbench.errors import unknown_name
 from vlbench.freeze import computed_bounds, task_suites
+from vlbench.observation import PICTURES
 from vlbench.recorder import reply_advice
-from vlbench.records import Episode, RunHeader
+from vlbench.records import Episode, RunHeader, Shard
 from vlbench.records.redaction import redact
 from vlbench.run_folder import RunFolder, run_header
 from vlbench.scoring import Headline, Scorecard, headlines, score
@@ -63,6 +67,7 @@ def evaluate(
     suite: str = "test",
     prompt: str = "cot",
     theme: str | None = None,
+    picture: str = PICTURES[0],
     env_kwargs: Mapping[str, Any] | None = None,
     bounds: bool = False,
     repeats: int = 1,
@@ -72,6 +77,8 @@ def evaluate(
     price: Price | None = None,
     max_usd: float | None = MAX_USD,
     challenge: Challenge | None = None,
+    blind: str | Path | None = None,
+    shard: Shard | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -86,6 +93,8 @@ def evaluate(
             from seeds.
         prompt: "cot", "action_only" or "cot_facts".
         theme: Theme or group of themes instead of the suite's own.
+        picture: "true", or the control "blank", "shuffled" or "stale"; see
+            `vlbench.observation.PICTURES`.
         env_kwargs: Keyword arguments of the environments. Those that change the rules play dealt
             rows, without a normalized score.
         bounds: Whether to compute floor and ceiling for rows that have none.
@@ -97,6 +106,8 @@ def evaluate(
         price: Price of tokens; by default the agent's list price, if it knows one.
         max_usd: What the run may cost, earlier parts included; None for any sum.
         challenge: Play the new rows of an entry's challenge instead of the suite's.
+        shard: Play this part of the episodes; `agents.merge` joins the parts.
+        blind: Folder of the same run with the picture "blank", for the visual gain.
         out: The run's folder; a run that is there goes on. By default a new one under `runs/`.
         progress: Reports what happens; by default nothing is reported.
 
@@ -115,26 +126,34 @@ def evaluate(
     if theme == "":
         raise ValueError('unknown theme ""; leave it out for the suite\'s own themes')
     rules = _plain(env_kwargs or {})
-    if challenge and (suite, theme, episodes, repeats, rules) != ("test", None, None, 1, {}):
+    if challenge and (suite, theme, picture, episodes, repeats, rules) != WHOLE:
         raise ValueError(CHALLENGE_IS_WHOLE)
-    spec = RunSpec(suite, prompt, theme or "", episodes, repeats, history, rules, challenge)
+    if picture not in PICTURES:
+        raise ValueError(unknown_name("picture", picture, PICTURES))
+    rows = suite, prompt, theme or "", episodes, repeats, history, rules, challenge
+    spec = RunSpec(*rows, picture)
     selection = select_rows(env_ids, agent, spec)
     unbounded = [e for e in selection.rows if shipped_bounds(e, selection.spec.suite) is None]
     for env_id in unbounded if bounds else ():
         task_suites(env_id)  # refuses, before anything is written, a task that can't compute them
     rates = None if price is None else [price.prompt, price.completion]
     header = run_header(agent, selection.spec, selection.rows, rates)
+    blind_run = RunFolder.open(blind) if blind is not None else None
+    if blind_run:
+        check_blind(header, blind_run.header)
+    header = dataclasses.replace(header, shard=shard)
     path = Path(out) if out else new_folder(agent.name)
     folder = RunFolder.start(path, header, agent.secrets)
     try:
         if bounds:
             _compute_bounds(folder, unbounded)
-        jobs = [
+        whole = [
             Job(row, number, repeat)
             for rows in selection.rows.values()
             for number, row in enumerate(rows)
             for repeat in range(repeats)
         ]
+        jobs = part(whole, shard)
         waiting = unfinished(jobs, folder)
         for line in _opening_lines(selection, folder, agent):
             progress.say(line)
@@ -168,11 +187,12 @@ def evaluate(
     differences = _count_differences(played, jobs)
     for line in differences:
         progress.say(line)
+    cards = score(folder.header, played)
     return Run(
         folder.path,
         folder.header,
         tuple(played),
-        tuple(score(folder.header, played)),
+        tuple(with_visual_gain(cards, played, blind_run.episodes()) if blind_run else cards),
         tuple(headlines(played, folder.header.suite)),
         selection.skipped,
         stopped,
@@ -200,7 +220,7 @@ def _opening_lines(selection: Selection, folder: RunFolder, agent: Agent) -> lis
     lines += selection.warnings
     lines += folder.notices
     lines += [f"damaged line left out: {line}" for line in folder.damaged]
-    return [*lines, agent.note] if agent.note else lines
+    return [*lines, *filter(None, [agent.note, array_note(folder.header.shard)])]
 
 
 def _plain(env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,42 +284,67 @@ def _evaluate(argv: Sequence[str]) -> int:
     prog = "python -m agents.evaluate"
     config = parse_options(Config, argv, prog=prog, description=__doc__)
     agent = load_agent(config.agent, **config.settings())
+    plays = plan_suites(config.suite, config.env, config.all_env_kwargs())
+    if len(plays) > 1 and (config.html or config.blind):
+        option = "html" if config.html else "blind"
+        raise ValueError(f"--{option} is about one suite; leave it out, or name one with --suite")
     folder = config.out or new_folder(agent.name)
     place = [] if config.out else ["--out", str(folder)]
     words = ["python", "-m", "agents.evaluate", *without_header_values(argv), *place]
     resume = redact(shlex.join(words), *agent.secrets)
+    runs: list[Run] = []
     try:
-        run = evaluate(
-            agent,
-            config.env,
-            episodes=config.episodes,
-            suite=config.suite,
-            prompt=config.prompt,
-            theme=config.theme,
-            env_kwargs=config.all_env_kwargs(),
-            bounds=config.bounds,
-            repeats=config.repeats,
-            history=config.history,
-            concurrency=config.concurrency,
-            patience=config.patience(agent.remote),
-            price=config.price,
-            max_usd=config.max_usd,
-            challenge=config.challenge_source(),
-            out=folder,
-            progress=Progress(sys.stderr, f"run folder {folder}; to go on if stopped: {resume}"),
-        )
-        print(_as_json(run) if config.json else _as_text(run))
+        for play_of_suite in plays:
+            own = folder / play_of_suite.suite if len(plays) > 1 else folder
+            runs.append(_play_suite(agent, config, play_of_suite, own, resume, runs))
+            if not config.json:
+                print(_as_text(runs[-1]))
+            if runs[-1].stopped:
+                break
+        if config.json:
+            data = [_as_data(run) for run in runs]
+            print(json.dumps(data[0] if len(plays) == 1 else {"runs": data}, indent=2))
         if config.html:
             from agents.report import write_report  # only who wants a report pays for it
 
-            write_report(run.folder, config.html)
+            write_report(runs[0].folder, config.html, blind=config.blind)
     except KeyboardInterrupt:
         print(f"evaluate: stopped; to go on: {resume}", file=sys.stderr)
         return 130
-    if run.stopped:
-        print(f"evaluate: {run.stopped}; to go on: {resume}", file=sys.stderr)
+    if runs[-1].stopped:
+        print(f"evaluate: {runs[-1].stopped}; to go on: {resume}", file=sys.stderr)
         return 3
-    return _errors(run, resume)
+    return max([_errors(run, resume) for run in runs])
+
+
+def _play_suite(
+    agent: Agent, config: Config, suite: Play, folder: Path, resume: str, before: Sequence[Run]
+) -> Run:
+    """Play a suite; what the runs before it cost counts towards the limit."""
+    spent = sum(card.usd or 0.0 for run in before for card in run.scorecards)
+    limit = config.max_usd
+    return evaluate(
+        agent,
+        suite.env_ids,
+        episodes=config.episodes,
+        suite=suite.suite,
+        prompt=config.prompt,
+        theme=config.theme,
+        picture=config.picture,
+        env_kwargs=config.all_env_kwargs(),
+        bounds=config.bounds,
+        repeats=config.repeats,
+        history=config.history,
+        concurrency=config.concurrency,
+        patience=config.patience(agent.remote),
+        price=config.price,
+        max_usd=limit if limit is None or not spent else max(limit - spent, 0.0),
+        challenge=config.challenge_source(),
+        blind=config.blind,
+        shard=config.shard,
+        out=folder,
+        progress=Progress(sys.stderr, f"run folder {folder}; to go on if stopped: {resume}"),
+    )
 
 
 def _as_text(run: Run) -> str:
@@ -309,6 +354,7 @@ def _as_text(run: Run) -> str:
     agent = header.agent if model in header.agent else f"{header.agent} ({model})"
     rows = "challenge" if header.challenge else f"suite {header.suite}"
     title = f"{agent}{privilege}, {rows}, prompt {header.prompt}"
+    title += "" if header.picture == PICTURES[0] else f", picture {header.picture}"
     title += "".join(f", {name}={json.dumps(v)}" for name, v in header.env_kwargs.items())
     lines = [title, scorecard_table(run.scorecards), *map(headline_line, run.headlines)]
     lines += [f"{run.stopped}; {len(run.episodes)} episodes are counted"] if run.stopped else []
@@ -319,21 +365,18 @@ def _as_text(run: Run) -> str:
     return "\n".join(lines)
 
 
-def _as_json(run: Run) -> str:
-    return json.dumps(
-        {
-            "run": {
-                "folder": str(run.folder),
-                "stopped": run.stopped,
-                "warnings": run.warnings,
-                **asdict(run.header),
-            },
-            "scorecards": [asdict(card) for card in run.scorecards],
-            "headlines": [asdict(headline) for headline in run.headlines],
-            "skipped": [asdict(skip) for skip in run.skipped],
+def _as_data(run: Run) -> dict[str, Any]:
+    return {
+        "run": {
+            "folder": str(run.folder),
+            "stopped": run.stopped,
+            "warnings": run.warnings,
+            **asdict(run.header),
         },
-        indent=2,
-    )
+        "scorecards": [asdict(card) for card in run.scorecards],
+        "headlines": [asdict(headline) for headline in run.headlines],
+        "skipped": [asdict(skip) for skip in run.skipped],
+    }
 
 
 def _errors(run: Run, resume: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from agents.agent_options import AGENT_HELP, AgentSettings, setting
 from agents.cost import MAX_USD, Price
 from agents.retry import RetryPolicy
+from agents.shards import parse_shard
 from vlbench.cli import (
     EVALUATION,
     option,
@@ -15,7 +16,8 @@ from vlbench.cli import (
     output_folder,
     required,
 )
-from vlbench.records import from_json
+from vlbench.observation import PICTURES
+from vlbench.records import Shard, from_json
 from vlbench.suites import Challenge
 
 REMOTE = RetryPolicy(timeout=120.0)
@@ -23,9 +25,11 @@ REMOTE = RetryPolicy(timeout=120.0)
 
 
 CHALLENGE_IS_WHOLE = (
-    "a challenge plays all its rows once under the rules of test; leave out suite, theme, episodes "
-    "and repeats"
+    "a challenge plays all its rows once under the rules of test; leave out suite, theme, picture, "
+    "episodes and repeats"
 )
+WHOLE: tuple[Any, ...] = ("test", None, PICTURES[0], None, 1, {})
+"""Suite, theme, picture, episodes, repeats and keyword arguments of a challenge."""
 
 
 def usd(text: str) -> float | None:
@@ -65,7 +69,8 @@ class Config(AgentSettings):
     )
     suite: str = option(
         "test",
-        "a frozen set (test, ood-looks, …), or seeds: rows dealt from the test split",
+        "a frozen set (test, ood-looks, …), seeds (rows dealt from the test split), ladder (all "
+        "its rungs), or several with commas, each in a folder of its own",
         metavar="SUITE",
     )
     env_kwargs: tuple[dict[str, Any], ...] = option(
@@ -81,6 +86,17 @@ class Config(AgentSettings):
     prompt: str = option("cot", "cot, action_only or cot_facts", metavar="PROMPT")
     theme: str | None = option(
         None, "theme or group of themes instead of the suite's own", metavar="THEME"
+    )
+    picture: str = option(
+        PICTURES[0],
+        "what the agent's pictures show: the state (true), or, in a control, one grey (blank), "
+        "another episode (shuffled), or the state one turn ago (stale)",
+        choices=PICTURES,
+    )
+    blind: Path | None = option(
+        None,
+        "folder of the same run with --picture blank, to show the visual gain",
+        metavar="RUN",
     )
     repeats: int = option(1, "times each row is played", ge=1, limit=10_000)
     history: int = option(0, "past turns that the agent is shown", ge=0, limit=1000, metavar="K")
@@ -111,6 +127,13 @@ class Config(AgentSettings):
         parse=usd,
         metavar="USD",
     )
+    shard: Shard | None = option(
+        None,
+        "play part I of N of the episodes, or with `slurm` the part of this task of an array job; "
+        "agents.merge joins the parts; --max-usd holds for each part",
+        parse=parse_shard,
+        metavar="I/N",
+    )
     out: Path | None = option(
         None,
         "the run's folder; a run that is there goes on; a new one under runs/ by default",
@@ -136,8 +159,8 @@ class Config(AgentSettings):
         kwargs = self.all_env_kwargs()
         if (self.challenge is None) != (self.nonce is None):
             raise ValueError("--challenge and --nonce belong together")
-        whole = self.suite, self.theme, self.episodes, self.repeats, kwargs
-        if self.challenge_source() and whole != ("test", None, None, 1, {}):
+        rows = self.suite, self.theme, self.picture, self.episodes, self.repeats, kwargs
+        if self.challenge_source() and rows != WHOLE:
             raise ValueError(CHALLENGE_IS_WHOLE)
 
     def challenge_source(self) -> Challenge | None:

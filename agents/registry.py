@@ -16,6 +16,7 @@ AGENTS: dict[str, str] = {
     "random": "agents.players.scripted:Random",
     "expert": "agents.players.scripted:Expert",
     "heuristic": "agents.players.scripted:Heuristic",
+    "expert-by-picture": "agents.players.by_picture:ByPicture",
     "gpt4v": "agents.providers.openai_chat:OpenAIChat",
     "openai": "agents.providers.openai_chat:OpenAIChat",
     "claude": "agents.providers.claude:Claude",

@@ -16,7 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from agents.tables import headline_line
+from agents.tables import gain_points, headline_line
 from vlbench.cli import (
     Options,
     option,
@@ -25,8 +25,9 @@ from vlbench.cli import (
     required,
     run_main,
 )
+from vlbench.comparison import check_blind, with_visual_gain
 from vlbench.display.episode_view import EpisodeRenderer, outcome, page_part
-from vlbench.display.formatting import number, percent, percent_range
+from vlbench.display.formatting import number, number_range, percent, percent_range
 from vlbench.records import Episode, RunHeader
 from vlbench.records.redaction import redact, redact_data
 from vlbench.registry import ENV_HELP, import_environments
@@ -40,21 +41,29 @@ OUTCOMES = ("failure", "errored", "success")
 """In the order in which episodes are shown."""
 
 
-def write_report(run: Path, page: Path, env_ids: Iterable[str] = ()) -> None:
+def write_report(
+    run: Path, page: Path, env_ids: Iterable[str] = (), blind: Path | None = None
+) -> None:
     """Write a run's page.
 
     Args:
         run: The run's folder.
         page: The HTML file.
         env_ids: Environments of the run whose modules may be imported.
+        blind: Folder of the same run with a blank picture, for the visual gain; None for none.
 
     Raises:
-        ValueError: There is no run in the folder.
+        ValueError: There is no run in the folder, or `blind` isn't of the same agent and rows.
         OSError: The page can't be written.
     """
     folder = RunFolder.open(run)
     import_environments(env_ids, folder.header.env_ids)
     episodes, header = folder.episodes(), folder.header
+    cards = score(header, episodes)
+    if blind is not None:
+        blind_run = RunFolder.open(blind)
+        check_blind(header, blind_run.header)
+        cards = with_visual_gain(cards, episodes, blind_run.episodes())
     lines = [headline_line(headline) for headline in headlines(episodes, header.suite)]
     template = Template(files(__package__).joinpath("report.html").read_text("utf-8"))
     views = redact_data(_episodes(header, episodes), except_field="frames")
@@ -66,7 +75,7 @@ def write_report(run: Path, page: Path, env_ids: Iterable[str] = ()) -> None:
             agent=_text(header.agent),
             about=_text(redact(_about(header))),
             headlines="".join(f"<p class=headline>{_text(line)}</p>" for line in lines),
-            cards="".join(_card(card) for card in score(header, episodes)),
+            cards="".join(_card(card) for card in cards),
             capped=_text(_capped(header.env_ids, episodes)),
             style=page_part("page.css"),
             viewer=page_part("viewer.js"),
@@ -79,6 +88,7 @@ def write_report(run: Path, page: Path, env_ids: Iterable[str] = ()) -> None:
 def _about(header: RunHeader) -> str:
     parts = [f"suite {header.suite}", f"prompt {header.prompt}"]
     parts += [f"theme {header.theme}"] if header.theme else []
+    parts += [] if header.picture == "true" else [f"picture {header.picture}"]
     parts += [f"{name}={json.dumps(value)}" for name, value in header.env_kwargs.items()]
     parts += [f"history {header.history}"] if header.history else []
     parts += [f"{name} {value}" for name, value in header.settings.items()]
@@ -110,9 +120,10 @@ def _card(card: Scorecard) -> str:
     numbers = [
         ("episodes", f"{card.episodes} ({card.distinct} distinct)"),
         ("normalized", number(card.normalized)),
+        ("visual gain, points", gain_points(card.visual_gain)),
         ("return", number(card.mean_return)),
         ("return above 0", percent(card.paper_success)),
-        ("regret a turn", number(card.regret)),
+        ("regret a turn", _regret(card)),
         ("illegal", percent(card.illegal_rate)),
         ("unknown", percent(card.unknown_rate)),
         ("malformed", percent(card.malformed_rate)),
@@ -136,6 +147,12 @@ def _card(card: Scorecard) -> str:
         f'<i class=interval style="left:{low};right:calc(100% - {high})"></i>{ticks}</div>'
         f"<dl class=facts>{cells}</dl>{_attribution(card)}{notes}</article>"
     )
+
+
+def _regret(card: Scorecard) -> str:
+    if card.regret_low is None or card.regret_high is None:
+        return number(card.regret)
+    return f"{number(card.regret)} ({number_range(card.regret_low, card.regret_high)})"
 
 
 def _attribution(card: Scorecard) -> str:
@@ -191,6 +208,9 @@ class Config(Options):
         check=output_file("an HTML page", b"<!doctype html"),
     )
     env: tuple[str, ...] = option((), ENV_HELP, metavar="MODULE:ID")
+    blind: Path | None = option(
+        None, "folder of the same run with --picture blank, to show the visual gain", metavar="RUN"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -200,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(argv: Sequence[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m agents.report", description=__doc__)
-    write_report(config.run, config.page, config.env)
+    write_report(config.run, config.page, config.env, config.blind)
 
 
 if __name__ == "__main__":

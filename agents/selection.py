@@ -14,12 +14,24 @@ from vlbench.contract import INFO_TYPES
 from vlbench.errors import unknown_name, user_code
 from vlbench.outcomes import check_outcomes
 from vlbench.registry import check_keywords, has_splits, resolve_env_id, short_name
-from vlbench.suites import SEEDS, TEST, Row, RunSpec, benchmark_suites, rules_difference, suites
+from vlbench.suites import (
+    LADDER,
+    SEEDS,
+    TEST,
+    Row,
+    RunSpec,
+    benchmark_suites,
+    ordered_suites,
+    rules_difference,
+    suites,
+)
 
 OWN_OPTIONS = {
     "prompt": "use --prompt",
     "theme": "use --theme",
+    "picture": "use --picture",
     "split": "evaluation plays frozen rows, or deals rows of the test split",
+    "share": "evaluation plays whole splits",
     "render_mode": "evaluation needs none",
 }
 """Keyword arguments that `env_kwargs` can't set, and why."""
@@ -31,6 +43,44 @@ class Skipped:
 
     env: str
     reason: str
+
+
+ALL_RUNGS = "ladder"
+"""Name of all rungs of a ladder, in a list of suites."""
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """A suite of a list of suites, and where it is played."""
+
+    suite: str
+    env_ids: tuple[str, ...]
+    """Ids, short names and globs; the rungs of a ladder are played only where they exist."""
+
+
+def plan_suites(names: str, env_ids: str, env_kwargs: Mapping[str, Any] = {}) -> tuple[Play, ...]:
+    """Return the suites of a list such as "test,ood-looks,ladder", each once.
+
+    Raises:
+        ValueError: A name is empty, an environment doesn't exist, or none of them has a ladder.
+    """
+    plays: dict[str, Play] = {}
+    selection = _select_ids(env_ids)
+    for name in (part.strip() for part in names.split(",")):
+        if not name:
+            raise ValueError(f'suite must be a name or several with commas between, got "{names}"')
+        if name != ALL_RUNGS:
+            _check_suite(name, selection)
+            plays.setdefault(name, Play(name, (env_ids,)))
+            continue
+        own = {env_id: suites(env_id, env_kwargs) for env_id in selection}
+        rungs = [suite for of_env in own.values() for suite in of_env if suite.startswith(LADDER)]
+        if not rungs:
+            raise ValueError(f"no ladder for {env_ids}; wanted an environment with sets {LADDER}…")
+        for rung in ordered_suites(rungs):
+            having = tuple(env_id for env_id, of_env in own.items() if rung in of_env)
+            plays.setdefault(rung, Play(rung, having))
+    return tuple(plays.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +114,7 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
     for name, reason in OWN_OPTIONS.items():
         if name in spec.env_kwargs:
             raise ValueError(f"env_kwargs can't set {name}: {reason}")
-    known = dict.fromkeys(
-        (*benchmark_suites(), *(name for env_id in selection for name in suites(env_id)))
-    )
-    if spec.suite not in (*known, SEEDS):
-        raise ValueError(unknown_name("suite", spec.suite, (*known, SEEDS)))
+    _check_suite(spec.suite, selection)
     rows: dict[str, tuple[Row, ...]] = {}
     chosen: dict[str, str] = {}
     skipped = []
@@ -97,6 +143,13 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
         )
     warnings = [line for env_id in rows for line in _warnings(env_id, spec, len(rows[env_id]))]
     return Selection(replace(spec, suite=played.pop()), rows, tuple(skipped), tuple(warnings))
+
+
+def _check_suite(suite: str, env_ids: Iterable[str]) -> None:
+    own = (name for env_id in env_ids for name in suites(env_id))
+    known = (*dict.fromkeys((*benchmark_suites(), *own)), SEEDS)
+    if suite not in known:
+        raise ValueError(unknown_name("suite", suite, known))
 
 
 def _select_ids(env_ids: str | Iterable[str]) -> dict[str, bool]:

@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 
 from vlbench.comparison import Comparison
 from vlbench.display.formatting import (
+    MISSING,
     number,
     number_range,
     percent,
     percent_interval,
     percent_range,
+    points,
     signed,
 )
+from vlbench.intervals import Interval
 from vlbench.scoring import Headline, Scorecard
 from vlbench.suites import bounds
 
@@ -23,6 +26,7 @@ def scorecard_table(cards: Sequence[Scorecard]) -> str:
         "distinct",
         "success (95 %)",
         "normalized",
+        "visual gain",
         "return",
         "regret",
         "illegal",
@@ -37,6 +41,7 @@ def scorecard_table(cards: Sequence[Scorecard]) -> str:
             str(card.distinct),
             percent_interval(card.success, card.success_low, card.success_high),
             number(card.normalized),
+            gain_points(card.visual_gain),
             number(card.mean_return),
             number(card.regret),
             percent(card.illegal_rate),
@@ -104,21 +109,20 @@ def comparison_table(comparisons: Sequence[Comparison], notes: Mapping[str, Sequ
         "rows",
         "success, points (95 %)",
         "return (95 %)",
+        "regret (95 %)",
         "only first",
         "only second",
         "separated",
     )
     rows = []
     for c in comparisons:
-        points = [100 * x for x in (c.success.value, c.success.low, c.success.high)]
-        success = [signed(x, 1) for x in points]
-        gain = [signed(x) for x in (c.mean_return.value, c.mean_return.low, c.mean_return.high)]
         rows.append(
             (
                 c.env,
                 str(c.rows),
-                f"{success[0]} ({success[1]} to {success[2]})",
-                f"{gain[0]} ({gain[1]} to {gain[2]})",
+                points(c.success.value, c.success.low, c.success.high),
+                _difference(c.mean_return),
+                _difference(c.regret) if c.regret else MISSING,
                 str(c.only_first),
                 str(c.only_second),
                 "yes" if c.separated else "no",
@@ -131,6 +135,15 @@ def comparison_table(comparisons: Sequence[Comparison], notes: Mapping[str, Sequ
         if c.errored_first or c.errored_second
     ]
     return "\n".join([table(head, rows), *lines, *_note_lines(notes)])
+
+
+def gain_points(gain: Interval | None) -> str:
+    """Return a visual gain in percentage points, with its interval."""
+    return MISSING if gain is None else points(gain.value, gain.low, gain.high)
+
+
+def _difference(value: Interval) -> str:
+    return f"{signed(value.value)} ({signed(value.low)} to {signed(value.high)})"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -22,7 +22,7 @@ from vlbench.limits import UtcTime
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
 from vlbench.records import SCHEMA, Episode, RunHeader
-from vlbench.suites import Row, frozen_hash, shipped_suites
+from vlbench.suites import RETIRED, Row, frozen_hash, shipped_suites
 
 PROMPTS = ("cot", "action_only")
 """Prompts that an entry may use; `cot_facts` tells what the picture shows."""
@@ -74,10 +74,17 @@ def _check_environments(place: str, run: RunHeader) -> None:
         if env_id not in vlbench.ENV_IDS:
             raise ValueError(place + f"env_ids: {unknown_name('env id', env_id, vlbench.ENV_IDS)}")
         if run.suite not in shipped_suites(env_id):
-            raise ValueError(place + f"suite: {env_id} has no suite {run.suite!r:.40}")
+            retired = "; it was replaced by others" if run.suite in RETIRED else ""
+            raise ValueError(place + f"suite: {env_id} has no suite {run.suite!r:.40}{retired}")
     if len(set(run.env_ids)) < len(run.env_ids):
         raise ValueError(place + "env_ids: wanted each once, found one twice")
     sets = {env_id: frozen_hash(env_id, run.suite) for env_id in run.env_ids}
+    if changed := [env_id for env_id in sets if run.frozen_hashes.get(env_id) != sets[env_id]]:
+        made = run.frozen_hashes.get(changed[0], "none")
+        raise ValueError(
+            f"{place}frozen_hashes.{changed[0]}: wanted {sets[changed[0]]}, found {made!r:.80}: "
+            "the run was made on another set than this version has"
+        )
     same(place + "frozen_hashes", sets, run.frozen_hashes)
     words = {env_id: template_hash(env_id, run.prompt) for env_id in run.env_ids}
     same(place + "prompt_hashes", words, run.prompt_hashes)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from leaderboard.archive import MAX_MANIFEST, MAX_PART, Refused, read_archive, write_archive
 from leaderboard.schema import MANIFEST, Manifest, canonical
 from vlbench.records import Episode, episode_key, from_json, to_json
-from vlbench.suites import benchmark_suites
+from vlbench.suites import RETIRED, benchmark_suites
 
 MAX_LINE = 8 << 20
 """Longest line of a part, in bytes."""
@@ -49,7 +49,7 @@ def read_entry(path: Path) -> Entry:
         Refused: The archive isn't one that `pack` writes, or its parts aren't those that its
             manifest names.
     """
-    names = [f"{suite}.jsonl" for suite in benchmark_suites()]
+    names = [f"{suite}.jsonl" for suite in dict.fromkeys((*benchmark_suites(), *RETIRED))]
     limits = {MANIFEST: MAX_MANIFEST, **dict.fromkeys(names, MAX_PART)}
     archive = read_archive(path, limits)
     name, data = next(archive)

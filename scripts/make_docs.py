@@ -17,11 +17,15 @@ from pathlib import Path
 import gymnasium
 
 import vlbench
+from vlbench.display.formatting import percent
 from vlbench.prompts import VARIANTS, template
-from vlbench.registry import task_folder
+from vlbench.registry import short_name, task_folder
+from vlbench.suites import frozen_rows, shipped_suites, suite_facts
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+PLAYERS = ("random", "heuristic", "expert", "old_expert")
+"""Columns of the table of sets."""
 SECTION = re.compile(r"^(\w[\w ]*):$")
 ARGUMENT = re.compile(r"^(\*{0,2}\w+): (.*)$")
 SHARED_OPTIONS = re.compile(r"See `vlbench\.task\.(\w+)`\.")
@@ -52,8 +56,30 @@ def pages() -> dict[Path, str]:
             DOCS / "diagnose.md", {"line": turn, "report": tables(DIAGNOSIS)}
         ),
         DOCS / "prompts.md": filled(DOCS / "prompts.md", {"templates": templates()}),
+        DOCS / "sets.md": filled(DOCS / "sets.md", {"sets": sets()}),
         DOCS / "records.md": filled(DOCS / "records.md", {"fields": tables(RECORDS)}),
     }
+
+
+def sets() -> str:
+    """Return a table of the frozen sets and of what is known of them."""
+    head = (
+        *("task", "suite", "rows", "instances", "floor", "ceiling"),
+        *("random", "heuristic", "expert", "usual expert"),
+    )
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for env_id in vlbench.ENV_IDS:
+        for suite in shipped_suites(env_id):
+            facts = suite_facts(env_id, suite)
+            assert facts is not None, f"{env_id} states nothing of {suite}"
+            players = [facts.references.get(name) for name in PLAYERS]
+            cells = (
+                *(short_name(env_id), f"`{suite}`", str(len(frozen_rows(env_id, suite)))),
+                *(str(facts.instances), percent(facts.floor), percent(facts.ceiling)),
+                *(f"{percent(p.success)} ({p.regret:.2f})" if p else "" for p in players),
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def filled(page: Path, parts: dict[str, str]) -> str:

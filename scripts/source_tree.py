@@ -27,7 +27,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
             for name in "comparison contract diagnose display recorder replay run_folder scoring "
             "episode_view recording redrawing runs".split()  # the last four: older names
         ),
-        ("vlbench.play",),
+        ("vlbench.play", "vlbench.bridges"),
     ),
     "agents": (
         ("agents", "agents.providers", "agents.vlm.checkpoint_files"),

@@ -17,6 +17,7 @@ WITH_TORCH = (
 )
 NEEDS = {
     "agents/test_recorded_models.py": TORCH,
+    "bridges/test_inspect_task.py": ("inspect_ai",),
     "agents/test_wrong_inputs.py": ("scripts",),
     "core/test_house_counts.py": ("scripts",),
     "core/test_play.py": ("pygame",),

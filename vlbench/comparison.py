@@ -1,13 +1,19 @@
-"""Compare two runs in pairs, by the starts that both played; an errored episode is a failure."""
+"""Compare two runs in pairs, by the starts that both played; an errored episode is a failure.
+
+A run with a blank picture is compared with the same agent's run with the true one: the difference
+is its visual gain.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 import vlbench
-from vlbench.intervals import Interval, mean
-from vlbench.records import Episode
-from vlbench.scoring import normalized_mean
+from vlbench.intervals import Interval, mean, percentile_interval, resampled_sums
+from vlbench.records import Episode, RunHeader
+from vlbench.scoring import Scorecard, normalized_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,9 @@ class Comparison:
     """Difference of success rates, second minus first, with its paired 95 % interval."""
     mean_return: Interval
     """Difference of mean returns, second minus first, with its paired 95 % interval."""
+    regret: Interval | None
+    """Difference of mean regrets of a turn, second minus first, with its paired 95 % interval; None
+    where the environment has no values. It has no luck in it, and less is better."""
     only_first: int
     """Rows that only the first run solved."""
     only_second: int
@@ -76,6 +85,7 @@ def _comparison(env_id: str, pairs: Sequence[Pair]) -> Comparison:
         len(pairs),
         mean(gains, clusters, span=1.0),
         mean(returns, clusters),
+        _regret_difference(pairs),
         only_first=sum(gain < 0 for gain in gains),
         only_second=sum(gain > 0 for gain in gains),
         errored_first=sum(one.is_errored for one, _ in pairs),
@@ -83,8 +93,60 @@ def _comparison(env_id: str, pairs: Sequence[Pair]) -> Comparison:
     )
 
 
+def _regret_difference(pairs: Sequence[Pair]) -> Interval | None:
+    """Return the difference of mean regrets of a turn, bootstrapped over instances."""
+    columns = np.array([[*_regrets(one), *_regrets(other)] for one, other in pairs])
+    sums = columns.sum(0)
+    if not (sums[1] and sums[3]):
+        return None
+    resampled = resampled_sums(columns, [one.instance for one, _ in pairs])
+    means = [sums[None], resampled]
+    first, second = ([part[:, i] / np.maximum(part[:, i + 1], 1) for part in means] for i in (0, 2))
+    return percentile_interval(float(second[0][0] - first[0][0]), second[1] - first[1])
+
+
+def _regrets(episode: Episode) -> tuple[float, int]:
+    """Return the sum of an episode's regrets and their number."""
+    regrets = [turn.regret for turn in episode.turns if turn.regret is not None]
+    return sum(regrets), len(regrets)
+
+
+def check_blind(header: RunHeader, blind: RunHeader) -> None:
+    """Check that a run is another's with a blank picture, and differs in nothing else.
+
+    Raises:
+        ValueError: It isn't; says why.
+    """
+    if header.picture != "true" or blind.picture != "blank":
+        raise ValueError(
+            f'a visual gain needs a run with the picture "true" and one with "blank", got '
+            f'"{header.picture}" and "{blind.picture}"'
+        )
+    if conflict := header.conflict(replace(blind, picture=header.picture)):
+        raise ValueError(f"the blind run is of another agent or other rows: {conflict}")
+
+
+def with_visual_gain(
+    cards: Sequence[Scorecard], episodes: Sequence[Episode], blind: Sequence[Episode]
+) -> list[Scorecard]:
+    """Return scorecards with their visual gains: success less that with a blank picture.
+
+    Args:
+        cards: The scorecards of a run.
+        episodes: The run's episodes.
+        blind: Those of the same agent with a blank picture; rows that it lacks are left out.
+    """
+    gains = {
+        env_id: _comparison(env_id, pairs) for env_id, pairs in _pairs(blind, episodes).items()
+    }
+    return [
+        replace(card, visual_gain=gains[card.env].success) if card.env in gains else card
+        for card in cards
+    ]
+
+
 def _start(episode: Episode) -> tuple[Any, ...]:
-    presented = ("prompt", "theme")  # pairs may differ in these: that is what they compare
+    presented = ("prompt", "theme", "picture")  # pairs may differ in these: it is compared
     rules = {name: str(value) for name, value in episode.kwargs.items() if name not in presented}
     arguments = tuple(sorted(rules.items()))
     start = (episode.env_id, arguments, episode.instance, episode.presentation)

@@ -15,10 +15,11 @@ from vlbench.instances import (
     MAX_PRESENTATION,
     TRAINING_PRESENTATIONS,
     Presentation,
+    Share,
     hashed,
     reset_options,
 )
-from vlbench.observation import LastObservation, Observation
+from vlbench.observation import LastObservation, Observation, Seen, View, paint
 from vlbench.parsing import NOTHING_READ, CachedParser, Json, Level, Parsed
 from vlbench.prompts import Prompt
 from vlbench.registry import accepted_parameters
@@ -36,6 +37,7 @@ from vlbench.task import (
     SolvedGame,
     Statements,
     split_in,
+    unit_in,
 )
 
 S = TypeVar("S")
@@ -76,8 +78,10 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         prompt: Writes the text of an observation.
         split: The instances that `reset` draws from: "all", "train", "val" or "test". If a task
             has too few instances to hold any out (`game.test_share` is 0), every split has all.
+        share: "I/N" to deal only share I of N disjoint shares of the split; "" for all of it.
         render_mode: "rgb_array", "human" (needs the extra `play`) or None.
-        **unknown_options: Raise ValueError.
+        **options: `picture`, one of `vlbench.observation.PICTURES`: what the pictures of
+            observations show. All but "true" are controls; `info` and `frame_hash` stay true.
 
     Raises:
         ValueError: An argument is unknown; the message suggests the nearest name.
@@ -96,23 +100,27 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         game: Game[S],
         picture: Picture[S, Style],
         prompt: Prompt,
+        /,
         *,
         split: str = "all",
+        share: str = "",
         render_mode: str | None = None,
-        **unknown_options: object,
+        **options: object,
     ) -> None:
-        if unknown_options:
-            name = next(iter(unknown_options))
-            raise ValueError(unknown_name("keyword argument", name, accepted_options(type(self))))
+        self._view = View[S, Style](options.pop("picture", "true"))
+        for name in options:
+            known = accepted_parameters(type(self))
+            raise ValueError(unknown_name("keyword argument", name, known))
         if split not in SPLITS:
             raise ValueError(unknown_name("split", split, SPLITS))
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            modes = self.metadata["render_modes"]
+        modes = self.metadata["render_modes"]
+        if render_mode not in (None, *modes):
             raise ValueError(unknown_name("render mode", str(render_mode), modes))
         self.game = game
         self.picture = picture
         self.prompt = prompt
         self.split = split
+        self.share = Share.parse(share) if share else None
         self.render_mode = render_mode
         self.observation_space = observation_space()
         self.action_space = ReplySpace(game.vocabulary)
@@ -124,8 +132,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self._later_style = (
             picture.later_style if isinstance(picture, HidingPicture) else _same_style
         )
-        self._previous: tuple[S, Style] | None = None
-        """The state and style that the frame shows."""
+        self._previous: Seen[S, Style] | None = None
+        """What the frame shows; None if unknown or blank."""
         self._parse = CachedParser()
         self._has_episode = False
         self._window: Any = None
@@ -182,6 +190,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self.presentation = Presentation(instance, number)
         self._style = self._first_style = self.picture.style(state, self.presentation)
         self._enter(state)
+        self._view.begin(self)
         self._has_episode = True
         self._turn = 0
         self._over = False
@@ -192,6 +201,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         check_reply(reply)
         if self._over:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset() first")
+        self._view.follow(Seen(self._state, self._style), reply)
         parsed = self.read(reply)
         action = parsed.action
         illegal = action is not None and action not in self._legal
@@ -214,15 +224,13 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         return Outcome(reward, terminated, truncated, info)
 
     def draw(self) -> None:
-        """Paint the current state into the frame."""
+        """Paint what an observation shows into the frame: by default the current state."""
         self._must_be_reset()
         if self.frame is None:
             self.frame = np.empty((SIZE, SIZE, 3), np.uint8)
-        state, style, previous = self._state, self._style, self._previous
-        if previous is None or previous[0] is not state or previous[1] is not style:
-            if previous is None or not self._repaint(self.frame, state, style, *previous):
-                self.picture.paint(self.frame, state, style)
-            self._previous = state, style
+        seen = self.seen
+        paint(self.frame, self.picture, self._repaint, seen, self._previous)
+        self._previous = seen
         if self.render_mode == "human":
             self._show(self.frame)
 
@@ -242,7 +250,26 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self._must_be_reset()
         if self.render_mode == "human":
             self.draw()
-        return LastObservation(self.picture, self._state, self._style, self.text)
+        return LastObservation(self.picture, self.seen, self.text)
+
+    @property
+    def seen(self) -> Seen[S, Style] | None:
+        """What the observation's picture shows; None if it is blank."""
+        return self._view.seen(Seen(self._state, self._style))
+
+    @property
+    def first_style(self) -> Style:
+        """The style of the first picture that observations have shown."""
+        return self._view.first_style(self._first_style)
+
+    @property
+    def seen_facts(self) -> dict[str, Fact]:
+        """The facts of the observation's picture, as in `info`; {} if it is blank.
+
+        What earlier pictures showed and this one hides is among them.
+        """
+        seen = self.seen
+        return {} if seen is None else self.picture.facts(seen.state, self.first_style)
 
     @property
     def state(self) -> S:
@@ -307,10 +334,11 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def frame_hash(self) -> str:
-        """Return the sha256 of the current frame's bytes."""
-        self.draw()
-        assert self.frame is not None
-        return hashlib.sha256(self.frame.data).hexdigest()
+        """Return the sha256 of the true frame of the current state, whatever observations show."""
+        self._must_be_reset()
+        frame = np.empty((SIZE, SIZE, 3), np.uint8)
+        self.picture.paint(frame, self._state, self._style)
+        return hashlib.sha256(frame.data).hexdigest()
 
     def render(self) -> Frame | None:
         """Return the current frame under "rgb_array", else None; "human" shows it as it changes."""
@@ -339,11 +367,18 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
     def _deal(self) -> str:
         for _ in range(MOST_DEALS):
             instance = self.game.deal(self.np_random)
-            if self.split == "all" or split_in(self.game, instance) in ("", self.split):
+            if self._deals(instance):
                 return instance
         raise ValueError(
-            f"{MOST_DEALS} deals gave no instance of the split {self.split}; use another split"
+            f"{MOST_DEALS} deals gave no instance of the split {self.split}"
+            f"{' and this share of it' if self.share else ''}; use another"
         )
+
+    def _deals(self, instance: str) -> bool:
+        """Whether an instance belongs to the split and the share."""
+        if self.split != "all" and split_in(self.game, instance) not in ("", self.split):
+            return False
+        return self.share is None or self.share.holds(unit_in(self.game, instance))
 
     def _info(self, parsed: Parsed, illegal: bool, hint: str, success: bool) -> dict[str, Any]:
         return {
@@ -414,8 +449,3 @@ def _repaint_nothing(*_: object) -> bool:
 @lru_cache(maxsize=1024)
 def _quoted_list(actions: tuple[str, ...]) -> str:
     return ", ".join(f'"{action}"' for action in actions)
-
-
-def accepted_options(env_class: type) -> list[str]:
-    """Return the names of an environment class's keyword arguments."""
-    return list(accepted_parameters(env_class))

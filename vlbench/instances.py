@@ -78,6 +78,42 @@ def split_of(unit: str, test_share: float, val_share: float) -> str:
     return "val" if place < (test_share + val_share) * 2**64 else "train"
 
 
+SHARE_KEY = "vlbench-share"
+"""Key of the shares of a split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One of N disjoint shares of the instances of a split, e.g. for two stages of training."""
+
+    number: int
+    """From 1 to `count`."""
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Share":
+        """Read "I/N".
+
+        Raises:
+            ValueError: It isn't a share; the message says what was wanted.
+        """
+        first, slash, second = str(text).partition("/")
+        numbers = [int(part) for part in (first, second) if part.isascii() and part.isdecimal()]
+        if not slash or len(numbers) != 2 or not 1 <= numbers[0] <= numbers[1] <= MAX_SHARES:
+            raise ValueError(
+                f'share must be I/N with 1 <= I <= N <= {MAX_SHARES}, like 1/2, got "{text}"'
+            )
+        return cls(*numbers)
+
+    def holds(self, unit: str) -> bool:
+        """Return whether a unit belongs to this share, by a keyed hash."""
+        return hashed(f"{SHARE_KEY}|{unit}") % self.count == self.number - 1
+
+
+MAX_SHARES = 1000
+"""Most shares of a split."""
+
+
 class ResetOptions(NamedTuple):
     """The options of `reset`; None where one is absent."""
 

@@ -1,16 +1,27 @@
-"""Observations: a picture and a text."""
+"""Observations: a picture and a text, and controls that show another picture."""
 
 import io
-from collections.abc import Iterator, Mapping
-from typing import Any, TypedDict, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy, deepcopy
+from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from vlbench.errors import unknown_name
+from vlbench.instances import hashed
 from vlbench.task import SIZE, Frame, Picture
 
 S = TypeVar("S")
 Style = TypeVar("Style")
+
+PICTURES = ("true", "blank", "shuffled", "stale")
+"""What the picture of an observation may show. `true`: the current state; `blank`: one grey;
+`shuffled`: another episode after the same replies; `stale`: the state one turn ago, and on the
+first turn the first state."""
+
+BLANK = 128
+"""Value of every channel of a blank picture."""
 
 
 class Observation(TypedDict):
@@ -37,6 +48,111 @@ def png(image: npt.NDArray[np.uint8], compress_level: int = 1) -> bytes:
     return file.getvalue()
 
 
+class Seen(NamedTuple, Generic[S, Style]):
+    """What a picture shows."""
+
+    state: S
+    style: Style
+
+
+def paint(
+    frame: Frame,
+    picture: Picture[S, Style],
+    repaint: Callable[..., bool],
+    seen: Seen[S, Style] | None,
+    previous: Seen[S, Style] | None = None,
+) -> None:
+    """Paint a picture.
+
+    Args:
+        frame: The memory to paint into; shows `previous`.
+        picture: Draws states.
+        repaint: Its `repaint`, or a function that returns False.
+        seen: What to draw; None for a blank picture.
+        previous: What the frame shows; None if unknown or blank.
+    """
+    if seen is None:
+        frame[:] = BLANK
+    elif previous is None or previous[0] is not seen[0] or previous[1] is not seen[1]:
+        if previous is None or not repaint(frame, *seen, *previous):
+            picture.paint(frame, *seen)
+
+
+class View(Generic[S, Style]):
+    """Decides what the pictures of an episode's observations show.
+
+    The other episode of `shuffled` follows from the instance and the presentation alone. It is
+    dealt from the same split under the same rules, and has another instance.
+
+    Args:
+        kind: One of PICTURES.
+
+    Raises:
+        ValueError: `kind` isn't one of them.
+    """
+
+    def __init__(self, kind: object) -> None:
+        if kind not in PICTURES:
+            raise ValueError(unknown_name("picture", str(kind), PICTURES))
+        self.kind = str(kind)
+        self._before: Seen[S, Style] | None = None
+        """The picture of the turn before; None on the first turn."""
+        self._other: Any = None
+        """The environment of the other episode."""
+
+    def begin(self, env: Any) -> None:
+        """Begin an episode of an environment."""
+        self._before = None
+        if self.kind == "shuffled":
+            self._other = self._other or _twin(env)
+            presentation = env.presentation
+            for number in range(MOST_TRIES):
+                key = f"{presentation.instance}|{presentation.number}|shuffled|{number}"
+                self._other.begin(hashed(key) % 2**32, None)
+                if self._other.presentation.instance != presentation.instance:
+                    return
+            raise ValueError(f"no other instance than {presentation.instance} to show instead")
+
+    def follow(self, current: Seen[S, Style], reply: str) -> None:
+        """Follow a reply that is going to be played in the current state."""
+        self._before = current
+        if self._other is not None and not self._other.is_over:
+            self._other.advance(reply)
+
+    def seen(self, current: Seen[S, Style]) -> Seen[S, Style] | None:
+        """Return what the picture shows; None for a blank one.
+
+        Args:
+            current: The current state and style.
+        """
+        if self.kind == "blank":
+            return None
+        if self._other is not None:
+            other: Seen[S, Style] = self._other.seen
+            return other
+        return self._before if self.kind == "stale" and self._before else current
+
+    def first_style(self, style: Style) -> Style:
+        """Return the style of the first picture of the episode that is shown.
+
+        Args:
+            style: That of the environment's own episode.
+        """
+        return style if self._other is None else self._other.first_style
+
+
+MOST_TRIES = 100
+"""Deals of another episode, before an environment counts as having one instance only."""
+
+
+def _twin(env: Any) -> Any:
+    """Return an environment of the same rules, whose own observations are true."""
+    twin = copy(env)
+    twin.action_space = deepcopy(env.action_space)
+    twin._view = View("true")
+    return twin
+
+
 class LastObservation(Mapping[str, Any]):
     """The last observation of an episode; its picture is drawn on first access.
 
@@ -45,17 +161,16 @@ class LastObservation(Mapping[str, Any]):
 
     Args:
         picture: Draws the state.
-        state: The state to draw.
-        style: The style of the episode.
+        seen: What to draw; None for a blank picture.
         text: The prompt.
     """
 
     __slots__ = ("_draw", "_frame", "_text")
 
-    def __init__(self, picture: Picture[S, Style], state: S, style: Style, text: str) -> None:
+    def __init__(self, picture: Picture[S, Style], seen: Seen[S, Style] | None, text: str) -> None:
         def draw() -> Frame:
             frame = np.empty((SIZE, SIZE, 3), np.uint8)
-            picture.paint(frame, state, style)
+            paint(frame, picture, lambda *_: False, seen)
             return frame
 
         self._draw = draw

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 
+from vlbench.observation import PICTURES
 from vlbench.parsing import NOTHING_READ, Json, Level, Parsed
 from vlbench.records import SCHEMA, Episode, Failure, Reply, Turn
 from vlbench.registry import registered_id
@@ -42,6 +43,17 @@ class OracleEnv(ReadingEnv, Protocol):
 
     def state_hash(self) -> str:
         """Return the sha256 of the state."""
+
+
+@runtime_checkable
+class ControlledEnv(Protocol):
+    """Optional members of an environment whose observations may show another picture."""
+
+    seen_facts: Mapping[str, Any]
+    """The facts of the picture in the observation."""
+
+    def frame_hash(self) -> str:
+        """Return the sha256 of the true picture of the state."""
 
 
 def sha256(data: bytes) -> str:
@@ -97,6 +109,8 @@ class EpisodeRecorder:
         inner = env.unwrapped
         self._reader = inner if isinstance(inner, ReadingEnv) else None
         self._judge = inner if isinstance(inner, OracleEnv) else None
+        is_control = row.kwargs.get("picture", PICTURES[0]) != PICTURES[0]
+        self._controlled = inner if is_control and isinstance(inner, ControlledEnv) else None
         self._hashes = self._hash_observation()
         if row.frame_hash not in ("", self._hashes["frame_hash"]):
             raise ValueError(
@@ -115,7 +129,7 @@ class EpisodeRecorder:
     def play(self, reply: Reply) -> Turn:
         """Step the environment with a reply and record the turn."""
         reply = reply.bounded()
-        hashes = self._hashes
+        hashes, seen_hash = self._hashes, self._seen_hash()
         judge = self._judge
         values = judge.values() if judge else {}
         expert = judge.expert() if judge else ""
@@ -146,6 +160,7 @@ class EpisodeRecorder:
             regret=regret,
             cause=_cause(info, regret, statements),
             strict=strict,
+            seen_hash=seen_hash,
         )
         self.turns.append(turn)
         self._hashes = self._hash_observation()
@@ -179,9 +194,17 @@ class EpisodeRecorder:
     def _hash_observation(self) -> dict[str, str]:
         return {
             "prompt_hash": sha256(self.observation["text"].encode()),
-            "frame_hash": sha256(self.observation["image"].tobytes()),
+            "frame_hash": (
+                self._controlled.frame_hash()
+                if self._controlled
+                else sha256(self.observation["image"].tobytes())
+            ),
             "state_hash": self._judge.state_hash() if self._judge else "",
         }
+
+    def _seen_hash(self) -> str:
+        """Return the sha256 of the picture that the agent was shown, if it isn't the frame."""
+        return sha256(self.observation["image"].tobytes()) if self._controlled else ""
 
 
 def reply_advice(status: str, stop_reason: str, reasoning: str = "") -> str:

@@ -8,7 +8,14 @@ import numpy as np
 
 import vlbench
 from vlbench.instances import group_of
-from vlbench.intervals import RESAMPLES, Interval, percentile_interval, rate, resampled_means
+from vlbench.intervals import (
+    RESAMPLES,
+    Interval,
+    mean,
+    percentile_interval,
+    rate,
+    resampled_means,
+)
 from vlbench.records import CAUSES, Episode, RunHeader, Turn
 from vlbench.suites import bounds, held_out, label, suite_facts
 
@@ -79,6 +86,10 @@ class Scorecard:
     """Highest expected success rate of any player on this suite."""
     regret: float | None
     """Mean regret of a turn: optimal return minus the best return still possible after it."""
+    regret_low: float | None
+    """Lower end of its 95 % interval, bootstrapped over instances."""
+    regret_high: float | None
+    """Upper end of its 95 % interval."""
     illegal_rate: float
     """Share of turns whose action is illegal in the state."""
     unknown_rate: float
@@ -112,6 +123,11 @@ class Scorecard:
     """Success by group of instances, e.g. by ALFWorld's task types; {} if a task has no groups."""
     notes: tuple[str, ...] = field(default=())
     """Caveats that belong beside these numbers."""
+    picture: str = "true"
+    """What the agent's pictures showed; see `RunSpec`."""
+    visual_gain: Interval | None = None
+    """Success minus the success of the same agent with a blank picture on the same rows, with its
+    paired 95 % interval; None where it didn't play them so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +152,9 @@ ABOVE_CEILING = (
 )
 """Caveat of a scorecard whose success rate is above its ceiling."""
 
+NOT_VISUAL = "not visual: an expert that sees only the picture does no better than with a blank one"
+"""Caveat of a suite whose visual gain isn't clear of 0."""
+
 
 def score(header: RunHeader, episodes: Sequence[Episode]) -> list[Scorecard]:
     """Return one scorecard per environment, in the order of the header."""
@@ -151,7 +170,7 @@ def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Episode]) -> S
     turns = [turn for episode in episodes for turn in episode.turns]
     success = success_interval(episodes)
     limits = bounds(env_id, header.suite) or header.bounds.get(env_id)
-    regrets = [turn.regret for turn in turns if turn.regret is not None]
+    regret = regret_interval(episodes)
     errored = sum(episode.is_errored for episode in episodes)
     successes = sum(episode.is_success for episode in episodes)
     usd = _sum([turn.reply.usd for turn in turns])
@@ -176,7 +195,9 @@ def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Episode]) -> S
         normalized=normalized,
         floor=limits.floor if limits else None,
         ceiling=limits.ceiling if limits else None,
-        regret=_mean(regrets) if regrets else None,
+        regret=regret.value if regret else None,
+        regret_low=regret.low if regret else None,
+        regret_high=regret.high if regret else None,
         illegal_rate=_share([turn.illegal for turn in turns]),
         unknown_rate=_share([turn.status == "unknown" for turn in turns]),
         malformed_rate=_share([turn.status in ("malformed", "empty") for turn in turns]),
@@ -197,6 +218,7 @@ def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Episode]) -> S
             *errored_note(errored, len(episodes)),
             *([ABOVE_CEILING] if is_lucky else []),
         ),
+        picture=header.picture,
     )
 
 
@@ -215,7 +237,8 @@ def notes(env_id: str, suite: str) -> tuple[str, ...]:
             f"{facts.trained} of {facts.instances} instances occur in training, in other "
             "presentations"
         )
-    return tuple(filter(None, (*caveats, trained)))
+    is_blind = facts is not None and facts.visual_gain is not None and facts.visual_gain.low <= 0
+    return tuple(filter(None, (*caveats, trained, NOT_VISUAL if is_blind else "")))
 
 
 def _groups(episodes: Sequence[Episode]) -> dict[str, GroupScore]:
@@ -237,6 +260,20 @@ def success_interval(episodes: Sequence[Episode]) -> Interval:
     # An episode that failed before its first frame may not know its instance.
     clusters = [episode.instance or episode.key for episode in episodes]
     return rate([episode.is_success for episode in episodes], clusters)
+
+
+def regret_interval(episodes: Sequence[Episode]) -> Interval | None:
+    """Return the mean regret of a turn with its 95 % interval; None if no turn has a regret."""
+    regrets = [
+        (turn.regret, episode.instance or episode.key)
+        for episode in episodes
+        for turn in episode.turns
+        if turn.regret is not None
+    ]
+    if not regrets:
+        return None
+    values, clusters = zip(*regrets, strict=True)
+    return mean(values, clusters)
 
 
 def usd_per_success(cards: Sequence[Scorecard]) -> float | None:
@@ -280,8 +317,8 @@ def _headline(table: str, episodes: Mapping[str, Sequence[Episode]], suite: str)
         env_id: [(episode.instance, float(episode.is_success)) for episode in played]
         for env_id, played in episodes.items()
     }
-    mean = normalized_mean(outcomes, suite, floors=True)
-    return Headline(table, mean.value, mean.low, mean.high)
+    average = normalized_mean(outcomes, suite, floors=True)
+    return Headline(table, average.value, average.low, average.high)
 
 
 def normalized_mean(

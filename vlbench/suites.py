@@ -20,7 +20,9 @@ import gymnasium
 
 import vlbench
 from vlbench.errors import unknown_name, user_code
-from vlbench.limits import SHA256, PlainText, Range, Size
+from vlbench.intervals import Interval
+from vlbench.limits import SHA256, OneOf, PlainText, Range, Size
+from vlbench.observation import PICTURES
 from vlbench.prompts import VARIANTS
 from vlbench.registry import (
     LOOKS,
@@ -46,6 +48,9 @@ ORDER = (TEST, "ood-looks", "ood-rules", "ood-both", "sealed", PAPER)
 `ood-looks` shows the instances of `test` in themes that training never uses, `ood-rules` changes
 the rules, `ood-both` changes both, and `sealed` shows instances of `test` in themes that nobody has
 looked at."""
+
+RETIRED = ("ood",)
+"""Names of sets that earlier versions had: runs and entries on them are recognised, not played."""
 
 SEEDS = "seeds"
 """Name of the suite that deals rows of the `test` split from the seeds 0, 1, 2, …; an environment
@@ -125,6 +130,9 @@ class SuiteFacts:
     references: dict[str, Reference] = field(default_factory=dict)
     """Player → its results: "random", "heuristic" and "expert". Where a suite changes the rules,
     "old_expert" plays as the usual rules' expert does."""
+    visual_gain: Interval | None = None
+    """Success of an expert that sees only the picture, minus its success with a blank one, over the
+    same rows; None if it isn't stated. A suite whose interval reaches 0 isn't visual."""
 
 
 def _find_file(env_id: str, name: str) -> Traversable | None:
@@ -328,12 +336,21 @@ class RunSpec:
     """Keyword arguments that the user set for all environments."""
     challenge: Challenge | None = None
     """The source of the rows; None for those of the suite."""
+    picture: Annotated[str, OneOf(PICTURES)] = PICTURES[0]
+    """What the agent's pictures show: "true", or "blank", "shuffled" or "stale" in a control; see
+    `vlbench.observation.PICTURES`."""
+
+    @property
+    def part(self) -> str:
+        """Name of the rows with what their pictures show, e.g. "test" or "test-blank"."""
+        return self.suite if self.picture == PICTURES[0] else f"{self.suite}-{self.picture}"
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """Keyword arguments that the run sets in its environments."""
         prompt = {} if self.prompt == VARIANTS[0] else {"prompt": self.prompt}
-        return prompt | ({"theme": self.theme} if self.theme else {}) | self.env_kwargs
+        picture = {} if self.picture == PICTURES[0] else {"picture": self.picture}
+        return prompt | ({"theme": self.theme} if self.theme else {}) | picture | self.env_kwargs
 
     def rows(self, env_id: str) -> tuple[Row, ...]:
         """Return the whole suite, or the challenge's rows, as the run plays them.
@@ -389,7 +406,9 @@ def suite_facts(env_id: str, suite: str) -> SuiteFacts | None:
     if facts is None or rules_difference(env_id):
         return None
     players = {name: Reference(**result) for name, result in facts.get("references", {}).items()}
-    return SuiteFacts(**{**facts, "references": players})
+    gain = facts.get("visual_gain")
+    measured = None if gain is None else Interval(**gain)
+    return SuiteFacts(**{**facts, "references": players, "visual_gain": measured})
 
 
 def label(env_id: str, suite: str = "") -> str:
@@ -401,7 +420,7 @@ def label(env_id: str, suite: str = "") -> str:
     """
     about = _about(env_id)
     usual = str(about.get("label", ""))
-    is_local = suite not in ("", SEEDS, *shipped_suites(env_id))
+    is_local = suite not in ("", SEEDS, *RETIRED, *shipped_suites(env_id))
     return str(about.get("local_label", usual)) if is_local else usual
 
 

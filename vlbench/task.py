@@ -92,8 +92,12 @@ def split_in(game: Game[Any], instance: str) -> str:
     """
     if not game.test_share:
         return ""
-    unit = game.unit(instance) if isinstance(game, UnitGame) else unit_of(instance)
-    return split_of(unit, game.test_share, game.val_share)
+    return split_of(unit_in(game, instance), game.test_share, game.val_share)
+
+
+def unit_in(game: Game[Any], instance: str) -> str:
+    """Return what splits and shares keep together with an instance of a game."""
+    return game.unit(instance) if isinstance(game, UnitGame) else unit_of(instance)
 
 
 class SolvedGame(Game[S], Protocol[S]):
@@ -278,8 +282,13 @@ class EnvOptions(TypedDict, total=False):
 
     split: str
     """The instances to draw from: "all", "train", "val" or "test". Default: "all"."""
+    share: str
+    """Deal only share I of N disjoint shares of the split, as "I/N". Default: "", all of it."""
     render_mode: str | None
     """"rgb_array", "human" (needs the extra `play`) or None. Default: None."""
+    picture: str
+    """"true", or a control: "blank", "shuffled" (of another episode) or "stale" (one turn old).
+    Default: "true"."""
 
 
 class CommonOptions(EnvOptions, total=False):

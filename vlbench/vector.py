@@ -1,7 +1,7 @@
 """VLVectorEnv: N environments of one task in one process; their frames share one array."""
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from math import prod
 from typing import Any, ClassVar, NamedTuple, Self, TypedDict
@@ -117,7 +117,8 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         self.copy = copy
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = {**self.env_class.metadata, "autoreset_mode": self.autoreset_mode}
-        self.envs = [self.env_class(**kwargs) for _ in range(num_envs)]
+        make: Callable[..., VLEnv[Any, Any]] = self.env_class  # a task's takes names alone
+        self.envs = [make(**kwargs) for _ in range(num_envs)]
         self._ended = np.zeros(num_envs, np.bool_)
         """Which episodes have ended and aren't followed by another yet."""
         self._take_memory()

@@ -1,6 +1,7 @@
 """Scripted players with access to the environment: floors, ceilings and oracles, not models."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -47,7 +48,7 @@ class Random(_Scripted):
     run equals an undisturbed one.
     """
 
-    needs = ("vocabulary", "turns_left")
+    needs: Sequence[str] = ("vocabulary", "turns_left")
 
     def choose(self, env: Any, repeat: int = 0) -> str:
         """Draw."""

@@ -22,7 +22,15 @@ import numpy.typing as npt
 
 import vlbench
 from agents.players.cnn import MISSING, Shape, load_weights, read_shape, shrunk, write_checkpoint
-from agents.train.environments import Journal, check_env, check_env_kwargs, make_env
+from agents.train.environments import (
+    SHARE_HELP,
+    Journal,
+    check_env,
+    check_env_kwargs,
+    check_share,
+    make_env,
+    training_deals,
+)
 from agents.train.metrics import EpisodeMonitor
 from agents.train.run_log import check_log
 from vlbench.cli import (
@@ -34,7 +42,6 @@ from vlbench.cli import (
     run_kind,
     run_main,
 )
-from vlbench.env import SPLITS
 from vlbench.registry import resolve_env_id
 from vlbench.themes import MAX_JITTER
 from vlbench.wrappers import DiscreteActions
@@ -73,7 +80,7 @@ class Config(Options):
     )
     env: str = option("NumberLine", "environment, by id or short name")
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
-    split: str = option("train", "split of the training instances", choices=SPLITS)
+    share: str = option("", SHARE_HELP, check=check_share, metavar="I/N")
     theme: str = option("train", "theme, or group of themes")
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
     turns: int = option(100_000, "total number of turns, rounded up to whole rollouts", ge=1)
@@ -131,7 +138,7 @@ class Config(Options):
         gpus = torch.cuda.device_count()
         if self.device.startswith("cuda") and int(device[1] or 0) >= gpus:
             raise ValueError(f"--device {self.device} doesn't exist: this computer has {gpus} GPUs")
-        kwargs = {"split": self.split, "theme": self.theme, "jitter": self.jitter}
+        kwargs = {**training_deals(self.share), "theme": self.theme, "jitter": self.jitter}
         check_env(self.env, kwargs | self.env_kwargs)
 
     @property
@@ -273,7 +280,7 @@ def train(config: Config) -> Path:
         KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
     env_id = resolve_env_id(config.env)
-    kwargs = {"split": config.split, "theme": config.theme, "jitter": config.jitter}
+    kwargs = {**training_deals(config.share), "theme": config.theme, "jitter": config.jitter}
     kwargs |= config.env_kwargs
     envs = [
         SmallPicture(DiscreteActions(make_env(env_id, kwargs)), config.size)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from agents.train.metrics import EpisodeMonitor, Metrics, RolloutMonitor
 from vlbench.env import VLEnv
 from vlbench.errors import user_code
+from vlbench.instances import Share
 from vlbench.registry import registered_id, resolve_env_id
 from vlbench.vector import VLVectorEnv
 
@@ -63,6 +64,28 @@ def check_env(name: str, kwargs: Mapping[str, Any], *, vector: bool = False) -> 
         (make_envs(env_id, 1, kwargs) if vector else make_env(env_id, kwargs)).close()
 
 
+SHARE_HELP = "deal only share I of N disjoint shares of the training instances; all by default"
+
+
+def check_share(text: str) -> None:
+    """Check a share of instances.
+
+    Raises:
+        ValueError: It is neither "" nor "I/N".
+    """
+    if text:
+        Share.parse(text)
+
+
+def training_deals(share: str) -> dict[str, Any]:
+    """Return the keyword arguments by which an environment deals what training may see.
+
+    Args:
+        share: "I/N" for a share of it; "" for all.
+    """
+    return {"split": "train", **({"share": share} if share else {})}
+
+
 RESERVED = ("id", "num_envs", "vectorization_mode", "copy", "render_mode", "disable_env_checker")
 """Arguments of Gymnasium's `make` and `make_vec` that the trainers set themselves."""
 
@@ -77,8 +100,10 @@ def check_env_kwargs(options: Any) -> None:
         ValueError: It does; the message names the option.
     """
     for name in options.env_kwargs:
-        if name in ("prompt", "split", "theme", "jitter") and hasattr(options, name):
+        if name in ("prompt", "share", "theme", "jitter") and hasattr(options, name):
             raise ValueError(f'--env-kwargs has "{name}"; use --{name}')
+        if name == "split":
+            raise ValueError('--env-kwargs has "split"; training deals the split train alone')
         if name in RESERVED:
             raise ValueError(f'--env-kwargs has "{name}", which can\'t be set')
 

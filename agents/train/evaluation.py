@@ -1,4 +1,7 @@
-"""Evaluate a policy on frozen test rows during training."""
+"""Evaluate a policy during training, on rows of the split `val`.
+
+Training never plays the set `test`; `agents.evaluate` does.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,8 +16,8 @@ from agents.train.metrics import Metrics, RolloutMonitor
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.policy import Policy
 from vlbench import intervals
-from vlbench.instances import group_of
-from vlbench.suites import Row, frozen_rows, suites
+from vlbench.registry import accepted_parameters, env_class
+from vlbench.suites import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,42 +51,52 @@ class EvalResult:
         }
 
 
-def eval_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[Row, ...]:
-    """Return the first rows of the frozen test set, with keyword arguments replaced.
+DEALING = ("split", "share", "jitter")
+"""Keyword arguments that choose what is dealt; val rows have their own."""
+
+MOST_REPEATS = 20
+"""`val_rows` ends when this many deals in a row gave no new row."""
+
+
+def val_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[Row, ...]:
+    """Return rows that the split `val` deals for the seeds 0, 1, 2, …; the same in every run.
 
     Args:
-        env_id: The environment.
-        episodes: Number of rows; 0 for none.
-        kwargs: Keyword arguments that replace the rows' own. `group` also selects the rows of that
-            group. `split` and `jitter` are ignored: a row fixes its instance and presentation.
-
-    Raises:
-        ValueError: The environment has no frozen test set.
+        env_id: The environment. If it has no splits, all of its instances are dealt.
+        episodes: Number of rows; 0 for none. There are fewer if the split has fewer.
+        kwargs: Keyword arguments, as in training. `split`, `share` and `jitter` are ignored. The
+            theme is "train" unless they say otherwise.
     """
+    known = accepted_parameters(env_class(env_id))
+    usual = {name: value for name, value in {"theme": "train"}.items() if name in known}
+    rules = usual | {name: value for name, value in kwargs.items() if name not in DEALING}
+    rows: dict[tuple[str, int], Row] = {}
+    repeats = seed = 0
     if not episodes:
         return ()
-    if "test" not in suites(env_id):
-        raise ValueError(
-            f"{env_id} has no frozen test set to evaluate on; switch evaluation off with "
-            "--eval-every 0 (ppo) or --eval-episodes 0 (sft)"
-        )
-    rules = {name: value for name, value in kwargs.items() if name not in ("split", "jitter")}
-    group = rules.get("group") or ""
-    return tuple(
-        Row(row.env_id, {**row.kwargs, **rules}, row.instance, row.presentation)
-        for row in frozen_rows(env_id, "test")
-        if group in ("", group_of(row.instance))
-    )[:episodes]
+    env = make_env(env_id, rules | ({"split": "val"} if "split" in known else {}))
+    while len(rows) < episodes and repeats < MOST_REPEATS:
+        info = env.reset(seed=seed)[1]
+        row = Row(env_id, rules, info["instance"], info["presentation"])
+        repeats = repeats + 1 if (row.instance, row.presentation) in rows else 0
+        rows.setdefault((row.instance, row.presentation), row)
+        seed += 1
+    env.close()
+    return tuple(rows.values())
 
 
-def distinct_rows(env_id: str, kwargs: dict[str, Any]) -> tuple[Row, ...]:
-    """Return the frozen test set with keyword arguments replaced, without duplicates.
+DISTINCT_DEALS = 200
+"""Rows among which `distinct_val_rows` looks for different pictures."""
+
+
+def distinct_val_rows(env_id: str, kwargs: dict[str, Any]) -> tuple[Row, ...]:
+    """Return rows of the split `val`, each instance once in each picture.
 
     Under a fixed theme, several rows may show the same instance in the same picture.
     """
     rows: dict[tuple[str, bytes], Row] = {}
     env: gymnasium.Env[Any, str] | None = None
-    for row in eval_rows(env_id, len(frozen_rows(env_id, "test")), kwargs):
+    for row in val_rows(env_id, DISTINCT_DEALS, kwargs):
         env = env or make_env(row.env_id, row.kwargs)
         observation: Any = env.reset(options=row.options)[0]
         rows.setdefault((row.instance, observation["image"].tobytes()), row)

@@ -25,8 +25,8 @@ from torch import Tensor
 
 from agents.train import objective
 from agents.train.distributed import Processes, run_in_processes
-from agents.train.environments import RolloutEnvs, make_envs
-from agents.train.evaluation import eval_rows, evaluate_policy
+from agents.train.environments import RolloutEnvs, make_envs, training_deals
+from agents.train.evaluation import evaluate_policy, val_rows
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
 from agents.train.rollout_buffer import RolloutBuffer, TurnRecorder, weights_of
@@ -153,13 +153,13 @@ def train(config: Config, processes: Processes) -> Path:
     """
     env_id = resolve_env_id(config.env)
     rules = {"prompt": config.prompt, "theme": config.theme, **config.env_kwargs}
-    rows = eval_rows(env_id, config.eval_episodes if config.eval_every else 0, rules)
+    rows = val_rows(env_id, config.eval_episodes if config.eval_every else 0, rules)
     share = processes.share(config.num_envs)
     trainer = Trainer(config, method="ppo", steps=config.iterations, processes=processes)
     policy = build_policy(config, str(trainer.checkpoint or config.model), processes.device)
     learner = build_learner(config, policy, processes)
     sampler = torch.Generator(policy.device).manual_seed(trainer.seed)
-    deals = {"split": config.split, "jitter": config.jitter, **rules}
+    deals = {**training_deals(config.share), "jitter": config.jitter, **rules}
     vector = make_envs(env_id, len(share), deals)
     every = config.rollouts_every
     recorder = TurnRecorder(env_id, deals, share, every) if every else None

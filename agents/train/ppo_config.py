@@ -4,11 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.train.environments import check_env, check_env_kwargs
+from agents.train.environments import (
+    SHARE_HELP,
+    check_env,
+    check_env_kwargs,
+    check_share,
+    training_deals,
+)
 from agents.train.run_log import check_log
 from agents.vlm.trainable import TrainableWeights, check_model
 from vlbench.cli import MAX_SEED, option, output_folder, required, run_kind
-from vlbench.env import SPLITS
 from vlbench.themes import MAX_JITTER
 
 MAX_TURNS = 2**20
@@ -30,7 +35,7 @@ class Config(TrainableWeights):
     env: str = option("NumberLine", "environment, by id or short name")
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
     prompt: str = option("cot", "variant of the prompt")
-    split: str = option("train", "split of the training instances", choices=SPLITS)
+    share: str = option("", SHARE_HELP, check=check_share, metavar="I/N")
     theme: str = option("train", "theme, or group of themes")
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
 
@@ -127,7 +132,7 @@ class Config(TrainableWeights):
 
     eval_every: int = option(5, "iterations between greedy evaluations; 0 for none", ge=0)
     eval_episodes: int = option(
-        90, "number of rows of the frozen test set in an evaluation", ge=1, limit=100_000
+        90, "number of rows of the split val in an evaluation", ge=1, limit=100_000
     )
     save_every: int = option(
         10, "iterations between checkpoints; the last iteration is always saved", ge=1
@@ -178,7 +183,7 @@ class Config(TrainableWeights):
         if not self.estimate_memory:
             kwargs = {
                 "prompt": self.prompt,
-                "split": self.split,
+                **training_deals(self.share),
                 "theme": self.theme,
                 "jitter": self.jitter,
                 **self.env_kwargs,

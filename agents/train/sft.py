@@ -21,7 +21,8 @@ import torch
 
 from agents.train import sft_data
 from agents.train.distributed import Processes, run_in_processes
-from agents.train.evaluation import eval_rows, evaluate_policy
+from agents.train.environments import check_share
+from agents.train.evaluation import evaluate_policy, val_rows
 from agents.train.run_log import RunLog, check_log
 from agents.train.sft_dataset import Examples
 from agents.train.trainer import Trainer, take_step
@@ -38,9 +39,8 @@ from vlbench.cli import (
     required,
     run_kind,
 )
-from vlbench.instances import hashed
-from vlbench.prompts import VARIANTS
-from vlbench.registry import ENV_HELP, import_environments
+from vlbench.instances import Share, hashed
+from vlbench.registry import ENV_HELP, LOOKS, import_environments
 from vlbench.suites import Row
 
 
@@ -70,13 +70,19 @@ class Config(TrainableWeights):
         ge=0,
         le=1,
     )
+    share: str = option(
+        "",
+        "learn only share I of N disjoint shares of the data's instances; all by default",
+        check=check_share,
+        metavar="I/N",
+    )
     holdout: float = option(0.05, "share of episodes held out for measurement", ge=0, lt=1)
     eval_every: int = option(
         200, "steps between measurements on held-out examples; 0 for none", ge=0
     )
     eval_episodes: int = option(
         0,
-        "rows of each environment's frozen test set to play greedily at the end",
+        "rows of each environment's split val to play greedily at the end",
         ge=0,
         limit=100_000,
     )
@@ -153,8 +159,11 @@ def train(config: Config, processes: Processes) -> Path:
     )
     import_environments(config.env, ())
     examples = sft_data.read(config.data)
+    sft_data.check_training(examples)
+    if config.share:
+        examples = sft_data.of_share(examples, Share.parse(config.share))
     split = split_examples(examples, config)
-    frozen = frozen_rows_of(examples, config)
+    val = val_rows_of(examples, config)
     model = str(trainer.checkpoint or config.model)
     loaded = load_trainable(model, config, processes.device)
     autocast = autocast_dtype(loaded.model.device, loaded.model.dtype)
@@ -185,7 +194,7 @@ def train(config: Config, processes: Processes) -> Path:
             if "heldout/loss" in metrics or step == config.steps:
                 numbers = "".join(f" {k} {v:.4f}" for k, v in metrics.items() if k != "lr")
                 log.log_line(f"step {step}/{config.steps} {log.seconds:.0f} s{numbers}")
-        play_frozen_rows(policy, frozen, config, log, processes)
+        play_val_rows(policy, val, config, log, processes)
     return trainer.last_checkpoint
 
 
@@ -233,38 +242,34 @@ def accumulate_gradients(
     return processes.sum({"loss": total})["loss"]
 
 
-def frozen_rows_of(examples: Sequence[sft_data.Example], config: Config) -> list[tuple[Row, ...]]:
-    """Return the frozen rows to play at the end: those of each environment and prompt of the data.
-
-    Raises:
-        ValueError: An environment has no frozen set.
-    """
+def val_rows_of(examples: Sequence[sft_data.Example], config: Config) -> list[tuple[Row, ...]]:
+    """Return the val rows to play at the end: those of each environment, rules and prompt."""
     if not config.eval_episodes:
         return []
-    tasks = {
-        (e.env_id, kwargs.get("group", ""), kwargs.get("prompt", VARIANTS[0]))
-        for e in examples
-        if e.env_id
-        for kwargs in [json.loads(e.kwargs)]
-    }
+    tasks = {(e.env_id, _rules_and_prompt(e.kwargs)) for e in examples if e.env_id}
     return [
-        eval_rows(
-            env_id, config.eval_episodes, {"prompt": prompt, **({"group": group} if group else {})}
-        )
-        for env_id, group, prompt in sorted(tasks)
+        val_rows(env_id, config.eval_episodes, json.loads(kwargs))
+        for env_id, kwargs in sorted(tasks)
     ]
 
 
-def play_frozen_rows(
+def _rules_and_prompt(kwargs: str) -> str:
+    """Return keyword arguments, given as JSON, without those that choose deals and themes."""
+    values = json.loads(kwargs)
+    kept = {name: values[name] for name in values if name not in LOOKS or name == "prompt"}
+    return json.dumps(kept, sort_keys=True)
+
+
+def play_val_rows(
     policy: Policy,
-    frozen: Sequence[tuple[Row, ...]],
+    val: Sequence[tuple[Row, ...]],
     config: Config,
     log: RunLog,
     processes: Processes,
 ) -> None:
-    """Play frozen rows of the examples' environments, and log the results."""
+    """Play val rows of the examples' environments, and log the results."""
     metrics: dict[str, float] = {}
-    for rows in filter(None, frozen):
+    for rows in filter(None, val):
         env_id = rows[0].env_id
         result = evaluate_policy(policy, rows, processes, status=log.status)
         log.log_line(

@@ -17,7 +17,14 @@ import gymnasium
 import numpy as np
 
 import vlbench
-from agents.train.environments import check_env, check_env_kwargs, make_env
+from agents.train.environments import (
+    SHARE_HELP,
+    check_env,
+    check_env_kwargs,
+    check_share,
+    make_env,
+    training_deals,
+)
 from vlbench.cli import (
     MAX_SEED,
     Options,
@@ -28,10 +35,11 @@ from vlbench.cli import (
     run_main,
     writable_file,
 )
-from vlbench.env import SPLITS, SolvedEnv
+from vlbench.env import SolvedEnv, VLEnv
 from vlbench.errors import user_code
+from vlbench.instances import Share
 from vlbench.registry import registered_id, resolve_env_id
-from vlbench.task import perception_names
+from vlbench.task import Game, perception_names, split_in, unit_in
 from vlbench.themes import MAX_JITTER
 
 
@@ -72,7 +80,7 @@ class Config(Options):
         "only state what the picture shows",
         old_name="--reading",
     )
-    split: str = option("train", "split of the instances", choices=SPLITS)
+    share: str = option("", SHARE_HELP, check=check_share, metavar="I/N")
     theme: str = option("train", "theme, or group of themes")
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environments")
@@ -87,7 +95,7 @@ class Config(Options):
         """Return the keyword arguments of the environments."""
         return {
             "prompt": self.prompt,
-            "split": self.split,
+            **training_deals(self.share),
             "theme": self.theme,
             "jitter": self.jitter,
             **self.env_kwargs,
@@ -264,6 +272,48 @@ def read(path: Path) -> list[Example]:
     if not examples:
         raise ValueError(f"{path} is empty")
     return examples
+
+
+def of_share(examples: Sequence[Example], share: Share) -> list[Example]:
+    """Return the examples whose instances, or texts where there are none, are of a share."""
+    games = _Games()
+
+    def unit(example: Example) -> str:
+        if not example.env_id:
+            return example.prompt
+        game = games.of(example)
+        return example.instance if game is None else unit_in(game, example.instance)
+
+    return [example for example in examples if share.holds(unit(example))]
+
+
+def check_training(examples: Iterable[Example]) -> None:
+    """Check that no example shows an instance that is held out from training.
+
+    Raises:
+        ValueError: One does; the message names the first.
+    """
+    games = _Games()
+    for number, example in enumerate(examples, 1):
+        game = games.of(example) if example.env_id else None
+        split = "" if game is None else split_in(game, example.instance)
+        if split not in ("", "train"):
+            raise ValueError(
+                f"example {number} shows {example.instance}, which {example.env_id} holds out for "
+                f"the split {split}; write the data with agents.train.sft_data"
+            )
+
+
+class _Games(dict[tuple[str, str], Game[Any] | None]):
+    """The games of examples, one for each environment and keyword arguments."""
+
+    def of(self, example: Example) -> Game[Any] | None:
+        """Return the game of an example; None if its environment has no game of ours."""
+        key = example.env_id, example.kwargs
+        if key not in self:
+            env = make_env(example.env_id, json.loads(example.kwargs)).unwrapped
+            self[key] = env.game if isinstance(env, VLEnv) else None
+        return self[key]
 
 
 def _check_types(example: Example) -> None:

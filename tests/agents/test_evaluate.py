@@ -22,7 +22,7 @@ from vlbench.spaces import ReplySpace, observation_space
 from vlbench.suites import frozen_rows
 
 TOY = "toy_task:toy/Lamps-v0"
-NUMBER_LINES = len(frozen_rows("vlbench/NumberLine-v0", "test"))
+NUMBER_LINES = len(frozen_rows("vlbench/NumberLine-v0", "paper"))
 SCORECARD = (
     "env agent suite prompt theme episodes distinct errored success success_low success_high "
     "paper_success mean_return normalized regret illegal_rate unknown_rate malformed_rate "
@@ -83,9 +83,10 @@ def test_a_second_call_with_more_episodes_goes_on_with_the_run(run, tmp_path):
 
 
 def test_more_episodes_than_a_suite_has_are_told(run):
-    code, out, err = run("--agent", "expert", "--env", "NumberLine", "--episodes", NUMBER_LINES + 1)
+    arguments = ("--agent", "expert", "--env", "NumberLine", "--suite", "paper")
+    code, out, err = run(*arguments, "--episodes", NUMBER_LINES + 1)
     assert code == 0 and f" {NUMBER_LINES} " in out
-    wanted = f"vlbench/NumberLine-v0: suite test has {NUMBER_LINES} rows, not {NUMBER_LINES + 1}\n"
+    wanted = f"vlbench/NumberLine-v0: suite paper has {NUMBER_LINES} rows, not {NUMBER_LINES + 1}\n"
     assert wanted in err
 
 
@@ -164,7 +165,8 @@ def test_a_run_whose_episodes_all_errored_exits_1_with_the_first_error(run, tmp_
     (tmp_path / "broken.py").write_text(
         "def broken(observation):\n    raise RuntimeError('gone')\n"
     )
-    code, out, err = run("--agent", f"{tmp_path}/broken.py:broken", "--env", "NumberLine")
+    arguments = ("--env", "NumberLine", "--suite", "paper")
+    code, out, err = run("--agent", f"{tmp_path}/broken.py:broken", *arguments)
     assert code == 1 and "Traceback" not in err
     assert f"{NUMBER_LINES} of {NUMBER_LINES} episodes errored; the first: " in err
     first = f"vlbench/NumberLine-v0#0/0: RuntimeError: gone ({tmp_path}/broken.py:2)"
@@ -387,16 +389,34 @@ def test_progress_is_one_refreshed_line_on_a_terminal_and_lines_elsewhere(
 
 def test_compare_pairs_the_rows_of_two_runs(tmp_path, capsys):
     for agent in ("random", "expert"):
-        evaluate(agent, "NumberLine", out=tmp_path / agent)
+        evaluate(agent, "NumberLine", suite="paper", out=tmp_path / agent)
     assert compare.main([str(tmp_path / "random"), str(tmp_path / "expert")]) == 0
     out = capsys.readouterr().out
     assert "first: random, second: expert" in out and "  yes\n" in out
-    assert out.endswith("instances not held out: vlbench/NumberLine-v0\n")
+    note = "17 of 30 instances occur in training, in other presentations"
+    assert out.endswith(f"{note}: vlbench/NumberLine-v0\n")
     assert compare.main([str(tmp_path / "random"), str(tmp_path / "expert"), "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["envs"]
     assert row["rows"] == NUMBER_LINES and row["separated"]
-    assert row["notes"] == ["instances not held out"]
+    assert row["notes"] == [note]
     assert row["only_first"] == 0 < row["only_second"]
+
+
+def test_the_visual_gain_follows_from_a_run_and_its_blind_run(tmp_path, capsys):
+    call = ["--agent", "expert-by-picture", "--env", "EZPoints", "--episodes", "20"]
+    blind, true = str(tmp_path / "blind"), str(tmp_path / "true")
+    assert main([*call, "--picture", "blank", "--out", blind]) == 0
+    page = tmp_path / "page.html"
+    assert main([*call, "--blind", blind, "--out", true, "--html", str(page)]) == 0
+    assert "+100.0 (" in capsys.readouterr().out
+    assert "visual gain, points</dt><dd>+100.0 (" in page.read_text("utf-8")
+    for runs in ((true, blind), (blind, true)):
+        assert compare.main([*runs]) == 0
+        assert "vlbench/EZPoints-v0 visual gain: +100.0 (" in capsys.readouterr().out
+    other = ["--agent", "expert", "--env", "EZPoints", "--episodes", "20"]
+    assert main([*other, "--blind", blind, "--out", str(tmp_path / "expert")]) == 2
+    assert "evaluate: the blind run is of another agent" in capsys.readouterr().err
+    assert not (tmp_path / "expert").exists()
 
 
 def test_compare_refuses_what_has_nothing_in_common(tmp_path, capsys):
@@ -425,3 +445,31 @@ def test_answers_that_went_into_the_reasoning_are_told(tmp_path, capsys):
     assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
     err = capsys.readouterr().err
     assert "10 of 10 replies are empty: the answer went into the reasoning" in err
+
+
+def test_several_suites_are_played_each_in_a_folder_of_its_own(run, tmp_path):
+    arguments = ("--agent", "expert", "--env", "NumberLine", "--episodes", 2, "--json")
+    code, out, _ = run(*arguments, "--suite", "paper,ladder")
+    runs = json.loads(out)["runs"]
+    names = [run["run"]["suite"] for run in runs]
+    assert code == 0 and names[0] == "paper" and "ladder-20" in names[1:]
+    assert all(name.startswith("ladder-") for name in names[1:])
+    for data, name in zip(runs, names, strict=True):
+        assert data["run"]["folder"] == str(tmp_path / "run" / name)
+        assert data["scorecards"][0]["episodes"] == 2
+
+
+@pytest.mark.parametrize(
+    ("suites", "part"),
+    [
+        ("paper,ladr", 'unknown suite "ladr"'),
+        ("paper,,test", "suite must be a name or several with commas between"),
+        ("ladder", "no ladder for rl4vlm/NumberLine-v0"),
+        ("paper,test --html x.html", "--html is about one suite"),
+    ],
+)
+def test_a_wrong_list_of_suites_plays_nothing(run, tmp_path, suites, part):
+    env = "rl4vlm/NumberLine-v0" if suites == "ladder" else "NumberLine"
+    code, out, err = run("--agent", "expert", "--env", env, "--suite", *suites.split())
+    assert code == 2 and out == "" and part in err and err.count("\n") == 1
+    assert not (tmp_path / "run").exists()

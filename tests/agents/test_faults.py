@@ -29,7 +29,7 @@ from vlbench.run_folder import JOURNAL, RunFolder
 from vlbench.suites import frozen_rows
 
 THIRTY_PERCENT = {kind: 0.3 / len(FAULTS) for kind in FAULTS}
-NUMBER_LINES = len(frozen_rows("vlbench/NumberLine-v0", "test"))
+NUMBER_LINES = len(frozen_rows("vlbench/NumberLine-v0", "paper"))
 
 
 def asked(*tries, patience=None, monkeypatch=None):
@@ -118,7 +118,13 @@ class Paid:
 def test_a_run_stops_before_its_limit_keeps_what_was_paid_and_goes_on(tmp_path):
     def run(max_usd):
         return evaluate(
-            Paid(), "NumberLine", price=Price(10, 10), max_usd=max_usd, out=tmp_path, concurrency=16
+            Paid(),
+            "NumberLine",
+            suite="paper",
+            price=Price(10, 10),
+            max_usd=max_usd,
+            out=tmp_path,
+            concurrency=16,
         )
 
     Paid.calls = 0
@@ -314,7 +320,7 @@ def test_slots_are_kept_busy(tmp_path, monkeypatch):
     """A run takes as long as if each episode began in the slot that is free first."""
     monkeypatch.setattr("agents.evaluate.run_coroutine", run_simulated)
     slots, agent = 16, OneSecond()
-    run = evaluate(agent, "NumberLine", concurrency=slots, out=tmp_path)
+    run = evaluate(agent, "NumberLine", suite="paper", concurrency=slots, out=tmp_path)
     lengths = [len(episode.turns) for episode in run.episodes]
     assert len(lengths) == NUMBER_LINES > 5 * slots and len(set(lengths)) > 5
     free = [0.0] * slots

@@ -34,7 +34,7 @@ class Hostile:
 def place(tmp_path_factory):
     """A folder whose runs hold control sequences in records, damaged lines and file names."""
     folder = tmp_path_factory.mktemp("hostile") / f"runs {HOSTILE}"
-    evaluate(Hostile(), "NumberLine", suite="ood", concurrency=1, out=folder / "run")
+    evaluate(Hostile(), "NumberLine", suite="paper", concurrency=1, out=folder / "run")
     run = folder / f"changed {HOSTILE}"
     shutil.copytree(folder / "run", run)
     lines = (run / "episodes.jsonl").read_text("utf-8").splitlines()

@@ -22,7 +22,7 @@ from vlbench.scoring import score
 from vlbench.suites import frozen_rows
 
 PLUS = vlbench.reply("+")
-NUMBER_LINES = len(frozen_rows("vlbench/NumberLine-v0", "test"))
+NUMBER_LINES = len(frozen_rows("vlbench/NumberLine-v0", "paper"))
 
 
 def timeless(episodes):
@@ -110,6 +110,8 @@ def test_ctrl_c_or_sigterm_exits_130_and_says_how_to_go_on(tmp_path, number):
         "log=log",
         "--env",
         "NumberLine",
+        "--suite",
+        "paper",
     )
     process = start(tmp_path, *command)
     until(process, tmp_path / "log", 60)
@@ -166,7 +168,9 @@ def test_what_an_environment_raises_is_an_errored_episode_too(tmp_path, monkeypa
         return step(self, state, action)
 
     monkeypatch.setattr(NumberLineGame, "step", brittle)
-    run = evaluate(lambda observation: PLUS, "NumberLine", out=tmp_path, concurrency=1)
+    run = evaluate(
+        lambda observation: PLUS, "NumberLine", suite="paper", out=tmp_path, concurrency=1
+    )
     threes = [e for e in run.episodes if e.end == "errored"]
     assert {e.error for e in threes} == {"ZeroDivisionError: three"}
     assert {e.failure.kind for e in threes} == {"environment"}

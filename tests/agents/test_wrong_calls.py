@@ -14,6 +14,7 @@ COMMANDS = {
     "doctor": ("agents.doctor", "--agent expert"),
     "compare": ("agents.compare", "a b"),
     "rerun": ("agents.rerun.__main__", "file"),
+    "agents.merge": ("agents.merge", "file --out new"),
     "report": ("agents.report", "a page.html"),
     "play": ("vlbench.play.__main__", "Points24"),
     "replay": ("vlbench.replay", "a"),

@@ -40,9 +40,9 @@ def test_a_task_states_the_rules_of_its_sets(env_id):
 
 def test_freezing_writes_the_rows_and_outcomes_that_are_shipped(tmp_path):
     shipped = task_folder(NUMBER_LINE).joinpath("sets")
-    rows = freeze.interleave_groups(freeze.task_suites(NUMBER_LINE).rows("test"))
-    freeze.write_rows(tmp_path / "test.jsonl", NUMBER_LINE, rows[:10])
-    for name in ("test.jsonl", "outcomes/test.jsonl"):
+    rows = freeze.interleave_groups(freeze.task_suites(NUMBER_LINE).rows("paper"))
+    freeze.write_rows(tmp_path / "paper.jsonl", NUMBER_LINE, rows[:10])
+    for name in ("paper.jsonl", "outcomes/paper.jsonl"):
         whole = shipped.joinpath(name).read_text("utf-8")
         assert whole.startswith((tmp_path / name).read_text("utf-8"))
 
@@ -72,7 +72,7 @@ def test_the_first_difference_of_an_outcome_is_named(changes, difference):
 
 
 def test_a_row_is_played_until_the_player_stops_or_the_episode_ends():
-    row = next(row for row in frozen_rows(NUMBER_LINE, "test") if row.instance.endswith("/0-2"))
+    row = next(row for row in frozen_rows(NUMBER_LINE, "paper") if row.instance.endswith("/0-2"))
     env = gymnasium.make(NUMBER_LINE, **row.kwargs)
     moves = {0: "-", 1: "", 2: "+", 3: "+", 4: "+"}
     outcome = play_row(env, row, lambda inner, turn: moves[turn])

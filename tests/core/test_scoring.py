@@ -10,7 +10,12 @@ from support.sample_episodes import expert, header, play, random_player
 
 import vlbench
 from agents.tables import scorecard_table
-from vlbench.comparison import compare, headline_difference
+from vlbench.comparison import (
+    check_blind,
+    compare,
+    headline_difference,
+    with_visual_gain,
+)
 from vlbench.scoring import (
     ABOVE_CEILING,
     Scorecard,
@@ -45,6 +50,9 @@ EXPECTED = {
     "floor": 0.004625,
     "ceiling": 1.0,
     "regret": 0.714286,  # (0.5 + 7 + 3.5 + 4 + 0) / 21
+    # Ends of a bootstrap over the five episodes, whose own means are 0.125, 1, 0.875, 0.8 and 0.
+    "regret_low": 0.305556,
+    "regret_high": 0.925926,
     "illegal_rate": 0.238095,  # 5 of 21
     "unknown_rate": 0.095238,  # 2
     "malformed_rate": 0.190476,  # 4: two malformed, two empty
@@ -81,6 +89,8 @@ EXPECTED = {
         "generated games, schematic pictures",
         "1 of 5 episodes errored and count as failures",
     ],
+    "picture": "true",
+    "visual_gain": None,
 }
 
 
@@ -109,6 +119,9 @@ def test_numbers_without_turns_are_null_or_zero():
     nothing = plain(hand_worked([dataclasses.replace(ERRORED, turns=())]))
     assert {name for name in nothing if nothing[name] is None} == {
         "regret",
+        "regret_low",
+        "regret_high",
+        "visual_gain",
         "tokens",
         "usd",
         "usd_per_success",
@@ -127,9 +140,10 @@ def test_the_strict_level_leaves_no_room_where_no_turn_is_read_differently():
     assert hand_worked(PLAYED[1::2]).strict_success == (0.5, 0.5)
 
 
-def test_a_note_says_that_instances_are_not_held_out(some_episodes):
-    notes = {card.env: card.notes for card in score(header(), some_episodes)}
-    assert notes["vlbench/NumberLine-v0"] == ("instances not held out",)
+def test_a_note_says_how_many_instances_of_the_paper_occur_in_training(some_episodes):
+    notes = {card.env: card.notes for card in score(header(suite="paper"), some_episodes)}
+    note = "17 of 30 instances occur in training, in other presentations"
+    assert notes["vlbench/NumberLine-v0"] == (note,)
     assert notes["vlbench/Blackjack-v0"] == ()
 
 
@@ -218,6 +232,56 @@ def test_headlines_are_compared_start_by_start():
     assert (turned.value, turned.low, turned.high) == (-0.125, -0.25, 0.0)
     with pytest.raises(ValueError, match="no row of vlbench/NumberLine-v0 in common"):
         headline_difference(points24, second, "test", "cards")
+
+
+def regrets(episodes, *per_turn):
+    """Return the episodes, each with these regrets of its turns."""
+    return [
+        dataclasses.replace(
+            episode,
+            turns=tuple(dataclasses.replace(episode.turns[0], regret=regret) for regret in lost),
+        )
+        for episode, lost in zip(episodes, per_turn, strict=True)
+    ]
+
+
+def test_regrets_are_compared_in_pairs_of_rows():
+    played = solved("vlbench/EZPoints-v0", True, True)
+    first = regrets(played, (1.0, 3.0), (2.0,))  # 6 in 3 turns: 2 a turn
+    second = regrets(played, (0.0,), (1.0, 1.0, 2.0))  # 4 in 4 turns: 1 a turn
+    (comparison,) = compare(first, second)
+    assert comparison.regret.value == pytest.approx(-1)
+    # Resampling draws one row twice, the other twice, or both: -2, -0.667 or -1.
+    assert comparison.regret.low == pytest.approx(-2)
+    assert comparison.regret.high == pytest.approx(4 / 3 - 2)
+    (unknown,) = compare(regrets(played, (None,), (None,)), second)
+    assert unknown.regret is None
+
+
+def test_the_visual_gain_is_the_success_less_that_without_the_picture():
+    env_id = "vlbench/EZPoints-v0"
+    true = solved(env_id, *[True] * 30, *[False] * 10)
+    blind = [
+        dataclasses.replace(e, success=n < 10, kwargs={**e.kwargs, "picture": "blank"})
+        for n, e in enumerate(true)
+    ]
+    (card,) = with_visual_gain(score(header(), true), true, blind)
+    assert card.visual_gain.value == pytest.approx(0.5)
+    assert 0.3 < card.visual_gain.low < 0.5 < card.visual_gain.high < 0.7
+    assert "+50.0 (" in scorecard_table([card])
+    (card,) = with_visual_gain(score(header(), true), true, [])
+    assert card.visual_gain is None
+
+
+def test_a_blind_run_must_be_of_the_same_agent_on_the_same_rows():
+    true, blind = header(), header(picture="blank")
+    check_blind(true, blind)
+    with pytest.raises(ValueError, match='one with "blank", got "true" and "true"'):
+        check_blind(true, true)
+    with pytest.raises(ValueError, match="another agent or other rows: agent is"):
+        check_blind(true, header(picture="blank", agent="other"))
+    with pytest.raises(ValueError, match="another agent or other rows: suite is"):
+        check_blind(true, header(picture="blank", suite="ood"))
 
 
 def test_money_per_success_is_summed_over_tasks_and_unknown_if_one_price_is():

@@ -171,7 +171,10 @@ def test_a_challenge_is_packed_with_its_own_entry_only(paths, tmp_path, capsys):
         (["--challenge", "1" * 64, "--nonce", ""], "--nonce must have 1 to 128 bytes, got 0"),
         (["--challenge", "1" * 64, "--nonce", "\u202e"], "--nonce must be plain text, got U+202E"),
         (["--challenge", "1" * 64, "--nonce", "x", "--episodes", "3"], "a challenge plays all its"),
-        (["--challenge", "1" * 64, "--nonce", "x", "--suite", "ood"], "a challenge plays all its"),
+        (
+            ["--challenge", "1" * 64, "--nonce", "x", "--suite", "paper"],
+            "a challenge plays all its",
+        ),
         (["--challenge", "1" * 64, "--nonce", "x", "--repeats", "2"], "a challenge plays all its"),
     ],
 )

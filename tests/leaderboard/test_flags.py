@@ -5,7 +5,7 @@ import json
 import random
 
 import pytest
-from support.sample_entries import packed, run
+from support.sample_entries import ROWS, SUITE, packed, run
 
 import vlbench
 import vlbench.suites
@@ -103,23 +103,25 @@ def test_a_reference_player_has_no_flags(expert, tmp_path):
 
 
 def test_somebody_else_s_texts_under_another_name_are_flagged_in_both_entries(tmp_path):
-    texts = thinking(["stand"] * 100)
-    first = entry(tmp_path / "a", texts, "Blackjack", "ood", name="First")
+    texts = thinking(["stand"] * ROWS)
+    first = entry(tmp_path / "a", texts, "Blackjack", SUITE, name="First")
     copied = [text.replace("I like", "i  like") for text in texts]  # little changes don't help
-    second = entry(tmp_path / "b", copied, "Blackjack", "ood", name="Second")
-    other = entry(tmp_path / "c", thinking(["stand"] * 99 + ["hit"] * 9)[::-1], "Blackjack", "ood")
+    second = entry(tmp_path / "b", copied, "Blackjack", SUITE, name="Second")
+    other = entry(
+        tmp_path / "c", thinking(["stand"] * (ROWS - 1) + ["hit"] * 9)[::-1], "Blackjack", SUITE
+    )
     entries = {e.manifest.card.name: e for e in verify_all([first, second, other]).entries}
     assert labels(entries["First"]) == labels(entries["Second"]) == [("shares texts", True)]
     digest = entries["First"].manifest.digest[:12]
-    assert f"100 of 100 texts (100.0 %) equal those of First ({digest})" in str(
+    assert f"{ROWS} of {ROWS} texts (100.0 %) equal those of First ({digest})" in str(
         entries["Second"].flags[0]
     )
     assert entries["Mixed 1"].flags == ()
 
 
 def test_bare_actions_are_nobody_s_texts(tmp_path):
-    texts = ['{"action": "stand"}'] * 100
-    paths = [entry(tmp_path / n, texts, "Blackjack", "ood", name=n) for n in ("a", "b")]
+    texts = ['{"action": "stand"}'] * ROWS
+    paths = [entry(tmp_path / n, texts, "Blackjack", SUITE, name=n) for n in ("a", "b")]
     assert all(verified.flags == () for verified in verify_all(paths).entries)
 
 
@@ -139,7 +141,7 @@ def test_wording_has_neither_numbers_nor_punctuation():
 
 
 def test_a_card_dated_before_its_run_is_flagged(tmp_path):
-    path = entry(tmp_path, ["x"] * 2000, "Blackjack", "ood", date="2020-01-31")
+    path = entry(tmp_path, ["x"] * 2000, "Blackjack", SUITE, date="2020-01-31")
     (flag,) = verify(path).flags
     assert flag.label == "dated before its run" and "submitted 2020-01-31" in flag.detail
 
@@ -182,7 +184,7 @@ def test_texts_that_the_journal_does_not_hold_are_not_packed(tmp_path):
 
 def test_flags_of_one_kind_are_one_pill(tmp_path):
     texts = ["x"] * 2000
-    verified = verify(entry(tmp_path, texts, "Blackjack", "ood"))
+    verified = verify(entry(tmp_path, texts, "Blackjack", SUITE))
     flags = (Flag("odd", "one <b>"), Flag("odd", "two"), Flag("fine", "three", suspicious=False))
     site.build([dataclasses.replace(verified, flags=flags)], tmp_path / "site")
     page = (tmp_path / "site" / "index.html").read_text("utf-8")

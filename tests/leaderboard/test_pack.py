@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.cli_process import call
-from support.sample_entries import CARD, contents, packed, run
+from support.sample_entries import CARD, PART, ROWS, SUITE, contents, packed, run
 
 import leaderboard
 from leaderboard import schema
@@ -44,7 +44,7 @@ def test_an_archive_tells_nothing_of_the_machine_that_wrote_it(mixed, tmp_path):
     path = packed(mixed, tmp_path / "a.tar.gz")
     with tarfile.open(path) as tar:
         members = tar.getmembers()
-    assert [m.name for m in members] == ["manifest.json", "ood.jsonl"]
+    assert [m.name for m in members] == ["manifest.json", PART]
     assert {(m.mtime, m.mode, m.uid, m.gid, m.uname, m.type) for m in members} == {
         (0, 0o644, 0, 0, "", tarfile.REGTYPE)
     }
@@ -55,13 +55,11 @@ def test_an_archive_tells_nothing_of_the_machine_that_wrote_it(mixed, tmp_path):
 def test_every_errored_and_retried_episode_is_listed(mixed, tmp_path):
     manifest, parts = contents(packed(mixed, tmp_path / "a.tar.gz"))
     lost = manifest["suites"][0]["irregularities"]
-    errors = [line for line in parts["ood.jsonl"] if line["end"] == "errored"]
+    errors = [line for line in parts[PART] if line["end"] == "errored"]
     assert len(errors) == len(lost["errored"]) > 0
     assert lost["errored"][0]["error"] == "RuntimeError: the provider hung up"
     retried = [
-        line
-        for line in parts["ood.jsonl"]
-        if any("retries" in turn["reply"] for turn in line["turns"])
+        line for line in parts[PART] if any("retries" in turn["reply"] for turn in line["turns"])
     ]
     assert len(retried) == len(lost["retried"]) > 0 and lost["dropped"] == []
 
@@ -78,8 +76,9 @@ def test_rows_that_were_not_played_are_listed_and_told(tmp_path, capsys):
     short = run(tmp_path / "run", "Blackjack", episodes=98)
     card = [part for name, value in CARD.items() for part in (f"--{name}", value)]
     assert main([str(short), "--out", str(tmp_path / "new" / "a.tar.gz"), *card]) == 0
-    assert "verify will refuse this entry: 2 rows of ood not played, the first vlbench/Blac" in (
-        capsys.readouterr().err
+    assert (
+        f"verify will refuse this entry: 2 rows of {SUITE} not played, the first vlbench/Blac"
+        in (capsys.readouterr().err)
     )
     lost = contents(tmp_path / "new" / "a.tar.gz")[0]["suites"][0]["irregularities"]
     assert lost["dropped"] == ["vlbench/Blackjack-v0#98/0", "vlbench/Blackjack-v0#99/0"]
@@ -98,18 +97,20 @@ def test_more_errors_than_verify_accepts_are_told(tmp_path, capsys, every, error
     card = [part for name, value in CARD.items() for part in (f"--{name}", value)]
     assert main([str(folder), "--out", str(tmp_path / "a.tar.gz"), *card]) == 0
     printed = capsys.readouterr()
-    assert f"100 episodes, {errored} errored" in printed.out
-    refused = f"pack: verify will refuse this entry: {errored} of 100 episodes of ood errored"
+    assert f"{ROWS} episodes, {errored} errored" in printed.out
+    refused = (
+        f"pack: verify will refuse this entry: {errored} of {ROWS} episodes of {SUITE} errored"
+    )
     assert printed.err.startswith(refused) if errored > 2 else printed.err == ""
 
 
 def test_an_errored_episode_counts_as_failed(mixed, tmp_path):
     path = packed(mixed, tmp_path / "a.tar.gz")
     _, parts = contents(path)
-    (card,) = verify(path).scores["ood"].scorecards
-    won = sum(line["success"] and line["end"] != "errored" for line in parts["ood.jsonl"])
-    errors = sum(line["end"] == "errored" for line in parts["ood.jsonl"])
-    assert card.success == won / 100 and card.episodes == 100 and card.errored == errors > 0
+    (card,) = verify(path).scores[SUITE].scorecards
+    won = sum(line["success"] and line["end"] != "errored" for line in parts[PART])
+    errors = sum(line["end"] == "errored" for line in parts[PART])
+    assert card.success == won / ROWS and card.episodes == ROWS and card.errored == errors > 0
 
 
 def test_an_entry_holds_no_number_that_can_be_computed(mixed, tmp_path):
@@ -128,10 +129,10 @@ def test_the_old_name_of_the_command_still_packs_and_says_the_new_one(mixed, tmp
 
 
 def test_two_suites_of_one_agent_make_one_entry(tmp_path):
-    for suite in ("test", "ood"):
+    for suite in ("test", SUITE):
         run(tmp_path / suite, "EZPoints", suite, agent=lambda observation: '{"action": "="}')
-    pack([tmp_path / "ood", tmp_path / "test"], CARD).write(tmp_path / "a.tar.gz")
-    assert [s.run.suite for s in verify(tmp_path / "a.tar.gz").manifest.suites] == ["test", "ood"]
+    pack([tmp_path / SUITE, tmp_path / "test"], CARD).write(tmp_path / "a.tar.gz")
+    assert [s.run.suite for s in verify(tmp_path / "a.tar.gz").manifest.suites] == ["test", SUITE]
 
 
 def test_a_privileged_player_is_a_reference_and_no_model(tmp_path):
@@ -185,9 +186,9 @@ def test_a_wrong_call_exits_2_in_one_line(arguments, wanted, capsys):
 
 def test_runs_of_different_agents_do_not_make_an_entry(mixed, tmp_path):
     other = run(tmp_path / "run", "Blackjack", "test", agent="random", episodes=1)
-    with pytest.raises(ValueError, match="agent is 'mixed' on ood, 'random' on test"):
+    with pytest.raises(ValueError, match=f"agent is 'mixed' on {SUITE}, 'random' on test"):
         pack([mixed, other], CARD)
-    with pytest.raises(ValueError, match="wanted one run a suite, found ood, ood"):
+    with pytest.raises(ValueError, match=f"wanted one run a suite, found {SUITE}, {SUITE}"):
         pack([mixed, mixed], CARD)
 
 
@@ -247,7 +248,7 @@ def test_a_run_that_holds_a_key_of_a_known_provider_is_not_packed(
     card = [part for name, value in CARD.items() for part in (f"--{name}", value)]
     assert main([str(folder), *card, "--out", str(tmp_path / "a.tar.gz")]) == 2
     err = capsys.readouterr().err
-    assert f"line 5 of ood.jsonl holds what looks like a key ({kind})" in err
+    assert f"line 5 of {PART} holds what looks like a key ({kind})" in err
     assert err.count("\n") == 1 and key not in err and not (tmp_path / "a.tar.gz").exists()
 
 

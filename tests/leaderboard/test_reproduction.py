@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.sample_entries import packed, run
+from support.sample_entries import SUITE, packed, run
 
 from agents.rerun.__main__ import main as rerun_main
 from leaderboard import site
@@ -43,7 +43,7 @@ def made(tmp_path_factory):
     exec(AGENT, space)
     for name, temperature in (("greedy", 0.0), ("sampled", 1.0)):
         agent = space["Model"](temperature, seed=1)
-        run(folder / name, "Blackjack", "ood", agent=agent)
+        run(folder / name, "Blackjack", SUITE, agent=agent)
         packed(folder / name, folder / f"{name}.tar.gz")
     return folder
 
@@ -180,7 +180,7 @@ def test_an_entry_never_says_what_is_loaded(made, tmp_path, capsys):
     exec(AGENT, space)
     model = space["Model"](0.0)
     model.settings = {"temperature": 0.0, "model": "hf:evil/x", "base_url": "http://evil.example"}
-    packed(run(tmp_path / "run", "Blackjack", "ood", agent=model), tmp_path / "e.tar.gz")
+    packed(run(tmp_path / "run", "Blackjack", SUITE, agent=model), tmp_path / "e.tar.gz")
     out = tmp_path / "r.json"
     command = [
         str(tmp_path / "e.tar.gz"),

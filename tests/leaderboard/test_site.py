@@ -7,7 +7,7 @@ import re
 import pytest
 from support.browser import Visitor, browses
 from support.cli_process import call
-from support.sample_entries import packed, run
+from support.sample_entries import ROWS, SUITE, packed, run
 
 import vlbench
 from leaderboard import ranking, site, site_data, task_page
@@ -40,7 +40,7 @@ class Evil:
 
 @pytest.fixture(scope="module")
 def entries(tmp_path_factory):
-    """Paths of four entries on Blackjack's `ood`: two models, a specialist and the expert."""
+    """Paths of four entries on Blackjack: two models, a specialist and the expert."""
     folder = tmp_path_factory.mktemp("site")
 
     def stands(observation):
@@ -169,12 +169,12 @@ def test_every_picture_of_the_viewer_is_there_once_and_an_entry_is_small(pages):
 
 def test_a_row_joins_a_tie_group_whose_leader_it_cannot_be_told_from(entries):
     verified = [verify(path) for path in entries]
-    standings = ranking.by_task(verified, "ood", "vlbench/Blackjack-v0")
-    scores = [ranking.scorecard(s.entry, "ood", "vlbench/Blackjack-v0").success for s in standings]
+    standings = ranking.by_task(verified, SUITE, "vlbench/Blackjack-v0")
+    scores = [ranking.scorecard(s.entry, SUITE, "vlbench/Blackjack-v0").success for s in standings]
     assert scores == sorted(scores, reverse=True) and standings[0].tie_group == 1
     leader = standings[0].entry
     for before, standing in zip(standings, standings[1:], strict=False):
-        difference = ranking.task_difference(leader, standing.entry, "ood", "vlbench/Blackjack-v0")
+        difference = ranking.task_difference(leader, standing.entry, SUITE, "vlbench/Blackjack-v0")
         new = difference.success.low > 0 or difference.success.high < 0
         assert standing.tie_group == before.tie_group + new
         leader = standing.entry if new else leader
@@ -246,7 +246,7 @@ def test_reported_numbers_are_rates_with_a_source():
 @pytest.mark.slow
 def test_four_commands_go_from_an_agent_to_the_site(tmp_path):
     for command in (
-        "agents.evaluate --agent expert --env EZPoints --suite ood --out run",
+        "agents.evaluate --agent expert --env EZPoints --episodes 100 --out run",
         "leaderboard.pack run --out expert.tar.gz",
         "leaderboard.verify expert.tar.gz",
         "leaderboard.site expert.tar.gz --out site",
@@ -293,7 +293,7 @@ def test_no_page_complains_or_leaves_or_scrolls_sideways(visit, pages):
 @browses
 def test_a_table_sorts_by_a_column_and_turns_round(visit):
     page = visit("tasks/blackjack.html")
-    header = page.locator("section:has(#general) thead th", has_text="Success, ood")
+    header = page.locator("section:has(#general) thead th", has_text="Return")
     names = page.locator("section:has(#general) tbody th a")
     header.locator("button").click()
     assert header.get_attribute("aria-sort") == "descending"
@@ -369,17 +369,17 @@ def test_two_entries_stand_side_by_side_on_one_row(visit):
     page.select_option("#b", label="Hits")
     assert {"Stands", "Hits", "expert"} <= set(options)
     titles = page.locator(".pane h3").all_inner_texts()
-    assert re.sub("^Stands", "Hits", titles[0]) == titles[2] and "ood row" in titles[0]
+    assert re.sub("^Stands", "Hits", titles[0]) == titles[2] and f"{SUITE} row" in titles[0]
     sources = "[...document.querySelectorAll('.frame img')].map(image => image.src)"
     one, other = page.evaluate(sources)
     assert one == other, "both start from the same picture"
     assert re.search(
-        r"Blackjack, ood, 100 rows: success of the second less the first is −\d",
+        rf"Blackjack, {SUITE}, {ROWS} rows: success of the second less the first is −\d",
         page.inner_text("#difference"),
     )
     page.keyboard.press("ArrowRight")
     assert page.locator(".place").all_inner_texts()[0] == "end"
     assert len(set(page.evaluate(sources))) == 2
-    assert "row=ood" in page.url and "a=stands" in page.url
+    assert f"row={SUITE}" in page.url and "a=stands" in page.url
     page.reload()
     assert page.locator(".pane h3").first.inner_text() == titles[0]

@@ -7,7 +7,18 @@ import random
 from pathlib import Path
 
 import pytest
-from support.sample_entries import PART, contents, measured, packed, refusal, run, seal, spelled
+from support.sample_entries import (
+    PART,
+    ROWS,
+    SUITE,
+    contents,
+    measured,
+    packed,
+    refusal,
+    run,
+    seal,
+    spelled,
+)
 
 import leaderboard
 import vlbench
@@ -30,7 +41,7 @@ def valid(tmp_path_factory):
 def test_an_entry_that_was_not_touched_is_replayed(valid):
     verified = verify(valid)
     assert verified.mark == "replayed" and verified.flags == ()
-    assert [len(episodes) for episodes in verified.episodes.values()] == [100]
+    assert [len(episodes) for episodes in verified.episodes.values()] == [ROWS]
 
 
 # Mutations: each takes a random generator, the manifest and the lines of the part, changes them,
@@ -343,15 +354,15 @@ def test_a_mutation_that_leaves_the_hashes_as_they_were_is_refused_by_name(valid
         _, _, turn = some_turn(rng, parts[PART])
         turn["reply"]["provider_id"] = "resp-1"
         data = {PART: b"".join(canonical(line) + b"\n" for line in parts[PART])}
-        named = ["manifest.json: ood.jsonl size: wanted "]
+        named = [f"manifest.json: {PART} size: wanted "]
     elif kind == 4:
-        line = rng.randrange(100)
+        line = rng.randrange(ROWS)
         lines = data[PART].splitlines(keepends=True)
         lines[line] = lines[line].replace(b'"schema":2', b'"schema": 2')
         data = {PART: b"".join(lines)}
         named = [f"{PART}:{line + 1}: wanted the spelling that `pack` writes"]
     else:
-        line = rng.randrange(100)
+        line = rng.randrange(ROWS)
         lines = data[PART].splitlines(keepends=True)
         lines[line] = lines[line][: rng.randrange(1, len(lines[line]) - 1)] + b"\n"
         data = {PART: b"".join(lines)}
@@ -369,7 +380,10 @@ def header_of(manifest):
     "change, wanted",
     [
         (lambda m: header_of(m).update(episodes=-3), "RunHeader.episodes must be from 1"),
-        (lambda m: header_of(m).update(episodes=99), "run.episodes: wanted none or at least 100"),
+        (
+            lambda m: header_of(m).update(episodes=ROWS - 1),
+            "run.episodes: wanted none or at least ",
+        ),
         (lambda m: header_of(m).update(price=[0.5] * 10), "RunHeader.price must have 2 items"),
         (lambda m: header_of(m).update(started="2999-01-01T00:00:00Z"), "must not be in the fut"),
         (lambda m: header_of(m).update(started="2026-02-30T00:00:00Z"), "must be a UTC time like"),
@@ -432,12 +446,12 @@ def test_more_errors_than_two_in_a_hundred_refuse_an_entry(tmp_path):
 
     path = packed(run(tmp_path / "run", "Blackjack", agent=fails_often), tmp_path / "e.tar.gz")
     assert refusal(path) == (
-        "e.tar.gz: ood.jsonl: wanted at most 2% of 100 episodes errored, found 4"
+        f"e.tar.gz: {PART}: wanted at most 2% of {ROWS} episodes errored, found 4"
     )
 
 
 def test_a_rate_above_the_ceiling_is_flagged(valid):
-    (card,) = verify(valid).scores["ood"].scorecards
+    (card,) = verify(valid).scores[SUITE].scorecards
     assert above_ceiling([card]) == []
     (flag,) = above_ceiling([dataclasses.replace(card, success_low=0.9)])
     assert "above the ceiling of 0.4305" in flag

@@ -19,8 +19,13 @@ from leaderboard.pack import pack
 from leaderboard.schema import canonical
 from leaderboard.verify import verify
 from vlbench.records import Reply
+from vlbench.suites import frozen_rows, shipped_suites
 
-PART = "ood.jsonl"
+BLACKJACK = "vlbench/Blackjack-v0"
+SUITE = min(shipped_suites(BLACKJACK), key=lambda suite: len(frozen_rows(BLACKJACK, suite)))
+"""The suite of the sample entries: Blackjack's smallest."""
+ROWS = len(frozen_rows(BLACKJACK, SUITE))
+PART = f"{SUITE}.jsonl"
 CARD = {"name": "Mixed 1", "model": "mixed-1", "weights": "open", "track": "zero-shot"}
 
 
@@ -52,7 +57,7 @@ class Mixed:
         )
 
 
-def run(folder, envs="Blackjack", suite="ood", agent=None, **options):
+def run(folder, envs="Blackjack", suite=SUITE, agent=None, **options):
     options = {"suite": suite, "concurrency": 1, "out": folder, "max_usd": None, **options}
     evaluate(agent or Mixed(), envs, **options)
     return folder

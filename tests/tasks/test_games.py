@@ -4,6 +4,7 @@ import operator
 from fractions import Fraction
 from itertools import permutations, product
 
+import gymnasium
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -55,6 +56,42 @@ def test_number_line_values_see_that_time_runs_out():
     assert game.values(state, 10) == {"+": 1.0, "-": 0.0}
     assert game.values(state, 3) == {"+": 1.0, "-": -1.0}
     assert game.values(state, 2) == {"+": 0.0, "-": -1.0}
+
+
+def test_reversed_signs_swap_the_moves_and_the_expert_knows_it():
+    game = NumberLineGame(reversed_signs=True)
+    rewards, last = play(game, "number_line/1-4", "-+--")
+    assert rewards == [0, -1, 0, 0] and last.state.current == 3
+    assert game.expert(game.start("number_line/1-4"), 10) == "-"
+    assert game.values(game.start("number_line/1-4"), 3) == {"+": -1.0, "-": 1.0}
+
+
+def test_a_ring_joins_its_ends_and_its_shorter_way_counts():
+    game = NumberLineGame(max_position=9, ring=True)
+    start = game.start("number_line/1-8")
+    assert game.distance(start) == 3 and game.expert(start, 18) == "-"
+    rewards, last = play(game, "number_line/1-8", "---")
+    assert rewards == [0, 0, 1] and last.success
+    assert game.values(start, 3) == {"+": -1.0, "-": 1.0}
+    half = game.start("number_line/0-5")
+    assert set(game.values(half, 18).values()) == {1.0}, "both ways are equally long"
+
+
+@pytest.mark.parametrize("rules", [{"reversed_signs": 1}, {"ring": "yes"}])
+def test_a_rule_of_number_line_that_is_no_bool_is_refused(rules):
+    (name,) = rules
+    with pytest.raises(ValueError, match=f"{name} must be a bool"):
+        NumberLineGame(**rules)
+
+
+def test_the_prompt_of_number_line_states_its_rules_and_the_usual_one_is_unchanged():
+    usual, other = (
+        gymnasium.make("vlbench/NumberLine-v0", **rules).reset(seed=0)[0]["text"]
+        for rules in ({}, {"reversed_signs": True, "ring": True, "max_position": 20})
+    )
+    assert 'You can choose between "+" (add one) and "-" (subtract one).\n' in usual
+    ring = "The line is a ring: one above 20 is 0."
+    assert f'You can choose between "+" (subtract one) and "-" (add one). {ring}\n' in other
 
 
 def test_random_play_reaches_the_number_lines_target_as_often_as_brute_force_says():

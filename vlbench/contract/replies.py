@@ -7,8 +7,8 @@ from contextlib import suppress
 import numpy as np
 
 from vlbench.contract.plays import AnyEnv, make_env
-from vlbench.env import accepted_options
 from vlbench.prompts import VARIANTS, template_hash
+from vlbench.registry import accepted_parameters
 
 _FIELD = re.compile(r"\$[A-Za-z_]\w*")
 
@@ -108,7 +108,7 @@ def the_prompt_is_filled_in(env_id: str) -> None:
 def _variants(env_id: str) -> dict[str, AnyEnv]:
     """Return the environment with each prompt that it takes."""
     envs = {VARIANTS[0]: make_env(env_id)}
-    if "prompt" in accepted_options(type(envs[VARIANTS[0]])):
+    if "prompt" in accepted_parameters(type(envs[VARIANTS[0]])):
         for variant in VARIANTS[1:]:
             with suppress(ValueError):
                 envs[variant] = make_env(env_id, prompt=variant)
@@ -122,7 +122,7 @@ def the_prompt_asks_for_the_fields(env_id: str) -> None:
     `prompt`, and the variants that an environment refuses.
     """
     env_class = type(make_env(env_id))
-    if "prompt" not in accepted_options(env_class):
+    if "prompt" not in accepted_parameters(env_class):
         return
     fields = [field.name for field in env_class.fields if field.in_prompt]
     for variant, env in _variants(env_id).items():

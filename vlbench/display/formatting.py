@@ -36,6 +36,12 @@ def percent_interval(share: float, low: float, high: float) -> str:
     return f"{percent(share)} ({percent_range(low, high)})"
 
 
+def points(value: float, low: float, high: float) -> str:
+    """Return a difference of shares in percentage points, as in "+8.3 (-2.0 to +18.7)"."""
+    shown = [signed(100 * share, 1) for share in (value, low, high)]
+    return f"{shown[0]} ({shown[1]} to {shown[2]})"
+
+
 def usd(value: float | None) -> str:
     """Return US dollars, as in "$12.50"; with four decimals below ten cents."""
     if value is None:

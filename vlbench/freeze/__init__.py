@@ -19,6 +19,7 @@ import numpy as np
 from vlbench.env import VLEnv
 from vlbench.errors import user_code
 from vlbench.instances import MAX_PRESENTATION, TRAINING_PRESENTATIONS, group_of, hashed
+from vlbench.intervals import Interval
 from vlbench.outcomes import write_outcomes
 from vlbench.registry import LOOKS, rules_of, task_folder, task_module
 from vlbench.suites import Bounds, Reference, Row, stated_rules
@@ -66,11 +67,17 @@ class OldExpert(Protocol):
 
 
 @runtime_checkable
-class OwnReferences(Protocol):
-    """An optional function of a task's `suites` module."""
+class OwnPlayers(Protocol):
+    """Optional functions of a task's `suites` module, for a task whose environment is slow.
+
+    They return what those of `vlbench.freeze.players` would.
+    """
 
     def references(self, suite: str, rows: Sequence[RowSpec]) -> dict[str, Reference]:
-        """Return what `vlbench.freeze.players` would, for a task whose environment is slow."""
+        """Return the results of the reference players; see `reference_results`."""
+
+    def visual_gain(self, rows: Sequence[RowSpec]) -> Interval | None:
+        """Return what the picture is worth; see `vlbench.freeze.players.visual_gain`."""
 
 
 def presentation(suite: str, number: int) -> int:

@@ -3,8 +3,9 @@
 `python -m vlbench.freeze` rewrites each task's `sets/<suite>.jsonl`, their outcomes and
 `bounds.json`. Run it once per version of a task: a changed set is a different set. `--suite` writes
 only some sets. `--keep` keeps the sets and writes all else; `--outcomes` writes only the outcomes
-and the rules. `--hashes` prints the sha256 of every set and writes nothing. Each task defines its
-own part in `suites.py`; see `vlbench.freeze.TaskSuites`.
+and the rules, `--visual-gain` only what the pictures are worth. `--hashes` prints the sha256 of
+every set and writes nothing. Each task defines its own part in `suites.py`; see
+`vlbench.freeze.TaskSuites`.
 """
 
 import json
@@ -21,7 +22,7 @@ from vlbench.cli import Options, option, parse_options, run_main
 from vlbench.env import VLEnv
 from vlbench.errors import unknown_name
 from vlbench.freeze import RowSpec, TaskSuites, interleave_groups, task_suites, write_rows
-from vlbench.freeze.players import reference_results
+from vlbench.freeze.players import reference_results, visual_gain
 from vlbench.outcomes import write_outcomes
 from vlbench.registry import LOOKS, resolve_env_id, rules_of, task_folder
 from vlbench.suites import (
@@ -89,6 +90,7 @@ def suite_facts(env_id: str, task: TaskSuites, suite: str, rows: Sequence[RowSpe
         len(distinct),
         len(trained) if suite == PAPER or not game.test_share else 0,
         reference_results(env_id, task, suite, rows),
+        visual_gain(env_id, task, rows),
     )
 
 
@@ -100,6 +102,19 @@ def freeze_outcomes(env_id: str) -> None:
         path = folder / SETS / "outcomes" / f"{suite}.jsonl"
         write_outcomes(path, frozen_rows(env_id, suite))
         print(f"{env_id} {suite}: outcomes of its rows", file=sys.stderr)
+
+
+def freeze_visual_gain(env_id: str, suites: Sequence[str] = ()) -> None:
+    """Write what the pictures of a task's sets are worth; all sets by default."""
+    folder = _folder(env_id)
+    facts = _about(folder).get("suites", {})
+    for suite in suites or shipped_suites(env_id):
+        frozen = frozen_rows(env_id, suite)
+        rows = [RowSpec(row.kwargs, row.instance, row.presentation) for row in frozen]
+        gain = visual_gain(env_id, task_suites(env_id), rows)
+        facts[suite]["visual_gain"] = None if gain is None else asdict(gain)
+        print(f"{env_id} {suite}: {len(rows)} rows, visual gain {gain}", file=sys.stderr)
+        _update(folder / "bounds.json", {"suites": facts})
 
 
 def set_hashes() -> dict[str, dict[str, str]]:
@@ -149,6 +164,7 @@ class Config(Options):
     )
     keep: bool = option(False, "keep the sets; write their outcomes, bounds, players and rules")
     outcomes: bool = option(False, "keep the sets and bounds; write outcomes and rules alone")
+    visual_gain: bool = option(False, "keep all else; write what each set's pictures are worth")
     hashes: bool = option(False, "print the sha256 of all sets as JSON and write nothing")
 
 
@@ -170,6 +186,8 @@ def _freeze(argv: Sequence[str] | None) -> None:
         try:
             if config.outcomes:
                 freeze_outcomes(env_id)
+            elif config.visual_gain:
+                freeze_visual_gain(env_id, config.suite)
             else:
                 freeze(env_id, config.suite, keep=config.keep)
         except ImportError as error:  # what the task needs isn't installed

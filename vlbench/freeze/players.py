@@ -1,4 +1,4 @@
-"""What reference players earn on a frozen set: random, heuristic, expert, and the old expert."""
+"""What reference players earn on a frozen set, and what its pictures are worth to one of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,8 +8,9 @@ import numpy as np
 
 import vlbench
 from vlbench.env import SolvedEnv
-from vlbench.freeze import OldExpert, OwnReferences, RowSpec, TaskSuites
+from vlbench.freeze import OldExpert, OwnPlayers, RowSpec, TaskSuites
 from vlbench.instances import Presentation, hashed
+from vlbench.intervals import Interval, mean
 from vlbench.suites import Reference
 
 Choose = Callable[[SolvedEnv[Any, Any]], str]
@@ -26,7 +27,7 @@ def reference_results(
     env_id: str, task: TaskSuites, suite: str, rows: Sequence[RowSpec]
 ) -> dict[str, Reference]:
     """Play each row of a suite once by each reference player; return the results by player."""
-    if isinstance(task, OwnReferences):
+    if isinstance(task, OwnPlayers):
         return task.references(suite, rows)
     players: dict[str, Choose] = {
         "random": _random,
@@ -37,6 +38,38 @@ def reference_results(
         players["old_expert"] = _old_expert(env_id, task)
     envs: dict[str, SolvedEnv[Any, Any]] = {}
     return {name: _result(env_id, rows, choose, envs) for name, choose in players.items()}
+
+
+def visual_gain(env_id: str, task: TaskSuites, rows: Sequence[RowSpec]) -> Interval | None:
+    """Return what the picture is worth to an expert that sees nothing else, in success.
+
+    With a blank picture it draws uniformly from the vocabulary.
+
+    Returns:
+        None if the task has no `expert_by_picture`.
+    """
+    if isinstance(task, OwnPlayers):
+        return task.visual_gain(rows)
+    if not hasattr(_solved(gymnasium.make(env_id)), "expert_by_picture"):
+        return None
+    wins: list[list[bool]] = [[], []]
+    envs: dict[str, SolvedEnv[Any, Any]] = {}
+    for row in rows:
+        for won, picture in zip(wins, ("true", "blank"), strict=True):
+            env = _env_of(env_id, RowSpec({**row.kwargs, "picture": picture}, "", 0), envs)
+            env.begin(0, {"instance": row.instance, "presentation": row.presentation})
+            success = False
+            while not env.is_over:
+                outcome = env.advance(vlbench.reply(_by_picture(env)))
+                success = bool(outcome.info["success"])
+            won.append(success)
+    gains = [float(seen) - float(blind) for seen, blind in zip(*wins, strict=True)]
+    return mean(gains, [row.instance for row in rows], span=1.0)
+
+
+def _by_picture(env: Any) -> str:
+    facts = env.seen_facts
+    return str(env.expert_by_picture(facts)) if facts else _random(env)
 
 
 def _old_expert(env_id: str, task: TaskSuites) -> Choose:
@@ -68,16 +101,21 @@ def _result(
     regrets: list[float] = []
     successes = optimal = 0
     for row in rows:
-        key = str(sorted(row.kwargs.items()))
-        if key not in envs:
-            envs[key] = _solved(gymnasium.make(env_id, **row.kwargs))
-        env = envs[key]
+        env = _env_of(env_id, row, envs)
         env.begin(0, {"instance": row.instance, "presentation": row.presentation})
         success, lost = _play(env, choose)
         successes += success
         optimal += max(lost) < TOLERANCE
         regrets += lost
     return Reference(successes / len(rows), float(np.mean(regrets)), optimal / len(rows))
+
+
+def _env_of(env_id: str, row: RowSpec, envs: dict[str, SolvedEnv[Any, Any]]) -> SolvedEnv[Any, Any]:
+    """Return the environment of a row, which is made on first use."""
+    key = str(sorted(row.kwargs.items()))
+    if key not in envs:
+        envs[key] = _solved(gymnasium.make(env_id, **row.kwargs))
+    return envs[key]
 
 
 def _play(env: SolvedEnv[Any, Any], choose: Choose) -> tuple[bool, list[float]]:

@@ -118,7 +118,7 @@ class Turn:
     prompt_hash: str
     """sha256 of the text of the observation."""
     frame_hash: str
-    """sha256 of the picture of the observation."""
+    """sha256 of the environment's picture of the state, whatever the agent was shown."""
     state_hash: str
     """sha256 of the canonical state and the presentation before the reply."""
     reply: Reply
@@ -143,6 +143,8 @@ class Turn:
     """One of CAUSES if the turn was suboptimal, else ""."""
     strict: bool
     """Whether the strict level (the whole text is one JSON object) reads the same action."""
+    seen_hash: Annotated[str, OPTIONAL_SHA256] = ""
+    """sha256 of the picture that the agent was shown, in a control; "" if it was the frame."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ import torch
 from agents.train import ppo, ppo_config, sft, sft_data, tiny
 from agents.train.checkpoint import Checkpoints, step_of
 from agents.train.distributed import Processes
-from agents.train.evaluation import EvalResult, distinct_rows, evaluate_policy
+from agents.train.evaluation import EvalResult, distinct_val_rows, evaluate_policy
 from agents.train.reproduce.report import write_page
 from agents.train.reproduce.study import STUDIES, SUCCESS_TOLERANCE, Study, Values
 from agents.vlm.loading import load
@@ -142,7 +142,7 @@ def make_start(study: Study, name: str, seed: int, out: Path) -> StartResult:
 def choose_checkpoint(data: Values, checkpoints: Sequence[Path], target: Target) -> StartResult:
     """Return the checkpoint closest to the target (see `InitialCheckpoint`), or the last."""
     rules = {name: data[name] for name in ("theme", "prompt") if name in data}
-    rows = distinct_rows(resolve_env_id(data["env"]), rules | data.get("env_kwargs", {}))
+    rows = distinct_val_rows(resolve_env_id(data["env"]), rules | data.get("env_kwargs", {}))
     candidates = checkpoints[-1:] if target.success is None else checkpoints
     results = {path: evaluate_checkpoint(path, rows, None) for path in candidates}
 
@@ -183,7 +183,7 @@ def run_arm(study: Study, name: str, seed: int, out: Path) -> dict[str, Any]:
     )
     last = ppo.train(config, Processes())
     rules = {"theme": config.theme, "prompt": config.prompt, **config.env_kwargs}
-    rows = distinct_rows(resolve_env_id(config.env), rules)
+    rows = distinct_val_rows(resolve_env_id(config.env), rules)
     logged = (config.out / "metrics.jsonl").read_text("utf-8").splitlines()
     metrics = [json.loads(line) for line in logged]
     greedy = evaluate_checkpoint(last, rows, None)
@@ -194,6 +194,7 @@ def run_arm(study: Study, name: str, seed: int, out: Path) -> dict[str, Any]:
         "recipe": study.recipe(name),
         "env": resolve_env_id(config.env),
         "rules": rules,
+        "instances": [row.instance for row in rows],
         "turns": config.iterations * config.num_envs * config.num_steps,
         "start": {
             **dataclasses.asdict(start),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.train.evaluation import distinct_rows
 from agents.train.reproduce.study import Comparison, Study
 from vlbench import intervals
 from vlbench.intervals import Interval
@@ -48,14 +47,14 @@ def of_arm(lines: Sequence[Line], name: str) -> dict[int, Line]:
 
 
 def gain_over_rows(lines: Sequence[Line]) -> Interval:
-    """Return an arm's gain in success, with an interval over the instances of the frozen rows."""
-    rows = distinct_rows(lines[0]["env"], lines[0]["rules"])
-    assert all(len(line[when]["won"]) == len(rows) for line in lines for when in ("start", "end"))
+    """Return an arm's gain in success, with an interval over the instances of the rows."""
+    instances = lines[0]["instances"]
+    assert all(line["instances"] == instances for line in lines)
     gains = [
         sum(line["end"]["won"][i] - line["start"]["won"][i] for line in lines) / len(lines)
-        for i in range(len(rows))
+        for i in range(len(instances))
     ]
-    return intervals.mean(gains, [row.instance for row in rows])
+    return intervals.mean(gains, instances)
 
 
 def _percent(value: float) -> str:

@@ -247,7 +247,7 @@ def test_recorded_frames_and_outcomes_are_those_of_the_engine(suite):
 def test_players_earn_without_the_engine_what_they_earn_in_it(suite, monkeypatch):
     rows = freeze.interleave_groups(suites.rows(suite))[:6]
     expected = simulated_results(suite, rows)
-    monkeypatch.delattr(suites, "references")
+    monkeypatch.delattr(suites, "references")  # then the environment is played
     if suite == "ood-rules":
         expected.pop("old_expert")
         assert not play(rows[0], lambda position: "fly away").success

@@ -13,7 +13,8 @@ from gymnasium.utils.seeding import np_random
 
 from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
-from vlbench.task import CommonOptions, Demonstration, Statements, checked_int, split_options
+from vlbench.task import CommonOptions, Demonstration, Fact, Statements, checked_int, split_options
+from vlbench.tasks.alfworld.by_picture import Knowledge, PicturePlayer
 from vlbench.tasks.alfworld.demonstrate import HOLDING, LOCATION, make_demonstration
 from vlbench.tasks.alfworld.drawing.picture import MIDDLE, NOTHING, AlfworldPicture, AlfworldStyle
 from vlbench.tasks.alfworld.engine.client import EngineClient
@@ -21,7 +22,7 @@ from vlbench.tasks.alfworld.env import CommandEnv
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
 from vlbench.tasks.alfworld.games.options import USUAL, GameOptions
 from vlbench.tasks.alfworld.heuristic import SearchHeuristic
-from vlbench.tasks.alfworld.prompt_text import EXAMINE_FIRST, PromptText
+from vlbench.tasks.alfworld.prompt_text import EXAMINE_FIRST, MEMORY, PromptText
 from vlbench.vector import VLVectorEnv
 
 
@@ -105,7 +106,7 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
         wording: str = USUAL.wording,
         group: str = "",
         text_obs: str = "full",
-        memory: int = 8,
+        memory: int = MEMORY,
         labels: str = "names",
         **options: Unpack[CommonOptions],
     ) -> None:
@@ -123,6 +124,20 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
             room, self._state.world, self._state.commands
         ).next_command()
         return command if command in self._legal else "look"
+
+    def expert_by_picture(self, facts: Mapping[str, Fact]) -> str:
+        """Return the command of a player who reads the goal and the last commands in the text.
+
+        Args:
+            facts: What it sees; see `VLEnv.seen_facts`.
+        """
+        self._must_be_reset()
+        room, memory = self.game.room(self.presentation.instance), self._prompt_text.memory
+        commands = self._state.commands[-memory:] if memory else ()
+        player = PicturePlayer(
+            room.goal, facts, commands, Knowledge.of(room), self.game.options.examine_first
+        )
+        return player.next_command()
 
     def demonstrate(self) -> Demonstration | None:
         """State location, object in hand and next goal, and give the heuristic's command."""

@@ -39,6 +39,7 @@ class CommandEnv(VLEnv[S, Style]):
         picture: Picture[S, Style],
         prompt: str,
         text: PromptText,
+        /,
         **options: Unpack[EnvOptions],
     ) -> None:
         self._prompt_text = text

@@ -14,6 +14,9 @@ TEXT_OBS = ("full", "feedback", "none")
 """Content of the text besides the intro, the goal and past commands: feedback and admissible
 commands; feedback; neither."""
 
+MEMORY = 8
+"""Past commands that the text repeats, by default."""
+
 EXAMINE_FIRST = "Before you can take anything from a receptacle, you must examine that receptacle."
 """The prompt's sentence about the rule `examine_first`."""
 

@@ -14,11 +14,15 @@ from vlbench.env import MOVES_NOTHING
 from vlbench.freeze import RowSpec
 from vlbench.freeze.players import RULE_SUITES, TOLERANCE, random_action
 from vlbench.instances import Presentation, hashed
+from vlbench.intervals import Interval, mean
 from vlbench.suites import Bounds, Reference
+from vlbench.tasks.alfworld.by_picture import Knowledge, PicturePlayer
+from vlbench.tasks.alfworld.drawing.picture import scene_facts
 from vlbench.tasks.alfworld.game import AlfworldGame
 from vlbench.tasks.alfworld.games.options import GameOptions, options_of
 from vlbench.tasks.alfworld.heuristic import SearchHeuristic
 from vlbench.tasks.alfworld.planner import best_outcome, best_return
+from vlbench.tasks.alfworld.prompt_text import MEMORY
 from vlbench.tasks.alfworld.simulation import admissible, start_of
 from vlbench.tasks.alfworld.world import Room, World
 
@@ -90,6 +94,12 @@ def reference_results(suite: str, rows: Sequence[RowSpec]) -> dict[str, Referenc
     return {name: _result([play(row, choose) for row in rows]) for name, choose in players.items()}
 
 
+def picture_gain(rows: Sequence[RowSpec]) -> Interval:
+    """Return the success of the player by picture minus that of the random player."""
+    gains = [float(play(row, _by_picture).success) - play(row, _random).success for row in rows]
+    return mean(gains, [row.instance for row in rows], span=1.0)
+
+
 def _result(episodes: Sequence[Episode]) -> Reference:
     regrets = [regret for episode in episodes for regret in episode.regrets]
     optimal = sum(max(episode.regrets) < TOLERANCE for episode in episodes)
@@ -130,6 +140,14 @@ def _heuristic(position: Position) -> str:
     player = SearchHeuristic.from_history(position.room, position.world, position.commands)
     command = player.next_command()
     return command if command in position.legal else "look"
+
+
+def _by_picture(position: Position) -> str:
+    room, world, commands = position.room, position.world, position.commands
+    walks = [command.removeprefix("go to ") for command in commands if command[:3] == "go "]
+    facts = scene_facts(room.scene_of(world, walks[-1] if walks else ""))
+    knowledge, recent = Knowledge.of(room), commands[-MEMORY:]
+    return PicturePlayer(room.goal, facts, recent, knowledge, room.examine_first).next_command()
 
 
 def _expert(position: Position) -> str:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from vlbench.tasks.alfworld.games.generator import LAMP, STATIONS, generate
+from vlbench.tasks.alfworld.games.generator import STATIONS, generate
 from vlbench.tasks.alfworld.games.options import GameOptions
+from vlbench.tasks.alfworld.games.problem import LAMP
 from vlbench.tasks.alfworld.games.reading import read_game
 from vlbench.tasks.alfworld.world import STATE_AFTER, Room, Spot, World
 

@@ -11,13 +11,14 @@ from typing import Any
 
 from vlbench.freeze import RowSpec, interleave_groups, presentation
 from vlbench.instances import hashed
+from vlbench.intervals import Interval
 from vlbench.suites import Bounds, Reference
 from vlbench.task import split_in
 from vlbench.tasks.alfworld.game import MAX_SEED, AlfworldGame
 from vlbench.tasks.alfworld.games.generator import KINDS, scenes
 from vlbench.tasks.alfworld.games.options import USUAL, GameOptions, options_of
 from vlbench.tasks.alfworld.planner import distances
-from vlbench.tasks.alfworld.reference import floor_of, reference_results
+from vlbench.tasks.alfworld.reference import floor_of, picture_gain, reference_results
 from vlbench.tasks.alfworld.simulation import start_of
 
 ROOMS_OF_A_TYPE = 100
@@ -78,6 +79,11 @@ def bounds(rows: Sequence[RowSpec]) -> Bounds:
 def references(suite: str, rows: Sequence[RowSpec]) -> dict[str, Reference]:
     """Return what the reference players earn, played without the engine."""
     return reference_results(suite, rows)
+
+
+def visual_gain(rows: Sequence[RowSpec]) -> Interval:
+    """Return what the picture is worth to a player who sees nothing else, without the engine."""
+    return picture_gain(rows)
 
 
 def _rung(suite: str, commands: int) -> Iterator[RowSpec]:

@@ -7,7 +7,7 @@ from vlbench.cards import read_rank
 from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
 from vlbench.prompts import Prompt
-from vlbench.task import CommonOptions, Demonstration, Statements, read_number, split_options
+from vlbench.task import CommonOptions, Demonstration, Fact, Statements, read_number, split_options
 from vlbench.tasks.blackjack.demonstrate import DEALER_CARD, FIELDS, TOTAL, make_demonstration
 from vlbench.tasks.blackjack.game import BlackjackGame, BlackjackState
 from vlbench.tasks.blackjack.picture import BlackjackPicture, BlackjackStyle
@@ -67,6 +67,15 @@ class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
         total = self._facts["player_total"]
         assert isinstance(total, int)
         return "hit" if total < 17 else "stand"
+
+    def expert_by_picture(self, facts: Mapping[str, Fact]) -> str:
+        """Return the action of an expert who sees these facts; see `VLEnv.seen_facts`."""
+        cards = facts["player_cards"]
+        assert isinstance(cards, tuple)
+        ranks = [read_rank(card) for card in (*cards, facts["dealer_card"])]
+        *player, dealer = [rank for rank in ranks if rank]
+        state = BlackjackState("", tuple(player), (dealer,))
+        return self.game.expert(state, max(self.turns_left, 1))
 
     def demonstrate(self) -> Demonstration:
         """Name all cards, add them up, compare with the dealer's card, and give the action."""

@@ -9,10 +9,11 @@ from typing import TypeVar
 from vlbench.cards import count_faces, read_rank
 from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
-from vlbench.task import Demonstration, Statements, read_number
+from vlbench.task import Demonstration, Fact, Statements, read_number
 from vlbench.tasks.formula.arithmetic import evaluate
 from vlbench.tasks.formula.demonstrate import CARDS, FIELDS, FORMULA, PLAN, make_demonstration
 from vlbench.tasks.formula.game import END, FormulaGame, FormulaState
+from vlbench.tasks.formula.picture import FACE_DOWN
 
 Style = TypeVar("Style")
 
@@ -24,6 +25,19 @@ class FormulaEnv(SolvedEnv[FormulaState, Style]):
 
     game: FormulaGame  # type: ignore[assignment]
     fields = FIELDS
+
+    def expert_by_picture(self, facts: Mapping[str, Fact]) -> str:
+        """Return the action of an expert who sees these facts; see `VLEnv.seen_facts`.
+
+        Where the picture hides the formula, it remembers its own tokens.
+        """
+        numbers, formula, seen = facts["numbers"], facts["formula"], self.seen
+        assert isinstance(numbers, tuple) and isinstance(formula, str) and seen is not None
+        tokens = seen.state.tokens if formula == FACE_DOWN else tuple(formula.split())
+        hand = tuple(sorted(map(int, numbers)))
+        unused = Counter(hand) - Counter(int(token) for token in tokens if token.isdecimal())
+        state = FormulaState(hand, tokens, tuple(sorted(unused.elements())))
+        return self.game.expert(state, max(self.turns_left, 1))
 
     def demonstrate(self) -> Demonstration | None:
         """State the cards, the formula and the unused numbers; plan a shortest correct formula."""

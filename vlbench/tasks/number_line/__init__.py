@@ -6,8 +6,14 @@ from typing import Unpack
 from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
 from vlbench.prompts import Prompt
-from vlbench.task import CommonOptions, Demonstration, Statements, read_number, split_options
-from vlbench.tasks.number_line.demonstrate import CURRENT, FIELDS, TARGET, make_demonstration
+from vlbench.task import CommonOptions, Demonstration, Fact, Statements, read_number, split_options
+from vlbench.tasks.number_line.demonstrate import (
+    CURRENT,
+    FIELDS,
+    TARGET,
+    make_demonstration,
+    prompt_rules,
+)
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 from vlbench.tasks.number_line.picture import NumberLinePicture, NumberLineStyle
 from vlbench.vector import VLVectorEnv
@@ -23,18 +29,21 @@ class NumberLine(SolvedEnv[NumberLineState, NumberLineStyle]):
     Text:
         The prompt. It states neither number; `cot_facts` states both.
     Actions:
-        "+" adds one and "-" subtracts one. A move past either end leaves the number unchanged.
+        "+" adds one and "-" subtracts one; the other way round with `reversed_signs`. A move past
+        either end leaves the number unchanged; with `ring` it leads to the other end.
     Rewards:
         +1 for reaching the target, 0 for any other move closer to it, −1 for a move that isn't
-        closer. A move past the end is legal and costs −1. An unreadable reply changes nothing and
-        costs −1.
+        closer. A move past the end of a line is legal and costs −1. An unreadable reply changes
+        nothing and costs −1.
     Episode end:
         Terminated at the target; truncated after 2 · max_position turns.
     Success:
         The target is reached.
     Instances:
-        `number_line/<start>-<target>`: the 30 ordered pairs of different numbers 0..5, dealt
-        uniformly. There are too few to hold any out; themes are held out instead.
+        `number_line/<start>-<target>`: the ordered pairs of different numbers 0..max_position,
+        dealt uniformly. A pair is of the same split on every line: 40 % are held out for `test`,
+        20 % for `val`. The usual line has 30 pairs: 17 of `train`, 7 of `val` and
+        6 of `test`.
     Differences from RL4VLM:
         Pairs are uniform (in RL4VLM an equal target moves by one modulo max_position, not
         max_position + 1). Seeding works. Success means reaching the target, not a return above 0
@@ -44,22 +53,39 @@ class NumberLine(SolvedEnv[NumberLineState, NumberLineStyle]):
 
     Args:
         max_position: Right end of the line, 1..999999999.
+        reversed_signs: Whether "+" subtracts and "-" adds; the prompt says so.
+        ring: Whether one past an end is the other end; the prompt says so.
         **options: See `vlbench.task.CommonOptions`.
     """
 
     fields = FIELDS
 
-    def __init__(self, *, max_position: int = 5, **options: Unpack[CommonOptions]) -> None:
+    game: NumberLineGame
+
+    def __init__(
+        self,
+        *,
+        max_position: int = 5,
+        reversed_signs: bool = False,
+        ring: bool = False,
+        **options: Unpack[CommonOptions],
+    ) -> None:
         common = split_options(options)
-        game = NumberLineGame(max_position)
+        game = NumberLineGame(max_position, reversed_signs, ring)
         picture = NumberLinePicture(common.themes)
-        prompt = Prompt.load(__name__, common.prompt, {"max_position": max_position})
+        prompt = Prompt.load(__name__, common.prompt, prompt_rules(game))
         super().__init__(game, picture, prompt, **common.rest)
+
+    def expert_by_picture(self, facts: Mapping[str, Fact]) -> str:
+        """Return the action of an expert who sees these facts; see `VLEnv.seen_facts`."""
+        current, target = facts["current"], facts["target"]
+        assert isinstance(current, int) and isinstance(target, int)
+        return self.game.expert(NumberLineState(current, target), max(self.turns_left, 1))
 
     def demonstrate(self) -> Demonstration:
         """State both numbers, compare them, and give the expert's action."""
         self._must_be_reset()
-        return make_demonstration(self._state, self.expert())
+        return make_demonstration(self.game, self._state, self.expert())
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Compare `current number` and `target number` with the picture."""

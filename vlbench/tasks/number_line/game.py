@@ -25,20 +25,29 @@ class NumberLineGame:
 
     Args:
         max_position: Right end of the line, from 1 to MAX_POSITION.
+        reversed_signs: Whether "+" subtracts one and "-" adds one.
+        ring: Whether the line is closed to a ring: one past an end is the other end.
 
     Raises:
-        ValueError: `max_position` isn't such an integer.
+        ValueError: `max_position` isn't such an integer, or another argument isn't a bool.
     """
 
     name = "number_line"
     vocabulary: tuple[str, ...] = ("+", "-")
-    test_share = 0.0
-    val_share = 0.0
+    test_share = 0.4
+    val_share = 0.2
 
-    def __init__(self, max_position: int = 5) -> None:
+    def __init__(
+        self, max_position: int = 5, reversed_signs: bool = False, ring: bool = False
+    ) -> None:
         self.max_position = checked_int("max_position", max_position, 1)
         if self.max_position > MAX_POSITION:
             raise ValueError(f"max_position must be at most {MAX_POSITION}, got {max_position}")
+        for name, value in (("reversed_signs", reversed_signs), ("ring", ring)):
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} must be a bool, got {value!r}")
+        self.reversed_signs = reversed_signs
+        self.ring = ring
         self.max_turns = 2 * self.max_position
 
     def deal(self, rng: np.random.Generator) -> str:
@@ -65,28 +74,42 @@ class NumberLineGame:
         return NumberLineState(*numbers)
 
     def legal(self, state: NumberLineState) -> tuple[str, ...]:
-        """Return both moves; a move past the end is legal and changes nothing."""
+        """Return both moves; a move past the end is legal, and on a line changes nothing."""
         return self.vocabulary
 
     def step(self, state: NumberLineState, action: str) -> Move[NumberLineState]:
         """Move by one: +1 at the target, 0 for another move closer, else −1."""
-        current, target = state.current, state.target
-        moved = min(max(current + (1 if action == "+" else -1), 0), self.max_position)
-        after = NumberLineState(moved, target)
-        if moved == target:
+        after = NumberLineState(self.moved(state.current, self._step_of(action)), state.target)
+        if after.current == after.target:
             return Move(after, 1.0, terminated=True, success=True)
-        return Move(after, 0.0 if abs(moved - target) < abs(current - target) else -1.0)
+        return Move(after, 0.0 if self.distance(after) < self.distance(state) else -1.0)
+
+    def moved(self, number: int, step: int) -> int:
+        """Return the number after a step of −1 or 1."""
+        if self.ring:
+            return (number + step) % (self.max_position + 1)
+        return min(max(number + step, 0), self.max_position)
+
+    def distance(self, state: NumberLineState) -> int:
+        """Return the least number of moves from the current number to the target."""
+        straight = abs(state.current - state.target)
+        return min(straight, self.max_position + 1 - straight) if self.ring else straight
+
+    def _step_of(self, action: str) -> int:
+        return 1 if (action == "+") != self.reversed_signs else -1
 
     def values(self, state: NumberLineState, turns: int) -> Mapping[str, float]:
         """Return 1 if the target can still be reached in time, minus 1 for a wrong move."""
         values = {}
         for action in self.vocabulary:
             move = self.step(state, action)
-            distance = abs(move.state.current - move.state.target)
-            arrives = not move.terminated and distance <= turns - 1
+            arrives = not move.terminated and self.distance(move.state) <= turns - 1
             values[action] = move.reward + (1.0 if arrives else 0.0)
         return values
 
     def expert(self, state: NumberLineState, turns: int) -> str:
-        """Step towards the target."""
-        return "+" if state.current < state.target else "-"
+        """Step towards the target, by the shorter way; up if both ways are equal."""
+        up = state.current < state.target
+        if self.ring and 2 * abs(state.current - state.target) > self.max_position + 1:
+            up = not up
+        return "+" if up != self.reversed_signs else "-"

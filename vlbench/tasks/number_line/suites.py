@@ -1,56 +1,137 @@
-"""NumberLine's frozen sets."""
+"""NumberLine's frozen sets.
 
-from collections.abc import Sequence
+A pair of numbers is a test pair whatever the line's length. `test` spreads over six lengths, with
+few rows on the longest lines, where an episode may last 400 turns.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from vlbench.freeze import RowSpec, presentation
 from vlbench.instances import hashed
 from vlbench.suites import Bounds
-from vlbench.tasks.number_line.game import NumberLineGame
+from vlbench.task import split_in
+from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 
-NAMES = ("test", "ood")
-PICTURES = 4
-"""Pictures of each pair in the test set, one per training theme."""
+LEVELS = {5: 6, 10: 34, 20: 90, 50: 50, 100: 12, 200: 10}
+"""max_position → rows of `test`. Each row's pair doesn't fit on the line before."""
+
+LADDER = {10: 100, 20: 100, 50: 100, 200: 40}
+"""max_position → rows of the rung."""
+
+RULES: tuple[tuple[dict[str, Any], int], ...] = (
+    ({"max_position": 20, "reversed_signs": True}, 120),
+    ({"max_position": 20, "ring": True}, 50),
+    ({"max_position": 50, "ring": True}, 30),
+)
+"""Changed rules → rows of `ood-rules`."""
+
+NAMES = (
+    *("test", "ood-looks", "ood-rules", "ood-both", "paper"),
+    *(f"ladder-{level}" for level in LADDER),
+)
+
+PAPER_PICTURES = 4
+"""Rows of each of RL4VLM's 30 pairs in `paper`."""
 
 
 def rows(suite: str) -> list[RowSpec]:
-    """Return `test`: all 30 pairs in each training theme; `ood`: a line to 50, held-out themes."""
-    if suite == "test":
-        pairs = [(a, b) for a in range(6) for b in range(6) if a != b]
-        theme = {"theme": "train"}
+    """Return a suite's rows.
+
+    `ood-looks` shows the rows of `test`, and `ood-both` those of `ood-rules`, in held-out themes.
+    """
+    if suite in ("ood-looks", "ood-both"):
+        usual = rows("test" if suite == "ood-looks" else "ood-rules")
         return [
-            RowSpec(theme, f"number_line/{a}-{b}", n) for a, b in pairs for n in range(PICTURES)
+            RowSpec({**row.kwargs, "theme": "heldout"}, row.instance, presentation(suite, number))
+            for number, row in enumerate(usual)
         ]
-    far = {"theme": "heldout", "max_position": 50}
-    draws = ((hashed(f"a{i}") % 51, hashed(f"b{i}") % 51) for i in range(1000))
-    pairs = list(dict.fromkeys((a, b) for a, b in draws if a != b))[:100]
+    if suite == "test":
+        return _numbered(suite, [start for level in LEVELS for start in _level(level)])
+    if suite == "ood-rules":
+        return _numbered(suite, [start for rule, count in RULES for start in _changed(rule, count)])
+    if suite == "paper":
+        pairs = [f"number_line/{a}-{b}" for a in range(6) for b in range(6) if a != b]
+        return _numbered(suite, [({}, pair) for pair in pairs for _ in range(PAPER_PICTURES)])
+    level = int(suite.rpartition("-")[2])
+    test = _test_pairs(suite, level)
+    starts = [test[number % len(test)] for number in range(LADDER[level])]
+    return _numbered(suite, [({"max_position": level}, start) for start in starts])
+
+
+def _numbered(suite: str, starts: Sequence[tuple[Mapping[str, Any], str]]) -> list[RowSpec]:
+    """Return rows of rules and instances, each with a presentation of its own."""
     return [
-        RowSpec(far, f"number_line/{a}-{b}", presentation(suite, i))
-        for i, (a, b) in enumerate(pairs)
+        RowSpec({"theme": "train", **rules}, instance, presentation(suite, number))
+        for number, (rules, instance) in enumerate(starts)
     ]
+
+
+def _level(level: int) -> list[tuple[dict[str, Any], str]]:
+    shorter = max((other for other in LEVELS if other < level), default=0)
+    pairs = [pair for pair in _test_pairs("test", level) if _largest(pair) > shorter]
+    return [({"max_position": level}, pair) for pair in pairs[: LEVELS[level]]]
+
+
+def _changed(rule: dict[str, Any], count: int) -> list[tuple[dict[str, Any], str]]:
+    """Return starts in which the usual expert's first move is wrong."""
+    game, usual = NumberLineGame(**rule), NumberLineGame()
+    pairs = []
+    for pair in _test_pairs(str(rule), game.max_position):
+        state = game.start(pair)
+        values = game.values(state, game.max_turns)
+        if values[usual.expert(state, game.max_turns)] < max(values.values()):
+            pairs.append(pair)
+    return [(rule, pair) for pair in pairs[:count]]
+
+
+@cache
+def _test_pairs(label: str, level: int) -> tuple[str, ...]:
+    """Return the test pairs of a line, shuffled by hash."""
+    game, numbers = NumberLineGame(level), range(level + 1)
+    pairs = [f"number_line/{a}-{b}" for a in numbers for b in numbers if a != b]
+    test = [pair for pair in pairs if split_in(game, pair) == "test"]
+    return tuple(sorted(test, key=lambda pair: hashed(f"{label}|{pair}")))
+
+
+def _largest(pair: str) -> int:
+    return max(map(int, pair.partition("/")[2].split("-")))
+
+
+def old_expert(state: NumberLineState, turns: int) -> str:
+    """Return the sign that usually leads to the target; at the target, the other way."""
+    return NumberLineGame().expert(state, turns)
 
 
 def bounds(rows: Sequence[RowSpec]) -> Bounds:
     """Return random play's exact success rate on these rows, and 1."""
     rates = []
     for row in rows:
-        game = NumberLineGame(int(row.kwargs.get("max_position", 5)))
-        rates.append(random_success(game, row.instance))
+        rules = {name: value for name, value in row.kwargs.items() if name in RULE_NAMES}
+        rates.append(random_success(NumberLineGame(**rules), row.instance))
     return Bounds(sum(rates) / len(rates), 1.0)
+
+
+RULE_NAMES = ("max_position", "reversed_signs", "ring")
 
 
 def random_success(game: NumberLineGame, instance: str) -> float:
     """Return the exact probability that random moves reach the target in time."""
     start = game.start(instance)
-    chances = {start.current: 1.0}
+    chances: npt.NDArray[np.float64] = np.zeros(game.max_position + 1)
+    chances[start.current] = 1.0
+    places = np.arange(game.max_position + 1)
+    after_moves = [np.array([game.moved(int(place), step) for place in places]) for step in (-1, 1)]
     arrived = 0.0
     for _ in range(game.max_turns):
-        after: dict[int, float] = {}
-        for current, chance in chances.items():
-            for step in (-1, 1):
-                moved = min(max(current + step, 0), game.max_position)
-                if moved == start.target:
-                    arrived += chance / 2
-                else:
-                    after[moved] = after.get(moved, 0.0) + chance / 2
+        after = np.zeros_like(chances)
+        for destinations in after_moves:
+            np.add.at(after, destinations, chances / 2)
+        arrived += float(after[start.target])
+        after[start.target] = 0.0
         chances = after
     return arrived

@@ -1,0 +1,62 @@
+"""The engines that have a bridge, and the versions of them that were run."""
+
+import re
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import NoReturn
+
+from vlbench.cli import print_error
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A package with a bridge."""
+
+    package: str
+    """Name on the package index."""
+    oldest: str
+    """The oldest version that works."""
+    below: str
+    """The first version that nobody has tried."""
+    install: str
+    """What installs it."""
+
+    @property
+    def problem(self) -> str:
+        """Why the bridge can't work here, as one line; "" if it can."""
+        try:
+            installed = version(self.package)
+        except PackageNotFoundError:
+            return f"{self.package} isn't installed; install it with: {self.install}"
+        if _numbers(self.oldest) <= _numbers(installed) < _numbers(self.below):
+            return ""
+        return (
+            f"{self.package} {installed} is installed; this bridge needs >={self.oldest},"
+            f"<{self.below}; install it with: {self.install}"
+        )
+
+    def refuse(self, module: str, command: str) -> NoReturn:
+        """End the import of a bridge with `problem`.
+
+        Args:
+            module: `__name__` of the bridge. As a program, it exits with one line and code 2.
+            command: Its name as a program.
+
+        Raises:
+            ImportError: Always, unless it runs as a program.
+        """
+        if module == "__main__":
+            print_error(command, ValueError(self.problem))
+            sys.exit(2)
+        raise ImportError(self.problem)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Return the leading numbers of a version: (0, 3, 285) for "0.3.285.dev1"."""
+    match = re.match(r"\d+(\.\d+)*", text)
+    return tuple(map(int, match[0].split("."))) if match else ()
+
+
+INSPECT = Engine("inspect-ai", "0.3.285", "0.4", 'pip install "vlbench[inspect]"')
+"""Ran: 0.3.285."""
