@@ -26,6 +26,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from agents.train import objective, ppo, tiny
+from agents.train.advantages import playing
 from agents.train.distributed import Processes
 from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.update import Learner
@@ -59,9 +60,9 @@ class Bench:
         policy.encoder = type(policy.encoder)(policy.encoder.processor)
         generator = torch.Generator().manual_seed(0)
         rollout, buffer = seconds(
-            lambda: ppo.rollout(policy, self.envs, config, generator, lambda line: None)
+            lambda: playing.rollout(policy, self.envs, config, generator, lambda line: None)
         )
-        buffer.set_advantages(ppo.estimate_advantages(buffer, config))
+        playing.assess(buffer, config, self.processes)
         self.envs.finish_rollout()
         shuffler = torch.Generator().manual_seed(0)
         learner = Learner(policy, None, self.optimizer, shuffler, self.processes)

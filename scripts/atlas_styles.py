@@ -22,9 +22,9 @@ class Style:
     border: float
     """Width of the border, as a share of the card's width."""
     face: str
-    """The mark of J, Q and K besides the letter: "crown" or "bars"."""
+    """The mark of J, Q and K besides the letter: "crown", "bars", "pennants" or "blocks"."""
     back: str
-    """Pattern of the back: "lattice", "stripes" or "rings"."""
+    """Pattern of the back: "lattice", "stripes", "rings", "dots" or "checks"."""
     turned_index: bool = False
     """Whether the lower right corner has an index too, upside down."""
     inner_frame: bool = False
@@ -116,5 +116,68 @@ STYLES = {
         border=0.045,
         face="crown",
         back="stripes",
+    ),
+    # Of the family of looks that training may show; see `vlbench.themes.family`.
+    "headline": Style(
+        regular="OpenSans-Bold.ttf",
+        bold="OpenSans-ExtraBold.ttf",
+        sizes=(38, 22, 20, 17, 13, 10),
+        card_font="OpenSans-ExtraBold.ttf",
+        rank=(0.60, 0.64, 0.60, 0.44),
+        suits=((0.42, 0.24, 0.32), (0.76, 0.24, 0.32)),
+        radius=0.05,
+        border=0.02,
+        face="bars",
+        back="lattice",
+    ),
+    "ledger": Style(
+        regular="DejaVuSerif-Bold.ttf",
+        bold="DejaVuSerif-Bold.ttf",
+        sizes=(34, 20, 18, 15, 12, 9),
+        card_font="DejaVuSerif-Bold.ttf",
+        rank=(0.62, 0.50, 0.58, 0.52),
+        suits=((0.62, 0.13, 0.24), (0.62, 0.88, 0.24)),
+        radius=0.02,
+        border=0.022,
+        face="bars",
+        back="rings",
+    ),
+    "bubble": Style(
+        regular="Quicksand-Bold.ttf",
+        bold="Quicksand-Bold.ttf",
+        sizes=(40, 23, 21, 18, 13, 11),
+        card_font="Quicksand-Bold.ttf",
+        rank=(0.61, 0.40, 0.58, 0.46),
+        suits=((0.50, 0.82, 0.26), (0.80, 0.82, 0.26)),
+        turned_index=False,
+        radius=0.18,
+        border=0.025,
+        face="crown",
+        back="stripes",
+    ),
+    # Sealed: never in training, tuning or a page.
+    "gazette": Style(
+        regular="LinLibertine_RB.otf",
+        bold="LinLibertine_RB.otf",
+        sizes=(42, 24, 22, 19, 14, 12),
+        card_font="LinLibertine_RB.otf",
+        rank=(0.62, 0.52, 0.58, 0.40),
+        suits=((0.46, 0.16, 0.22), (0.78, 0.16, 0.22), (0.46, 0.88, 0.22), (0.78, 0.88, 0.22)),
+        radius=0.06,
+        border=0.02,
+        face="pennants",
+        back="dots",
+    ),
+    "circuit": Style(
+        regular="Play-Bold.ttf",
+        bold="Play-Bold.ttf",
+        sizes=(38, 22, 21, 18, 13, 11),
+        card_font="Play-Bold.ttf",
+        rank=(0.61, 0.57, 0.60, 0.42),
+        suits=((0.42, 0.22, 0.26), (0.78, 0.22, 0.26), (0.60, 0.87, 0.20)),
+        radius=0.09,
+        border=0.04,
+        face="blocks",
+        back="checks",
     ),
 }

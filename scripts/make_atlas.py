@@ -1,13 +1,14 @@
 """Draw the atlases under `vlbench/assets/`: all texts and cards of each theme.
 
-An atlas holds coverage by ink (0..255) and no colours; those are in `vlbench/themes.py`. A theme
-has a folder with `text.png` (the texts of the benchmark's own pictures, indexed by `text.json`),
+An atlas holds coverage by ink (0..255) and no colours; those are in `vlbench/themes/`. It is
+a folder with `text.png` (the texts of the benchmark's own pictures, indexed by `text.json`),
 `ascii.png` (every printable character, for other labels, indexed by `ascii.json`) and a sheet of
 card layers for each card size. A new label needs no new atlas. The script needs Pillow and these
 Debian packages: fonts-dejavu-core, fonts-lato, fonts-roboto-slab, fonts-cantarell,
-fonts-courier-prime, fonts-crosextra-caladea, fonts-comic-neue.
+fonts-courier-prime, fonts-crosextra-caladea, fonts-comic-neue, fonts-open-sans, fonts-quicksand,
+fonts-linuxlibertine, fonts-play.
 
-    python scripts/make_atlas.py            # all themes
+    python scripts/make_atlas.py            # all atlases
     python scripts/make_atlas.py classic    # one
 
 Another version of FreeType may draw other glyphs. After a run, check the pictures and update the
@@ -227,6 +228,11 @@ CROWNS: dict[str, list[list[Point]]] = {
     "K": [[(0, 1), (0, 0), (0.25, 0.55), (0.5, 0), (0.75, 0.55), (1, 0), (1, 1)]],
 }
 """Headgear in the unit square: a cap with a feather, a coronet, a crown."""
+ROWS: dict[str, list[Point]] = {
+    "pennants": [(0, 0), (1, 0), (0.5, 1)],
+    "blocks": [(0, 0.2), (1, 0.2), (1, 0.8), (0, 0.8)],
+}
+"""Signs in the unit square, of which J has one, Q two and K three in a row."""
 INDEX_WIDTH, INDEX_HEIGHT = 0.20, 0.165
 
 
@@ -255,14 +261,22 @@ def draw_mark(canvas: CardCanvas, style: Style, layer: str) -> None:
     if layer not in CROWNS:
         canvas.word(layer, style.card_font, x, y, width, height)
         return
-    canvas.word(layer, style.card_font, x, y + height * 0.12, width, height * 0.76)
+    # Signs that stand under the letter, and not over it, let it rise.
+    side = -1 if style.face == "blocks" else 1
+    canvas.word(layer, style.card_font, x, y + side * height * 0.12, width, height * 0.76)
     top = y - height / 2
+    count = "JQK".index(layer) + 1
     if style.face == "crown":
         for outline in CROWNS[layer]:
             canvas.polygon(outline, (x - 0.18, top, 0.36, height * 0.19))
+    elif style.face in ROWS:
+        row = top if side > 0 else y + height * 0.33
+        for i in range(count):
+            left = x - 0.1 * count + 0.2 * i + 0.02
+            canvas.polygon(ROWS[style.face], (left, row, 0.16, height * 0.17))
     else:
         # Bars across the card, because a dot over the J would look like another letter.
-        for i in range("JQK".index(layer) + 1):
+        for i in range(count):
             bar = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
             canvas.polygon(bar, (x - 0.28, top + i * height * 0.07, 0.56, height * 0.035))
 
@@ -276,6 +290,8 @@ def draw_back(canvas: CardCanvas, style: Style) -> None:
         for k in range(1, 12):
             centre, radius = (canvas.width / 2, canvas.height / 2), k * step * 0.7
             canvas.draw.circle(centre, radius, outline=255, width=line * 2)
+    elif style.back in ("dots", "checks"):
+        draw_grid(canvas, style.back, step)
     else:
         offset: float = -reach
         while offset < reach:
@@ -289,6 +305,18 @@ def draw_back(canvas: CardCanvas, style: Style) -> None:
     window = CardCanvas(*canvas.size)
     window.rounded(0.07, max(style.radius, 0.07), 0.02)
     canvas.image.paste(255, (0, 0), window.image)
+
+
+def draw_grid(canvas: CardCanvas, sign: str, step: float) -> None:
+    """Draw dots in staggered rows, or the dark fields of a chessboard."""
+    for row in range(int(canvas.height / step) + 2):
+        for column in range(-1, 8):
+            x, y = (column + (row % 2) / 2) * step, row * step
+            if sign == "dots":
+                canvas.draw.circle((x, y), step * 0.27, fill=255)
+            else:
+                half = step / 2
+                canvas.draw.rectangle((x, y, x + half - 1, y + step - 1), fill=255)
 
 
 def draw_layer(style: Style, layer: str, size: tuple[int, int]) -> Image.Image:

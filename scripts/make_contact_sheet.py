@@ -1,6 +1,7 @@
 """Draw a task's pictures in every theme: `python -m scripts.make_contact_sheet Points24 sheet.png`.
 
-One row per theme: a frame from an episode at 300×300, and the same frame at 112×112.
+Sealed themes are left out, and some looks of the family `varied` are added. One row per theme: a
+frame from an episode at 300×300, and the same frame at 112×112.
 """
 
 import sys
@@ -14,10 +15,14 @@ from PIL import Image
 import vlbench
 from vlbench.cli import Options, output_file, parse_options, required, run_main
 from vlbench.registry import resolve_env_id
-from vlbench.themes import THEMES
+from vlbench.themes import SEALED, THEME_GROUPS, THEMES, VARIED
 
 SIZES = (300, 112)
 MARGIN = 8
+LOOKS = (
+    *(name for name in THEMES if name not in THEME_GROUPS[SEALED]),
+    *(f"{VARIED}-{number}" for number in range(8)),
+)
 TURNS = 3
 """Turns of the expert before the frame."""
 
@@ -38,8 +43,8 @@ class Config(Options):
 def draw_sheet(name: str, path: Path) -> None:
     """Draw a task's pictures into a file."""
     width = sum(SIZES) + 3 * MARGIN
-    sheet = Image.new("RGB", (width, len(THEMES) * (SIZES[0] + MARGIN) + MARGIN), "white")
-    for row, theme in enumerate(THEMES):
+    sheet = Image.new("RGB", (width, len(LOOKS) * (SIZES[0] + MARGIN) + MARGIN), "white")
+    for row, theme in enumerate(LOOKS):
         env = gymnasium.make(resolve_env_id(name), theme=theme)
         observation, _ = env.reset(seed=row)
         for _ in range(TURNS):

@@ -12,8 +12,8 @@ import agents.vlm  # noqa: F401  # before a test imports transformers
 TESTS = Path(__file__).parent
 TORCH = ("torch", "transformers")
 WITH_TORCH = (
-    "alfworld_training distributed model_families ppo_math sft_dataset signals trainer "
-    "training_pages training_runs"
+    "alfworld_training baselines credit_study distributed model_families ppo_math sft_dataset "
+    "signals trainer training_pages training_runs"
 )
 NEEDS = {
     "agents/test_recorded_models.py": TORCH,

@@ -326,6 +326,12 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         """Check a reply's fields against the current picture, and read the action of its plan."""
         return Statements()
 
+    @property
+    def text_facts(self) -> dict[str, Fact]:
+        """The facts of the picture, if the prompt states them; else {}."""
+        self._must_be_reset()
+        return self._facts.copy() if self._facts.keys() & set(self.prompt.fields) else {}
+
     def state_hash(self) -> str:
         """Return the sha256 of the canonical state and the presentation."""
         self._must_be_reset()

@@ -1,6 +1,6 @@
 """Sprites of texts and playing cards, from which tasks compose their pictures.
 
-Each theme has a folder of coverage masks under `assets/`, drawn once by `scripts/make_atlas.py`. A
+Each atlas is a folder of coverage masks under `assets/`, drawn once by `scripts/make_atlas.py`. A
 mask is coloured on first use, blended with the colour behind it, so that drawing only copies
 rectangles and opens no font at run time. Each task decides where its sprites go.
 """
@@ -128,11 +128,12 @@ def background(colour: Colour) -> Frame:
     return _read_only(np.broadcast_to(np.asarray(colour, np.uint8), (SIZE, SIZE, 3)))
 
 
-def _load_masks(theme: str, sheet: str) -> Mask:
+@lru_cache
+def _load_masks(atlas: str, sheet: str) -> Mask:
     # Imported here because the import is slow and only the first picture of a process needs it.
     from PIL import Image
 
-    with (ASSETS / theme / f"{sheet}.png").open("rb") as file, Image.open(file) as image:
+    with (ASSETS / atlas / f"{sheet}.png").open("rb") as file, Image.open(file) as image:
         return np.asarray(image.convert("L"))
 
 
@@ -159,9 +160,10 @@ class Alphabet(NamedTuple):
         return np.hstack([self.masks[character] for character in text])
 
 
-def _load_alphabet(theme: str, role: str, sheet: str) -> Alphabet:
-    index = json.loads((ASSETS / theme / f"{sheet}.json").read_text())[role]
-    strip = _load_masks(theme, sheet)[index["row"] : index["row"] + index["height"]]
+@lru_cache(maxsize=256)
+def _load_alphabet(atlas: str, role: str, sheet: str) -> Alphabet:
+    index = json.loads((ASSETS / atlas / f"{sheet}.json").read_text())[role]
+    strip = _load_masks(atlas, sheet)[index["row"] : index["row"] + index["height"]]
     widths: dict[str, int] = index["widths"]
     masks = {
         text: strip[:, right - width : right]
@@ -177,17 +179,17 @@ class Font:
     Any other text of printable ASCII has a taller mask, which fits every character.
 
     Args:
-        theme: Name of the theme.
+        atlas: Name of the atlas of its letters.
         role: Use of the text, which fixes its size: "display" (the largest), "large", "small",
             "label", "title" or "name" (the smallest).
         ink: Colour of the text.
         ground: Colour behind the text.
     """
 
-    def __init__(self, theme: str, role: str, ink: Colour, ground: Colour) -> None:
-        self._theme, self._role = theme, role
+    def __init__(self, atlas: str, role: str, ink: Colour, ground: Colour) -> None:
+        self._atlas, self._role = atlas, role
         self._ink, self._ground = ink, ground
-        self._usual = _load_alphabet(theme, role, "text")
+        self._usual = _load_alphabet(atlas, role, "text")
         self.top, self.height, self.space, _ = self._usual
 
     def draw(self, text: str, width: int = 0) -> Sprite:
@@ -197,8 +199,9 @@ class Font:
             ValueError: The text is empty, or a character isn't printable ASCII.
         """
         mask = self.mask(text)
-        missing = max(width - mask.shape[1], 0)
-        return self.colour(np.pad(mask, ((0, 0), (0, missing))))
+        if (missing := width - mask.shape[1]) > 0:
+            mask = np.pad(mask, ((0, 0), (0, missing)))
+        return self.colour(mask)
 
     def mask(self, text: str) -> Mask:
         """Return the mask of a text.
@@ -224,14 +227,14 @@ class Font:
     @cached_property
     def _ascii(self) -> Alphabet:
         # Loaded on demand: most runs never draw such a text.
-        return _load_alphabet(self._theme, self._role, "ascii")
+        return _load_alphabet(self._atlas, self._role, "ascii")
 
 
 @lru_cache
 def load_font(theme: Theme, role: str, paper: bool = False) -> Font:
     """Return a theme's font for a role, on the table colour or on paper; see `Font`."""
     ink, ground = (theme.paper_ink, theme.paper) if paper else (theme.table_ink, theme.table)
-    return Font(theme.name, role, ink, ground)
+    return Font(theme.lettering, role, ink, ground)
 
 
 @lru_cache(maxsize=1024)
@@ -251,7 +254,7 @@ class Deck:
 
     def __init__(self, theme: Theme, size: str) -> None:
         self.width, self.height = CARD_SIZES[size]
-        sheet = _load_masks(theme.name, size).reshape(len(CARD_LAYERS), self.height, self.width)
+        sheet = _load_masks(theme.art, size).reshape(len(CARD_LAYERS), self.height, self.width)
         self._layers = dict(zip(CARD_LAYERS, sheet, strict=True))
         self._theme = theme
         self.opaque = self._layers["body"][..., None] > 127

@@ -295,7 +295,8 @@ class CommonOptions(EnvOptions, total=False):
     """Keyword arguments that all of the benchmark's tasks take."""
 
     theme: str
-    """A theme or a group of themes; see `vlbench.themes`. Default: "classic"."""
+    """A theme, or a group of themes: "train", "heldout", "sealed", or "varied", which draws one of
+    1,024 generated looks for each presentation. Default: "classic"."""
     jitter: int
     """Largest shift of an element, 0..5 pixels. Default: 0."""
     prompt: str

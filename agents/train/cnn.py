@@ -81,7 +81,7 @@ class Config(Options):
     env: str = option("NumberLine", "environment, by id or short name")
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
     share: str = option("", SHARE_HELP, check=check_share, metavar="I/N")
-    theme: str = option("train", "theme, or group of themes")
+    theme: str = option("train", "theme, or group of themes; varied: generated looks")
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
     turns: int = option(100_000, "total number of turns, rounded up to whole rollouts", ge=1)
     size: int = option(84, "side of the network's input picture, in pixels", ge=36, le=300)

@@ -9,23 +9,30 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from agents.train.advantages.moment import Moment
 from agents.train.metrics import EpisodeMonitor, Metrics, RolloutMonitor
 from vlbench.env import VLEnv
 from vlbench.errors import user_code
 from vlbench.instances import Share
 from vlbench.registry import registered_id, resolve_env_id
+from vlbench.themes import check_open
 from vlbench.vector import VLVectorEnv
 
 if TYPE_CHECKING:  # cnn and sft_data import this module without torch
+    from agents.train.advantages.recorder import TurnRecorder
     from agents.train.distributed import Processes
-    from agents.train.rollout_buffer import TurnRecorder
     from agents.vlm.sampling import Generation
 
 Observation = Mapping[str, Any]
 
 
 def make_env(env_id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, str]:
-    """Return one environment, without Gymnasium's checking wrappers."""
+    """Return one environment, without Gymnasium's checking wrappers.
+
+    Raises:
+        ValueError: Its theme is sealed.
+    """
+    check_open(str(kwargs.get("theme", "")), "training")
     return gymnasium.make(registered_id(env_id), disable_env_checker=True, **kwargs)
 
 
@@ -33,8 +40,9 @@ def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVector
     """Return the native vector environment; its pictures are views, not copies.
 
     Raises:
-        ValueError: The environment has none.
+        ValueError: The environment has none, or its theme is sealed.
     """
+    check_open(str(kwargs.get("theme", "")), "training")
     envs = gymnasium.make_vec(
         registered_id(env_id),
         num_envs=num_envs,
@@ -140,6 +148,10 @@ class Journal:
             else:
                 episode.append(reply)
 
+    def lengths(self) -> list[int]:
+        """Return the number of turns that each running episode has had."""
+        return [len(episode) for episode in self._replies]
+
     def state(self) -> list[dict[str, Any]]:
         """Return the state of each environment for `restore`, as plain data."""
         return [
@@ -177,6 +189,14 @@ class EnvStep:
     """(n,)."""
     last_observations: dict[int, Observation]
     """Environment index → last observation of its truncated episode."""
+    numbers: npt.NDArray[np.int64]
+    """(n,), number of the turn in its episode, from 0."""
+    starts: npt.NDArray[np.int64]
+    """(n,), key of the episode's instance and presentation."""
+    states: npt.NDArray[np.int64]
+    """(n,), key of the state before the turn."""
+    regrets: npt.NDArray[np.float64]
+    """(n,), what the reply lost by the environment's exact values, at least 0."""
 
 
 class RolloutEnvs:
@@ -203,6 +223,8 @@ class RolloutEnvs:
         self._journal = Journal(envs.envs)
         self._episodes = EpisodeMonitor(len(share))
         self._rollout = RolloutMonitor()
+        self.turns = 0
+        """Turns that all processes have played since the run's first rollout."""
         self.observations: list[Observation] = []
         """Observations of the n environments; pictures are views that the next step overwrites."""
 
@@ -216,33 +238,60 @@ class RolloutEnvs:
         self._journal.clear()
         self._episodes.clear()
 
-    def step(self, replies: "Sequence[Generation]") -> EnvStep:
-        """Play a reply in each environment; reset those whose episode ends."""
-        spans = []
-        for env, reply in zip(self._envs.envs, replies, strict=True):
+    def step(self, replies: "Sequence[Generation | None]") -> EnvStep:
+        """Play a reply in each environment; reset those whose episode ends.
+
+        Args:
+            replies: n replies; None for an idle environment, whose episode counts for nothing. Its
+                places in the result are 0, False or None.
+        """
+        played = np.array([reply is not None for reply in replies])
+        spans: list[tuple[int, int] | None] = [None] * len(replies)
+        moments: list[Moment | None] = [None] * len(replies)
+        for i, (env, reply) in enumerate(zip(self._envs.envs, replies, strict=True)):
+            if reply is None:
+                continue
             parsed = env.read(reply.text)
             self._rollout.update(env, reply.text, parsed, len(reply.ids), reply.finished)
-            spans.append(parsed.span)
-        texts = [reply.text for reply in replies]
+            spans[i] = parsed.span
+            moments[i] = Moment.of(env, parsed)
+        numbers = np.where(played, self._journal.lengths(), 0)
+        starts = np.array([moment.start if moment else 0 for moment in moments])
+        states = np.array([moment.state if moment else 0 for moment in moments])
+        # An idle environment gets an empty reply, which moves nothing.
+        texts = [reply.text if reply else "" for reply in replies]
         episodes = self._journal.state() if self.recorder else []
         batch, rewards, terminated, truncated, info = self._envs.step(texts)
+        self._journal.add(texts, terminated | truncated)
+        rewards, terminated, truncated = rewards * played, terminated & played, truncated & played
         ended = terminated | truncated
+        regrets = np.array(
+            [
+                moment.regret(env, reward, over) if moment else 0.0
+                for env, moment, reward, over in zip(
+                    self._envs.envs, moments, rewards.tolist(), ended.tolist(), strict=True
+                )
+            ]
+        )
+        self._rollout.regret += float(regrets.sum())
         success = info["final_info"]["success"] if ended.any() else ended
         self._rollout.episodes += self._episodes.update(
             rewards.tolist(), ended.tolist(), success.tolist()
         )
-        self._journal.add(texts, ended)
         if self.recorder:
             self.recorder.add(episodes, replies, rewards.tolist(), ended.tolist())
         self.observations = _split(batch)
         last = {int(i): info["final_obs"][i] for i in np.flatnonzero(truncated)}
-        return EnvStep(spans, rewards, terminated, truncated, last)
+        return EnvStep(
+            spans, rewards, terminated, truncated, last, numbers, starts, states, regrets
+        )
 
     def finish_rollout(self) -> RolloutMonitor:
         """Return the counts of all processes' turns since the last call."""
         monitor = RolloutMonitor.sum_of(self._processes.gather(self._rollout))
         self._rollout = RolloutMonitor()
         self._episodes.count(monitor.episodes)
+        self.turns += monitor.turns
         return monitor
 
     def episode_metrics(self) -> Metrics:
@@ -255,7 +304,11 @@ class RolloutEnvs:
         rows = [{"journal": journal, "episode": episode} for journal, episode in pairs]
         everyone = [row for part in self._processes.gather(rows) for row in part]
         # JSON, because random states have 128-bit integers.
-        return {"running": json.dumps(everyone), "outcomes": self._episodes.outcomes()}
+        return {
+            "running": json.dumps(everyone),
+            "outcomes": self._episodes.outcomes(),
+            "turns": self.turns,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore this process's environments from a saved state.
@@ -267,6 +320,7 @@ class RolloutEnvs:
         size = len(self.share) * self._processes.count
         if len(everyone) != size:
             raise ValueError(f"the checkpoint has {len(everyone)} environments, not {size}")
+        self.turns = state["turns"]
         rows = everyone[self.share.start : self.share.stop]
         self._episodes.restore([row["episode"] for row in rows], state["outcomes"])
         self.observations = self._journal.restore([row["journal"] for row in rows])

@@ -33,6 +33,8 @@ class RolloutMonitor:
     illegal: int = 0
     unfinished: int = 0
     optimal: int = 0
+    regret: float = 0.0
+    """What the replies lost by the environment's exact values."""
     statements: int = 0
     """Replies that make statements about the picture."""
     true_statements: int = 0
@@ -83,6 +85,7 @@ class RolloutMonitor:
             "rollout/illegal_rate": self.illegal / self.turns,
             "rollout/unfinished_rate": self.unfinished / self.turns,
             "rollout/optimal": self.optimal / self.turns,
+            "rollout/regret": self.regret / self.turns,
             "rollout/perceived": self.true_statements / self.statements if self.statements else 0.0,
             "rollout/distinct_thoughts": len(self.thoughts) / self.turns,
             "rollout/commonest_thought": most / self.turns,

@@ -4,15 +4,15 @@ As in RL4VLM (Zhai et al. 2024), the action is the whole reply. log π of a turn
 log-probability of the tokens before the action, plus that of the action's own tokens; each turn has
 one clipped ratio (Schulman et al. 2017). The value head reads the last prompt token.
 
-This file reads top to bottom: model, rollout, loop. `update` improves the policy, `objective` has
-the formulas, `ppo_config` the options; `trainer` resumes, logs, saves and stops. If `--out` holds
-an earlier run, that run is resumed.
+This file has the model and the loop. `advantages` makes the rollouts and tells what each turn was
+worth, `update` improves the policy, `objective` has the formulas, `ppo_config` the options;
+`trainer` resumes, logs, saves and stops. If `--out` holds an earlier run, that run is resumed.
 """
 
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from vlbench.cli import exit_without
@@ -21,19 +21,18 @@ if __name__ == "__main__":
     exit_without(("torch", "transformers", "peft", "accelerate"), "ppo", extra="train")
 
 import torch
-from torch import Tensor
 
-from agents.train import objective
+from agents.train.advantages.playing import episode_seeds, new_value_head, play
+from agents.train.advantages.recorder import TurnRecorder
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.environments import RolloutEnvs, make_envs, training_deals
 from agents.train.evaluation import evaluate_policy, val_rows
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
-from agents.train.rollout_buffer import RolloutBuffer, TurnRecorder, weights_of
-from agents.train.trainer import Stateful, Trainer, are_finite
+from agents.train.trainer import Stateful, Trainer
 from agents.train.update import build_learner, update
 from agents.vlm.loading import autocast_dtype, load_trainable
-from agents.vlm.policy import Policy, ValueHead
+from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from vlbench.cli import parse_options
 from vlbench.registry import resolve_env_id
@@ -55,88 +54,12 @@ SUMMARY = {
 
 
 def build_policy(config: Config, checkpoint: str, device: torch.device | None = None) -> Policy:
-    """Return the policy of a checkpoint, with a new value head."""
+    """Return the policy of a checkpoint, with a new value head if the baseline reads one."""
     loaded = load_trainable(checkpoint, config, device)
-    width = loaded.model.get_output_embeddings().weight.shape[1]
-    head = ValueHead(width, (config.value_width or width,), config.value_detach)
+    head = new_value_head(config, loaded.model)
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
-    return Policy(
-        loaded.model,
-        loaded.processor,
-        sampling,
-        head.to(loaded.model.device),
-        autocast=autocast_dtype(loaded.model.device, loaded.model.dtype),
-    )
-
-
-# Rollout
-
-
-def rollout(
-    policy: Policy,
-    envs: RolloutEnvs,
-    config: Config,
-    generator: torch.Generator,
-    show_status: Callable[[str], None],
-) -> RolloutBuffer:
-    """Let the policy play T turns in all environments."""
-    buffer = RolloutBuffer(config.num_steps, envs.share, config.num_envs)
-    for step in range(config.num_steps):
-        show_status(f"rollout {step * config.num_envs}/{config.num_steps * config.num_envs} turns")
-        prompts = [policy.encoder.encode(observation) for observation in envs.observations]
-        replies = policy.generate(prompts, generator)
-        outcome = envs.step(replies)
-        weights = weights_of(replies, outcome, config.thought_weight, policy.decode)
-        # A truncated episode would have continued: its last observation has a value.
-        last_values = torch.zeros(len(replies))
-        if outcome.last_observations:
-            truncated_observations = outcome.last_observations
-            truncated_prompts = [
-                policy.encoder.encode(observation)
-                for observation in truncated_observations.values()
-            ]
-            last_values[list(truncated_observations)] = torch.tensor(
-                policy.values(truncated_prompts)
-            )
-        buffer.add(prompts, replies, weights, outcome, last_values)
-    prompts = [policy.encoder.encode(observation) for observation in envs.observations]
-    buffer.finish(torch.tensor(policy.values(prompts)))
-    return buffer
-
-
-def estimate_advantages(buffer: RolloutBuffer, config: Config) -> Tensor:
-    """Return the advantages (T, n) of a rollout's turns.
-
-    Raises:
-        FloatingPointError: One isn't finite.
-    """
-    advantages = objective.generalized_advantages(
-        buffer.rewards,
-        buffer.values,
-        buffer.next_values,
-        buffer.terminated,
-        buffer.ended,
-        config.gamma,
-        config.gae_lambda,
-    )
-    if not are_finite([buffer.rewards]):
-        raise FloatingPointError("a reward isn't finite; mend the environment")
-    if not are_finite([advantages]):
-        raise FloatingPointError("an advantage isn't finite")
-    return advantages
-
-
-def play(
-    policy: Policy,
-    envs: RolloutEnvs,
-    config: Config,
-    generator: torch.Generator,
-    show_status: Callable[[str], None],
-) -> RolloutBuffer:
-    """Return a rollout with its advantages."""
-    buffer = rollout(policy, envs, config, generator, show_status)
-    buffer.set_advantages(estimate_advantages(buffer, config))
-    return buffer
+    autocast = autocast_dtype(loaded.model.device, loaded.model.dtype)
+    return Policy(loaded.model, loaded.processor, sampling, head, autocast=autocast)
 
 
 # Loop
@@ -162,34 +85,37 @@ def train(config: Config, processes: Processes) -> Path:
     deals = {**training_deals(config.share), "jitter": config.jitter, **rules}
     vector = make_envs(env_id, len(share), deals)
     every = config.rollouts_every
-    recorder = TurnRecorder(env_id, deals, share, every) if every else None
+    recorder = TurnRecorder(env_id, deals, share, every, config.baseline) if every else None
     envs = RolloutEnvs(vector, share, processes, recorder)
-    envs.reset([config.seed * config.num_envs + number for number in share])
-    assert policy.value_head is not None
+    envs.reset(episode_seeds(config, share, 0))
     parts: dict[str, Stateful | torch.Generator] = {
-        "value_head": policy.value_head,
         "optimizer": learner.optimizer,
         "shuffler": learner.shuffler,
         "environments": envs,
     }
+    if policy.value_head is not None:
+        parts["value_head"] = policy.value_head
     with trainer.running(policy.save, parts, {"sampler": sampler}) as log:
         if rows and not trainer.step:
             log.write(0, evaluate_policy(policy, rows, processes, status=log.status).metrics())
         for iteration in trainer.remaining_steps():
             learner.optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
             start = time.monotonic()
-            buffer = processes.together(lambda: play(policy, envs, config, sampler, log.status))
+            if config.plays_whole_episodes:
+                envs.reset(episode_seeds(config, share, iteration))
+            buffer = play(policy, envs, config, sampler, processes, log.status)
             monitor = envs.finish_rollout()
             if recorder:
-                recorder.finish(iteration, buffer.advantages, config.out, processes)
+                recorder.finish(iteration, buffer, config.out, processes)
             middle = time.monotonic()
             log.status(f"iteration {iteration}/{config.iterations}: update")
-            metrics = update(learner, buffer, config, iteration <= config.critic_iterations)
+            critic_only = config.has_critic and iteration <= config.critic_iterations
+            metrics = update(learner, buffer, config, critic_only)
             end, turns = time.monotonic(), len(buffer)
             del buffer  # frees its pictures' features before the next rollout
             metrics |= monitor.metrics() | envs.episode_metrics()
             metrics["charts/learning_rate"] = learner.optimizer.param_groups[0]["lr"]
-            metrics["charts/env_steps"] = iteration * config.num_envs * config.num_steps
+            metrics["charts/env_steps"] = envs.turns
             metrics["charts/SPS"] = turns / (end - start)
             metrics["time/rollout"], metrics["time/update"] = middle - start, end - middle
             if rows and (iteration % config.eval_every == 0 or iteration == config.iterations):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.train.advantages.kinds import BASELINES
 from agents.train.environments import (
     SHARE_HELP,
     check_env,
@@ -36,7 +37,7 @@ class Config(TrainableWeights):
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
     prompt: str = option("cot", "variant of the prompt")
     share: str = option("", SHARE_HELP, check=check_share, metavar="I/N")
-    theme: str = option("train", "theme, or group of themes")
+    theme: str = option("train", "theme, or group of themes; varied: generated looks")
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
 
     iterations: int = option(20, "number of rollouts, each followed by an update", ge=1)
@@ -44,6 +45,14 @@ class Config(TrainableWeights):
         32, "environments N; their replies are written in one batch", ge=1, limit=65_536
     )
     num_steps: int = option(8, "turns T per environment in a rollout", ge=1, limit=65_536)
+    group: int = option(
+        1, "environments that share their episodes' starts; it divides --num-envs", ge=1
+    )
+    whole_episodes: bool = option(
+        False,
+        "each rollout starts new episodes and goes on after T turns until they end; always on "
+        "with --baseline group, state and turn",
+    )
     epochs: int = option(2, "passes over a rollout", ge=1, limit=10_000)
     minibatch: int = option(
         64, "turns per optimizer step; in a shorter rollout, all its turns", ge=1
@@ -61,8 +70,16 @@ class Config(TrainableWeights):
     thought_weight: float = option(
         0.5, "λ, the weight of the tokens before the action in log π", ge=0, le=1
     )
+    baseline: str = option(
+        "value",
+        "what a turn's return is compared with: value (a critic, by generalised advantage "
+        "estimation), group (returns of other episodes with the same start), state (later returns "
+        "of other episodes in the same state), turn (of other episodes at the same turn), exact "
+        "(the environment's exact values: an oracle)",
+        choices=tuple(BASELINES),
+    )
     gamma: float = option(0.9, "discount", ge=0, le=1)
-    gae_lambda: float = option(0.95, "λ of generalised advantage estimation", ge=0, le=1)
+    gae_lambda: float = option(0.95, "λ of generalised advantage estimation, of value", ge=0, le=1)
     ratio: str = option(
         "turn",
         "what is clipped: one ratio a turn, as the original (turn); that to the power of 1 / Σ "
@@ -107,7 +124,7 @@ class Config(TrainableWeights):
 
     lr: float = option(1e-4, "initial learning rate of the model", gt=0)
     end_lr: float = option(1e-4, "final learning rate of the model, reached on a cosine", ge=0)
-    value_lr: float = option(1e-3, "learning rate of the value head", gt=0)
+    value_lr: float = option(3e-3, "learning rate of the value head", gt=0)
     adam_eps: float = option(1e-7, "ε of Adam", gt=0)
     max_grad_norm: float = option(
         0.5,
@@ -116,6 +133,9 @@ class Config(TrainableWeights):
     )
     value_width: int = option(
         0, "width of the value head's hidden layer; 0 for the model's width", ge=0, limit=65_536
+    )
+    value_standardise: bool = option(
+        True, "standardise the value head's input by its mean and deviation in the first rollout"
     )
     value_detach: bool = option(True, "stop the value's gradient at the model")
 
@@ -159,12 +179,31 @@ class Config(TrainableWeights):
         old_name="--plan",
     )
 
+    @property
+    def plays_whole_episodes(self) -> bool:
+        """Whether a rollout has whole episodes, of new starts."""
+        return self.whole_episodes or BASELINES[self.baseline].whole_episodes
+
+    @property
+    def has_critic(self) -> bool:
+        """Whether the baseline reads a value head, which is then trained."""
+        return BASELINES[self.baseline].critic
+
     def check(self) -> None:
         """Check that a rollout fits into memory, and that no argument is given twice."""
         check_env_kwargs(self)
         if self.temperature < MIN_TEMPERATURE:
             raise ValueError(
                 f"--temperature must be at least {MIN_TEMPERATURE:g}, got {self.temperature:g}"
+            )
+        if self.num_envs % self.group:
+            raise ValueError(
+                f"--group {self.group} must divide --num-envs, which is {self.num_envs}"
+            )
+        if BASELINES[self.baseline].shared_starts and self.group == 1:
+            raise ValueError(
+                f"--baseline {self.baseline} compares episodes with the same start; add --group "
+                "with at least 2"
             )
         if 0 < self.dual_clip <= 1 + max(self.clip, self.clip_high):
             raise ValueError(
@@ -261,6 +300,7 @@ _RL4VLM: Preset = {
     "critic_iterations": 0,
     "value_width": 1024,
     "value_detach": False,
+    "value_standardise": False,
     "num_envs": 32,
     "theme": "classic",
     "model": "hf:llava-hf/llava-v1.6-mistral-7b-hf",

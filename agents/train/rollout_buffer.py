@@ -1,19 +1,17 @@
-"""A rollout: turns of N environments over T steps, their advantages, minibatches, and files."""
+"""A rollout: turns of N environments over T steps, their advantages, and minibatches."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from agents.train.advantages.facts import TurnFacts
 from agents.train.distributed import Processes
 from agents.train.environments import EnvStep
 from agents.train.token_weights import token_weights
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.sampling import Generation
-from vlbench.diagnose.rollouts import FOLDER, SCHEMA, RolloutTurn, write_turns
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +56,7 @@ class RolloutBuffer:
     """The turns of one rollout, or of one process's share.
 
     Args:
-        steps: Turns T per environment.
+        steps: Turns T per environment; a rollout of whole episodes may have more.
         share: Indices of this process's n environments, in 0..N − 1.
         width: Number of environments N of all processes.
     """
@@ -66,55 +64,61 @@ class RolloutBuffer:
     def __init__(self, steps: int, share: range, width: int) -> None:
         self.share = share
         self.width = width
-        self.turns: list[list[TurnSample]] = []
-        """T rows of n turns."""
-        shape = (steps, len(share))
-        self.rewards = torch.zeros(shape)
-        """(T, n) float32, as are the next four."""
-        self.values = torch.zeros(shape)
-        """V of each turn's observation."""
-        self.next_values = torch.zeros(shape)
-        """V of the observation after each turn; at a truncation, of the episode's last one."""
-        self.advantages = torch.zeros(shape)
-        """Set by `set_advantages`."""
-        self.returns = torch.zeros(shape)
-        """Targets of the values; set by `set_advantages`."""
-        self.terminated = torch.zeros(shape, dtype=torch.bool)
-        """(T, n) bool."""
-        self.ended = torch.zeros(shape, dtype=torch.bool)
-        """(T, n) bool, terminated or truncated."""
+        self.turns: list[list[TurnSample | None]] = []
+        """T rows of n turns; None where an environment is idle."""
+        self.facts = TurnFacts.idle(steps, len(share))
+        """What the baselines read."""
+        self.advantages = torch.zeros(steps, len(share))
+        """(T, n) float32, set by `set_advantages`."""
+        self.returns = self.advantages
+        """(T, n) float32, targets of the values; set by `set_advantages`."""
+        self.numbers = list(range(steps * width))
+        """Turn numbers t · N + n of the turns that all processes played."""
+
+    @property
+    def values(self) -> Tensor:
+        """V of each turn's observation, (T, n) float32."""
+        return self.facts.values
 
     def add(
         self,
-        prompts: Sequence[EncodedPrompt],
-        replies: Sequence[Generation],
-        weights: Sequence[Tensor],
+        prompts: Sequence[EncodedPrompt | None],
+        replies: Sequence[Generation | None],
+        weights: Sequence[Tensor | None],
         outcome: EnvStep,
         last_values: Tensor,
     ) -> None:
         """Append a turn of this process's n environments.
 
         Args:
-            prompts: The prompts.
+            prompts: The prompts; None for an idle environment, as in the next two.
             replies: The replies to them.
             weights: Token weights of each reply, (length,) float32.
             outcome: The result of the turn.
             last_values: (n,), V of the last observation of episodes truncated in this turn.
         """
         t = len(self.turns)
+        if t == len(self.facts.rewards):
+            self.pad(2 * t)
         self.turns.append(
             [
-                TurnSample(prompt, reply.ids, weight, reply.log_probs, reply.log_probs)
+                None
+                if prompt is None or reply is None or weight is None
+                else TurnSample(prompt, reply.ids, weight, reply.log_probs, reply.log_probs)
                 for prompt, reply, weight in zip(prompts, replies, weights, strict=True)
             ]
         )
-        self.values[t] = torch.tensor([reply.value for reply in replies])
-        self.rewards[t] = torch.from_numpy(outcome.rewards)
-        self.terminated[t] = torch.from_numpy(outcome.terminated)
-        self.ended[t] = torch.from_numpy(outcome.terminated | outcome.truncated)
-        self.next_values[t] = last_values
+        facts = self.facts
+        facts.played[t] = played = torch.tensor([reply is not None for reply in replies])
+        facts.values[t] = torch.tensor([reply.value if reply else 0.0 for reply in replies])
+        facts.rewards[t] = torch.from_numpy(outcome.rewards)
+        facts.terminated[t] = torch.from_numpy(outcome.terminated) | ~played
+        facts.ended[t] = torch.from_numpy(outcome.terminated | outcome.truncated) | ~played
+        facts.next_values[t] = last_values
+        for name in ("numbers", "starts", "states", "regrets"):
+            getattr(facts, name)[t] = torch.from_numpy(getattr(outcome, name))
         if t:
-            self._continue(t - 1, self.values[t])
+            self._continue(t - 1, facts.values[t])
 
     def finish(self, values: Tensor) -> None:
         """Complete the rollout.
@@ -122,26 +126,45 @@ class RolloutBuffer:
         Args:
             values: (n,), V of the observations after the last turn.
         """
+        self.pad(len(self.turns))
         self._continue(len(self.turns) - 1, values)
 
     def _continue(self, t: int, values: Tensor) -> None:
         """Set the values after a turn, except where its episode ended."""
-        self.next_values[t] = torch.where(self.ended[t], self.next_values[t], values)
+        facts = self.facts
+        facts.next_values[t] = torch.where(facts.ended[t], facts.next_values[t], values)
 
-    def set_advantages(self, advantages: Tensor) -> None:
-        """Set advantages (T, n), and returns as advantages + values."""
+    def pad(self, steps: int) -> None:
+        """Make room for `steps` turns per environment, or cut off room that isn't needed."""
+        self.facts = self.facts.resized(steps)
+
+    def set_advantages(self, advantages: Tensor, played: Tensor) -> None:
+        """Set the advantages, and the targets of the values to advantages + values.
+
+        Args:
+            advantages: (T, n), of this process's turns.
+            played: (T, N) bool, which turns all processes played.
+        """
         self.advantages = advantages
         self.returns = advantages + self.values
+        self.numbers = played.flatten().nonzero().flatten().tolist()
 
     def __len__(self) -> int:
         """Return the number of turns of all processes."""
-        return len(self.turns) * self.width
+        return len(self.numbers)
+
+    def everyones(self, own: Tensor, processes: Processes) -> Tensor:
+        """Return (len(self),), a number of each turn of all processes, from this process's (T, n).
+
+        The processes call it together.
+        """
+        return processes.gather_columns(own).flatten()[self.numbers]
 
     def normalise(self, everyone: Tensor) -> None:
         """Normalise the advantages.
 
         Args:
-            everyone: (T, N), the advantages of all processes.
+            everyone: The advantages of all turns of all processes.
         """
         deviation = everyone.std(correction=0)
         self.advantages = (self.advantages - everyone.mean()) / (deviation + 1e-8)
@@ -153,7 +176,7 @@ class RolloutBuffer:
         """
         order = torch.randperm(len(self), generator=generator).tolist()
         for start in range(0, len(order), size):
-            yield order[start : start + size]
+            yield [self.numbers[place] for place in order[start : start + size]]
 
     def own(self, numbers: Sequence[int]) -> list[int]:
         """Return the numbers of turns that this process played."""
@@ -185,7 +208,8 @@ class RolloutBuffer:
         return number // self.width, number % self.width - self.share.start
 
     def _turns(self, numbers: Sequence[int]) -> list[TurnSample]:
-        return [self.turns[t][n] for t, n in map(self._place, numbers)]
+        turns = [self.turns[t][n] for t, n in map(self._place, numbers)]
+        return [turn for turn in turns if turn is not None]
 
 
 def _rows(numbers: Sequence[Tensor]) -> Tensor:
@@ -198,102 +222,22 @@ def _rows(numbers: Sequence[Tensor]) -> Tensor:
 
 
 def weights_of(
-    replies: Sequence[Generation],
+    replies: Sequence[Generation | None],
     outcome: EnvStep,
     thought_weight: float,
     decode: Callable[[Sequence[int]], str],
-) -> list[Tensor]:
+) -> list[Tensor | None]:
     """Return the token weights of each reply in log π, (n_i,) float32.
 
     Args:
-        replies: The replies of a turn.
+        replies: The replies of a turn; None for an idle environment.
         outcome: The result of the turn, which says where each action stands.
         thought_weight: λ, the weight of the tokens before an action.
         decode: Token ids → text.
     """
     return [
         token_weights(reply.ids.tolist(), reply.text, span, thought_weight, decode)
+        if reply
+        else None
         for reply, span in zip(replies, outcome.spans, strict=True)
     ]
-
-
-class TurnRecorder:
-    """Writes every k-th rollout's turns and advantages, for `vlbench.diagnose`.
-
-    Args:
-        env_id: The environment's id.
-        kwargs: Its keyword arguments.
-        share: Indices of this process's n environments, in 0..N − 1.
-        every: k.
-    """
-
-    def __init__(self, env_id: str, kwargs: Mapping[str, Any], share: range, every: int) -> None:
-        self._env_id = env_id
-        self._kwargs = dict(kwargs)
-        self._share = share
-        self._every = every
-        self._finished = [0] * len(share)  # episodes of each environment in this rollout
-        self._turns: list[RolloutTurn] = []
-
-    def add(
-        self,
-        episodes: Sequence[Mapping[str, Any]],
-        replies: Sequence[Generation],
-        rewards: Sequence[float],
-        ended: Sequence[bool],
-    ) -> None:
-        """Add a turn of the n environments.
-
-        Args:
-            episodes: Instance, presentation and earlier replies of each running episode.
-            replies: The replies.
-            rewards: n rewards.
-            ended: n flags, whether the episode ended.
-        """
-        is_first = not self._turns
-        for i, (episode, reply) in enumerate(zip(episodes, replies, strict=True)):
-            turn = RolloutTurn(
-                SCHEMA,
-                self._env_id,
-                self._kwargs,
-                episode["instance"],
-                episode["presentation"],
-                episode=f"{self._share[i]}-{self._finished[i]}",
-                turn=len(episode["replies"]),
-                reply=reply.text,
-                earlier=tuple(episode["replies"]) if is_first else (),
-                reward=rewards[i],
-                value=float(reply.value),
-                log_prob=float(reply.log_probs.sum()),
-            )
-            self._turns.append(turn)
-            self._finished[i] += ended[i]
-
-    def finish(self, iteration: int, advantages: Tensor, run: Path, processes: Processes) -> None:
-        """Complete a rollout; write it if it is a k-th one.
-
-        Args:
-            iteration: The rollout's number, from 1.
-            advantages: (T, n), before normalisation.
-            run: The run's folder.
-            processes: The processes that play together.
-
-        Raises:
-            OSError: The file can't be written.
-        """
-        turns, self._turns = self._turns, []
-        self._finished = [0] * len(self._share)
-        if iteration % self._every:
-            return
-        own = [
-            replace(
-                turn,
-                episode=f"{iteration}/{turn.episode}",
-                iteration=iteration,
-                advantage=advantage,
-            )
-            for turn, advantage in zip(turns, advantages.flatten().tolist(), strict=True)
-        ]
-        everyone = [turn for part in processes.gather(own) for turn in part]
-        path = run / FOLDER / f"{iteration:06}.jsonl"
-        processes.on_main(lambda: write_turns(path, everyone))

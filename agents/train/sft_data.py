@@ -81,7 +81,7 @@ class Config(Options):
         old_name="--reading",
     )
     share: str = option("", SHARE_HELP, check=check_share, metavar="I/N")
-    theme: str = option("train", "theme, or group of themes")
+    theme: str = option("train", "theme, or group of themes; varied: generated looks")
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environments")
     seed: int = option(0, "seed of the instances and of random actions", ge=0, le=MAX_SEED)

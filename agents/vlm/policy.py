@@ -38,35 +38,6 @@ FEATURE_BATCH = 32
 """Pictures per call of the vision tower."""
 
 
-class ValueHead(nn.Module):
-    """A float32 MLP from a hidden state to a value.
-
-    Args:
-        width: Width of the model.
-        hidden: Widths of the hidden layers.
-        detach: Stop the value's gradient at the hidden state.
-    """
-
-    def __init__(self, width: int, hidden: Sequence[int], detach: bool) -> None:
-        super().__init__()
-        self.detach = detach
-        sizes = [width, *hidden, 1]
-        layers: list[nn.Module] = []
-        for i, o in zip(sizes, sizes[1:], strict=False):
-            layers += [nn.Linear(i, o), nn.ReLU()]
-        self.layers = nn.Sequential(*layers[:-1])
-        last = layers[-2]
-        assert isinstance(last, nn.Linear)
-        nn.init.zeros_(last.weight)  # the first advantages are the returns, not noise
-        nn.init.zeros_(last.bias)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Return values (B,) float32 of hidden states (B, width)."""
-        hidden = hidden.float()
-        values: Tensor = self.layers(hidden.detach() if self.detach else hidden)
-        return values.squeeze(-1)
-
-
 def _end_ids(model: Any, encoder: Encoder) -> list[int]:
     """Return every token that the checkpoint names as an end of a reply.
 
@@ -90,7 +61,8 @@ class Policy(nn.Module):
         model: A model of AutoModelForImageTextToText, or a PeftModel around one.
         processor: The checkpoint's processor.
         sampling: How replies are sampled; scores are under the same distribution.
-        value_head: For reinforcement learning; without one, values are 0.
+        value_head: Hidden states (B, width) → values (B,), for reinforcement learning; without one,
+            values are 0.
         template_variables: Variables of the chat template, e.g. {"enable_thinking": False}.
         autocast: Precision of products, below that of the weights; None for the weights' own.
     """
@@ -103,7 +75,7 @@ class Policy(nn.Module):
         model: Any,
         processor: Any,
         sampling: Sampling,
-        value_head: ValueHead | None = None,
+        value_head: nn.Module | None = None,
         template_variables: Mapping[str, Any] = MappingProxyType({}),
         autocast: torch.dtype | None = None,
     ) -> None:

@@ -13,6 +13,9 @@ from vlbench.replay import main as replay
 from vlbench.run_folder import EPISODES, RunFolder
 from vlbench.suites import bounds, frozen_rows, rules_difference, shipped_suites, suites
 from vlbench.task import split_in
+from vlbench.tasks.blackjack import odds
+from vlbench.tasks.blackjack.game import BlackjackGame
+from vlbench.tasks.blackjack.rules import Rules
 from vlbench.tasks.number_line import NumberLine
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 from vlbench.tasks.number_line.suites import random_success
@@ -209,16 +212,15 @@ def test_bounds_are_computed_for_the_dealt_rows_when_asked(run, tmp_path):
     assert more["scorecards"][0]["floor"] != card["floor"], "they are of all rows that are counted"
 
 
-def test_the_bounds_of_blackjack_under_another_rule_are_those_of_the_ood_set(tmp_path):
-    run = evaluate(
-        "random",
-        "Blackjack",
-        episodes=2,
-        env_kwargs={"dealer_hits_soft_17": True},
-        bounds=True,
-        out=tmp_path,
-    )
-    assert run.header.bounds == {"vlbench/Blackjack-v0": bounds("vlbench/Blackjack-v0", "ood")}
+def test_the_bounds_of_blackjack_under_another_rule_are_exact(tmp_path):
+    options = {"env_kwargs": {"dealer_draws_to": 21}, "bounds": True, "out": tmp_path}
+    run = evaluate("random", "Blackjack", episodes=4, **options)
+    game = BlackjackGame(Rules(dealer_draws_to=21))
+    starts = [episode.instance for episode in RunFolder.open(tmp_path).episodes()]
+    shown = [game.situation(game.start(start)) for start in starts]
+    ceiling = sum(odds.best_worth(start, odds.WIN_RATE) for start in shown) / 4
+    (limits,) = run.header.bounds.values()
+    assert limits.ceiling == pytest.approx(ceiling) and 0 < limits.floor < ceiling
 
 
 def test_bounds_that_cannot_be_computed_are_one_line(run, tmp_path, monkeypatch):

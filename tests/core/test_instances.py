@@ -36,8 +36,9 @@ def test_the_far_points24_rows_can_be_won_only_by_their_own_rule():
 
 
 def test_the_exact_bounds_are_the_published_ones():
-    assert bounds("vlbench/Blackjack-v0", "test").floor == pytest.approx(0.28061, abs=5e-6)
-    assert bounds("vlbench/Blackjack-v0", "test").ceiling == pytest.approx(0.43163, abs=5e-6)
+    # Means over the rows; over all shoes they are 28.061 % and 43.163 %.
+    assert bounds("vlbench/Blackjack-v0", "test").floor == pytest.approx(0.27802, abs=5e-6)
+    assert bounds("vlbench/Blackjack-v0", "test").ceiling == pytest.approx(0.42535, abs=5e-6)
     assert 0.55 < bounds("vlbench/NumberLine-v0", "paper").floor < 0.65
 
 

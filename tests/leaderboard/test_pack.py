@@ -129,14 +129,14 @@ def test_the_old_name_of_the_command_still_packs_and_says_the_new_one(mixed, tmp
 
 
 def test_two_suites_of_one_agent_make_one_entry(tmp_path):
-    for suite in ("test", SUITE):
-        run(tmp_path / suite, "EZPoints", suite, agent=lambda observation: '{"action": "="}')
-    pack([tmp_path / SUITE, tmp_path / "test"], CARD).write(tmp_path / "a.tar.gz")
-    assert [s.run.suite for s in verify(tmp_path / "a.tar.gz").manifest.suites] == ["test", SUITE]
+    for suite in ("paper", SUITE):
+        run(tmp_path / suite, "Blackjack", suite, agent=lambda observation: '{"action": "stand"}')
+    pack([tmp_path / SUITE, tmp_path / "paper"], CARD).write(tmp_path / "a.tar.gz")
+    assert [s.run.suite for s in verify(tmp_path / "a.tar.gz").manifest.suites] == ["paper", SUITE]
 
 
 def test_a_privileged_player_is_a_reference_and_no_model(tmp_path):
-    entry = pack([run(tmp_path / "run", "EZPoints", agent="expert")], {})
+    entry = pack([run(tmp_path / "run", "Blackjack", agent="expert")], {})
     card = entry.manifest.card
     assert (card.name, card.model, card.weights, card.track) == ("expert", "", "none", "reference")
     with pytest.raises(ValueError, match="expert is privileged, so its track can't be zero-shot"):

@@ -1,20 +1,25 @@
 """The light tasks under the rules of each of their frozen sets, and walks through them."""
 
+import hashlib
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
+from PIL import Image
 from support.env_ids import LIGHT_IDS
 
 from vlbench.env import VLEnv
 from vlbench.registry import short_name
 from vlbench.suites import frozen_rows, suites
 from vlbench.task import SIZE, Frame
-from vlbench.themes import THEMES
+from vlbench.themes import LOOKS, SEALED, THEME_GROUPS, THEMES
+from vlbench.themes.family import ATLASES, LAYOUTS, look
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,45 @@ TASKS = {name: task for env_id in LIGHT_IDS for name, task in tasks_of(env_id).i
 
 every_task = pytest.mark.parametrize("name", TASKS)
 every_theme = pytest.mark.parametrize("theme", THEMES)
+
+
+def family_sample() -> list[str]:
+    """Return the first looks of the family with each pair of a layout and letters."""
+    sample: dict[tuple[str, str], str] = {}
+    for theme in map(look, range(LOOKS)):
+        sample.setdefault((theme.layout, theme.lettering), theme.name)
+        if len(sample) == len(LAYOUTS) * len(ATLASES):
+            return list(sample.values())
+    raise AssertionError(f"some pair is in none of the looks: {sorted(sample)}")
+
+
+every_look = pytest.mark.parametrize(
+    "theme", [*THEMES, *(pytest.param(name, marks=pytest.mark.slow) for name in family_sample())]
+)
+"""Each theme and, as a slow test, looks with each layout and each letters of the family."""
+
+GOLDENS = Path(__file__).parents[1] / "goldens"
+SEALED_HASHES = GOLDENS / "sealed.json"
+"""File name of a golden → sha256 of its pixels; nobody need see a sealed picture to compare it."""
+
+
+def check_golden(name: str, theme: str, frame: Frame, rewrite: bool) -> None:
+    """Compare a picture with the stored one, or store it."""
+    if theme in THEME_GROUPS[SEALED]:
+        digest, key = hashlib.sha256(frame.tobytes()).hexdigest(), f"{name}-{theme}"
+        hashes = json.loads(SEALED_HASHES.read_text("utf-8")) if SEALED_HASHES.exists() else {}
+        if rewrite:
+            hashes = dict(sorted({**hashes, key: digest}.items()))
+            SEALED_HASHES.write_text(json.dumps(hashes, indent=1) + "\n", "utf-8")
+        assert hashes.get(key) == digest, f"{key} differs from what is drawn"
+        return
+    path = GOLDENS / f"{name}-{theme}.png"
+    if rewrite:
+        GOLDENS.mkdir(exist_ok=True)
+        Image.fromarray(frame).save(path, optimize=True)
+    with Image.open(path) as image:
+        assert np.array_equal(np.asarray(image), frame), f"{path} differs from what is drawn"
+
 
 RUBBISH = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
 

@@ -36,7 +36,8 @@ def update_rollout(folder, processes):
     part = RolloutBuffer(len(whole.turns), share, whole.width)
     columns = slice(share.start, share.stop)
     part.turns = [row[columns] for row in whole.turns]
-    for name in ("advantages", "values", "returns"):
+    part.facts.values[:] = whole.facts.values[:, columns]
+    for name in ("advantages", "returns"):
         setattr(part, name, getattr(whole, name)[:, columns])
     metrics = update(learner, part, config, critic_only=False)
     return [weight.detach() for weight in weights], metrics

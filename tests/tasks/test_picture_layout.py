@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from support.pictures import every_theme, paint, update
+from support.pictures import every_look, paint, update
 
 from vlbench.instances import Presentation
 from vlbench.sprites import CARD_SIZES, deck
@@ -15,7 +15,7 @@ from vlbench.tasks.ez_points.picture import EZPointsPicture
 from vlbench.tasks.formula.game import FormulaState
 from vlbench.tasks.formula.picture import FormulaPicture
 from vlbench.tasks.points24.picture import Points24Picture
-from vlbench.themes import THEMES, ThemeChoice
+from vlbench.themes import ThemeChoice, find_theme
 
 
 def boxes(places: list[tuple[slice, slice]]) -> None:
@@ -43,7 +43,7 @@ LONGEST = {
 
 @pytest.mark.parametrize("jitter", [0, 5])
 @pytest.mark.parametrize("cards", [2, 4])
-@every_theme
+@every_look
 def test_cards_and_the_longest_formulas_lie_apart_and_in_the_frame(
     theme: str, cards: int, jitter: int
 ) -> None:
@@ -75,7 +75,7 @@ def test_cards_and_the_longest_formulas_lie_apart_and_in_the_frame(
 
 
 @pytest.mark.parametrize("jitter", [0, 5])
-@every_theme
+@every_look
 def test_blackjack_labels_lie_apart_from_all_hands(theme: str, jitter: int) -> None:
     picture = BlackjackPicture(ThemeChoice(theme, jitter))
     for number in range(20):
@@ -91,9 +91,9 @@ def test_blackjack_labels_lie_apart_from_all_hands(theme: str, jitter: int) -> N
 
 
 @pytest.mark.parametrize("jitter", [0, 5])
-@every_theme
+@every_look
 def test_the_corner_index_of_every_card_is_visible_in_every_hand(theme: str, jitter: int) -> None:
-    picture, cards = BlackjackPicture(ThemeChoice(theme, jitter)), deck(THEMES[theme], "medium")
+    picture, cards = BlackjackPicture(ThemeChoice(theme, jitter)), deck(find_theme(theme), "medium")
     for n in (2, 4, 5, 7, 8, 14, 15, MAX_PLAYER):
         ranks = tuple((5 * i) % 13 + 1 for i in range(n))
         state = BlackjackState("blackjack/1", ranks, (7, 8))
@@ -109,9 +109,9 @@ def test_the_corner_index_of_every_card_is_visible_in_every_hand(theme: str, jit
 
 
 @pytest.mark.parametrize("size", CARD_SIZES)
-@every_theme
+@every_look
 def test_the_52_cards_and_the_back_differ(theme: str, size: str) -> None:
-    cards = deck(THEMES[theme], size)
+    cards = deck(find_theme(theme), size)
     faces = [cards.card(rank, suit) for rank in range(1, 14) for suit in range(4)]
     assert len({face.tobytes() for face in (*faces, cards.back)}) == 53
     assert not any(face.flags.writeable for face in faces)

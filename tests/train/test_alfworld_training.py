@@ -15,6 +15,7 @@ from support.small_checkpoint import small_checkpoint
 import vlbench
 from agents import evaluate
 from agents.train import ppo, sft, sft_data
+from agents.train.advantages import playing
 from agents.train.distributed import Processes
 from agents.train.environments import Journal, RolloutEnvs, make_env, make_envs
 from agents.train.evaluation import val_rows
@@ -152,7 +153,7 @@ def test_a_rollout_reads_the_states_own_commands_and_thoughts_count_a_fifth(
     monkeypatch.setattr(policy, "generate", teach)
     rollout_envs = RolloutEnvs(envs, range(2), Processes())
     rollout_envs.reset([3, 4])
-    buffer = ppo.rollout(policy, rollout_envs, config, torch.Generator(), len)
+    buffer = playing.rollout(policy, rollout_envs, config, torch.Generator(), len)
     monitor = rollout_envs.finish_rollout()
     envs.close()
     assert monitor.parsed == monitor.optimal == monitor.turns == 12

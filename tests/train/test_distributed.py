@@ -19,6 +19,7 @@ from support.update_in_processes import update_rollout
 from torch.distributed.run import get_args_parser
 
 from agents.train import ppo, sft, sft_data
+from agents.train.advantages import playing
 from agents.train.checkpoint import Checkpoints
 from agents.train.distributed import Processes
 from agents.train.environments import RolloutEnvs, make_envs
@@ -112,8 +113,8 @@ def test_two_processes_make_the_same_update_as_one_with_the_whole_rollout(
     vector = make_envs("vlbench/NumberLine-v0", 6, {})
     envs = RolloutEnvs(vector, range(6), Processes())
     envs.reset(range(6))
-    buffer = ppo.rollout(policy, envs, config, torch.Generator().manual_seed(0), len)
-    buffer.set_advantages(ppo.estimate_advantages(buffer, config))
+    buffer = playing.rollout(policy, envs, config, torch.Generator().manual_seed(0), len)
+    playing.assess(buffer, config, Processes())
     buffer.advantages += torch.randn(3, 6, generator=torch.Generator().manual_seed(1))
     (tmp_path / "rollout.pickle").write_bytes(pickle.dumps(buffer))
     options = dataclasses.asdict(config) | {"out": ""}

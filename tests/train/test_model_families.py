@@ -10,10 +10,11 @@ from support import model_families
 
 from agents import evaluate
 from agents.train import ppo, sft, sft_data
+from agents.train.advantages.value_head import ValueHead
 from agents.train.memory import CONFIGURATIONS, estimate_memory
 from agents.train.ppo_config import PRESETS, Config
 from agents.vlm.loading import add_lora, load, train_parts
-from agents.vlm.policy import Policy, ValueHead
+from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from vlbench.prompts import Exchange, messages
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import gymnasium
@@ -15,21 +14,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support.cli_process import heed_ctrl_c
+from support.small_games import BANDIT, small_games
 
 import vlbench
 from agents.train import ppo, sft, sft_data
+from agents.train.advantages.kinds import BASELINES
 from agents.train.checkpoint import Checkpoints
 from agents.train.distributed import Processes
 from agents.train.sft_dataset import ExampleRenderer
 from agents.vlm.loading import add_lora, load
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
+from vlbench.diagnose.replayed import replay_turns
 from vlbench.diagnose.report import diagnose
-from vlbench.env import SolvedEnv
+from vlbench.diagnose.rollouts import read_rollouts
 from vlbench.parsing import parse
-from vlbench.prompts import Prompt
-from vlbench.task import Move
-from vlbench.vector import VLVectorEnv
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -58,98 +57,136 @@ def metrics(run):
     return [json.loads(line) for line in lines]
 
 
-@dataclass(frozen=True)
-class Machine:
-    pulls: int
-
-
-class BanditGame:
-    """One pull: "+" pays 1, "-" nothing."""
-
-    name = "bandit"
-    vocabulary = ("+", "-")
-    max_turns = 1
-    test_share = 0.0
-    val_share = 0.0
-
-    def deal(self, rng):
-        return "bandit/one"
-
-    def start(self, instance):
-        return Machine(0)
-
-    def legal(self, state):
-        return self.vocabulary
-
-    def step(self, state, action):
-        return Move(Machine(1), float(action == "+"), terminated=True, success=action == "+")
-
-    def values(self, state, turns):
-        return {"+": 1.0, "-": 0.0}
-
-    def expert(self, state, turns):
-        return "+"
-
-
-class BlankPicture:
-    def style(self, start, presentation):
-        return None
-
-    def paint(self, frame, state, style):
-        frame[:] = 255
-
-    def facts(self, state, style):
-        return {}
-
-
-class Bandit(SolvedEnv):
-    def __init__(self, *, theme="", jitter=0, prompt="", **options):
-        words = Prompt.from_text("Pull an arm.", {})
-        super().__init__(BanditGame(), BlankPicture(), words, **options)
-
-
-class BanditVector(VLVectorEnv):
-    env_class = Bandit
+@pytest.fixture(scope="module")
+def games():
+    with small_games():
+        yield
 
 
 @pytest.fixture(scope="module")
-def bandit():
-    env_id = "tests/Bandit-v0"
-    gymnasium.register(env_id, entry_point=Bandit, vector_entry_point=BanditVector)
-    yield env_id
-    del gymnasium.registry[env_id]
-
-
-def test_ppo_finds_the_better_arm_of_a_bandit(checkpoint, bandit, tmp_path):
+def poor_start(checkpoint, games, tmp_path_factory):
+    """A checkpoint that pulls the worse arm three times of four."""
     loaded = load(str(checkpoint), trainable=True)
     policy = Policy(loaded.model, loaded.processor, Sampling(max_new_tokens=12))
-    prompt = policy.encoder.encode(gymnasium.make(bandit).reset(seed=0)[0])
+    prompt = policy.encoder.encode(gymnasium.make(BANDIT).reset(seed=0)[0])
     arms = [policy.encoder.encode_reply(vlbench.reply(arm)) for arm in "---+"]
     optimizer = torch.optim.Adam(policy.parameters(), lr=3e-3)
-    for _ in range(120):  # a start that pulls the worse arm three times of four
+    for _ in range(120):
         optimizer.zero_grad()
         (-policy([prompt] * 4, arms).log_probs.sum() / 4).backward()
         optimizer.step()
-    start = tmp_path / "start"
+    start = tmp_path_factory.mktemp("start")
     loaded.model.save_pretrained(start)
     loaded.processor.save_pretrained(start)
+    return start
 
+
+SMALL = {**FAST, "num_envs": 16, "num_steps": 2, "minibatch": 16, "micro_batch": 16}
+
+
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_ppo_finds_the_better_arm_of_a_bandit(baseline, poor_start, tmp_path):
     config = ppo.Config(
-        model=str(start),
-        env=bandit,
-        out=tmp_path / "run",
+        model=str(poor_start),
+        env=BANDIT,
+        out=tmp_path,
         iterations=12,
+        baseline=baseline,
+        group=8,
         lr=1e-3,
         end_lr=1e-3,
-        **{**FAST, "num_envs": 16, "num_steps": 2, "minibatch": 16, "micro_batch": 16},
+        **SMALL,
     )
     end = load(str(play(config)))
-    rows = metrics(tmp_path / "run")
+    rows = metrics(tmp_path)
     assert rows[0]["rollout/optimal"] < 0.5
     assert rows[-1]["rollout/optimal"] > 0.8
-    greedy = Policy(end.model, end.processor, Sampling(max_new_tokens=12)).generate([prompt])
-    assert parse(greedy[0].text, ("+", "-")).action == "+"
+    greedy = Policy(end.model, end.processor, Sampling(max_new_tokens=12))
+    prompt = greedy.encoder.encode(gymnasium.make(BANDIT).reset(seed=0)[0])
+    assert parse(greedy.generate([prompt])[0].text, ("+", "-")).action == "+"
     assert rows[0]["losses/ratio_error"] < 1e-4
+
+
+def test_a_rollout_of_whole_episodes_has_no_part_of_one_and_groups_share_their_starts(
+    checkpoint, tmp_path
+):
+    config = ppo.Config(
+        model=str(checkpoint),
+        env="NumberLine",
+        out=tmp_path / "run",
+        iterations=2,
+        baseline="group",
+        group=2,
+        rollouts_every=1,
+        **{**FAST, "num_steps": 12},
+    )
+    play(config)
+    starts = []
+    for name in ("000001", "000002"):
+        path = config.out / "rollouts" / f"{name}.jsonl"
+        read = read_rollouts(path)
+        assert all(not episode.earlier for episode in read.episodes)
+        for episode in read.episodes:
+            moments = replay_turns([episode])
+            assert moments[-1].turn and len(moments) == len(episode.turns)
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        assert {line["estimator"] for line in lines} == {"group"}
+        assert not any("oracle" in line for line in lines)
+        firsts = {
+            line["episode"].partition("/")[2]: (line["instance"], line["presentation"])
+            for line in lines
+        }
+        played = {number: sum(k.startswith(f"{number}-") for k in firsts) for number in range(4)}
+        for a, b in ((0, 1), (2, 3)):
+            for i in range(min(played[a], played[b])):
+                assert firsts[f"{a}-{i}"] == firsts[f"{b}-{i}"]
+        assert firsts["0-0"] != firsts["2-0"]
+        counts = [
+            sum(line["episode"].partition("/")[2].startswith(f"{n}-") for line in lines)
+            for n in range(4)
+        ]
+        assert min(counts) >= 12
+        starts.append(set(firsts.values()))
+    assert not starts[0] & starts[1]  # each rollout deals anew
+    assert metrics(config.out)[-1]["charts/env_steps"] == sum(
+        len((config.out / "rollouts" / f"{name}.jsonl").read_text("utf-8").splitlines())
+        for name in ("000001", "000002")
+    )
+
+
+def test_an_oracles_advantages_are_recorded_as_such(checkpoint, tmp_path):
+    config = ppo.Config(
+        model=str(checkpoint),
+        env="EZPoints",
+        out=tmp_path / "run",
+        iterations=1,
+        baseline="exact",
+        rollouts_every=1,
+        **FAST,
+    )
+    play(config)
+    (task,) = diagnose(config.out).report.tasks
+    assert task.credit.sign_agreement.value == 1
+    assert task.credit.pearson is None or task.credit.pearson.value == pytest.approx(1)
+    assert task.regret.value == pytest.approx(metrics(config.out)[-1]["rollout/regret"])
+    assert any("an oracle's" in note for note in task.notes)
+    (lines,) = [path.read_text("utf-8") for path in (config.out / "rollouts").iterdir()]
+    assert all(json.loads(line)["oracle"] is True for line in lines.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"baseline": "group"}, "compares episodes with the same start; add --group with at least"),
+        ({"baseline": "state"}, "compares episodes with the same start; add --group with at least"),
+        ({"group": 3}, "--group 3 must divide --num-envs, which is 4"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused_in_one_line(options, message, checkpoint, capsys):
+    argv = [f"--{name}={value}" for name, value in {"num-envs": 4, **options}.items()]
+    assert ppo.main(["--model", str(checkpoint), *argv]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
 
 
 @pytest.mark.parametrize(
@@ -168,8 +205,9 @@ def test_ppo_finds_the_better_arm_of_a_bandit(checkpoint, bandit, tmp_path):
             "target_kl": 5.0,
         },
         {"env": "EZPoints", "entropy_coef": 0.01, "kl_coef": 0.1, "value_detach": False},
+        {"env": "EZPoints", "baseline": "state", "group": 2},
     ],
-    ids=["full", "lora", "full-with-kl"],
+    ids=["full", "lora", "full-with-kl", "whole-episodes"],
 )
 def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(checkpoint, tmp_path, changes):
     config = ppo.Config(

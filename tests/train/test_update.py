@@ -6,6 +6,7 @@ from safetensors.torch import load_file
 from torch.autograd.graph import saved_tensors_hooks
 
 from agents.train import ppo
+from agents.train.advantages import playing
 from agents.train.distributed import Processes
 from agents.train.environments import RolloutEnvs, make_envs
 from agents.train.ppo_config import PRESETS, Config
@@ -42,7 +43,9 @@ def prepare(config):
     learner = build_learner(config, policy, Processes())
     envs = RolloutEnvs(make_envs("vlbench/NumberLine-v0", 4, {}), range(4), Processes())
     envs.reset(range(4))
-    buffer = ppo.rollout(policy, envs, config, torch.Generator().manual_seed(0), lambda line: None)
+    buffer = playing.rollout(
+        policy, envs, config, torch.Generator().manual_seed(0), lambda line: None
+    )
     buffer.advantages = torch.tensor([[1.0, -1.0, 1.0, -1.0]] * 2)
     buffer.returns = buffer.values + 1
     return learner, buffer

@@ -15,11 +15,12 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 import vlbench
 from agents.train import tiny
+from agents.train.advantages.value_head import ValueHead
 from agents.vlm.agent import Llava
 from agents.vlm.capabilities import split_features
 from agents.vlm.encoding import pixels
 from agents.vlm.loading import add_lora, load, train_parts, vision_modules
-from agents.vlm.policy import Policy, ValueHead
+from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling, nucleus
 from vlbench.prompts import Exchange, messages
 from vlbench.run_folder import RunFolder

@@ -211,6 +211,8 @@ def _notes(
         notes.append("the environment has no exact values")
     if with_advantage and len(with_advantage) < len(turns):
         notes.append(f"{len(turns) - len(with_advantage)} turns have no advantage")
+    if any(turn.record.oracle for turn in turns):
+        notes.append("the advantages are an oracle's, from the environment's own exact values")
     iterations = {turn.record.iteration for turn in turns} - {None}
     if len(iterations) > 1:
         notes.append(f"{len(iterations)} iterations, so several policies, are taken together")

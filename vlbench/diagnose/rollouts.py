@@ -51,6 +51,11 @@ class RolloutTurn:
     advantage: float | None = None
     """The engine's estimate of the advantage; None if it has none. Normalised ones are accepted,
     but their signs are shifted."""
+    estimator: str = ""
+    """How the engine estimated the advantage; "" if unknown."""
+    oracle: bool = False
+    """Whether the advantage was made from the environment's exact values, which a real task doesn't
+    have."""
     value: float | None = None
     """The critic's value of the observation before the reply; None if there is no critic."""
     log_prob: float | None = None

@@ -36,6 +36,7 @@ from vlbench.registry import resolve_env_id, short_name
 from vlbench.run_folder import RunFolder, run_header
 from vlbench.scoring import score
 from vlbench.suites import SEEDS, Row, RunSpec, suites
+from vlbench.themes import check_open
 
 if TYPE_CHECKING:
     from vlbench.play.screen import Screen, View
@@ -73,9 +74,11 @@ class Config(Options):
     )
 
     def check(self) -> None:
-        """Check that suite and seed aren't both set."""
+        """Check that suite and seed aren't both set, and that nothing sealed is played."""
         if self.seed is not None and self.suite:
             raise ValueError("--seed can't be combined with --suite")
+        for name in (self.theme, self.suite):
+            check_open(name or "", "play")
 
 
 class Human:

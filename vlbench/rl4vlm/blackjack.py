@@ -40,7 +40,7 @@ class BlackjackState:
 def hand(cards: tuple[str, ...]) -> odds.Hand:
     """Return the hand of these cards."""
     values = [min(RANKS.index(card[1]) + 1, 10) for card in cards]
-    return odds.Hand(sum(values), 1 in values)
+    return odds.Hand(sum(values), min(values.count(1), 1))
 
 
 class RL4VLMBlackjackGame:
@@ -103,8 +103,8 @@ class RL4VLMBlackjackGame:
         """Return the expected return of both actions, given the player's hand and the open card."""
         player, open_card = hand(state.player), hand(state.dealer[:1]).hard
         return {
-            "stand": odds.stand(player.total, open_card, odds.RETURN, False),
-            "hit": odds.hit(player, open_card, turns, odds.RETURN, False),
+            "stand": odds.stand(player.total, open_card, odds.RETURN),
+            "hit": odds.hit(player, open_card, turns, odds.RETURN),
         }
 
     def expert(self, state: BlackjackState, turns: int) -> str:

@@ -38,7 +38,7 @@ def update(
     """
     policy, processes = learner.policy, learner.processes
     if config.normalise_advantages:
-        buffer.normalise(processes.gather_columns(buffer.advantages))
+        buffer.normalise(buffer.everyones(buffer.advantages, processes))
     metrics: dict[str, float] = {}
     if not critic_only:
         mismatch = rescore(learner, buffer, config)
@@ -67,9 +67,10 @@ def update(
         if config.target_kl and epoch_kl / epoch_turns > config.target_kl:
             break
     metrics |= {f"losses/{name}": value / turns for name, value in sums.items()}
-    metrics["losses/explained_variance"] = objective.explained_variance(
-        processes.gather_columns(buffer.values), processes.gather_columns(buffer.returns)
-    )
+    if config.has_critic:
+        metrics["losses/explained_variance"] = objective.explained_variance(
+            buffer.everyones(buffer.values, processes), buffer.everyones(buffer.returns, processes)
+        )
     metrics["losses/ratio_error"] = max(processes.gather(ratio_error))
     metrics["losses/optimizer_steps"] = steps
     return metrics
@@ -79,7 +80,7 @@ def accumulate_gradients(
     learner: Learner, buffer: RolloutBuffer, numbers: list[int], config: Config, critic_only: bool
 ) -> MinibatchTerms:
     """Accumulate this process's gradients of a minibatch, given by turn numbers."""
-    names = ["loss", "value_loss"]
+    names = ["loss", "value_loss"] if config.has_critic else ["loss"]
     if not critic_only:
         names += ["policy_loss", "entropy", "approx_kl", "clipfrac"]
         names += ["kl_to_start"] if learner.reference is not None else []

@@ -37,11 +37,11 @@ def build_learner(config: Config, policy: Policy, processes: Processes) -> Learn
     reference = None
     if config.kl_coef:
         reference = load_reference(policy, config.model, config.trust_remote_code)
-    assert policy.value_head is not None
-    head = list(policy.value_head.parameters())
+    head = list(policy.value_head.parameters()) if policy.value_head is not None else []
     body = [weight for weight in policy.model.parameters() if weight.requires_grad]
     processes.broadcast_weights([*body, *head])
-    groups = [{"params": body, "lr": config.lr}, {"params": head, "lr": config.value_lr}]
+    groups = [{"params": body, "lr": config.lr}]
+    groups += [{"params": head, "lr": config.value_lr}] if head else []
     return Learner(
         policy,
         reference,

@@ -15,10 +15,12 @@ def loss_terms(learner: Learner, batch: Minibatch, config: Config) -> dict[str, 
     lengths = scores.mask.sum(-1)
     terms = _policy_terms(scores, batch, config)
     terms["entropy"] = (scores.entropy.sum(-1) / lengths).sum()
-    terms["value_loss"] = objective.value_loss(
-        scores.values, batch.values, batch.returns, config.value_clip
-    )
-    loss = terms["policy_loss"] + config.value_coef * terms["value_loss"]
+    loss = terms["policy_loss"]
+    if config.has_critic:
+        terms["value_loss"] = objective.value_loss(
+            scores.values, batch.values, batch.returns, config.value_clip
+        )
+        loss = loss + config.value_coef * terms["value_loss"]
     if config.entropy_coef:
         loss = loss - config.entropy_coef * terms["entropy"]
     if batch.start_log_probs is not None:

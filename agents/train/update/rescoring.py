@@ -41,7 +41,7 @@ def rescore(learner: Learner, buffer: RolloutBuffer, config: Config) -> Mismatch
     Returns:
         The mismatch, over the turns of all processes, which call this together.
     """
-    turns = [turn for row in buffer.turns for turn in row]
+    turns = [turn for row in buffer.turns for turn in row if turn is not None]
     batches = micro_batches(
         [len(turn.prompt) + len(turn.ids) for turn in turns],
         config.micro_batch,

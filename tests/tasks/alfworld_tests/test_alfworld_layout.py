@@ -20,6 +20,7 @@ from support.alfworld_rooms import (
     room_of,
     some_things,
 )
+from support.pictures import every_look
 
 from vlbench.task import SIZE
 from vlbench.tasks.alfworld.drawing.close_up import things
@@ -33,9 +34,15 @@ from vlbench.tasks.alfworld.drawing.floor_plan import (
 from vlbench.tasks.alfworld.drawing.icons import SIZES, has_icon, icon
 from vlbench.tasks.alfworld.drawing.picture import MARGIN, AlfworldPicture
 from vlbench.tasks.alfworld.drawing.status_bar import TEXT
-from vlbench.tasks.alfworld.drawing.style import COLUMN, HAND, room_theme, slip, zones
+from vlbench.tasks.alfworld.drawing.style import (
+    COLUMN,
+    HAND,
+    room_theme,
+    slip,
+    zones,
+)
 from vlbench.tasks.alfworld.scene import Place, Scene
-from vlbench.themes import THEMES, ThemeChoice
+from vlbench.themes import THEMES, ThemeChoice, find_theme
 
 
 @pytest.mark.parametrize("name", THINGS)
@@ -115,9 +122,9 @@ def test_numbers_of_kinds_are_shortened_to_runs() -> None:
     assert numbers_of(names) == {"cabinet": "1-3", "fridge": "1", "shelf": "2 5-6"}
 
 
-@every_theme
+@every_look
 def test_no_name_is_cut(theme: str) -> None:
-    style = room_theme(THEMES[theme])
+    style = room_theme(find_theme(theme))
     spread_out = {"cabinet": 28, "drawer": 27, "shelf": 14, "stoveburner": 6}
     for kind in PLACES:
         names = tuple(f"{kind} {n}" for n in range(1, spread_out.get(kind, 2) + 1))

@@ -7,11 +7,9 @@ benchmark.
 
 import itertools
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from support.alfworld_rooms import (
     KITCHEN,
     OPENABLE,
@@ -27,14 +25,12 @@ from support.alfworld_rooms import (
     walk,
 )
 from support.cli_process import printed_by_two_processes
+from support.pictures import check_golden
 
 from vlbench.instances import Presentation
 from vlbench.tasks.alfworld.drawing.picture import AlfworldPicture
 from vlbench.tasks.alfworld.scene import Thing
 from vlbench.themes import THEME_GROUPS, THEMES, ThemeChoice
-
-GOLDENS = Path(__file__).parents[2] / "goldens"
-
 
 SIGHTS = {
     "room": State(room_of(STUDY)),
@@ -75,7 +71,7 @@ SIGHTS = {
     "full": standing_at(room_of(KITCHEN), "countertop 2", some_things(20)),
 }
 GOLDEN_SIGHTS = [
-    *itertools.product(("room", "open"), THEMES),
+    *itertools.product(("room", "open"), (*THEMES, "varied-0", "varied-7")),
     *itertools.product(("kitchen", "full"), ("classic", "comic")),
     *itertools.product(("surface", "closed"), ("classic",)),
 ]
@@ -86,11 +82,7 @@ def test_pictures_are_those_of_the_goldens(
     sight: str, theme: str, request: pytest.FixtureRequest
 ) -> None:
     frame = painted(AlfworldPicture(ThemeChoice(theme)), SIGHTS[sight])
-    path = GOLDENS / f"alfworld_{sight}-{theme}.png"
-    if request.config.getoption("--rewrite-goldens"):
-        Image.fromarray(frame).save(path, optimize=True)
-    with Image.open(path) as golden:
-        assert np.array_equal(np.asarray(golden), frame), f"{path} differs from what is drawn"
+    check_golden(f"alfworld_{sight}", theme, frame, request.config.getoption("--rewrite-goldens"))
 
 
 @pytest.mark.parametrize("jitter", [0, 5])

@@ -6,7 +6,7 @@ from typing import TypeVar, Unpack
 from vlbench.env import VLEnv
 from vlbench.parsing import Level, Parsed
 from vlbench.prompts import Prompt
-from vlbench.task import EnvOptions, Game, Picture
+from vlbench.task import EnvOptions, Fact, Game, Picture
 from vlbench.tasks.alfworld.commands import CommandSpace, spellings
 from vlbench.tasks.alfworld.demonstrate import FIELDS
 from vlbench.tasks.alfworld.game import CommandState
@@ -53,6 +53,12 @@ class CommandEnv(VLEnv[S, Style]):
         """The prompt of the current state."""
         self._must_be_reset()
         return self.prompt.render(self._prompt_text.fields(self._state))
+
+    @property
+    def text_facts(self) -> dict[str, Fact]:
+        """The facts of the picture, if the prompt states them, as the engine's feedback does."""
+        is_stated = self._prompt_text.text_obs != "none" or "shown" in self.prompt.fields
+        return self._facts.copy() if is_stated else {}
 
     @property
     def vocabulary(self) -> tuple[str, ...]:

@@ -6,31 +6,32 @@ from typing import Unpack
 from vlbench.cards import read_rank
 from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
-from vlbench.prompts import Prompt
 from vlbench.task import CommonOptions, Demonstration, Fact, Statements, read_number, split_options
 from vlbench.tasks.blackjack.demonstrate import DEALER_CARD, FIELDS, TOTAL, make_demonstration
 from vlbench.tasks.blackjack.game import BlackjackGame, BlackjackState
 from vlbench.tasks.blackjack.picture import BlackjackPicture, BlackjackStyle
+from vlbench.tasks.blackjack.prompt_text import load_prompt
+from vlbench.tasks.blackjack.rules import Rules
 from vlbench.vector import VLVectorEnv
 
 
 class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
     """Play a hand of blackjack against a dealer, from an infinite deck.
 
-    Example: `gymnasium.make("vlbench/Blackjack-v0", dealer_hits_soft_17=True)`.
+    Example: `gymnasium.make("vlbench/Blackjack-v0", bust_above=25)`.
 
     Picture:
         The dealer's open card and a card back, and all of the player's cards; after the player
         stands, the dealer's whole hand.
     Text:
-        The prompt. It names no card; `cot_facts` does.
+        The prompt, which states the rules. It names no card; `cot_facts` does.
     Actions:
         "stand" and "hit". Hitting at 21 is legal.
     Rewards:
         At the end, +1 for a win, 0 for a draw, −1 for a loss. An unreadable reply changes nothing
         and costs −1.
     Episode end:
-        Terminated when the player stands or goes over 21; truncated after 20 turns.
+        Terminated when the player stands or is bust, above 21; truncated after 20 turns.
     Success:
         The player wins; a draw isn't a success.
     Instances:
@@ -46,35 +47,52 @@ class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
         v0: first version.
 
     Args:
-        dealer_hits_soft_17: Whether the dealer hits a soft 17; by default it stands on every 17.
+        dealer_hits_soft_17: Whether the dealer draws at a soft 17 (at a soft `dealer_draws_to`); by
+            default it stands on every 17. It changes the best action in no situation.
+        bust_above: The largest total that isn't bust, 21..63.
+        ace_counts_11: Whether an ace counts 11 where that doesn't exceed `bust_above`, or always 1.
+            Above 21 several aces of a hand may count 11.
+        dealer_draws_to: The total below which the dealer draws, 12..bust_above.
+        dealer_hidden: Whether both of the dealer's cards lie face down until the player stands.
         **options: See `vlbench.task.CommonOptions`.
     """
 
     fields = FIELDS
 
     def __init__(
-        self, *, dealer_hits_soft_17: bool = False, **options: Unpack[CommonOptions]
+        self,
+        *,
+        dealer_hits_soft_17: bool = False,
+        bust_above: int = 21,
+        ace_counts_11: bool = True,
+        dealer_draws_to: int = 17,
+        dealer_hidden: bool = False,
+        **options: Unpack[CommonOptions],
     ) -> None:
         common = split_options(options)
-        game = BlackjackGame(dealer_hits_soft_17)
-        picture = BlackjackPicture(common.themes)
-        rule = "hits a soft 17" if dealer_hits_soft_17 else "stands on every 17"
-        prompt = Prompt.load(__name__, common.prompt, {"dealer_rule": rule})
-        super().__init__(game, picture, prompt, **common.rest)
+        self.rules = Rules(
+            dealer_hits_soft_17=dealer_hits_soft_17,
+            bust_above=bust_above,
+            ace_counts_11=ace_counts_11,
+            dealer_draws_to=dealer_draws_to,
+            dealer_hidden=dealer_hidden,
+        )
+        game, picture = BlackjackGame(self.rules), BlackjackPicture(common.themes, self.rules)
+        super().__init__(game, picture, load_prompt(common.prompt, self.rules), **common.rest)
 
     def heuristic(self) -> str:
-        """Hit below 17."""
+        """Play like the dealer: hit below 17."""
         total = self._facts["player_total"]
         assert isinstance(total, int)
-        return "hit" if total < 17 else "stand"
+        return "hit" if total < self.rules.dealer_draws_to else "stand"
 
     def expert_by_picture(self, facts: Mapping[str, Fact]) -> str:
         """Return the action of an expert who sees these facts; see `VLEnv.seen_facts`."""
         cards = facts["player_cards"]
         assert isinstance(cards, tuple)
-        ranks = [read_rank(card) for card in (*cards, facts["dealer_card"])]
-        *player, dealer = [rank for rank in ranks if rank]
-        state = BlackjackState("", tuple(player), (dealer,))
+        player = tuple(rank for card in cards if (rank := read_rank(card)))
+        dealer = read_rank(facts["dealer_card"])
+        state = BlackjackState("", player, (dealer,) if dealer else ())
         return self.game.expert(state, max(self.turns_left, 1))
 
     def demonstrate(self) -> Demonstration:
@@ -85,15 +103,17 @@ class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Compare `player total` and `dealer card` with the picture.
 
-        A reply may name the dealer's card by its rank or by its value.
+        A reply may name the dealer's card by its rank or by its value. While that card lies face
+        down, any card named is wrong.
         """
         checks: list[bool] = []
         total = read_number(fields.get(TOTAL.name))
         if total is not None:
             checks.append(total == self._facts["player_total"])
-        rank, dealer = read_rank(fields.get(DEALER_CARD.name)), self._state.dealer[0]
+        rank = read_rank(fields.get(DEALER_CARD.name))
         if rank is not None:
             counts = {1: (1, 11), 11: (10, 11), 12: (10, 12), 13: (10, 13)}
+            dealer = self._state.dealer[0] if self._state.dealer else 0
             checks.append(rank in counts.get(dealer, (dealer,)))
         return Statements(all(checks) if checks else None)
 

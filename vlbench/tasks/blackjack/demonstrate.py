@@ -10,6 +10,7 @@ from itertools import accumulate
 
 from vlbench.task import Demonstration, Fact, Field
 from vlbench.tasks.blackjack.game import VALUES, BlackjackState
+from vlbench.tasks.blackjack.picture import HIDDEN
 
 TOTAL = Field("player total", "reasoning")
 DEALER_CARD = Field("dealer card", "perception")
@@ -21,17 +22,23 @@ FIELDS = (TOTAL, DEALER_CARD, PLAYER_CARDS, THOUGHTS)
 def make_demonstration(
     state: BlackjackState, facts: Mapping[str, Fact], action: str
 ) -> Demonstration:
-    """Return the cards, their sum with every ace as 1, the total and the expert's action."""
+    """Return the cards, their sum with every ace as 1, the total and the expert's action.
+
+    A dealer's card that the picture hides isn't named.
+    """
     total, dealer = facts["player_total"], facts["dealer_card"]
     counts = [VALUES[rank] for rank in state.player]
     sums = list(accumulate(counts))
     steps = zip(sums, counts[1:], sums[1:], strict=False)
     addition = ", ".join(f"{before} + {count} = {after}" for before, count, after in steps)
     kind = "soft" if facts["usable_ace"] else "hard"
+    against = "a hidden card" if dealer == HIDDEN else dealer
     fields = {
         DEALER_CARD.name: dealer,
         PLAYER_CARDS.name: facts["player_cards"],
-        THOUGHTS.name: f"{addition}, {kind} {total} against {dealer}",
+        THOUGHTS.name: f"{addition}, {kind} {total} against {against}",
         TOTAL.name: total,
     }
+    if dealer == HIDDEN:
+        del fields[DEALER_CARD.name]
     return Demonstration(fields, action)

@@ -9,6 +9,7 @@ import numpy as np
 from vlbench.cards import hashed_rank
 from vlbench.task import Move, instance_body
 from vlbench.tasks.blackjack import odds
+from vlbench.tasks.blackjack.rules import USUAL, Rules
 
 MAX_SHOE = 10**9
 """Number of shoes; they are numbered 0..MAX_SHOE−1."""
@@ -22,7 +23,8 @@ class BlackjackState:
     """The instance; it fixes every card of the episode."""
     player: tuple[int, ...]
     dealer: tuple[int, ...]
-    """The open card, the hole card, then the cards drawn after the player stood."""
+    """The open card, the hole card, then the cards drawn after the player stood; () until the end
+    if the dealer's cards are hidden."""
     over: bool = False
     """Whether the player has stood (the dealer's hand is open) or is bust."""
 
@@ -30,23 +32,22 @@ class BlackjackState:
 VALUES = (0, *range(1, 11), 10, 10, 10)
 """Card values by rank; an ace is 1."""
 
-_hand = lru_cache(maxsize=1024)(odds.Hand)
-
 
 @lru_cache(maxsize=8192)
-def hand(ranks: tuple[int, ...]) -> odds.Hand:
+def hand(ranks: tuple[int, ...], rules: Rules = USUAL) -> odds.Hand:
     """Return the hand of these ranks."""
-    return _hand(sum([VALUES[rank] for rank in ranks]), 1 in ranks)
+    aces = min(ranks.count(1), rules.high_aces)
+    return _hand(sum([VALUES[rank] for rank in ranks]), aces, rules.bust_above, rules.high_aces)
+
+
+_hand = lru_cache(maxsize=1024)(odds.Hand)
 
 
 class BlackjackGame:
     """The rules of Blackjack: no naturals, no splits, no doubling, an infinite deck.
 
     Args:
-        dealer_hits_soft_17: Whether the dealer hits a soft 17; by default it stands on every 17.
-
-    Raises:
-        ValueError: `dealer_hits_soft_17` isn't a bool.
+        rules: What a hand is worth, how the dealer plays and what the player sees.
     """
 
     name = "blackjack"
@@ -55,10 +56,8 @@ class BlackjackGame:
     test_share = 0.2
     val_share = 0.1
 
-    def __init__(self, dealer_hits_soft_17: bool = False) -> None:
-        if not isinstance(dealer_hits_soft_17, bool):
-            raise ValueError(f"dealer_hits_soft_17 must be a bool, got {dealer_hits_soft_17!r}")
-        self.dealer_hits_soft_17 = dealer_hits_soft_17
+    def __init__(self, rules: Rules = USUAL) -> None:
+        self.rules = rules
 
     def deal(self, rng: np.random.Generator) -> str:
         """Draw a shoe uniformly."""
@@ -81,8 +80,8 @@ class BlackjackGame:
             )
         return BlackjackState(
             instance,
-            player=(self._card(instance, "player", 0), self._card(instance, "player", 1)),
-            dealer=(self._card(instance, "dealer", 0), self._card(instance, "dealer", 1)),
+            player=self._first_two(instance, "player"),
+            dealer=() if self.rules.dealer_hidden else self._first_two(instance, "dealer"),
         )
 
     def legal(self, state: BlackjackState) -> tuple[str, ...]:
@@ -91,19 +90,22 @@ class BlackjackGame:
 
     def step(self, state: BlackjackState, action: str) -> Move[BlackjackState]:
         """Hit: draw a card, −1 when bust. Stand: the dealer plays; +1, 0 or −1."""
+        rules = self.rules
         if action == "hit":
             player = (*state.player, self._card(state.shoe, "player", len(state.player)))
-            bust = hand(player).total > 21
-            after = BlackjackState(state.shoe, player, state.dealer, over=bust)
+            bust = hand(player, rules).bust
+            dealer = self._dealer(state) if bust else state.dealer
+            after = BlackjackState(state.shoe, player, dealer, over=bust)
             return Move(after, -1.0 if bust else 0.0, terminated=bust)
-        dealer, dealer_hand = state.dealer, hand(state.dealer)
-        while odds.dealer_draws(dealer_hand, self.dealer_hits_soft_17):
+        dealer = self._dealer(state)
+        dealer_hand = hand(dealer, rules)
+        while odds.dealer_draws(dealer_hand, rules):
             dealer = (*dealer, self._card(state.shoe, "dealer", len(dealer)))
-            dealer_hand = hand(dealer)
-        player_total, dealer_total = hand(state.player).total, dealer_hand.total
+            dealer_hand = hand(dealer, rules)
+        player_total, dealer_total = hand(state.player, rules).total, dealer_hand.total
         reward = (
             1.0
-            if dealer_total > 21 or dealer_total < player_total
+            if dealer_hand.bust or dealer_total < player_total
             else 0.0
             if dealer_total == player_total
             else -1.0
@@ -111,19 +113,30 @@ class BlackjackGame:
         after = BlackjackState(state.shoe, state.player, dealer, over=True)
         return Move(after, reward, terminated=True, success=reward > 0)
 
+    def situation(self, state: BlackjackState) -> odds.Situation:
+        """Return what the player sees in a state before the end."""
+        open_card = min(state.dealer[0], 10) if state.dealer else odds.HIDDEN
+        return odds.Situation(hand(state.player, self.rules), open_card, self.rules)
+
     def values(self, state: BlackjackState, turns: int) -> Mapping[str, float]:
         """Return the expected return of both actions, given the visible cards."""
-        player, open_card = hand(state.player), min(state.dealer[0], 10)
-        rule = self.dealer_hits_soft_17
+        at = self.situation(state)
         return {
-            "stand": odds.stand(player.total, open_card, odds.RETURN, rule),
-            "hit": odds.hit(player, open_card, turns, odds.RETURN, rule),
+            "stand": odds.stand(at.hand.total, at.open_card, odds.RETURN, self.rules),
+            "hit": odds.hit(at.hand, at.open_card, turns, odds.RETURN, self.rules),
         }
 
     def expert(self, state: BlackjackState, turns: int) -> str:
         """Return the action with the larger expected return; "stand" on a tie."""
         values = self.values(state, turns)
         return "hit" if values["hit"] > values["stand"] else "stand"
+
+    def _dealer(self, state: BlackjackState) -> tuple[int, ...]:
+        """Return the dealer's first two cards, hidden or not."""
+        return state.dealer or self._first_two(state.shoe, "dealer")
+
+    def _first_two(self, shoe: str, stream: str) -> tuple[int, ...]:
+        return self._card(shoe, stream, 0), self._card(shoe, stream, 1)
 
     @staticmethod
     def _card(shoe: str, stream: str, index: int) -> int:

@@ -26,10 +26,15 @@ from vlbench.sprites import (
 from vlbench.task import SIZE, Fact, Frame
 from vlbench.tasks.blackjack.game import BlackjackState
 from vlbench.tasks.blackjack.game import hand as count_hand
+from vlbench.tasks.blackjack.odds import longest_dealer_hand
+from vlbench.tasks.blackjack.rules import USUAL, Rules
 from vlbench.themes import MAX_JITTER, Theme, ThemeChoice
 
 MAX_PLAYER, MAX_DEALER = 22, 13
-"""Most cards in a hand: 21 aces and one more; the dealer's 6 or 7 aces, a six and 5 aces."""
+"""Most cards in a hand under the usual rules: the player's two and one a turn; the dealer's 6 or 7
+aces, a six and 5 aces."""
+HIDDEN = "hidden"
+"""The fact about the dealer's card while it lies face down."""
 SIDE_BY_SIDE, ONE_ROW = 4, 7
 """Largest hand without overlap, and largest hand in one row, in cards."""
 RIGHT = 297
@@ -70,6 +75,8 @@ LAYOUTS = {
     "roomy": Layout((5, 2), (5, 127), Fan(5, 25), Fan(5, 150, second_row=47), label_room=1),
     "inverted": Layout((8, 175), (8, 2), Fan(5, 197), Fan(5, 25, second_row=47), label_room=0),
     "columns": Layout((220, 0), (220, 125), Fan(5, 23), Fan(5, 148, second_row=47), label_room=1),
+    "offset": Layout((110, 2), (110, 127), Fan(5, 25), Fan(5, 150, second_row=47), label_room=1),
+    "mirrored": Layout((216, 175), (216, 2), Fan(5, 197), Fan(5, 25, second_row=47), label_room=0),
 }
 
 
@@ -121,12 +128,17 @@ class BlackjackStyle(NamedTuple):
 
 
 @lru_cache
-def theme_assets(theme: Theme) -> ThemeAssets:
-    """Return a theme's shared assets, loaded once per process."""
+def theme_assets(theme: Theme, most_dealer: int = MAX_DEALER) -> ThemeAssets:
+    """Return a theme's shared assets, loaded once per process.
+
+    Args:
+        theme: The theme.
+        most_dealer: The most cards that the dealer can have.
+    """
     layout, cards = LAYOUTS[theme.layout], deck(theme, "medium")
     dealer, player = (
         [fan_layout(fan, count, cards.width, cards.height) for count in range(most + 1)]
-        for fan, most in ((layout.dealer, MAX_DEALER), (layout.player, MAX_PLAYER))
+        for fan, most in ((layout.dealer, most_dealer), (layout.player, MAX_PLAYER))
     )
     return ThemeAssets(
         empty=background(theme.table),
@@ -165,16 +177,19 @@ class BlackjackPicture:
 
     Args:
         themes: The themes, and the largest shift of a card or label in pixels.
+        rules: The rules, which decide what a hand is worth and what the player sees.
     """
 
-    def __init__(self, themes: ThemeChoice) -> None:
+    def __init__(self, themes: ThemeChoice, rules: Rules = USUAL) -> None:
         self._themes = themes
+        self._rules = rules
+        self._most_dealer = max(longest_dealer_hand(rules), MAX_DEALER)
 
     def style(self, start: BlackjackState, presentation: Presentation) -> BlackjackStyle:
         """Choose the theme, and the suit and shift of every possible card."""
-        assets = theme_assets(self._themes.of(presentation))
+        assets = theme_assets(self._themes.of(presentation), self._most_dealer)
         still = labels(assets, offsets(presentation, "labels", 2, self._themes.jitter))
-        dealer = self._hand(presentation, "dealer", assets.dealer, MAX_DEALER)
+        dealer = self._hand(presentation, "dealer", assets.dealer, self._most_dealer)
         player = self._hand(presentation, "player", assets.player, MAX_PLAYER)
         return BlackjackStyle(assets, still, dealer, player)
 
@@ -182,7 +197,7 @@ class BlackjackPicture:
         """Draw the labels and both hands."""
         frame[:] = style.assets.empty
         paste(frame, style.still)
-        _draw_hand(frame, style.assets, style.dealer, _dealers(state), style.dealer, ())
+        _draw_hand(frame, style.assets, style.dealer, self._dealers(state), style.dealer, ())
         _draw_hand(frame, style.assets, style.player, state.player, style.player, ())
 
     def repaint(
@@ -197,19 +212,27 @@ class BlackjackPicture:
         if previous_style is not style and not self._same_layout(style, previous_style):
             return False
         assets, before = style.assets, previous_style
-        _draw_hand(frame, assets, style.dealer, _dealers(state), before.dealer, _dealers(previous))
+        dealers, earlier = self._dealers(state), self._dealers(previous)
+        _draw_hand(frame, assets, style.dealer, dealers, before.dealer, earlier)
         _draw_hand(frame, assets, style.player, state.player, before.player, previous.player)
         return True
 
     def facts(self, state: BlackjackState, style: BlackjackStyle) -> dict[str, Fact]:
         """Return the dealer's open card, the player's cards and their total."""
-        hand = count_hand(state.player)
+        hand = count_hand(state.player, self._rules)
         return {
-            "dealer_card": RANKS[state.dealer[0]],
+            "dealer_card": RANKS[self._dealers(state)[0]] or HIDDEN,
             "player_cards": tuple([RANKS[rank] for rank in state.player]),
             "player_total": hand.total,
             "usable_ace": hand.usable_ace,
         }
+
+    @staticmethod
+    def _dealers(state: BlackjackState) -> tuple[int, ...]:
+        """Return the dealer's hand as drawn; 0 is a card back."""
+        if state.over:
+            return state.dealer
+        return (state.dealer[0], 0) if state.dealer else (0, 0)
 
     def _hand(
         self, presentation: Presentation, who: str, spreads: Sequence[Spread], most: int
@@ -225,18 +248,17 @@ class BlackjackPicture:
 
 @lru_cache(maxsize=1024)
 def labels(assets: ThemeAssets, shifts: tuple[Point, ...]) -> tuple[Blit, ...]:
-    """Return the blits of the labels."""
-    layout = assets.layout
-    corners = (layout.dealer_label, layout.player_label)
-    return tuple(
-        text_blit(assets.font, label, x + dx, y + min(dy, layout.label_room))
-        for label, (x, y), (dx, dy) in zip(("Dealer", "Player"), corners, shifts, strict=True)
+    """Return the blits of the labels; each ends above its hand."""
+    layout, font = assets.layout, assets.font
+    places = (
+        ("Dealer", layout.dealer_label, layout.dealer),
+        ("Player", layout.player_label, layout.player),
     )
-
-
-def _dealers(state: BlackjackState) -> tuple[int, ...]:
-    """Return the dealer's hand as drawn; 0 is a card back."""
-    return state.dealer if state.over else (state.dealer[0], 0)
+    blits = []
+    for (label, (x, y), fan), (dx, dy) in zip(places, shifts, strict=True):
+        lowest = fan.y - font.top - font.height
+        blits.append(text_blit(font, label, x + dx, min(y + min(dy, layout.label_room), lowest)))
+    return tuple(blits)
 
 
 def _draw_hand(

@@ -42,6 +42,26 @@ class EZPointsPicture(FormulaPicture):
             pitch=28,
             target=(12, 220),
         ),
+        "offset": FormulaLayout(
+            card_size="large",
+            role="large",
+            cards=((10, 6), (155, 6)),
+            label=(14, 208),
+            tokens=None,
+            right=292,
+            pitch=0,
+            target=(14, 252),
+        ),
+        "mirrored": FormulaLayout(
+            card_size="large",
+            role="large",
+            cards=((155, 5), (5, 105)),
+            label=(8, 8),
+            tokens=(8, 38),
+            right=148,
+            pitch=28,
+            target=(154, 220),
+        ),
     }
 
     def __init__(

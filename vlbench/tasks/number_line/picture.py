@@ -41,6 +41,8 @@ LAYOUTS = {
     "roomy": CLASSIC,
     "inverted": Layout((12, 186), (24, 30), below=False),
     "columns": Layout((24, 160), (60, 18), below=True),
+    "offset": Layout((14, 24), (48, 164), below=False),
+    "mirrored": Layout((46, 8), (18, 158), below=True),
 }
 
 

@@ -31,7 +31,7 @@ RULES: tuple[tuple[dict[str, Any], int], ...] = (
 """Changed rules → rows of `ood-rules`."""
 
 NAMES = (
-    *("test", "ood-looks", "ood-rules", "ood-both", "paper"),
+    *("test", "ood-looks", "ood-rules", "ood-both", "sealed", "paper"),
     *(f"ladder-{level}" for level in LADDER),
 )
 
@@ -42,12 +42,14 @@ PAPER_PICTURES = 4
 def rows(suite: str) -> list[RowSpec]:
     """Return a suite's rows.
 
-    `ood-looks` shows the rows of `test`, and `ood-both` those of `ood-rules`, in held-out themes.
+    `ood-looks` shows the rows of `test`, and `ood-both` those of `ood-rules`, in held-out themes;
+    `sealed` shows those of `test` in sealed ones.
     """
-    if suite in ("ood-looks", "ood-both"):
-        usual = rows("test" if suite == "ood-looks" else "ood-rules")
+    if suite in ("ood-looks", "ood-both", "sealed"):
+        usual = rows("ood-rules" if suite == "ood-both" else "test")
+        theme = "sealed" if suite == "sealed" else "heldout"
         return [
-            RowSpec({**row.kwargs, "theme": "heldout"}, row.instance, presentation(suite, number))
+            RowSpec({**row.kwargs, "theme": theme}, row.instance, presentation(suite, number))
             for number, row in enumerate(usual)
         ]
     if suite == "test":

@@ -49,6 +49,26 @@ class Points24Picture(FormulaPicture):
             pitch=27,
             target=(8, 250),
         ),
+        "offset": FormulaLayout(
+            card_size="small",
+            role="small",
+            cards=((5, 52), (78, 72), (152, 52), (226, 72)),
+            label=(10, 178),
+            tokens=(10, 208),
+            right=294,
+            pitch=26,
+            target=(10, 14),
+        ),
+        "mirrored": FormulaLayout(
+            card_size="small",
+            role="small",
+            cards=((150, 24), (226, 24), (150, 128), (226, 128)),
+            label=(8, 24),
+            tokens=(8, 54),
+            right=138,
+            pitch=27,
+            target=(150, 250),
+        ),
     }
 
     def __init__(

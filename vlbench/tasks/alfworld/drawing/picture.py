@@ -10,7 +10,13 @@ from vlbench.task import SIZE, Fact, Frame
 from vlbench.tasks.alfworld.drawing.close_up import backdrop, is_open, things
 from vlbench.tasks.alfworld.drawing.floor_plan import roll, room
 from vlbench.tasks.alfworld.drawing.status_bar import hand_sprite, location_sprite
-from vlbench.tasks.alfworld.drawing.style import COLUMN, RoomTheme, Zones, room_theme, zones
+from vlbench.tasks.alfworld.drawing.style import (
+    COLUMN,
+    RoomTheme,
+    Zones,
+    room_theme,
+    zones,
+)
 from vlbench.tasks.alfworld.scene import Place, Scene, Thing
 from vlbench.themes import ThemeChoice
 

@@ -31,8 +31,10 @@ FLOORS: Mapping[str, tuple[Colour, Tint]] = {
     "typewriter": ((250, 248, 240), ((77, 150, 29), (77, 150, 29), (77, 150, 29))),
     "storybook": ((244, 206, 216), ((210, 40, 20), (20, 120, 110), (60, 60, 150))),
     "comic": ((255, 226, 120), ((100, 20, 140), (130, 60, 70), (140, 110, 20))),
+    "gazette": ((250, 214, 190), ((200, 60, 10), (40, 200, 20), (30, 60, 190))),
+    "circuit": ((190, 240, 214), ((120, 60, 40), (20, 190, 50), (70, 40, 180))),
 }
-"""Theme → colour of the floor and tint of the furniture."""
+"""Theme → colour of the floor and tint of the furniture; `generated_floor` has those of others."""
 
 MATERIALS: Mapping[str, Colour] = {
     **dict.fromkeys(("fridge", "toilet"), (214, 236, 246)),
@@ -99,10 +101,20 @@ def material(theme: RoomTheme, kind: str) -> Colour:
     return red, green, blue
 
 
+def generated_floor(theme: Theme) -> tuple[Colour, Tint]:
+    """Return the colour of the floor and the tint of the furniture of a generated look.
+
+    The floor is the table in a light shade. The furniture is seen in the light of the card's back.
+    """
+    red, green, blue = (255 - (255 - part) // 4 for part in theme.table)
+    warm, fresh, cool = (256 - (255 - part) // 3 for part in theme.back)
+    return (red, green, blue), ((warm, 0, 0), (0, fresh, 0), (0, 0, cool))
+
+
 @lru_cache
 def room_theme(theme: Theme) -> RoomTheme:
     """Return the part of a theme that ALFWorld's pictures use, loaded once per process."""
-    floor, tint = FLOORS[theme.name]
+    floor, tint = FLOORS.get(theme.name) or generated_floor(theme)
     return RoomTheme(
         layout=theme.layout,
         paper=theme.paper,
@@ -186,6 +198,11 @@ def zones(layout: str, roll_height: int, jitter: int) -> Zones:
         )
         return Zones(Zone(HAND, 0, SIZE - HAND, bar), Zone(0, 0, HAND, bar), view, roll)
     middle = SIZE - bar - roll_height
+    if layout == "mirrored":
+        top = SIZE - bar
+        location, hand = Zone(0, top, SIZE - HAND, bar), Zone(SIZE - HAND, top, HAND, bar)
+        view, roll = Zone(0, 0, SIZE, middle), Zone(0, middle, SIZE, roll_height)
+        return Zones(location, hand, view, roll)
     if layout == "inverted":
         top = SIZE - bar
         location, hand = Zone(HAND, top, SIZE - HAND, bar), Zone(0, top, HAND, bar)
@@ -193,6 +210,8 @@ def zones(layout: str, roll_height: int, jitter: int) -> Zones:
             location, hand, Zone(0, roll_height, SIZE, middle), Zone(0, 0, SIZE, roll_height)
         )
     location, hand = Zone(0, 0, SIZE - HAND, bar), Zone(SIZE - HAND, 0, HAND, bar)
+    if layout == "offset":
+        location, hand = Zone(HAND, 0, SIZE - HAND, bar), Zone(0, 0, HAND, bar)
     if layout == "roomy":
         view, roll = Zone(0, bar + roll_height, SIZE, middle), Zone(0, bar, SIZE, roll_height)
     else:

@@ -1,0 +1,76 @@
+"""Result lines of a study, and the generated part of its page."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+BEGIN, END = "<!-- made from the data -->", "<!-- end of what is made -->"
+
+
+def digest_of(data: Any) -> str:
+    """Return a hash of plain data, as 12 hex digits."""
+    text = json.dumps(data, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def read_lines(path: Path, is_known: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+    """Return the result lines of a file; none if it doesn't exist.
+
+    Args:
+        path: JSON lines.
+        is_known: Whether a line is of the current plan.
+
+    Raises:
+        ValueError: A line is damaged, or of another plan.
+    """
+    lines = []
+    texts = path.read_text("utf-8").splitlines() if path.is_file() else []
+    for number, text in enumerate(texts, 1):
+        try:
+            line = json.loads(text)
+            known = is_known(line)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}:{number} isn't a result: {error!r}") from error
+        if not known:
+            raise ValueError(
+                f"{path}:{number} is a result of another plan; remove it, or choose other --results"
+            )
+        lines.append(line)
+    return lines
+
+
+def append_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
+    """Append result lines to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def fill_page(page: Path, generated: Sequence[str]) -> None:
+    """Write a page, or replace its generated part; the text around it stays.
+
+    Raises:
+        ValueError: The existing page lacks the marks around the generated part.
+    """
+    text = page.read_text("utf-8") if page.is_file() else f"# {page.stem}\n\n{BEGIN}{END}\n"
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page} lacks the marks {BEGIN} and {END} around the generated part")
+    part = "\n".join((BEGIN, "", *generated, "", END))
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(before + part + after, "utf-8")
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table."""
+    body = ["| " + " | ".join(row) + " |" for row in (head, *rows)]
+    return [body[0], "|" + "---|" * len(head), *body[1:]]
+
+
+def log_line(command: str, line: str) -> None:
+    """Print a line of progress."""
+    print(f"{command}: {line}", file=sys.stderr, flush=True)
