@@ -30,9 +30,9 @@ def rows(suite: str) -> list[RowSpec]:
     """Return the rows of a suite.
 
     `test` has every hand of the split `test`. `ood-looks` and `sealed` have its rows in
-    other themes, and `memory` has them with the cards face up once. `ood-rules` has another target, or J, Q and K
-    count more than 10; `ood-both` has these rows in other themes. The rungs of the ladder are the
-    hands of `test`, by the number of ways to 24.
+    other themes, and `memory` has them with the cards face up once. `ood-rules` has another target,
+    or J, Q and K count more than 10; `ood-both` has these rows in other themes. The rungs of the
+    ladder are the hands of `test`, by the number of ways to 24.
     """
     if suite in LOOKS:
         return with_kwargs(rows("test"), theme=LOOKS[suite])
