@@ -12,7 +12,7 @@ import agents.vlm  # noqa: F401  # before a test imports transformers
 TESTS = Path(__file__).parent
 TORCH = ("torch", "transformers")
 WITH_TORCH = (
-    "alfworld_training baselines credit_study distributed memory model_families ppo_math "
+    "alfworld_training baselines credit_study distributed families memory model_families ppo_math "
     "sft_dataset signals text_backbone trainer training_pages training_runs update"
 )
 NEEDS = {
