@@ -17,35 +17,39 @@ CODE = (
     "agents/train/update/*.py",
     "tests/support/small_models.py",
     "tests/support/model_families.py",
-    "tests/support/families/*.py",
+    *(f"tests/support/families/{name}.py" for name in ("checks", "forms", "experts")),
+    *(f"tests/support/families/{name}.py" for name in ("llava", "native")),
 )
 """What decides whether a family works."""
 HEAD = """\
 # Model families
 
-Small models of these families, built on the spot with random weights, their real processors and chat
-templates, are played and trained by the real commands. The table is the output of
+Small models of these families, built on the spot with random weights, their real processors and
+chat templates, are played and trained by the real commands. The table is the output of
 
     python -m scripts.check_families
 
 - **play**: two episodes of Blackjack. **sft**, **ppo**: steps of both, in full and with LoRA
   (`--train-vision none`; ppo with `--kl-coef 0.1`).
-- **log p**: the largest difference of a sampled token's log-probability, in a left-padded batch of prompts
-  of several lengths and with one or two pictures, from that in one plain forward pass of the model on one
-  prompt, tokenized by its processor's own `apply_chat_template`. At most 1e-4 passes.
-- **greedy**: whether the greedy replies of a batch are those of the model's own `generate`, one by one.
+- **log p**: the largest difference of a sampled token's log-probability, in a left-padded batch of
+  prompts of several lengths and with one or two pictures, from that in one plain forward pass of
+  the model on one prompt, tokenized by its processor's own `apply_chat_template`. At most 1e-4
+  passes.
+- **greedy**: whether the greedy replies of a batch are those of the model's own `generate`, one
+  prompt at a time.
 
 """
 TAIL = """
-`tests/train/test_families.py` checks a few of them on each change, and all where the code behind them has
-changed since the table was made. Gemma 3n needs about 10 GB of memory, since its tower can't be made
-small.
+`tests/train/test_families.py` checks a few of them on each change, and all where the code behind
+them has changed since the table was made. Gemma 3n is left to this command: its tower can't be
+made small.
 
 ## Mixtures of experts
 
-A LoRA adapter is on the linear layers of the language model except the output head. Experts are stacked
-in tensors that aren't linear layers, so they have no adapter, and neither has their router: attention and
-shared experts learn. `sft` and `ppo` print which layers have an adapter and which weights have none.
+A LoRA adapter is on the linear layers of the language model except the output head. Experts are
+stacked in tensors that aren't linear layers, so they have no adapter, and neither has their router:
+attention and shared experts learn. `sft` and `ppo` print which layers have an adapter and which
+weights have none.
 
 | family | adapters |
 |---|---|
