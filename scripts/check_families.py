@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import agents.vlm  # noqa: F401  # before a test's helper imports transformers
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -19,8 +21,6 @@ def main(names: Sequence[str]) -> int:
     sys.path.insert(0, str(ROOT / "tests"))
     from support import model_families
     from support.families import checks, page
-
-    import agents.vlm  # noqa: F401  # before transformers
 
     if wrong := sorted(set(names) - set(model_families.ALL)):
         print(f"check_families: unknown family {wrong[0]}", file=sys.stderr)
