@@ -185,6 +185,17 @@ class Trainer:
             if stop and step < self.steps:
                 raise KeyboardInterrupt
 
+    def choose(self, step: int, success: float) -> None:
+        """Keep the model of a step in the folder `chosen` if it is the best on `val` so far.
+
+        Of several that are equally good the first is kept. `chosen.json` says which step it is.
+
+        Args:
+            step: The step after which it was measured.
+            success: Its success on the split `val`, the same in every process.
+        """
+        self.processes.on_main(lambda: self._checkpoints.choose(step, success, self._write_model))
+
     def _open(self) -> list[str]:
         """Check the run's folder; return what this call changes."""
         content = content_of(self._config)
