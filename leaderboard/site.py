@@ -20,7 +20,7 @@ import jinja2
 
 import vlbench
 from leaderboard import ranking
-from leaderboard.published import reported_ids, reported_rows
+from leaderboard.published import KINDS, reported_ids, reported_rows
 from leaderboard.site_data import FAILURES, SHARED, EntryRenderer, RenderedEntry
 from leaderboard.site_tables import (
     TRACKS,
@@ -41,7 +41,14 @@ from vlbench.cli import (
     writable_folder,
 )
 from vlbench.display.episode_view import page_part
-from vlbench.display.formatting import number, number_range, percent, percent_range, usd
+from vlbench.display.formatting import (
+    number,
+    number_range,
+    percent,
+    percent_range,
+    points,
+    usd,
+)
 from vlbench.registry import short_name
 from vlbench.suites import ordered_suites
 
@@ -107,6 +114,7 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
         rows_of={section: overall_rows(entries, section, tasks, table) for section in TRACKS},
         reported=reported,
         reported_ids=reported_ids(reported),
+        kinds=KINDS,
     )
     pages.write(out / "compare.html", "compare.html", ".")
     for task in tasks:
@@ -175,7 +183,10 @@ def _filters() -> dict[str, Callable[..., str]]:
     def typeset(text: Callable[..., str]) -> Callable[..., str]:
         return lambda *values: text(*values).replace("-", "−").replace(" ", "\N{NO-BREAK SPACE}")
 
-    texts: tuple[Callable[..., str], ...] = (number, number_range, percent, percent_range, usd)
+    texts: tuple[Callable[..., str], ...] = (
+        *(number, number_range, percent, percent_range),
+        *(points, usd),
+    )
     return {text.__name__: typeset(text) for text in texts} | {"short": short_name}
 
 

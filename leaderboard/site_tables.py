@@ -10,6 +10,7 @@ from typing import Literal
 from leaderboard.ranking import Standing, by_headline, by_task, headline, scorecard
 from leaderboard.task_page import Task, beside_test
 from leaderboard.verify import Verified
+from vlbench.intervals import Interval
 from vlbench.scoring import Headline, Scorecard, usd_per_success
 from vlbench.suites import TEST, ordered_suites, shipped_suites
 
@@ -82,6 +83,10 @@ class OverallRow:
     """On the suites of `beside_test`."""
     cells: tuple[Cell, ...]
     """One a task, in the order of the columns."""
+    regrets: tuple[float | None, ...]
+    """Mean regret of a turn on `test`, one a task."""
+    gains: tuple[Interval | None, ...]
+    """Visual gain on `test`, one a task."""
     usd_per_success: float | None
     """On `test`."""
     errored: int
@@ -119,6 +124,8 @@ def _overall_row(standing: Standing, tasks: Sequence[Task], table: str) -> Overa
         bar=Bar.of(test.normalized, test.low, test.high) if test else None,
         beside=tuple(headline(entry, suite, table) for suite in suites[1:]),
         cells=tuple(Cell(first, tuple(others)) for first, *others in normalized),
+        regrets=tuple(card.regret if card else None for card, *_ in cards),
+        gains=tuple(card.visual_gain if card else None for card, *_ in cards),
         usd_per_success=usd_per_success([card for card in played if card.suite == "test"]),
         errored=sum(card.errored for card in played),
     )
@@ -236,7 +243,7 @@ def results(entry: Verified, tasks: Sequence[Task]) -> list[TaskResult]:
     played = []
     for task in tasks:
         cards = [scorecard(entry, suite, task.env_id) for suite in ordered_suites(entry.scores)]
-        suites = tuple(SuiteResult.of(card) for card in cards if card)
+        suites = tuple(SuiteResult.of(card) for card in cards if card and card.picture == "true")
         if suites:
             played.append(TaskResult(task, suites))
     return played

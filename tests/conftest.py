@@ -13,7 +13,7 @@ TESTS = Path(__file__).parent
 TORCH = ("torch", "transformers")
 WITH_TORCH = (
     "alfworld_training baselines credit_study distributed memory model_families ppo_math "
-    "sft_dataset signals trainer training_pages training_runs update"
+    "sft_dataset signals text_backbone trainer training_pages training_runs update"
 )
 NEEDS = {
     "agents/test_recorded_models.py": TORCH,

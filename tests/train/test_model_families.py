@@ -11,7 +11,7 @@ from support import model_families
 from agents import evaluate
 from agents.train import ppo, sft, sft_data
 from agents.train.advantages.value_head import ValueHead
-from agents.vlm.loading import add_lora, load, train_parts
+from agents.vlm.loading import adapter_summary, add_lora, load, train_parts
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from vlbench.prompts import Exchange, messages
@@ -246,3 +246,26 @@ def test_data_sft_ppo_and_evaluate_run_end_to_end(family, lora, tmp_path, capsys
     )
     (card,) = json.loads(answer)["scorecards"]
     assert card["episodes"] == 3 and card["errored"] == 0
+
+
+EXPERTS = "experts.down_proj, experts.gate_up_proj"
+
+
+@pytest.mark.parametrize(
+    ("family", "adapted", "without"),
+    [
+        ("qwen2_5_vl", "down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj", ""),
+        ("qwen4_exp", "shared_expert_gate", f"{EXPERTS}, linear_attn.conv1d, mlp.gate"),
+    ],
+)
+def test_a_run_says_which_weights_get_an_adapter_and_which_experts_get_none(
+    family, adapted, without
+):
+    model, _ = model_families.build(family)
+    assert adapter_summary(model) == ""
+    with_adapter = add_lora(model, rank=2, alpha=4, dropout=0.0, vision="none")
+    line = adapter_summary(with_adapter)
+    own, _, rest = line.partition("; none on ")
+    assert adapted in own and rest.partition(" weights: ")[2] == without
+    experts = [weight for name, weight in with_adapter.named_parameters() if "experts." in name]
+    assert bool(experts) is bool(without) and not any(w.requires_grad for w in experts)

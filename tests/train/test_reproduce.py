@@ -131,7 +131,7 @@ def test_a_wrong_call_is_refused_in_one_line(argv, message, tmp_path, capsys):
 
 
 def result(success, optimal):
-    return EvalResult(30, Interval(success, 0, 1), 0.0, optimal, 0.0, 1.0, (True,))
+    return EvalResult(30, Interval(success, 0, 1), 0.0, optimal, 0.0, 1.0, 0.0, (True,))
 
 
 def test_a_start_equals_another_in_success_first_and_in_optimal_actions_second(monkeypatch):
