@@ -218,11 +218,11 @@ def test_test_instances_and_frozen_rows_are_counted(tmp_path):
 
     (row, *_) = frozen_rows(NUMBER_LINE, "test")
     lines = [
-        line("a", 0, "+", instance=row.instance, presentation=row.presentation),
-        line("b", 0, "+", instance=row.instance, presentation=12345),
+        line(key, 0, "+", kwargs=row.kwargs, instance=row.instance, presentation=number)
+        for key, number in (("a", row.presentation), ("b", 12345))
     ]
     leaks = diagnosed(tmp_path, lines).leaks
-    assert leaks.test_instances is None and leaks.frozen["test"] == 1
+    assert leaks.test_instances == leaks.frozen["test"] == 1
 
 
 def test_a_run_folder_is_diagnosed_without_advantages(tmp_path):
