@@ -116,6 +116,12 @@ def test_the_expert_is_optimal_on_each_row_and_random_play_is_not(env_id, suite)
     assert players["random"].regret >= players["heuristic"].regret >= 0
 
 
+@every_anew_set
+def test_the_pictures_of_a_set_are_needed(env_id, suite):
+    gain = suite_facts(env_id, suite).visual_gain
+    assert gain is not None and gain.low > 0
+
+
 @every_anew
 def test_the_floors_of_a_ladder_fall(env_id):
     rungs = [suite for suite in shipped_suites(env_id) if suite.startswith(LADDER)]
