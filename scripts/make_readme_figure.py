@@ -21,7 +21,7 @@ from vlbench.registry import short_name
 from vlbench.suites import frozen_rows
 
 MODEL, ENV, ROWS, TURN = "llava-rl", "Points24", 16, 3
-"""The player, the task, the rows of `test` that it plays, and the turn of the first that it wins."""
+"""The player, the task, the rows of `test` to play, and the turn to draw of the first win."""
 
 THEMES = ("classic", "comic", "midnight")
 """Themes of the tasks, used in turn."""
