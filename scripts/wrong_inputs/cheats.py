@@ -7,7 +7,7 @@ from typing import Any
 
 from scripts.wrong_inputs.case import Case
 from scripts.wrong_inputs.files import Step, edit, edit_entry, edit_lines, write
-from scripts.wrong_inputs.fixtures import PACK, SUITE
+from scripts.wrong_inputs.fixtures import PACK
 from scripts.wrong_inputs.process import python_m
 
 PLAY = "agents.evaluate --env EZPoints --suite ladder-500 --concurrency 1 --out run"
@@ -52,7 +52,7 @@ class Oracle:
     name, privileged, settings = "oracle", False, {}
 
     def __init__(self):
-        rows = frozen_rows("vlbench/Blackjack-v0", "SUITE")
+        rows = frozen_rows("vlbench/Blackjack-v0", "paper")
         self.actions = iter([action for row in rows for action in win(row)])
 
     async def act(self, observation, env=None):
@@ -182,9 +182,9 @@ CASES = (
         "leaderboard.verify entry.tar.gz",
         "flagged: above the ceiling",
         setup=(
-            write("oracle.py", ORACLE.replace("SUITE", SUITE)),
+            write("oracle.py", ORACLE),
             python_m(
-                f"agents.evaluate --agent oracle.py:Oracle --env Blackjack --suite {SUITE} "
+                "agents.evaluate --agent oracle.py:Oracle --env Blackjack --suite paper "
                 "--concurrency 1 --out run"
             ),
             python_m(f"{PACK} --track zero-shot"),

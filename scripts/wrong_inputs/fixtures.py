@@ -50,6 +50,7 @@ class Model:
         return vlbench.reply(["stand", "hit"][pixel], thoughts="pixels" + self.extra)
 """
 MEMORY = """
+import gymnasium
 import vlbench
 from vlbench.suites import frozen_rows
 
@@ -58,15 +59,21 @@ class Memory:
 
     def __init__(self):
         self.calls = 0
-        self.actions = []
-        for row in frozen_rows("vlbench/NumberLine-v0", "test"):
-            start, target = map(int, row.instance.partition("/")[2].split("-"))
-            self.actions += ["+" if target > start else "-"] * abs(target - start)
+        self.actions = [a for row in frozen_rows("vlbench/EZPoints-v0", "test") for a in win(row)]
 
     async def act(self, observation, env=None):
         self.calls += 1
         action = self.actions[self.calls % len(self.actions) - 1]
         return vlbench.reply(action, thoughts=f"turn {self.calls}")
+
+def win(row):
+    env = gymnasium.make(row.env_id, **row.kwargs)
+    env.reset(options=row.options)
+    ended = False
+    while not ended:
+        action = env.unwrapped.expert()
+        yield action
+        _, _, ended, _, _ = env.step(vlbench.reply(action))
 """
 
 
@@ -121,7 +128,7 @@ def build_memory() -> None:
     os.mkdir("memory")
     os.chdir("memory")
     write("memory.py", MEMORY)()
-    play = "agents.evaluate --agent memory.py:Memory --env NumberLine --concurrency 1 --out"
+    play = "agents.evaluate --agent memory.py:Memory --env EZPoints --concurrency 1 --out"
     python_m(f"{play} run")()
     python_m(f"{PACK} --track zero-shot")()
     digest = read_entry("entry.tar.gz")[0]["digest"]
