@@ -123,7 +123,7 @@ def compare_challenge(
     assert run.challenge is not None
     if "test" not in entry.scores:
         raise ValueError("its entry has no run on test to compare with")
-    first = next(suite.run for suite in entry.manifest.suites if suite.run.suite == "test")
+    first = next(suite.run for suite in entry.manifest.suites if suite.run.part == "test")
     check_same_agent([first, run], same_suite=True)
     tasks = []
     for env_id in run.env_ids:

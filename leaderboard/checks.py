@@ -39,7 +39,7 @@ def check_manifest(manifest: Manifest) -> None:
     """
     for number, suite in enumerate(manifest.suites):
         place = f"suites.{number}.run."
-        same(f"suites.{number}.part.name", f"{suite.run.suite}.jsonl", suite.part.name)
+        same(f"suites.{number}.part.name", f"{suite.run.part}.jsonl", suite.part.name)
         _check_spec(place, suite.run)
         _check_environments(place, suite.run)
         _check_versions(place, suite.run)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from leaderboard.archive import MAX_MANIFEST, MAX_PART, Refused, read_archive, write_archive
-from leaderboard.schema import MANIFEST, Manifest, canonical
+from leaderboard.schema import ENTRY_PICTURES, MANIFEST, Manifest, canonical
 from vlbench.records import Episode, episode_key, from_json, to_json
 from vlbench.suites import RETIRED, benchmark_suites
 
@@ -49,7 +49,9 @@ def read_entry(path: Path) -> Entry:
         Refused: The archive isn't one that `pack` writes, or its parts aren't those that its
             manifest names.
     """
-    names = [f"{suite}.jsonl" for suite in dict.fromkeys((*benchmark_suites(), *RETIRED))]
+    suites = dict.fromkeys((*benchmark_suites(), *RETIRED))
+    pictures = ("", *(f"-{picture}" for picture in ENTRY_PICTURES[1:]))
+    names = [f"{suite}{picture}.jsonl" for suite in suites for picture in pictures]
     limits = {MANIFEST: MAX_MANIFEST, **dict.fromkeys(names, MAX_PART)}
     archive = read_archive(path, limits)
     name, data = next(archive)

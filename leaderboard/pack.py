@@ -1,6 +1,7 @@
 """Pack runs into an entry: `python -m leaderboard.pack RUN… --out ENTRY.tar.gz`.
 
-An entry holds runs on different suites, of the same agent with the same settings.
+An entry holds runs on different suites, of the same agent with the same settings; beside a run, one
+on the same suite with `--picture blank` gives its visual gain.
 The same runs and card give the same bytes. What is packed and why is in `docs/submitting.md`.
 """
 
@@ -19,9 +20,11 @@ from pydantic import ValidationError
 from leaderboard.archive import MAX_ARCHIVE
 from leaderboard.entry import Entry, first_error, read_entry
 from leaderboard.schema import (
+    ENTRY_PICTURES,
     MANIFEST,
     MAX_ERRORED,
     Card,
+    Chosen,
     Manifest,
     Part,
     Replayed,
@@ -94,8 +97,8 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
         checked = Card(**{**defaults, **weights, **card, "track": track})
     except ValidationError as error:
         raise ValueError(first_error(error)) from error
-    order = ordered_suites(folder.header.suite for folder in folders)
-    packed = sorted(map(_suite, folders), key=lambda item: order.index(item[0].run.suite))
+    order = ordered_suites(folder.header.part for folder in folders)
+    packed = sorted(map(_suite, folders), key=lambda item: order.index(item[0].run.part))
     manifest = Manifest(
         format=2, card=checked, suites=tuple(suite for suite, _ in packed), digest="0" * 64
     )
@@ -143,7 +146,15 @@ def check_same_agent(headers: Sequence[RunHeader], *, same_suite: bool = False) 
     Raises:
         ValueError: They aren't; names the first field that differs.
     """
-    names = [header.suite for header in headers]
+    names = [header.part for header in headers]
+    for header in headers:
+        if header.picture not in ENTRY_PICTURES:
+            raise ValueError(
+                f"an entry holds runs whose picture is {' or '.join(ENTRY_PICTURES)}, "
+                f"found {header.picture} on {header.suite}"
+            )
+        if header.picture != ENTRY_PICTURES[0] and header.suite not in names:
+            raise ValueError(f"{header.part} needs the run on {header.suite} beside it")
     if not same_suite and len(set(names)) < len(names):
         raise ValueError(f"wanted one run a suite, found {', '.join(names)}")
     _check_same_environments(headers)
@@ -183,7 +194,7 @@ def _suite(folder: RunFolder) -> tuple[Suite, bytes]:
         run=folder.header,
         part=Part.model_validate(
             {
-                "name": f"{folder.header.suite}.jsonl",
+                "name": f"{folder.header.part}.jsonl",
                 "sha256": hashlib.sha256(data).hexdigest(),
                 "size": len(data),
                 "episodes": len(episodes),
@@ -272,6 +283,11 @@ class CardOptions(Options):
         None, "whether anyone can have the weights", choices=get_args(Weights)
     )
     track: str | None = option(None, "how the model came to play", choices=get_args(Track))
+    chosen: str | None = option(
+        None,
+        "how a trained model's checkpoint was chosen; only one chosen on val ranks",
+        choices=tuple(filter(None, get_args(Chosen))),
+    )
     url: str | None = option(None, "paper, checkpoint or code", metavar="URL")
     notes: str | None = option(None, "what a reader should know")
     usd: float | None = option(None, "what the run cost in all, if replies don't say it", ge=0)

@@ -3,17 +3,31 @@
 import json
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from leaderboard.schema import Record
+
+Kind = Literal["training peak", "training cut", "training", "prompted", "cited", "other"]
+
+KINDS: dict[Kind, str] = {
+    "training peak": "peak of training-time success; no yardstick",
+    "training cut": "training-time success, episodes cut at the first −1; no yardstick",
+    "training": "training-time success; no yardstick",
+    "prompted": "a prompted model, protocol not published",
+    "cited": "cited from earlier work",
+    "other": "another setting, see the note",
+}
+"""What a published number is a rate of, in words."""
 
 
 class Reported(Record):
     """A row of a published table that nobody can replay."""
 
     name: str
+    kind: Kind
+    """What the numbers are rates of."""
     source: str
     """Paper and table."""
     url: Annotated[str, Field(pattern=r"^(https://[!-~]+)?$")] = ""

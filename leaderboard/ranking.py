@@ -2,9 +2,10 @@
 
 Entries played the same frozen rows, so they are compared row by row. Each entry joins the tie group
 of the leader before it if the 95 % interval of their paired difference contains 0; otherwise it
-leads the next tie group.
+leads the next tie group. A trained model ranks only if its checkpoint was chosen on `val`.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ class Standing:
 
     entry: Verified
     tie_group: int | None
-    """From 1; None for an entry without a score."""
+    """From 1; None for an entry without a score, or whose card says that it doesn't rank."""
 
 
 def scorecard(entry: Verified, suite: str, env_id: str) -> Scorecard | None:
@@ -85,7 +86,10 @@ def _standings(
     differ: Callable[[Verified, Verified], bool],
 ) -> list[Standing]:
     scores = [(value(entry), entry) for entry in entries]
-    ranked = [(score, entry) for score, entry in scores if score is not None]
+    scores.sort(key=lambda pair: -math.inf if pair[0] is None else pair[0], reverse=True)
+    ranked = [
+        (score, entry) for score, entry in scores if score is not None and entry.manifest.card.ranks
+    ]
     ranked.sort(key=lambda pair: (-pair[0], pair[1].manifest.digest))
     standings: list[Standing] = []
     tie_group, leader = 0, None
@@ -93,4 +97,5 @@ def _standings(
         if leader is None or differ(leader, entry):
             tie_group, leader = tie_group + 1, entry
         standings.append(Standing(entry, tie_group))
-    return standings + [Standing(entry, None) for score, entry in scores if score is None]
+    others = [entry for _, entry in scores if entry not in [each.entry for each in standings]]
+    return standings + [Standing(entry, None) for entry in others]

@@ -38,8 +38,17 @@ Track = Literal["zero-shot", "sft", "rl", "specialist", "reference"]
 `sft`, `rl`: one that was, by imitation or by reward; `specialist`: a model made for these tasks
 alone; `reference`: a player that is handed the environment, and no model."""
 
+Chosen = Literal["", "val", "last", "peak"]
+"""How the checkpoint of a trained model was chosen: on the split `val`; the last one; or at a peak
+of what training showed, or of rows that the entry plays. Only `val` ranks; a peak is luck.
+"" where nothing was trained, or where it isn't said."""
+
 Weights = Literal["open", "closed", "none"]
 """Whether anyone can have the weights; "none" where there are none."""
+
+
+TRAINED: tuple[Track, ...] = ("sft", "rl", "specialist")
+"""Tracks of models that were trained on the tasks."""
 
 
 def _plain(text: str) -> str:
@@ -81,6 +90,8 @@ def _header(header: RunHeader) -> RunHeader:
 
 SUITE = r"[a-z0-9-]{1,40}"
 """Pattern of a suite's name."""
+ENTRY_PICTURES = ("true", "blank")
+"""What the pictures of an entry's runs may show. A run with blank ones gives the visual gain."""
 MAX_SUITES = 40
 """Most suites of an entry."""
 SuiteName = Annotated[str, StringConstraints(pattern=rf"^{SUITE}$")]
@@ -108,6 +119,8 @@ class Card(Record):
     """The exact model, dated where the provider dates it; "" for a player that is no model."""
     weights: Weights
     track: Track
+    chosen: Chosen = ""
+    """How the checkpoint was chosen, of a model that was trained on the tasks."""
     url: Annotated[str, StringConstraints(max_length=200, pattern=r"^(https://[!-~]+)?$")] = ""
     """Paper, checkpoint or code; "" for none."""
     notes: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_notes)] = ""
@@ -120,6 +133,11 @@ class Card(Record):
     """Who submits it; "" for nobody in particular."""
     date: Annotated[str, StringConstraints(max_length=10), AfterValidator(_iso_date)] = ""
     """Date of the submission, as YYYY-MM-DD; "" where it isn't stated."""
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the entry has a place among others: a trained model needs a choice on `val`."""
+        return self.track not in TRAINED or self.chosen == "val"
 
 
 class Part(Record):

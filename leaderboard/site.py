@@ -20,10 +20,18 @@ import jinja2
 
 import vlbench
 from leaderboard import ranking
-from leaderboard.published import reported_ids, reported_rows
+from leaderboard.published import KINDS, reported_ids, reported_rows
 from leaderboard.site_data import FAILURES, SHARED, EntryRenderer, RenderedEntry
-from leaderboard.site_tables import TRACKS, Section, beside_test, overall_rows, results, task_rows
-from leaderboard.task_page import Task, describe
+from leaderboard.site_tables import (
+    TRACKS,
+    Section,
+    ladder_rows,
+    other_suites,
+    overall_rows,
+    results,
+    task_rows,
+)
+from leaderboard.task_page import Task, beside_test, describe
 from leaderboard.verify import Evidence, Verified, existing_entry, verify_all
 from vlbench.cli import (
     option,
@@ -33,7 +41,14 @@ from vlbench.cli import (
     writable_folder,
 )
 from vlbench.display.episode_view import page_part
-from vlbench.display.formatting import number, number_range, percent, percent_range, usd
+from vlbench.display.formatting import (
+    number,
+    number_range,
+    percent,
+    percent_range,
+    points,
+    usd,
+)
 from vlbench.registry import short_name
 from vlbench.suites import ordered_suites
 
@@ -99,12 +114,21 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
         rows_of={section: overall_rows(entries, section, tasks, table) for section in TRACKS},
         reported=reported,
         reported_ids=reported_ids(reported),
+        kinds=KINDS,
     )
     pages.write(out / "compare.html", "compare.html", ".")
     for task in tasks:
         rows = {section: task_rows(entries, section, task.env_id) for section in TRACKS}
         path = out / "tasks" / f"{task.slug}.html"
-        pages.write(path, "task.html", "..", task=task, rows_of=rows)
+        pages.write(
+            path,
+            "task.html",
+            "..",
+            task=task,
+            rows_of=rows,
+            other_suites=other_suites(task.env_id),
+            ladder_rows=ladder_rows(entries, task.env_id),
+        )
     frames = {name for task in tasks for name in task.frames.values()}
     for entry in entries:
         view = renderer.entry(entry)
@@ -159,7 +183,10 @@ def _filters() -> dict[str, Callable[..., str]]:
     def typeset(text: Callable[..., str]) -> Callable[..., str]:
         return lambda *values: text(*values).replace("-", "−").replace(" ", "\N{NO-BREAK SPACE}")
 
-    texts: tuple[Callable[..., str], ...] = (number, number_range, percent, percent_range, usd)
+    texts: tuple[Callable[..., str], ...] = (
+        *(number, number_range, percent, percent_range),
+        *(points, usd),
+    )
     return {text.__name__: typeset(text) for text in texts} | {"short": short_name}
 
 

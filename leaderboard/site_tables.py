@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from leaderboard.ranking import Standing, by_headline, by_task, headline, scorecard
-from leaderboard.task_page import Task
+from leaderboard.task_page import Task, beside_test
 from leaderboard.verify import Verified
+from vlbench.intervals import Interval
 from vlbench.scoring import Headline, Scorecard, usd_per_success
-from vlbench.suites import benchmark_suites, ordered_suites
+from vlbench.suites import TEST, ordered_suites, shipped_suites
 
 Section = Literal["general", "specialists", "reference"]
 
@@ -60,11 +61,6 @@ def _percent(share: float) -> float:
     return round(100 * min(max(share, 0.0), 1.0), 2)
 
 
-def beside_test() -> tuple[str, ...]:
-    """Return the suites that tables show beside `test`: other looks, other rules, and both."""
-    return tuple(suite for suite in benchmark_suites() if suite.startswith("ood"))
-
-
 @dataclass(frozen=True, slots=True)
 class Cell:
     """An entry's normalised success on one task; None where it didn't play or has no bounds."""
@@ -87,6 +83,10 @@ class OverallRow:
     """On the suites of `beside_test`."""
     cells: tuple[Cell, ...]
     """One a task, in the order of the columns."""
+    regrets: tuple[float | None, ...]
+    """Mean regret of a turn on `test`, one a task."""
+    gains: tuple[Interval | None, ...]
+    """Visual gain on `test`, one a task."""
     usd_per_success: float | None
     """On `test`."""
     errored: int
@@ -124,6 +124,8 @@ def _overall_row(standing: Standing, tasks: Sequence[Task], table: str) -> Overa
         bar=Bar.of(test.normalized, test.low, test.high) if test else None,
         beside=tuple(headline(entry, suite, table) for suite in suites[1:]),
         cells=tuple(Cell(first, tuple(others)) for first, *others in normalized),
+        regrets=tuple(card.regret if card else None for card, *_ in cards),
+        gains=tuple(card.visual_gain if card else None for card, *_ in cards),
         usd_per_success=usd_per_success([card for card in played if card.suite == "test"]),
         errored=sum(card.errored for card in played),
     )
@@ -165,6 +167,30 @@ def _task_row(standing: Standing, env_id: str) -> TaskRow:
         beside=tuple(scorecard(standing.entry, suite, env_id) for suite in beside_test()),
         tokens=test.tokens / test.episodes if test and test.tokens is not None else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LadderRow:
+    """An entry in the table of a task's sets beyond `test` and the suites beside it."""
+
+    entry: Verified
+    cards: tuple[Scorecard | None, ...]
+    """One a set, in the order of `other_suites`."""
+
+
+def other_suites(env_id: str) -> tuple[str, ...]:
+    """Return a task's sets that its main table doesn't show: the paper's, ladders and others."""
+    main = (TEST, *beside_test())
+    return tuple(suite for suite in shipped_suites(env_id) if suite not in main)
+
+
+def ladder_rows(entries: Sequence[Verified], env_id: str) -> list[LadderRow]:
+    """Return the entries that played one of a task's other sets, by name."""
+    rows = [
+        LadderRow(entry, tuple(scorecard(entry, suite, env_id) for suite in other_suites(env_id)))
+        for entry in entries
+    ]
+    return [row for row in rows if any(row.cards)]
 
 
 def _success_bar(card: Scorecard) -> Bar:
@@ -217,7 +243,7 @@ def results(entry: Verified, tasks: Sequence[Task]) -> list[TaskResult]:
     played = []
     for task in tasks:
         cards = [scorecard(entry, suite, task.env_id) for suite in ordered_suites(entry.scores)]
-        suites = tuple(SuiteResult.of(card) for card in cards if card)
+        suites = tuple(SuiteResult.of(card) for card in cards if card and card.picture == "true")
         if suites:
             played.append(TaskResult(task, suites))
     return played

@@ -1,7 +1,7 @@
 """A task's page: its docstring, frozen sets, bounds and first pictures."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import gymnasium
@@ -9,10 +9,27 @@ from gymnasium.envs.registration import load_env_creator
 
 from leaderboard.site_data import EntryRenderer
 from vlbench.registry import short_name
-from vlbench.suites import Bounds, bounds, frozen_rows, held_out, label, suites
+from vlbench.scoring import notes
+from vlbench.suites import (
+    TEST,
+    SuiteFacts,
+    benchmark_suites,
+    frozen_rows,
+    label,
+    shipped_suites,
+    suite_facts,
+)
+
+BESIDE_TEST = ("ood-looks", "ood-rules", "ood-both", "ood")
+"""Suites that change one factor of `test`, and both."""
 
 _OMITTED = ("Args", "Version history")
 """Sections of an environment's docstring that a page doesn't show."""
+
+
+def beside_test() -> tuple[str, ...]:
+    """Return the suites that tables show beside `test`: other looks, other rules, and both."""
+    return tuple(suite for suite in benchmark_suites() if suite in BESIDE_TEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +44,15 @@ class Task:
     """Sections of the docstring: label and text."""
     prompt: str
     """The text that the first row of `test` shows; "" where what draws it isn't installed."""
-    limits: Mapping[str, Bounds]
-    """Suite → floor and ceiling."""
+    sets: Mapping[str, SuiteFacts]
+    """Suite → floor, ceiling, instances, and what the reference players earn."""
     rows: Mapping[str, int]
     """Suite → rows."""
+    notes: Mapping[str, Sequence[str]]
+    """Suite → caveats."""
     frames: Mapping[str, str]
-    """Suite → picture of its first row; {} where what draws it isn't installed."""
-    held_out: bool
+    """Suite → picture of its first row, for `test` and the suites beside it; {} where what draws it
+    isn't installed."""
     label: str
     """Notes shown beside its numbers."""
 
@@ -44,11 +63,12 @@ def describe(env_id: str, renderer: EntryRenderer) -> Task:
     assert isinstance(entry_point, str)
     env_class = load_env_creator(entry_point)
     summary, _, rest = (inspect.getdoc(env_class) or "").partition("\n\n")
-    sets = {suite: frozen_rows(env_id, suite) for suite in suites(env_id)}
-    limits = {suite: bounds(env_id, suite) for suite in sets}
+    sets = {suite: frozen_rows(env_id, suite) for suite in shipped_suites(env_id)}
+    facts = {suite: suite_facts(env_id, suite) for suite in sets}
     name = short_name(env_id)
     try:
-        firsts = {suite: renderer.first(rows[0]) for suite, rows in sets.items()}
+        shown = [suite for suite in sets if suite in (TEST, *beside_test())]
+        firsts = {suite: renderer.first(sets[suite][0]) for suite in shown}
         prompt = renderer.prompts[firsts["test"][1]]
         frames = {suite: frame for suite, (frame, _) in firsts.items()}
     except ImportError:
@@ -60,10 +80,10 @@ def describe(env_id: str, renderer: EntryRenderer) -> Task:
         summary=summary,
         rules=tuple(_sections(rest)),
         prompt=prompt,
-        limits={suite: limit for suite, limit in limits.items() if limit is not None},
+        sets={suite: known for suite, known in facts.items() if known is not None},
         rows={suite: len(rows) for suite, rows in sets.items()},
+        notes={suite: notes(env_id, suite)[bool(label(env_id)) :] for suite in sets},
         frames=frames,
-        held_out=held_out(env_id),
         label=label(env_id),
     )
 

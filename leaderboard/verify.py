@@ -36,6 +36,7 @@ from vlbench.cli import (
     required,
     run_main,
 )
+from vlbench.comparison import with_visual_gain
 from vlbench.display import formatting
 from vlbench.errors import user_code
 from vlbench.recorder import EpisodeRecorder
@@ -52,7 +53,7 @@ class Verified:
     episodes: Mapping[str, tuple[Episode, ...]]
     """Suite → its episodes, in the order of the frozen sets."""
     scores: Mapping[str, SuiteScores]
-    """Suite → the scores of its episodes."""
+    """Suite → the scores of its episodes; "test-blank" is `test` with blank pictures."""
     flags: tuple[Flag, ...]
     """Oddities that aren't errors."""
     texts: Mapping[TextKey, str] = field(default_factory=dict)
@@ -89,10 +90,10 @@ def verify(path: Path) -> Verified:
         raise Refused(path.name, MANIFEST, str(error)) from error
     for suite in manifest.suites:
         data = entry.parts[suite.part.name]
-        episodes[suite.run.suite] = read_checked(path.name, suite, data)
+        episodes[suite.run.part] = read_checked(path.name, suite, data)
     replayer = Replayer()
     for number, suite in enumerate(manifest.suites):
-        name = suite.run.suite
+        name = suite.run.part
         before_turn = _ignore if suite.run.privileged else partial(study.observe, name)
         for line, episode in enumerate(episodes[name], start=1):
             place = f"{suite.part.name}:{line}"
@@ -104,6 +105,13 @@ def verify(path: Path) -> Verified:
         except ValueError as error:
             raise Refused(path.name, MANIFEST, str(error)) from error
         scores[name] = score_entry(suite.run, episodes[name])
+    for suite in manifest.suites:
+        if suite.run.picture == "blank":
+            name = suite.run.suite
+            cards = with_visual_gain(
+                scores[name].scorecards, episodes[name], episodes[suite.run.part]
+            )
+            scores[name] = dataclasses.replace(scores[name], scorecards=tuple(cards))
     flags = [
         Flag("above the ceiling", detail)
         for suite in scores.values()
@@ -150,7 +158,7 @@ def summary(verified: Verified) -> str:
             )
             normalized = formatting.number(scorecard.normalized)
             lines.append(
-                f"  {scorecard.suite:<4}  {scorecard.env:<22}  {scorecard.episodes:>5} episodes  "
+                f"  {suite:<4}  {scorecard.env:<22}  {scorecard.episodes:>5} episodes  "
                 f"success {success}  normalized {normalized}  errored {scorecard.errored}"
             )
         for head in scores.headlines:

@@ -1,4 +1,4 @@
-"""Generate the parts of docs/ that follow from the code: tasks, prompts and fields of records.
+"""Generate what follows from the code in docs/ and README: tasks, sets, prompts, fields of records.
 
     python -m scripts.make_docs
 
@@ -20,7 +20,7 @@ import vlbench
 from vlbench.display.formatting import percent
 from vlbench.prompts import VARIANTS, template
 from vlbench.registry import short_name, task_folder
-from vlbench.suites import frozen_rows, shipped_suites, suite_facts
+from vlbench.suites import TEST, frozen_rows, shipped_suites, suite_facts
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -50,6 +50,7 @@ def pages() -> dict[Path, str]:
     apart = "\n\n".join(map(task, vlbench.UNRANKED_IDS))
     turn = record("vlbench/diagnose/rollouts.py", "RolloutTurn")
     return {
+        ROOT / "README.md": readme(),
         DOCS / "tasks.md": filled(DOCS / "tasks.md", {"tasks": ids, "rl4vlm": original}),
         DOCS / "alfworld-thor.md": filled(DOCS / "alfworld-thor.md", {"tasks": apart}),
         DOCS / "diagnose.md": filled(
@@ -80,6 +81,29 @@ def sets() -> str:
             )
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+TASK_ROW = re.compile(r"^\| `(vlbench/[\w-]+)`.*\|$", re.MULTILINE)
+"""A row of README's table of tasks."""
+
+
+def readme() -> str:
+    """Return README with the last four cells of its table of tasks up to date."""
+
+    def updated(row: re.Match[str]) -> str:
+        facts = suite_facts(row[1], TEST)
+        assert facts is not None, f"{row[1]} states nothing of {TEST}"
+        if not facts.references:
+            return row[0]
+        rates = [facts.floor, *(facts.references[n].success for n in PLAYERS[1:3]), facts.ceiling]
+        cells = row[0].strip("|").split("|")[:-4] + [f" {_rate(rate)} " for rate in rates]
+        return f"|{'|'.join(cells)}|"
+
+    return TASK_ROW.sub(updated, (ROOT / "README.md").read_text("utf-8"))
+
+
+def _rate(share: float) -> str:
+    return "100 %" if share == 1 else percent(share)
 
 
 def filled(page: Path, parts: dict[str, str]) -> str:

@@ -1,20 +1,31 @@
 #!/usr/bin/env bash
-# Plays the reference players on the frozen sets and packs them into leaderboard/entries/.
-# ALFWorld is left out, so that they can be verified without its engine.
-# Run it after a set was frozen anew or the record changed: bash scripts/make_entries.sh
-# (with another interpreter: PYTHON=.venv/bin/python bash scripts/make_entries.sh)
+# Plays players on the frozen sets and packs them into leaderboard/entries/:
+#   bash scripts/make_entries.sh                        the reference players
+#   bash scripts/make_entries.sh llava-sft llava-rl     the bundled models; an hour or more on one core
+# ALFWorld is left out, so that entries can be verified without its engine. Random play is packed on
+# `test` alone: long games of nonsense fill an archive, and bounds.json has its results on each set.
+# Run it after a set was frozen anew or the record changed
+# (with another interpreter: PYTHON=.venv/bin/python bash scripts/make_entries.sh).
+# A folder in WORK keeps the runs, so that a second call goes on with them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python}
 cards=NumberLine,EZPoints,Points24,Blackjack
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-for agent in random heuristic expert; do
-  for suite in test ood; do
-    "$python" -m agents.evaluate --agent "$agent" --env "$cards" --suite "$suite" \
-      --out "$work/$agent-$suite" >/dev/null
+work=${WORK:-$(mktemp -d)}
+[ -n "${WORK:-}" ] || trap 'rm -rf "$work"' EXIT
+for agent in "${@:-random heuristic expert}"; do for player in $agent; do
+  suites=(test ood-looks ood-rules ood-both)
+  options=()
+  case $player in
+    random) suites=(test) ;;
+    llava-*) options=(--weights open --track specialist) ;;
+  esac
+  for suite in "${suites[@]}"; do
+    "$python" -m agents.evaluate --agent "$player" --env "$cards" --suite "$suite" \
+      --concurrency 64 --out "$work/$player/$suite" >/dev/null
   done
-  "$python" -m leaderboard.pack "$work/$agent-test" "$work/$agent-ood" --out "$work/$agent.tar.gz"
-  "$python" -m leaderboard.verify "$work/$agent.tar.gz"
-  mv "$work/$agent.tar.gz" "leaderboard/entries/$agent.tar.gz"
-done
+  "$python" -m leaderboard.pack "${suites[@]/#/$work/$player/}" --out "$work/$player.tar.gz" \
+    "${options[@]}"
+  "$python" -m leaderboard.verify "$work/$player.tar.gz"
+  cp "$work/$player.tar.gz" "leaderboard/entries/$player.tar.gz"
+done; done

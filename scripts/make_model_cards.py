@@ -3,7 +3,7 @@
     python -m scripts.make_model_cards RUNS
 
 RUNS holds the output of `docs/results/checkpoints.sh`: `llava-rl-test.json` and the like by
-`agents.evaluate --json`, `test.json` and `ood.json` by `agents.compare --json`.
+`agents.evaluate --json`, `test.json` and the like by `agents.compare --json`.
 """
 
 import json
@@ -23,8 +23,10 @@ STAGES = {
     "llava-rl": "after PPO, which started from `llava-sft`",
 }
 SUITES = {
-    "test": "the frozen `test` set, in themes that training showed",
-    "ood": "the frozen `ood` set: changed rules, in themes that no training shows",
+    "test": "held-out instances, in themes that training showed",
+    "ood-looks": "the same instances, in themes that no training shows",
+    "ood-rules": "changed rules, in themes that training showed",
+    "ood-both": "changed rules, in themes that no training shows",
 }
 COLUMNS = (
     "env",
@@ -62,7 +64,7 @@ whole way from transcripts to a policy, and no general model.
 |---|---|---|---|
 {rows}
 
-`test` is {test}; `ood` is {ood}. Greedy replies.
+{suites}. Greedy replies.
 """
 
 
@@ -94,7 +96,7 @@ def card(stage: str, env: str, rows: list[dict[str, Any]]) -> str:
         what=STAGES[stage],
         parameters=parameters,
         rows="\n".join(table),
-        **SUITES,
+        suites="; ".join(f"`{name}`: {text}" for name, text in SUITES.items()),
     )
 
 
@@ -103,7 +105,7 @@ def page(rows: list[dict[str, Any]], changes: dict[str, list[dict[str, Any]]]) -
     lines = []
     for suite, description in SUITES.items():
         lines += [
-            f"On {description}:",
+            f"`{suite}`: {description}",
             "",
             "| task | `llava-sft` | `llava-rl` | difference in pairs, points |",
         ]

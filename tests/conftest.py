@@ -12,12 +12,13 @@ import agents.vlm  # noqa: F401  # before a test imports transformers
 TESTS = Path(__file__).parent
 TORCH = ("torch", "transformers")
 WITH_TORCH = (
-    "alfworld_training baselines credit_study distributed model_families ppo_math sft_dataset "
-    "signals trainer training_pages training_runs"
+    "alfworld_training baselines credit_study distributed memory model_families ppo_math "
+    "sft_dataset signals text_backbone trainer training_pages training_runs update"
 )
 NEEDS = {
     "agents/test_recorded_models.py": TORCH,
     "bridges/test_inspect_task.py": ("inspect_ai",),
+    "bridges/test_trl_env.py": (*TORCH, "trl"),
     "agents/test_wrong_inputs.py": ("scripts",),
     "core/test_house_counts.py": ("scripts",),
     "core/test_play.py": ("pygame",),

@@ -142,11 +142,8 @@ class EpisodeRecorder:
         self.success = bool(info["success"])
         regret = None
         if judge:
-            moved = info["action"] in values and not info["illegal"]
-            rest = 0.0 if self.end else max(judge.values().values())
-            regret = max(values.values()) - (
-                values[info["action"]] if moved else float(reward) + rest
-            )
+            best_after = 0.0 if self.end else max(judge.values().values())
+            regret = exact_regret(values, info, float(reward), best_after)
         turn = Turn(
             **hashes,
             reply=reply,
@@ -205,6 +202,21 @@ class EpisodeRecorder:
     def _seen_hash(self) -> str:
         """Return the sha256 of the picture that the agent was shown, if it isn't the frame."""
         return sha256(self.observation["image"].tobytes()) if self._controlled else ""
+
+
+def exact_regret(
+    values: Mapping[str, float], info: Mapping[str, Any], reward: float, best_after: float
+) -> float:
+    """Return the optimal return before a turn, minus the best return still possible with it.
+
+    Args:
+        values: The optimal return after each legal action, before the turn.
+        info: The turn's info.
+        reward: The turn's reward.
+        best_after: The optimal return after the turn; 0 if the episode is over.
+    """
+    moved = info["action"] in values and not info["illegal"]
+    return max(values.values()) - (values[info["action"]] if moved else reward + best_after)
 
 
 def reply_advice(status: str, stop_reason: str, reasoning: str = "") -> str:

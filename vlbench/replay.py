@@ -25,7 +25,7 @@ from vlbench.recorder import EnvCache, EpisodeRecorder, sha256
 from vlbench.records import MODEL_MARK, Episode, ModelInfo, RunHeader, Turn
 from vlbench.registry import ENV_HELP, import_environments, registered_id
 from vlbench.run_folder import HEADER, RunFolder
-from vlbench.suites import SEEDS, Row, frozen_hash, suites
+from vlbench.suites import ROLLOUTS, SEEDS, Row, frozen_hash, suites
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def header_differences(header: RunHeader) -> list[Divergence]:
         field = f"suite of {env_id}"
         with suppress(ValueError):  # `divergences` reports an environment that isn't installed
             registered_id(env_id)
-            names = (*suites(env_id), SEEDS)
+            names = (*suites(env_id), SEEDS, ROLLOUTS)
             expected[field] = header.suite if header.suite in names else " or ".join(names)
             recorded[field] = header.suite
             field = f"frozen_hashes of {env_id}"

@@ -56,6 +56,9 @@ SEEDS = "seeds"
 """Name of the suite that deals rows of the `test` split from the seeds 0, 1, 2, …; an environment
 without frozen sets has no other."""
 
+ROLLOUTS = "rollouts"
+"""Suite in the header of what a trainer played: episodes that no set holds. It can't be played."""
+
 SETS = "sets"
 """Folder of a task's sets, in the task's folder."""
 

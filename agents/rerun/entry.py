@@ -45,7 +45,7 @@ def read_runs(path: Path) -> EntryRuns:
         manifest = json.loads(parts[MANIFEST])
         headers = [from_json(RunHeader, suite["run"]) for suite in manifest["suites"]]
         episodes = {
-            header.suite: tuple(_episodes(parts[f"{header.suite}.jsonl"]))
+            header.part: tuple(_episodes(parts[f"{header.part}.jsonl"]))
             for header in headers
             if header.suite in benchmark_suites()
         }

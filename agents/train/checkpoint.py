@@ -1,5 +1,6 @@
 """Atomic checkpoints: each is complete or absent."""
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ STATE = "trainer.pt"
 """File of the trainer's state, beside the model's own files."""
 LATEST = "latest"
 """Symbolic link to the newest checkpoint."""
+CHOSEN = "chosen"
+"""Folder of the model that is best on `val`, beside the checkpoints."""
 
 _STEP = re.compile(r"step-(\d{6,})")
 
@@ -79,6 +82,28 @@ class Checkpoints:
         for old in self.all()[: -self._keep]:
             shutil.rmtree(old, ignore_errors=True)
         return target
+
+    def choose(self, step: int, success: float, write_model: Callable[[Path], None]) -> None:
+        """Keep a model in the folder `chosen` if its success is above that of the one there.
+
+        Args:
+            step: Number of its step.
+            success: Its success on the split `val`.
+            write_model: Writes the model's files into a folder.
+
+        Raises:
+            OSError: It can't be written.
+        """
+        about, target = self._run / f"{CHOSEN}.json", self._run / CHOSEN
+        if about.exists() and json.loads(about.read_text("utf-8"))["success"] >= success:
+            return
+        partial = self._run / f".partial-{CHOSEN}"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        write_model(partial)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+        about.write_text(json.dumps({"step": step, "success": success}) + "\n", "utf-8")
 
     def _link(self, target: Path) -> None:
         link = self._run / f".{LATEST}"

@@ -23,16 +23,18 @@ import numpy.typing as npt
 import vlbench
 from agents.players.cnn import MISSING, Shape, load_weights, read_shape, shrunk, write_checkpoint
 from agents.train.environments import (
+    PICTURE_HELP,
     SHARE_HELP,
     Journal,
     check_env,
     check_env_kwargs,
     check_share,
     make_env,
+    shown_as,
     training_deals,
 )
+from agents.train.log.run_log import check_log
 from agents.train.metrics import EpisodeMonitor
-from agents.train.run_log import check_log
 from vlbench.cli import (
     MAX_SEED,
     Options,
@@ -42,6 +44,7 @@ from vlbench.cli import (
     run_kind,
     run_main,
 )
+from vlbench.observation import PICTURES
 from vlbench.registry import resolve_env_id
 from vlbench.themes import MAX_JITTER
 from vlbench.wrappers import DiscreteActions
@@ -82,6 +85,7 @@ class Config(Options):
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
     share: str = option("", SHARE_HELP, check=check_share, metavar="I/N")
     theme: str = option("train", "theme, or group of themes; varied: generated looks")
+    picture: str = option(PICTURES[0], PICTURE_HELP, choices=PICTURES)
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
     turns: int = option(100_000, "total number of turns, rounded up to whole rollouts", ge=1)
     size: int = option(84, "side of the network's input picture, in pixels", ge=36, le=300)
@@ -139,7 +143,7 @@ class Config(Options):
         if self.device.startswith("cuda") and int(device[1] or 0) >= gpus:
             raise ValueError(f"--device {self.device} doesn't exist: this computer has {gpus} GPUs")
         kwargs = {**training_deals(self.share), "theme": self.theme, "jitter": self.jitter}
-        check_env(self.env, kwargs | self.env_kwargs)
+        check_env(self.env, kwargs | shown_as(self.picture) | self.env_kwargs)
 
     @property
     def iterations(self) -> int:
@@ -281,7 +285,7 @@ def train(config: Config) -> Path:
     """
     env_id = resolve_env_id(config.env)
     kwargs = {**training_deals(config.share), "theme": config.theme, "jitter": config.jitter}
-    kwargs |= config.env_kwargs
+    kwargs |= shown_as(config.picture) | config.env_kwargs
     envs = [
         SmallPicture(DiscreteActions(make_env(env_id, kwargs)), config.size)
         for _ in range(config.num_envs)

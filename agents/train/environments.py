@@ -14,6 +14,7 @@ from agents.train.metrics import EpisodeMonitor, Metrics, RolloutMonitor
 from vlbench.env import VLEnv
 from vlbench.errors import user_code
 from vlbench.instances import Share
+from vlbench.observation import PICTURES
 from vlbench.registry import registered_id, resolve_env_id
 from vlbench.themes import check_open
 from vlbench.vector import VLVectorEnv
@@ -75,6 +76,21 @@ def check_env(name: str, kwargs: Mapping[str, Any], *, vector: bool = False) -> 
 SHARE_HELP = "deal only share I of N disjoint shares of the training instances; all by default"
 
 
+PICTURE_HELP = (
+    "what the pictures show: the state (true), or, in a control, one grey (blank), another episode "
+    "(shuffled), or the state one turn ago (stale); evaluations too"
+)
+
+
+def shown_as(picture: str) -> dict[str, str]:
+    """Return the keyword argument of an environment that shows these pictures; {} for true ones.
+
+    Args:
+        picture: One of `vlbench.observation.PICTURES`.
+    """
+    return {} if picture == PICTURES[0] else {"picture": picture}
+
+
 def check_share(text: str) -> None:
     """Check a share of instances.
 
@@ -108,7 +124,7 @@ def check_env_kwargs(options: Any) -> None:
         ValueError: It does; the message names the option.
     """
     for name in options.env_kwargs:
-        if name in ("prompt", "share", "theme", "jitter") and hasattr(options, name):
+        if name in ("prompt", "share", "theme", "jitter", "picture") and hasattr(options, name):
             raise ValueError(f'--env-kwargs has "{name}"; use --{name}')
         if name == "split":
             raise ValueError('--env-kwargs has "split"; training deals the split train alone')

@@ -3,7 +3,8 @@
 Training never plays the set `test`; `agents.evaluate` does.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,8 @@ class EvalResult:
     none does."""
     parsed: float
     """Share of turns whose reply names an action."""
+    regret: float
+    """Mean exact regret of a turn."""
     won: tuple[bool, ...]
     """For each row, in order: whether its goal was reached."""
 
@@ -45,6 +48,7 @@ class EvalResult:
             "eval/success_high": self.success.high,
             "eval/return": self.mean_return,
             "eval/optimal": self.optimal,
+            "eval/regret": self.regret,
             "eval/perceived": self.perceived,
             "eval/parse_rate": self.parsed,
             "eval/episodes": self.episodes,
@@ -131,6 +135,8 @@ class _Part:
 
     turns: RolloutMonitor
     outcomes: list[_Outcome]
+    regret: float
+    """Sum over the turns."""
 
 
 def evaluate_policy(
@@ -173,6 +179,7 @@ def evaluate_policy(
         optimal=turns.optimal / turns.turns,
         perceived=turns.true_statements / turns.statements if turns.statements else 0.0,
         parsed=turns.parsed / turns.turns,
+        regret=math.fsum(part.regret for part in parts) / turns.turns,
         won=tuple(o.success for o in outcomes),
     )
 
@@ -186,7 +193,7 @@ def _play(
 ) -> _Part:
     waiting = list(reversed(rows))
     playing: list[_Episode] = []
-    monitor, outcomes = RolloutMonitor(), list[_Outcome]()
+    monitor, outcomes, regret = RolloutMonitor(), list[_Outcome](), 0.0
     idle: dict[str, list[gymnasium.Env[Any, str]]] = {}
     while waiting or playing:
         while waiting and len(playing) < batch:
@@ -198,8 +205,10 @@ def _play(
             env: Any = episode.env.unwrapped
             parsed = env.read(reply.text)
             monitor.update(env, reply.text, parsed, len(reply.ids), reply.finished)
+            values: Mapping[str, float] = env.values()
             step = episode.env.step(reply.text)
             episode.observation, reward, terminated, truncated, info = step
+            regret += max(values.values()) - _worth(values, step, env)
             episode.episode_return += float(reward)
             if terminated or truncated:
                 outcomes.append(
@@ -215,7 +224,22 @@ def _play(
                 running.append(episode)
         playing = running
         status(f"evaluation {len(outcomes)}/{len(rows)} episodes")
-    return _Part(monitor, outcomes)
+    return _Part(monitor, outcomes, regret)
+
+
+def _worth(values: Mapping[str, float], step: Any, env: Any) -> float:
+    """Return the best return that was still possible with a turn.
+
+    Args:
+        values: The optimal return after each legal action, before the turn.
+        step: What the environment's `step` returned.
+        env: The environment after the turn.
+    """
+    _, reward, terminated, truncated, info = step
+    if info["action"] in values and not info["illegal"]:
+        return values[info["action"]]
+    rest = 0.0 if terminated or truncated else max(env.values().values())
+    return float(reward) + rest
 
 
 def _start(number: int, row: Row, idle: dict[str, list[gymnasium.Env[Any, str]]]) -> _Episode:

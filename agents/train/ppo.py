@@ -25,13 +25,14 @@ import torch
 from agents.train.advantages.playing import episode_seeds, new_value_head, play
 from agents.train.advantages.recorder import TurnRecorder
 from agents.train.distributed import Processes, run_in_processes
-from agents.train.environments import RolloutEnvs, make_envs, training_deals
+from agents.train.environments import RolloutEnvs, make_envs, shown_as, training_deals
 from agents.train.evaluation import evaluate_policy, val_rows
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
+from agents.train.selection import read_selection
 from agents.train.trainer import Stateful, Trainer
 from agents.train.update import build_learner, update
-from agents.vlm.loading import autocast_dtype, load_trainable
+from agents.vlm.loading import adapter_summary, autocast_dtype, load_trainable
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from vlbench.cli import parse_options
@@ -75,7 +76,8 @@ def train(config: Config, processes: Processes) -> Path:
         KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
     env_id = resolve_env_id(config.env)
-    rules = {"prompt": config.prompt, "theme": config.theme, **config.env_kwargs}
+    looks = {"prompt": config.prompt, "theme": config.theme, **shown_as(config.picture)}
+    rules = looks | config.env_kwargs
     rows = val_rows(env_id, config.eval_episodes if config.eval_every else 0, rules)
     share = processes.share(config.num_envs)
     trainer = Trainer(config, method="ppo", steps=config.iterations, processes=processes)
@@ -96,6 +98,8 @@ def train(config: Config, processes: Processes) -> Path:
     if policy.value_head is not None:
         parts["value_head"] = policy.value_head
     with trainer.running(policy.save, parts, {"sampler": sampler}) as log:
+        if summary := adapter_summary(policy.model):
+            log.log_line(summary)
         if rows and not trainer.step:
             log.write(0, evaluate_policy(policy, rows, processes, status=log.status).metrics())
         for iteration in trainer.remaining_steps():
@@ -119,11 +123,15 @@ def train(config: Config, processes: Processes) -> Path:
             metrics["charts/SPS"] = turns / (end - start)
             metrics["time/rollout"], metrics["time/update"] = middle - start, end - middle
             if rows and (iteration % config.eval_every == 0 or iteration == config.iterations):
-                metrics |= evaluate_policy(policy, rows, processes, status=log.status).metrics()
+                result = evaluate_policy(policy, rows, processes, status=log.status)
+                metrics |= result.metrics()
+                trainer.choose(iteration, result.success.value)
             log.write(iteration, metrics)
             log.log_summary(iteration, config.iterations, SUMMARY, metrics)
             for warning in monitor.warnings():
                 log.log_line(f"  warning: {warning}")
+        if rows and trainer.step == config.iterations:
+            log.log_line(str(read_selection(config.out / "metrics.jsonl")))
     return trainer.last_checkpoint
 
 

@@ -6,15 +6,18 @@ from typing import Any
 
 from agents.train.advantages.kinds import BASELINES
 from agents.train.environments import (
+    PICTURE_HELP,
     SHARE_HELP,
     check_env,
     check_env_kwargs,
     check_share,
+    shown_as,
     training_deals,
 )
-from agents.train.run_log import check_log
+from agents.train.log.run_log import check_log
 from agents.vlm.trainable import TrainableWeights, check_model
 from vlbench.cli import MAX_SEED, option, output_folder, required, run_kind
+from vlbench.observation import PICTURES
 from vlbench.themes import MAX_JITTER
 
 MAX_TURNS = 2**20
@@ -38,6 +41,7 @@ class Config(TrainableWeights):
     prompt: str = option("cot", "variant of the prompt")
     share: str = option("", SHARE_HELP, check=check_share, metavar="I/N")
     theme: str = option("train", "theme, or group of themes; varied: generated looks")
+    picture: str = option(PICTURES[0], PICTURE_HELP, choices=PICTURES)
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
 
     iterations: int = option(20, "number of rollouts, each followed by an update", ge=1)
@@ -158,9 +162,9 @@ class Config(TrainableWeights):
         10, "iterations between checkpoints; the last iteration is always saved", ge=1
     )
     rollouts_every: int = option(
-        0,
-        "iterations between rollouts that are written to rollouts/, for vlbench diagnose; 0 for "
-        "none",
+        5,
+        "iterations between rollouts that are written to rollouts/: every turn for vlbench "
+        "diagnose, and a page with pictures and replies; 0 for none",
         ge=0,
     )
     log: str = option(
@@ -224,6 +228,7 @@ class Config(TrainableWeights):
                 "prompt": self.prompt,
                 **training_deals(self.share),
                 "theme": self.theme,
+                **shown_as(self.picture),
                 "jitter": self.jitter,
                 **self.env_kwargs,
             }
@@ -281,7 +286,8 @@ _RL4VLM: Preset = {
     "value_coef": 0.5,
     "entropy_coef": 0.0,
     "epochs": 4,
-    "micro_batch": 1,
+    "micro_batch": 8,
+    "micro_tokens": 2048,
     "minibatch": 256,
     "lr": 1e-5,
     "end_lr": 1e-9,

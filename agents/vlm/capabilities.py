@@ -79,6 +79,12 @@ class Features:
     """Whether the model takes several pictures' features as one tensor, not as a list."""
 
 
+KNOWN_FEATURES = frozenset(
+    {"pooler_output", "deepstack_features", "last_hidden_state", "hidden_states", "attentions"}
+)
+"""Parts of the output of `get_image_features`: those that a model reads, and its tower's own."""
+
+
 def split_features(output: Any, count: int) -> list[Features] | None:
     """Split the output of `get_image_features` by picture.
 
@@ -87,9 +93,12 @@ def split_features(output: Any, count: int) -> list[Features] | None:
         count: Number of pictures.
 
     Returns:
-        The features of each picture; None if the output isn't divided by picture.
+        The features of each picture; None if the output isn't divided by picture, or has parts
+        besides those that `join_features` gives back.
     """
     pooled, layers = output.pooler_output, getattr(output, "deepstack_features", None) or ()
+    if output.keys() - KNOWN_FEATURES:
+        return None
     if pooled is None or any(len(part) != count for part in (pooled, *layers)):
         return None
     stacked = isinstance(pooled, Tensor)

@@ -4,8 +4,10 @@ A checkpoint may come from anybody. Its files are checked (`agents.vlm.checkpoin
 it is tried out in bounded time and memory (`agents.vlm.trial`), and a prompt goes through it once.
 """
 
+import os
 import sys
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -25,6 +27,11 @@ from agents.vlm.trial import LIMITS, one_line, reason_to_refuse
 VISION_NAMES = ("vision", "visual", "image", "projector", "connector", "merger", "patch_embed")
 """Parts of the names of modules between a picture and the language model."""
 
+SMALL = 20_000_000
+"""Weights of a model below which a second thread costs more than it brings."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Variables with which a user or a launcher chooses the number of threads."""
+
 
 def default_device() -> torch.device:
     """Return the best device available."""
@@ -38,6 +45,19 @@ def default_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "cpu" else torch.bfloat16
 
 
+def limit_threads(model: nn.Module) -> None:
+    """Let torch compute a small model on a CPU in one thread, unless a variable says otherwise.
+
+    Its products are so short that threads mostly wait for each other, and for a processor where
+    others use the machine too. The number depends on the model alone, because sums depend on it.
+    """
+    weights = list(model.parameters())
+    on_cpu = all(weight.device.type == "cpu" for weight in weights)
+    small = sum(weight.numel() for weight in weights) < SMALL
+    if on_cpu and small and not any(os.environ.get(name) for name in THREAD_VARIABLES):
+        torch.set_num_threads(1)
+
+
 def load(
     checkpoint: str,
     *,
@@ -49,6 +69,8 @@ def load(
     trust_remote_code: bool = False,
 ) -> Loaded:
     """Load a checkpoint or a LoRA adapter from a folder or the Hub; weights are safetensors only.
+
+    torch then computes a small model on a CPU in one thread (`limit_threads`).
 
     Args:
         checkpoint: Folder, `hf:<id>` or `hf:<id>@<revision>`.
@@ -75,6 +97,7 @@ def load(
         try:
             loaded = read(source, dtype, trainable=trainable, lora_dropout=lora_dropout)
             loaded = replace(loaded, model=loaded.model.to(device))
+            limit_threads(loaded.model)
             check_forward(loaded)
         # The boundary to transformers and peft, which raise anything for a wrong checkpoint.
         except Exception as error:
@@ -132,7 +155,7 @@ def load_trainable(
         trust_remote_code=options.trust_remote_code,
     )
     if options.gradient_checkpointing:
-        _checkpoint_layers(loaded.model)
+        checkpoint_layers(loaded.model)
     if isinstance(loaded.model, PeftModel):
         own = loaded.model.peft_config["default"]
         if options.lora and (own.r, own.lora_alpha) != (options.lora_rank, options.lora_alpha):
@@ -155,7 +178,7 @@ def load_trainable(
     return replace(loaded, model=model)
 
 
-def _checkpoint_layers(model: Any) -> None:
+def checkpoint_layers(model: Any) -> None:
     """Compute the layers again in backward passes.
 
     Raises:
@@ -163,7 +186,9 @@ def _checkpoint_layers(model: Any) -> None:
     """
     inner = base_model(model)
     try:
-        inner.gradient_checkpointing_enable({"use_reentrant": False})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # transformers 5 renames it
+            inner.gradient_checkpointing_enable({"use_reentrant": False})
     except ValueError as error:
         raise ValueError(f"--gradient-checkpointing: {one_line(error)}") from error
 
@@ -231,3 +256,37 @@ def add_lora(model: Any, *, rank: int, alpha: int, dropout: float, vision: str) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft uses a deprecated name
         return get_peft_model(model, settings)
+
+
+def adapter_summary(model: Any) -> str:
+    """Return a line on which layers of a model have an adapter, and which weights have none.
+
+    The line is "" for a model without adapter. Vectors, embeddings, the output head and parts
+    between a picture and the language model aren't named. In a mixture of experts, the experts are
+    stacked in tensors that aren't linear layers, so they and their router have no adapter.
+    """
+    if not isinstance(model, PeftModel):
+        return ""
+    base = model.get_base_model()
+    named = dict(base.named_parameters())
+    adapted = {name.partition(".lora_")[0] for name in named if ".lora_" in name}
+    left_out = (base.get_input_embeddings(), base.get_output_embeddings())
+    others = {id(weight) for module in left_out for weight in module.parameters()} | {
+        id(weight) for module in vision_modules(base).values() for weight in module.parameters()
+    }
+    without = {
+        name.removesuffix(".weight"): weight.numel()
+        for name, weight in named.items()
+        if weight.dim() > 1 and id(weight) not in others and ".lora_" not in name
+        if ".base_layer." not in name
+    }
+    line = f"LoRA on {len(adapted)} linear layers: {_kinds(adapted, 1)}"
+    if without:
+        line += f"; none on {sum(without.values()):,} weights: {_kinds(without, 2)}"
+    return line
+
+
+def _kinds(names: Iterable[str], parts: int) -> str:
+    """Return the distinct ends of dotted names, without the numbers of layers."""
+    ends = (".".join(part for part in name.split(".") if not part.isdigit()) for name in names)
+    return ", ".join(sorted({".".join(end.split(".")[-parts:]) for end in ends}))

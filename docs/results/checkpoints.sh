@@ -114,7 +114,7 @@ for task in number_line ez_points points24 blackjack; do
   $python scripts/ship_checkpoint.py "$out/$task/sft/latest" "agents/checkpoints/llava-sft/$task"
   $python scripts/ship_checkpoint.py "$out/$task/ppo/latest" "agents/checkpoints/llava-rl/$task"
 done
-for suite in test ood; do
+for suite in test ood-looks ood-rules ood-both; do
   for stage in llava-sft llava-rl; do
     $python -m agents.evaluate --agent $stage --suite $suite --concurrency 64 \
       --out "$out/$stage-$suite" --json >"$out/$stage-$suite.json"
@@ -122,8 +122,4 @@ for suite in test ood; do
   $python -m agents.compare "$out/llava-sft-$suite" "$out/llava-rl-$suite" --json >"$out/$suite.json"
 done
 $python -m scripts.make_model_cards "$out"
-for stage in llava-sft llava-rl; do
-  $python -m leaderboard.pack "$out/$stage-test" --weights open --track specialist \
-    --out "leaderboard/entries/$stage.tar.gz"
-  $python -m leaderboard.verify "leaderboard/entries/$stage.tar.gz"
-done
+PYTHON=$python bash scripts/make_entries.sh llava-sft llava-rl

@@ -12,6 +12,7 @@ from typing import Any
 
 from scripts.wrong_inputs.case import Case
 from scripts.wrong_inputs.files import write
+from scripts.wrong_inputs.fixtures import SUITE
 from scripts.wrong_inputs.process import ROOT, python_m
 
 SLOW_AGENT = """
@@ -244,7 +245,7 @@ CASES = (
     case("the original's lettering", measure_lettering, "5 pixels to the left"),
     case(
         "a normalized score above 1",
-        "agents.evaluate --agent expert --env Blackjack --suite ood",
+        f"agents.evaluate --agent expert --env Blackjack --suite {SUITE}",
         "normalized above 1: more successes than the best player can expect",
     ),
     case("Gymnasium's checker without a screen", check_without_screen, "checked", "code 0"),

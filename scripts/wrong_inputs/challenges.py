@@ -8,6 +8,7 @@ from typing import Any
 from scripts.wrong_inputs.case import Case
 from scripts.wrong_inputs.cheats import PACK, case
 from scripts.wrong_inputs.files import Step, edit, edit_entry, read_entry, write
+from scripts.wrong_inputs.fixtures import SUITE
 from scripts.wrong_inputs.process import python_m
 
 MODEL = """
@@ -82,7 +83,7 @@ def rerun(more: str = "") -> Step:
 MODEL_ENTRY = (
     write("model.py", MODEL),
     python_m(
-        "agents.evaluate --agent model.py:Model --env Blackjack --suite ood --concurrency 1 "
+        f"agents.evaluate --agent model.py:Model --env Blackjack --suite {SUITE} --concurrency 1 "
         "--out run"
     ),
     python_m(f"{PACK} --track zero-shot"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from scripts.wrong_inputs.case import Case
 from scripts.wrong_inputs.files import Step, edit, edit_entry, edit_lines, write
+from scripts.wrong_inputs.fixtures import SUITE
 from scripts.wrong_inputs.process import python_m
 
 PACK = "leaderboard.pack run --out entry.tar.gz --name Cheat --model c-1 --weights open"
@@ -51,7 +52,7 @@ class Oracle:
     name, privileged, settings = "oracle", False, {}
 
     def __init__(self):
-        rows = frozen_rows("vlbench/Blackjack-v0", "ood")
+        rows = frozen_rows("vlbench/Blackjack-v0", "SUITE")
         self.actions = iter([action for row in rows for action in win(row)])
 
     async def act(self, observation, env=None):
@@ -183,9 +184,9 @@ CASES = (
         "leaderboard.verify entry.tar.gz",
         "flagged: above the ceiling",
         setup=(
-            write("oracle.py", ORACLE),
+            write("oracle.py", ORACLE.replace("SUITE", SUITE)),
             python_m(
-                "agents.evaluate --agent oracle.py:Oracle --env Blackjack --suite ood "
+                f"agents.evaluate --agent oracle.py:Oracle --env Blackjack --suite {SUITE} "
                 "--concurrency 1 --out run"
             ),
             python_m(f"{PACK} --track zero-shot"),

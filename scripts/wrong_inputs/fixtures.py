@@ -8,6 +8,7 @@ from pathlib import Path
 from scripts.wrong_inputs import process
 from scripts.wrong_inputs.files import write
 from scripts.wrong_inputs.process import python_m
+from vlbench.suites import frozen_rows, shipped_suites
 
 TORCH = (
     "torch",
@@ -53,9 +54,15 @@ def build_adapter() -> None:
     model.save_pretrained("adapter")
 
 
+BLACKJACK = "vlbench/Blackjack-v0"
+SUITE = min(shipped_suites(BLACKJACK), key=lambda suite: len(frozen_rows(BLACKJACK, suite)))
+"""Blackjack's smallest suite."""
+ROWS = len(frozen_rows(BLACKJACK, SUITE))
+
+
 def build_entry() -> None:
     write("stands.py", STANDS)()
-    play = "agents.evaluate --agent stands.py:stands --env Blackjack --suite ood"
+    play = f"agents.evaluate --agent stands.py:stands --env Blackjack --suite {SUITE}"
     python_m(f"{play} --concurrency 1 --out stands")()
     card = "--name Stands --model stands-1 --weights open --track zero-shot"
     python_m(f"leaderboard.pack stands --out entry.tar.gz {card}")()

@@ -91,14 +91,14 @@ CASES = (
         code=0,
     ),
     case(
-        "--suite ood of other rules",
-        f"{EXPERT} --env Points24 --env-kwargs target=36 --suite ood",
-        "no suite ood, because its frozen sets are for other rules",
+        "--suite ladder-10 of other rules",
+        f"{EXPERT} --env Points24 --env-kwargs target=36 --suite ladder-10",
+        "no suite ladder-10, because its frozen sets are for other rules",
     ),
     case(
-        "--suite ood of a task without one",
-        f"{EXPERT} --env far:my/Far-v0 --suite ood",
-        "no suite ood",
+        "--suite ladder-10 of a task without one",
+        f"{EXPERT} --env far:my/Far-v0 --suite ladder-10",
+        "no suite ladder-10",
         setup=(write("far.py", FAR),),
     ),
     case(

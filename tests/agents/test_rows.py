@@ -175,8 +175,14 @@ def test_a_look_or_a_default_plays_the_frozen_rows(run):
         ("NumberLine split=train", "env_kwargs can't set split: evaluation plays"),
         ("NumberLine render_mode=human", "env_kwargs can't set render_mode: "),
         ("Points24 target=36 --env-kwargs target=20", "--env-kwargs gives target twice"),
-        ("Points24 target=36 --suite ood", "no suite ood, because its frozen sets are for other"),
-        ("Points24 target=24 --suite ood", "the suite ood of vlbench/Points24-v0 sets target itse"),
+        (
+            "Points24 target=36 --suite ood-rules",
+            "no suite ood-rules, because its frozen sets a",
+        ),
+        (
+            "EZPoints target=12 --suite ood-rules",
+            "the suite ood-rules of vlbench/EZPoints-v0 s",
+        ),
         ("*Points* target=24", "vlbench/EZPoints-v0: no frozen sets there, only seeds"),
         (f"{OUTSIDE.name} colour=red", 'unknown keyword argument "colour" (known: '),
     ],

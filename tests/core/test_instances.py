@@ -18,7 +18,6 @@ from vlbench.suites import (
     suites,
 )
 from vlbench.task import split_in
-from vlbench.tasks.formula.arithmetic import hands
 from vlbench.tasks.points24.game import Points24Game, standard_hands
 
 
@@ -32,7 +31,6 @@ def test_the_far_points24_rows_can_be_won_only_by_their_own_rule():
     for row in frozen_rows("vlbench/Points24-v0", "ood"):
         hand = tuple(map(int, row.instance.split("/")[1].split("-")))
         assert row.kwargs.get("target") == 36 or hand[-1] > 10
-    assert len(list(hands(4, range(1, 14)))) == 1820
 
 
 def test_the_exact_bounds_are_the_published_ones():

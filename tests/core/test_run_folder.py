@@ -307,11 +307,10 @@ def test_settings_that_are_no_plain_data_are_refused():
 
 
 def test_a_run_changes_its_rows_by_prompt_and_theme_only():
-    usual = frozen_rows("vlbench/EZPoints-v0", "ood")
-    assert RunSpec("ood", "cot").rows("vlbench/EZPoints-v0") == usual
-    for row, changed in zip(
-        usual, RunSpec("ood", "cot_facts", "comic").rows("vlbench/EZPoints-v0"), strict=True
-    ):
+    usual = frozen_rows("vlbench/EZPoints-v0", "ood-rules")
+    assert RunSpec("ood-rules", "cot").rows("vlbench/EZPoints-v0") == usual
+    changed_rows = RunSpec("ood-rules", "cot_facts", "comic").rows("vlbench/EZPoints-v0")
+    for row, changed in zip(usual, changed_rows, strict=True):
         assert changed.kwargs == row.kwargs | {"prompt": "cot_facts", "theme": "comic"}
         assert changed.frame_hash == "" and changed.instance == row.instance
 

@@ -48,7 +48,13 @@ def entries(tmp_path_factory):
 
     who = {"organisation": "An <i>X</i>", "date": "2026-01-31"}
     runs = {
-        "evil": (Evil(), {"name": EVIL[:120], "model": EVIL[:120], "notes": EVIL, "track": "sft"}),
+        "evil": (
+            Evil(),
+            {
+                **{"name": EVIL[:120], "model": EVIL[:120], "notes": EVIL},
+                **{"track": "sft", "chosen": "val"},
+            },
+        ),
         "stands": (stands, {"name": "Stands", "weights": "open", **who}),
         "hits": (lambda observation: '{"action": "hit"}', {"name": "Hits", "weights": "closed"}),
         "expert": (

@@ -3,6 +3,8 @@
 import torch
 import transformers
 from support import small_models
+from support.families import experts, llava, native
+from support.families.forms import SIDE
 from support.small_models import CLIP, LLAMA, TEXT, ids, template, tokenizer_with
 from transformers.models.deepseek_vl.image_processing_pil_deepseek_vl import (
     DeepseekVLImageProcessorPil,
@@ -10,8 +12,6 @@ from transformers.models.deepseek_vl.image_processing_pil_deepseek_vl import (
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from agents.train import tiny
-
-SIDE = {"height": 96, "width": 96}
 
 
 def paligemma():
@@ -63,16 +63,51 @@ FAMILIES = {
         deepseek_vl,
     )
 }
+"""Families that need neither torchvision nor timm nor num2words."""
+MORE = {
+    f.__name__: f
+    for f in (
+        llava.llava,
+        llava.llava_next_llama3,
+        llava.llava_onevision,
+        llava.internvl,
+        llava.idefics2,
+        llava.smolvlm,
+        llava.aya_vision,
+        llava.cohere2_vision,
+        llava.ovis2,
+        llava.fast_vlm,
+        native.pixtral,
+        native.mistral3,
+        native.qwen2_vl,
+        native.glm4v,
+        native.glm46v,
+        native.lfm2_vl,
+        native.minicpmv4_6,
+        native.gemma4,
+        experts.qwen3_vl_moe,
+        experts.qwen3_5_moe,
+        experts.qwen2_5_omni,
+        experts.llama4,
+        experts.kimi_k25,
+        experts.gemma3n,
+    )
+}
+ALL = FAMILIES | MORE
+ENDS = {"kimi_k25": "<|im_end|>"}
+"""The end token of a family's generation configuration, if it isn't the tokenizer's."""
 
 
 def build(family):
     """Return a model in float32, the same at every call, and its processor."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model, processor = FAMILIES[family]()
+        model, processor = ALL[family]()
         for weight in model.parameters():
             if not weight.any():  # a gate or a projection that lets no picture through at first
                 torch.nn.init.normal_(weight, std=0.5)
-    model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
-    model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
+    tokenizer, generation = processor.tokenizer, model.generation_config
+    end = ENDS.get(family, tokenizer.eos_token)
+    generation.eos_token_id = tokenizer.convert_tokens_to_ids(end)
+    generation.pad_token_id = tokenizer.pad_token_id
     return model.eval(), processor

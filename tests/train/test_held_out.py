@@ -18,15 +18,19 @@ from vlbench.registry import LOOKS
 from vlbench.suites import PAPER, frozen_rows, shipped_suites
 from vlbench.task import split_in, unit_in
 
+MOST_RULES = 12
+"""Rules of a task that are tried; EZPoints' rows have many more."""
+
 
 def rules_of_sets(env_id):
-    """The rules that occur in a task's sets, and the usual ones."""
+    """Rules that occur in a task's sets; the usual ones come first."""
     rules = {json.dumps({})}
     for suite in shipped_suites(env_id):
         for row in frozen_rows(env_id, suite):
             kept = {name: value for name, value in row.kwargs.items() if name not in LOOKS}
             rules.add(json.dumps(kept, sort_keys=True))
-    return [json.loads(rule) for rule in sorted(rules)]
+    found = [json.loads(rule) for rule in sorted(rules)]
+    return found[:: -(-len(found) // MOST_RULES)]
 
 
 def held_out_units(env_id):
@@ -38,6 +42,15 @@ def held_out_units(env_id):
                 games[row.env_key] = gymnasium.make(env_id, **row.kwargs).unwrapped.game
             units.add(unit_in(games[row.env_key], row.instance))
     return units
+
+
+def deals(env):
+    """Names of instances that an environment deals; none where its split has none by its rules."""
+    try:
+        return {env._deal() for _ in range(40)}
+    except ValueError as error:
+        assert "gave no instance of the split" in str(error)
+        return set()
 
 
 @every_light_env
@@ -53,8 +66,9 @@ def test_no_rule_makes_training_or_validation_deal_an_instance_of_a_frozen_set(e
         dealt = {}
         for split, env in envs.items():
             env.np_random = np.random.default_rng(0)
-            names = {env._deal() for _ in range(40)}
-            assert {split_in(env.game, name) for name in names} == {split}, rules
+            names = deals(env)
+            assert rules or names
+            assert not names or {split_in(env.game, name) for name in names} == {split}, rules
             dealt[split] = {unit_in(env.game, name) for name in names}
         assert not dealt["train"] & frozen and not dealt["val"] & frozen, rules
         assert not dealt["train"] & dealt["val"], rules

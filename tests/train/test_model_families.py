@@ -11,9 +11,7 @@ from support import model_families
 from agents import evaluate
 from agents.train import ppo, sft, sft_data
 from agents.train.advantages.value_head import ValueHead
-from agents.train.memory import CONFIGURATIONS, estimate_memory
-from agents.train.ppo_config import PRESETS, Config
-from agents.vlm.loading import add_lora, load, train_parts
+from agents.vlm.loading import adapter_summary, add_lora, load, train_parts
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from vlbench.prompts import Exchange, messages
@@ -51,7 +49,7 @@ def test_every_family_draws_and_scores_alike(family, observations):
             assert torch.allclose(row[mask], reply.log_probs, atol=1e-4)
         assert torch.allclose(scores.values, torch.tensor([r.value for r in drawn]), atol=1e-4)
         train_parts(policy.model, "none")
-        del policy.picture_is_frozen  # was looked up before
+        policy.__dict__.pop("picture_is_frozen", None)  # may have been looked up before
         assert policy.picture_is_frozen
         assert torch.allclose(policy(prompts, replies).log_probs, scores.log_probs, atol=1e-5)
         dark = {**observations[0], "image": observations[0]["image"] // 3}
@@ -250,12 +248,24 @@ def test_data_sft_ppo_and_evaluate_run_end_to_end(family, lora, tmp_path, capsys
     assert card["episodes"] == 3 and card["errored"] == 0
 
 
+EXPERTS = "experts.down_proj, experts.gate_up_proj"
+
+
 @pytest.mark.parametrize(
-    ("name", "parameters"),
-    [("llava-1.6-mistral-7b", "7,566,747,648"), ("qwen2.5-vl-7b", "8,292,166,656")],
+    ("family", "adapted", "without"),
+    [
+        ("qwen2_5_vl", "down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj", ""),
+        ("qwen4_exp", "shared_expert_gate", f"{EXPERTS}, linear_attn.conv1d, mlp.gate"),
+    ],
 )
-def test_the_memory_estimate_counts_the_published_parameters(name, parameters):
-    assert name in CONFIGURATIONS
-    report = estimate_memory(name, Config(**PRESETS["rl4vlm-points24"]))
-    assert parameters in report
-    assert "LoRA" in report and "GiB  total" in report
+def test_a_run_says_which_weights_get_an_adapter_and_which_experts_get_none(
+    family, adapted, without
+):
+    model, _ = model_families.build(family)
+    assert adapter_summary(model) == ""
+    with_adapter = add_lora(model, rank=2, alpha=4, dropout=0.0, vision="none")
+    line = adapter_summary(with_adapter)
+    own, _, rest = line.partition("; none on ")
+    assert adapted in own and rest.partition(" weights: ")[2] == without
+    experts = [weight for name, weight in with_adapter.named_parameters() if "experts." in name]
+    assert bool(experts) is bool(without) and not any(w.requires_grad for w in experts)

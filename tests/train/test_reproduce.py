@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from agents.train import ppo_config
+from agents.train import TRAINER, ppo_config
 from agents.train.evaluation import EvalResult
 from agents.train.reproduce import __main__ as reproduce
 from agents.train.reproduce import report
+from agents.train.reproduce import study as study_module
 from agents.train.reproduce.study import (
     STUDIES,
     Comparison,
@@ -101,11 +102,15 @@ def test_every_arm_has_one_line_and_a_second_call_trains_only_what_is_missing(tm
 
 def test_results_of_another_recipe_are_refused(tmp_path, capsys):
     results = tmp_path / "r.jsonl"
-    results.write_text('{"arm": "lambda-0", "seed": 0, "recipe": "old"}\n', "utf-8")
+    old = {"arm": "lambda-0", "seed": 0, "recipe": "old", "trainer": TRAINER}
+    results.write_text(json.dumps(old) + "\n", "utf-8")
     argv = ["--out", str(tmp_path), "--results", str(results), "--only-page"]
     assert reproduce.main(argv) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "r.jsonl:1 is a result of another recipe" in line
+    shipped = Path(reproduce.__file__).parents[3] / "docs" / "results" / "miniature.jsonl"
+    assert reproduce.main([*argv[:2], "--results", str(shipped), "--only-page"]) == 2
+    assert "is a result of version 1 of the trainer, not of 2" in capsys.readouterr().err
     results.write_text("{}\n", "utf-8")
     assert reproduce.main(argv) == 2
     assert "r.jsonl:1 isn't a result of an arm" in capsys.readouterr().err
@@ -126,7 +131,7 @@ def test_a_wrong_call_is_refused_in_one_line(argv, message, tmp_path, capsys):
 
 
 def result(success, optimal):
-    return EvalResult(30, Interval(success, 0, 1), 0.0, optimal, 0.0, 1.0, (True,))
+    return EvalResult(30, Interval(success, 0, 1), 0.0, optimal, 0.0, 1.0, 0.0, (True,))
 
 
 def test_a_start_equals_another_in_success_first_and_in_optimal_actions_second(monkeypatch):
@@ -183,6 +188,22 @@ def test_the_gain_over_rows_is_the_mean_over_seeds_of_won_after_less_won_before(
     lines = [line("one", 0, 0, 1), line("one", 1, 1, 1)]
     gain = report.gain_over_rows(lines)
     assert (gain.value, gain.low, gain.high) == (0.5, 0.5, 0.5)
+
+
+def test_a_recipe_changes_with_every_option_s_value_and_with_the_trainer(monkeypatch):
+    arm = STUDY.arms["one"]
+    usual = STUDY.recipe("one")
+    spelled_out = dataclasses.replace(arm, ppo={**arm.ppo, "clip": 0.2, "gamma": 0.9})
+    same = dataclasses.replace(STUDY, arms={"one": spelled_out})
+    assert same.recipe("one") == usual, "a default that is written out is the same recipe"
+    for change in ({"clip": 0.3}, {"dual_clip": 0.0}, {"lora_dropout": 0.1}):
+        other = dataclasses.replace(arm, ppo={**arm.ppo, **change})
+        assert dataclasses.replace(STUDY, arms={"one": other}).recipe("one") != usual
+    stage = Stage(DATA, {"steps": 4, "eval_every": 0, "weight_decay": 0.1})
+    start = dataclasses.replace(STUDY.starts["plain"], stages=(stage,))
+    assert dataclasses.replace(STUDY, starts={"plain": start}).recipe("one") != usual
+    monkeypatch.setattr(study_module, "TRAINER", 3)
+    assert STUDY.recipe("one") != usual
 
 
 def test_every_study_can_be_run_as_it_stands_and_every_option_has_help():

@@ -5,10 +5,12 @@ import json
 import struct
 import sys
 import time
+import urllib.request
 
 import pytest
+from support.model_servers import free_port, running
 
-from agents.train.run_log import RunLog, check_log, log_names
+from agents.train.log.run_log import RunLog, check_log, log_names
 
 
 class Terminal(io.StringIO):
@@ -66,7 +68,18 @@ def test_a_terminal_shows_a_status_that_the_next_line_replaces(tmp_path):
         log.log_summary(1, 2, {"loss": "losses/loss", "eval": "eval/success"}, {"losses/loss": 0.5})
         log.close()
     assert terminal.getvalue() == f"rollout 3/8\r{' ' * 11}\r1/2 0 s  loss 0.500\n"
-    assert file.getvalue() == "1/2 0 s  loss 0.500\n"
+    assert file.getvalue() == "0 s  rollout 3/8\n1/2 0 s  loss 0.500\n"
+
+
+def test_a_file_gets_the_first_status_at_once_and_then_few(tmp_path, monkeypatch):
+    file, clock = io.StringIO(), iter(range(0, 1000, 5))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    log = RunLog(tmp_path, ("json",), step=0, stream=file)
+    for turn in range(12):
+        log.status(f"rollout {turn}/12")
+    log.close()
+    shown = [line.split("rollout ")[1] for line in file.getvalue().splitlines()]
+    assert shown[0] == "0/12" and 2 <= len(shown) <= 6
 
 
 def test_a_silent_log_writes_nothing(tmp_path, capsys):
@@ -89,6 +102,24 @@ def test_tensorboard_reads_each_step_once(tmp_path):
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     points = [(event.step, event.value) for event in events.Scalars("loss")]
     assert points == [(1, 3.0), (2, 2.0), (3, 0.5), (4, 0.25)]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_tensorboard_starts_on_loopback_and_shows_the_run(tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("tensorboard")
+    write(tmp_path, 0, {1: 3.0, 2: 2.0}, ("json", "tensorboard"))
+    port = free_port()
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(tmp_path)]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    url = f"http://127.0.0.1:{port}/data/plugin/scalars/tags"
+    with running(command, url, tmp_path):
+        deadline = time.monotonic() + 60
+        while "loss" not in (tags := urllib.request.urlopen(url).read().decode()):
+            assert time.monotonic() < deadline, tags
+            time.sleep(0.5)
+    assert "Traceback" not in (tmp_path / "server.log").read_text()
 
 
 def wandb_records(path):

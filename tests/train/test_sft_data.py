@@ -93,10 +93,10 @@ def test_blackjacks_expert_names_all_cards_and_the_total_last():
 
 
 LEARNED = {
-    "NumberLine": "09c88bd49d42f6d4",
-    "EZPoints": "381bf1296845d4a9",
-    "Points24": "72f8b76f5b7cd86c",
-    "Blackjack": "2e6cd50d8551a5c0",
+    "NumberLine": "27db24e4389c82d2",
+    "EZPoints": "18e48a97a2bbf658",
+    "Points24": "df6ed4f63ec56c17",
+    "Blackjack": "1e14ded71d00f7c6",
 }
 """Task → sha256 of the replies of a seed; the shipped checkpoints have learned this form."""
 

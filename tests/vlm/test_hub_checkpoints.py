@@ -18,7 +18,7 @@ from support.small_checkpoint import small_checkpoint
 
 from agents import doctor, evaluate
 from agents.train import ppo, sft, sft_data
-from agents.train.update.reference import load_reference
+from agents.train.update.reference import START, load_reference
 from agents.vlm import merge
 from agents.vlm.agent import Llava
 from agents.vlm.loading import add_lora, load
@@ -177,8 +177,8 @@ def test_training_from_the_hub_resumes_and_continues(hub, repositories, capsys):
 def test_the_reference_of_a_run_from_an_adapter_on_the_hub_is_that_adapter(hub):
     loaded = load("hf:someone/lora", trainable=True)
     policy = Policy(loaded.model, loaded.processor, Sampling())
-    assert not load_reference(policy, "hf:someone/lora").own_adapter
-    assert load_reference(policy, "hf:acme/tiny").own_adapter
+    assert load_reference(policy, "hf:acme/tiny").adapter == ""
+    assert load_reference(policy, "hf:someone/lora").adapter == START
 
 
 def test_a_moved_branch_of_the_base_does_not_change_a_trained_adapter(

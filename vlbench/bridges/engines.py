@@ -2,9 +2,9 @@
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from vlbench.cli import print_error
 
@@ -52,6 +52,15 @@ class Engine:
         raise ImportError(self.problem)
 
 
+@dataclass(slots=True)
+class EnginePlayer:
+    """An engine as the player of a run, where the model isn't known; see `run_header`."""
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    privileged: bool = False
+
+
 def _numbers(text: str) -> tuple[int, ...]:
     """Return the leading numbers of a version: (0, 3, 285) for "0.3.285.dev1"."""
     match = re.match(r"\d+(\.\d+)*", text)
@@ -60,3 +69,6 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 INSPECT = Engine("inspect-ai", "0.3.285", "0.4", 'pip install "vlbench[inspect]"')
 """Ran: 0.3.285."""
+
+TRL = Engine("trl", "1.16", "1.17", 'pip install "trl>=1.16,<1.17"')
+"""Ran: 1.16.0. The bridge depends on what 1.16 does with a tool's result that is too long."""

@@ -7,10 +7,9 @@ The task plays frozen rows with any of Inspect's providers. The log holds each e
 harness would record it, so that the run folder replays, and can be packed and verified.
 """
 
-import dataclasses
 import sys
 
-from vlbench.bridges.engines import INSPECT
+from vlbench.bridges.engines import INSPECT, EnginePlayer
 
 if INSPECT.problem:
     INSPECT.refuse(__name__, "inspect_task")
@@ -62,15 +61,6 @@ STOP_REASONS = {"max_tokens": "length", "model_length": "length", "content_filte
 """Inspect's stop reason → ours; "stop" otherwise."""
 
 
-@dataclass(slots=True)
-class InspectPlayer:
-    """Who plays, until the log names the model."""
-
-    name: str = "inspect"
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-    privileged: bool = False
-
-
 @task(name="vlbench")
 def tasks(
     env: str,
@@ -106,7 +96,7 @@ def tasks(
                     metadata={ROW: place, "instance": f"{env_id} {row.instance or row.seed}"},
                 )
             )
-    header = run_header(InspectPlayer(), spec, env_ids)
+    header = run_header(EnginePlayer("inspect"), spec, env_ids)
     return Task(
         dataset=MemoryDataset(samples, name=f"vlbench {suite}"),
         solver=play(history),

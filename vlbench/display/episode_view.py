@@ -72,7 +72,8 @@ class EpisodeRenderer:
             "turns": turns,
             "end": self._keep(recording)[0],
             "mistake": next((i for i, turn in enumerate(turns) if turn["cause"]), None),
-            "as_recorded": frames == [t.frame_hash[: self._frame_digits] for t in episode.turns],
+            "as_recorded": frames
+            == [(t.seen_hash or t.frame_hash)[: self._frame_digits] for t in episode.turns],
         }
 
     def _keep(self, recording: EpisodeRecorder) -> tuple[str, str]:

@@ -28,6 +28,10 @@ RANDOM_EPISODES = 100_000
 """Random episodes behind a floor that isn't computed exactly."""
 
 
+MANY_GROUPS = 20
+"""A set with more groups than this puts them in a shuffled order."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowSpec:
     """A row before its first frame is hashed."""
@@ -98,7 +102,8 @@ def random_success(games: Sequence[tuple[Game[Any], str]], episodes: int) -> flo
 def interleave_groups(rows: Sequence[RowSpec]) -> list[RowSpec]:
     """Return rows in an order with balanced prefixes: shuffled by hash, the groups in turn.
 
-    Rows of one group have the same group of instances and the same keyword arguments.
+    Rows of one group have the same group of instances and the same keyword arguments. Many groups
+    come in a shuffled order, because a prefix may not reach them all.
     """
     mixed = sorted(rows, key=lambda row: hashed(json.dumps(asdict(row))))
     earlier: Counter[str] = Counter()
@@ -107,6 +112,8 @@ def interleave_groups(rows: Sequence[RowSpec]) -> list[RowSpec]:
         group = json.dumps([group_of(row.instance), row.kwargs], sort_keys=True)
         turns.append((earlier[group], group, row))
         earlier[group] += 1
+    if len(earlier) > MANY_GROUPS:
+        return [row for _, _, row in sorted(turns, key=lambda turn: (turn[0], hashed(turn[1])))]
     return [row for _, _, row in sorted(turns, key=lambda turn: turn[:2])]
 
 

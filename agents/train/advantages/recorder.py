@@ -7,13 +7,14 @@ from typing import Any
 
 from agents.train.advantages.kinds import BASELINES
 from agents.train.distributed import Processes
+from agents.train.log.samples import write_samples
 from agents.train.rollout_buffer import RolloutBuffer
 from agents.vlm.sampling import Generation
 from vlbench.diagnose.rollouts import FOLDER, SCHEMA, RolloutTurn, write_turns
 
 
 class TurnRecorder:
-    """Writes every k-th rollout's turns and advantages, for `vlbench.diagnose`.
+    """Writes every k-th rollout's turns and advantages, for `vlbench.diagnose`, and their page.
 
     Args:
         env_id: The environment's id.
@@ -102,4 +103,9 @@ class TurnRecorder:
         ]
         everyone = [turn for part in processes.gather(own) for turn in part]
         path = run / FOLDER / f"{iteration:06}.jsonl"
-        processes.on_main(lambda: write_turns(path, everyone))
+
+        def write() -> None:
+            write_turns(path, everyone)
+            write_samples(path)
+
+        processes.on_main(write)

@@ -21,7 +21,7 @@ if __name__ == "__main__":
 
 import torch
 
-from agents.train import ppo, ppo_config, sft, sft_data, tiny
+from agents.train import TRAINER, ppo, sft, sft_data, tiny
 from agents.train.checkpoint import Checkpoints, step_of
 from agents.train.distributed import Processes
 from agents.train.evaluation import EvalResult, distinct_val_rows, evaluate_policy
@@ -175,12 +175,8 @@ def run_arm(study: Study, name: str, seed: int, out: Path) -> dict[str, Any]:
     start = make_start(study, arm.start, seed, out)
     log_line(f"seed {seed}: arm {name}")
     start_time = time.process_time()
-    config = ppo_config.Config(
-        model=start.checkpoint,
-        seed=seed,
-        out=out / f"seed-{seed}" / f"arm-{name}-{study.recipe(name)}",
-        **{"log": "json", **ppo_config.PRESETS[arm.preset], **arm.ppo},
-    )
+    folder = out / f"seed-{seed}" / f"arm-{name}-{study.recipe(name)}"
+    config = study.config(name, model=start.checkpoint, seed=seed, out=folder)
     last = ppo.train(config, Processes())
     rules = {"theme": config.theme, "prompt": config.prompt, **config.env_kwargs}
     rows = distinct_val_rows(resolve_env_id(config.env), rules)
@@ -191,6 +187,7 @@ def run_arm(study: Study, name: str, seed: int, out: Path) -> dict[str, Any]:
     return {
         "arm": name,
         "seed": seed,
+        "trainer": TRAINER,
         "recipe": study.recipe(name),
         "env": resolve_env_id(config.env),
         "rules": rules,
@@ -243,6 +240,11 @@ def read_lines(path: Path, study: Study) -> list[dict[str, Any]]:
             known = line["arm"] in study.arms and line["recipe"] == study.recipe(line["arm"])
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path}:{number} isn't a result of an arm: {error!r}") from error
+        if (version := line.get("trainer", 1)) != TRAINER:
+            raise ValueError(
+                f"{path}:{number} is a result of version {version} of the trainer, not of "
+                f"{TRAINER}; choose another --results and --out"
+            )
         if not known:
             raise ValueError(
                 f"{path}:{number} is a result of another recipe (arm {line['arm']}); remove the "

@@ -6,9 +6,11 @@ Everything is fixed before anything is measured. Results of different recipes ar
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-from agents.train.ppo_config import PRESETS
+from agents.train import TRAINER, sft, sft_data, tiny
+from agents.train.ppo_config import PRESETS, Config
 
 Values = dict[str, Any]
 """Values for some fields of a command's `Config`; the others have their defaults."""
@@ -74,19 +76,52 @@ class Study:
     seeds: int = 5
 
     def start_recipe(self, name: str) -> str:
-        """Return a digest of everything that determines a start, except the seed."""
+        """Return a digest of everything that determines a start, except the seed.
+
+        It holds the trainer's version and every option's value, whether it is a default or not.
+        """
         start = self.starts[name]
         other = self.start_recipe(start.equal_to) if start.equal_to else ""
-        return _digest(asdict(start), other)
+        stages = [
+            [
+                resolved(sft_data.Config(out=Path(), **stage.data)),
+                resolved(sft.Config(model="", data=Path(), out=Path(), **stage.sft)),
+            ]
+            for stage in start.stages
+        ]
+        model = resolved(tiny.Config(out=Path(), **start.tiny))
+        return _digest(TRAINER, asdict(start), model, stages, other)
 
     def recipe(self, name: str) -> str:
         """Return a digest of everything that determines an arm's results, except the seed."""
         arm = self.arms[name]
-        return _digest(asdict(arm), PRESETS[arm.preset], self.start_recipe(arm.start))
+        return _digest(
+            TRAINER, arm.title, resolved(self.config(name)), self.start_recipe(arm.start)
+        )
+
+    def config(self, name: str, **own: Any) -> Config:
+        """Return an arm's options for `ppo`; `own` are those that a run adds."""
+        arm = self.arms[name]
+        return Config(**{"model": "", "log": "json", **PRESETS[arm.preset], **arm.ppo, **own})
+
+
+INCIDENTAL = frozenset(
+    {
+        *("model", "data", "out", "seed"),  # the recipe of the start stands for the files
+        *("log", "overwrite", "estimate_memory", "trust_remote_code"),
+    }
+)
+"""Options that say where a run is and what is shown of it."""
+
+
+def resolved(config: Any) -> Values:
+    """Return the value of every option that decides what a command computes."""
+    return {name: value for name, value in asdict(config).items() if name not in INCIDENTAL}
 
 
 def _digest(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 _TINY: Values = {"env": "NumberLine"}

@@ -48,7 +48,7 @@ def rescore(learner: Learner, buffer: RolloutBuffer, config: Config) -> Mismatch
         config.micro_tokens,
     )
     sums = {"difference": 0.0, "tokens": 0.0, "scored": 0.0, "turns": float(len(turns))}
-    for batch in batches:
+    for number, batch in enumerate(batches):
         some = [turns[i] for i in batch]
         largest = 0.0
         for turn, log_probs in zip(some, _log_probs(learner.policy.eval(), some), strict=True):
@@ -58,7 +58,7 @@ def rescore(learner: Learner, buffer: RolloutBuffer, config: Config) -> Mismatch
             sums["difference"] += float(differences.sum())
             sums["tokens"] += len(turn.ids)
         sums["scored"] += len(some)
-        if largest <= EQUAL:  # sampling and scoring are the same numbers: keep the others
+        if not number and largest <= EQUAL:  # sampling gives the same numbers: keep the others
             break
     if learner.reference is not None:
         with learner.reference.active() as start:

@@ -1,7 +1,8 @@
 """Families with a mixture of experts, and those of several kinds of input."""
 
 import transformers
-from support.small_models import CHAT_ML, LLAMA, TEXT, ids, qwen, template, tokenizer_with
+from support.small_models import CHAT_ML, GEMMA, LLAMA, TEXT, ids, qwen, template, tokenizer_with
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from .forms import SIDE, chat_ml, rope
 
@@ -183,3 +184,57 @@ def qwen2_5_omni():
         tie_word_embeddings=False,
     )
     return transformers.Qwen2_5OmniThinkerForConditionalGeneration(config), processor
+
+
+def gemma3n():
+    """Its tower's size is fixed: 294 million weights."""
+    tokenizer = tokenizer_with(
+        "<start_of_turn>",
+        "<end_of_turn>",
+        end="<end_of_turn>",
+        boi_token="<start_of_image>",
+        eoi_token="<end_of_image>",
+        image_token="<image_soft_token>",
+        boa_token="<start_of_audio>",
+        eoa_token="<end_of_audio>",
+        audio_token="<audio_soft_token>",
+    )
+    processor = transformers.Gemma3nProcessor(
+        transformers.Gemma3nAudioFeatureExtractor(),
+        SiglipImageProcessorPil(size={"height": 256, "width": 256}),
+        tokenizer,
+        chat_template=template(GEMMA, "<image_soft_token>"),
+        image_seq_length=256,
+    )
+    vocabulary = len(tokenizer)
+    config = transformers.Gemma3nConfig(
+        text_config={
+            **TEXT,
+            **ids(tokenizer),
+            "head_dim": 16,
+            "intermediate_size": [128, 128],
+            "num_kv_shared_layers": 0,
+            "layer_types": ["sliding_attention", "full_attention"],
+            "sliding_window": 32,
+            "vocab_size_per_layer_input": vocabulary,
+            "hidden_size_per_layer_input": 16,
+            "laurel_rank": 8,
+            "activation_sparsity_pattern": [0.0, 0.0],
+        },
+        vision_config={"vocab_offset": vocabulary, "vocab_size": 8},
+        audio_config={
+            "vocab_offset": vocabulary + 8,
+            "vocab_size": 8,
+            "hidden_size": 32,
+            "conf_num_attention_heads": 2,
+            "conf_num_hidden_layers": 1,
+        },
+        image_token_id=tokenizer.image_token_id,
+        audio_token_id=tokenizer.audio_token_id,
+        boi_token_id=tokenizer.boi_token_id,
+        eoi_token_id=tokenizer.eoi_token_id,
+        boa_token_id=tokenizer.boa_token_id,
+        eoa_token_id=tokenizer.eoa_token_id,
+        vision_soft_tokens_per_image=256,
+    )
+    return transformers.Gemma3nForConditionalGeneration(config), processor

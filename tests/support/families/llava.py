@@ -197,7 +197,8 @@ def cohere2_vision():
         img_line_break_token="<|IMG_LINE_BREAK|>",
     )
     processor = transformers.Cohere2VisionProcessor(
-        transformers.Cohere2VisionImageProcessor(size=SIDE, max_patches=2, patch_size=16),
+        # A tile has patch_size² tokens.
+        transformers.Cohere2VisionImageProcessor(size=SIDE, max_patches=2, patch_size=3),
         tokenizer,
         chat_template=template(COHERE, "<|IMG_PATCH|>"),
     )

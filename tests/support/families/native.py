@@ -216,9 +216,12 @@ def gemma4():
         boi_token="<|image>",
         eoi_token="<image|>",
         image_token="<|image|>",
+        boa_token="<|audio>",
+        eoa_token="<audio|>",
+        audio_token="<|audio|>",
     )
     processor = transformers.Gemma4Processor(
-        None,
+        transformers.Gemma4AudioFeatureExtractor(),
         transformers.Gemma4ImageProcessor(max_soft_tokens=70, patch_size=4),
         tokenizer,
         transformers.Gemma4VideoProcessor(max_soft_tokens=70, patch_size=4),

@@ -14,7 +14,7 @@ from vlbench.vector import VLVectorEnv
 class EZPoints(FormulaEnv[FormulaStyle]):
     """Write a formula that uses two cards and equals 12, one token a turn.
 
-    Example: `gymnasium.make("vlbench/EZPoints-v0", target=15)`.
+    Example: `gymnasium.make("vlbench/EZPoints-v0", target=15, operators="+-*/")`.
 
     Picture:
         Two cards and the formula so far.
@@ -32,8 +32,10 @@ class EZPoints(FormulaEnv[FormulaStyle]):
     Success:
         "=" after a correct formula.
     Instances:
-        `ez_points/<a>-<b>`, sorted: the 7 hands that reach 12, dealt uniformly. There are too few
-        to hold any out; themes are held out instead.
+        `ez_points/<a>-<b>`, sorted: the 7 hands that reach 12, dealt uniformly. A keyed hash of
+        hand and target makes 50 % of these pairs test and 10 % val; of the 7 hands, 4 are train, 1
+        is val and 2 are test. The frozen set `test` has all 222 test pairs of a hand and a target,
+        with `faces` from 10 to 20; the rungs of its ladder are targets to 20, 50 and 500.
     Differences from RL4VLM:
         Hands are uniform, and a 10 may be shown as 10, J, Q or K. An illegal number appends nothing
         (in RL4VLM, a space). Arithmetic is exact and digits never join. The prompt's formula is

@@ -3,9 +3,10 @@
 `Arithmetic` sets the kind of number; the tasks use `EXACT`.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from vlbench.tasks.formula.arithmetic import Cards, Grammar
@@ -28,6 +29,10 @@ class Arithmetic(Generic[N]):
     divide: Callable[[N, N], N]
     """The divisor is never 0."""
 
+
+LONGEST = 13
+"""Tokens of the longest formula that `random_success` counts. Longer ones, full of parentheses that
+change nothing, add less than a millionth of the chance in Points24, and take most of the time."""
 
 PRIME = 2**61 - 1
 
@@ -62,6 +67,14 @@ class PartialFormula(NamedTuple, Generic[N]):
     """The operator that waits for its right operand; "" if an operator must come next."""
 
 
+Levels = tuple[PartialFormula[N], ...]
+"""A formula so far: its own part, then that of each open parenthesis."""
+
+
+_Unfinished = tuple[Levels[N], Cards]
+"""A formula so far, and the cards that aren't in it yet."""
+
+
 @lru_cache(maxsize=16384)
 def fewest_tokens(
     tokens: tuple[str, ...],
@@ -85,6 +98,24 @@ def fewest_tokens(
     """
     fewest = _solver(grammar, arithmetic).fewest_tokens(tokens, cards, target)
     return fewest if fewest < UNREACHABLE else None
+
+
+def random_success(
+    cards: Cards, target: int, grammar: Grammar, vocabulary: Sequence[str], turns: int
+) -> float:
+    """Return the chance that uniformly random tokens make and hand in a right formula.
+
+    It is exact but for formulas of more than LONGEST tokens. A number that isn't on an unused card
+    uses up a turn; nothing is ever taken back.
+
+    Args:
+        cards: Values of all cards, sorted.
+        target: The value that the formula must equal.
+        grammar: The allowed tokens.
+        vocabulary: The tokens to draw from: those of the grammar, the numbers and "=".
+        turns: Number of tokens that may be drawn.
+    """
+    return _solver(grammar, EXACT).random_success(cards, target, vocabulary, turns)
 
 
 @lru_cache(maxsize=1024)
@@ -116,27 +147,91 @@ class _Solver(Generic[N]):
             return UNREACHABLE
         return self._fewest(levels, cards, self._arithmetic.number(target))
 
-    def _read(self, tokens: tuple[str, ...]) -> tuple[PartialFormula[N], ...] | None:
+    def _read(self, tokens: tuple[str, ...]) -> Levels[N] | None:
         """Read a prefix, one level per open parenthesis; None if no continuation is well-formed."""
-        grammar, arithmetic = self._grammar, self._arithmetic
-        levels = [self._empty]
+        levels: Levels[N] = (self._empty,)
         for token in tokens:
-            total, term, operator = levels[-1]
-            after: PartialFormula[N] | None = None
-            if token == "(" and operator and grammar.parentheses:
-                levels.append(self._empty)
-                continue
-            if token == ")" and not operator and len(levels) > 1:
-                levels.pop()
-                after = self._with_operand(levels[-1], arithmetic.add(total, term))
-            elif token in grammar.operators and not operator:
-                after = PartialFormula(total, term, token)
-            elif token.isdecimal() and operator:
-                after = self._with_operand(levels[-1], arithmetic.number(int(token)))
-            if after is None:
+            longer = self._append(levels, token)
+            if longer is None:
                 return None
-            levels[-1] = after
-        return tuple(levels)
+            levels = longer
+        return levels
+
+    def _append(self, levels: Levels[N], token: str) -> Levels[N] | None:
+        """Write a token; None if no continuation is well-formed."""
+        grammar, arithmetic = self._grammar, self._arithmetic
+        *outer, inner = levels
+        total, term, operator = inner
+        after: PartialFormula[N] | None = None
+        if token == "(" and operator and grammar.parentheses:
+            return (*levels, self._empty)
+        if token == ")" and not operator and outer:
+            after = self._with_operand(outer.pop(), arithmetic.add(total, term))
+        elif token in grammar.operators and not operator:
+            after = PartialFormula(total, term, token)
+            if token in ("+", "-"):  # the finished terms are one number then
+                after = PartialFormula(arithmetic.add(total, term), self._empty.term, token)
+        elif token.isdecimal() and operator:
+            after = self._with_operand(inner, arithmetic.number(int(token)))
+        return None if after is None else (*outer, after)
+
+    def random_success(
+        self, cards: Cards, target: int, vocabulary: Sequence[str], turns: int
+    ) -> float:
+        """Return the chance of random tokens; see the function of this name."""
+        goal, size = self._arithmetic.number(target), len(vocabulary)
+        start: _Unfinished[N] = ((self._empty,), cards)
+        most = {start: turns}
+        """Unfinished formula → the most turns that can remain; 0 if that is too few."""
+        longer: dict[_Unfinished[N], list[_Unfinished[N]]] = {}
+        waiting = deque([start])
+        while waiting:
+            formula = waiting.popleft()
+            longer[formula] = []
+            for after in self._continuations(*formula, vocabulary):
+                if after not in most:  # the first way to it is a shortest one
+                    left = most[formula] - 1
+                    spare = left - turns + min(LONGEST + 1, turns)
+                    most[after] = left if self._needed(*after, goal, spare) <= spare else 0
+                    if most[after]:
+                        waiting.append(after)
+                if most[after]:
+                    longer[formula].append(after)
+
+        @cache
+        def chances(formula: _Unfinished[N]) -> list[float]:
+            """Return the chance with each number of turns that remain."""
+            levels, unused = formula
+            wasted = sum(t.isdecimal() and int(t) not in unused for t in vocabulary)
+            after = [chances(each) for each in longer[formula]]
+            is_right = not unused and self._fewest(levels, unused, goal) == 0
+            found = [0.0]
+            for turn in range(most[formula]):
+                total = is_right + wasted * found[-1] + sum([each[turn] for each in after])
+                found.append(total / size)
+            return found
+
+        return chances(start)[turns]
+
+    def _continuations(
+        self, levels: Levels[N], unused: Cards, vocabulary: Sequence[str]
+    ) -> Iterator[_Unfinished[N]]:
+        """Yield the well-formed beginnings that one more token makes, with their unused cards."""
+        for token in vocabulary:
+            rest = unused
+            if token.isdecimal():
+                if int(token) not in unused:
+                    continue
+                place = unused.index(int(token))
+                rest = unused[:place] + unused[place + 1 :]
+            after = self._append(levels, token)
+            if after is not None:
+                yield after, rest
+
+    def _needed(self, levels: Levels[N], unused: Cards, goal: N, most: int) -> int:
+        """Return the fewest turns to hand in a right formula, or any number above `most`."""
+        at_least = 2 * len(unused) - bool(levels[-1].operator) + len(levels)
+        return at_least if at_least > most else self._fewest(levels, unused, goal) + 1
 
     def _with_operand(self, partial: PartialFormula[N], operand: N) -> PartialFormula[N] | None:
         """Give the waiting operator its right operand; None on division by zero."""
@@ -150,7 +245,7 @@ class _Solver(Generic[N]):
             return PartialFormula(total, arithmetic.multiply(term, operand), "")
         return PartialFormula(total, arithmetic.divide(term, operand), "") if operand else None
 
-    def _search_levels(self, levels: tuple[PartialFormula[N], ...], cards: Cards, target: N) -> int:
+    def _search_levels(self, levels: Levels[N], cards: Cards, target: N) -> int:
         """Return the fewest further tokens that close every level at the target."""
         *outer, inner = levels
         if not outer:

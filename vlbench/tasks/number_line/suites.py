@@ -17,7 +17,7 @@ from vlbench.suites import Bounds
 from vlbench.task import split_in
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 
-LEVELS = {5: 6, 10: 34, 20: 90, 50: 50, 100: 12, 200: 10}
+LEVELS = {5: 6, 10: 34, 20: 130, 50: 24, 100: 6, 200: 4}
 """max_position → rows of `test`. Each row's pair doesn't fit on the line before."""
 
 LADDER = {10: 100, 20: 100, 50: 100, 200: 40}

@@ -2,14 +2,17 @@
 
 A problem is a hand, or four numbers built backwards: take three numbers that a hand can lead to and
 split one into two. Its answer is one turn on the way to the formula that the search finds. A drill
-is a list of single steps to compute and judge. No problem or step uses a hand of the test split.
+is a list of single steps to compute and judge. No problem or step uses a hand of the splits `val`
+and `test`, whatever J, Q and K count.
 """
 
 import json
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
+from vlbench.cards import MAX_FACES
 from vlbench.task import split_in
 from vlbench.tasks.formula.arithmetic import hands
 from vlbench.tasks.formula.demonstrate import make_fields
@@ -47,8 +50,7 @@ class ExerciseGenerator:
         self._target = target
         self._lines = lines
         self._backwards = backwards
-        self._held_out_hands = {hand for hand in every if _split(hand, game) != "train"}
-        self._hands = [hand for hand in every if hand not in self._held_out_hands]
+        self._hands = [hand for hand in every if not _is_held_out(hand)]
         self._triples = sorted({step.rest for hand in every for step in steps(hand)})
 
     def problem(self) -> Exercise:
@@ -101,9 +103,12 @@ class ExerciseGenerator:
             if small and self._rng.random() < 0.8:
                 pairs = small
             numbers = tuple(sorted((*rest, *pairs[self._rng.integers(len(pairs))])))
-            if numbers not in self._held_out_hands and numbers[-1] <= LARGEST:
+            if numbers[-1] <= LARGEST and not _is_held_out(numbers):
                 return numbers, triple
 
 
-def _split(hand: Numbers, game: Points24Game) -> str:
-    return split_in(game, f"points24/{'-'.join(map(str, hand))}")
+@cache
+def _is_held_out(numbers: Numbers) -> bool:
+    """Return whether four sorted numbers are a hand of the split `val` or `test`."""
+    name = f"points24/{'-'.join(map(str, numbers))}"
+    return numbers[-1] <= MAX_FACES + 2 and split_in(Points24Game(), name) != "train"

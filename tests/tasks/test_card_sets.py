@@ -1,0 +1,111 @@
+"""The frozen sets of EZPoints and Points24, and the splits behind them."""
+
+from collections import Counter
+from itertools import product
+
+import gymnasium
+import numpy as np
+import pytest
+
+from vlbench.freeze import random_success as played_success
+from vlbench.suites import frozen_rows
+from vlbench.task import split_in
+from vlbench.tasks.ez_points.game import EZPointsGame
+from vlbench.tasks.ez_points.suites import starts
+from vlbench.tasks.formula.arithmetic import Grammar
+from vlbench.tasks.formula.solver import fewest_tokens, random_success
+
+EZ_POINTS = "vlbench/EZPoints-v0"
+PLUS_TIMES = Grammar("+*", parentheses=False)
+
+
+def hand_of(row):
+    return tuple(map(int, row.instance.partition("/")[2].split("-")))
+
+
+def test_a_split_of_ez_points_keeps_a_hand_with_its_target_whatever_the_other_rules_are():
+    for faces, operators in product((10, 11, 12), ("+*", "+-*/")):
+        game = EZPointsGame(20, faces, operators)
+        assert game.unit("ez_points/8-12") == "ez_points/8-12-20"
+        assert split_in(game, "ez_points/10-10") == split_in(EZPointsGame(20), "ez_points/10-10")
+    assert EZPointsGame(40).unit("ez_points/8-12") == "ez_points/8-12-40"
+
+
+def test_of_the_seven_hands_four_are_train_one_is_val_and_two_are_test():
+    game = EZPointsGame()
+    splits = Counter(split_in(game, "ez_points/{}-{}".format(*hand)) for hand in game.hands)
+    assert splits == {"train": 4, "val": 1, "test": 2}
+
+
+def test_ez_points_has_222_pairs_of_a_hand_and_a_target_to_test():
+    rows = frozen_rows(EZ_POINTS, "test")
+    pairs = {(hand_of(row), row.kwargs["target"]) for row in rows}
+    assert len(rows) == len(pairs) == len(starts("+*")) == 222
+    for (small, large), target in pairs:
+        assert target in (small + large, small * large)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "rules"),
+    [
+        (EZ_POINTS, {}),
+        (EZ_POINTS, {"target": 3, "faces": 15, "operators": "+-*/"}),
+        (EZ_POINTS, {"target": 30, "faces": 20}),
+    ],
+)
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_no_rules_of_training_deal_what_is_tested(env_id, rules, split):
+    tested = {
+        (hand_of(row), row.kwargs.get("target", 24) if env_id == EZ_POINTS else 0)
+        for suite in ("test", "ood-rules")
+        for row in frozen_rows(env_id, suite)
+    }
+    env = gymnasium.make(env_id, split=split, **rules).unwrapped
+    env.np_random = np.random.default_rng(0)
+    for _ in range(100):
+        hand = tuple(map(int, env._deal().partition("/")[2].split("-")))
+        assert (hand, env.game.target if env_id == EZ_POINTS else 0) not in tested
+
+
+@pytest.mark.parametrize("suite", ["ood-rules", "ood-both"])
+def test_plus_and_times_reach_no_target_of_ez_points_changed_rules(suite):
+    for row in frozen_rows(EZ_POINTS, suite):
+        assert row.kwargs["operators"] == "+-*/"
+        assert fewest_tokens((), hand_of(row), row.kwargs["target"], PLUS_TIMES) is None
+
+
+@pytest.mark.parametrize("env_id", [EZ_POINTS])
+def test_the_memory_suite_is_the_headline_with_the_cards_shown_once(env_id):
+    def starts_of(suite):
+        rows = frozen_rows(env_id, suite)
+        return {(r.instance, r.presentation, r.kwargs.get("target")) for r in rows}, rows
+
+    (usual, _), (memory, rows) = starts_of("test"), starts_of("memory")
+    assert usual == memory and all(row.kwargs["from_memory"] for row in rows)
+
+
+def test_the_rungs_of_a_ladder_are_the_headlines_instances_by_difficulty():
+    tested = {(row.instance, row.kwargs["target"]) for row in frozen_rows(EZ_POINTS, "test")}
+    rungs = [frozen_rows(EZ_POINTS, f"ladder-{most}") for most in (20, 50, 500)]
+    assert {(row.instance, row.kwargs["target"]) for rung in rungs for row in rung} == tested
+    ranges = [[row.kwargs["target"] for row in rung] for rung in rungs]
+    assert max(ranges[0]) <= 20 < min(ranges[1]) and max(ranges[1]) <= 50 < min(ranges[2])
+
+
+def test_the_chance_of_random_tokens_is_that_of_a_hand_worked_game():
+    tokens, grammar = ("1", "+", "="), Grammar("+", parentheses=False)
+    assert random_success((1,), 1, grammar, tokens, 1) == 0
+    assert random_success((1,), 1, grammar, tokens, 2) == pytest.approx(1 / 9)
+    # "1" and "=", or "1", a second "1" that changes nothing, and "=".
+    assert random_success((1,), 1, grammar, tokens, 3) == pytest.approx(1 / 9 + 1 / 27)
+
+
+def test_the_exact_chance_is_the_measured_one():
+    game = EZPointsGame()
+    exact = [
+        random_success(hand, 12, game.grammar, game.vocabulary, game.max_turns)
+        for hand in game.hands
+    ]
+    games = [(game, "ez_points/{}-{}".format(*hand)) for hand in game.hands]
+    measured = played_success(games, 21_000)
+    assert measured == pytest.approx(np.mean(exact), abs=4 * (np.mean(exact) / 21_000) ** 0.5)
