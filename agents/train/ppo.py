@@ -98,6 +98,9 @@ def train(config: Config, processes: Processes) -> Path:
     if policy.value_head is not None:
         parts["value_head"] = policy.value_head
     with trainer.running(policy.save, parts, {"sampler": sampler}) as log:
+        if rows:
+            instances = len({row.instance for row in rows})
+            log.log_line(f"evaluates on {len(rows)} rows of val, {instances} instances")
         if summary := adapter_summary(policy.model):
             log.log_line(summary)
         if rows and not trainer.step:

@@ -295,7 +295,7 @@ def play_val_rows(
         env_id = rows[0].env_id
         result = evaluate_policy(policy, rows, processes, status=log.status)
         log.log_line(
-            f"{env_id}: success {result.success.value:.3f} "
+            f"{env_id}, val: success {result.success.value:.3f} "
             f"[{result.success.low:.3f}, {result.success.high:.3f}] of {result.episodes}, "
             f"perceived {result.perceived:.3f}, optimal {result.optimal:.3f}, "
             f"parsed {result.parsed:.3f}"

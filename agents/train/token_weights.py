@@ -54,12 +54,19 @@ def first_token_of(ids: Sequence[int], text: str, start: int, decode: Decode) ->
         decode: Token ids → text.
     """
     low, high = 0, len(ids) - 1  # the result is in low..high
+    first, last = 0, len(text)  # characters before `low`, and up to `high`
+    guesses = True
     while low < high:
-        middle = (low + high) // 2
-        if _common_length(decode(ids[: middle + 1]), text) > start:
-            high = middle
+        # Tokens have similar lengths, so a guess by proportion is often next to the result; every
+        # other step halves, in case they haven't.
+        share = (start - first) / max(1, last - first) if guesses else 0.5
+        middle = min(max(low, low + int(share * (high - low))), high - 1)
+        guesses = not guesses
+        length = _common_length(decode(ids[: middle + 1]), text)
+        if length > start:
+            high, last = middle, length
         else:
-            low = middle + 1
+            low, first = middle + 1, length
     return low
 
 

@@ -107,6 +107,7 @@ class Encoder:
         if prompts[0] == prompts[1]:
             raise ValueError("the chat template has no slot for a picture, so none is shown")
         self.tokenizer = processor.tokenizer
+        self._reads_pictures_alone: bool | None = None
         black = np.zeros((SIZE, SIZE, 3), np.uint8)
         inputs = self._process([prompts[1]], [[black]])
         self._reply_types = {"token_type_ids": 1} if "labels" in inputs else {}
@@ -119,6 +120,7 @@ class Encoder:
         each = sum(tensor.nbytes for tensor in blank.values())
         self._pictures: _Cache[bytes, EncodedPicture] = _Cache(max(64, PICTURE_BYTES // each))
         self._texts: _Cache[Any, dict[str, Tensor]] = _Cache(MAX_TEXTS)
+        self._rendered: _Cache[Any, str] = _Cache(MAX_TEXTS)
         self._reply_prefix = self._find_reply_prefix()
         self.end_id = self._find_end()
         """The token that ends a reply in the chat template; else the tokenizer's end token."""
@@ -137,7 +139,12 @@ class Encoder:
             for part in message["content"]
             if part["type"] == "image"
         ]
-        text = self._render(chat, add_generation_prompt=True)
+        # Templates are slow; most turns have a text that was rendered before.
+        key = tuple(
+            (message["role"], *(part.get("text", part["type"]) for part in message["content"]))
+            for message in chat
+        )
+        text = self._rendered.get(key, lambda: self._render(chat, add_generation_prompt=True))
         return self._encode(text, images, self.composes)
 
     def render(self, observation: Mapping[str, Any]) -> str:
@@ -289,12 +296,38 @@ class Encoder:
         return rows[0]
 
     def _picture(self, image: Any) -> EncodedPicture:
-        key = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+        key = hashlib.sha256(np.ascontiguousarray(image)).digest()
         return self._pictures.get(key, lambda: EncodedPicture(self._pixels(image)))
 
     def _pixels(self, image: Any) -> dict[str, Tensor]:
+        """Return the tensors of a picture, from its own processor if that gives the same."""
+        if self._reads_pictures_alone is None:
+            noise = np.random.default_rng(1).integers(256, size=image.shape, dtype=np.uint8)
+            self._reads_pictures_alone = self._compare_readers(noise)
+        if self._reads_pictures_alone:
+            return self._pixels_alone(image)
+        return self._pixels_in_a_chat(image)
+
+    def _pixels_in_a_chat(self, image: Any) -> dict[str, Tensor]:
         text = self._render([_user_turn("", 1)], add_generation_prompt=False)
         return _split(self._process([text], [[image]]))[1]
+
+    def _pixels_alone(self, image: Any) -> dict[str, Tensor]:
+        reader = self.processor.image_processor
+        return dict(reader(images=[Image.fromarray(image)], return_tensors="pt"))
+
+    def _compare_readers(self, image: Any) -> bool:
+        """Return whether the processor of pictures gives what the whole processor does."""
+        expected = self._pixels_in_a_chat(image)
+        try:
+            found = self._pixels_alone(image)
+        # The boundary to a checkpoint's own code, which may want other arguments.
+        except Exception:
+            return False
+        return found.keys() == expected.keys() and all(
+            isinstance(tensor, Tensor) and torch.equal(tensor, expected[name])
+            for name, tensor in found.items()
+        )
 
     def _process_whole(
         self, prompts: Sequence[EncodedPrompt]

@@ -204,25 +204,27 @@ def test_a_collapse_is_named(tmp_path):
 
 def test_test_instances_and_frozen_rows_are_counted(tmp_path):
     blackjack = vlbench.CARD_IDS[3]
-    splits = {"train": [], "test": []}
+    splits = {"train": [], "test": [], "val": []}
     for split, instances in splits.items():
         env = gymnasium.make(blackjack, split=split)
         for seed in range(3):
             instances.append(env.reset(seed=seed)[1]["instance"])
-    dealt = [*splits["train"], *splits["test"][:2], splits["test"][0]]
+    dealt = [*splits["train"], *splits["test"][:2], splits["test"][0], *splits["val"]]
     lines = [
         line(f"{i}", 0, "stand", env_id=blackjack, instance=instance, presentation=1)
         for i, instance in enumerate(dealt)
     ]
-    assert diagnosed(tmp_path, lines).leaks.test_instances == len(set(splits["test"][:2]))
+    leaks = diagnosed(tmp_path, lines).leaks
+    assert leaks.test_instances == len(set(splits["test"][:2]))
+    assert leaks.val_instances == len(set(splits["val"]))
 
     (row, *_) = frozen_rows(NUMBER_LINE, "test")
     lines = [
-        line("a", 0, "+", instance=row.instance, presentation=row.presentation),
-        line("b", 0, "+", instance=row.instance, presentation=12345),
+        line(key, 0, "+", kwargs=row.kwargs, instance=row.instance, presentation=number)
+        for key, number in (("a", row.presentation), ("b", 12345))
     ]
     leaks = diagnosed(tmp_path, lines).leaks
-    assert leaks.test_instances is None and leaks.frozen["test"] == 1
+    assert leaks.test_instances == leaks.frozen["test"] == 1 and leaks.val_instances == 0
 
 
 def test_a_run_folder_is_diagnosed_without_advantages(tmp_path):

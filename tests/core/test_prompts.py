@@ -22,9 +22,9 @@ HASHES = {
     ("blackjack", "cot"): "dbf7b77d4bf76796",
     ("blackjack", "action_only"): "976aa256efa998b2",
     ("blackjack", "cot_facts"): "e2a1dc8f819df3fb",
-    ("alfworld", "cot"): "8c65ab446dd16137",
-    ("alfworld", "action_only"): "43c52f921895013e",
-    ("alfworld", "cot_facts"): "dabdd2971729c50e",
+    ("alfworld", "cot"): "4d173101b6a5d861",
+    ("alfworld", "action_only"): "a0dc49fa6d9eb59d",
+    ("alfworld", "cot_facts"): "fb958b8930007cc2",
 }
 """(task, variant) → first digits of the template's sha256, which headers and entries record."""
 

@@ -242,12 +242,16 @@ def test_episodes_without_a_header_are_refused(tmp_path):
 
 
 def test_a_header_states_rows_prompt_and_versions():
-    spec = RunSpec("ood", "action_only", "comic", 50, repeats=2, history=3)
+    spec = RunSpec("ood-rules", "action_only", "comic", 50, repeats=2, history=3)
     recorded = run_header(Tester(), spec, ["vlbench/Points24-v0"], price=[2.5, 10.0])
-    assert (recorded.suite, recorded.prompt, recorded.theme) == ("ood", "action_only", "comic")
+    assert (recorded.suite, recorded.prompt, recorded.theme) == (
+        "ood-rules",
+        "action_only",
+        "comic",
+    )
     assert (recorded.episodes, recorded.repeats, recorded.history) == (50, 2, 3)
     assert recorded.frozen_hashes == {
-        "vlbench/Points24-v0": frozen_hash("vlbench/Points24-v0", "ood"),
+        "vlbench/Points24-v0": frozen_hash("vlbench/Points24-v0", "ood-rules"),
     }
     assert recorded.price == [2.5, 10.0] and recorded.versions["vlbench"] == vlbench.__version__
     assert (recorded.env_kwargs, recorded.models, recorded.shard, recorded.challenge) == (

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.env_ids import EVERY_SET, every_set
+from support.env_ids import EVERY_ID, EVERY_SET, every_set
 
 from vlbench import freeze
 from vlbench.freeze.__main__ import set_hashes
@@ -21,13 +21,21 @@ from vlbench.suites import (
     suite_facts,
 )
 
-ANEW = ("vlbench/NumberLine-v0", "vlbench/EZPoints-v0", "vlbench/Blackjack-v0")
+ANEW = (
+    "vlbench/NumberLine-v0",
+    "vlbench/EZPoints-v0",
+    "vlbench/Blackjack-v0",
+    "vlbench/Points24-v0",
+    "vlbench/ALFWorld-v0",
+)
 """Ids whose sets have been dealt anew, one factor a suite."""
 
 HASHES = Path(__file__).with_name("set_hashes.json")
 """env id → suite → sha256; written by `python -m vlbench.freeze --hashes`."""
 
-every_anew = pytest.mark.parametrize("env_id", ANEW)
+every_anew = pytest.mark.parametrize(
+    "env_id", [item for item in EVERY_ID if item.values[0] in ANEW]
+)
 every_anew_set = pytest.mark.parametrize(
     ("env_id", "suite"), [item for item in EVERY_SET if item.values[0] in ANEW]
 )
@@ -106,6 +114,12 @@ def test_the_expert_is_optimal_on_each_row_and_random_play_is_not(env_id, suite)
     assert players["expert"].optimal == 1 and players["expert"].regret < 1e-9
     assert facts.ceiling < 1 or players["expert"].success == 1
     assert players["random"].regret >= players["heuristic"].regret >= 0
+
+
+@every_anew_set
+def test_the_pictures_of_a_set_are_needed(env_id, suite):
+    gain = suite_facts(env_id, suite).visual_gain
+    assert gain is not None and gain.low > 0
 
 
 @every_anew

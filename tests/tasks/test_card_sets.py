@@ -14,8 +14,10 @@ from vlbench.tasks.ez_points.game import EZPointsGame
 from vlbench.tasks.ez_points.suites import starts
 from vlbench.tasks.formula.arithmetic import Grammar
 from vlbench.tasks.formula.solver import fewest_tokens, random_success
+from vlbench.tasks.points24.game import Points24Game
+from vlbench.tasks.points24.suites import ways
 
-EZ_POINTS = "vlbench/EZPoints-v0"
+EZ_POINTS, POINTS24 = "vlbench/EZPoints-v0", "vlbench/Points24-v0"
 PLUS_TIMES = Grammar("+*", parentheses=False)
 
 
@@ -45,12 +47,21 @@ def test_ez_points_has_222_pairs_of_a_hand_and_a_target_to_test():
         assert target in (small + large, small * large)
 
 
+def test_points24_tests_every_hand_of_its_split():
+    rows = frozen_rows(POINTS24, "test")
+    assert len({hand_of(row) for row in rows}) == len(rows) == 230
+    assert {split_in(Points24Game(), row.instance) for row in rows} == {"test"}
+
+
 @pytest.mark.parametrize(
     ("env_id", "rules"),
     [
         (EZ_POINTS, {}),
         (EZ_POINTS, {"target": 3, "faces": 15, "operators": "+-*/"}),
         (EZ_POINTS, {"target": 30, "faces": 20}),
+        (POINTS24, {}),
+        (POINTS24, {"target": 36, "faces": 11}),
+        (POINTS24, {"from_memory": True}),
     ],
 )
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -74,7 +85,16 @@ def test_plus_and_times_reach_no_target_of_ez_points_changed_rules(suite):
         assert fewest_tokens((), hand_of(row), row.kwargs["target"], PLUS_TIMES) is None
 
 
-@pytest.mark.parametrize("env_id", [EZ_POINTS])
+def test_a_changed_rule_of_points24_is_another_target_or_shows_in_the_hand():
+    rules = Counter()
+    for row in frozen_rows(POINTS24, "ood-rules"):
+        rule = {name: value for name, value in row.kwargs.items() if name != "theme"}
+        assert rule == {"target": 36} or hand_of(row)[-1] >= rule["faces"]
+        rules[str(rule)] += 1
+    assert set(rules.values()) == {70} and len(rules) == 3
+
+
+@pytest.mark.parametrize("env_id", [EZ_POINTS, POINTS24])
 def test_the_memory_suite_is_the_headline_with_the_cards_shown_once(env_id):
     def starts_of(suite):
         rows = frozen_rows(env_id, suite)
@@ -90,6 +110,17 @@ def test_the_rungs_of_a_ladder_are_the_headlines_instances_by_difficulty():
     assert {(row.instance, row.kwargs["target"]) for rung in rungs for row in rung} == tested
     ranges = [[row.kwargs["target"] for row in rung] for rung in rungs]
     assert max(ranges[0]) <= 20 < min(ranges[1]) and max(ranges[1]) <= 50 < min(ranges[2])
+    ranks = [
+        [ways(hand_of(row), 24) for row in frozen_rows(POINTS24, f"ladder-{n}")] for n in "123"
+    ]
+    assert min(ranks[0]) == 8 and (min(ranks[1]), max(ranks[1])) == (4, 7) and max(ranks[2]) == 3
+
+
+def test_ways_count_the_orders_of_three_steps():
+    # 2 * 3 = 6, 6 * 4 = 24, 24 * 1 = 24, …: no hand of ones and a single way for 8 / (3 - 8 / 3).
+    assert ways((24,), 24) == 1 and ways((2, 12), 24) == 1
+    assert ways((3, 3, 8, 8), 24) == 0  # only 8 / (3 - 8 / 3), which needs a fraction
+    assert ways((4, 6), 24) == 1 and ways((1, 24), 24) == 2  # 24 * 1 and 24 / 1
 
 
 def test_the_chance_of_random_tokens_is_that_of_a_hand_worked_game():

@@ -1,5 +1,6 @@
 """What the rollouts of each task show, as numbers."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ class Leaks:
 
     test_instances: int | None
     """Distinct instances of the test split; None if the task holds none out."""
+    val_instances: int | None
+    """Distinct instances of the split val, by which checkpoints are chosen; None likewise."""
     frozen: dict[str, int]
     """Frozen set → its rows (instance and presentation) that the rollouts play."""
 
@@ -194,8 +197,10 @@ def _leaks(env_id: str, turns: Sequence[ReplayedTurn]) -> Leaks:
         for suite in suites(env_id)
     }
     held_out = any(splits.values())
-    test = sum(split == "test" for split in splits.values())
-    return Leaks(test if held_out else None, frozen)
+    counts = Counter(splits.values())
+    if not held_out:
+        return Leaks(None, None, frozen)
+    return Leaks(counts["test"], counts["val"], frozen)
 
 
 def _notes(

@@ -125,6 +125,9 @@ def leaks_text(leaks: Leaks) -> str:
     if leaks.test_instances is None:
         parts = ["instances not held out"]
     else:
-        parts = [f"{leaks.test_instances} instances of the test split"]
+        parts = [
+            f"{leaks.test_instances} instances of the test split",
+            f"{leaks.val_instances} of val",
+        ]
     parts += [f"{rows} rows of {suite}" for suite, rows in leaks.frozen.items()]
     return ", ".join(parts)

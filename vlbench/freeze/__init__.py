@@ -19,9 +19,10 @@ import numpy as np
 from vlbench.env import VLEnv
 from vlbench.errors import user_code
 from vlbench.instances import MAX_PRESENTATION, TRAINING_PRESENTATIONS, group_of, hashed
+from vlbench.intervals import Interval
 from vlbench.outcomes import write_outcomes
 from vlbench.registry import LOOKS, rules_of, task_folder, task_module
-from vlbench.suites import Bounds, Row, stated_rules
+from vlbench.suites import Bounds, Reference, Row, stated_rules
 from vlbench.task import Game
 
 RANDOM_EPISODES = 100_000
@@ -67,6 +68,20 @@ class OldExpert(Protocol):
 
         Without this function it is the action of `expert` of the usual game in that state.
         """
+
+
+@runtime_checkable
+class OwnPlayers(Protocol):
+    """Optional functions of a task's `suites` module, for a task whose environment is slow.
+
+    They return what those of `vlbench.freeze.players` would.
+    """
+
+    def references(self, suite: str, rows: Sequence[RowSpec]) -> dict[str, Reference]:
+        """Return the results of the reference players; see `reference_results`."""
+
+    def visual_gain(self, rows: Sequence[RowSpec]) -> Interval | None:
+        """Return what the picture is worth; see `vlbench.freeze.players.visual_gain`."""
 
 
 def presentation(suite: str, number: int) -> int:

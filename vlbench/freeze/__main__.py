@@ -90,7 +90,7 @@ def suite_facts(env_id: str, task: TaskSuites, suite: str, rows: Sequence[RowSpe
         len(distinct),
         len(trained) if suite == PAPER or not game.test_share else 0,
         reference_results(env_id, task, suite, rows),
-        visual_gain(env_id, rows),
+        visual_gain(env_id, task, rows),
     )
 
 
@@ -111,7 +111,7 @@ def freeze_visual_gain(env_id: str, suites: Sequence[str] = ()) -> None:
     for suite in suites or shipped_suites(env_id):
         frozen = frozen_rows(env_id, suite)
         rows = [RowSpec(row.kwargs, row.instance, row.presentation) for row in frozen]
-        gain = visual_gain(env_id, rows)
+        gain = visual_gain(env_id, task_suites(env_id), rows)
         facts[suite]["visual_gain"] = None if gain is None else asdict(gain)
         print(f"{env_id} {suite}: {len(rows)} rows, visual gain {gain}", file=sys.stderr)
         _update(folder / "bounds.json", {"suites": facts})

@@ -8,8 +8,8 @@ import numpy as np
 
 import vlbench
 from vlbench.env import SolvedEnv
-from vlbench.freeze import OldExpert, RowSpec, TaskSuites
-from vlbench.instances import hashed
+from vlbench.freeze import OldExpert, OwnPlayers, RowSpec, TaskSuites
+from vlbench.instances import Presentation, hashed
 from vlbench.intervals import Interval, mean
 from vlbench.suites import Reference
 
@@ -27,6 +27,8 @@ def reference_results(
     env_id: str, task: TaskSuites, suite: str, rows: Sequence[RowSpec]
 ) -> dict[str, Reference]:
     """Play each row of a suite once by each reference player; return the results by player."""
+    if isinstance(task, OwnPlayers):
+        return task.references(suite, rows)
     players: dict[str, Choose] = {
         "random": _random,
         "heuristic": lambda env: env.heuristic(),
@@ -38,7 +40,7 @@ def reference_results(
     return {name: _result(env_id, rows, choose, envs) for name, choose in players.items()}
 
 
-def visual_gain(env_id: str, rows: Sequence[RowSpec]) -> Interval | None:
+def visual_gain(env_id: str, task: TaskSuites, rows: Sequence[RowSpec]) -> Interval | None:
     """Return what the picture is worth to an expert that sees nothing else, in success.
 
     With a blank picture it draws uniformly from the vocabulary.
@@ -46,6 +48,8 @@ def visual_gain(env_id: str, rows: Sequence[RowSpec]) -> Interval | None:
     Returns:
         None if the task has no `expert_by_picture`.
     """
+    if isinstance(task, OwnPlayers):
+        return task.visual_gain(rows)
     if not hasattr(_solved(gymnasium.make(env_id)), "expert_by_picture"):
         return None
     wins: list[list[bool]] = [[], []]
@@ -77,8 +81,12 @@ def _old_expert(env_id: str, task: TaskSuites) -> Choose:
 
 
 def _random(env: SolvedEnv[Any, Any]) -> str:
-    key = f"{env.presentation}|{env.turns_left}|random"
-    return env.vocabulary[hashed(key) % len(env.vocabulary)]
+    return random_action(env.vocabulary, env.presentation, env.turns_left)
+
+
+def random_action(actions: Sequence[str], presentation: Presentation, turns_left: int) -> str:
+    """Return an action of the random player."""
+    return actions[hashed(f"{presentation}|{turns_left}|random") % len(actions)]
 
 
 def _solved(env: gymnasium.Env[Any, Any]) -> SolvedEnv[Any, Any]:

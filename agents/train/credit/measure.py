@@ -14,6 +14,7 @@ from agents.train.advantages.estimators import (
     mean_of_others,
     returns_from,
 )
+from agents.train.advantages.value_head import ValueHead
 from agents.train.credit.critics import fit_critic, judged
 from agents.train.credit.plan import Estimator, Plan
 from agents.train.credit.ratios import credit_per_token, updated_log_probs
@@ -91,20 +92,24 @@ def _game_line(sample: Sample, turns: Sequence[ReplayedTurn]) -> Line:
 
 
 def _critic_lines(plan: Plan, fit: Sample, sample: Sample, config: Config) -> list[Line]:
-    """Return how much of the measured turns' returns each critic explains."""
-    lines = []
-    played = sample.facts.played
-    returns = returns_from(sample.facts, config.gamma)[played]
+    """Return how much each critic explains of the returns that it learned from, and of others."""
+    lines: list[Line] = []
     for name, critic in plan.critics.items():
-        explained = {}
+        explained: dict[str, list[float]] = {}
         for steps in CRITIC_STEPS:
             head = fit_critic(replace(critic, steps=steps), fit, config)
-            values = judged(head, sample).values[played]
-            explained[str(steps)] = round(objective.explained_variance(values, returns), 4)
+            explained[str(steps)] = [_explained(head, part, config.gamma) for part in (fit, sample)]
         lines.append(
             {"kind": "critic", "name": name, "gamma": config.gamma, "explained": explained}
         )
     return lines
+
+
+def _explained(head: ValueHead, sample: Sample, gamma: float) -> float:
+    played = sample.facts.played
+    values = judged(head, sample).values[played]
+    returns = returns_from(sample.facts, gamma)[played]
+    return round(objective.explained_variance(values, returns), 4)
 
 
 def _advantages(

@@ -31,7 +31,8 @@ def generated_part(plan: Plan, lines: Sequence[Line]) -> list[str]:
         "",
         *table.estimators(lambda line: _percent(line["shares"] and line["shares"]["turn"])),
         "",
-        "### What critics explain of the returns of other episodes (γ 0.9), after Adam steps",
+        "### Variance of the returns (γ 0.9) that critics explain after Adam steps: "
+        "of the turns that they learned from / of other episodes",
         "",
         *table.critics(),
         "",
@@ -76,7 +77,10 @@ class _Tables:
         rows = [
             [f"{name}, learning rate {critic.lr:g}", str(steps)]
             + [
-                f"{self.lines[game, 'critic', name]['explained'][str(steps)]:.2f}"
+                " / ".join(
+                    f"{value:.2f}"
+                    for value in self.lines[game, "critic", name]["explained"][str(steps)]
+                )
                 for game in self.games
             ]
             for name, critic in self.plan.critics.items()

@@ -1,7 +1,6 @@
 """What is checked of a family: it plays, trains and scores, by the real commands on real files."""
 
 import contextlib
-import dataclasses
 import io
 import json
 import time
@@ -73,14 +72,16 @@ def check(family: str, folder: Path) -> Result:
         "ppo_lora": _ppo(base, folder / "ppo-lora", *LORA),
     }
     observations = _observations()
-    model, processor = load(str(base)).model, load(str(base)).processor
-    adapted = add_lora(load(str(base)).model, rank=4, alpha=8, dropout=0.0, vision="none")
+    loaded = load(str(base))
+    difference = log_prob_difference(loaded.model, loaded.processor, observations)
+    agree = greedy_replies_agree(loaded.model, loaded.processor, observations)
+    adapted = add_lora(loaded.model, rank=4, alpha=8, dropout=0.0, vision="none")
     return Result(
         family,
         model.config.model_type,
         **steps,
-        log_prob=log_prob_difference(model, processor, observations),
-        greedy=greedy_replies_agree(model, processor, observations),
+        log_prob=difference,
+        greedy=agree,
         adapters=adapter_summary(adapted),
         seconds=round(time.monotonic() - start, 1),
     )
@@ -205,8 +206,3 @@ def greedy_replies_agree(model, processor, observations: Sequence[dict]) -> bool
         if not torch.equal(mine.ids, written[: len(mine.ids)]):
             return False
     return True
-
-
-def as_row(result: Result) -> dict:
-    """Return a result as plain data."""
-    return dataclasses.asdict(result)

@@ -18,14 +18,15 @@ from agents.report import write_report
 from vlbench.errors import unknown_name
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Reply
-from vlbench.suites import Row, frozen_rows, shipped_suites
+from vlbench.suites import Row, frozen_rows
 from vlbench.task import split_in
 from vlbench.tasks.alfworld import game as game_module
-from vlbench.tasks.alfworld.game import AlfworldGame, FrozenGame, frozen_games
+from vlbench.tasks.alfworld.game import AlfworldGame, FrozenGame
 from vlbench.tasks.alfworld.games import package_data
 from vlbench.tasks.alfworld.games.generator import KINDS, LAMP_SPOTS, generate
+from vlbench.tasks.alfworld.games.options import USUAL, GameOptions
 from vlbench.tasks.alfworld.planner import distances
-from vlbench.tasks.alfworld.suites import admissible
+from vlbench.tasks.alfworld.simulation import admissible, start_of
 
 # The games
 
@@ -69,7 +70,7 @@ def test_one_group_of_games_can_be_dealt_alone():
 
 @needs_engine
 def test_hidden_things_start_behind_doors_and_rooms_hold_as_much_as_asked():
-    game = AlfworldGame(objects=36, hidden=True)
+    game = AlfworldGame(GameOptions(objects=36, hidden=True))
     behind = 0
     for instance in games(18, seed=2):
         room, state = game.room(instance), game.start(instance)
@@ -92,20 +93,22 @@ def test_hidden_things_start_behind_doors_and_rooms_hold_as_much_as_asked():
 
 @needs_engine
 def test_games_depend_on_nothing_but_their_name_and_difficulty():
-    one = generate(KINDS[3], 12, 345, 18, False)
-    assert one.sha256 == generate(KINDS[3], 12, 345, 18, False).sha256
+    one = generate(KINDS[3], 12, 345)
+    assert one.sha256 == generate(KINDS[3], 12, 345).sha256
     others = [
-        generate(KINDS[3], 12, 346, 18, False),
-        generate(KINDS[3], 13, 345, 18, False),
-        generate(KINDS[3], 12, 345, 19, False),
-        generate(KINDS[4], 12, 345, 18, False),
+        generate(KINDS[3], 12, 346),
+        generate(KINDS[3], 13, 345),
+        generate(KINDS[3], 12, 345, GameOptions(objects=19)),
+        generate(KINDS[4], 12, 345),
+        generate(KINDS[3], 12, 345, GameOptions(examine_first=True)),
+        generate(KINDS[3], 12, 345, GameOptions(wording="other")),
     ]
-    assert len({one.sha256, *(other.sha256 for other in others)}) == 5
+    assert len({one.sha256, *(other.sha256 for other in others)}) == 7
 
 
 @needs_engine
 def test_a_game_that_is_not_what_was_frozen_is_refused_in_one_line(monkeypatch):
-    changed = {(HEAT, 18, False): FrozenGame("0" * 64, ())}
+    changed = {(HEAT, USUAL): FrozenGame("0" * 64, ())}
     monkeypatch.setattr(game_module, "frozen_games", lambda: changed)
     with pytest.raises(ValueError, match="has changed since it was frozen") as error:
         env_of().reset(options={"instance": HEAT})
@@ -130,21 +133,6 @@ def test_a_wrong_instance_is_one_line(instance, message):
 
 
 @needs_engine
-def test_the_frozen_ways_lead_to_their_goals_and_none_is_shorter_than_the_experts():
-    known = frozen_games()
-    rows = [row for suite in shipped_suites(ALFWORLD) for row in frozen_rows(ALFWORLD, suite)]
-    assert len(known) == len(rows)
-    for row in [*rows[:6], *rows[-6:]]:
-        game = AlfworldGame(row.kwargs.get("objects", 18), row.kwargs.get("hidden", False))
-        plan = known[row.instance, game.objects, game.hidden].plan
-        state = game.start(row.instance)
-        assert distances(game.room(row.instance), state.world)[-1] <= len(plan)
-        for command in plan:
-            state = game.step(state, command).state
-        assert state.won
-
-
-@needs_engine
 def test_splits_hold_out_whole_floor_plans():
     for split in ("train", "test"):
         env = env_of(split=split)
@@ -157,11 +145,13 @@ def test_splits_hold_out_whole_floor_plans():
 
 
 @needs_engine
-def test_rooms_change_as_the_engine_says():
-    game = AlfworldGame()
+@pytest.mark.parametrize("options", [USUAL, GameOptions(examine_first=True)])
+def test_rooms_change_as_the_engine_says(options):
+    game = AlfworldGame(options)
     verbs = Counter()
     for instance in games(18, seed=3):
-        room = game.room(instance)
+        room, start = game.room(instance), start_of(instance, options)
+        assert start.room == room and start.world == game.start(instance).world
         for state, command, move in walk(game, instance, 0, 40):
             assert room.successor(state.world, command) == move.state.world, (instance, command)
             assert admissible(room, state.world) == list(state.admissible)
@@ -171,8 +161,9 @@ def test_rooms_change_as_the_engine_says():
 
 
 @needs_engine
-def test_the_expert_wins_from_wherever_a_game_was_left():
-    game = AlfworldGame()
+@pytest.mark.parametrize("options", [USUAL, GameOptions(examine_first=True)])
+def test_the_expert_wins_from_wherever_a_game_was_left(options):
+    game = AlfworldGame(options)
     for instance in games(12, seed=4):
         room, rng, state = game.room(instance), Random(instance), game.start(instance)
         for _ in range(25):
@@ -264,7 +255,7 @@ def texts_and_sights(**kwargs):
     """Play games of one room and goal in the same way; return texts and sights by command."""
     alike = defaultdict(list)
     for number in range(600):
-        game_data = generate(KINDS[0], 402, number, 18, False)
+        game_data = generate(KINDS[0], 402, number)
         alike[game_data.grammar].append(f"alfworld/{KINDS[0]}/402-{number}")
     env = env_of(**kwargs)
     texts, sights = defaultdict(set), defaultdict(set)

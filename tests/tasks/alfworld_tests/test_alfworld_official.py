@@ -22,7 +22,7 @@ def official_data(tmp_path, monkeypatch):
     """A folder in the official format, with games of our own."""
     data = tmp_path / "removable"  # the path contains "movable"
     for number, kind in enumerate(KINDS):
-        game = generate(kind, scenes(kind)[number], number, 18, False)
+        game = generate(kind, scenes(kind)[number], number)
         goal = game.goal
         params = {
             "object_target": goal.target.capitalize(),

@@ -20,8 +20,9 @@ from vlbench.tasks.alfworld.drawing.picture import MIDDLE, NOTHING, AlfworldPict
 from vlbench.tasks.alfworld.engine.client import EngineClient
 from vlbench.tasks.alfworld.env import CommandEnv
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
-from vlbench.tasks.alfworld.games.generator import HIDDEN, OBJECTS
+from vlbench.tasks.alfworld.games.options import USUAL, GameOptions
 from vlbench.tasks.alfworld.heuristic import SearchHeuristic
+from vlbench.tasks.alfworld.prompt_text import EXAMINE_FIRST, MEMORY, PromptText
 from vlbench.vector import VLVectorEnv
 
 
@@ -60,10 +61,10 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
     Instances:
         `alfworld/<type>/<floor plan>-<number>`, for ALFWorld's six types and THOR's 120 floor
         plans. Number, `objects` and `hidden` fix the goal and all object locations, by sha256. A
-        keyed hash makes 20 % of the floor plans test floor plans. A room has at most six
-        receptacles of a kind, each at its own location; lamps stand on furniture; nothing can be
-        sliced. With the official games in `$ALFWORLD_DATA`, these are available as separate suites:
-        see `docs/alfworld.md`.
+        keyed hash makes about 20 % of the floor plans test plans and 10 % val plans. A room has at
+        most six receptacles of a kind, each at its own location; lamps stand on furniture; nothing
+        can be sliced. With the official games in `$ALFWORLD_DATA`, these are available as separate
+        suites: see `docs/alfworld.md`.
     Differences from RL4VLM:
         Generated games and schematic pictures (in RL4VLM, official games in AI2-THOR). The reward
         is the change in the fraction of conditions (in RL4VLM its level, every turn, so idling
@@ -77,6 +78,10 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
     Args:
         objects: Number of objects in the room, 3..60.
         hidden: Whether the goal's objects start in closed receptacles if possible.
+        examine_first: Whether an object can be taken only from a receptacle that has been examined
+            ("examine shelf 1"). The prompt says so.
+        wording: "usual" gives the goal and the room in ALFWorld's words, "other" in words that
+            ALFWorld doesn't use; the frozen set `ood-text` has them.
         group: The task type to deal, e.g. "pick_and_place_simple"; "" for all six. An explicit
             instance may have any type.
         text_obs: How much the text includes: "full", "feedback" or "none"; see above.
@@ -95,18 +100,21 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
     def __init__(
         self,
         *,
-        objects: int = OBJECTS,
-        hidden: bool = HIDDEN,
+        objects: int = USUAL.objects,
+        hidden: bool = USUAL.hidden,
+        examine_first: bool = USUAL.examine_first,
+        wording: str = USUAL.wording,
         group: str = "",
         text_obs: str = "full",
-        memory: int = 8,
+        memory: int = MEMORY,
         labels: str = "names",
         **options: Unpack[CommonOptions],
     ) -> None:
         common = split_options(options)
-        game = AlfworldGame(objects, hidden, group=group)
+        game = AlfworldGame(GameOptions(objects, hidden, examine_first, wording), group=group)
         picture = AlfworldPicture(common.themes, labels)
-        super().__init__(game, picture, common.prompt, text_obs, memory, **common.rest)
+        text = PromptText(text_obs, memory, EXAMINE_FIRST if examine_first else "")
+        super().__init__(game, picture, common.prompt, text, **common.rest)
 
     def heuristic(self) -> str:
         """Search receptacles in a sensible order, remember their contents, then do the task."""
@@ -126,7 +134,10 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
         self._must_be_reset()
         room, memory = self.game.room(self.presentation.instance), self._prompt_text.memory
         commands = self._state.commands[-memory:] if memory else ()
-        return PicturePlayer(room.goal, facts, commands, Knowledge.of(room)).next_command()
+        player = PicturePlayer(
+            room.goal, facts, commands, Knowledge.of(room), self.game.options.examine_first
+        )
+        return player.next_command()
 
     def demonstrate(self) -> Demonstration | None:
         """State location, object in hand and next goal, and give the heuristic's command."""
@@ -154,6 +165,7 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
             sorted(world.opened),
             world.placements,
             sorted(world.states),
+            *([sorted(world.examined)] if self.game.options.examine_first else ()),
         ]
         parts = [state.instance, state.commands, state.feedback, state.admissible, things]
         text = json.dumps([parts, self.presentation.number])

@@ -42,12 +42,14 @@ class PicturePlayer:
         facts: What the picture shows; see `AlfworldPicture.facts`.
         commands: The last commands, as the prompt repeats them.
         knowledge: What holds in every room.
+        examine_first: Whether the prompt says that one must examine before taking.
     """
 
     goal: Goal
     facts: Mapping[str, Fact]
     commands: Sequence[str]
     knowledge: Knowledge
+    examine_first: bool = False
 
     def next_command(self) -> str:
         """Return the next command; "look" if there is nothing to try."""
@@ -87,6 +89,11 @@ class PicturePlayer:
     def _open(self) -> str:
         return f"open {self._here}" if self.facts["door"] == _CLOSED else ""
 
+    def _examine(self) -> str:
+        """Return the command to examine what is here; "" if that is done or needn't be done."""
+        command = f"examine {self._here}"
+        return command if self.examine_first and command not in self.commands else ""
+
     def _fetch(self) -> str:
         """Take the object that the goal asks for, or look for it."""
         target = self.goal.target
@@ -100,7 +107,7 @@ class PicturePlayer:
         if self._here != self._first(self.goal.parent):
             for name in self._names("visible"):
                 if _kind(name) == target:
-                    return f"take {name} from {self._here}"
+                    return self._examine() or f"take {name} from {self._here}"
         taken = [c.partition(" from ")[2] for c in self.commands if c.startswith("take ")]
         return self._search(places, taken[-1] if taken else "")
 

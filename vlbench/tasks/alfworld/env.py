@@ -6,7 +6,7 @@ from typing import TypeVar, Unpack
 from vlbench.env import VLEnv
 from vlbench.parsing import Level, Parsed
 from vlbench.prompts import Prompt
-from vlbench.task import EnvOptions, Fact, Game, Picture, checked_int
+from vlbench.task import EnvOptions, Fact, Game, Picture
 from vlbench.tasks.alfworld.commands import CommandSpace, spellings
 from vlbench.tasks.alfworld.demonstrate import FIELDS
 from vlbench.tasks.alfworld.game import CommandState
@@ -23,12 +23,11 @@ class CommandEnv(VLEnv[S, Style]):
         game: The rules.
         picture: Renders states.
         prompt: "cot", "action_only" or "cot_facts".
-        text_obs: How much the text includes: "full", "feedback" or "none".
-        memory: Number of past commands in the text, at least 0.
+        text: Fills the prompt's fields.
         **options: See `vlbench.env.VLEnv`.
 
     Raises:
-        ValueError: An argument is unknown, or `memory` isn't an integer of at least 0.
+        ValueError: An argument is unknown.
     """
 
     actions_change = True
@@ -39,12 +38,11 @@ class CommandEnv(VLEnv[S, Style]):
         game: Game[S],
         picture: Picture[S, Style],
         prompt: str,
+        text: PromptText,
         /,
-        text_obs: str,
-        memory: int,
         **options: Unpack[EnvOptions],
     ) -> None:
-        self._prompt_text = PromptText(text_obs, checked_int("memory", memory, 0))
+        self._prompt_text = text
         # Both tasks share a prompt: only their games and pictures differ.
         words = Prompt.load("vlbench.tasks.alfworld", prompt, {})
         super().__init__(game, picture, words, **options)

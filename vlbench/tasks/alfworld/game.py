@@ -11,29 +11,18 @@ from typing import Any
 import numpy as np
 
 from vlbench.errors import unknown_name
-from vlbench.task import Move, checked_int, instance_body
+from vlbench.task import Move, instance_body
 from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError, Snapshot, shared_engine
 from vlbench.tasks.alfworld.games import official
-from vlbench.tasks.alfworld.games.generator import (
-    HIDDEN,
-    KINDS,
-    OBJECTS,
-    GameData,
-    generate,
-    scenes,
-)
+from vlbench.tasks.alfworld.games.generator import KINDS, GameData, generate, scenes
+from vlbench.tasks.alfworld.games.options import USUAL, GameOptions
 from vlbench.tasks.alfworld.games.package_data import check_installed, engine_versions
-from vlbench.tasks.alfworld.planner import distances
+from vlbench.tasks.alfworld.planner import WON, BestOutcome, best_outcome
 from vlbench.tasks.alfworld.scene import Scene
 from vlbench.tasks.alfworld.world import Room, World
 
-WON = 50.0
-"""Reward for reaching the goal, on top of the change in the fraction of its conditions."""
-
 MAX_SEED = 10**6
 """Games per task type and floor plan; they are numbered 0..MAX_SEED−1."""
-
-MOST_OBJECTS = 60
 
 EXAMPLE = "alfworld/pick_heat_then_place_in_recep/12-345"
 
@@ -74,12 +63,12 @@ class FrozenGame:
 
 
 @lru_cache(maxsize=1)
-def frozen_games() -> Mapping[tuple[str, int, bool], FrozenGame]:
-    """Return the games of the frozen sets, by (instance, objects, hidden)."""
+def frozen_games() -> Mapping[tuple[str, GameOptions], FrozenGame]:
+    """Return the games of the frozen sets, by (instance, options)."""
     source = files(__package__).joinpath("games.jsonl")
     rows = [json.loads(line) for line in source.read_text("utf-8").splitlines()]
     return {
-        (row["instance"], row["objects"], row["hidden"]): FrozenGame(
+        (row["instance"], GameOptions(**row["options"])): FrozenGame(
             row["sha256"], tuple(row["plan"])
         )
         for row in rows
@@ -99,14 +88,13 @@ class AlfworldGame:
     the game, or continues from a cursor (see `engine.client`).
 
     Args:
-        objects: Number of objects in a generated room.
-        hidden: Whether the goal's objects start in closed receptacles if possible.
+        options: Difficulty, rule and wording of generated games.
         engine: The engine; by default the one that this process's environments share.
         group: The task type to deal; "" for all six.
 
     Raises:
         ImportError: The engine isn't installed.
-        ValueError: An argument is out of range.
+        ValueError: There is no such group.
     """
 
     name = "alfworld"
@@ -118,20 +106,14 @@ class AlfworldGame:
 
     def __init__(
         self,
-        objects: int = OBJECTS,
-        hidden: bool = HIDDEN,
+        options: GameOptions = USUAL,
         engine: EngineClient | None = None,
         group: str = "",
     ) -> None:
         check_installed()
         if group and group not in KINDS:
             raise ValueError(unknown_name("group of games", str(group), KINDS))
-        if not isinstance(hidden, bool):
-            raise ValueError(f"hidden must be a bool, got {hidden!r}")
-        self.objects = checked_int("objects", objects, 3)
-        if self.objects > MOST_OBJECTS:
-            raise ValueError(f"objects must be at most {MOST_OBJECTS}, got {objects}")
-        self.hidden = hidden
+        self.options = options
         self.group = group
         self.engine = engine or shared_engine()
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
@@ -211,6 +193,11 @@ class AlfworldGame:
         if kind not in KINDS:
             raise ValueError(unknown_name("type of task", kind, KINDS) + f' in "{instance}"')
         if number.startswith("T"):
+            if self.options.examine_first or self.options.wording != USUAL.wording:
+                raise ValueError(
+                    f'"{instance}" is an official game, which has its own rules and words: leave '
+                    "out examine_first and wording"
+                )
             return official.game(instance)
         plans = scenes(kind)
         if not scene.isdecimal() or scene not in map(str, plans):
@@ -223,8 +210,8 @@ class AlfworldGame:
                 f'unknown instance "{instance}"; wanted "alfworld/<type>/<floor plan>-<number>" '
                 f'with a number from 0 to {MAX_SEED - 1}, like "{EXAMPLE}"'
             )
-        game = generate(kind, int(scene), int(number), self.objects, self.hidden)
-        frozen = frozen_games().get((instance, self.objects, self.hidden))
+        game = generate(kind, int(scene), int(number), self.options)
+        frozen = frozen_games().get((instance, self.options))
         if frozen is not None and frozen.sha256 != game.sha256:
             raise ValueError(
                 f'the game "{instance}" has changed since it was frozen (sha256 '
@@ -252,7 +239,7 @@ class AlfworldGame:
                 description = self.engine.describe(game)
             except EngineError as error:
                 raise EngineError(f'"{instance}" can\'t be started: {error}') from None
-            room = Room.read(game.scene, game.goal, description)
+            room = Room.read(game.scene, game.goal, description, self.options.examine_first)
             self._loaded[instance] = _Loaded(game, room)
             if len(self._loaded) > MAX_LOADED:
                 self._loaded.popitem(last=False)
@@ -281,19 +268,17 @@ class AlfworldGame:
             room.conditions_met(world),
         )
 
-    def _best_outcomes(self, state: AlfworldState, turns: int) -> dict[str, "_BestOutcome"]:
+    def _best_outcomes(self, state: AlfworldState, turns: int) -> dict[str, BestOutcome]:
         room = self._load(state.instance).room
         return {
-            command: _best_outcome(room, state, room.successor(state.world, command), turns - 1)
-            for command in state.admissible
+            command: best_outcome(room, state.world, command, turns) for command in state.admissible
         }
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the arguments, without loaded games and the shared engine."""
         engine = None if self.engine is shared_engine() else self.engine
         return {
-            "objects": self.objects,
-            "hidden": self.hidden,
+            "options": self.options,
             "engine": engine,
             "group": self.group,
         }
@@ -301,19 +286,3 @@ class AlfworldGame:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild without loaded games."""
         self.__init__(**state)  # type: ignore[misc]
-
-
-@dataclass(frozen=True, slots=True)
-class _BestOutcome:
-    """The best outcome after a command."""
-
-    worth: float
-    distance: int
-    """Further commands to that outcome."""
-
-
-def _best_outcome(room: Room, state: AlfworldState, after: World, turns: int) -> _BestOutcome:
-    away = distances(room, after)
-    most = max(met for met, distance in enumerate(away) if distance <= turns)
-    goal = most == room.conditions
-    return _BestOutcome((most - state.conditions_met) / room.conditions + WON * goal, away[most])

@@ -84,7 +84,9 @@ class SearchHeuristic:
     def _fetch(self, kind: str, leave: set[str]) -> str:
         for name, place in self._known(kind):
             if name not in leave:
-                return self._open(self.room.spot[place]) or f"take {name} from {place}"
+                spot = self.room.spot[place]
+                look = "" if self.room.lets_take(self.world, spot) else f"examine {place}"
+                return self._open(spot) or look or f"take {name} from {place}"
         return self._search(
             [spot for spot in self.room.spots if (spot.kind, kind) in self.room.fits]
         )

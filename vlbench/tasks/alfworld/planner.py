@@ -16,6 +16,9 @@ from typing import NamedTuple
 from vlbench.tasks.alfworld.games.generator import STATIONS
 from vlbench.tasks.alfworld.world import REQUIRED_STATE, Room, World
 
+WON = 50.0
+"""Reward for reaching the goal, on top of the change in the fraction of its conditions."""
+
 FAR = 999
 """A distance longer than any episode."""
 
@@ -31,6 +34,42 @@ def distances(room: Room, world: World) -> tuple[int, ...]:
     return _search(_puzzle(room, world))
 
 
+@dataclass(frozen=True, slots=True)
+class BestOutcome:
+    """The best outcome after a command."""
+
+    worth: float
+    """The largest return that can follow, the command's own reward included."""
+    distance: int
+    """Further commands to that outcome."""
+
+
+def best_outcome(room: Room, world: World, command: str, turns: int) -> BestOutcome:
+    """Return the best outcome after an admissible command.
+
+    Args:
+        room: The fixed part of the game.
+        world: A world in which the goal isn't reached.
+        command: The command.
+        turns: Turns that remain, the command's own included; at least 1.
+    """
+    away = distances(room, room.successor(world, command))
+    most = max(met for met, distance in enumerate(away) if distance <= turns - 1)
+    gain = (most - room.conditions_met(world)) / room.conditions
+    return BestOutcome(gain + WON * (most == room.conditions), away[most])
+
+
+def best_return(room: Room, world: World, turns: int) -> float:
+    """Return the largest worth of any admissible command; see `best_outcome`.
+
+    It is that of a command which changes nothing, or of one that comes nearer to the goal.
+    """
+    away = distances(room, world)
+    most = max(met for met, distance in enumerate(away) if distance <= turns)
+    gain = (most - room.conditions_met(world)) / room.conditions
+    return gain + WON * (most == room.conditions)
+
+
 class _Spot(NamedTuple):
     """A receptacle that represents all its equivalents."""
 
@@ -42,6 +81,8 @@ class _Spot(NamedTuple):
     """Whether it can hold targets."""
     takes_other: bool
     """Whether it can hold the other object in hand."""
+    unexamined: bool
+    """Whether it must be examined before an object can be taken from it."""
 
 
 class _Node(NamedTuple):
@@ -54,6 +95,8 @@ class _Node(NamedTuple):
     """Index of each target's spot; −1 in hand or out of reach."""
     opened: int
     """Bits of the spots opened during the search."""
+    examined: int
+    """Bits of the spots examined during the search, as far as that matters."""
     states: int
     """Bits of the targets in the required state, then of the lit lamps."""
 
@@ -92,6 +135,7 @@ def _puzzle(room: Room, world: World) -> _Puzzle:
             spot.kind == station_kind,
             (spot.kind, goal.target) in room.fits,
             (spot.kind, other) in room.fits,
+            not room.lets_take(world, spot),
         )
         situation = (
             tuple(world.place_of.get(name) == spot.name for name in names),
@@ -109,7 +153,7 @@ def _puzzle(room: Room, world: World) -> _Puzzle:
     }
     spot_numbers = {name: n for n, (_, (name, _)) in enumerate(representative_items)}
     spots = tuple(
-        _Spot(locations[location], *map(bool, key[:5]))
+        _Spot(locations[location], *map(bool, key[:6]))
         for key, (_, location) in representative_items
     )
     required_state = REQUIRED_STATE.get(goal.kind, "lit")
@@ -120,6 +164,7 @@ def _puzzle(room: Room, world: World) -> _Puzzle:
         tuple(
             spot_numbers[world.place_of[name]] if name in world.place_of else -1 for name in names
         ),
+        0,
         0,
         _bits((name, required_state) in world.states for name in flag_names),
     )
@@ -152,15 +197,18 @@ def _search(puzzle: _Puzzle) -> tuple[int, ...]:
 
 def _moves(puzzle: _Puzzle, node: _Node) -> Iterator[tuple[int, _Node]]:
     """Yield (number of commands, next node) of each relevant operation."""
-    at, held, placements, opened, states = node
+    at, held, placements, opened, examined, states = node
     if held == _NOTHING:
         for target, place in enumerate(placements):
             if place < 0:
                 continue
             spot = puzzle.spots[place]
             price, open_now = _reach(spot, place, at, opened)
+            examine = spot.unexamined and not examined >> place & 1
+            examined_now = examined | 1 << place if examine else examined
             moved = (*placements[:target], -1, *placements[target + 1 :])
-            yield price + 1, _Node(spot.location, target, moved, open_now, states)
+            after = _Node(spot.location, target, moved, open_now, examined_now, states)
+            yield price + examine + 1, after
     else:
         for place, spot in enumerate(puzzle.spots):
             if spot.takes_other if held == _OTHER else spot.fits:
@@ -170,17 +218,20 @@ def _moves(puzzle: _Puzzle, node: _Node) -> Iterator[tuple[int, _Node]]:
                     if held == _OTHER
                     else (*placements[:held], place, *placements[held + 1 :])
                 )
-                yield price + 1, _Node(spot.location, _NOTHING, moved, open_now, states)
+                after = _Node(spot.location, _NOTHING, moved, open_now, examined, states)
+                yield price + 1, after
     if held >= 0 and puzzle.changeable & ~states & (1 << held):
         for spot in puzzle.spots:
             if spot.station:
                 price = (spot.location != at) + 1
-                yield price, _Node(spot.location, held, placements, opened, states | 1 << held)
+                hot = states | 1 << held
+                yield price, _Node(spot.location, held, placements, opened, examined, hot)
     for lamp, location in enumerate(puzzle.lamps, len(placements)):
         lit = states >> lamp & 1
         if not (lit and location == at):
             price = (location != at) + (not lit)
-            yield price, _Node(location, held, placements, opened, states | 1 << lamp)
+            bright = states | 1 << lamp
+            yield price, _Node(location, held, placements, opened, examined, bright)
 
 
 def _reach(spot: _Spot, place: int, at: int, opened: int) -> tuple[int, int]:

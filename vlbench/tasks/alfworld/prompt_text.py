@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vlbench.errors import unknown_name
+from vlbench.task import checked_int
 from vlbench.tasks.alfworld.commands import GRAMMAR
 from vlbench.tasks.alfworld.drawing.picture import MIDDLE, NOTHING
 from vlbench.tasks.alfworld.game import CommandState
@@ -13,6 +14,12 @@ TEXT_OBS = ("full", "feedback", "none")
 """Content of the text besides the intro, the goal and past commands: feedback and admissible
 commands; feedback; neither."""
 
+MEMORY = 8
+"""Past commands that the text repeats, by default."""
+
+EXAMINE_FIRST = "Before you can take anything from a receptacle, you must examine that receptacle."
+"""The prompt's sentence about the rule `examine_first`."""
+
 
 @dataclass(frozen=True, slots=True)
 class PromptText:
@@ -20,22 +27,27 @@ class PromptText:
 
     Args:
         text_obs: One of TEXT_OBS.
-        memory: Number of past commands to repeat, with their feedback unless `text_obs` is "none".
+        memory: Number of past commands to repeat, with their feedback unless `text_obs` is "none";
+            at least 0.
+        rule: The sentence of a changed rule; "" for none.
     """
 
     text_obs: str
     memory: int
+    rule: str = ""
 
     def __post_init__(self) -> None:
         """Check the arguments."""
         if self.text_obs not in TEXT_OBS:
             raise ValueError(unknown_name("text_obs", str(self.text_obs), TEXT_OBS))
+        checked_int("memory", self.memory, 0)
 
     def fields(self, state: CommandState) -> dict[str, str]:
         """Return the prompt's fields."""
         return {
             "intro": _intro(state.feedback[0]),
             "goal": goal_of(state.feedback[0]),
+            "rule": self.rule and f" {self.rule}",
             "history": self._history(state),
             "commands": self._commands(state),
             "shown": describe_scene(state.scene),

@@ -62,6 +62,8 @@ class World:
     """(object, receptacle) pairs, sorted; the object in hand isn't among them."""
     states: frozenset[tuple[str, str]]
     """(object, state) pairs, e.g. ("apple 1", "hot")."""
+    examined: frozenset[str] = frozenset()
+    """Receptacles that have been examined, in a game in which that decides anything."""
 
     @cached_property
     def place_of(self) -> dict[str, str]:
@@ -82,9 +84,13 @@ class Room:
     """(receptacle kind, object kind) pairs: the receptacle can hold the object."""
     names: dict[str, str]
     """The engine's ids → names."""
+    examine_first: bool = False
+    """Whether an object can be taken only from a receptacle that has been examined."""
 
     @classmethod
-    def read(cls, scene: int, goal: Goal, description: Description) -> "Room":
+    def read(
+        cls, scene: int, goal: Goal, description: Description, examine_first: bool = False
+    ) -> "Room":
         """Build a room from the engine's description."""
         by_predicate: dict[str, list[Fact]] = {}
         for name, *arguments in description.facts:
@@ -119,12 +125,19 @@ class Room:
             tuple(sorted(items, key=lambda i: in_order(i.name))),
             frozenset(fits),
             description.names,
+            examine_first,
         )
 
     @cached_property
     def spot(self) -> dict[str, Spot]:
         """Receptacle by name."""
         return {spot.name: spot for spot in self.spots}
+
+    @cached_property
+    def spots_at(self) -> dict[str, tuple[Spot, ...]]:
+        """Receptacles by location."""
+        places = dict.fromkeys(spot.location for spot in self.spots)
+        return {at: tuple(s for s in self.spots if s.location == at) for at in places}
 
     @cached_property
     def item(self) -> dict[str, Item]:
@@ -139,7 +152,7 @@ class Room:
     def world(self, facts: Iterable[Fact]) -> World:
         """Build a world from the changing facts."""
         at = holding = ""
-        opened, placements, states = set(), [], set()
+        opened, placements, states, examined = set(), [], set(), set()
         for name, *arguments in facts:
             if name == "atlocation":
                 at = arguments[1]
@@ -151,7 +164,16 @@ class Room:
                 placements.append((self.names[arguments[0]], self.names[arguments[1]]))
             elif name in STATES:
                 states.add((self.names[arguments[0]], STATES[name]))
-        return World(at, holding, frozenset(opened), tuple(sorted(placements)), frozenset(states))
+            elif name == "checked" and self.examine_first:
+                examined.add(self.names.get(arguments[0], ""))
+        return World(
+            at,
+            holding,
+            frozenset(opened),
+            tuple(sorted(placements)),
+            frozenset(states),
+            frozenset(examined & self.spot.keys()),
+        )
 
     def successor(self, world: World, command: str) -> World:
         """Return the world after an admissible command."""
@@ -164,6 +186,8 @@ class Room:
             return replace(world, opened=world.opened - {rest})
         if verb == "use":
             return replace(world, states=world.states | {(rest, "lit")})
+        if verb == "examine" and self.examine_first and rest in self.spot:
+            return replace(world, examined=world.examined | {rest})
         if verb == "take":
             thing, _, _ = rest.partition(" from ")
             placements = tuple(pair for pair in world.placements if pair[0] != thing)
@@ -217,6 +241,10 @@ class Room:
         state = REQUIRED_STATE[goal.kind]
         ready = {item.name for item in self.targets if (item.name, state) in world.states}
         return bool(placed) + bool(ready) + any(name in ready for name, _ in placed)
+
+    def lets_take(self, world: World, spot: Spot) -> bool:
+        """Whether an object in a receptacle within reach may be taken, if the hand is empty."""
+        return not self.examine_first or spot.name in world.examined
 
     def sees(self, world: World, spot: Spot) -> bool:
         """Whether the player sees a receptacle's contents."""

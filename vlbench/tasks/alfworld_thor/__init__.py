@@ -6,6 +6,7 @@ from typing import NoReturn, Unpack
 
 from vlbench.task import EnvOptions
 from vlbench.tasks.alfworld.env import CommandEnv
+from vlbench.tasks.alfworld.prompt_text import PromptText
 from vlbench.tasks.alfworld_thor.client import ThorClient
 from vlbench.tasks.alfworld_thor.game import ThorGame, ThorPicture, ThorState
 from vlbench.tasks.alfworld_thor.requirements import Requirement, build, check, needs
@@ -91,7 +92,7 @@ class ALFWorldThor(CommandEnv[ThorState, None]):
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
             raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
         game = ThorGame(ThorClient(build(), float(timeout)))
-        super().__init__(game, ThorPicture(), prompt, text_obs, memory, **options)
+        super().__init__(game, ThorPicture(), prompt, PromptText(text_obs, memory), **options)
         check()
 
     @staticmethod

@@ -8,7 +8,8 @@ from vlbench.instances import Presentation
 from vlbench.task import Fact, Frame, Move
 from vlbench.tasks.alfworld.drawing.picture import MIDDLE, NOTHING
 from vlbench.tasks.alfworld.engine.client import EngineError
-from vlbench.tasks.alfworld.game import WON, CommandState
+from vlbench.tasks.alfworld.game import CommandState
+from vlbench.tasks.alfworld.planner import WON
 from vlbench.tasks.alfworld_thor.client import Snapshot, ThorClient
 from vlbench.tasks.alfworld_thor.trials import NAME, trajectory, trials
 

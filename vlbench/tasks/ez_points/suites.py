@@ -39,7 +39,7 @@ def rows(suite: str) -> list[RowSpec]:
     them; `ood-both` has these rows in other themes. `paper` has pictures of the 7 hands that reach
     12. The rungs of the ladder are the hands of `test`, by target.
     """
-    if suite in ("ood-looks", "sealed"):
+    if suite in LOOKS:
         return with_kwargs(rows("test"), theme=LOOKS[suite])
     if suite == "memory":
         return with_kwargs(rows("test"), from_memory=True)

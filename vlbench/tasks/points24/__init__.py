@@ -35,7 +35,9 @@ class Points24(FormulaEnv[FormulaStyle]):
         "=" after a correct formula.
     Instances:
         `points24/<a>-<b>-<c>-<d>`, sorted: the 566 of 715 hands that reach 24. Four of 13 ranks are
-        drawn uniformly until the hand is solvable. A keyed hash makes 40 % of the hands test hands.
+        drawn uniformly until the hand is solvable. A keyed hash makes 40 % of the hands test hands
+        and 10 % val hands. The rungs 1, 2 and 3 of the ladder are the test hands with at least 8, 4
+        to 7 and at most 3 ways to 24.
     Differences from RL4VLM:
         Every hand is solvable (in RL4VLM 73.1 %). Arithmetic is exact (floats there reject
         `8/(3-8/3)`), digits never join, and there is no `**`, `//`, sign or `eval`. An illegal

@@ -151,21 +151,22 @@ class AlfworldPicture:
 
     def facts(self, state: HasScene, style: AlfworldStyle) -> dict[str, Fact]:
         """Return the location, its door, its visible objects and their states, and the hand."""
-        scene = state.scene
-        here = _place_at(scene)
-        contents = () if here is None or here.contents is None else here.contents
-        visible = contents if scene.holding is None else (*contents, scene.holding)
-        return {
-            "location": MIDDLE if here is None else here.name,
-            "door": "none" if here is None else _door(here) or "none",
-            "visible": tuple(thing.name for thing in contents),
-            "holding": NOTHING if scene.holding is None else scene.holding.name,
-            **{
-                name: tuple(thing.name for thing in visible if name in thing.states)
-                for name in STATES
-            },
-            "receptacles": tuple(p.name for p in scene.places),
-        }
+        return scene_facts(state.scene)
+
+
+def scene_facts(scene: Scene) -> dict[str, Fact]:
+    """Return what the picture of a scene shows."""
+    here = _place_at(scene)
+    contents = () if here is None or here.contents is None else here.contents
+    visible = contents if scene.holding is None else (*contents, scene.holding)
+    return {
+        "location": MIDDLE if here is None else here.name,
+        "door": "none" if here is None else _door(here) or "none",
+        "visible": tuple(thing.name for thing in contents),
+        "holding": NOTHING if scene.holding is None else scene.holding.name,
+        **{name: tuple(thing.name for thing in visible if name in thing.states) for name in STATES},
+        "receptacles": tuple(p.name for p in scene.places),
+    }
 
 
 def _place_at(scene: Scene) -> Place | None:

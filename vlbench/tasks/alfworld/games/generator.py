@@ -13,6 +13,9 @@ from typing import TypeVar
 
 from vlbench.instances import hashed
 from vlbench.tasks.alfworld.games import package_data
+from vlbench.tasks.alfworld.games.game_texts import domain, grammar, sentences
+from vlbench.tasks.alfworld.games.options import USUAL, GameOptions
+from vlbench.tasks.alfworld.games.problem import ABILITIES, LAMP, Receptacle, write_problem
 
 T = TypeVar("T")
 
@@ -33,11 +36,9 @@ STATIONS = {
 }
 """Task type → receptacle that changes its object's state."""
 
-ABILITIES = {"Cleanable": "cleanable", "Heatable": "heatable", "Coolable": "coolable"}
 NEEDED = dict(zip(STATIONS, ABILITIES, strict=True))
 """Task type → ability that its object must have."""
 
-LAMP = "DeskLamp"
 LAMP_SPOTS = ("CoffeeTable", "Desk", "DiningTable", "Dresser", "SideTable")
 """Receptacles for the lamp. The engine doesn't let a player use a lamp on the floor."""
 
@@ -47,9 +48,6 @@ MOST_COPIES = 3
 """Most objects of a class in a room."""
 TWINS = {"StoveBurner": 2}
 """Number of receptacles of a class whose floor plan states no positions; others have one."""
-
-OBJECTS, HIDDEN = 18, False
-"""The default difficulty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +99,8 @@ class _Dice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Receptacle:
-    id: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Room:
-    receptacles: tuple[_Receptacle, ...]
+    receptacles: tuple[Receptacle, ...]
     pool: tuple[str, ...]
     """Classes of objects that the receptacles can hold, sorted."""
 
@@ -117,7 +109,7 @@ class _Room:
         holds = package_data.affordances().holds
         return sorted({r.kind for r in self.receptacles if held in holds.get(r.kind, ())})
 
-    def of_class(self, kind: str) -> list[_Receptacle]:
+    def of_class(self, kind: str) -> list[Receptacle]:
         return [r for r in self.receptacles if r.kind == kind]
 
 
@@ -129,7 +121,7 @@ def _room(number: int) -> _Room:
     for name in plan.receptacles:
         by_class.setdefault(name.split("|")[4 if name.count("|") == 4 else 0], []).append(name)
     receptacles = [
-        _Receptacle(name, kind)
+        Receptacle(name, kind)
         for kind, names in sorted(by_class.items())
         for name in _spread(names, MOST_OF_A_CLASS)
     ]
@@ -137,7 +129,7 @@ def _room(number: int) -> _Room:
         carried = any(kind in held for held in tables.holds.values())
         if kind in tables.receptacles and kind not in by_class and not carried:
             for _ in range(TWINS.get(kind, 1)):
-                receptacles.append(_Receptacle(_invented_id(kind, number, receptacles), kind))
+                receptacles.append(Receptacle(_invented_id(kind, number, receptacles), kind))
     kinds = {receptacle.kind for receptacle in receptacles}
     pool = {
         name for name in plan.classes if any(name in tables.holds.get(kind, ()) for kind in kinds)
@@ -152,7 +144,7 @@ def _spread(names: Sequence[str], most: int) -> list[str]:
     return [names[i * len(names) // most] for i in range(most)]
 
 
-def _invented_id(kind: str, scene: int, others: Sequence[_Receptacle]) -> str:
+def _invented_id(kind: str, scene: int, others: Sequence[Receptacle]) -> str:
     """Return a THOR id for a receptacle without a recorded position.
 
     It goes near one of the others, where there is most space. All in whole centimetres.
@@ -223,27 +215,30 @@ def scenes(task_type: str) -> tuple[int, ...]:
     )
 
 
-def generate(kind: str, scene: int, seed: int, objects: int, hidden: bool) -> GameData:
+def generate(kind: str, scene: int, seed: int, options: GameOptions = USUAL) -> GameData:
     """Generate a game.
+
+    Options change a room as little as they can: with more objects it holds the usual ones at their
+    places too; with hidden targets only the targets move.
 
     Args:
         kind: One of KINDS.
         scene: One of `scenes(kind)`.
         seed: Number that fixes the goal and all object locations.
-        objects: Number of objects in the room.
-        hidden: Whether the goal's objects start in closed receptacles if possible.
+        options: Difficulty, rule and wording.
     """
-    dice = _Dice(f"{kind}|{scene}|{seed}|{objects}|{hidden}")
+    dice = _Dice(f"{kind}|{scene}|{seed}|{USUAL.objects}|{USUAL.hidden}")
     room = _room(scene)
     aim = dice.choose(_aims(kind, scene))
     parent = dice.choose(aim.parents) if aim.parents else ""
-    sentences = package_data.templates(kind).sentences
     goal = Goal(kind, aim.target.lower(), parent.lower(), "" if parent else LAMP.lower())
-    sentence = dice.choose(sentences).format(obj=goal.target, recep=goal.parent, toggle=goal.toggle)
+    sentence = dice.choose(sentences(kind, options.wording)).format(
+        obj=goal.target, recep=goal.parent, toggle=goal.toggle
+    )
     copies = dice.below(2) + (2 if kind == "pick_two_obj_and_place" else 1)
     at = [name for name in room.classes(aim.target) if name != parent]
     closed = [name for name in at if name in package_data.affordances().openable]
-    spots = closed if hidden and closed else at
+    spots = closed if options.hidden and closed else at
     placements = [
         (aim.target, dice.choose(room.of_class(dice.choose(spots)))) for _ in range(copies)
     ]
@@ -251,70 +246,18 @@ def generate(kind: str, scene: int, seed: int, objects: int, hidden: bool) -> Ga
         tables = [name for name in LAMP_SPOTS if room.of_class(name)]
         placements.append((LAMP, dice.choose(room.of_class(dice.choose(tables)))))
     counts = {aim.target: MOST_COPIES}
-    while len(placements) < objects:
+    while len(placements) < options.objects:
         others = [name for name in room.pool if counts.get(name, 0) < MOST_COPIES]
         if not others:
             break
         name = dice.choose(others)
         counts[name] = counts.get(name, 0) + 1
         placements.append((name, dice.choose(room.of_class(dice.choose(room.classes(name))))))
-    texts = package_data.texts()
     pddl = package_data.templates(kind).pddl.format(obj=aim.target, recep=parent, toggle=LAMP)
     return GameData(
         scene,
         goal,
-        texts.domain,
-        texts.grammar.replace("UNKNOWN GOAL", sentence),
-        _problem(f"{kind}-{scene}-{seed}", room, placements, pddl),
+        domain(options.examine_first),
+        grammar(sentence, options.wording),
+        write_problem(f"{kind}-{scene}-{seed}", room.receptacles, placements, pddl),
     )
-
-
-def _problem(
-    name: str, room: _Room, placements: Sequence[tuple[str, _Receptacle]], goal: str
-) -> str:
-    """Return the PDDL problem. Every receptacle has its own location.
-
-    If several share one, as in the official games, the engine forbids going from one to another.
-    """
-    tables = package_data.affordances()
-    place = {r: f"loc{number}" for number, r in enumerate(room.receptacles, 1)}
-    things = {"loc0": "location", "agent1": "agent"}
-    facts = ["(atLocation agent1 loc0)"]
-    held = {kind for kind, _ in placements}
-    for r, location in place.items():
-        symbol = _symbol(r.id)
-        things |= {location: "location", symbol: "receptacle", f"{r.kind}Type": "rtype"}
-        facts += [f"(receptacleType {symbol} {r.kind}Type)"]
-        facts += [f"(receptacleAtLocation {symbol} {location})"]
-        facts += [f"(openable {symbol})"] if r.kind in tables.openable else []
-    for kind in sorted({r.kind for r in room.receptacles}):
-        may = sorted(tables.holds.get(kind, frozenset()) & held)
-        facts += [f"(canContain {kind}Type {name}Type)" for name in may]
-    for number, (kind, r) in enumerate(placements):
-        symbol = _symbol(f"{kind}|{number:03d}")
-        things |= {symbol: "object", f"{kind}Type": "otype"}
-        facts += [f"(objectType {symbol} {kind}Type)", f"(inReceptacle {symbol} {_symbol(r.id)})"]
-        facts += [f"(objectAtLocation {symbol} {place[r]})"]
-        facts += [f"(toggleable {symbol})" if kind == LAMP else f"(pickupable {symbol})"]
-        facts += [
-            f"({fact} {symbol})"
-            for table, fact in ABILITIES.items()
-            if kind in tables.actions[table]
-        ]
-    # Constants of the domain's actions must exist in every problem.
-    things |= dict.fromkeys(("KnifeType", "ButterKnifeType"), "otype")
-    things |= dict.fromkeys(("SinkBasinType", "MicrowaveType", "FridgeType"), "rtype")
-    objects = "\n".join(f"  {thing} - {kind}" for thing, kind in sorted(things.items()))
-    init = "\n".join(f"  {fact}" for fact in facts)
-    return (
-        f"(define (problem {name})\n(:domain alfred)\n(:objects\n{objects})\n"
-        f"(:init\n{init})\n{goal}"
-    )
-
-
-_ESCAPES = {"|": "_bar_", "-": "_minus_", "+": "_plus_", ".": "_dot_", ",": "_comma_"}
-
-
-def _symbol(name: str) -> str:
-    """Return a THOR id as a PDDL symbol, as ALFWorld does."""
-    return "".join(_ESCAPES.get(letter, letter) for letter in name)
