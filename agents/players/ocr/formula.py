@@ -45,7 +45,9 @@ def play(words: Sequence[Word], prompt: str) -> Play:
         "target": game.target,
     }
     state = _state(game, tuple(sorted(numbers)), tokens)
-    demonstration = state and make_demonstration(game, state, facts["cards"], game.max_turns)
+    demonstration = (
+        make_demonstration(game, state, facts["cards"], game.max_turns) if state else None
+    )
     if not demonstration:
         thoughts = "no formula is known for the cards read, so this is a guess"
         fields = make_fields(facts["cards"], tokens, thoughts, "")
