@@ -26,7 +26,6 @@ from vlbench.registry import accepted_parameters
 from vlbench.spaces import ReplySpace, check_reply, observation_space
 from vlbench.task import (
     SIZE,
-    Demonstration,
     Fact,
     Field,
     Frame,
@@ -34,7 +33,6 @@ from vlbench.task import (
     HidingPicture,
     Picture,
     RepaintablePicture,
-    SolvedGame,
     Statements,
     split_in,
     unit_in,
@@ -412,34 +410,6 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
 
             self._window = Window(type(self).__name__)
         self._window.show(frame)
-
-
-class SolvedEnv(VLEnv[S, Style]):
-    """An environment with a known optimal policy, so that every turn has a regret."""
-
-    game: SolvedGame[S]
-
-    def expert(self) -> str:
-        """Return a return-optimal action, given the state without hidden cards."""
-        self._must_be_reset()
-        return self.game.expert(self._state, max(self.turns_left, 1))
-
-    def values(self) -> dict[str, float]:
-        """Return the optimal undiscounted return after each legal action."""
-        self._must_be_reset()
-        return dict(self.game.values(self._state, max(self.turns_left, 1)))
-
-    def heuristic(self) -> str:
-        """Return the action of a simple rule of thumb; the expert's unless a task overrides it."""
-        return self.expert()
-
-    def demonstrate(self) -> Demonstration | None:
-        """Return an expert's reply to the current state; a task with fields overrides it.
-
-        Returns:
-            None if the goal is out of reach, so that there is nothing to demonstrate.
-        """
-        return Demonstration({}, self.expert())
 
 
 def _same_style(state: object, style: Style) -> Style:

@@ -66,6 +66,7 @@ from gymnasium.utils.env_checker import check_env
 import vlbench
 with warnings.catch_warnings():
     warnings.simplefilter("error")
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated")  # pygame imports it
     check_env(gymnasium.make(sys.argv[1]).unwrapped)
 """
 

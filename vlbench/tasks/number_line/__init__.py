@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Unpack
 
-from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
+from vlbench.solved_env import SolvedEnv
 from vlbench.task import CommonOptions, Demonstration, Fact, Statements, read_number, split_options
 from vlbench.tasks.number_line.demonstrate import (
     CURRENT,
