@@ -109,7 +109,8 @@ class View(Generic[S, Style]):
         if self.kind == "shuffled":
             self._others = self._others or _twins(env)
             presentation = env.presentation
-            for self._other in self._others:
+            for other in self._others:
+                self._other = other
                 for number in range(MOST_TRIES):
                     key = f"{presentation.instance}|{presentation.number}|shuffled|{number}"
                     self._other.begin(hashed(key) % 2**32, None)
