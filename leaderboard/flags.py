@@ -14,11 +14,11 @@ from typing import Any
 
 from leaderboard.schema import Manifest
 from vlbench.display import formatting
-from vlbench.env import SolvedEnv
 from vlbench.limits import CLOCK_ERROR
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Turn, episode_key
 from vlbench.scoring import Scorecard
+from vlbench.solved_env import SolvedEnv
 
 MIN_TURNS = 30
 """Fewer turns or texts than this show nothing."""
