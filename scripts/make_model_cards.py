@@ -43,6 +43,9 @@ COLUMNS = (
     "malformed_rate",
     "attribution",
 )
+TRAINER = 1
+"""Version of the trainer (`agents.train.TRAINER`) that the shipped checkpoints are of."""
+TRAINED_BY = f"Trained with version {TRAINER} of the trainer (`agents.train.TRAINER`)."
 CARD = """\
 ---
 license: mit
@@ -57,6 +60,7 @@ whole way from transcripts to a policy, and no general model.
 
 - Trained on the `train` split and the `train` themes, with jitter; seeds and every command stand in
   [checkpoints.sh](https://github.com/vlbench/vlbench/blob/main/docs/results/checkpoints.sh).
+- {trained_by}
 - Played with `python -m agents.evaluate --agent {stage} --env {env}`, or as any checkpoint with
   `--agent llava --model` and this folder.
 
@@ -94,6 +98,7 @@ def card(stage: str, env: str, rows: list[dict[str, Any]]) -> str:
         stage=stage,
         env=env.split("/")[1],
         what=STAGES[stage],
+        trained_by=TRAINED_BY,
         parameters=parameters,
         rows="\n".join(table),
         suites="; ".join(f"`{name}`: {text}" for name, text in SUITES.items()),
@@ -101,8 +106,8 @@ def card(stage: str, env: str, rows: list[dict[str, Any]]) -> str:
 
 
 def page(rows: list[dict[str, Any]], changes: dict[str, list[dict[str, Any]]]) -> str:
-    """Return the tables of the results page."""
-    lines = []
+    """Return the trainer's version and the tables of the results page."""
+    lines = [TRAINED_BY, ""]
     for suite, description in SUITES.items():
         lines += [
             f"`{suite}`: {description}",

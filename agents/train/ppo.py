@@ -12,8 +12,9 @@ worth, `update` improves the policy, `objective` has the formulas, `ppo_config` 
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from vlbench.cli import exit_without
 
@@ -29,7 +30,6 @@ from agents.train.environments import RolloutEnvs, make_envs, shown_as, training
 from agents.train.evaluation import evaluate_policy, val_rows
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
-from agents.train.selection import read_selection
 from agents.train.trainer import Stateful, Trainer
 from agents.train.update import build_learner, update
 from agents.vlm.loading import adapter_summary, autocast_dtype, load_trainable
@@ -37,6 +37,7 @@ from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from vlbench.cli import parse_options
 from vlbench.registry import resolve_env_id
+from vlbench.suites import Row
 
 SUMMARY = {
     "return": "rollout/return",
@@ -98,11 +99,8 @@ def train(config: Config, processes: Processes) -> Path:
     if policy.value_head is not None:
         parts["value_head"] = policy.value_head
     with trainer.running(policy.save, parts, {"sampler": sampler}) as log:
-        if rows:
-            instances = len({row.instance for row in rows})
-            log.log_line(f"evaluates on {len(rows)} rows of val, {instances} instances")
-        if summary := adapter_summary(policy.model):
-            log.log_line(summary)
+        for line in introduce(rows, policy.model):
+            log.log_line(line)
         if rows and not trainer.step:
             log.write(0, evaluate_policy(policy, rows, processes, status=log.status).metrics())
         for iteration in trainer.remaining_steps():
@@ -134,8 +132,17 @@ def train(config: Config, processes: Processes) -> Path:
             for warning in monitor.warnings():
                 log.log_line(f"  warning: {warning}")
         if rows and trainer.step == config.iterations:
-            log.log_line(str(read_selection(config.out / "metrics.jsonl")))
+            log.log_selection()
     return trainer.last_checkpoint
+
+
+def introduce(rows: Sequence[Row], model: Any) -> Iterator[str]:
+    """Yield on which rows a run is evaluated, if any, and which weights have an adapter."""
+    if rows:
+        instances = len({row.instance for row in rows})
+        yield f"evaluates on {len(rows)} rows of val, {instances} instances"
+    if summary := adapter_summary(model):
+        yield summary
 
 
 def learning_rate(iteration: int, config: Config) -> float:

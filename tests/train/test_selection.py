@@ -3,7 +3,7 @@
 import json
 
 from agents.train.checkpoint import CHOSEN, Checkpoints
-from agents.train.selection import Selection, read_selection, selection_of
+from agents.train.log.selection import Selection, read_selection, selection_of
 
 
 def test_last_val_chosen_and_peak_are_kept_apart(tmp_path):

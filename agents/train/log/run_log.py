@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from agents.train.log.curves import write_curves
+from agents.train.log.selection import read_selection
 from agents.train.log.sinks import JsonLines, TensorBoard, WandB
 from agents.train.metrics import Metrics
 from vlbench.cli import erase_line, is_terminal
@@ -15,6 +16,8 @@ from vlbench.errors import unknown_name
 
 LOGS = {"json": "", "tensorboard": "train", "wandb": "wandb"}
 """Name of a log, and of its package → the extra that installs it."""
+METRICS = "metrics.jsonl"
+"""Name of a run's file of metrics."""
 STATUS_SECONDS = 20
 """Seconds between the lines of status where standard error is no terminal."""
 
@@ -90,7 +93,7 @@ class RunLog:
         self._previous_seconds = 0.0
         if silent:
             return
-        lines = JsonLines(run / "metrics.jsonl", step)
+        lines = JsonLines(run / METRICS, step)
         self._previous_seconds = lines.seconds
         self._sinks.append(lines)
         if "tensorboard" in names:
@@ -125,6 +128,10 @@ class RunLog:
         """Print a step's main metrics; `columns` maps short names to metrics."""
         numbers = [f"{name} {metrics[key]:.3f}" for name, key in columns.items() if key in metrics]
         self.log_line(f"{step}/{steps} {self.seconds:.0f} s  " + "  ".join(numbers))
+
+    def log_selection(self) -> None:
+        """Print the run's last, val-chosen and peak success."""
+        self.log_line(str(read_selection(self._run / METRICS)))
 
     def status(self, line: str) -> None:
         """Show a status: on a terminal until the next line, else as a line now and then."""
