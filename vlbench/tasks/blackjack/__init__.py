@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Unpack
 
 from vlbench.cards import read_rank
-from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
+from vlbench.solved_env import SolvedEnv
 from vlbench.task import CommonOptions, Demonstration, Fact, Statements, read_number, split_options
 from vlbench.tasks.blackjack.demonstrate import DEALER_CARD, FIELDS, TOTAL, make_demonstration
 from vlbench.tasks.blackjack.game import BlackjackGame, BlackjackState

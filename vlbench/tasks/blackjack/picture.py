@@ -300,8 +300,15 @@ def _draw_hand(
     changed = [
         i for i in range(both) if ranks[i] != previous_ranks[i] or not (same or ranks[i] == 0)
     ]
-    if (fanned or previous_count > SIDE_BY_SIDE) and (
-        changed or both < previous_count or spread.corners[:both] != previous_spread.corners[:both]
+    was_fanned = previous_count > SIDE_BY_SIDE
+    if (
+        (fanned or was_fanned)
+        and (
+            changed
+            or both < previous_count
+            or fanned != was_fanned  # cards side by side have corners of their own
+            or spread.corners[:both] != previous_spread.corners[:both]
+        )
     ):
         frame[previous_spread.rows] = assets.empty[previous_spread.rows]
         changed, both = [], 0
