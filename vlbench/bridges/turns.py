@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import vlbench
-from vlbench.env import SolvedEnv
 from vlbench.errors import user_code
 from vlbench.observation import Observation
 from vlbench.recorder import EnvCache, exact_regret
 from vlbench.registry import registered_id
+from vlbench.solved_env import SolvedEnv
 from vlbench.suites import Row as Start
 from vlbench.suites import RunSpec
 
