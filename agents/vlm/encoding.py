@@ -296,7 +296,7 @@ class Encoder:
         return rows[0]
 
     def _picture(self, image: Any) -> EncodedPicture:
-        key = hashlib.sha256(np.ascontiguousarray(image)).digest()
+        key = hashlib.sha256(np.ascontiguousarray(image).data).digest()
         return self._pictures.get(key, lambda: EncodedPicture(self._pixels(image)))
 
     def _pixels(self, image: Any) -> dict[str, Tensor]:
