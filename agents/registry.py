@@ -18,6 +18,7 @@ AGENTS: dict[str, str] = {
     "heuristic": "agents.players.scripted:Heuristic",
     "expert-by-picture": "agents.players.one_sense:ByPicture",
     "heuristic-by-text": "agents.players.one_sense:ByText",
+    "ocr": "agents.players.ocr.agent:Ocr",
     "gpt4v": "agents.providers.openai_chat:OpenAIChat",
     "openai": "agents.providers.openai_chat:OpenAIChat",
     "claude": "agents.providers.claude:Claude",

@@ -33,10 +33,12 @@ from vlbench.records import (
 
 MANIFEST = "manifest.json"
 
-Track = Literal["zero-shot", "sft", "rl", "specialist", "reference"]
+Track = Literal["zero-shot", "sft", "rl", "pipeline", "specialist", "reference"]
 """How the player came to play. `zero-shot`: a general model that wasn't trained on these tasks;
-`sft`, `rl`: one that was, by imitation or by reward; `specialist`: a model made for these tasks
-alone; `reference`: a player that is handed the environment, and no model."""
+`sft`, `rl`: one that was, by imitation or by reward; `pipeline`: a program that decides by the
+rules of these tasks, with general models, trained on none of them, as its eyes; `specialist`: a
+model made for these tasks alone; `reference`: a player that is handed the environment, and no
+model."""
 
 Chosen = Literal["", "val", "last", "peak"]
 """How the checkpoint of a trained model was chosen: on the split `val`; the last one; or at a peak

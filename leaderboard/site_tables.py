@@ -18,7 +18,7 @@ Section = Literal["general", "specialists", "reference"]
 
 TRACKS: dict[Section, tuple[str, ...]] = {
     "general": ("zero-shot",),
-    "specialists": ("sft", "rl", "specialist"),
+    "specialists": ("sft", "rl", "pipeline", "specialist"),
     "reference": ("reference",),
 }
 """The tables of a page, in display order, and the tracks whose entries they list."""

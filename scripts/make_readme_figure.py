@@ -1,28 +1,27 @@
 """Draw README's figure: `python -m scripts.make_readme_figure docs/turn.png`.
 
 Left, one recorded turn of a bundled model: frame, prompt, reply and the frame after the action.
-Right, the tasks. Needs the extras `train` (fonts of matplotlib), `alfworld` and `leaderboard`.
+Right, the tasks. Needs the extras `train` (fonts of matplotlib) and `alfworld`.
 """
 
 import json
 import sys
-import tarfile
+import tempfile
 import textwrap
 from pathlib import Path
-from typing import Any
 
 import gymnasium
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
-import leaderboard
 import vlbench
+from agents.evaluate import evaluate
+from vlbench.records.episode import Episode
 from vlbench.registry import short_name
 from vlbench.suites import frozen_rows
 
-ENTRY = Path(leaderboard.__file__).parent / "entries" / "llava-rl.tar.gz"
-INSTANCE, TURN = "points24/5-5-10-10", 3
-"""The turn of the recorded run to draw."""
+MODEL, ENV, ROWS, TURN = "llava-rl", "Points24", 16, 3
+"""The player, the task, the rows of `test` to play, and the turn to draw of the first win."""
 
 THEMES = ("classic", "comic", "midnight")
 """Themes of the tasks, used in turn."""
@@ -36,13 +35,11 @@ def font(name: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(font_manager.findfont(name, fallback_to_default=False), size)
 
 
-def recorded_episode() -> dict[str, Any]:
-    """Return the recorded episode of INSTANCE."""
-    with tarfile.open(ENTRY) as archive:
-        suite = archive.extractfile("test.jsonl")
-        assert suite is not None
-        episodes = map(json.loads, suite)
-        return next(episode for episode in episodes if episode["instance"] == INSTANCE)
+def recorded_episode() -> Episode:
+    """Play; return the first episode that is won."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = evaluate(MODEL, ENV, episodes=ROWS, out=Path(folder) / "run", concurrency=ROWS)
+        return next(episode for episode in run.episodes if episode.success)
 
 
 def task_frame(env_id: str, theme: str) -> Image.Image:
@@ -99,12 +96,12 @@ class Page:
 def draw_turn(page: Page) -> None:
     """Draw the recorded turn on the left of the page."""
     episode = recorded_episode()
-    env = gymnasium.make(episode["env_id"], **episode["kwargs"])
-    start = {name: episode[name] for name in ("instance", "presentation")}
+    env = gymnasium.make(episode.env_id, **episode.kwargs)
+    start = {"instance": episode.instance, "presentation": episode.presentation}
     observation, _ = env.reset(options=start)
-    for turn in episode["turns"][:TURN]:
-        observation, *_ = env.step(turn["reply"]["text"])
-    reply = episode["turns"][TURN]["reply"]["text"]
+    for turn in episode.turns[:TURN]:
+        observation, *_ = env.step(turn.reply.text)
+    reply = episode.turns[TURN].reply.text
     after, _, _, _, info = env.step(reply)
 
     x, middle = MARGIN, MARGIN + 330

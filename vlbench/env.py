@@ -4,13 +4,13 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import gymnasium
 import numpy as np
 
-from vlbench.errors import unknown_name
+from vlbench.dealing import SPLITS, TRAINING_SPLITS, deal
+from vlbench.errors import quoted_list, unknown_name
 from vlbench.instances import (
     MAX_PRESENTATION,
     TRAINING_PRESENTATIONS,
@@ -26,7 +26,6 @@ from vlbench.registry import accepted_parameters
 from vlbench.spaces import ReplySpace, check_reply, observation_space
 from vlbench.task import (
     SIZE,
-    Demonstration,
     Fact,
     Field,
     Frame,
@@ -34,24 +33,14 @@ from vlbench.task import (
     HidingPicture,
     Picture,
     RepaintablePicture,
-    SolvedGame,
     Statements,
-    split_in,
-    unit_in,
 )
 
 S = TypeVar("S")
 Style = TypeVar("Style")
 
-SPLITS = ("all", "train", "val", "test")
-"""The instances that an environment deals. Training deals `train`, looks at `val` and never deals
-`test`."""
-TRAINING_SPLITS = ("train", "val")
 MOVES_NOTHING = -1.0
 """Reward of a turn whose reply is malformed, unknown or illegal."""
-
-MOST_DEALS = 2000
-"""A split counts as empty if none of this many deals belongs to it."""
 
 
 class Outcome(NamedTuple):
@@ -371,20 +360,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
             raise gymnasium.error.ResetNeeded("no episode has begun; call reset() first")
 
     def _deal(self) -> str:
-        for _ in range(MOST_DEALS):
-            instance = self.game.deal(self.np_random)
-            if self._deals(instance):
-                return instance
-        raise ValueError(
-            f"{MOST_DEALS} deals gave no instance of the split {self.split}"
-            f"{' and this share of it' if self.share else ''}; use another"
-        )
-
-    def _deals(self, instance: str) -> bool:
-        """Whether an instance belongs to the split and the share."""
-        if self.split != "all" and split_in(self.game, instance) not in ("", self.split):
-            return False
-        return self.share is None or self.share.holds(unit_in(self.game, instance))
+        return deal(self.game, self.np_random, self.split, self.share)
 
     def _info(self, parsed: Parsed, illegal: bool, hint: str, success: bool) -> dict[str, Any]:
         return {
@@ -402,8 +378,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
 
     def _hint(self, parsed: Parsed, illegal: bool) -> str:
         if illegal:
-            return f'"{parsed.action}" is not allowed here; allowed: {_quoted_list(self.legal)}'
-        expected = f'wanted a JSON object with "action", one of {_quoted_list(self.vocabulary)}'
+            return f'"{parsed.action}" is not allowed here; allowed: {quoted_list(self.legal)}'
+        expected = f'wanted a JSON object with "action", one of {quoted_list(self.vocabulary)}'
         return f"{expected}; the reply is {parsed.status}"
 
     def _show(self, frame: Frame) -> None:
@@ -414,34 +390,6 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self._window.show(frame)
 
 
-class SolvedEnv(VLEnv[S, Style]):
-    """An environment with a known optimal policy, so that every turn has a regret."""
-
-    game: SolvedGame[S]
-
-    def expert(self) -> str:
-        """Return a return-optimal action, given the state without hidden cards."""
-        self._must_be_reset()
-        return self.game.expert(self._state, max(self.turns_left, 1))
-
-    def values(self) -> dict[str, float]:
-        """Return the optimal undiscounted return after each legal action."""
-        self._must_be_reset()
-        return dict(self.game.values(self._state, max(self.turns_left, 1)))
-
-    def heuristic(self) -> str:
-        """Return the action of a simple rule of thumb; the expert's unless a task overrides it."""
-        return self.expert()
-
-    def demonstrate(self) -> Demonstration | None:
-        """Return an expert's reply to the current state; a task with fields overrides it.
-
-        Returns:
-            None if the goal is out of reach, so that there is nothing to demonstrate.
-        """
-        return Demonstration({}, self.expert())
-
-
 def _same_style(state: object, style: Style) -> Style:
     """Stand for the `later_style` of a picture that has none."""
     return style
@@ -450,8 +398,3 @@ def _same_style(state: object, style: Style) -> Style:
 def _repaint_nothing(*_: object) -> bool:
     """Stand for the `repaint` of a picture that has none."""
     return False
-
-
-@lru_cache(maxsize=1024)
-def _quoted_list(actions: tuple[str, ...]) -> str:
-    return ", ".join(f'"{action}"' for action in actions)

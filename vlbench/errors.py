@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 
 import gymnasium
@@ -92,3 +93,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean "<nearest>"?`, or "" if no name is close."""
     near = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f'; did you mean "{near[0]}"?' if near else ""
+
+
+@lru_cache(maxsize=1024)
+def quoted_list(actions: tuple[str, ...]) -> str:
+    """Return actions as a list for a message: '"+", "-"'."""
+    return ", ".join(f'"{action}"' for action in actions)

@@ -81,8 +81,9 @@ def paint(
 class View(Generic[S, Style]):
     """Decides what the pictures of an episode's observations show.
 
-    The other episode of `shuffled` follows from the instance and the presentation alone. It is
-    dealt from the same split under the same rules, and has another instance.
+    The other episode of `shuffled` follows from the instance and the presentation alone. It has
+    another instance, dealt from the same split under the same rules. If these have one instance
+    only, it is dealt from all splits, and then under the task's usual rules.
 
     Args:
         kind: One of PICTURES.
@@ -99,18 +100,22 @@ class View(Generic[S, Style]):
         """The picture of the turn before; None on the first turn."""
         self._other: Any = None
         """The environment of the other episode."""
+        self._others: list[Any] = []
+        """Environments that may deal it, in the order in which they are tried."""
 
     def begin(self, env: Any) -> None:
         """Begin an episode of an environment."""
         self._before = None
         if self.kind == "shuffled":
-            self._other = self._other or _twin(env)
+            self._others = self._others or _twins(env)
             presentation = env.presentation
-            for number in range(MOST_TRIES):
-                key = f"{presentation.instance}|{presentation.number}|shuffled|{number}"
-                self._other.begin(hashed(key) % 2**32, None)
-                if self._other.presentation.instance != presentation.instance:
-                    return
+            for other in self._others:
+                self._other = other
+                for number in range(MOST_TRIES):
+                    key = f"{presentation.instance}|{presentation.number}|shuffled|{number}"
+                    self._other.begin(hashed(key) % 2**32, None)
+                    if self._other.presentation.instance != presentation.instance:
+                        return
             raise ValueError(f"no other instance than {presentation.instance} to show instead")
 
     def follow(self, current: Seen[S, Style], reply: str) -> None:
@@ -145,12 +150,22 @@ MOST_TRIES = 100
 """Deals of another episode, before an environment counts as having one instance only."""
 
 
-def _twin(env: Any) -> Any:
-    """Return an environment of the same rules, whose own observations are true."""
-    twin = copy(env)
-    twin.action_space = deepcopy(env.action_space)
-    twin._view = View("true")
-    return twin
+def _twins(env: Any) -> list[Any]:
+    """Return environments like `env` whose own observations are true.
+
+    The first deals from the same split under the same rules, the second from all splits, and the
+    third under the task's usual rules.
+    """
+    twins = []
+    for _ in range(3):
+        twin = copy(env)
+        twin.action_space = deepcopy(env.action_space)
+        twin._view = View("true")
+        twins.append(twin)
+    for twin in twins[1:]:
+        twin.split, twin.share = "all", None
+    twins[2].game = type(env)().game
+    return twins
 
 
 class LastObservation(Mapping[str, Any]):

@@ -26,21 +26,18 @@ class GenAI:
 
     def __init__(self, model: str, connection: Connection, has_extra_body: bool) -> None:
         self._sdk = _import("google.genai", "api")
-        transports = [_import(name) for name in ("httpx2", "httpx", "aiohttp")]
+        transports = [module for name in ("httpx", "httpx2") if (module := _import(name))]
         self._errors: tuple[type[Exception], ...] = (
             ValueError,  # what can't be sent
             OSError,
-            *(
-                error
-                for module in transports
-                if (error := getattr(module, "HTTPError", getattr(module, "ClientError", None)))
-            ),
+            *(module.HTTPError for module in transports),
         )
-        client = next((each.AsyncClient for each in transports[:2] if each), object)
-        check_proxies("socksio", client)
+        self._http_class = transports[0].AsyncClient
+        check_proxies("socksio", self._http_class)
         self._model = model
         self._connection = connection
         self._client: Any = None
+        self._http: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def ask(self, contents: list[dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +72,10 @@ class GenAI:
             types = self._sdk.types
             endpoint, headers = self._connection.endpoint, self._connection.headers
             query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
+            # Over aiohttp, which the SDK prefers where it is, the text of an error is lost.
+            self._http = self._http_class(follow_redirects=True, timeout=None)
             options = types.HttpOptions(
+                httpx_async_client=self._http,
                 base_url=f"{endpoint.url}{query}" if endpoint.url else None,
                 api_version="v1beta",  # the one that gateways have
                 headers={name.lower(): value for name, value in headers.items()} or None,
@@ -91,6 +91,7 @@ class GenAI:
         client, self._client = self._client, None
         if client is not None:
             await client.aio.aclose()
+            await self._http.aclose()
             client.close()
             await asyncio.sleep(0)  # transports close in the loop's next round
 

@@ -35,10 +35,11 @@ from vlbench.cli import (
     run_main,
     writable_file,
 )
-from vlbench.env import SolvedEnv, VLEnv
+from vlbench.env import VLEnv
 from vlbench.errors import user_code
 from vlbench.instances import Share
 from vlbench.registry import registered_id, resolve_env_id
+from vlbench.solved_env import SolvedEnv
 from vlbench.task import Game, perception_names, split_in, unit_in
 from vlbench.themes import MAX_JITTER
 

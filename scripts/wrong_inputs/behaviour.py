@@ -12,8 +12,9 @@ from typing import Any
 
 from scripts.wrong_inputs.case import Case
 from scripts.wrong_inputs.files import write
-from scripts.wrong_inputs.fixtures import SUITE
+from scripts.wrong_inputs.fixtures import BLACKJACK
 from scripts.wrong_inputs.process import ROOT, python_m
+from vlbench.suites import frozen_rows, shipped_suites, suite_facts
 
 SLOW_AGENT = """
 import json, time
@@ -28,6 +29,13 @@ def case(
     name: str, action: str | Callable[[], object], *pieces: str, code: int = 0, **more: Any
 ) -> Case:
     return Case(letter="K", name=name, action=action, pieces=pieces, code=code, **more)
+
+
+def find_lucky_suite() -> str:
+    """Return Blackjack's smallest suite on which the best player wins more than it can expect."""
+    facts = {suite: suite_facts(BLACKJACK, suite) for suite in shipped_suites(BLACKJACK)}
+    lucky = [s for s, fact in facts.items() if fact.references["expert"].success > fact.ceiling]
+    return min(lucky, key=lambda suite: len(frozen_rows(BLACKJACK, suite)))
 
 
 def make_vec(env_id: str, number: int, **options: Any) -> Any:
@@ -84,7 +92,8 @@ def end(number: int) -> Callable[[], None]:
     """Return a function that ends an evaluation by a signal, and prints what it says."""
 
     def show() -> None:
-        words = "agents.evaluate --agent slow.py:slow --env NumberLine --concurrency 1 --out new"
+        play = "agents.evaluate --agent slow.py:slow --env NumberLine --suite paper"
+        words = f"{play} --concurrency 1 --out new"
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with subprocess.Popen(
             [sys.executable, "-m", *words.split()],
@@ -245,7 +254,7 @@ CASES = (
     case("the original's lettering", measure_lettering, "5 pixels to the left"),
     case(
         "a normalized score above 1",
-        f"agents.evaluate --agent expert --env Blackjack --suite {SUITE}",
+        f"agents.evaluate --agent expert --env Blackjack --suite {find_lucky_suite()}",
         "normalized above 1: more successes than the best player can expect",
     ),
     case("Gymnasium's checker without a screen", check_without_screen, "checked", "code 0"),

@@ -6,56 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from scripts.wrong_inputs.case import Case
-from scripts.wrong_inputs.cheats import PACK, case
-from scripts.wrong_inputs.files import Step, edit, edit_entry, read_entry, write
-from scripts.wrong_inputs.fixtures import SUITE
+from scripts.wrong_inputs.cheats import case
+from scripts.wrong_inputs.files import Step, edit, edit_entry, spread, write
 from scripts.wrong_inputs.process import python_m
-
-MODEL = """
-import vlbench
-
-class Model:
-    name, privileged = "model", False
-
-    def __init__(self, temperature=0.0, extra=""):
-        self.settings = {"temperature": temperature}
-        self.extra = extra
-
-    async def act(self, observation, env=None):
-        pixel = int(observation["image"].sum()) % 2
-        return vlbench.reply(["stand", "hit"][pixel], thoughts="pixels" + self.extra)
-"""
-MEMORY = """
-import vlbench
-from vlbench.suites import frozen_rows
-
-class Memory:
-    name, privileged, settings = "memory", False, {}
-
-    def __init__(self):
-        self.calls = 0
-        self.actions = []
-        for row in frozen_rows("vlbench/NumberLine-v0", "test"):
-            start, target = map(int, row.instance.partition("/")[2].split("-"))
-            self.actions += ["+" if target > start else "-"] * abs(target - start)
-
-    async def act(self, observation, env=None):
-        self.calls += 1
-        action = self.actions[self.calls % len(self.actions) - 1]
-        return vlbench.reply(action, thoughts=f"turn {self.calls}")
-"""
-PLAY_BY_HEART = "agents.evaluate --agent memory.py:Memory --env NumberLine --concurrency 1 --out"
-
-
-def digest() -> str:
-    return read_entry("entry.tar.gz")[0]["digest"]
-
-
-def play_challenge() -> None:
-    """Play and pack the entry's challenge, and publish its nonce."""
-    python_m(f"{PLAY_BY_HEART} new --challenge {digest()} --nonce n-1")()
-    python_m("leaderboard.pack new --entry entry.tar.gz --out entry.challenge.tar.gz")()
-    write("nonces.json", {digest(): "n-1"})()
 
 
 def other_nonce() -> None:
@@ -80,14 +33,6 @@ def rerun(more: str = "") -> Step:
     return python_m(f"{command} {more}")
 
 
-MODEL_ENTRY = (
-    write("model.py", MODEL),
-    python_m(
-        f"agents.evaluate --agent model.py:Model --env Blackjack --suite {SUITE} --concurrency 1 "
-        "--out run"
-    ),
-    python_m(f"{PACK} --track zero-shot"),
-)
 VERIFY_RERUN = "leaderboard.verify entry.tar.gz --rerun again.json"
 VERIFY_CHALLENGE = "leaderboard.verify entry.tar.gz entry.challenge.tar.gz --nonces nonces.json"
 
@@ -100,21 +45,16 @@ def challenged(
     **rest: object,
 ) -> Case:
     """A verification of an entry with its challenge."""
-    setup = (
-        write("memory.py", MEMORY),
-        python_m(f"{PLAY_BY_HEART} run"),
-        python_m(f"{PACK} --track zero-shot"),
-        play_challenge,
-        *steps,
-    )
-    return case(name, action, *pieces, setup=setup, **rest)
+    setup = (spread("memory"), *steps)
+    return case(name, action, *pieces, fixtures=("memory",), setup=setup, **rest)
 
 
 def reran(
     name: str, *pieces: str, steps: tuple[Step, ...] = (), more: str = "-k 40", **rest: object
 ) -> Case:
     """A verification with a report of a rerun."""
-    return case(name, VERIFY_RERUN, *pieces, setup=(*MODEL_ENTRY, rerun(more), *steps), **rest)
+    setup = (spread("published"), rerun(more), *steps)
+    return case(name, VERIFY_RERUN, *pieces, fixtures=("published",), setup=setup, **rest)
 
 
 def wrong_challenge(arguments: str, piece: str) -> Case:
@@ -192,13 +132,15 @@ CASES = (
         "agents.rerun entry.tar.gz --agent model.py:Model --out mine.json",
         "is there already; choose another --out",
         code=2,
-        setup=(*MODEL_ENTRY, write("mine.json", "mine")),
+        fixtures=("published",),
+        setup=(spread("published"), write("mine.json", "mine")),
     ),
     case(
         "a rerun of the expert",
         "agents.rerun entry.tar.gz --agent expert --out again.json",
         "rerun: ",
         code=2,
-        setup=MODEL_ENTRY,
+        fixtures=("published",),
+        setup=(spread("published"),),
     ),
 )

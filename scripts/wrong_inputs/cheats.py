@@ -7,11 +7,10 @@ from typing import Any
 
 from scripts.wrong_inputs.case import Case
 from scripts.wrong_inputs.files import Step, edit, edit_entry, edit_lines, write
-from scripts.wrong_inputs.fixtures import SUITE
+from scripts.wrong_inputs.fixtures import PACK
 from scripts.wrong_inputs.process import python_m
 
-PACK = "leaderboard.pack run --out entry.tar.gz --name Cheat --model c-1 --weights open"
-PLAY = "agents.evaluate --env EZPoints --concurrency 1 --out run"
+PLAY = "agents.evaluate --env EZPoints --suite ladder-500 --concurrency 1 --out run"
 THINKER = """
 import vlbench
 from agents.players.scripted import Expert
@@ -42,6 +41,7 @@ rng = random.Random(time.time_ns())
 def coin(observation):
     return vlbench.reply(rng.choice("+-"))
 """
+TOSS = "agents.evaluate --agent coin.py:coin --env NumberLine --suite paper --out run"
 ORACLE = """
 import itertools
 import gymnasium
@@ -52,7 +52,7 @@ class Oracle:
     name, privileged, settings = "oracle", False, {}
 
     def __init__(self):
-        rows = frozen_rows("vlbench/Blackjack-v0", "SUITE")
+        rows = frozen_rows("vlbench/Blackjack-v0", "paper")
         self.actions = iter([action for row in rows for action in win(row)])
 
     async def act(self, observation, env=None):
@@ -101,9 +101,7 @@ def cheat(name: str, code: str, agent: str, *pieces: str, track: str = "zero-sho
 def delete_lost_rows() -> None:
     """Play a coin again on the rows that it has lost, until it has lost hardly any."""
     for _ in range(40):
-        python_m(
-            "agents.evaluate --agent coin.py:coin --env NumberLine --concurrency 1 --out run"
-        )()
+        python_m(f"{TOSS} --concurrency 1")()
         episodes = [json.loads(line) for line in Path("run/episodes.jsonl").open()]
         won = [key_of(episode) for episode in episodes if episode["success"]]
         if len(won) >= len(episodes) - 2:
@@ -168,7 +166,7 @@ CASES = (
         code=2,
         setup=(
             write("coin.py", COIN),
-            python_m("agents.evaluate --agent coin.py:coin --env NumberLine --out run"),
+            python_m(TOSS),
             edit_lines("run/replies.jsonl", lambda lines: lines.pop()),
         ),
     ),
@@ -184,9 +182,9 @@ CASES = (
         "leaderboard.verify entry.tar.gz",
         "flagged: above the ceiling",
         setup=(
-            write("oracle.py", ORACLE.replace("SUITE", SUITE)),
+            write("oracle.py", ORACLE),
             python_m(
-                f"agents.evaluate --agent oracle.py:Oracle --env Blackjack --suite {SUITE} "
+                "agents.evaluate --agent oracle.py:Oracle --env Blackjack --suite paper "
                 "--concurrency 1 --out run"
             ),
             python_m(f"{PACK} --track zero-shot"),

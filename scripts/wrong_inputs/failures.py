@@ -9,7 +9,8 @@ from scripts.wrong_inputs.process import python_m
 
 FAILED = max(3 * ROWS // 100, 1)
 """Episodes of SUITE that are too many to fail in an entry."""
-PLAY = "agents.evaluate --agent own.py:own --env NumberLine --concurrency 1 --out run"
+OWN = "agents.evaluate --agent own.py:own --concurrency 1 --out run"
+PLAY = f"{OWN} --env NumberLine --suite paper"
 
 
 def agent(body: str) -> Step:
@@ -61,7 +62,7 @@ def flaky(good: int) -> Step:
     return write("flaky.py", FLAKY.format(good=good))
 
 
-PLAY_FLAKY = "agents.evaluate --agent flaky.py:Flaky --env NumberLine --concurrency 1 --out run"
+PLAY_FLAKY = PLAY.replace("own.py:own", "flaky.py:Flaky")
 NINE_OF_TEN = (flaky(1), python_m(f"{PLAY_FLAKY} --episodes 10", code=1))
 
 
@@ -167,7 +168,7 @@ CASES = (
                 f"    if calls > {ROWS - FAILED}:\n        raise RuntimeError('out of memory')\n"
                 "    return json.dumps({'action': 'stand'})\n"
             ),
-            python_m(f"{PLAY.replace('NumberLine', 'Blackjack')} --suite {SUITE}", code=1),
+            python_m(f"{OWN} --env Blackjack --suite {SUITE}", code=1),
         ),
     ),
 )

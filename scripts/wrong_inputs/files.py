@@ -96,6 +96,17 @@ def copy(old: str, new: str) -> Step:
     return lambda: shutil.copytree(old, new, symlinks=True)
 
 
+def spread(folder: str) -> Step:
+    """Move what lies in a folder out of it, and remove the folder."""
+
+    def step() -> None:
+        for path in sorted(Path(folder).iterdir()):
+            path.rename(path.name)
+        Path(folder).rmdir()
+
+    return step
+
+
 def link(path: str, target: str) -> Step:
     """Put a link in place of what is there."""
 

@@ -1,12 +1,13 @@
 """Good files that cases start from. Each is built once; a case gets a copy."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.wrong_inputs import process
-from scripts.wrong_inputs.files import write
+from scripts.wrong_inputs.files import read_entry, write
 from scripts.wrong_inputs.process import python_m
 from vlbench.suites import frozen_rows, shipped_suites
 
@@ -25,12 +26,54 @@ PPO = (
 )
 SFT = "--steps 2 --batch 4 --eval-every 0"
 CNN = "--num-envs 2 --num-steps 16 --minibatch 16 --epochs 1 --size 36 --turns 32"
+PACK = "leaderboard.pack run --out entry.tar.gz --name Cheat --model c-1 --weights open"
 STANDS = """
 import vlbench
 
 
 def stands(observation):
     return vlbench.reply("stand", thoughts=f"hand {observation['image'].sum()}, so I stand")
+"""
+
+MODEL = """
+import vlbench
+
+class Model:
+    name, privileged = "model", False
+
+    def __init__(self, temperature=0.0, extra=""):
+        self.settings = {"temperature": temperature}
+        self.extra = extra
+
+    async def act(self, observation, env=None):
+        pixel = int(observation["image"].sum()) % 2
+        return vlbench.reply(["stand", "hit"][pixel], thoughts="pixels" + self.extra)
+"""
+MEMORY = """
+import gymnasium
+import vlbench
+from vlbench.suites import frozen_rows
+
+class Memory:
+    name, privileged, settings = "memory", False, {}
+
+    def __init__(self):
+        self.calls = 0
+        self.actions = [a for row in frozen_rows("vlbench/EZPoints-v0", "test") for a in win(row)]
+
+    async def act(self, observation, env=None):
+        self.calls += 1
+        action = self.actions[self.calls % len(self.actions) - 1]
+        return vlbench.reply(action, thoughts=f"turn {self.calls}")
+
+def win(row):
+    env = gymnasium.make(row.env_id, **row.kwargs)
+    env.reset(options=row.options)
+    ended = False
+    while not ended:
+        action = env.unwrapped.expert()
+        yield action
+        _, _, ended, _, _ = env.step(vlbench.reply(action))
 """
 
 
@@ -68,6 +111,32 @@ def build_entry() -> None:
     python_m(f"leaderboard.pack stands --out entry.tar.gz {card}")()
 
 
+def build_published() -> None:
+    """Build the entry of a model, with its code and its run."""
+    os.mkdir("published")
+    os.chdir("published")
+    write("model.py", MODEL)()
+    python_m(
+        f"agents.evaluate --agent model.py:Model --env Blackjack --suite {SUITE} --concurrency 1 "
+        "--out run"
+    )()
+    python_m(f"{PACK} --track zero-shot")()
+
+
+def build_memory() -> None:
+    """Build the entry of a model that knows the rows, its challenge and its published nonce."""
+    os.mkdir("memory")
+    os.chdir("memory")
+    write("memory.py", MEMORY)()
+    play = "agents.evaluate --agent memory.py:Memory --env EZPoints --concurrency 1 --out"
+    python_m(f"{play} run")()
+    python_m(f"{PACK} --track zero-shot")()
+    digest = read_entry("entry.tar.gz")[0]["digest"]
+    python_m(f"{play} new --challenge {digest} --nonce n-1")()
+    python_m("leaderboard.pack new --entry entry.tar.gz --out entry.challenge.tar.gz")()
+    write("nonces.json", {digest: "n-1"})()
+
+
 FIXTURES = {
     "run": Fixture(
         python_m("agents.evaluate --agent expert --env NumberLine --episodes 5 --out run")
@@ -85,6 +154,8 @@ FIXTURES = {
     ),
     "cnn": Fixture(python_m(f"agents.train.cnn --out cnn {CNN}")),
     "entry.tar.gz": Fixture(build_entry),
+    "published": Fixture(build_published),
+    "memory": Fixture(build_memory),
     "stands": Fixture(lambda: None, ("entry.tar.gz",)),
 }
 

@@ -2,9 +2,11 @@
 
 from scripts.wrong_inputs.case import Case
 from scripts.wrong_inputs.files import write
+from vlbench.suites import frozen_rows
 
 EXPERT = "agents.evaluate --agent expert"
 NUMBER_LINE = f"{EXPERT} --env NumberLine"
+PAPER = len(frozen_rows("vlbench/NumberLine-v0", "paper"))
 FAR = """
 import gymnasium
 gymnasium.register(
@@ -91,9 +93,9 @@ CASES = (
         code=0,
     ),
     case(
-        "--suite ladder-10 of other rules",
-        f"{EXPERT} --env Points24 --env-kwargs target=36 --suite ladder-10",
-        "no suite ladder-10, because its frozen sets are for other rules",
+        "--suite ladder-1 of other rules",
+        f"{EXPERT} --env Points24 --env-kwargs target=36 --suite ladder-1",
+        "no suite ladder-1, because its frozen sets are for other rules",
     ),
     case(
         "--suite ladder-10 of a task without one",
@@ -103,8 +105,8 @@ CASES = (
     ),
     case(
         "--episodes 100000 of a set with fewer",
-        f"{NUMBER_LINE} --episodes 100000",
-        "suite test has 120 rows, not 100000",
+        f"{NUMBER_LINE} --suite paper --episodes 100000",
+        f"suite paper has {PAPER} rows, not 100000",
         code=0,
     ),
     case(

@@ -17,7 +17,7 @@ from vlbench.suites import frozen_rows
 def test_a_run_of_an_api_agent_is_diagnosed(tmp_path):
     with FaultServer(reply='{"current number": 0, "target number": 5, "action": "+"}') as server:
         agent = OpenAIChat("m", base_url=server.v1)
-        run = evaluate(agent, "NumberLine", episodes=24, out=tmp_path / "run")
+        run = evaluate(agent, "NumberLine", suite="paper", episodes=24, out=tmp_path / "run")
     (task,) = diagnose(tmp_path / "run").report.tasks
     (card,) = run.scorecards
     assert task.turns == card.turns and task.episodes == 24 and task.differences == 0
@@ -25,7 +25,7 @@ def test_a_run_of_an_api_agent_is_diagnosed(tmp_path):
     assert task.variety.actions == {"+": card.turns}
     assert '"+"' in task.variety.signs[-1]
     assert task.first_errors["perception"] + task.first_errors["none"] == 24
-    assert task.leaks.frozen["test"] == 24
+    assert task.leaks.frozen["paper"] == 24
 
 
 def group_advantages(rewards):

@@ -239,10 +239,12 @@ def test_a_ten_line_agent_and_a_task_outside_the_package_go_through_evaluate(tmp
         "ten_line_agent.py:Mine",
         "--env",
         "NumberLine",
+        "--suite",
+        "paper",
         "--out",
         "run",
     )
-    assert code == 0 and out.startswith("mine, suite test") and "50.0 %" in out, err
+    assert code == 0 and out.startswith("mine, suite paper") and "50.0 %" in out, err
     code, out, err = call(
         tmp_path, "agents.evaluate", "--agent", "expert", "--env", TOY, "--out", "toy", "--json"
     )
@@ -442,6 +444,7 @@ def test_answers_that_went_into_the_reasoning_are_told(tmp_path, capsys):
         "    return Reply('', reasoning='the action is +')\n"
     )
     arguments = ["--agent", f"{agent}:think", "--env", "NumberLine", "--episodes", "1"]
+    arguments += ["--suite", "paper"]
     assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
     err = capsys.readouterr().err
     assert "10 of 10 replies are empty: the answer went into the reasoning" in err

@@ -169,9 +169,8 @@ def test_the_estimate_comes_first(tmp_path):
         write, flush, isatty = list.append, lambda self: None, lambda self: False
 
     told = Told()
-    evaluate(
-        Paid(), "NumberLine", episodes=3, price=Price(10, 10), out=tmp_path, progress=Progress(told)
-    )
+    options = {"suite": "paper", "episodes": 3, "price": Price(10, 10)}
+    evaluate(Paid(), "NumberLine", **options, out=tmp_path, progress=Progress(told))
     line = next(line for line in told if line.startswith("estimate: "))
     assert "to 30 calls" in line and "USD at 10 in, 10 out per million tokens" in line
 
@@ -191,6 +190,7 @@ def test_the_display_tells_retries_and_money(tmp_path, monkeypatch):
     evaluate(
         Shaky(),
         "NumberLine",
+        suite="paper",
         episodes=2,
         concurrency=1,
         price=Price(10, 10),

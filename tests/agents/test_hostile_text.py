@@ -63,7 +63,7 @@ COMMANDS = [
     ("agents.evaluate", ["--agent", HOSTILE]),
     ("agents.evaluate", ["--agent", "{agent}:Agent"]),
     ("agents.evaluate", ["--agent", "expert", "--env", HOSTILE]),
-    ("agents.evaluate", ["--agent", "expert", "--episodes", "1", "--out", "{changed}"]),
+    ("agents.evaluate", ["--agent", "expert", "--env", "NumberLine", "--out", "{changed}"]),
     ("agents.doctor", ["--agent", "random", "--set", f"{HOSTILE}=1"]),
     ("agents.cli", [HOSTILE]),
     ("agents.rerun.__main__", ["{entry}"]),

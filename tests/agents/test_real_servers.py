@@ -76,7 +76,9 @@ def test_the_same_picture_gets_the_same_reply_over_all_clients_and_another_pictu
 def test_episodes_of_the_card_tasks_run_to_their_end(sdk, served, gateway, monkeypatch, tmp_path):
     monkeypatch.setenv("GATEWAY", "key-of-the-gateway")
     agent = client(sdk, served, gateway)
-    run = evaluate(agent, "NumberLine,Blackjack", episodes=1, concurrency=2, out=tmp_path)
+    run = evaluate(
+        agent, "NumberLine,Blackjack", suite="paper", episodes=1, concurrency=2, out=tmp_path
+    )
     assert not run.stopped and not any(episode.error for episode in run.episodes), run
     turns = [turn for episode in run.episodes for turn in episode.turns]
     assert len(turns) == 10 + 20, "such a model never moves, so that every turn is played"

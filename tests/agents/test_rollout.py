@@ -208,8 +208,9 @@ def test_history_is_the_last_turns_also_after_a_resume(tmp_path):
             await super().act(observation, env)
             return Reply("hm")  # never moves: every episode has all its ten turns
 
-    evaluate(Remembering(7), "NumberLine", episodes=1, history=2, out=tmp_path)
-    evaluate(Remembering(99), "NumberLine", episodes=1, history=2, out=tmp_path)
+    options = {"suite": "paper", "episodes": 1, "history": 2, "out": tmp_path}
+    evaluate(Remembering(7), "NumberLine", **options)
+    evaluate(Remembering(99), "NumberLine", **options)
     lengths = [len(observation["history"]) for observation in seen]
     assert lengths == [0, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2]  # the eighth turn was asked for twice
     resumed = seen[8]["history"]
@@ -260,7 +261,8 @@ def test_a_damaged_line_is_named_and_the_rest_is_kept(tmp_path):
 
 
 def test_a_turn_whose_journal_line_was_lost_undoes_the_later_ones(tmp_path):
-    run = evaluate(lambda observation: "hm", "NumberLine", episodes=1, out=tmp_path)
+    options = {"suite": "paper", "episodes": 1, "out": tmp_path}
+    run = evaluate(lambda observation: "hm", "NumberLine", **options)
     journal = (tmp_path / JOURNAL).read_text().splitlines()
     (tmp_path / EPISODES).unlink()
     (tmp_path / JOURNAL).write_text("\n".join(journal[:3] + journal[4:]) + "\n")
@@ -271,7 +273,7 @@ def test_a_turn_whose_journal_line_was_lost_undoes_the_later_ones(tmp_path):
         return "hm again"
 
     plus.__name__ = run.header.agent
-    again = evaluate(plus, "NumberLine", episodes=1, out=tmp_path)
+    again = evaluate(plus, "NumberLine", **options)
     texts = [turn.reply.text for turn in again.episodes[0].turns]
     assert texts == ["hm"] * 3 + ["hm again"] * 7 and len(calls) == 7
     (tmp_path / EPISODES).unlink()

@@ -182,7 +182,7 @@ def test_an_option_that_there_is_not_is_told_with_the_nearest(name, refuse):
             "cnn --device cuda:": "--device must be auto, cpu, cuda or cuda:NUMBER",
             "cnn --device meta": "--device must be auto, cpu, cuda or cuda:NUMBER",
             "cnn --num-envs 60000 --num-steps 60000": "lower --num-envs, --num-steps or --size",
-            'cnn --env-kwargs {"split":"test"}': '--env-kwargs has "split"; use --split',
+            'cnn --env-kwargs {"split":"test"}': '--env-kwargs has "split"; training deals',
             'cnn --env-kwargs {"num_envs":3}': '--env-kwargs has "num_envs", which can\'t be set',
             "cnn --out .": "--out: . is a folder of other files (the first: file), not",
             "cnn --theme clasic": 'unknown theme "clasic"',

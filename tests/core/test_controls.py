@@ -11,7 +11,7 @@ import pytest
 import vlbench
 from agents.evaluate import evaluate
 from vlbench import scoring
-from vlbench.freeze import RowSpec
+from vlbench.freeze import RowSpec, task_suites
 from vlbench.freeze.players import visual_gain
 from vlbench.intervals import Interval
 from vlbench.observation import BLANK, PICTURES
@@ -124,9 +124,18 @@ def test_an_unknown_control_is_refused():
         gymnasium.make("vlbench/NumberLine-v0", picture="blanc")
 
 
-def test_with_one_instance_there_is_nothing_else_to_show():
-    env = gymnasium.make("vlbench/NumberLine-v0", max_position=1, picture="shuffled")
-    env.unwrapped.game.deal = lambda rng: "number_line/0-1"
+def test_where_a_rule_has_one_instance_another_is_shown_under_the_usual_rules():
+    # With a target of 121, the only hand is 11 and 11.
+    env = gymnasium.make("vlbench/EZPoints-v0", target=121, faces=11, picture="shuffled")
+    _, info = env.reset(seed=0)
+    other = env.unwrapped._view._other
+    assert info["instance"] == "ez_points/11-11" != other.presentation.instance
+    assert other.game.target == 12
+
+
+def test_where_there_is_no_other_instance_at_all_none_is_shown(monkeypatch):
+    env = gymnasium.make("vlbench/NumberLine-v0", picture="shuffled")
+    monkeypatch.setattr(type(env.unwrapped.game), "deal", lambda self, rng: "number_line/0-1")
     with pytest.raises(ValueError, match="no other instance"):
         env.reset(seed=0)
 
@@ -197,7 +206,7 @@ def test_the_expert_by_picture_wins_with_the_picture_and_falls_back_without_it()
 def test_a_suites_visual_gain_is_what_the_expert_by_picture_loses_without_it():
     frozen = frozen_rows("vlbench/EZPoints-v0", "test")[:30]
     rows = [RowSpec(row.kwargs, row.instance, row.presentation) for row in frozen]
-    gain = visual_gain("vlbench/EZPoints-v0", rows)
+    gain = visual_gain("vlbench/EZPoints-v0", task_suites("vlbench/EZPoints-v0"), rows)
     assert gain.value == 1 and 0 < gain.low <= gain.high == 1
 
 

@@ -144,7 +144,8 @@ def test_a_note_says_how_many_instances_of_the_paper_occur_in_training(some_epis
     notes = {card.env: card.notes for card in score(header(suite="paper"), some_episodes)}
     note = "17 of 30 instances occur in training, in other presentations"
     assert notes["vlbench/NumberLine-v0"] == (note,)
-    assert notes["vlbench/Blackjack-v0"] == ()
+    note = "141 of 200 instances occur in training, in other presentations"
+    assert notes["vlbench/Blackjack-v0"] == (note,)
 
 
 def test_a_note_explains_a_normalized_score_above_1(some_episodes):
@@ -224,12 +225,13 @@ def test_headlines_are_compared_start_by_start():
     assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
     points24 = [episode for episode in second if "Points24" in episode.env_id]
     better = [e for e in second if e not in points24] + solved("vlbench/Points24-v0", True, True)
-    # One of two starts of one task in four is 0.5 / 4: Points24's floor is 0, its ceiling 1.
+    # One of two starts of one task in four is 0.5 / 4: Points24's floor is nearly 0, its ceiling 1.
     # Resampling draws that start not at all, once or twice: 0, 0.5 or 1 of a task in four.
     difference = headline_difference(first, better, "test", "cards")
-    assert (difference.value, difference.low, difference.high) == (0.125, 0.0, 0.25)
+    found = (difference.value, difference.low, difference.high)
+    assert found == pytest.approx((0.125, 0.0, 0.25), abs=1e-4)
     turned = headline_difference(better, first, "test", "cards")
-    assert (turned.value, turned.low, turned.high) == (-0.125, -0.25, 0.0)
+    assert (turned.value, turned.low, turned.high) == (-found[0], -found[2], -found[1])
     with pytest.raises(ValueError, match="no row of vlbench/NumberLine-v0 in common"):
         headline_difference(points24, second, "test", "cards")
 

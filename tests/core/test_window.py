@@ -66,6 +66,8 @@ from gymnasium.utils.env_checker import check_env
 import vlbench
 with warnings.catch_warnings():
     warnings.simplefilter("error")
+    # pygame imports pkg_resources where it is installed.
+    warnings.filterwarnings("ignore", ".*pkg_resources", DeprecationWarning)
     check_env(gymnasium.make(sys.argv[1]).unwrapped)
 """
 

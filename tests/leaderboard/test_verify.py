@@ -477,10 +477,11 @@ def test_a_wrong_call_exits_2_in_one_line(arguments, capsys):
 @pytest.mark.slow
 def test_a_thousand_episodes_of_cards_are_verified_in_a_minute(tmp_path):
     path = packed(run(tmp_path / "run", "Blackjack", "test"), tmp_path / "e.tar.gz")
-    assert len(frozen_rows("vlbench/Blackjack-v0", "test")) == 1000
+    episodes = len(frozen_rows("vlbench/Blackjack-v0", "test"))
+    assert episodes >= 1000
     code, seconds, peak, err = measured(path)
     assert code == 0, err
-    assert seconds < 60 and peak < 800, (seconds, peak)
+    assert seconds < 60 * episodes / 1000 and peak < 800, (seconds, peak)
 
 
 ENTRIES = sorted((Path(leaderboard.__file__).parent / "entries").glob("*.tar.gz"))
@@ -491,8 +492,7 @@ ENTRIES = sorted((Path(leaderboard.__file__).parent / "entries").glob("*.tar.gz"
 def test_every_entry_of_the_leaderboard_is_replayed(path):
     assert path.stat().st_size <= 4 << 20
     verified = verify(path)
-    trained = {"trained on expert"} if path.name.startswith("llava") else set()
-    assert verified.mark == "replayed" and {flag.label for flag in verified.flags} == trained
+    assert verified.mark == "replayed" and not verified.flags
 
 
 class LocalModel:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import gymnasium
 
-from vlbench.env import SolvedEnv
 from vlbench.prompts import Prompt
+from vlbench.solved_env import SolvedEnv
 from vlbench.task import Demonstration, Field, Move, Statements, instance_body, read_number
 
 PROMPT = """Three lamps; light all of them. Lamps that are on: $count.

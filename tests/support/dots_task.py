@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from vlbench.env import SolvedEnv
 from vlbench.instances import hashed
 from vlbench.prompts import Prompt, select_variant
+from vlbench.solved_env import SolvedEnv
 from vlbench.task import (
     Demonstration,
     Field,

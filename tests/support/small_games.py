@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import gymnasium
 
-from vlbench.env import SolvedEnv
 from vlbench.prompts import Prompt
+from vlbench.solved_env import SolvedEnv
 from vlbench.task import Move
 from vlbench.vector import VLVectorEnv
 

@@ -8,7 +8,7 @@ import gymnasium
 import pytest
 
 from agents.train import sft_data
-from vlbench.env import SolvedEnv
+from vlbench.solved_env import SolvedEnv
 from vlbench.tasks.number_line import NumberLine
 
 

@@ -25,7 +25,7 @@ from vlbench.contract.plays import (
     seeds_within,
     wander,
 )
-from vlbench.env import SolvedEnv
+from vlbench.solved_env import SolvedEnv
 
 PATIENCE = 2.0
 """Seconds after which no further episode is played."""

@@ -8,7 +8,8 @@ import gymnasium
 import numpy as np
 
 import vlbench
-from vlbench.env import SolvedEnv, VLEnv
+from vlbench.env import VLEnv
+from vlbench.solved_env import SolvedEnv
 
 SEEDS = range(8)
 

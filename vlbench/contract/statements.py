@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from vlbench.contract.plays import SEEDS, make_env
-from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
+from vlbench.solved_env import SolvedEnv
 from vlbench.task import Fact, perception_names
 
 NONSENSE: tuple[Json, ...] = (987654321, "no such thing", -0.5)

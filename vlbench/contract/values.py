@@ -11,7 +11,7 @@ import numpy as np
 
 import vlbench
 from vlbench.contract.plays import make_env, play, seeds_within, wander
-from vlbench.env import SolvedEnv
+from vlbench.solved_env import SolvedEnv
 
 TOLERANCE = 1e-6
 EXACT_EPISODES = 400

@@ -7,10 +7,10 @@ import gymnasium
 import numpy as np
 
 import vlbench
-from vlbench.env import SolvedEnv
 from vlbench.freeze import OldExpert, OwnPlayers, RowSpec, TaskSuites
 from vlbench.instances import Presentation, hashed
 from vlbench.intervals import Interval, mean
+from vlbench.solved_env import SolvedEnv
 from vlbench.suites import Reference
 
 Choose = Callable[[SolvedEnv[Any, Any]], str]

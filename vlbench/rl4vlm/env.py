@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any, TypeVar
 
-from vlbench.env import Outcome, SolvedEnv
+from vlbench.env import Outcome
 from vlbench.errors import unknown_name
 from vlbench.parsing import Level, Parsed, Status
 from vlbench.prompts import Prompt, select_variant
 from vlbench.rl4vlm.parser import action_field, read_action
+from vlbench.solved_env import SolvedEnv
 
 S = TypeVar("S")
 Style = TypeVar("Style")

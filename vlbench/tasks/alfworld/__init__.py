@@ -11,8 +11,8 @@ from typing import Any, Unpack
 
 from gymnasium.utils.seeding import np_random
 
-from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
+from vlbench.solved_env import SolvedEnv
 from vlbench.task import CommonOptions, Demonstration, Fact, Statements, checked_int, split_options
 from vlbench.tasks.alfworld.by_picture import Knowledge, PicturePlayer
 from vlbench.tasks.alfworld.demonstrate import HOLDING, LOCATION, make_demonstration

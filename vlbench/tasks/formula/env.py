@@ -7,8 +7,8 @@ from itertools import product
 from typing import TypeVar
 
 from vlbench.cards import count_faces, read_rank
-from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
+from vlbench.solved_env import SolvedEnv
 from vlbench.task import Demonstration, Fact, Statements, read_number
 from vlbench.tasks.formula.arithmetic import evaluate
 from vlbench.tasks.formula.demonstrate import CARDS, FIELDS, FORMULA, PLAN, make_demonstration

@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from typing import Unpack
 
-from vlbench.env import SolvedEnv
 from vlbench.parsing import Json
-from vlbench.prompts import Prompt
+from vlbench.solved_env import SolvedEnv
 from vlbench.task import CommonOptions, Demonstration, Fact, Statements, read_number, split_options
 from vlbench.tasks.number_line.demonstrate import (
     CURRENT,
     FIELDS,
     TARGET,
+    load_prompt,
     make_demonstration,
-    prompt_rules,
 )
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 from vlbench.tasks.number_line.picture import NumberLinePicture, NumberLineStyle
@@ -73,7 +72,7 @@ class NumberLine(SolvedEnv[NumberLineState, NumberLineStyle]):
         common = split_options(options)
         game = NumberLineGame(max_position, reversed_signs, ring)
         picture = NumberLinePicture(common.themes)
-        prompt = Prompt.load(__name__, common.prompt, prompt_rules(game))
+        prompt = load_prompt(common.prompt, game)
         super().__init__(game, picture, prompt, **common.rest)
 
     def expert_by_picture(self, facts: Mapping[str, Fact]) -> str:

@@ -1,5 +1,6 @@
 """The fields of a NumberLine reply, and the expert's demonstration."""
 
+from vlbench.prompts import Prompt, template
 from vlbench.task import Demonstration, Fact, Field
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 
@@ -9,13 +10,23 @@ THOUGHTS = Field("thoughts", "reasoning")
 FIELDS = (CURRENT, TARGET, THOUGHTS)
 
 
-def prompt_rules(game: NumberLineGame) -> dict[str, Fact]:
-    """Return the rules that the prompt states."""
-    signs = "add one", "subtract one"
-    plus, minus = reversed(signs) if game.reversed_signs else signs
-    last = game.max_position
-    ring = f" The line is a ring: one above {last} is 0." if game.ring else ""
-    return {"max_position": last, "plus": plus, "minus": minus, "ring": ring}
+SIGNS = '"+" (add one) and "-" (subtract one).'
+"""The sentence of `prompt.txt` that changed rules replace."""
+
+
+def load_prompt(variant: str, game: NumberLineGame) -> Prompt:
+    """Return the prompt of a variant, which states the rules; the usual one is `prompt.txt` itself.
+
+    Raises:
+        ValueError: The variant doesn't exist.
+    """
+    last, signs = game.max_position, SIGNS
+    if game.reversed_signs:
+        signs = '"+" (subtract one) and "-" (add one).'
+    if game.ring:
+        signs += f" The line is a ring: one above {last} is 0."
+    text = template(__package__, variant).replace(SIGNS, signs)
+    return Prompt.from_text(text, {"max_position": last})
 
 
 def make_demonstration(game: NumberLineGame, state: NumberLineState, action: str) -> Demonstration:
