@@ -37,9 +37,9 @@ from vlbench.observation import PICTURES
 from vlbench.recorder import reply_advice
 from vlbench.records import Episode, RunHeader, Shard
 from vlbench.records.redaction import redact
+from vlbench.records.run_spec import Challenge, RunSpec
 from vlbench.run_folder import RunFolder, run_header
 from vlbench.scoring import Headline, Scorecard, headlines, score
-from vlbench.suites import Challenge, RunSpec
 from vlbench.suites import bounds as shipped_bounds
 
 

@@ -18,7 +18,7 @@ from vlbench.cli import (
 )
 from vlbench.observation import PICTURES
 from vlbench.records import Shard, from_json
-from vlbench.suites import Challenge
+from vlbench.records.run_spec import Challenge
 
 REMOTE = RetryPolicy(timeout=120.0)
 """Default policy for agents that call a provider."""

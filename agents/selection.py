@@ -13,13 +13,13 @@ from agents.agent import Agent
 from vlbench.contract import INFO_TYPES
 from vlbench.errors import unknown_name, user_code
 from vlbench.outcomes import check_outcomes
+from vlbench.records.run_spec import RunSpec
 from vlbench.registry import check_keywords, has_splits, resolve_env_id, short_name
 from vlbench.suites import (
     LADDER,
     SEEDS,
     TEST,
     Row,
-    RunSpec,
     benchmark_suites,
     ordered_suites,
     rules_difference,

@@ -30,7 +30,8 @@ SECTION = re.compile(r"^(\w[\w ]*):$")
 ARGUMENT = re.compile(r"^(\*{0,2}\w+): (.*)$")
 SHARED_OPTIONS = re.compile(r"See `vlbench\.task\.(\w+)`\.")
 RECORDS = {
-    "vlbench/suites.py": ("RunSpec", "Row", "Challenge"),
+    "vlbench/records/run_spec.py": ("RunSpec", "Challenge"),
+    "vlbench/suites.py": ("Row",),
     "vlbench/records/header.py": ("RunHeader", "Preamble", "ModelInfo", "Shard"),
     "vlbench/records/episode.py": ("Episode", "Failure", "Turn", "Reply"),
     "vlbench/scoring.py": ("Scorecard", "Attribution", "GroupScore", "Headline"),

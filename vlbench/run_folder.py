@@ -24,7 +24,10 @@ from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
 from vlbench.records import SCHEMA, Episode, Failure, Reply, RunHeader, from_json, to_json
 from vlbench.records.redaction import SecretInReply, holds_secret, redact_data
-from vlbench.suites import RunSpec, frozen_hash
+from vlbench.records.run_spec import RunSpec
+from vlbench.suites import (
+    frozen_hash,
+)
 
 try:
     import fcntl

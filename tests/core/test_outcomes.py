@@ -10,8 +10,12 @@ from support.env_ids import every_env, every_light_set, every_set
 
 from vlbench import freeze, outcomes
 from vlbench.outcomes import Outcome, check_outcomes, play_row, read_outcomes, write_outcomes
+from vlbench.records.run_spec import RunSpec
 from vlbench.registry import rules_of, task_folder
-from vlbench.suites import RunSpec, frozen_hash, frozen_rows
+from vlbench.suites import (
+    frozen_hash,
+    frozen_rows,
+)
 
 NUMBER_LINE = "vlbench/NumberLine-v0"
 

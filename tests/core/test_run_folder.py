@@ -10,8 +10,12 @@ from support.sample_episodes import Tester, header
 
 import vlbench
 from vlbench.records import ModelInfo
+from vlbench.records.run_spec import RunSpec
 from vlbench.run_folder import EPISODES, JOURNAL, RunFolder, run_header
-from vlbench.suites import RunSpec, frozen_hash, frozen_rows
+from vlbench.suites import (
+    frozen_hash,
+    frozen_rows,
+)
 
 
 def test_a_run_is_read_back_as_it_was_written(tmp_path, some_episodes):

@@ -13,8 +13,11 @@ from agents.evaluate import main as evaluate_main
 from leaderboard import site
 from leaderboard.pack import main as pack_main
 from leaderboard.verify import main, summary, verify, verify_all
+from vlbench.records.run_spec import CHALLENGE_ROWS, Challenge
 from vlbench.run_folder import RunFolder
-from vlbench.suites import CHALLENGE_ROWS, Challenge, frozen_rows
+from vlbench.suites import (
+    frozen_rows,
+)
 from vlbench.task import split_in
 from vlbench.tasks.blackjack.game import BlackjackGame
 

@@ -8,8 +8,11 @@ import numpy as np
 import vlbench
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Reply, RunHeader
+from vlbench.records.run_spec import RunSpec
 from vlbench.run_folder import run_header
-from vlbench.suites import RunSpec, frozen_rows
+from vlbench.suites import (
+    frozen_rows,
+)
 
 
 class Tester:

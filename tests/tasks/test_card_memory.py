@@ -11,6 +11,7 @@ from vlbench.contract import another_process_gives_the_same_episode as in_anothe
 from vlbench.prompts import VARIANTS
 
 FORMULA_TASKS = ("EZPoints", "Points24")
+TASKS = (*FORMULA_TASKS, "Blackjack")
 
 
 def make(name, **kwargs):
@@ -98,15 +99,16 @@ def test_a_misremembered_card_is_a_false_statement():
     assert env.check_statements({"cards": ["9", "4"]}).perception is False
 
 
-@pytest.mark.parametrize("name", FORMULA_TASKS)
+@pytest.mark.parametrize("name", TASKS)
 def test_the_native_vector_environment_turns_cards_face_down_too(name):
     envs = gymnasium.make_vec(
         f"vlbench/{name}-v0", 3, vectorization_mode="vector_entry_point", from_memory=True
     )
     single = [make(name) for _ in range(3)]
-    batch, _ = envs.reset(seed=7)
-    ones = [env.reset(seed=7 + i)[0] for i, env in enumerate(single)]
-    for reply in ("?", vlbench.reply("+"), vlbench.reply("*")):
+    batch, _ = envs.reset(seed=10)  # of Blackjack's, none is bust after a hit
+    ones = [env.reset(seed=10 + i)[0] for i, env in enumerate(single)]
+    action = "hit" if name == "Blackjack" else "+"
+    for reply in ("?", vlbench.reply(action), "?"):
         assert all(np.array_equal(batch["image"][i], one["image"]) for i, one in enumerate(ones))
         assert list(batch["text"]) == [one["text"] for one in ones]
         batch = envs.step([reply] * 3)[0]
@@ -114,7 +116,7 @@ def test_the_native_vector_environment_turns_cards_face_down_too(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FORMULA_TASKS)
+@pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize(
     "check",
     [check for check in CHECKS if check not in (frozen_rows_are_held_out, in_another_process)],
@@ -133,7 +135,42 @@ def test_a_variant_with_memory_keeps_the_contract(name, check):
     check(env_id)
 
 
-@pytest.mark.parametrize("name", FORMULA_TASKS)
+def test_a_card_of_blackjack_lies_face_up_in_one_picture():
+    env = make("Blackjack", prompt="cot_facts")
+    usual = gymnasium.make("vlbench/Blackjack-v0").unwrapped
+    options = {"instance": "blackjack/19", "presentation": 3}  # 6 and 5, then 2, against 5
+    first, info = env.reset(options=options)
+    full, truth = usual.reset(options=options)
+    assert np.array_equal(first["image"], full["image"]) and info["facts"] == truth["facts"]
+    after, *_, info = env.step("no JSON")
+    assert info["facts"] == {
+        "dealer_card": "hidden",
+        "player_cards": ("hidden", "hidden"),
+        "player_total": 0,
+        "usable_ace": False,
+    }
+    assert "The dealer's open card is hidden; your cards are hidden, hidden." in after["text"]
+    *_, info = env.step(vlbench.reply("hit"))
+    *_, truth = usual.step(vlbench.reply("hit"))
+    new = truth["facts"]["player_cards"][2]
+    assert info["facts"]["player_cards"] == ("hidden", "hidden", new)
+    assert env.values() == usual.values() and env.expert() == usual.expert()
+    assert env.demonstrate() == usual.demonstrate() and env.heuristic() == usual.heuristic()
+    assert env.check_statements({"player total": truth["facts"]["player_total"]}).perception
+
+
+@pytest.mark.parametrize("dealer_hidden", [False, True])
+@every_theme
+def test_two_shoes_of_blackjack_look_alike_once_their_cards_have_been_seen(theme, dealer_hidden):
+    env = make("Blackjack", theme=theme, dealer_hidden=dealer_hidden)
+    frames = []
+    for shoe in ("blackjack/19", "blackjack/20"):
+        env.reset(options={"instance": shoe, "presentation": 5})
+        frames.append(env.step("no JSON")[0]["image"])
+    assert np.array_equal(*frames)
+
+
+@pytest.mark.parametrize("name", TASKS)
 def test_from_memory_must_be_a_bool(name):
     with pytest.raises(ValueError, match=r"from_memory must be a bool, got 1"):
         gymnasium.make(f"vlbench/{name}-v0", from_memory=1)

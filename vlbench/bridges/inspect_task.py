@@ -53,9 +53,12 @@ from vlbench.records import (
     from_json,
     to_json,
 )
+from vlbench.records.run_spec import RunSpec
 from vlbench.registry import registered_id, resolve_env_id
 from vlbench.run_folder import run_header
-from vlbench.suites import Row, RunSpec
+from vlbench.suites import (
+    Row,
+)
 
 STOP_REASONS = {"max_tokens": "length", "model_length": "length", "content_filter": "refused"}
 """Inspect's stop reason → ours; "stop" otherwise."""

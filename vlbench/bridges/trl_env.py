@@ -36,9 +36,13 @@ from transformers import ProcessorMixin
 from vlbench.bridges.conversation import Conversation
 from vlbench.bridges.engines import EnginePlayer
 from vlbench.records import Episode, Reply
+from vlbench.records.run_spec import RunSpec
 from vlbench.registry import registered_id, resolve_env_id
 from vlbench.run_folder import HEADER, RunFolder, run_header
-from vlbench.suites import ROLLOUTS, Row, RunSpec
+from vlbench.suites import (
+    ROLLOUTS,
+    Row,
+)
 
 CHATML = "<|im_start|>assistant\n"
 END = "<|im_end|>"

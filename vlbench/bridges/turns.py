@@ -21,10 +21,10 @@ import vlbench
 from vlbench.errors import user_code
 from vlbench.observation import Observation
 from vlbench.recorder import EnvCache, exact_regret
+from vlbench.records.run_spec import RunSpec
 from vlbench.registry import registered_id
 from vlbench.solved_env import SolvedEnv
 from vlbench.suites import Row as Start
-from vlbench.suites import RunSpec
 
 MOST_TURNS = 1000
 """Most earlier actions of a row."""

@@ -32,10 +32,15 @@ from vlbench.errors import user_code
 from vlbench.play.session import EXPERT_SHOWN, PlaySession
 from vlbench.prompts import VARIANTS
 from vlbench.records import RunHeader
+from vlbench.records.run_spec import RunSpec
 from vlbench.registry import resolve_env_id, short_name
 from vlbench.run_folder import RunFolder, run_header
 from vlbench.scoring import score
-from vlbench.suites import SEEDS, Row, RunSpec, suites
+from vlbench.suites import (
+    SEEDS,
+    Row,
+    suites,
+)
 from vlbench.themes import check_open
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from vlbench.records.episode import (
 )
 from vlbench.records.header import MODEL_MARK, ModelInfo, Preamble, RunHeader, Shard
 from vlbench.records.plain_data import MAX_FLOAT, from_json, limits_of, to_json
-from vlbench.suites import Challenge
+from vlbench.records.run_spec import Challenge
 
 __all__ = [
     "CAUSES",

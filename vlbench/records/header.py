@@ -12,7 +12,11 @@ from vlbench.limits import (
     Range,
     Size,
 )
-from vlbench.suites import Bounds, Row, RunSpec
+from vlbench.records.run_spec import RunSpec
+from vlbench.suites import (
+    Bounds,
+    Row,
+)
 
 MODEL_MARK = "sha256:"
 """Beginning of `Reply.provider_id` of a local model's replies; see `ModelInfo.mark`."""

@@ -18,8 +18,8 @@ import vlbench
 from agents.doctor import main as doctor
 from agents.players.scripted import Random
 from agents.selection import _select_ids, select_rows
+from vlbench.records.run_spec import RunSpec
 from vlbench.registry import resolve_env_id
-from vlbench.suites import RunSpec
 from vlbench.tasks.alfworld.engine.client import EngineError
 from vlbench.tasks.alfworld_thor import requirements
 from vlbench.tasks.alfworld_thor.client import ThorClient

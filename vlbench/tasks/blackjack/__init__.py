@@ -54,6 +54,8 @@ class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
             Above 21 several aces of a hand may count 11.
         dealer_draws_to: The total below which the dealer draws, 12..bust_above.
         dealer_hidden: Whether both of the dealer's cards lie face down until the player stands.
+        from_memory: Whether each card lies face up in the first picture that has it, and face down
+            later.
         **options: See `vlbench.task.CommonOptions`.
     """
 
@@ -67,6 +69,7 @@ class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
         ace_counts_11: bool = True,
         dealer_draws_to: int = 17,
         dealer_hidden: bool = False,
+        from_memory: bool = False,
         **options: Unpack[CommonOptions],
     ) -> None:
         common = split_options(options)
@@ -77,12 +80,13 @@ class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
             dealer_draws_to=dealer_draws_to,
             dealer_hidden=dealer_hidden,
         )
-        game, picture = BlackjackGame(self.rules), BlackjackPicture(common.themes, self.rules)
-        super().__init__(game, picture, load_prompt(common.prompt, self.rules), **common.rest)
+        picture = BlackjackPicture(common.themes, self.rules, from_memory)
+        prompt = load_prompt(common.prompt, self.rules, from_memory)
+        super().__init__(BlackjackGame(self.rules), picture, prompt, **common.rest)
 
     def heuristic(self) -> str:
         """Play like the dealer: hit below 17."""
-        total = self._facts["player_total"]
+        total = self._seen_facts["player_total"]
         assert isinstance(total, int)
         return "hit" if total < self.rules.dealer_draws_to else "stand"
 
@@ -98,7 +102,7 @@ class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
     def demonstrate(self) -> Demonstration:
         """Name all cards, add them up, compare with the dealer's card, and give the action."""
         self._must_be_reset()
-        return make_demonstration(self._state, self._facts, self.expert())
+        return make_demonstration(self._state, self._seen_facts, self.expert())
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Compare `player total` and `dealer card` with the picture.
@@ -109,7 +113,7 @@ class Blackjack(SolvedEnv[BlackjackState, BlackjackStyle]):
         checks: list[bool] = []
         total = read_number(fields.get(TOTAL.name))
         if total is not None:
-            checks.append(total == self._facts["player_total"])
+            checks.append(total == self._seen_facts["player_total"])
         rank = read_rank(fields.get(DEALER_CARD.name))
         if rank is not None:
             counts = {1: (1, 11), 11: (10, 11), 12: (10, 12), 13: (10, 13)}

@@ -23,7 +23,7 @@ from vlbench.sprites import (
     place,
     text_blit,
 )
-from vlbench.task import SIZE, Fact, Frame
+from vlbench.task import SIZE, Fact, Frame, checked_bool
 from vlbench.tasks.blackjack.game import BlackjackState
 from vlbench.tasks.blackjack.game import hand as count_hand
 from vlbench.tasks.blackjack.odds import longest_dealer_hand
@@ -125,6 +125,8 @@ class BlackjackStyle(NamedTuple):
     still: tuple[Blit, ...]
     dealer: Hand
     player: Hand
+    seen: int = 0
+    """Number of the player's cards that lie face down; the dealer's open card does too, if any."""
 
 
 @lru_cache
@@ -178,9 +180,11 @@ class BlackjackPicture:
     Args:
         themes: The themes, and the largest shift of a card or label in pixels.
         rules: The rules, which decide what a hand is worth and what the player sees.
+        memory: Whether each card lies face up in the first picture that has it, and in no other.
     """
 
-    def __init__(self, themes: ThemeChoice, rules: Rules = USUAL) -> None:
+    def __init__(self, themes: ThemeChoice, rules: Rules = USUAL, memory: bool = False) -> None:
+        self._memory = checked_bool("from_memory", memory)
         self._themes = themes
         self._rules = rules
         self._most_dealer = max(longest_dealer_hand(rules), MAX_DEALER)
@@ -193,12 +197,19 @@ class BlackjackPicture:
         player = self._hand(presentation, "player", assets.player, MAX_PLAYER)
         return BlackjackStyle(assets, still, dealer, player)
 
+    def later_style(self, state: BlackjackState, style: BlackjackStyle) -> BlackjackStyle:
+        """Turn the cards of this state face down, if memory is asked for."""
+        if not self._memory or style.seen == len(state.player):
+            return style
+        return style._replace(seen=len(state.player))
+
     def paint(self, frame: Frame, state: BlackjackState, style: BlackjackStyle) -> None:
         """Draw the labels and both hands."""
         frame[:] = style.assets.empty
         paste(frame, style.still)
-        _draw_hand(frame, style.assets, style.dealer, self._dealers(state), style.dealer, ())
-        _draw_hand(frame, style.assets, style.player, state.player, style.player, ())
+        dealer, player = self._dealers(state, style), _players(state, style)
+        _draw_hand(frame, style.assets, style.dealer, dealer, style.dealer, ())
+        _draw_hand(frame, style.assets, style.player, player, style.player, ())
 
     def repaint(
         self,
@@ -212,27 +223,31 @@ class BlackjackPicture:
         if previous_style is not style and not self._same_layout(style, previous_style):
             return False
         assets, before = style.assets, previous_style
-        dealers, earlier = self._dealers(state), self._dealers(previous)
+        dealers, earlier = self._dealers(state, style), self._dealers(previous, before)
         _draw_hand(frame, assets, style.dealer, dealers, before.dealer, earlier)
-        _draw_hand(frame, assets, style.player, state.player, before.player, previous.player)
+        players, earlier = _players(state, style), _players(previous, before)
+        _draw_hand(frame, assets, style.player, players, before.player, earlier)
         return True
 
     def facts(self, state: BlackjackState, style: BlackjackStyle) -> dict[str, Fact]:
-        """Return the dealer's open card, the player's cards and their total."""
+        """Return the dealer's open card, the player's cards and their total.
+
+        Where cards of the player lie face down, the total is 0.
+        """
         hand = count_hand(state.player, self._rules)
         return {
-            "dealer_card": RANKS[self._dealers(state)[0]] or HIDDEN,
-            "player_cards": tuple([RANKS[rank] for rank in state.player]),
-            "player_total": hand.total,
-            "usable_ace": hand.usable_ace,
+            "dealer_card": RANKS[self._dealers(state, style)[0]] or HIDDEN,
+            "player_cards": tuple([RANKS[rank] or HIDDEN for rank in _players(state, style)]),
+            "player_total": 0 if style.seen else hand.total,
+            "usable_ace": hand.usable_ace and not style.seen,
         }
 
-    @staticmethod
-    def _dealers(state: BlackjackState) -> tuple[int, ...]:
+    def _dealers(self, state: BlackjackState, style: BlackjackStyle) -> tuple[int, ...]:
         """Return the dealer's hand as drawn; 0 is a card back."""
-        if state.over:
-            return state.dealer
-        return (state.dealer[0], 0) if state.dealer else (0, 0)
+        if not state.over:
+            return (state.dealer[0] if state.dealer and not style.seen else 0, 0)
+        was_open = style.seen and not self._rules.dealer_hidden
+        return (0, *state.dealer[1:]) if was_open else state.dealer
 
     def _hand(
         self, presentation: Presentation, who: str, spreads: Sequence[Spread], most: int
@@ -244,6 +259,11 @@ class BlackjackPicture:
     def _same_layout(self, style: BlackjackStyle, previous_style: BlackjackStyle) -> bool:
         """Whether both styles place everything alike."""
         return previous_style.assets is style.assets and not self._themes.jitter
+
+
+def _players(state: BlackjackState, style: BlackjackStyle) -> tuple[int, ...]:
+    """Return the player's hand as drawn; 0 is a card back."""
+    return (0,) * style.seen + state.player[style.seen :] if style.seen else state.player
 
 
 @lru_cache(maxsize=1024)

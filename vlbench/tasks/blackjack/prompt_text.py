@@ -8,19 +8,25 @@ from vlbench.task import Fact
 from vlbench.tasks.blackjack.rules import USUAL, Rules
 
 SHOWN = "The image shows the dealer's open card and your cards."
+ONCE = "The image shows each card face up once, when it is new; later it lies face down."
 ACES = "An ace counts 11 where that does not exceed 21, else 1"
 DRAWS = "draws to 17"
 FACT = "The dealer's open card is $dealer_card; your cards"
 FIELD = '"dealer card": "the dealer\'s open card",\n'
 
 
-def load_prompt(variant: str, rules: Rules) -> Prompt:
+def load_prompt(variant: str, rules: Rules, memory: bool = False) -> Prompt:
     """Return the prompt of a variant, which states the rules.
+
+    Args:
+        variant: One of `vlbench.prompts.VARIANTS`.
+        rules: The rules.
+        memory: Whether the pictures show each card once.
 
     Raises:
         ValueError: The variant doesn't exist.
     """
-    text = template(__package__, variant)
+    text = template(__package__, variant, memory)
     for usual, changed in changes(rules).items():
         text = text.replace(usual, changed)
     hits = "hits a soft" if rules.dealer_hits_soft_17 else "stands on every"
@@ -37,6 +43,7 @@ def changes(rules: Rules) -> dict[str, str]:
     texts: dict[str, str] = {}
     if rules.dealer_hidden:
         texts[SHOWN] = "The image shows your cards; the dealer's cards lie face down."
+        texts[ONCE] = f"{ONCE} The dealer's cards lie face down until you stand."
         texts[FACT] = "Your cards"
         texts[FIELD] = ""
     if rules.dealer_draws_to != USUAL.dealer_draws_to:

@@ -1,6 +1,7 @@
 """Blackjack's frozen sets."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import count, islice
 from math import fsum
@@ -27,7 +28,7 @@ RUNGS: Final[dict[str, dict[str, Any]]] = {
     "ladder-63": {"bust_above": 63, "dealer_draws_to": 58},
 }
 """The higher a hand may go, the more cards there are to read and to add up."""
-NAMES = ("test", "paper", "ood-looks", "ood-rules", "ood-both", "sealed", *RUNGS)
+NAMES = ("test", "paper", "ood-looks", "ood-rules", "ood-both", "sealed", "memory", *RUNGS)
 TEST, SHOWN, RULED, RUNG, PAPER = 2000, 500, 200, 100, 200
 """Shoes of `test`; how many of them come in other looks; shoes of each changed rule, of each rung,
 and of `paper`."""
@@ -44,9 +45,14 @@ def rows(suite: str) -> list[RowSpec]:
 
     `paper` has the shoes 0, 1, 2, …; all others have test shoes only. Of a changed rule, two thirds
     are shoes whose first decision differs from the usual one. The choice looks only at what the
-    player sees, so that the cards to come fall as they always do.
+    player sees, so that the cards to come fall as they always do. `memory` has the first rows of
+    `test` with each card shown once.
     """
     theme = {"ood-looks": "heldout", "ood-both": "heldout", "sealed": "sealed"}.get(suite, "train")
+    if suite == "memory":
+        return [
+            replace(row, kwargs=row.kwargs | {"from_memory": True}) for row in rows("test")[:SHOWN]
+        ]
     starts: list[tuple[dict[str, Any], str]]
     if suite == "paper":
         starts = [({}, f"blackjack/{i}") for i in range(PAPER)]
@@ -103,7 +109,8 @@ def bounds(rows: Sequence[RowSpec]) -> Bounds:
 
 
 def _situation(row: RowSpec) -> odds.Situation:
-    rule = {name: value for name, value in row.kwargs.items() if name not in LOOKS}
+    shown = (*LOOKS, "from_memory")
+    rule = {name: value for name, value in row.kwargs.items() if name not in shown}
     game = BlackjackGame(Rules(**rule))
     return game.situation(game.start(row.instance))
 

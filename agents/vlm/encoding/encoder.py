@@ -19,6 +19,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from agents.vlm.encoding.encoded import (
+    EncodedPicture,
+    EncodedPrompt,
+    picture_size,
+    pictures_of,
+    pixels,
+    split_by_row,
+)
 from agents.vlm.trial import one_line
 from vlbench.prompts import messages
 from vlbench.task import SIZE
@@ -30,34 +38,6 @@ MAX_TEXTS = 4096
 """Size of the prompt cache, in prompts."""
 MAX_TEXT = 1 << 20
 """Longest text of a prompt, in characters."""
-
-
-@dataclass(slots=True, eq=False)
-class EncodedPicture:
-    """The model inputs of one picture."""
-
-    tensors: dict[str, Tensor]
-    """The processor's tensors of this picture alone, e.g. `pixel_values`; a batch concatenates them
-    along the first dimension. Empty if batches are processed as a whole."""
-    image: Any = None
-    """The picture itself, (H, W, 3) uint8, if batches are processed as a whole."""
-    features: Any = None
-    """Features from a frozen vision tower; set by the policy."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodedPrompt:
-    """The model inputs of one prompt."""
-
-    text: str
-    """The rendered chat template."""
-    sequences: dict[str, Tensor]
-    """`input_ids` (L,) int64, and the processor's other per-token inputs, (L, …)."""
-    pictures: tuple[EncodedPicture, ...]
-
-    def __len__(self) -> int:
-        """Return the number of tokens."""
-        return len(self.sequences["input_ids"])
 
 
 K = TypeVar("K")
@@ -114,7 +94,7 @@ class Encoder:
         """Values of per-token inputs in replies. A processor that returns labels serves a model
         like PaliGemma, which attends a prompt (type 0) both ways and a reply (type 1) causally."""
         blank = self._pixels(black)
-        self.picture_size = _picture_size(blank, processor)
+        self.picture_size = picture_size(blank, processor)
         """Height×width to which the processor resizes a picture of SIZE, or each of its tiles, e.g.
         "336x336"; "" if its tensors don't show it."""
         each = sum(tensor.nbytes for tensor in blank.values())
@@ -292,11 +272,11 @@ class Encoder:
     def _sequences(self, text: str, sizes: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
         """Tokenize a prompt that has pictures of these sizes."""
         blank = [np.zeros((*size, 3), np.uint8) for size in sizes]
-        rows, _ = _split(self._process([text], [blank]))
+        rows, _ = split_by_row(self._process([text], [blank]))
         return rows[0]
 
     def _picture(self, image: Any) -> EncodedPicture:
-        key = hashlib.sha256(np.ascontiguousarray(image)).digest()
+        key = hashlib.sha256(np.ascontiguousarray(image).data).digest()
         return self._pictures.get(key, lambda: EncodedPicture(self._pixels(image)))
 
     def _pixels(self, image: Any) -> dict[str, Tensor]:
@@ -310,7 +290,7 @@ class Encoder:
 
     def _pixels_in_a_chat(self, image: Any) -> dict[str, Tensor]:
         text = self._render([_user_turn("", 1)], add_generation_prompt=False)
-        return _split(self._process([text], [[image]]))[1]
+        return split_by_row(self._process([text], [[image]]))[1]
 
     def _pixels_alone(self, image: Any) -> dict[str, Tensor]:
         reader = self.processor.image_processor
@@ -334,7 +314,7 @@ class Encoder:
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
         """Process a batch as a whole; return its rows and the inputs that aren't per token."""
         images = [[picture.image for picture in prompt.pictures] for prompt in prompts]
-        return _split(self._process([prompt.text for prompt in prompts], images))
+        return split_by_row(self._process([prompt.text for prompt in prompts], images))
 
     def _probe(self) -> bool:
         """Check whether encoding items one by one equals encoding the batch."""
@@ -385,42 +365,3 @@ def special_ids(tokenizer: Any) -> frozenset[int]:
     added = tokenizer.added_tokens_decoder.items()
     marked = {index for index, token in added if token.special}
     return frozenset(marked | set(tokenizer.all_special_ids))
-
-
-def _picture_size(tensors: Mapping[str, Tensor], processor: Any) -> str:
-    """Return the height×width of the picture in a processor's tensors; "" if it is unknown."""
-    grid = tensors.get("image_grid_thw")
-    patch = getattr(getattr(processor, "image_processor", None), "patch_size", None)
-    if grid is not None and isinstance(patch, int):  # the picture is cut into patches
-        return "x".join(str(int(count) * patch) for count in grid[0, 1:])
-    frames = tensors.get("pixel_values")
-    if frames is None or frames.ndim < 4:
-        return ""
-    return "x".join(map(str, frames.shape[-2:]))
-
-
-def _split(inputs: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-    """Split a processor's output into per-token inputs, by unpadded row, and the rest."""
-    mask = inputs["attention_mask"].bool()
-    rows: list[dict[str, Tensor]] = [{} for _ in mask]
-    rest: dict[str, Tensor] = {}
-    for name, tensor in inputs.items():
-        if tensor.shape[:2] != mask.shape:
-            rest[name] = tensor
-        elif name not in ("attention_mask", "labels"):
-            for row, values, used in zip(rows, tensor, mask, strict=True):
-                row[name] = values[used]
-    return rows, rest
-
-
-def pixels(pictures: Sequence[EncodedPicture]) -> dict[str, Tensor]:
-    """Return the processor's tensors of pictures, concatenated."""
-    return {
-        name: torch.cat([picture.tensors[name] for picture in pictures])
-        for name in (pictures[0].tensors if pictures else ())
-    }
-
-
-def pictures_of(prompts: Sequence[EncodedPrompt]) -> list[EncodedPicture]:
-    """Return the pictures of a batch, in order."""
-    return [picture for prompt in prompts for picture in prompt.pictures]
