@@ -232,6 +232,7 @@ def test_300_episodes_at_30_percent_faults_end_complete_or_errored_and_no_fault_
         run = evaluate(
             agent,
             "NumberLine",
+            suite="paper",
             episodes=-(-300 // repeats),
             repeats=repeats,
             concurrency=32,
@@ -271,6 +272,8 @@ def test_a_run_killed_amid_faults_asks_for_no_journaled_reply_again(tmp_path):
             server.v1,
             "--env",
             "NumberLine",
+            "--suite",
+            "paper",
             "--episodes",
             60,
             "--concurrency",

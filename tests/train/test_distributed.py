@@ -80,7 +80,11 @@ def started(
 
 def torchrun(*arguments):
     run = started(*arguments)
-    out, err = run.communicate(timeout=300)
+    try:
+        out, err = run.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        os.killpg(run.pid, signal.SIGKILL)
+        raise
     assert run.returncode == 0, err
     return out.strip()
 
