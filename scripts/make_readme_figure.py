@@ -20,7 +20,7 @@ from vlbench.records.episode import Episode
 from vlbench.registry import short_name
 from vlbench.suites import frozen_rows
 
-MODEL, ENV, ROWS, TURN = "llava-rl", "Points24", 16, 3
+MODEL, ENV, ROWS, TURN = "llava-rl", "Points24", 8, 3
 """The player, the task, the rows of `test` to play, and the turn to draw of the first win."""
 
 THEMES = ("classic", "comic", "midnight")

@@ -111,7 +111,7 @@ CASES = (
     ),
     reran(
         "a report with a changed turn",
-        "refused: again.json: ",
+        "refused: again.json: wanted the turn ",
         steps=(lambda: edit_report(lambda report: report["turns"].reverse()),),
         code=1,
     ),

@@ -70,15 +70,17 @@ def test_an_expert_s_actions_under_made_up_thoughts_are_flagged(expert, tmp_path
     actions = [turn.action for episode in expert.episodes for turn in episode.turns]
     verified = verify(entry(tmp_path, thinking(actions)))
     assert labels(verified) == [("agrees with the expert", True)]
-    # 28 of the 200 hands are 6-6; of the others either card may come first.
-    assert "172 of 172 turns with several optimal actions" in str(verified.flags[0])
+    # Of two different cards either may come first.
+    hands = [episode.instance.partition("/")[2].split("-") for episode in expert.episodes]
+    choices = sum(first != second for first, second in hands)
+    assert f"{choices} of {choices} turns with several optimal actions" in str(verified.flags[0])
 
 
 def test_a_player_who_solves_everything_in_an_order_of_its_own_is_not_flagged(tmp_path):
     texts = []
     for row in vlbench.suites.frozen_rows("vlbench/EZPoints-v0", "test"):
         low, high = row.instance.partition("/")[2].split("-")
-        operator = next(o for o in "+*" if eval(f"{low}{o}{high}") == 12)
+        operator = next(o for o in "+*" if eval(f"{low}{o}{high}") == row.kwargs["target"])
         first, second = (low, high) if row.presentation % 2 else (high, low)
         texts += thinking([first, operator, second, "="])
     verified = verify(entry(tmp_path, texts))
@@ -152,7 +154,7 @@ def test_a_coin_that_plays_lost_rows_again_is_found_by_the_order_of_its_journal(
     folder = tmp_path / "run"
     lucky = 0
     while lucky < 118:  # two rows of the 120 may stay lost
-        run(folder, "NumberLine", "test", agent=Scripted(flips))
+        run(folder, "NumberLine", "paper", agent=Scripted(flips))
         lines = (folder / "episodes.jsonl").read_text("utf-8").splitlines()
         episodes = [json.loads(line) for line in lines]
         won = [line for line, episode in zip(lines, episodes, strict=True) if episode["success"]]

@@ -252,7 +252,7 @@ def test_reported_numbers_are_rates_with_a_source():
 @pytest.mark.slow
 def test_four_commands_go_from_an_agent_to_the_site(tmp_path):
     for command in (
-        "agents.evaluate --agent expert --env EZPoints --episodes 100 --out run",
+        "agents.evaluate --agent expert --env EZPoints --out run",
         "leaderboard.pack run --out expert.tar.gz",
         "leaderboard.verify expert.tar.gz",
         "leaderboard.site expert.tar.gz --out site",
