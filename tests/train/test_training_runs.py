@@ -170,7 +170,7 @@ def test_an_oracles_advantages_are_recorded_as_such(checkpoint, tmp_path):
     assert task.credit.pearson is None or task.credit.pearson.value == pytest.approx(1)
     assert task.regret.value == pytest.approx(metrics(config.out)[-1]["rollout/regret"])
     assert any("an oracle's" in note for note in task.notes)
-    (lines,) = [path.read_text("utf-8") for path in (config.out / "rollouts").iterdir()]
+    (lines,) = [path.read_text("utf-8") for path in (config.out / "rollouts").glob("*.jsonl")]
     assert all(json.loads(line)["oracle"] is True for line in lines.splitlines())
 
 
