@@ -22,10 +22,7 @@ from agents.players.ocr.words import ENLARGED, LEAST_SCORE, PACKAGE, Recognizer,
 from vlbench.records import Reply
 
 PLAYERS: dict[str, TaskPlayer] = {
-    "vlbench/NumberLine-v0": number_line.play,
-    "vlbench/EZPoints-v0": formula.play,
-    "vlbench/Points24-v0": formula.play,
-    "vlbench/Blackjack-v0": blackjack.play,
+    env_id: module.play for module in (number_line, formula, blackjack) for env_id in module.ENV_IDS
 }
 """Environment id → what plays it."""
 

@@ -13,6 +13,9 @@ from vlbench.tasks.blackjack.game import BlackjackGame, BlackjackState, hand
 from vlbench.tasks.blackjack.picture import HIDDEN
 from vlbench.tasks.blackjack.rules import BUST_ABOVE, Rules
 
+ENV_IDS = ("vlbench/Blackjack-v0",)
+"""The environments that it plays."""
+
 WIDTH = 70
 """Width of a card in pixels."""
 

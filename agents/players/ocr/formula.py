@@ -14,6 +14,9 @@ from vlbench.tasks.formula.arithmetic import OPERATORS, Grammar
 from vlbench.tasks.formula.demonstrate import PLAN, make_demonstration, make_fields
 from vlbench.tasks.formula.game import FormulaGame, FormulaState
 
+ENV_IDS = ("vlbench/EZPoints-v0", "vlbench/Points24-v0")
+"""The environments that it plays."""
+
 WIDTHS = {2: 135, 4: 67}
 """Number of cards → width of a card in pixels."""
 TURNS = {2: 7, 4: 22}

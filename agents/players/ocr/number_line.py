@@ -9,6 +9,9 @@ from vlbench.task import Fact
 from vlbench.tasks.number_line.demonstrate import CURRENT, TARGET, THOUGHTS
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 
+ENV_IDS = ("vlbench/NumberLine-v0",)
+"""The environments that it plays."""
+
 LOOKS_LIKE = str.maketrans("OoQDIl|SsB", "0000111558")
 """Letters that digits are read as."""
 
