@@ -21,7 +21,7 @@ from vlbench.suites import (
 from vlbench.task import split_in
 from vlbench.tasks.blackjack.game import BlackjackGame
 
-pytestmark = pytest.mark.extra
+pytestmark = [pytest.mark.extra, pytest.mark.slow]
 
 EZ_POINTS = "vlbench/EZPoints-v0"
 NONCE = "published-later"
