@@ -84,8 +84,11 @@ def test_a_folder_imports_nothing_of_those_that_use_it(folder):
             assert not f"{name}.".startswith(tuple(f"{top}." for top in FORBIDDEN[folder])), path
 
 
-OF_ONE_TASK = {"agents/train/points24_drills.py"}
-"""Commands that belong to one task."""
+OF_ONE_TASK = {
+    "agents/train/points24_drills.py",
+    *(f"agents/players/ocr/{name}.py" for name in ("number_line", "formula", "blackjack")),
+}
+"""Commands and readers of pictures that belong to one task."""
 
 
 @pytest.mark.parametrize("package", ["agents", "leaderboard"])
