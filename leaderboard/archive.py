@@ -106,7 +106,8 @@ def _parts(
             break
         name, size = _claims(block)
         if name not in limits:
-            known = ", ".join(limits)
+            some, others = ", ".join(list(limits)[:6]), len(limits) - 6
+            known = f"{some} and {others} more" if others > 0 else some
             raise Refused(archive, "", f"wanted only the parts {known}, found {name!r:.80}")
         if name in names:
             raise Refused(archive, name, "wanted once, found twice")

@@ -506,9 +506,10 @@ class LocalModel:
 
 
 def test_replies_of_another_local_model_are_refused(tmp_path):
-    path = packed(run(tmp_path / "run", "EZPoints", agent=LocalModel()), tmp_path / "a.tar.gz")
+    folder = run(tmp_path / "run", "EZPoints", "paper", agent=LocalModel())
+    path = packed(folder, tmp_path / "a.tar.gz")
     verify(path)
     manifest, parts = contents(path)
-    parts[PART][3]["turns"][1]["reply"]["provider_id"] = f"{MODEL_MARK}{'b' * 16}"
+    parts["paper.jsonl"][3]["turns"][1]["reply"]["provider_id"] = f"{MODEL_MARK}{'b' * 16}"
     with pytest.raises(Refused, match="#3/0 turn 1: model is 'sha256:bbbbbbbbbbbbbbbb'"):
         verify(seal(manifest, parts, tmp_path / "b.tar.gz"))
