@@ -299,16 +299,14 @@ def test_no_page_complains_or_leaves_or_scrolls_sideways(visit, pages):
 @browses
 def test_a_table_sorts_by_a_column_and_turns_round(visit):
     page = visit("tasks/blackjack.html")
-    header = page.locator("section:has(#general) thead th", has_text="Return")
+    header = page.locator("section:has(#general) thead th", has_text="Entry")
     names = page.locator("section:has(#general) tbody th a")
     header.locator("button").click()
-    assert header.get_attribute("aria-sort") == "descending"
-    assert names.all_inner_texts() == ["Stands", "Hits"]
-    header.locator("button").press("Enter")  # the keyboard does as well
     assert header.get_attribute("aria-sort") == "ascending"
     assert names.all_inner_texts() == ["Hits", "Stands"]
-    page.locator("section:has(#general) thead button", has_text="Entry").click()
-    assert names.all_inner_texts() == ["Hits", "Stands"]
+    header.locator("button").press("Enter")  # the keyboard does as well
+    assert header.get_attribute("aria-sort") == "descending"
+    assert names.all_inner_texts() == ["Stands", "Hits"]
 
 
 @browses
