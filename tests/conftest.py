@@ -12,9 +12,9 @@ import agents.vlm  # noqa: F401  # before a test imports transformers
 TESTS = Path(__file__).parent
 TORCH = ("torch", "transformers")
 WITH_TORCH = (
-    "alfworld_training baselines credit_study distributed families learning_study memory "
-    "model_families ppo_math sft_dataset signals text_backbone trainer training_pages "
-    "training_runs update"
+    "alfworld_training baselines credit_study distributed families held_out learning_study "
+    "memory model_families ppo_math selection sft_dataset signals text_backbone trainer "
+    "training_pages training_runs update"
 )
 NEEDS = {
     "agents/test_recorded_models.py": TORCH,

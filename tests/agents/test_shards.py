@@ -10,9 +10,6 @@ from support.cli_process import call
 from agents.evaluate import evaluate
 from agents.merge import main as merge_command
 from agents.shards import array_note, merge, parse_shard, part
-from leaderboard.archive import Refused
-from leaderboard.pack import main as pack
-from leaderboard.verify import verify
 from vlbench.records import Shard
 from vlbench.replay import divergences
 from vlbench.run_folder import EPISODES, RunFolder
@@ -69,6 +66,10 @@ def test_three_parts_joined_equal_the_whole_run_record_by_record(parts, tmp_path
 
 @pytest.mark.extra
 def test_joined_parts_of_a_whole_set_pack_and_verify(tmp_path):
+    from leaderboard.archive import Refused
+    from leaderboard.pack import main as pack
+    from leaderboard.verify import verify
+
     for index in range(2):
         evaluate("random", "NumberLine", out=tmp_path / f"part{index}", shard=Shard(index, 2))
     merge([tmp_path / "part0", tmp_path / "part1"], tmp_path / "joined")
