@@ -125,7 +125,7 @@ def test_a_reward_that_is_no_number_ends_in_one_line(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(type(policy), "generate", lambda self, prompts, _: winning(self, prompts))
             line = failure(module, argv, tmp_path / "run", capsys)
-        assert ": a reward isn't finite; mend the environment; the last good che" in line
+        assert "ppo: step 1: a reward isn't finite; mend the environment; there is no ch" in line
     else:
         line = failure(module, argv, tmp_path / "run", capsys)
         assert "cnn: step " in line and "isn't finite" in line
