@@ -262,8 +262,9 @@ def test_recorded_rollouts_hold_the_turns_and_advantages_that_ppo_learned_from(
     )
     play(dataclasses.replace(config, iterations=2))
     play(config)  # a resumed run goes on with the episodes that the recorded rollout cut off
-    files = sorted((tmp_path / "run" / "rollouts").iterdir())
+    files = sorted((tmp_path / "run" / "rollouts").glob("*.jsonl"))
     assert [path.name for path in files] == ["000002.jsonl", "000004.jsonl"]
+    assert all(path.with_suffix(".html").is_file() for path in files)
     for path, advantages in zip(files, learned[1::2], strict=True):
         turns = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         assert [turn["advantage"] for turn in turns] == advantages.flatten().tolist()
