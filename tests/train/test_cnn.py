@@ -20,6 +20,7 @@ from agents.train import cnn
 from agents.train.environments import Journal
 from vlbench import reply
 from vlbench.parsing import parse
+from vlbench.task import split_in
 from vlbench.wrappers import DiscreteActions
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -57,15 +58,16 @@ def test_it_learns_a_short_number_line_from_the_picture(tmp_path):
     agent = Cnn(str(cnn.train(config)))
     env = gymnasium.make("vlbench/NumberLine-v0", theme="classic", **SHORT_LINE)
     returns = []
-    for instance in ("0-1", "0-2", "1-0", "1-2", "2-0", "2-1"):
-        observation, _ = env.reset(options={"instance": f"number_line/{instance}"})
+    pairs = [f"number_line/{a}-{b}" for a in range(3) for b in range(3) if a != b]
+    for instance in (pair for pair in pairs if split_in(env.unwrapped.game, pair) == "train"):
+        observation, _ = env.reset(options={"instance": instance})
         gain, ended = 0.0, False
         while not ended:
             reply = asyncio.run(agent.act(observation))
             observation, reward, terminated, truncated, _ = env.step(reply.text)
             gain, ended = gain + reward, terminated or truncated
         returns.append(gain)
-    assert sum(returns) / 6 > 0.9  # the best is 1; random play has less than 0
+    assert sum(returns) / len(returns) > 0.9  # the best is 1; random play has less than 0
     assert rows(tmp_path)[0]["rollout/return"] < 0.2
 
 
