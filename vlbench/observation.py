@@ -107,10 +107,11 @@ class View(Generic[S, Style]):
         """Begin an episode of an environment."""
         self._before = None
         if self.kind == "shuffled":
-            self._others = self._others or _twins(env)
             presentation = env.presentation
-            for other in self._others:
-                self._other = other
+            for place in range(TWINS):
+                if place == len(self._others):
+                    self._others.append(_twin(env, place))
+                self._other = self._others[place]
                 for number in range(MOST_TRIES):
                     key = f"{presentation.instance}|{presentation.number}|shuffled|{number}"
                     self._other.begin(hashed(key) % 2**32, None)
@@ -150,22 +151,26 @@ MOST_TRIES = 100
 """Deals of another episode, before an environment counts as having one instance only."""
 
 
-def _twins(env: Any) -> list[Any]:
-    """Return environments like `env` whose own observations are true.
+TWINS = 3
+"""Environments that are tried as the source of another episode."""
 
-    The first deals from the same split under the same rules, the second from all splits, and the
-    third under the task's usual rules.
+
+def _twin(env: Any, place: int) -> Any:
+    """Return an environment like `env` whose own observations are true.
+
+    Args:
+        env: The environment.
+        place: 0 deals from the same split under the same rules, 1 from all splits, and 2 under the
+            task's usual rules.
     """
-    twins = []
-    for _ in range(3):
-        twin = copy(env)
-        twin.action_space = deepcopy(env.action_space)
-        twin._view = View("true")
-        twins.append(twin)
-    for twin in twins[1:]:
+    twin = copy(env)
+    twin.action_space = deepcopy(env.action_space)
+    twin._view = View("true")
+    if place > 0:
         twin.split, twin.share = "all", None
-    twins[2].game = type(env)().game
-    return twins
+    if place == TWINS - 1:
+        twin.game = type(env)().game
+    return twin
 
 
 class LastObservation(Mapping[str, Any]):

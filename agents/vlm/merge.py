@@ -22,15 +22,7 @@ from agents.vlm.loading import load
 from agents.vlm.reading import Loaded
 from agents.vlm.trainable import check_model
 from vlbench.cli import Options, option, parse_options, required, run_main
-from vlbench.cli.folders import folder_kind
-from vlbench.cli.paths import writable_folder
-
-
-def _new_folder(path: Path) -> None:
-    """Raise ValueError if a folder holds something, or can't be written to."""
-    writable_folder(path)
-    if kind := folder_kind(path):
-        raise ValueError(f"{path} is {kind}; choose a new folder")
+from vlbench.cli.folders import new_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +30,7 @@ class Config(Options):
     """Options of `merge`."""
 
     adapter: str = required("the adapter: a folder, or hf:<id>", positional=True, check=check_model)
-    out: Path = required("new folder for the full model", check=_new_folder)
+    out: Path = required("new folder for the full model", check=new_folder)
     base: str = option("", "base of the adapter, instead of the one in its config")
     dtype: str | None = option(
         None,

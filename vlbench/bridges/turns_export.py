@@ -23,9 +23,8 @@ from vlbench.cli import (
     print_error,
     required,
     run_main,
-    writable_folder,
 )
-from vlbench.cli.folders import folder_kind
+from vlbench.cli.folders import new_folder
 from vlbench.observation import png
 
 IMAGES = "images"
@@ -144,13 +143,6 @@ def _export_verl(rows: Sequence[TurnRow], folder: Path) -> Path:
     return file
 
 
-def _new_folder(path: Path) -> None:
-    """Raise ValueError if a folder holds something, or can't be written to."""
-    writable_folder(path)
-    if kind := folder_kind(path):
-        raise ValueError(f"{path} is {kind}; choose a new folder")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Config(Options):
     """Options of `turns_export`."""
@@ -159,7 +151,7 @@ class Config(Options):
         "file that agents.train.sft_data wrote", positional=True, check=existing_file
     )
     format: str = option("trl", "form of the examples", choices=(*EXAMPLES, "verl"))
-    out: Path = required("new folder", check=_new_folder)
+    out: Path = required("new folder", check=new_folder)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

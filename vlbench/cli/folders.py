@@ -86,3 +86,14 @@ def output_folder(kind: str) -> Callable[[Path], None]:
         check_kind(folder, kind)
 
     return check
+
+
+def new_folder(folder: Path) -> None:
+    """Check that a folder holds nothing and can be written to.
+
+    Raises:
+        ValueError: It holds something, or can't be written to.
+    """
+    writable_folder(folder)
+    if kind := folder_kind(folder):
+        raise ValueError(f"{folder} is {kind}; choose a new folder")
