@@ -22,7 +22,7 @@ from vlbench.cli import (
     run_main,
 )
 from vlbench.comparison import check_blind, compare, with_visual_gain
-from vlbench.records import RunHeader
+from vlbench.records import RunHeader, Tally
 from vlbench.run_folder import RunFolder
 from vlbench.scoring import notes, score
 
@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _compare(argv: Sequence[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m agents.compare", description=__doc__)
     runs = [RunFolder.open(config.first), RunFolder.open(config.second)]
-    comparisons = compare(*[run.episodes() for run in runs])
+    tallies = [run.tallies() for run in runs]
+    comparisons = compare(*tallies)
     # An environment of another package may not be registered here; it has no notes then.
     envs = [c.env for c in comparisons if c.env in gymnasium.registry]
     notes_of = {env: notes(env, runs[0].header.suite) for env in envs}
@@ -61,7 +62,7 @@ def _compare(argv: Sequence[str] | None) -> None:
         first, second = (_name(run.header) for run in runs)
         print(f"first: {first}, second: {second}; second less first:")
         print(comparison_table(comparisons, notes_of))
-        for line in _visual_gains(runs):
+        for line in _visual_gains(runs, tallies):
             print(line)
 
 
@@ -70,14 +71,17 @@ def _name(header: RunHeader) -> str:
     return header.agent if header.picture == "true" else f"{header.agent} ({header.picture})"
 
 
-def _visual_gains(runs: Sequence[RunFolder]) -> list[str]:
+def _visual_gains(runs: Sequence[RunFolder], tallies: Sequence[Sequence[Tally]]) -> list[str]:
     """Return the visual gains as lines, if one run is the other with a blank picture."""
-    blind, true = sorted(runs, key=lambda run: run.header.picture != "blank")
+    played = [(run.header, own) for run, own in zip(runs, tallies, strict=True)]
+    (blind, blind_played), (true, true_played) = sorted(
+        played, key=lambda pair: pair[0].picture != "blank"
+    )
     try:
-        check_blind(true.header, blind.header)
+        check_blind(true, blind)
     except ValueError:
         return []
-    cards = with_visual_gain(score(true.header, true.episodes()), true.episodes(), blind.episodes())
+    cards = with_visual_gain(score(true, true_played), true_played, blind_played)
     return [
         f"{card.env} visual gain: {gain_points(gain)} points"
         f"{'' if gain.low > 0 else ', not clear of 0: not visual'}"

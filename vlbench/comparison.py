@@ -12,8 +12,11 @@ import numpy as np
 
 import vlbench
 from vlbench.intervals import Interval, mean, percentile_interval, resampled_sums
-from vlbench.records import Episode, RunHeader
+from vlbench.records import Episode, RunHeader, Tally, tally
 from vlbench.scoring import Scorecard, normalized_mean
+
+Episodes = Sequence[Episode | Tally]
+"""What a run played, in full or in tallies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Comparison:
         return self.success.low > 0 or self.success.high < 0
 
 
-def compare(first: Sequence[Episode], second: Sequence[Episode]) -> list[Comparison]:
+def compare(first: Episodes, second: Episodes) -> list[Comparison]:
     """Compare two runs per environment, paired by the starts that both played.
 
     Raises:
@@ -58,21 +61,21 @@ def compare(first: Sequence[Episode], second: Sequence[Episode]) -> list[Compari
     return [_comparison(env_id, matched) for env_id, matched in pairs.items()]
 
 
-Pair = tuple[Episode, Episode]
+Pair = tuple[Tally, Tally]
 """The episodes of two agents from one start."""
 
 
-def _pairs(first: Sequence[Episode], second: Sequence[Episode]) -> dict[str, list[Pair]]:
+def _pairs(first: Episodes, second: Episodes) -> dict[str, list[Pair]]:
     """Return env id → pairs for the starts that both played, in the first run's order."""
-    others = {_start(episode): episode for episode in second}
+    others = {_start(episode): episode for episode in map(tally, second)}
     pairs: dict[str, list[Pair]] = {}
-    for episode in first:
-        if _start(episode) in others:
-            pairs.setdefault(episode.env_id, []).append((episode, others[_start(episode)]))
+    for episode in map(tally, first):
+        if other := others.get(_start(episode)):
+            pairs.setdefault(episode.env_id, []).append((episode, other))
     return pairs
 
 
-def _gain(one: Episode, other: Episode) -> float:
+def _gain(one: Tally, other: Tally) -> float:
     return float(other.is_success) - float(one.is_success)
 
 
@@ -95,7 +98,9 @@ def _comparison(env_id: str, pairs: Sequence[Pair]) -> Comparison:
 
 def _regret_difference(pairs: Sequence[Pair]) -> Interval | None:
     """Return the difference of mean regrets of a turn, bootstrapped over instances."""
-    columns = np.array([[*_regrets(one), *_regrets(other)] for one, other in pairs])
+    columns = np.array(
+        [[one.regret, one.regrets, other.regret, other.regrets] for one, other in pairs]
+    )
     sums = columns.sum(0)
     if not (sums[1] and sums[3]):
         return None
@@ -103,12 +108,6 @@ def _regret_difference(pairs: Sequence[Pair]) -> Interval | None:
     means = [sums[None], resampled]
     first, second = ([part[:, i] / np.maximum(part[:, i + 1], 1) for part in means] for i in (0, 2))
     return percentile_interval(float(second[0][0] - first[0][0]), second[1] - first[1])
-
-
-def _regrets(episode: Episode) -> tuple[float, int]:
-    """Return the sum of an episode's regrets and their number."""
-    regrets = [turn.regret for turn in episode.turns if turn.regret is not None]
-    return sum(regrets), len(regrets)
 
 
 def check_blind(header: RunHeader, blind: RunHeader) -> None:
@@ -127,7 +126,9 @@ def check_blind(header: RunHeader, blind: RunHeader) -> None:
 
 
 def with_visual_gain(
-    cards: Sequence[Scorecard], episodes: Sequence[Episode], blind: Sequence[Episode]
+    cards: Sequence[Scorecard],
+    episodes: Episodes,
+    blind: Episodes,
 ) -> list[Scorecard]:
     """Return scorecards with their visual gains: success less that with a blank picture.
 
@@ -145,7 +146,7 @@ def with_visual_gain(
     ]
 
 
-def _start(episode: Episode) -> tuple[Any, ...]:
+def _start(episode: Tally) -> tuple[Any, ...]:
     presented = ("prompt", "theme", "picture")  # pairs may differ in these: it is compared
     rules = {name: str(value) for name, value in episode.kwargs.items() if name not in presented}
     arguments = tuple(sorted(rules.items()))
@@ -153,9 +154,7 @@ def _start(episode: Episode) -> tuple[Any, ...]:
     return (*start, episode.seed, episode.repeat)
 
 
-def headline_difference(
-    first: Sequence[Episode], second: Sequence[Episode], suite: str, table: str
-) -> Interval:
+def headline_difference(first: Episodes, second: Episodes, suite: str, table: str) -> Interval:
     """Return the difference between two agents' headlines, with its paired 95 % interval.
 
     Args:

@@ -30,6 +30,7 @@ from agents.train.environments import RolloutEnvs, make_envs, shown_as, training
 from agents.train.evaluation import evaluate_policy, val_rows
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
+from agents.train.rollouts import make_writer
 from agents.train.trainer import Stateful, Trainer
 from agents.train.update import build_learner, update
 from agents.vlm.loading import adapter_summary, autocast_dtype, load_trainable
@@ -73,7 +74,8 @@ def train(config: Config, processes: Processes) -> Path:
     Raises:
         ValueError: An option or a file is wrong.
         OSError: A checkpoint can't be written.
-        FloatingPointError: Loss, gradients, weights or advantages are no longer finite.
+        FloatingPointError: Loss, gradients, weights or advantages are no longer finite, or the
+            replies that servers write are no longer the policy's.
         KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
     env_id = resolve_env_id(config.env)
@@ -90,6 +92,7 @@ def train(config: Config, processes: Processes) -> Path:
     every = config.rollouts_every
     recorder = TurnRecorder(env_id, deals, share, every, config.baseline) if every else None
     envs = RolloutEnvs(vector, share, processes, recorder)
+    writer = make_writer(config, policy, processes)
     envs.reset(episode_seeds(config, share, 0))
     parts: dict[str, Stateful | torch.Generator] = {
         "optimizer": learner.optimizer,
@@ -103,12 +106,15 @@ def train(config: Config, processes: Processes) -> Path:
             log.log_line(line)
         if rows and not trainer.step:
             log.write(0, evaluate_policy(policy, rows, processes, status=log.status).metrics())
+        if trainer.step < config.iterations:
+            writer.start(envs.observations[0])
         for iteration in trainer.remaining_steps():
             learner.optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
             start = time.monotonic()
             if config.plays_whole_episodes:
                 envs.reset(episode_seeds(config, share, iteration))
-            buffer = play(policy, envs, config, sampler, processes, log.status)
+            writer.publish(iteration)
+            buffer = play(policy, envs, config, sampler, processes, log.status, writer)
             monitor = envs.finish_rollout()
             if recorder:
                 recorder.finish(iteration, buffer, config.out, processes)

@@ -150,7 +150,7 @@ def test_an_option_that_there_is_not_is_told_with_the_nearest(name, refuse):
             "ppo --model file": 'wanted a checkpoint: a folder, or hf:<id>; got "file"',
             "ppo --minibatch 0": "--minibatch must be at least 1, got 0",
             "ppo --lora-dropout 1": "--lora-dropout must be at least 0 and < 1, got 1",
-            "ppo --train-vision half": "must be none, projector or all",
+            "ppo --train-vision half": "must be auto, none, projector or all",
             "ppo --env NumberLines": 'unknown env id "NumberLines"; did you mean "NumberLine"?',
             "ppo --theme clasic": 'unknown theme "clasic"; did you mean "classic"?',
             "ppo --prompt cott": 'unknown prompt "cott"; did you mean "cot"?',
