@@ -181,9 +181,9 @@ def _episodes(folder: RunFolder, tallies: Sequence[Tally]) -> dict[str, Any]:
         of_env = [item for item in tallies if item.env_id == env_id]
         of_env.sort(key=lambda item: OUTCOMES.index(item.outcome))
         keys += [item.key for item in of_env[:EPISODES_PER_ENV]]
-    shown = {episode.key: episode for episode in folder.episodes(set(keys))}
+    by_key = {episode.key: episode for episode in folder.episodes(set(keys))}
     renderer = EpisodeRenderer()
-    views = [renderer.episode(shown[key]) | {"suite": header.suite} for key in keys]
+    views = [renderer.episode(by_key[key]) | {"suite": header.suite} for key in keys]
     frames = {
         name: f"data:image/png;base64,{base64.b64encode(file).decode()}"
         for name, file in renderer.frames.items()

@@ -23,14 +23,13 @@ if __name__ == "__main__":
 
 import torch
 
-from agents.train.advantages.playing import episode_seeds, new_value_head, play
+from agents.train.advantages.playing import episode_seeds, new_value_head, new_writer, play
 from agents.train.advantages.recorder import TurnRecorder
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.environments import RolloutEnvs, make_envs, shown_as, training_deals
 from agents.train.evaluation import evaluate_policy, val_rows
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
-from agents.train.rollouts import make_writer
 from agents.train.trainer import Stateful, Trainer
 from agents.train.update import build_learner, update
 from agents.vlm.loading import adapter_summary, autocast_dtype, load_trainable
@@ -92,7 +91,7 @@ def train(config: Config, processes: Processes) -> Path:
     every = config.rollouts_every
     recorder = TurnRecorder(env_id, deals, share, every, config.baseline) if every else None
     envs = RolloutEnvs(vector, share, processes, recorder)
-    writer = make_writer(config, policy, processes)
+    writer = new_writer(config, policy, processes)
     envs.reset(episode_seeds(config, share, 0))
     parts: dict[str, Stateful | torch.Generator] = {
         "optimizer": learner.optimizer,
@@ -106,14 +105,11 @@ def train(config: Config, processes: Processes) -> Path:
             log.log_line(line)
         if rows and not trainer.step:
             log.write(0, evaluate_policy(policy, rows, processes, status=log.status).metrics())
-        if trainer.step < config.iterations:
-            writer.start(envs.observations[0])
         for iteration in trainer.remaining_steps():
             learner.optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
             start = time.monotonic()
             if config.plays_whole_episodes:
                 envs.reset(episode_seeds(config, share, iteration))
-            writer.publish(iteration)
             buffer = play(policy, envs, config, sampler, processes, log.status, writer)
             monitor = envs.finish_rollout()
             if recorder:

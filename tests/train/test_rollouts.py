@@ -61,8 +61,8 @@ def test_ppo_trains_on_what_two_servers_write_with_a_new_adapter_in_each_iterati
     assert any(weight.abs().max() > 0 for name, weight in adapter.items() if "lora_B" in name)
     assert not any("vision" in name or "projector" in name for name in adapter)
     for server in servers:
-        # Start and three iterations, each under a name of its own; only the last is kept.
-        assert len(server.names) == len(set(server.names)) == 4
+        # Three iterations, each under a name of its own; only the last is kept.
+        assert len(server.names) == len(set(server.names)) == 3
         assert list(server.models) == server.names[-1:]
         assert len(server.bodies) == 1 + 3 * 12 // 2
     assert len(list((tmp_path / served.FOLDER).iterdir())) == 1
@@ -81,7 +81,7 @@ def test_a_served_rollout_is_what_the_policy_would_have_written(checkpoint, tmp_
     prompt = policy.encoder.encode(observation)
     with serving(server) as url:
         writer = served.Served([url], policy, tmp_path, Processes())
-        writer.start(observation)
+        writer.publish(observation)
         seed = int(torch.randint(2**31, (1,), generator=torch.Generator().manual_seed(3)))
         (written,) = writer.write([observation], [prompt], torch.Generator().manual_seed(3))
     (own,) = policy.generate([prompt], torch.Generator().manual_seed(seed))

@@ -197,11 +197,11 @@ class TaskEnvironment(Environment):  # type: ignore[misc]  # untyped
 
     def _observe(self, turn: Turn | None) -> TaskObservation:
         assert self._conversation is not None
-        seen = self._conversation.observation
+        observation = self._conversation.observation
         names = ("status", "action", "illegal") if turn else ()
         return TaskObservation(
-            text=seen["text"],
-            image=base64.b64encode(png(seen["image"])).decode(),
+            text=observation["text"],
+            image=base64.b64encode(png(observation["image"])).decode(),
             done=self._conversation.is_over,
             reward=turn.reward if turn else None,
             success=self._conversation.success,

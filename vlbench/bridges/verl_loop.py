@@ -150,8 +150,8 @@ class TaskLoop(AgentLoopBase):  # type: ignore[misc]  # untyped
         """
         ids = (get_processor_token_id(self.processor, kind) for kind in ("image", "video"))
         bias = {token: -100.0 for token in ids if token is not None}
-        given = sampling_params.get("logit_bias") or {}
-        return {**sampling_params, "max_tokens": limit, "logit_bias": {**given, **bias}}
+        usual = sampling_params.get("logit_bias") or {}
+        return {**sampling_params, "max_tokens": limit, "logit_bias": {**usual, **bias}}
 
     def _reply(self, token_ids: list[int], limit: int) -> Reply:
         text = self.tokenizer.decode(token_ids, skip_special_tokens=True)

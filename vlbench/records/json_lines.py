@@ -4,7 +4,10 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+PIECE = 1 << 16
+"""Bytes that are read at once, from the end of a file."""
 
 
 def read_lines(path: Path, damaged: list[str]) -> Iterator[tuple[str, Any]]:
@@ -38,7 +41,7 @@ def mend_last_line(path: Path) -> None:
     if not path.exists():
         return
     with path.open("rb+") as file:
-        start = _start_of_last_line(file.fileno())
+        start = _start_of_last_line(file)
         file.seek(start)
         last = file.read()
         if not last:
@@ -52,12 +55,13 @@ def mend_last_line(path: Path) -> None:
             file.write(b"\n")
 
 
-def _start_of_last_line(file: int) -> int:
+def _start_of_last_line(file: BinaryIO) -> int:
     """Return where the text after the last line break begins."""
-    end = os.fstat(file).st_size
+    end = file.seek(0, os.SEEK_END)
     while end:
-        start = max(0, end - (1 << 16))
-        if (place := os.pread(file, end - start, start).rfind(b"\n")) >= 0:
+        start = max(0, end - PIECE)
+        file.seek(start)
+        if (place := file.read(end - start).rfind(b"\n")) >= 0:
             return start + place + 1
         end = start
     return 0

@@ -56,37 +56,26 @@ class Served:
         self._folder = out / FOLDER
         self._processes = processes
         self._name = ""
+        self._number = 0
         self._pool = ThreadPoolExecutor(AT_ONCE * len(self._servers))
         forbidden = policy.forbidden.nonzero().flatten().tolist()
         self._bias = {str(index): NEVER for index in forbidden}
 
-    def start(self, observation: Mapping[str, Any]) -> None:
-        """Check each server with one reply; the processes call it together.
+    def publish(self, observation: Mapping[str, Any]) -> None:
+        """Load the present adapter into the servers, under a name that no server has seen.
+
+        The first time, each server is checked with one reply.
 
         Raises:
             ValueError: A server is missing, is another program, lacks a flag, or holds another
                 model.
         """
-        self._processes.on_main(lambda: [server.version() for server in self._servers])
-        self.publish(0)
-        prompt = self._policy.encoder.encode(observation)
-        length = len(prompt) + self._policy.sampling.max_new_tokens
-
-        def check() -> None:
-            for server in self._servers:
-                longest = server.model().longest
-                if 0 < longest < length:
-                    raise ValueError(
-                        f"the server at {server.url} takes {longest} tokens, but prompt and reply "
-                        f"may have {length}; start it with --max-model-len {length}"
-                    )
-                self._compare(server, observation, prompt)
-
-        self._processes.on_main(check)
-
-    def publish(self, iteration: int) -> None:
-        """Load the present adapter into the servers, under a name that no server has seen."""
-        self._name = self._processes.on_main(lambda: self._load(iteration))
+        if not self._number:
+            self._processes.on_main(lambda: [server.version() for server in self._servers])
+        self._name = self._processes.on_main(self._load)
+        if not self._number:
+            self._processes.on_main(lambda: self._check(observation))
+        self._number += 1
 
     def write(
         self,
@@ -101,7 +90,7 @@ class Served:
         """
         draws = {"generator": generator, "device": generator.device}
         seeds = torch.randint(2**31, (len(prompts),), **draws).tolist()
-        bodies = [self._body(seen, seed) for seen, seed in zip(observations, seeds, strict=True)]
+        bodies = [self._body(o, seed) for o, seed in zip(observations, seeds, strict=True)]
         servers = [self._servers[i % len(self._servers)] for i in range(len(bodies))]
         written = list(self._pool.map(_ask, servers, bodies))
         values = [0.0] * len(prompts)
@@ -119,9 +108,22 @@ class Served:
             for reply, value in zip(written, values, strict=True)
         ]
 
-    def _load(self, iteration: int) -> str:
+    def _check(self, observation: Mapping[str, Any]) -> None:
+        """Check each server with one reply."""
+        prompt = self._policy.encoder.encode(observation)
+        length = len(prompt) + self._policy.sampling.max_new_tokens
+        for server in self._servers:
+            longest = server.model().longest
+            if 0 < longest < length:
+                raise ValueError(
+                    f"the server at {server.url} takes {longest} tokens, but prompt and reply "
+                    f"may have {length}; start it with --max-model-len {length}"
+                )
+            self._compare(server, observation, prompt)
+
+    def _load(self) -> str:
         """Save the adapter and load it everywhere; return its name."""
-        name = f"policy-{uuid.uuid4().hex[:8]}-{iteration:06}"
+        name = f"policy-{uuid.uuid4().hex[:8]}-{self._number:06}"
         folder = self._folder / name
         self._policy.model.save_pretrained(folder, selected_adapters=["default"])
         rank = self._policy.model.peft_config["default"].r

@@ -190,6 +190,6 @@ def _message(error: urllib.error.HTTPError) -> str:
     data = _json(text.encode())
     if isinstance(data, dict):
         inner = data.get("error")
-        found = inner.get("message") if isinstance(inner, dict) else data.get("message")
-        text = str(found or data.get("detail") or text)
+        reason = inner.get("message") if isinstance(inner, dict) else data.get("message")
+        text = str(reason or data.get("detail") or text)
     return " ".join(text.split())[:300]

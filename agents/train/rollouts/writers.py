@@ -5,8 +5,6 @@ from typing import Any, Protocol
 
 import torch
 
-from agents.train.distributed import Processes
-from agents.train.ppo_config import Config
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Generation
@@ -15,21 +13,15 @@ from agents.vlm.sampling import Generation
 class Writer(Protocol):
     """Writes the replies of rollouts with the policy's weights."""
 
-    def start(self, observation: Mapping[str, Any]) -> None:
-        """Check that replies come from the policy's own distribution.
-
-        Args:
-            observation: One that the policy will see.
-
-        Raises:
-            ValueError: They don't; one line says what to do.
-        """
-
-    def publish(self, iteration: int) -> None:
+    def publish(self, observation: Mapping[str, Any]) -> None:
         """Write with the policy's present weights from now on; the processes call it together.
 
         Args:
-            iteration: Number of the rollout that follows.
+            observation: One that the policy will see; the first time, it is used to check that
+                replies come from the policy's own distribution.
+
+        Raises:
+            ValueError: They don't; one line says what to do.
         """
 
     def write(
@@ -53,11 +45,8 @@ class InProcess:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
-    def start(self, observation: Mapping[str, Any]) -> None:
+    def publish(self, observation: Mapping[str, Any]) -> None:
         """Do nothing: replies come from the policy itself."""
-
-    def publish(self, iteration: int) -> None:
-        """Do nothing: the weights are the policy's."""
 
     def write(
         self,
@@ -67,16 +56,3 @@ class InProcess:
     ) -> list[Generation]:
         """Write a reply to each prompt, in one batch."""
         return self._policy.generate(prompts, generator)
-
-
-def make_writer(config: Config, policy: Policy, processes: Processes) -> Writer:
-    """Return who writes a run's replies.
-
-    Raises:
-        ValueError: The servers can't write with all of the policy's weights.
-    """
-    if not config.rollouts:
-        return InProcess(policy)
-    from agents.train.rollouts.served import Served
-
-    return Served(config.rollout_urls, policy, config.out, processes)
