@@ -25,12 +25,14 @@ from leaderboard.site_data import FAILURES, SHARED, EntryRenderer, RenderedEntry
 from leaderboard.site_tables import (
     TRACKS,
     Section,
+    filled,
     ladder_rows,
     other_suites,
     overall_rows,
     results,
     task_rows,
 )
+from leaderboard.steps import Steps
 from leaderboard.task_page import Task, beside_test, describe
 from leaderboard.verify import Evidence, Verified, existing_entry, verify_all
 from vlbench.cli import (
@@ -70,8 +72,15 @@ def slug(entry: Verified) -> str:
     return f"{plain or 'entry'}-{manifest.digest}"
 
 
-def build(entries: Sequence[Verified], out: Path) -> None:
+def build(
+    entries: Sequence[Verified], out: Path, tell: Callable[[str], None] = lambda step: None
+) -> None:
     """Write the site of verified entries; an entry that is there twice is shown once.
+
+    Args:
+        entries: The entries.
+        out: The site's folder; an older site there is replaced.
+        tell: Called with what is being done, in a few words.
 
     Raises:
         ValueError: `out` is a folder of something else.
@@ -84,13 +93,14 @@ def build(entries: Sequence[Verified], out: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".site-", dir=out.parent) as folder:
         site = Path(folder) / "site"
         site.mkdir()
-        _write(sorted(entries, key=lambda e: (e.manifest.card.name, e.manifest.digest)), site)
+        ordered = sorted(entries, key=lambda e: (e.manifest.card.name, e.manifest.digest))
+        _write(ordered, site, tell)
         if out.exists():
             shutil.rmtree(out)
         site.rename(out)
 
 
-def _write(entries: Sequence[Verified], out: Path) -> None:
+def _write(entries: Sequence[Verified], out: Path, tell: Callable[[str], None]) -> None:
     for name in ("entries", "tasks", "data", "frames"):
         (out / name).mkdir()
     (out / MARKER).write_text("", "utf-8")
@@ -118,6 +128,7 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
     )
     pages.write(out / "compare.html", "compare.html", ".")
     for task in tasks:
+        tell(f"writing the page of {task.name}")
         rows = {section: task_rows(entries, section, task.env_id) for section in TRACKS}
         path = out / "tasks" / f"{task.slug}.html"
         pages.write(
@@ -131,6 +142,7 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
         )
     frames = {name for task in tasks for name in task.frames.values()}
     for entry in entries:
+        tell(f"drawing the episodes of {entry.manifest.card.name}")
         view = renderer.entry(entry)
         frames |= view.frames
         _script(out / "data" / f"{slug(entry)}.js", slug(entry), _viewer_data(entry, view))
@@ -144,6 +156,7 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
             failures=FAILURES,
             left_out=view.left_out,
         )
+    tell("comparing the entries in pairs")
     _script(out / "data" / "pairs.js", "pairs", _pairs(entries))
     for name in sorted(frames):
         (out / "frames" / f"{name}.png").write_bytes(renderer.frames[name])
@@ -166,6 +179,7 @@ class _Pages:
             "tasks": tasks,
             "sections": TITLES.items(),
             "beside_test": beside_test(),
+            "filled": filled,
             "all_cards": set(vlbench.CARD_IDS) == {task.env_id for task in tasks},
             "slug": slug,
             "version": vlbench.__version__,
@@ -248,9 +262,12 @@ def _site(argv: Sequence[str] | None) -> int:
     if not paths:
         paths = tuple(sorted(stored.glob("*.tar.gz")))
         reports += tuple(sorted(stored.glob("*.rerun.json")))
-    verification = verify_all(paths, reports, config.nonces)
+    steps = Steps()
+    verification = verify_all(paths, reports, config.nonces, steps.say)
+    steps.clear()
     code = verification.print_refused()
-    build(verification.entries, config.out)
+    build(verification.entries, config.out, steps.say)
+    steps.clear()
     shown, refused = len(verification.entries), len(verification.refused)
     print(f"{config.out / 'index.html'}: {shown} entries shown, {refused} refused")
     return code

@@ -28,6 +28,7 @@ from leaderboard.flags import (
 from leaderboard.reproduction import Reproduction, check_report, read_report
 from leaderboard.schema import MANIFEST, Manifest
 from leaderboard.scores import SuiteScores, score_entry
+from leaderboard.steps import Steps
 from vlbench.cli import (
     Options,
     existing_file,
@@ -74,8 +75,16 @@ class Verified:
         )
 
 
-def verify(path: Path) -> Verified:
+def _silent(step: str) -> None:
+    """Tell nobody."""
+
+
+def verify(path: Path, tell: Callable[[str], None] = _silent) -> Verified:
     """Verify an entry.
+
+    Args:
+        path: The archive.
+        tell: Called with what is being done, in a few words, before each episode.
 
     Raises:
         Refused: Something differs; the message names the first difference.
@@ -92,12 +101,15 @@ def verify(path: Path) -> Verified:
         data = entry.parts[suite.part.name]
         episodes[suite.run.part] = read_checked(path.name, suite, data)
     replayer = Replayer()
+    total, done = sum(map(len, episodes.values())), 0
     for number, suite in enumerate(manifest.suites):
         name = suite.run.part
         before_turn = _ignore if suite.run.privileged else partial(study.observe, name)
         for line, episode in enumerate(episodes[name], start=1):
             place = f"{suite.part.name}:{line}"
+            tell(f"{path.name}: replaying episode {done + line:,} of {total:,}")
             _replay(replayer, path.name, place, episode, before_turn)
+        done += len(episodes[name])
         for difference in model_differences(suite.run, episodes[name]):
             raise Refused(path.name, suite.part.name, str(difference))
         try:
@@ -193,7 +205,10 @@ class Verification:
 
 
 def verify_all(
-    paths: Iterable[Path], reports: Iterable[Path] = (), nonces: Path | None = None
+    paths: Iterable[Path],
+    reports: Iterable[Path] = (),
+    nonces: Path | None = None,
+    tell: Callable[[str], None] = _silent,
 ) -> Verification:
     """Verify entries, the challenges beside them, and the texts that they share.
 
@@ -201,6 +216,7 @@ def verify_all(
         paths: Archives of entries and of their challenges, in any order.
         reports: Reports of `agents.rerun` about these entries.
         nonces: File with the published nonces; by default the one that is shipped.
+        tell: Called with what is being done, in a few words.
 
     Raises:
         ValueError: The nonces can't be read.
@@ -212,7 +228,7 @@ def verify_all(
     duplicates: list[Refused] = []
     for path in paths:
         try:
-            entry = verify(path)
+            entry = verify(path, tell)
         except Refused as error:
             refused.append(error)
             continue
@@ -325,7 +341,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _verify(argv: Sequence[str] | None) -> int:
     config = parse_options(Config, argv, prog="python -m leaderboard.verify", description=__doc__)
-    verification = verify_all(config.entries, config.rerun, config.nonces)
+    steps = Steps()
+    verification = verify_all(config.entries, config.rerun, config.nonces, steps.say)
+    steps.clear()
     for entry in verification.entries:
         print(summary(entry))
     return verification.print_refused()

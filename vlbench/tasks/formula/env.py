@@ -39,6 +39,10 @@ class FormulaEnv(SolvedEnv[FormulaState, Style]):
         state = FormulaState(hand, tokens, tuple(sorted(unused.elements())))
         return self.game.expert(state, max(self.turns_left, 1))
 
+    def is_lost(self) -> bool:
+        """Return whether no correct formula can be completed within the turns that are left."""
+        return max(self.values().values()) <= 0
+
     def demonstrate(self) -> Demonstration | None:
         """State the cards, the formula and the unused numbers; plan a shortest correct formula."""
         self._must_be_reset()
