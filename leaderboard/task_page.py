@@ -19,7 +19,7 @@ from vlbench.suites import (
     suite_facts,
 )
 
-BESIDE_TEST = ("ood-looks", "ood-rules", "ood-both", "ood")
+BESIDE_TEST = ("ood-looks", "ood-rules", "ood-both")
 """Suites that change one factor of `test`, and both."""
 
 _OMITTED = ("Args", "Version history")

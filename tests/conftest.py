@@ -26,6 +26,7 @@ NEEDS = {
     "core/test_window.py": ("pygame",),
     "leaderboard": ("jinja2", "pydantic"),
     "train/test_cnn.py": ("torch", "stable_baselines3"),
+    "train/test_gpu_check.py": (*TORCH, "scripts"),
     "train/test_divergence.py": (*TORCH, "stable_baselines3"),
     "train/test_other_settings.py": (*TORCH, "stable_baselines3"),
     "train/test_reproduce.py": (*TORCH, "matplotlib"),
@@ -72,8 +73,10 @@ class Required:
         self.missing = {line.strip() for line in lines if line.strip() and line[0] != "#"}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._expand([item.nodeid for item in session.items])
+
+    def _expand(self, tests: list[str]) -> None:
         """Put the tests of this run in place of a whole file or function."""
-        tests = [item.nodeid for item in session.items]
         for line in tuple(self.missing):
             if under := {test for test in tests if test.startswith((f"{line}::", f"{line}["))}:
                 self.missing = self.missing - {line} | under
@@ -91,9 +94,19 @@ class Required:
             terminalreporter.write_line(f"REQUIRED but not passed: {test}", red=True)
 
 
+class RequiredOfWorkers(Required):
+    """The same where worker processes collect the tests."""
+
+    def pytest_xdist_node_collection_finished(self, node: object, ids: list[str]) -> None:
+        self._expand(ids)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--required"):
-        config.pluginmanager.register(Required(config.getoption("--required")))
+    is_worker = hasattr(config, "workerinput")
+    if config.getoption("--required") and not is_worker:
+        workers = config.getoption("numprocesses")
+        kind = RequiredOfWorkers if workers else Required
+        config.pluginmanager.register(kind(config.getoption("--required")))
 
 
 @pytest.fixture(scope="session")
