@@ -44,7 +44,12 @@ def resolve_env_id(name: str) -> str:
     module, _, env_id = name.rpartition(":")
     if module:
         with user_code(f'env "{name}": module "{module}" can\'t be imported', importing=True):
-            import_user_module(module)
+            imported = import_user_module(module)
+        if imported.__spec__ is not None and imported.__spec__.origin is None:
+            raise ValueError(
+                f'env "{name}": the folder {module} has no __init__.py, so it is no package; if '
+                f"the package is inside it, run the command there: cd {module}"
+            )
     if env_id in gymnasium.registry:
         return env_id if env_id in vlbench.ENV_IDS else name
     env_ids = (*vlbench.ENV_IDS, *vlbench.UNRANKED_IDS)
