@@ -142,8 +142,8 @@ class _Study:
                 self.say(f"{suite}: {name}, seed {seed}")
                 result = examine(task.env, checkpoint, suite, out, length)
                 rows = frozen_hash(resolve_env_id(task.env), suite)
-                made = {"weights": _weights(checkpoint), "set": rows}
-                self.add(unit="test", of=name, seed=seed, **made, **result)
+                inputs = {"weights": _weights(checkpoint), "set": rows}
+                self.add(unit="test", of=name, seed=seed, **inputs, **result)
 
 
 def _weights(checkpoint: Path) -> str:

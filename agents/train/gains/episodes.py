@@ -12,6 +12,10 @@ from agents.train.sft_data import Example
 from agents.vlm.policy import Policy
 
 
+BATCH = 64
+"""Episodes at once."""
+
+
 @dataclass(slots=True)
 class PlayedEpisode:
     """An episode of a model."""
@@ -65,7 +69,6 @@ def play_episodes(
     seeds: Sequence[int],
     generator: torch.Generator,
     *,
-    batch: int = 64,
     turns: int | None = None,
     status: Callable[[str], None] = lambda line: None,
 ) -> list[PlayedEpisode]:
@@ -77,20 +80,19 @@ def play_episodes(
         kwargs: Its keyword arguments.
         seeds: Seeds of the resets.
         generator: Source of the draws, owned by the caller.
-        batch: Episodes at once.
         turns: No episode starts after this many turns; None for no limit.
         status: Called with one line about the progress.
     """
-    waiting, given = list(reversed(seeds)), json.dumps(kwargs)
+    waiting, kwargs_json = list(reversed(seeds)), json.dumps(kwargs)
     idle: list[Any] = []
     playing: list[PlayedEpisode] = []
     done: list[PlayedEpisode] = []
     count = 0
     while waiting or playing:
-        while waiting and len(playing) < batch and (turns is None or count < turns):
+        while waiting and len(playing) < BATCH and (turns is None or count < turns):
             env = idle.pop() if idle else make_env(env_id, kwargs)
             seed = waiting.pop()
-            playing.append(PlayedEpisode(seed, given, env, *env.reset(seed=seed)))
+            playing.append(PlayedEpisode(seed, kwargs_json, env, *env.reset(seed=seed)))
         if not playing:
             return done
         prompts = [policy.encoder.encode(episode.observation) for episode in playing]

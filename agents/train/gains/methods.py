@@ -14,7 +14,7 @@ from agents.train.checkpoint import CHOSEN, Checkpoints
 from agents.train.distributed import Processes
 from agents.train.environments import training_deals
 from agents.train.evaluation import EvalResult, evaluate_policy, val_rows
-from agents.train.gains.episodes import play_episodes
+from agents.train.gains.episodes import PlayedEpisode, play_episodes
 from agents.train.gains.plan import FORWARD, GAIN_SHARE, START_SHARE, Task
 from agents.train.sft_data import Example
 from agents.vlm.loading import load
@@ -75,15 +75,68 @@ def make_start(task: Task, seed: int, out: Path, status: Status) -> Path:
     return checkpoint
 
 
+@dataclass(frozen=True)
+class Run:
+    """A method's run with a seed."""
+
+    task: Task
+    start: Path
+    """Checkpoint to continue."""
+    seed: int
+    out: Path
+    """Its folder; what is finished there is used."""
+    status: Status
+    begun: float
+    """CPU seconds of the process when it began."""
+
+    def policy(self, checkpoint: Path) -> Policy:
+        """Return a checkpoint's policy, with the sampling of PPO's rollouts."""
+        return _policy(self.task, checkpoint)
+
+    def play(self, checkpoint: Path, seeds: Sequence[int], turns: int) -> list[PlayedEpisode]:
+        """Play sampled episodes on the instances that PPO plays, until so many turns are taken."""
+        generator = torch.Generator().manual_seed(seeds[0])
+        env_id = resolve_env_id(self.task.env)
+        policy, kwargs = self.policy(checkpoint), _kwargs(self.task)
+        return play_episodes(
+            policy, env_id, kwargs, seeds, generator, turns=turns, status=self.status
+        )
+
+    def learn(self, start: Path, data: Path, steps: int, name: str) -> Trained:
+        """Fine-tune on data; `val` chooses among CHOICES checkpoints."""
+        task, out = self.task, self.out / name
+        last = sft.train(
+            sft.Config(
+                model=str(start),
+                data=data,
+                out=out,
+                steps=steps,
+                batch=task.batch,
+                micro_batch=task.batch,
+                lr=task.sft_lr,
+                thought_weight=task.ppo_config().thought_weight,
+                eval_every=0,
+                save_every=max(1, steps // CHOICES),
+                keep=CHOICES + 1,
+                seed=self.seed,
+                log="json",
+            ),
+            Processes(),
+        )
+        results = {path: evaluate_on_val(task, path) for path in sorted(out.glob("step-*"))}
+        best = max(results, key=lambda path: results[path].success.value)
+        return self.trained(_copy(best, out / CHOSEN), results[best], results[last])
+
+    def trained(self, checkpoint: Path, val: EvalResult, last: EvalResult) -> Trained:
+        """Return a result with the whole budget as its cost."""
+        seconds = time.process_time() - self.begun
+        return Trained(checkpoint, val, last, self.task.budget(), seconds)
+
+
 def run_method(name: str, task: Task, start: Path, seed: int, out: Path, status: Status) -> Trained:
     """Continue a start by a method; an interrupted run goes on."""
-    begun = time.process_time()
-    if name == "ppo":
-        config = task.ppo_config(model=str(start), out=out, seed=seed, eval_episodes=VAL_EPISODES)
-        last = ppo.train(config, Processes())
-        return _trained(task, last, out / CHOSEN, task.budget(), begun)
-    method = {"sft-more": _sft_more, "best-of-n": _best_of_n, "dagger": _dagger}[name]
-    return method(task, start, seed, out, status, begun)
+    method = {"ppo": _ppo, "sft-more": _sft_more, "best-of-n": _best_of_n, "dagger": _dagger}[name]
+    return method(Run(task, start, seed, out, status, time.process_time()))
 
 
 def evaluate_on_val(task: Task, checkpoint: Path) -> EvalResult:
@@ -91,137 +144,75 @@ def evaluate_on_val(task: Task, checkpoint: Path) -> EvalResult:
     return evaluate_policy(_policy(task, checkpoint), _rows(task))
 
 
-def _sft_more(
-    task: Task, start: Path, seed: int, out: Path, status: Status, begun: float
-) -> Trained:
+def _ppo(run: Run) -> Trained:
+    """Learn from the environment's reward."""
+    config = run.task.ppo_config(
+        model=str(run.start), out=run.out, seed=run.seed, eval_episodes=VAL_EPISODES
+    )
+    last, chosen = ppo.train(config, Processes()), run.out / CHOSEN
+    results = [evaluate_on_val(run.task, checkpoint) for checkpoint in (chosen, last)]
+    return run.trained(chosen, *results)
+
+
+def _sft_more(run: Run) -> Trained:
     """Learn the expert's turns on the instances that PPO plays."""
-    steps = round(task.budget() / task.batch)
-    data = out / "data.jsonl"
+    task, data = run.task, run.out / "data.jsonl"
     if not data.is_file():
         episodes = task.ppo_config().num_envs * 16
         config = sft_data.Config(
-            out=data, seed=seed, share=GAIN_SHARE, jitter=3, episodes=episodes, **_env(task)
+            out=data, seed=run.seed, share=GAIN_SHARE, jitter=3, episodes=episodes, **_env(task)
         )
         sft_data.write(data, sft_data.transcripts(config))
-    return _learn(task, start, data, steps, seed, out / "sft", task.budget(), begun)
+    return run.learn(run.start, data, round(task.budget() / task.batch), "sft")
 
 
-def _best_of_n(
-    task: Task, start: Path, seed: int, out: Path, status: Status, begun: float
-) -> Trained:
+def _best_of_n(run: Run) -> Trained:
     """Play each instance n times, and learn the best of the episodes that succeeded."""
-    turns = round(task.budget() / 2 / FORWARD)
-    data = out / "data.jsonl"
+    task, data = run.task, run.out / "data.jsonl"
     if not data.is_file():
+        turns = round(task.budget() / 2 / FORWARD)
         # n episodes of a seed stand together, so that all of an instance are played.
-        first = seed * 1_000_003
+        first = run.seed * 1_000_003
         seeds = [first + number // task.n for number in range(turns)]
-        generator = torch.Generator().manual_seed(seed)
-        played = play_episodes(
-            _policy(task, start),
-            resolve_env_id(task.env),
-            _kwargs(task),
-            seeds,
-            generator,
-            turns=turns,
-            status=status,
-        )
-        best: dict[int, Any] = {}
-        for episode in played:
+        best: dict[int, PlayedEpisode] = {}
+        for episode in run.play(run.start, seeds, turns):
             other = best.get(episode.seed)
             if episode.success and (other is None or episode.episode_return > other.episode_return):
                 best[episode.seed] = episode
-        kept = [example for episode in best.values() for example in episode.own if example.action]
-        sft_data.write(data, kept)
+        turns_of_best = [turn for episode in best.values() for turn in episode.own]
+        sft_data.write(data, [turn for turn in turns_of_best if turn.action])
     if not data.stat().st_size:
-        status("no episode succeeded, so there is nothing to learn")
-        return _trained(task, start, _copy(start, out / CHOSEN), task.budget() / 2, begun)
-    steps = round(task.budget() / 2 / task.batch)
-    return _learn(task, start, data, steps, seed, out / "sft", task.budget(), begun)
+        run.status("no episode succeeded, so there is nothing to learn")
+        result = evaluate_on_val(task, run.start)
+        return run.trained(_copy(run.start, run.out / CHOSEN), result, result)
+    return run.learn(run.start, data, round(task.budget() / 2 / task.batch), "sft")
 
 
-def _dagger(task: Task, start: Path, seed: int, out: Path, status: Status, begun: float) -> Trained:
+def _dagger(run: Run) -> Trained:
     """Learn the expert's reply in the states that the model meets, in rounds."""
-    config = task.ppo_config()
+    task, config = run.task, run.task.ppo_config()
     turns = config.iterations * config.num_envs * config.num_steps // task.rounds
     steps = round((task.budget() - task.rounds * turns * FORWARD) / task.batch / task.rounds)
-    gathered: list[Example] = []
-    checkpoint = start
-    trained: Trained | None = None
+    examples: list[Example] = []
+    checkpoint = run.start
     for number in range(1, task.rounds + 1):
-        data = out / f"round-{number}.jsonl"
+        data = run.out / f"round-{number}.jsonl"
         if data.is_file():
-            gathered = sft_data.read(data)
+            examples = sft_data.read(data)
         else:
-            first = seed * 1_000_003 + number * 10_007
-            generator = torch.Generator().manual_seed(first)
-            played = play_episodes(
-                _policy(task, checkpoint),
-                resolve_env_id(task.env),
-                _kwargs(task),
-                range(first, first + turns),
-                generator,
-                turns=turns,
-                status=status,
-            )
-            gathered = gathered + [example for episode in played for example in episode.taught]
-            sft_data.write(data, gathered)
-        folder = out / f"sft-{number}"
-        trained = _learn(task, checkpoint, data, steps, seed, folder, task.budget(), begun)
+            first = run.seed * 1_000_003 + number * 10_007
+            episodes = run.play(checkpoint, range(first, first + turns), turns)
+            examples = examples + [turn for episode in episodes for turn in episode.taught]
+            sft_data.write(data, examples)
+        trained = run.learn(checkpoint, data, steps, f"sft-{number}")
         checkpoint = trained.checkpoint
-    assert trained is not None
     return trained
-
-
-def _learn(
-    task: Task,
-    start: Path,
-    data: Path,
-    steps: int,
-    seed: int,
-    out: Path,
-    examples: float,
-    begun: float,
-) -> Trained:
-    every = max(1, steps // CHOICES)
-    last = sft.train(
-        sft.Config(
-            model=str(start),
-            data=data,
-            out=out,
-            steps=steps,
-            batch=task.batch,
-            micro_batch=task.batch,
-            lr=task.sft_lr,
-            thought_weight=task.ppo_config().thought_weight,
-            eval_every=0,
-            save_every=every,
-            keep=CHOICES + 1,
-            seed=seed,
-            log="json",
-        ),
-        Processes(),
-    )
-    results = {path: evaluate_on_val(task, path) for path in sorted(out.glob("step-*"))}
-    best = max(results, key=lambda path: results[path].success.value)
-    chosen = _copy(best, out / CHOSEN)
-    return Trained(chosen, results[best], results[last], examples, time.process_time() - begun)
 
 
 def _copy(checkpoint: Path, folder: Path) -> Path:
     """Copy a checkpoint without the trainer's state; return the folder."""
     shutil.rmtree(folder, ignore_errors=True)
     return Path(shutil.copytree(checkpoint, folder, ignore=shutil.ignore_patterns("*.pt")))
-
-
-def _trained(task: Task, last: Path, chosen: Path, examples: float, begun: float) -> Trained:
-    return Trained(
-        chosen,
-        evaluate_on_val(task, chosen),
-        evaluate_on_val(task, last),
-        examples,
-        time.process_time() - begun,
-    )
 
 
 def _policy(task: Task, checkpoint: Path) -> Policy:

@@ -92,18 +92,18 @@ def render(template: str, numbers: dict[str, str]) -> str:
 
 def values(plan: Plan, lines: Sequence[Line]) -> dict[str, str]:
     """Return the values that a template may name."""
-    found = {"tables": ""}
+    numbers = {"tables": ""}
     for task in plan.tasks:
         own = Results(task, tuple(line for line in lines if line["task"] == task))
         suites = dict.fromkeys(line["suite"] for line in own.of(unit="test"))
         table = [line for suite in suites for line in (*_suite_table(own, suite), "")]
-        found[f"{task}.table"] = "\n".join([*_training_table(own), "", *table])
-        found["tables"] += f"## {task}\n\n{found[f'{task}.table']}\n"
+        numbers[f"{task}.table"] = "\n".join([*_training_table(own), "", *table])
+        numbers["tables"] += f"## {task}\n\n{numbers[f'{task}.table']}\n"
         for suite in suites:
             for name in TITLES:
                 for key, value in _numbers(own, suite, name).items():
-                    found[f"{task}.{suite}.{name}.{key}"] = value
-    return found
+                    numbers[f"{task}.{suite}.{name}.{key}"] = value
+    return numbers
 
 
 def _numbers(own: Results, suite: str, name: str) -> dict[str, str]:

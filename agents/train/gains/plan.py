@@ -83,5 +83,5 @@ class Plan:
             ]
             for stage in task.stages
         ]
-        made = [resolved(tiny.Config(out=Path(), **task.tiny)), resolved(task.ppo_config())]
-        return digest_of([TRAINER, METHODS, asdict(task), stages, made])
+        built = [resolved(tiny.Config(out=Path(), **task.tiny)), resolved(task.ppo_config())]
+        return digest_of([TRAINER, METHODS, asdict(task), stages, built])
