@@ -19,6 +19,7 @@ from vlbench.cli import (
 from vlbench.observation import PICTURES
 from vlbench.records import Shard, from_json
 from vlbench.records.run_spec import Challenge
+from vlbench.themes import THEME_GROUPS, THEMES, VARIED
 
 REMOTE = RetryPolicy(timeout=120.0)
 """Default policy for agents that call a provider."""
@@ -61,7 +62,8 @@ class Config(AgentSettings):
     agent: str = required(AGENT_HELP)
     env: str = option(
         "all",
-        "id, short name (Points24), glob, several with commas, or module:namespace/Name-v0",
+        "id, short name (Points24), glob, several with commas, or module:namespace/Name-v0; all: "
+        "every task that is installed and that the agent can play",
         metavar="ENV",
     )
     episodes: int | None = option(
@@ -83,9 +85,17 @@ class Config(AgentSettings):
     bounds: bool = option(
         False, "compute floor and ceiling for rows that have none, for a normalized score"
     )
-    prompt: str = option("cot", "cot, action_only or cot_facts", metavar="PROMPT")
+    prompt: str = option(
+        "cot",
+        "cot (the model writes what it sees and thinks before it acts), action_only, or cot_facts "
+        "(cot, with the picture's facts in the text)",
+        metavar="PROMPT",
+    )
     theme: str | None = option(
-        None, "theme or group of themes instead of the suite's own", metavar="THEME"
+        None,
+        f"looks instead of the suite's own: {', '.join(THEMES)}, or a group: "
+        f"{', '.join((*THEME_GROUPS, VARIED))}",
+        metavar="THEME",
     )
     picture: str = option(
         PICTURES[0],
@@ -103,13 +113,18 @@ class Config(AgentSettings):
     concurrency: int = option(8, "episodes at once", ge=1, limit=10_000)
     timeout: float | None = option(
         None,
-        f"longest time for a call to a provider; {REMOTE.timeout:g} by default",
+        "longest time for a reply, tries of a call one by one; by default "
+        f"{REMOTE.timeout:g} for a provider, and no limit for an agent of your own",
         gt=0,
         limit=1e6,
         metavar="SECONDS",
     )
     retries: int = option(
-        REMOTE.retries, "times a call is made again after a transient fault", ge=0, limit=1000
+        REMOTE.retries,
+        "times a call is made again after a transient fault, also of an agent of your own that "
+        "raises an error of its connection",
+        ge=0,
+        limit=1000,
     )
     rpm: float | None = option(
         None, "calls a minute, retries included; as many as come by default", gt=0

@@ -20,6 +20,7 @@ import jinja2
 
 import vlbench
 from leaderboard import ranking
+from leaderboard.outside import known_ids
 from leaderboard.published import KINDS, reported_ids, reported_rows
 from leaderboard.site_data import FAILURES, SHARED, EntryRenderer, RenderedEntry
 from leaderboard.site_tables import (
@@ -70,8 +71,13 @@ def slug(entry: Verified) -> str:
     return f"{plain or 'entry'}-{manifest.digest}"
 
 
-def build(entries: Sequence[Verified], out: Path) -> None:
+def build(entries: Sequence[Verified], out: Path, env_ids: Sequence[str] = vlbench.ENV_IDS) -> None:
     """Write the site of verified entries; an entry that is there twice is shown once.
+
+    Args:
+        entries: The entries.
+        out: The folder to write.
+        env_ids: The tasks that have pages; see `leaderboard.outside`.
 
     Raises:
         ValueError: `out` is a folder of something else.
@@ -84,13 +90,15 @@ def build(entries: Sequence[Verified], out: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".site-", dir=out.parent) as folder:
         site = Path(folder) / "site"
         site.mkdir()
-        _write(sorted(entries, key=lambda e: (e.manifest.card.name, e.manifest.digest)), site)
+        _write(
+            sorted(entries, key=lambda e: (e.manifest.card.name, e.manifest.digest)), site, env_ids
+        )
         if out.exists():
             shutil.rmtree(out)
         site.rename(out)
 
 
-def _write(entries: Sequence[Verified], out: Path) -> None:
+def _write(entries: Sequence[Verified], out: Path, env_ids: Sequence[str]) -> None:
     for name in ("entries", "tasks", "data", "frames"):
         (out / name).mkdir()
     (out / MARKER).write_text("", "utf-8")
@@ -100,7 +108,7 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
     for name in ("page.css", "viewer.js"):
         (out / name).write_text(page_part(name), "utf-8")
     renderer = EntryRenderer()
-    tasks = [describe(env_id, renderer) for env_id in vlbench.ENV_IDS]
+    tasks = [describe(env_id, renderer) for env_id in env_ids]
     pages = _Pages(entries, tasks)
     reported = reported_rows()
     table = next(
@@ -144,7 +152,7 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
             failures=FAILURES,
             left_out=view.left_out,
         )
-    _script(out / "data" / "pairs.js", "pairs", _pairs(entries))
+    _script(out / "data" / "pairs.js", "pairs", _pairs(entries, env_ids))
     for name in sorted(frames):
         (out / "frames" / f"{name}.png").write_bytes(renderer.frames[name])
 
@@ -195,7 +203,7 @@ def _viewer_data(entry: Verified, view: RenderedEntry) -> dict[str, Any]:
     return {"name": name, "prompts": view.prompts, "episodes": view.episodes}
 
 
-def _pairs(entries: Sequence[Verified]) -> dict[str, Any]:
+def _pairs(entries: Sequence[Verified], env_ids: Sequence[str]) -> dict[str, Any]:
     """Return the paired differences of every two entries, second less first."""
     pairs: dict[str, Any] = {}
     for first, second in combinations(entries, 2):
@@ -209,7 +217,7 @@ def _pairs(entries: Sequence[Verified]) -> dict[str, Any]:
                 "second": difference.only_second,
             }
             for suite in ordered_suites([*first.scores, *second.scores])
-            for env_id in vlbench.ENV_IDS
+            for env_id in env_ids
             if ranking.scorecard(first, suite, env_id) and ranking.scorecard(second, suite, env_id)
             for difference in [ranking.task_difference(first, second, suite, env_id)]
         ]
@@ -248,9 +256,10 @@ def _site(argv: Sequence[str] | None) -> int:
     if not paths:
         paths = tuple(sorted(stored.glob("*.tar.gz")))
         reports += tuple(sorted(stored.glob("*.rerun.json")))
-    verification = verify_all(paths, reports, config.nonces)
+    env_ids = known_ids(config.env)
+    verification = verify_all(paths, reports, config.nonces, env_ids)
     code = verification.print_refused()
-    build(verification.entries, config.out)
+    build(verification.entries, config.out, env_ids)
     shown, refused = len(verification.entries), len(verification.refused)
     print(f"{config.out / 'index.html'}: {shown} entries shown, {refused} refused")
     return code

@@ -26,6 +26,7 @@ NEEDS = {
     "core/test_window.py": ("pygame",),
     "leaderboard": ("jinja2", "pydantic"),
     "train/test_cnn.py": ("torch", "stable_baselines3"),
+    "train/test_gpu_check.py": (*TORCH, "scripts"),
     "train/test_divergence.py": (*TORCH, "stable_baselines3"),
     "train/test_other_settings.py": (*TORCH, "stable_baselines3"),
     "train/test_reproduce.py": (*TORCH, "matplotlib"),

@@ -52,7 +52,17 @@ def resolve_env_id(name: str) -> str:
     if not module and _plain(name) in by_name:
         return by_name[_plain(name)]
     names = env_ids if "/" in name else [short_name(known) for known in env_ids]
+    if module:
+        of_module = (env_id for env_id, spec in gymnasium.registry.items() if _is_of(spec, module))
+        names = [f"{module}:{env_id}" for env_id in of_module] or names
     raise ValueError(unknown_name("env id", name, names))
+
+
+def _is_of(spec: Any, module: str) -> bool:
+    """Return whether an environment's entry point is in a module or below it."""
+    entry_point = spec.entry_point
+    place = entry_point if isinstance(entry_point, str) else getattr(entry_point, "__module__", "")
+    return f"{place.partition(':')[0]}.".startswith(f"{module}.")
 
 
 def import_user_module(name: str) -> ModuleType:
