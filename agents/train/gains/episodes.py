@@ -11,7 +11,6 @@ from agents.train.environments import make_env
 from agents.train.sft_data import Example
 from agents.vlm.policy import Policy
 
-
 BATCH = 64
 """Episodes at once."""
 
