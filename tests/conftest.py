@@ -12,7 +12,7 @@ import agents.vlm  # noqa: F401  # before a test imports transformers
 TESTS = Path(__file__).parent
 TORCH = ("torch", "transformers")
 WITH_TORCH = (
-    "alfworld_training baselines credit_study distributed families held_out learning_study "
+    "alfworld_training baselines credit_study distributed families gains held_out learning_study "
     "memory model_families ppo_math selection sft_dataset signals text_backbone trainer "
     "training_pages training_runs update"
 )
