@@ -25,6 +25,7 @@ NEEDS = {
     "core/test_play.py": ("pygame",),
     "core/test_window.py": ("pygame",),
     "leaderboard": ("jinja2", "pydantic"),
+    "tasks/test_looks.py": ("scripts",),
     "train/test_cnn.py": ("torch", "stable_baselines3"),
     "train/test_gpu_check.py": (*TORCH, "scripts"),
     "train/test_divergence.py": (*TORCH, "stable_baselines3"),
