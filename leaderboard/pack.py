@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from leaderboard.archive import MAX_ARCHIVE
 from leaderboard.entry import Entry, check_person, first_error, read_entry
+from leaderboard.outside import env_option, known_ids
 from leaderboard.schema import (
     ENTRY_PICTURES,
     MANIFEST,
@@ -309,6 +310,7 @@ class Config(CardOptions):
     """Options of `pack`."""
 
     runs: tuple[Path, ...] = required("a run's folder; one a suite", positional=True, metavar="RUN")
+    env: tuple[str, ...] = env_option()
     out: Path = required(
         "the archive to write", metavar="ENTRY.tar.gz", check=output_file("an entry", b"\x1f\x8b")
     )
@@ -332,6 +334,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _pack(argv: Sequence[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m leaderboard.pack", description=__doc__)
+    known_ids(config.env)  # imports the modules of tasks outside of the benchmark
     entry = pack(config.runs, _card(config))
     entry.write(config.out)
     size = config.out.stat().st_size

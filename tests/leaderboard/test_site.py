@@ -43,7 +43,7 @@ class Evil:
 @pytest.fixture(autouse=True)
 def no_steps(monkeypatch):
     """Keep a busy machine from telling of steps, which a short build doesn't."""
-    monkeypatch.setattr("leaderboard.steps.PAUSE", 1e9)
+    monkeypatch.setattr("vlbench.cli.steps.PAUSE", 1e9)
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +298,7 @@ def test_more_than_normalised_1_is_explained_beside_the_number(entries, pages, t
 
 
 def test_a_long_build_says_what_it_does(entries, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("leaderboard.steps.PAUSE", 0.0)
+    monkeypatch.setattr("vlbench.cli.steps.PAUSE", 0.0)
     assert site.main([str(entries[1]), "--out", str(tmp_path / "site")]) == 0
     told = capsys.readouterr().err.splitlines()
     assert told[0] == f"stands.tar.gz: replaying episode 1 of {ROWS}"

@@ -1,5 +1,6 @@
 """An update of PPO: epochs over a rollout, in minibatches, identically in every process."""
 
+import time
 from dataclasses import dataclass
 
 from agents.train import objective
@@ -41,8 +42,10 @@ def update(
         buffer.normalise(buffer.everyones(buffer.advantages, processes))
     metrics: dict[str, float] = {}
     if not critic_only:
+        start = time.monotonic()
         mismatch = rescore(learner, buffer, config)
         metrics = {"losses/mismatch": mismatch.mean, "losses/rescored": mismatch.share}
+        metrics["time/rescoring"] = time.monotonic() - start
     sums: dict[str, float] = {}
     turns = steps = 0
     ratio_error = 0.0

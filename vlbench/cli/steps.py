@@ -3,7 +3,7 @@
 import sys
 import time
 
-from vlbench.cli import erase_line, is_terminal
+from vlbench.cli.terminal import erase_line, is_terminal
 
 PAUSE = 5.0
 """Seconds between lines where stderr is no terminal."""
