@@ -20,7 +20,7 @@ from vlbench.suites import bounds
 
 def scorecard_cells(cards: Sequence[Scorecard]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the head and the rows of a table of scorecards, as texts."""
-    head = (
+    head: tuple[str, ...] = (
         "env",
         "episodes",
         "distinct",
@@ -34,7 +34,7 @@ def scorecard_cells(cards: Sequence[Scorecard]) -> tuple[tuple[str, ...], list[t
         "malformed",
         "errored",
     )
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             card.env,
             str(card.episodes),

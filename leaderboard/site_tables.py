@@ -177,7 +177,7 @@ def _task_row(standing: Standing, env_id: str) -> TaskRow:
         test=test,
         bar=_success_bar(test) if test else None,
         beside=tuple(scorecard(standing.entry, suite, env_id) for suite in beside_test()),
-        unreadable=test and test.unknown_rate + test.malformed_rate + test.truncated_rate,
+        unreadable=test.unknown_rate + test.malformed_rate + test.truncated_rate if test else None,
         tokens=test.tokens / test.episodes if test and test.tokens is not None else None,
     )
 
