@@ -19,6 +19,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("vlbench.replay:main", "play a run's texts again and name what differs"),
     "diagnose": ("vlbench.diagnose.__main__:main", "compare advantages with what turns were worth"),
     "play": ("vlbench.play.__main__:main", "play a task yourself in a window"),
+    "new-task": ("vlbench.new_task.__main__:main", "write the folder of a task of your own"),
     "train tiny": ("agents.train.tiny:main", "write an untrained tiny LLaVA"),
     "train sft-data": ("agents.train.sft_data:main", "write expert transcripts"),
     "train sft": ("agents.train.sft:main", "fine-tune a checkpoint on transcripts"),

@@ -22,6 +22,7 @@ COMMANDS = {
     "thoughts": ("agents.vlm.thoughts", "a --model nowhere"),
     "merge": ("agents.vlm.merge", "nowhere --out new"),
     "turns_export": ("vlbench.bridges.turns_export", "file --out new"),
+    "new-task": ("vlbench.new_task.__main__", "count_dots"),
     "freeze": ("vlbench.freeze.__main__", "NumberLine"),
     "pack": ("leaderboard.pack", "run --out entry.tar.gz"),
     "verify": ("leaderboard.verify", "file"),
