@@ -28,6 +28,7 @@ NEEDS = {
     "tasks/test_looks.py": ("scripts",),
     "train/test_cnn.py": ("torch", "stable_baselines3"),
     "train/test_gpu_check.py": (*TORCH, "scripts"),
+    "train/test_train_7b.py": (*TORCH, "scripts", "jinja2", "pydantic"),
     "train/test_divergence.py": (*TORCH, "stable_baselines3"),
     "train/test_other_settings.py": (*TORCH, "stable_baselines3"),
     "train/test_reproduce.py": (*TORCH, "matplotlib"),
