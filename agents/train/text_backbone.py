@@ -77,11 +77,25 @@ def gguf_file(name: str) -> Path:
 
 
 def load_backbone(name: str, image_token: str) -> TextBackbone:
-    """Read a backbone, which `check_backbone` found in order.
+    """Read a backbone, which `check_backbone` found in order, and make room for pictures.
 
     Args:
         name: "smollm2" or a .gguf file.
         image_token: Placeholder of a picture, added to the vocabulary.
+
+    Raises:
+        ValueError: The file can't be read, or has no chat template.
+    """
+    tokenizer, model = read_backbone(name)
+    tokenizer.add_special_tokens({"additional_special_tokens": [image_token]})
+    tokenizer.chat_template = MULTIMODAL.replace("IMAGE", image_token) + tokenizer.chat_template
+    tokenizer.padding_side = "left"
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    return TextBackbone(model, tokenizer)
+
+
+def read_backbone(name: str) -> tuple[Any, Any]:
+    """Return tokenizer and language model of a backbone, as they are.
 
     Raises:
         ValueError: The file can't be read, or has no chat template.
@@ -99,11 +113,7 @@ def load_backbone(name: str, image_token: str) -> TextBackbone:
             raise ValueError(f"{path} can't be read: {reason}") from error
     if not tokenizer.chat_template:
         raise ValueError(f"{path} has no chat template")
-    tokenizer.add_special_tokens({"additional_special_tokens": [image_token]})
-    tokenizer.chat_template = MULTIMODAL.replace("IMAGE", image_token) + tokenizer.chat_template
-    tokenizer.padding_side = "left"
-    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    return TextBackbone(model, tokenizer)
+    return tokenizer, model
 
 
 def plain_config(model: Any) -> Any:
