@@ -135,14 +135,14 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
     if not rows:
         why = f"{skipped[0].env} can't be played: {skipped[0].reason}" if skipped else env_ids
         raise ValueError(f"nothing to play: {why}")
-    played = set(chosen.values())
-    if len(played) > 1:
+    suite_names = set(chosen.values())
+    if len(suite_names) > 1:
         without = ", ".join(env_id for env_id in rows if chosen[env_id] == SEEDS)
         raise ValueError(
             f"{without}: no frozen sets there, only seeds; play it in a run of its own"
         )
     warnings = [line for env_id in rows for line in _warnings(env_id, spec, len(rows[env_id]))]
-    return Selection(replace(spec, suite=played.pop()), rows, tuple(skipped), tuple(warnings))
+    return Selection(replace(spec, suite=suite_names.pop()), rows, tuple(skipped), tuple(warnings))
 
 
 def _check_suite(suite: str, env_ids: Iterable[str]) -> None:

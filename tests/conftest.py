@@ -12,7 +12,7 @@ import agents.vlm  # noqa: F401  # before a test imports transformers
 TESTS = Path(__file__).parent
 TORCH = ("torch", "transformers")
 WITH_TORCH = (
-    "alfworld_training baselines credit_study distributed families held_out learning_study "
+    "alfworld_training baselines credit_study distributed families gains held_out learning_study "
     "memory model_families ppo_math selection sft_dataset signals text_backbone trainer "
     "training_pages training_runs update"
 )
@@ -26,8 +26,10 @@ NEEDS = {
     "core/test_play.py": ("pygame",),
     "core/test_window.py": ("pygame",),
     "leaderboard": ("jinja2", "pydantic"),
+    "tasks/test_looks.py": ("scripts",),
     "train/test_cnn.py": ("torch", "stable_baselines3"),
     "train/test_gpu_check.py": (*TORCH, "scripts"),
+    "train/test_train_7b.py": (*TORCH, "scripts", "jinja2", "pydantic"),
     "train/test_divergence.py": (*TORCH, "stable_baselines3"),
     "train/test_other_settings.py": (*TORCH, "stable_baselines3"),
     "train/test_reproduce.py": (*TORCH, "matplotlib"),

@@ -137,9 +137,24 @@ def corpus(env: str) -> Iterator[str]:
     """Yield the prompts of environments, many expert replies, and numbers."""
     yield "".join(f" {number}" for number in range(LARGEST_NUMBER + 1))
     for variant in VARIANTS:
-        config = sft_data.Config(Path(), env, episodes=40, random_action_prob=0.3, prompt=variant)
+        if not (having := ",".join(_having_prompt(env, variant))):
+            continue
+        config = sft_data.Config(
+            Path(), having, episodes=40, random_action_prob=0.3, prompt=variant
+        )
         for example in sft_data.transcripts(config):
             yield from (f"USER: \n{example.prompt}\n", f"ASSISTANT: {example.reply}")
+
+
+def _having_prompt(env: str, variant: str) -> Iterator[str]:
+    """Yield the environments that have a variant of the prompt; the first is every task's."""
+    for name in env.split(","):
+        if variant != VARIANTS[0]:
+            try:
+                check_env(name.strip(), {"prompt": variant})
+            except ValueError:  # the environment has no such prompt
+                continue
+        yield name
 
 
 def make_tokenizer(env: str, vocab_size: int) -> PreTrainedTokenizerFast:

@@ -137,16 +137,16 @@ class RunHeader(RunSpec):
         size, as far as both headers know them. Versions don't matter: the header keeps those of the
         start of the run.
         """
-        found = []
+        differences = []
         for item in fields(self):
             if item.name in _MAY_CHANGE:
                 continue
             first, second = getattr(self, item.name), getattr(other, item.name)
-            found += _differences(item.name, first, second)
+            differences += _differences(item.name, first, second)
         ignored = {f"settings {name}" for name in _SETTINGS_OF_A_PLACE + _SETTINGS_OF_A_MACHINE}
-        found = [difference for difference in found if difference.name not in ignored]
-        found += self._model_differences(other, _SAME_IN_A_RUN)
-        return "; ".join(filter(None, [*map(str, found), self.model_conflict(other)]))
+        differences = [difference for difference in differences if difference.name not in ignored]
+        differences += self._model_differences(other, _SAME_IN_A_RUN)
+        return "; ".join(filter(None, [*map(str, differences), self.model_conflict(other)]))
 
     def model_conflict(self, other: "RunHeader") -> str:
         """Return the first local model that differs between two runs; "" if none does."""
@@ -166,12 +166,12 @@ class RunHeader(RunSpec):
             _differences(f"settings {name}", self.settings.get(name), other.settings.get(name))
             for name in _SETTINGS_OF_A_PLACE
         ]
-        found = [difference for place in places for difference in place]
-        found += self._model_differences(other, _MACHINE)
+        differences = [difference for place in places for difference in place]
+        differences += self._model_differences(other, _MACHINE)
         return [
             f"{item.name} was {_in_words(item.there)} when the run began, and is "
             f"{_in_words(item.here)} now"
-            for item in found
+            for item in differences
         ]
 
     def _model_differences(self, other: "RunHeader", names: tuple[str, ...]) -> list["_Difference"]:
