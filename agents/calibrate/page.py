@@ -54,10 +54,10 @@ def render(lines: Sequence[Line]) -> str:
 
 
 def _players(env_id: str, suite: str, lines: Lines) -> list[str]:
-    made = {line.unit.set_hash for line in lines.values()}
+    hashes = {line.unit.set_hash for line in lines.values()}
     current = frozen_hash(env_id, suite)
-    sets = ", ".join(sorted(f"`{digest[:12]}`" for digest in made))
-    old = "" if made == {current} else f" The set is now `{current[:12]}`: made on another one."
+    sets = ", ".join(sorted(f"`{digest[:12]}`" for digest in hashes))
+    old = "" if hashes == {current} else f" The set is now `{current[:12]}`: made on another one."
     head = ["player", "facts from", "decided by", "rows", "success (95 %)", "normalized"]
     head += ["regret a turn (95 %)", "illegal", "unreadable"]
     rows = []
