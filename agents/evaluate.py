@@ -12,7 +12,6 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,39 +23,24 @@ from agents.estimate import estimate
 from agents.evaluate_options import CHALLENGE_IS_WHOLE, REMOTE, WHOLE, Config
 from agents.progress import Progress
 from agents.registry import load_agent
+from agents.results.rows import write_csv
+from agents.results.run import Run
 from agents.retry import RetryPolicy
 from agents.rollout import Job, play, run_coroutine, unfinished
-from agents.selection import Play, Selection, Skipped, plan_suites, select_rows
+from agents.selection import Play, Selection, plan_suites, select_rows
 from agents.shards import array_note, part
-from agents.tables import headline_line, scorecard_table
 from vlbench.cli import parse_options, run_main
 from vlbench.comparison import check_blind, with_visual_gain
 from vlbench.errors import unknown_name
 from vlbench.freeze import computed_bounds, task_suites
 from vlbench.observation import PICTURES
 from vlbench.recorder import reply_advice
-from vlbench.records import Episode, RunHeader, Shard
+from vlbench.records import Episode, Shard
 from vlbench.records.redaction import redact
 from vlbench.records.run_spec import Challenge, RunSpec
 from vlbench.run_folder import RunFolder, run_header
-from vlbench.scoring import Headline, Scorecard, headlines, score
+from vlbench.scoring import headlines, score
 from vlbench.suites import bounds as shipped_bounds
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The result of an evaluation."""
-
-    folder: Path
-    header: RunHeader
-    episodes: tuple[Episode, ...]
-    scorecards: tuple[Scorecard, ...]
-    headlines: tuple[Headline, ...]
-    skipped: tuple[Skipped, ...]
-    stopped: str = ""
-    """Why the run stopped before its end; "" if it didn't."""
-    warnings: tuple[str, ...] = ()
-    """What was played or counted otherwise than asked, one line each."""
 
 
 def evaluate(
@@ -299,12 +283,14 @@ def _evaluate(argv: Sequence[str]) -> int:
             own = folder / play_of_suite.suite if len(plays) > 1 else folder
             runs.append(_play_suite(agent, config, play_of_suite, own, resume, runs))
             if not config.json:
-                print(_as_text(runs[-1]))
+                print(runs[-1])
             if runs[-1].stopped:
                 break
         if config.json:
-            data = [_as_data(run) for run in runs]
+            data = [run.data() for run in runs]
             print(json.dumps(data[0] if len(plays) == 1 else {"runs": data}, indent=2))
+        if config.csv:
+            write_csv(config.csv, [row for run in runs for row in run.rows()])
         if config.html:
             from agents.report import write_report  # only who wants a report pays for it
 
@@ -346,38 +332,6 @@ def _play_suite(
         out=folder,
         progress=Progress(sys.stderr, f"run folder {folder}; to go on if stopped: {resume}"),
     )
-
-
-def _as_text(run: Run) -> str:
-    header = run.header
-    privilege = " (privileged: it is handed the environment)" if header.privileged else ""
-    model = str(header.settings.get("model", ""))
-    agent = header.agent if model in header.agent else f"{header.agent} ({model})"
-    rows = "challenge" if header.challenge else f"suite {header.suite}"
-    title = f"{agent}{privilege}, {rows}, prompt {header.prompt}"
-    title += "" if header.picture == PICTURES[0] else f", picture {header.picture}"
-    title += "".join(f", {name}={json.dumps(v)}" for name, v in header.env_kwargs.items())
-    lines = [title, scorecard_table(run.scorecards), *map(headline_line, run.headlines)]
-    lines += [f"{run.stopped}; {len(run.episodes)} episodes are counted"] if run.stopped else []
-    if tokens := sum(card.tokens or 0 for card in run.scorecards):
-        known = [card.usd for card in run.scorecards if card.usd is not None]
-        money = f"{sum(known):.2f} USD" if len(known) == len(run.scorecards) else "money unknown"
-        lines.append(f"{tokens:,} tokens, {money}")
-    return "\n".join(lines)
-
-
-def _as_data(run: Run) -> dict[str, Any]:
-    return {
-        "run": {
-            "folder": str(run.folder),
-            "stopped": run.stopped,
-            "warnings": run.warnings,
-            **asdict(run.header),
-        },
-        "scorecards": [asdict(card) for card in run.scorecards],
-        "headlines": [asdict(headline) for headline in run.headlines],
-        "skipped": [asdict(skip) for skip in run.skipped],
-    }
 
 
 def _errors(run: Run, resume: str) -> int:

@@ -161,6 +161,12 @@ class Config(AgentSettings):
         None, "nonce that the maintainers published for that entry", metavar="NONCE"
     )
     json: bool = option(False, "print one JSON object instead of the table")
+    csv: Path | None = option(
+        None,
+        "also write the scorecards as a CSV file, a row for each task and suite",
+        check=output_file("a table of ours", b"env,"),
+        metavar="TABLE",
+    )
     html: Path | None = option(
         None,
         "also write a page with the episodes",

@@ -6,7 +6,7 @@ from typing import Any
 
 import vlbench
 from leaderboard.archive import Refused
-from leaderboard.entry import read_episodes
+from leaderboard.entry import check_person, read_episodes
 from leaderboard.pack import check_same_agent, expected_keys
 from leaderboard.schema import (
     MANIFEST,
@@ -54,6 +54,7 @@ def check_manifest(manifest: Manifest, env_ids: Collection[str] = vlbench.ENV_ID
                 f"card.track: wanted {expected}, since privileged is {suite.run.privileged}, "
                 f"found {manifest.card.track}"
             )
+        check_person(suite.run, manifest.card.track)
     check_same_agent([suite.run for suite in manifest.suites])
 
 

@@ -18,12 +18,13 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from leaderboard.archive import MAX_ARCHIVE
-from leaderboard.entry import Entry, first_error, read_entry
+from leaderboard.entry import Entry, check_person, first_error, read_entry
 from leaderboard.outside import env_option, known_ids
 from leaderboard.schema import (
     ENTRY_PICTURES,
     MANIFEST,
     MAX_ERRORED,
+    PERSON,
     Card,
     Chosen,
     Manifest,
@@ -83,7 +84,8 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
     headers = folders[0].header
     if len(folders) > 1 and any(folder.header.challenge for folder in folders):
         raise ValueError("a challenge is packed alone, beside its entry")
-    track = card.get("track", "reference" if headers.privileged else None)
+    usual = "reference" if headers.privileged else PERSON if headers.agent == PERSON else None
+    track = card.get("track", usual)
     if track is None:
         raise ValueError(f"say how the model came to play: --track, one of {_listed(Track)}")
     if headers.privileged != (track == "reference"):
@@ -92,8 +94,9 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
             f"{headers.agent} {verb} privileged, so its track can't be {track}: "
             "reference players alone are handed the environment"
         )
-    defaults = {"name": headers.agent, "model": "" if headers.privileged else headers.agent}
-    weights = {"weights": "none"} if headers.privileged else {}
+    check_person(headers, track)
+    defaults = {"name": headers.agent, "model": "" if usual else headers.agent}
+    weights = {"weights": "none"} if usual else {}
     try:
         checked = Card(**{**defaults, **weights, **card, "track": track})
     except ValidationError as error:

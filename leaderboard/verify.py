@@ -38,6 +38,7 @@ from vlbench.cli import (
     required,
     run_main,
 )
+from vlbench.cli.steps import Steps
 from vlbench.comparison import with_visual_gain
 from vlbench.display import formatting
 from vlbench.errors import user_code
@@ -76,12 +77,21 @@ class Verified:
         )
 
 
-def verify(path: Path, env_ids: Collection[str] = vlbench.ENV_IDS) -> Verified:
+def _silent(step: str) -> None:
+    """Tell nobody."""
+
+
+def verify(
+    path: Path,
+    env_ids: Collection[str] = vlbench.ENV_IDS,
+    tell: Callable[[str], None] = _silent,
+) -> Verified:
     """Verify an entry.
 
     Args:
         path: The archive.
         env_ids: The environments that it may hold; see `leaderboard.outside`.
+        tell: Called with what is being done, in a few words, before each episode.
 
     Raises:
         Refused: Something differs; the message names the first difference.
@@ -98,12 +108,15 @@ def verify(path: Path, env_ids: Collection[str] = vlbench.ENV_IDS) -> Verified:
         data = entry.parts[suite.part.name]
         episodes[suite.run.part] = read_checked(path.name, suite, data)
     replayer = Replayer()
+    total, done = sum(map(len, episodes.values())), 0
     for number, suite in enumerate(manifest.suites):
         name = suite.run.part
         before_turn = _ignore if suite.run.privileged else partial(study.observe, name)
         for line, episode in enumerate(episodes[name], start=1):
             place = f"{suite.part.name}:{line}"
+            tell(f"{path.name}: replaying episode {done + line:,} of {total:,}")
             _replay(replayer, path.name, place, episode, before_turn)
+        done += len(episodes[name])
         for difference in model_differences(suite.run, episodes[name]):
             raise Refused(path.name, suite.part.name, str(difference))
         try:
@@ -203,6 +216,7 @@ def verify_all(
     reports: Iterable[Path] = (),
     nonces: Path | None = None,
     env_ids: Collection[str] = vlbench.ENV_IDS,
+    tell: Callable[[str], None] = _silent,
 ) -> Verification:
     """Verify entries, the challenges beside them, and the texts that they share.
 
@@ -211,6 +225,7 @@ def verify_all(
         reports: Reports of `agents.rerun` about these entries.
         nonces: File with the published nonces; by default the one that is shipped.
         env_ids: The environments that entries may hold; see `leaderboard.outside`.
+        tell: Called with what is being done, in a few words.
 
     Raises:
         ValueError: The nonces can't be read.
@@ -222,7 +237,7 @@ def verify_all(
     duplicates: list[Refused] = []
     for path in paths:
         try:
-            entry = verify(path, env_ids)
+            entry = verify(path, env_ids, tell)
         except Refused as error:
             refused.append(error)
             continue
@@ -336,8 +351,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _verify(argv: Sequence[str] | None) -> int:
     config = parse_options(Config, argv, prog="python -m leaderboard.verify", description=__doc__)
-    env_ids = known_ids(config.env)
-    verification = verify_all(config.entries, config.rerun, config.nonces, env_ids)
+    env_ids, steps = known_ids(config.env), Steps()
+    verification = verify_all(config.entries, config.rerun, config.nonces, env_ids, steps.say)
+    steps.clear()
     for entry in verification.entries:
         print(summary(entry))
     return verification.print_refused()

@@ -32,7 +32,7 @@ def main(names: Sequence[str]) -> int:
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
         try:
             result = checks.check(name, folder)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             print(f"{name}: {error}", file=sys.stderr, flush=True)
             passed = False
             continue

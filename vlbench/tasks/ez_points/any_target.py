@@ -99,7 +99,9 @@ def reachable(hand: Cards, operators: str) -> set[int]:
     return {reached[operator] for operator in operators if reached.get(operator)}
 
 
-def make_game(target: int | str = 12, faces: int = 10, operators: str = "+*") -> FormulaGame:
+def make_game(
+    target: int | str = 12, faces: int = 10, operators: str = "+*"
+) -> EZPointsGame | AnyTargetGame:
     """Return the rules of EZPoints for the environment's arguments.
 
     Raises:

@@ -40,6 +40,10 @@ class FormulaEnv(SolvedEnv[FormulaState, Style]):
         state = self.game.first_state(hand, target).after(tokens, tuple(sorted(unused.elements())))
         return self.game.expert(state, max(self.turns_left, 1))
 
+    def is_lost(self) -> bool:
+        """Return whether no correct formula can be completed within the turns that are left."""
+        return max(self.values().values()) <= 0
+
     @property
     def text_facts(self) -> dict[str, Fact]:
         """The facts of the picture, if the prompt names the cards; every prompt has the formula."""
