@@ -128,7 +128,8 @@ def evaluate(
     blind_run = RunFolder.open(blind) if blind is not None else None
     if blind_run:
         check_blind(header, blind_run.header)
-    header = dataclasses.replace(header, shard=shard)
+    apart = list(selection.not_replayable)
+    header = dataclasses.replace(header, shard=shard, not_replayable=apart)
     path = Path(out) if out else new_folder(agent.name)
     folder = RunFolder.start(path, header, agent.secrets)
     try:

@@ -10,6 +10,7 @@ import gymnasium
 
 import vlbench
 from agents.agent import Agent
+from vlbench.adapters import not_replayable
 from vlbench.contract import INFO_TYPES
 from vlbench.errors import unknown_name, user_code
 from vlbench.outcomes import check_outcomes
@@ -98,6 +99,8 @@ class Selection:
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...]
     """What is played otherwise than asked, one line each."""
+    not_replayable: Mapping[str, str]
+    """env id → how the same seed and actions play differently, for those where they do."""
 
 
 def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Selection:
@@ -146,7 +149,10 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
             f"{without}: no frozen sets there, only seeds; play it in a run of its own"
         )
     warnings = [line for env_id in rows for line in _warnings(env_id, spec, len(rows[env_id]))]
-    return Selection(replace(spec, suite=suite_names.pop()), rows, tuple(skipped), tuple(warnings))
+    apart = not_replayable(rows)
+    warnings += [f"{env_id}: not replayable: {why}" for env_id, why in apart.items()]
+    spec = replace(spec, suite=suite_names.pop())
+    return Selection(spec, rows, tuple(skipped), tuple(warnings), apart)
 
 
 def _check_suite(suite: str, env_ids: Iterable[str]) -> None:
