@@ -34,6 +34,7 @@ NEEDS = {
     "train/test_other_settings.py": (*TORCH, "stable_baselines3"),
     "train/test_reproduce.py": (*TORCH, "matplotlib"),
     **{f"train/test_{name}.py": TORCH for name in WITH_TORCH.split()},
+    "outside/test_minigrid.py": ("minigrid",),
     "vlm": TORCH,
 }
 """What a module, or all modules of a folder, need beyond the bare wheel."""
