@@ -12,6 +12,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("agents.evaluate:main", "play an agent on the benchmark and score it"),
     "doctor": ("agents.doctor:main", "find out whether an agent's model can be used"),
     "compare": ("agents.compare:main", "compare runs on the rows that all played"),
+    "sweep": ("agents.sweep.__main__:main", "draw a curve over runs that differ in one thing"),
     "thoughts": ("agents.vlm.thoughts:main", "change thoughts and ask a local model again"),
     "merge": ("agents.vlm.merge:main", "merge a LoRA adapter into its base"),
     "report": ("agents.report:main", "write a run's episodes as a page to look at"),

@@ -66,6 +66,7 @@ def _check_spec(place: str, run: RunHeader) -> None:
     same(place + "env_kwargs", {}, run.env_kwargs)
     same(place + "bounds", {}, run.bounds)
     same(place + "shard", None, run.shard)
+    same(place + "not_replayable", [], run.not_replayable)
     if run.challenge:
         same(place + "challenge: the suite", "test", run.suite)
     if run.prompt not in PROMPTS:

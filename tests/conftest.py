@@ -18,6 +18,7 @@ WITH_TORCH = (
 )
 NEEDS = {
     "agents/test_recorded_models.py": TORCH,
+    "agents/test_text_player.py": TORCH,
     "bridges/test_inspect_task.py": ("inspect_ai",),
     "bridges/test_trl_env.py": (*TORCH, "trl"),
     "agents/test_wrong_inputs.py": ("scripts",),
@@ -33,6 +34,7 @@ NEEDS = {
     "train/test_other_settings.py": (*TORCH, "stable_baselines3"),
     "train/test_reproduce.py": (*TORCH, "matplotlib"),
     **{f"train/test_{name}.py": TORCH for name in WITH_TORCH.split()},
+    "outside/test_minigrid.py": ("minigrid",),
     "vlm": TORCH,
 }
 """What a module, or all modules of a folder, need beyond the bare wheel."""

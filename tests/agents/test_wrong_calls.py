@@ -13,6 +13,7 @@ COMMANDS = {
     "evaluate": ("agents.evaluate", "--agent expert"),
     "doctor": ("agents.doctor", "--agent expert"),
     "compare": ("agents.compare", "a b"),
+    "sweep": ("agents.sweep.__main__", "a"),
     "rerun": ("agents.rerun.__main__", "file"),
     "agents.merge": ("agents.merge", "file --out new"),
     "report": ("agents.report", "a page.html"),

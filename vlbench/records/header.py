@@ -106,6 +106,11 @@ class RunHeader(RunSpec):
     """Version of the records."""
     bounds: dict[str, Bounds] = field(default_factory=dict)
     """env id → the floor and ceiling that this run computed for rows without shipped ones."""
+    not_replayable: Annotated[list[str], Size(1000), Each(PlainText(200))] = field(
+        default_factory=list
+    )
+    """The environments that play the same seed and actions differently, so that replay can't check
+    their episodes."""
     preamble: Preamble = field(default_factory=Preamble)
     """The beginning of every conversation."""
     models: dict[str, ModelInfo] = field(default_factory=dict)
@@ -192,7 +197,7 @@ class RunHeader(RunSpec):
 
 _MAY_CHANGE = {
     *("episodes", "repeats", "bounds", "dropped", "price", "models"),
-    *("versions", "commit", "dirty", "started"),
+    *("versions", "commit", "dirty", "started", "not_replayable"),
 }
 """Fields of a header that may differ when a run is resumed."""
 
