@@ -2,9 +2,9 @@
 
     python -m benchmarks.threads [--json] [--rounds 5]
 
-The model is the shipped one of NumberLine, the iteration that of `benchmarks/ppo.py` with two epochs.
-Rounds alternate. CPU seconds count all threads. The load of the machine is reported, since threads
-that wait for a busy processor cost most.
+The model is the shipped one of NumberLine, the iteration that of `benchmarks/ppo.py` with two
+epochs. Rounds alternate. CPU seconds count all threads. The load of the machine is reported, since
+threads that wait for a busy processor cost most.
 """
 
 import argparse
