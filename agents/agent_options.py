@@ -21,6 +21,9 @@ AGENT_HELP = (
     "path/to/file.py:Class"
 )
 
+LLAVA_ONLY = ("base", "batch_size", "device", "dtype", "trust_remote_code")
+"""The settings of the agent llava that have no option of their own."""
+
 
 def setting(text: str) -> tuple[str, Any]:
     """Parse NAME=VALUE; the value is parsed as JSON if possible, else kept as text."""
@@ -100,7 +103,11 @@ class AgentSettings(Options):
         metavar="NAME=VALUE",
     )
     extra_body: dict[str, Any] = option({}, "more fields of every request's body")
-    model: str | None = option(None, "the server's id of the model")
+    model: str | None = option(
+        None,
+        "the model: its id at the server, as in openai:MODEL; of the agent llava a checkpoint's "
+        "folder, or hf:ID of one on the Hugging Face Hub",
+    )
     api: str | None = option(
         None, "which of OpenAI's APIs (openai); chat by default", choices=("chat", "responses")
     )
@@ -124,7 +131,11 @@ class AgentSettings(Options):
         None, "ask the provider for JSON with the task's own fields and actions"
     )
     set: tuple[tuple[str, Any], ...] = option(
-        (), "a setting of any agent; may be given again", parse=setting, metavar="NAME=VALUE"
+        (),
+        "a setting of any agent, your own included; may be given again; llava has besides: "
+        f"{', '.join(LLAVA_ONLY)}",
+        parse=setting,
+        metavar="NAME=VALUE",
     )
 
     def check(self) -> None:

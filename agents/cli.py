@@ -11,7 +11,8 @@ from vlbench.errors import unknown_name
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("agents.evaluate:main", "play an agent on the benchmark and score it"),
     "doctor": ("agents.doctor:main", "find out whether an agent's model can be used"),
-    "compare": ("agents.compare:main", "compare two runs on the rows that both played"),
+    "compare": ("agents.compare:main", "compare runs on the rows that all played"),
+    "sweep": ("agents.sweep.__main__:main", "draw a curve over runs that differ in one thing"),
     "thoughts": ("agents.vlm.thoughts:main", "change thoughts and ask a local model again"),
     "merge": ("agents.vlm.merge:main", "merge a LoRA adapter into its base"),
     "report": ("agents.report:main", "write a run's episodes as a page to look at"),
@@ -19,6 +20,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("vlbench.replay:main", "play a run's texts again and name what differs"),
     "diagnose": ("vlbench.diagnose.__main__:main", "compare advantages with what turns were worth"),
     "play": ("vlbench.play.__main__:main", "play a task yourself in a window"),
+    "new-task": ("vlbench.new_task.__main__:main", "write the folder of a task of your own"),
     "train tiny": ("agents.train.tiny:main", "write an untrained tiny LLaVA"),
     "train sft-data": ("agents.train.sft_data:main", "write expert transcripts"),
     "train sft": ("agents.train.sft:main", "fine-tune a checkpoint on transcripts"),

@@ -1,18 +1,26 @@
-"""Compare two runs in pairs, on the rows that both played: `python -m agents.compare RUN_A RUN_B`.
+"""Compare runs in pairs, on the rows that all played: `python -m agents.compare RUN_A RUN_B …`.
 
-Differences are the second run less the first, with 95 % intervals; "separated" says that the
-interval of the success difference leaves out 0. Less regret is better. If one run is the other with
-a blank picture, the visual gains follow.
+First comes what differs between the runs: agent, settings, weights, prompt, theme. Then each run
+less the first, with 95 % intervals; "separated" says that the interval of the success difference
+leaves out 0. Less regret is better. A row that was played several times counts with the mean of its
+repeats. If one run is another with a blank picture, the visual gains follow.
+
+Repeats (`evaluate --repeats N`) of a run add pass^k, the chance that k tries of a row all succeed,
+and the flip rate, the chance that two tries end differently. With --seeds the runs are seeds of one
+method: their mean follows, with Student's 95 % interval over the seeds.
 """
 
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 
+from agents.results.comparison_text import differences_table, repeats_table, seeds_table
 from agents.tables import comparison_table, gain_points
 from vlbench.cli import (
     Options,
@@ -21,19 +29,38 @@ from vlbench.cli import (
     required,
     run_main,
 )
-from vlbench.comparison import check_blind, compare, with_visual_gain
+from vlbench.comparison import (
+    Comparison,
+    check_blind,
+    compare,
+    differences,
+    repeats_of,
+    seed_means,
+    with_visual_gain,
+)
 from vlbench.records import RunHeader, Tally
 from vlbench.run_folder import RunFolder
 from vlbench.scoring import notes, score
+
+MOST_RUNS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Options):
     """Options of `compare`."""
 
-    first: Path = required("a run's folder", positional=True)
-    second: Path = required("another run's folder", positional=True)
+    runs: tuple[Path, ...] = required(
+        "folders of runs; the others are compared with the first", positional=True, metavar="RUN"
+    )
+    seeds: bool = option(False, "take the runs for seeds of one method, and print their mean")
     json: bool = option(False, "print one JSON object")
+
+    def check(self) -> None:
+        """Check the number of runs."""
+        if len(self.runs) < 2:
+            raise ValueError(f"compare wants at least two runs, got {len(self.runs)}")
+        if len(self.runs) > MOST_RUNS:
+            raise ValueError(f"compare takes at most {MOST_RUNS} runs, got {len(self.runs)}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,27 +70,65 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _compare(argv: Sequence[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m agents.compare", description=__doc__)
-    runs = [RunFolder.open(config.first), RunFolder.open(config.second)]
-    tallies = [run.tallies() for run in runs]
-    comparisons = compare(*tallies)
-    # An environment of another package may not be registered here; it has no notes then.
-    envs = [c.env for c in comparisons if c.env in gymnasium.registry]
-    notes_of = {env: notes(env, runs[0].header.suite) for env in envs}
+    runs = [RunFolder.open(path) for path in config.runs]
+    played = [run.tallies() for run in runs]
+    comparisons = [compare(played[0], other) for other in played[1:]]
     for line in [line for run in runs for line in run.damaged]:
         print(f"damaged line left out: {line}", file=sys.stderr)
+    cards = [score(run.header, episodes) for run, episodes in zip(runs, played, strict=True)]
+    means = seed_means(cards) if config.seeds else []
+    headers = [run.header for run in runs]
+    differing = differences(headers)
+    repeats = [repeats_of(episodes) for episodes in played]
     if config.json:
-        rows = [
-            asdict(c) | {"separated": c.separated, "notes": list(notes_of.get(c.env, ()))}
-            for c in comparisons
-        ]
-        headers = [asdict(run.header) for run in runs]
-        print(json.dumps({"first": headers[0], "second": headers[1], "envs": rows}, indent=2))
-    else:
-        first, second = (_name(run.header) for run in runs)
-        print(f"first: {first}, second: {second}; second less first:")
-        print(comparison_table(comparisons, notes_of))
-        for line in _visual_gains(runs, tallies):
+        pairs = [_pair_data(comparison, headers[0]) for comparison in comparisons]
+        data: dict[str, Any] = {
+            "first": asdict(headers[0]),
+            "second": asdict(headers[1]),
+            "envs": pairs[0],
+            "others": [
+                {"run": asdict(header), "envs": envs}
+                for header, envs in zip(headers[2:], pairs[1:], strict=True)
+            ],
+            "differences": [asdict(difference) for difference in differing],
+            "repeats": [[asdict(each) for each in of_run] for of_run in repeats],
+            "seeds": [asdict(each) for each in means],
+        }
+        print(json.dumps(data, indent=2))
+        return
+    names = [_name(header) for header in headers]
+    print(differences_table(differing, names))
+    for number, comparison in enumerate(comparisons, 1):
+        print(f"\n{_ordinal(number)} less first: {names[number]} less {names[0]}")
+        print(comparison_table(comparison, _notes(comparison, headers[0])))
+    for text in (repeats_table(repeats), seeds_table(means)):
+        if text:
+            print(f"\n{text}")
+    for one, other in permutations(zip(headers, played, strict=True), 2):
+        for line in _visual_gains(one, other):
             print(line)
+
+
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
+
+
+def _ordinal(number: int) -> str:
+    """Return the place of a run in words, from 0."""
+    return ORDINALS[number] if number < len(ORDINALS) else f"run {number + 1}"
+
+
+def _notes(comparisons: Sequence[Comparison], header: RunHeader) -> dict[str, tuple[str, ...]]:
+    """Return env id → caveats; an environment of another package that isn't loaded has none."""
+    envs = [c.env for c in comparisons if c.env in gymnasium.registry]
+    return {env: notes(env, header.suite) for env in envs}
+
+
+def _pair_data(comparisons: Sequence[Comparison], header: RunHeader) -> list[dict[str, Any]]:
+    notes_of = _notes(comparisons, header)
+    return [
+        asdict(c) | {"separated": c.separated, "notes": list(notes_of.get(c.env, ()))}
+        for c in comparisons
+    ]
 
 
 def _name(header: RunHeader) -> str:
@@ -71,22 +136,19 @@ def _name(header: RunHeader) -> str:
     return header.agent if header.picture == "true" else f"{header.agent} ({header.picture})"
 
 
-def _visual_gains(runs: Sequence[RunFolder], tallies: Sequence[Sequence[Tally]]) -> list[str]:
-    """Return the visual gains as lines, if one run is the other with a blank picture."""
-    played = [(run.header, own) for run, own in zip(runs, tallies, strict=True)]
-    (blind, blind_played), (true, true_played) = sorted(
-        played, key=lambda pair: pair[0].picture != "blank"
-    )
+def _visual_gains(
+    true: tuple[RunHeader, Sequence[Tally]], blind: tuple[RunHeader, Sequence[Tally]]
+) -> list[str]:
+    """Return the visual gains as lines, if the second run is the first with a blank picture."""
     try:
-        check_blind(true, blind)
+        check_blind(true[0], blind[0])
     except ValueError:
         return []
-    cards = with_visual_gain(score(true, true_played), true_played, blind_played)
+    cards = with_visual_gain(score(*true), true[1], blind[1])
     return [
-        f"{card.env} visual gain: {gain_points(gain)} points"
-        f"{'' if gain.low > 0 else ', not clear of 0: not visual'}"
+        f"{card.env} visual gain, points: {gain_points(card.visual_gain)}"
         for card in cards
-        if (gain := card.visual_gain)
+        if card.visual_gain
     ]
 
 

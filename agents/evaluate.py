@@ -12,7 +12,6 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,39 +23,27 @@ from agents.estimate import estimate
 from agents.evaluate_options import CHALLENGE_IS_WHOLE, REMOTE, WHOLE, Config
 from agents.progress import Progress
 from agents.registry import load_agent
+from agents.results.rows import write_csv
+from agents.results.run import Run
 from agents.retry import RetryPolicy
 from agents.rollout import Job, play, run_coroutine, unfinished
-from agents.selection import Play, Selection, Skipped, plan_suites, select_rows
+from agents.selection import Play, Selection, plan_suites, select_rows
 from agents.shards import array_note, part
-from agents.tables import headline_line, scorecard_table
+from agents.sweep.curves import write_curves
+from agents.sweep.plan import VIEWS, check_rows, plan_sweep
+from agents.sweep.points import points
 from vlbench.cli import parse_options, run_main
 from vlbench.comparison import check_blind, with_visual_gain
 from vlbench.errors import unknown_name
 from vlbench.freeze import computed_bounds, task_suites
 from vlbench.observation import PICTURES
 from vlbench.recorder import reply_advice
-from vlbench.records import Episode, RunHeader, Shard
+from vlbench.records import Episode, Shard
 from vlbench.records.redaction import redact
 from vlbench.records.run_spec import Challenge, RunSpec
 from vlbench.run_folder import RunFolder, run_header
-from vlbench.scoring import Headline, Scorecard, headlines, score
+from vlbench.scoring import headlines, score
 from vlbench.suites import bounds as shipped_bounds
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The result of an evaluation."""
-
-    folder: Path
-    header: RunHeader
-    episodes: tuple[Episode, ...]
-    scorecards: tuple[Scorecard, ...]
-    headlines: tuple[Headline, ...]
-    skipped: tuple[Skipped, ...]
-    stopped: str = ""
-    """Why the run stopped before its end; "" if it didn't."""
-    warnings: tuple[str, ...] = ()
-    """What was played or counted otherwise than asked, one line each."""
 
 
 def evaluate(
@@ -141,7 +128,8 @@ def evaluate(
     blind_run = RunFolder.open(blind) if blind is not None else None
     if blind_run:
         check_blind(header, blind_run.header)
-    header = dataclasses.replace(header, shard=shard)
+    apart = list(selection.not_replayable)
+    header = dataclasses.replace(header, shard=shard, not_replayable=apart)
     path = Path(out) if out else new_folder(agent.name)
     folder = RunFolder.start(path, header, agent.secrets)
     try:
@@ -284,7 +272,12 @@ def _evaluate(argv: Sequence[str]) -> int:
     prog = "python -m agents.evaluate"
     config = parse_options(Config, argv, prog=prog, description=__doc__)
     agent = load_agent(config.agent, **config.settings())
-    plays = plan_suites(config.suite, config.env, config.all_env_kwargs())
+    rules = config.all_env_kwargs()
+    if config.sweep:
+        plays = plan_sweep(config.sweep, config.suite, config.env, rules)
+        check_rows(agent, [(play, _view(config, play)) for play in plays])
+    else:
+        plays = plan_suites(config.suite, config.env, rules)
     if len(plays) > 1 and (config.html or config.blind):
         option = "html" if config.html else "blind"
         raise ValueError(f"--{option} is about one suite; leave it out, or name one with --suite")
@@ -295,15 +288,20 @@ def _evaluate(argv: Sequence[str]) -> int:
     runs: list[Run] = []
     try:
         for play_of_suite in plays:
-            own = folder / play_of_suite.suite if len(plays) > 1 else folder
+            name = play_of_suite.place or play_of_suite.suite
+            own = folder / name if len(plays) > 1 else folder
             runs.append(_play_suite(agent, config, play_of_suite, own, resume, runs))
             if not config.json:
-                print(_as_text(runs[-1]))
+                print(runs[-1])
             if runs[-1].stopped:
                 break
         if config.json:
-            data = [_as_data(run) for run in runs]
+            data = [run.data() for run in runs]
             print(json.dumps(data[0] if len(plays) == 1 else {"runs": data}, indent=2))
+        if config.sweep and not runs[-1].stopped:
+            _draw_sweep(runs, folder)
+        if config.csv:
+            write_csv(config.csv, [row for run in runs for row in run.rows()])
         if config.html:
             from agents.report import write_report  # only who wants a report pays for it
 
@@ -317,6 +315,17 @@ def _evaluate(argv: Sequence[str]) -> int:
     return max([_errors(run, resume) for run in runs])
 
 
+def _draw_sweep(runs: Sequence[Run], folder: Path) -> None:
+    """Write a sweep's curve; where matplotlib is missing, only its points, and say so."""
+    found = points(runs)
+    table, figure = (folder / "curve" / f"curve.{kind}" for kind in ("csv", "png"))
+    try:
+        write_curves(found, table, figure, "success")
+        print(f"evaluate: curve: {figure} and {table}", file=sys.stderr)
+    except ValueError as error:
+        print(f"evaluate: curve: {table}; {error}", file=sys.stderr)
+
+
 def _play_suite(
     agent: Agent, config: Config, suite: Play, folder: Path, resume: str, before: Sequence[Run]
 ) -> Run:
@@ -328,13 +337,9 @@ def _play_suite(
         suite.env_ids,
         episodes=config.episodes,
         suite=suite.suite,
-        prompt=config.prompt,
-        theme=config.theme,
         picture=config.picture,
-        env_kwargs=config.all_env_kwargs(),
         bounds=config.bounds,
         repeats=config.repeats,
-        history=config.history,
         concurrency=config.concurrency,
         patience=config.patience(agent.remote),
         price=config.price,
@@ -343,40 +348,15 @@ def _play_suite(
         blind=config.blind,
         shard=config.shard,
         out=folder,
+        **_view(config, suite),
         progress=Progress(sys.stderr, f"run folder {folder}; to go on if stopped: {resume}"),
     )
 
 
-def _as_text(run: Run) -> str:
-    header = run.header
-    privilege = " (privileged: it is handed the environment)" if header.privileged else ""
-    model = str(header.settings.get("model", ""))
-    agent = header.agent if model in header.agent else f"{header.agent} ({model})"
-    rows = "challenge" if header.challenge else f"suite {header.suite}"
-    title = f"{agent}{privilege}, {rows}, prompt {header.prompt}"
-    title += "" if header.picture == PICTURES[0] else f", picture {header.picture}"
-    title += "".join(f", {name}={json.dumps(v)}" for name, v in header.env_kwargs.items())
-    lines = [title, scorecard_table(run.scorecards), *map(headline_line, run.headlines)]
-    lines += [f"{run.stopped}; {len(run.episodes)} episodes are counted"] if run.stopped else []
-    if tokens := sum(card.tokens or 0 for card in run.scorecards):
-        known = [card.usd for card in run.scorecards if card.usd is not None]
-        money = f"{sum(known):.2f} USD" if len(known) == len(run.scorecards) else "money unknown"
-        lines.append(f"{tokens:,} tokens, {money}")
-    return "\n".join(lines)
-
-
-def _as_data(run: Run) -> dict[str, Any]:
-    return {
-        "run": {
-            "folder": str(run.folder),
-            "stopped": run.stopped,
-            "warnings": run.warnings,
-            **asdict(run.header),
-        },
-        "scorecards": [asdict(card) for card in run.scorecards],
-        "headlines": [asdict(headline) for headline in run.headlines],
-        "skipped": [asdict(skip) for skip in run.skipped],
-    }
+def _view(config: Config, suite: Play) -> dict[str, Any]:
+    """Return the arguments of `evaluate` that a part of a sweep may set."""
+    view: dict[str, Any] = {name: getattr(config, name) for name in VIEWS}
+    return view | {"env_kwargs": config.all_env_kwargs()} | dict(suite.changes)
 
 
 def _errors(run: Run, resume: str) -> int:

@@ -9,6 +9,7 @@ from agents.agent_options import AGENT_HELP, AgentSettings, setting
 from agents.cost import MAX_USD, Price
 from agents.retry import RetryPolicy
 from agents.shards import parse_shard
+from agents.sweep.plan import Sweep, parse_sweep
 from vlbench.cli import (
     EVALUATION,
     option,
@@ -19,6 +20,7 @@ from vlbench.cli import (
 from vlbench.observation import PICTURES
 from vlbench.records import Shard, from_json
 from vlbench.records.run_spec import Challenge
+from vlbench.themes import THEME_GROUPS, THEMES, VARIED
 
 REMOTE = RetryPolicy(timeout=120.0)
 """Default policy for agents that call a provider."""
@@ -61,7 +63,8 @@ class Config(AgentSettings):
     agent: str = required(AGENT_HELP)
     env: str = option(
         "all",
-        "id, short name (Points24), glob, several with commas, or module:namespace/Name-v0",
+        "id, short name (Points24), glob, several with commas, or module:namespace/Name-v0; all: "
+        "every task that is installed and that the agent can play",
         metavar="ENV",
     )
     episodes: int | None = option(
@@ -80,12 +83,27 @@ class Config(AgentSettings):
         parse=keyword_arguments,
         metavar="NAME=VALUE",
     )
+    sweep: Sweep | None = option(
+        None,
+        "a run for each value of a rule (max_position=5,10,20,50), of theme, prompt or history, or "
+        "of a ladder's rungs (ladder=10,50, or ladder for all); then the curve as PNG and CSV",
+        parse=parse_sweep,
+        metavar="NAME=V1,V2,…",
+    )
     bounds: bool = option(
         False, "compute floor and ceiling for rows that have none, for a normalized score"
     )
-    prompt: str = option("cot", "cot, action_only or cot_facts", metavar="PROMPT")
+    prompt: str = option(
+        "cot",
+        "cot (the model writes what it sees and thinks before it acts), action_only, or cot_facts "
+        "(cot, with the picture's facts in the text)",
+        metavar="PROMPT",
+    )
     theme: str | None = option(
-        None, "theme or group of themes instead of the suite's own", metavar="THEME"
+        None,
+        f"looks instead of the suite's own: {', '.join(THEMES)}, or a group: "
+        f"{', '.join((*THEME_GROUPS, VARIED))}",
+        metavar="THEME",
     )
     picture: str = option(
         PICTURES[0],
@@ -103,13 +121,18 @@ class Config(AgentSettings):
     concurrency: int = option(8, "episodes at once", ge=1, limit=10_000)
     timeout: float | None = option(
         None,
-        f"longest time for a call to a provider; {REMOTE.timeout:g} by default",
+        "longest time for a reply, tries of a call one by one; by default "
+        f"{REMOTE.timeout:g} for a provider, and no limit for an agent of your own",
         gt=0,
         limit=1e6,
         metavar="SECONDS",
     )
     retries: int = option(
-        REMOTE.retries, "times a call is made again after a transient fault", ge=0, limit=1000
+        REMOTE.retries,
+        "times a call is made again after a transient fault, also of an agent of your own that "
+        "raises an error of its connection",
+        ge=0,
+        limit=1000,
     )
     rpm: float | None = option(
         None, "calls a minute, retries included; as many as come by default", gt=0
@@ -146,6 +169,12 @@ class Config(AgentSettings):
         None, "nonce that the maintainers published for that entry", metavar="NONCE"
     )
     json: bool = option(False, "print one JSON object instead of the table")
+    csv: Path | None = option(
+        None,
+        "also write the scorecards as a CSV file, a row for each task and suite",
+        check=output_file("a table of ours", b"env,"),
+        metavar="TABLE",
+    )
     html: Path | None = option(
         None,
         "also write a page with the episodes",

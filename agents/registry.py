@@ -19,6 +19,8 @@ AGENTS: dict[str, str] = {
     "expert-by-picture": "agents.players.one_sense:ByPicture",
     "heuristic-by-text": "agents.players.one_sense:ByText",
     "ocr": "agents.players.ocr.agent:Ocr",
+    "smollm2": "agents.players.text.agent:SmolLM2",
+    "ocr-smollm2": "agents.players.text.agent:OcrSmolLM2",
     "gpt4v": "agents.providers.openai_chat:OpenAIChat",
     "openai": "agents.providers.openai_chat:OpenAIChat",
     "claude": "agents.providers.claude:Claude",
@@ -30,6 +32,8 @@ AGENTS: dict[str, str] = {
     "llava-rl": "agents.vlm.bundled:LlavaRl",
 }
 """Name → "module:Class"; nothing is imported before its name is asked for."""
+
+_NAME_IT = "name a model after the colon, as in {}:MODEL, or with --model"
 
 
 def load_agent(spec: str, /, **settings: Any) -> Agent:
@@ -44,7 +48,9 @@ def load_agent(spec: str, /, **settings: Any) -> Agent:
     Raises:
         ValueError: There is no such agent, it can't be imported, or it has no such setting.
     """
-    name, _, model = spec.partition(":")
+    name, colon, model = spec.partition(":")
+    if name in AGENTS and colon and not model:
+        raise ValueError(f'agent "{spec}": {_NAME_IT.format(name)}')
     if name in AGENTS and model:
         spec, settings = name, {"model": model} | settings
     target = AGENTS.get(spec, spec)
@@ -95,5 +101,7 @@ def _accepted(spec: str, agent_class: type, settings: dict[str, Any]) -> dict[st
                 raise ValueError(f'agent "{spec}": {unknown_name("setting", name, settable)}')
     for name, parameter in settable.items():
         if parameter.default is inspect.Parameter.empty and name not in settings:
-            raise ValueError(f'agent "{spec}" needs the setting "{name}" (--set {name}=VALUE)')
+            how = _NAME_IT.format(spec) if name == "model" and spec in AGENTS else ""
+            how = how or f"--set {name}=VALUE"
+            raise ValueError(f'agent "{spec}" needs the setting "{name}" ({how})')
     return settings

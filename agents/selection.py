@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -10,6 +10,7 @@ import gymnasium
 
 import vlbench
 from agents.agent import Agent
+from vlbench.adapters import not_replayable
 from vlbench.contract import INFO_TYPES
 from vlbench.errors import unknown_name, user_code
 from vlbench.outcomes import check_outcomes
@@ -56,6 +57,10 @@ class Play:
     suite: str
     env_ids: tuple[str, ...]
     """Ids, short names and globs; the rungs of a ladder are played only where they exist."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of `evaluate` that this part of a sweep sets."""
+    place: str = ""
+    """Name of the folder, if several are played; "" for the suite's."""
 
 
 def plan_suites(names: str, env_ids: str, env_kwargs: Mapping[str, Any] = {}) -> tuple[Play, ...]:
@@ -94,6 +99,8 @@ class Selection:
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...]
     """What is played otherwise than asked, one line each."""
+    not_replayable: Mapping[str, str]
+    """env id → how the same seed and actions play differently, for those where they do."""
 
 
 def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Selection:
@@ -135,14 +142,17 @@ def select_rows(env_ids: str | Iterable[str], agent: Agent, spec: RunSpec) -> Se
     if not rows:
         why = f"{skipped[0].env} can't be played: {skipped[0].reason}" if skipped else env_ids
         raise ValueError(f"nothing to play: {why}")
-    played = set(chosen.values())
-    if len(played) > 1:
+    suite_names = set(chosen.values())
+    if len(suite_names) > 1:
         without = ", ".join(env_id for env_id in rows if chosen[env_id] == SEEDS)
         raise ValueError(
             f"{without}: no frozen sets there, only seeds; play it in a run of its own"
         )
     warnings = [line for env_id in rows for line in _warnings(env_id, spec, len(rows[env_id]))]
-    return Selection(replace(spec, suite=played.pop()), rows, tuple(skipped), tuple(warnings))
+    apart = not_replayable(rows)
+    warnings += [f"{env_id}: not replayable: {why}" for env_id, why in apart.items()]
+    spec = replace(spec, suite=suite_names.pop())
+    return Selection(spec, rows, tuple(skipped), tuple(warnings), apart)
 
 
 def _check_suite(suite: str, env_ids: Iterable[str]) -> None:

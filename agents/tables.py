@@ -18,9 +18,9 @@ from vlbench.scoring import Headline, Scorecard
 from vlbench.suites import bounds
 
 
-def scorecard_table(cards: Sequence[Scorecard]) -> str:
-    """Return scorecards as an aligned table, and a line for each note."""
-    head = (
+def scorecard_cells(cards: Sequence[Scorecard]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the head and the rows of a table of scorecards, as texts."""
+    head: tuple[str, ...] = (
         "env",
         "episodes",
         "distinct",
@@ -34,7 +34,7 @@ def scorecard_table(cards: Sequence[Scorecard]) -> str:
         "malformed",
         "errored",
     )
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             card.env,
             str(card.episodes),
@@ -51,7 +51,15 @@ def scorecard_table(cards: Sequence[Scorecard]) -> str:
         )
         for card in cards
     ]
-    lines = [table(head, rows), *map(_by_group, filter(lambda card: card.groups, cards))]
+    return head, rows
+
+
+def scorecard_table(cards: Sequence[Scorecard]) -> str:
+    """Return scorecards as an aligned table, and a line for each note."""
+    lines = [
+        table(*scorecard_cells(cards)),
+        *map(_by_group, filter(lambda card: card.groups, cards)),
+    ]
     lines += [f"{card.env} {detail}" for card in cards for detail in _details(card)]
     return "\n".join(lines + _note_lines({card.env: card.notes for card in cards}))
 
@@ -138,8 +146,11 @@ def comparison_table(comparisons: Sequence[Comparison], notes: Mapping[str, Sequ
 
 
 def gain_points(gain: Interval | None) -> str:
-    """Return a visual gain in percentage points, with its interval."""
-    return MISSING if gain is None else points(gain.value, gain.low, gain.high)
+    """Return a visual gain in percentage points, with its interval, and whether it is none."""
+    if gain is None:
+        return MISSING
+    mark = "" if gain.low > 0 else ", not visual"
+    return points(gain.value, gain.low, gain.high) + mark
 
 
 def _difference(value: Interval) -> str:

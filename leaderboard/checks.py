@@ -1,12 +1,12 @@
 """Checks of an entry before it is replayed: what a run can have written, and nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
 import vlbench
 from leaderboard.archive import Refused
-from leaderboard.entry import read_episodes
+from leaderboard.entry import check_person, read_episodes
 from leaderboard.pack import check_same_agent, expected_keys
 from leaderboard.schema import (
     MANIFEST,
@@ -32,8 +32,12 @@ MAX_LATE = 0.02
 """Largest share of episodes that were begun out of order."""
 
 
-def check_manifest(manifest: Manifest) -> None:
+def check_manifest(manifest: Manifest, env_ids: Collection[str] = vlbench.ENV_IDS) -> None:
     """Check a manifest against this installation, and its fields against each other.
+
+    Args:
+        manifest: The manifest.
+        env_ids: The environments that an entry may hold; see `leaderboard.outside`.
 
     Raises:
         ValueError: Names the first field that is wrong, what was expected and what was found.
@@ -42,7 +46,7 @@ def check_manifest(manifest: Manifest) -> None:
         place = f"suites.{number}.run."
         same(f"suites.{number}.part.name", f"{suite.run.part}.jsonl", suite.part.name)
         _check_spec(place, suite.run)
-        _check_environments(place, suite.run)
+        _check_environments(place, suite.run, env_ids)
         _check_versions(place, suite.run)
         _check_start_time(place, suite.run)
         if suite.run.privileged != (manifest.card.track == "reference"):
@@ -51,6 +55,7 @@ def check_manifest(manifest: Manifest) -> None:
                 f"card.track: wanted {expected}, since privileged is {suite.run.privileged}, "
                 f"found {manifest.card.track}"
             )
+        check_person(suite.run, manifest.card.track)
     check_same_agent([suite.run for suite in manifest.suites])
 
 
@@ -62,18 +67,20 @@ def _check_spec(place: str, run: RunHeader) -> None:
     same(place + "env_kwargs", {}, run.env_kwargs)
     same(place + "bounds", {}, run.bounds)
     same(place + "shard", None, run.shard)
+    same(place + "not_replayable", [], run.not_replayable)
     if run.challenge:
         same(place + "challenge: the suite", "test", run.suite)
     if run.prompt not in PROMPTS:
         raise ValueError(place + f"prompt: {unknown_name('prompt', run.prompt, PROMPTS)}")
 
 
-def _check_environments(place: str, run: RunHeader) -> None:
+def _check_environments(place: str, run: RunHeader, env_ids: Collection[str]) -> None:
     if not run.env_ids:
         raise ValueError(place + "env_ids: wanted at least one, found none")
     for env_id in [*run.env_ids, *(shot.env_id for shot in run.preamble.shots)]:
-        if env_id not in vlbench.ENV_IDS:
-            raise ValueError(place + f"env_ids: {unknown_name('env id', env_id, vlbench.ENV_IDS)}")
+        if env_id not in env_ids:
+            outside = f"; if you trust its module, pass --env {env_id}" if ":" in env_id else ""
+            raise ValueError(place + f"env_ids: {unknown_name('env id', env_id, env_ids)}{outside}")
         if run.suite not in shipped_suites(env_id):
             retired = "; it was replaced by others" if run.suite in RETIRED else ""
             raise ValueError(place + f"suite: {env_id} has no suite {run.suite!r:.40}{retired}")

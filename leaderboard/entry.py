@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from leaderboard.archive import MAX_MANIFEST, MAX_PART, Refused, read_archive, write_archive
 from leaderboard.packed_part import PartFiles
-from leaderboard.schema import ENTRY_PICTURES, MANIFEST, Manifest, canonical
-from vlbench.records import Episode, episode_key, from_json, to_json
+from leaderboard.schema import ENTRY_PICTURES, MANIFEST, PERSON, Manifest, Track, canonical
+from vlbench.records import Episode, RunHeader, episode_key, from_json, to_json
 from vlbench.suites import RETIRED, benchmark_suites
 
 MAX_LINE = 8 << 20
@@ -178,3 +178,18 @@ def _float(text: str) -> float:
 
 def _constant(text: str) -> NoReturn:
     raise ValueError(f"wanted a finite number, found {text}")
+
+
+def check_person(run: RunHeader, track: Track) -> None:
+    """Check that a person's run, and no other, is of the track `human`, and was played fairly.
+
+    Raises:
+        ValueError: It isn't.
+    """
+    if (run.agent == PERSON) != (track == PERSON):
+        raise ValueError(
+            f"card.track: wanted {PERSON} for a person's run and for no other, found {track} and "
+            f"the agent {run.agent:.80}"
+        )
+    if track == PERSON and run.settings.get("fair") is not True:
+        raise ValueError("a person's entry must be played with vlbench.play --fair")

@@ -15,12 +15,14 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from leaderboard.archive import MAX_ARCHIVE
-from leaderboard.entry import Entry, first_error, read_entry
+from leaderboard.entry import Entry, check_person, first_error, read_entry
+from leaderboard.outside import env_option, known_ids
 from leaderboard.packed_part import PartFiles, pack_part
 from leaderboard.schema import (
     ENTRY_PICTURES,
     MANIFEST,
     MAX_ERRORED,
+    PERSON,
     Card,
     Chosen,
     Manifest,
@@ -78,7 +80,8 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
     headers = folders[0].header
     if len(folders) > 1 and any(folder.header.challenge for folder in folders):
         raise ValueError("a challenge is packed alone, beside its entry")
-    track = card.get("track", "reference" if headers.privileged else None)
+    usual = "reference" if headers.privileged else PERSON if headers.agent == PERSON else None
+    track = card.get("track", usual)
     if track is None:
         raise ValueError(f"say how the model came to play: --track, one of {_listed(Track)}")
     if headers.privileged != (track == "reference"):
@@ -87,8 +90,9 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
             f"{headers.agent} {verb} privileged, so its track can't be {track}: "
             "reference players alone are handed the environment"
         )
-    defaults = {"name": headers.agent, "model": "" if headers.privileged else headers.agent}
-    weights = {"weights": "none"} if headers.privileged else {}
+    check_person(headers, track)
+    defaults = {"name": headers.agent, "model": "" if usual else headers.agent}
+    weights = {"weights": "none"} if usual else {}
     try:
         checked = Card(**{**defaults, **weights, **card, "track": track})
     except ValidationError as error:
@@ -262,6 +266,7 @@ class Config(CardOptions):
     """Options of `pack`."""
 
     runs: tuple[Path, ...] = required("a run's folder; one a suite", positional=True, metavar="RUN")
+    env: tuple[str, ...] = env_option()
     out: Path = required(
         "the archive to write", metavar="ENTRY.tar.gz", check=output_file("an entry", b"\x1f\x8b")
     )
@@ -285,6 +290,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _pack(argv: Sequence[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m leaderboard.pack", description=__doc__)
+    known_ids(config.env)  # imports the modules of tasks outside of the benchmark
     entry = pack(config.runs, _card(config))
     entry.write(config.out)
     size = config.out.stat().st_size

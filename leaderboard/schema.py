@@ -32,12 +32,15 @@ from vlbench.records import (
 
 MANIFEST = "manifest.json"
 
-Track = Literal["zero-shot", "sft", "rl", "pipeline", "specialist", "reference"]
+Track = Literal["zero-shot", "sft", "rl", "pipeline", "specialist", "reference", "human"]
 """How the player came to play. `zero-shot`: a general model that wasn't trained on these tasks;
 `sft`, `rl`: one that was, by imitation or by reward; `pipeline`: a program that decides by the
 rules of these tasks, with general models, trained on none of them, as its eyes; `specialist`: a
 model made for these tasks alone; `reference`: a player that is handed the environment, and no
-model."""
+model; `human`: a person, who played with `vlbench.play --fair`."""
+
+PERSON = "human"
+"""Name of the agent in a person's run, and the track of its entry."""
 
 Chosen = Literal["", "val", "last", "peak"]
 """How the checkpoint of a trained model was chosen: on the split `val`; the last one; or at a peak

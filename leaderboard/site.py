@@ -20,11 +20,13 @@ import jinja2
 
 import vlbench
 from leaderboard import ranking
+from leaderboard.outside import known_ids
 from leaderboard.published import KINDS, reported_ids, reported_rows
 from leaderboard.site_data import FAILURES, SHARED, EntryRenderer, RenderedEntry
 from leaderboard.site_tables import (
     TRACKS,
     Section,
+    filled,
     ladder_rows,
     other_suites,
     overall_rows,
@@ -40,6 +42,7 @@ from vlbench.cli import (
     run_main,
     writable_folder,
 )
+from vlbench.cli.steps import Steps
 from vlbench.display.episode_view import page_part
 from vlbench.display.formatting import (
     number,
@@ -70,8 +73,19 @@ def slug(entry: Verified) -> str:
     return f"{plain or 'entry'}-{manifest.digest}"
 
 
-def build(entries: Sequence[Verified], out: Path) -> None:
+def build(
+    entries: Sequence[Verified],
+    out: Path,
+    env_ids: Sequence[str] = vlbench.ENV_IDS,
+    tell: Callable[[str], None] = lambda step: None,
+) -> None:
     """Write the site of verified entries; an entry that is there twice is shown once.
+
+    Args:
+        entries: The entries.
+        out: The site's folder; an older site there is replaced.
+        env_ids: The tasks that have pages; see `leaderboard.outside`.
+        tell: Called with what is being done, in a few words.
 
     Raises:
         ValueError: `out` is a folder of something else.
@@ -84,23 +98,19 @@ def build(entries: Sequence[Verified], out: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".site-", dir=out.parent) as folder:
         site = Path(folder) / "site"
         site.mkdir()
-        _write(sorted(entries, key=lambda e: (e.manifest.card.name, e.manifest.digest)), site)
+        ordered = sorted(entries, key=lambda e: (e.manifest.card.name, e.manifest.digest))
+        _write(ordered, site, env_ids, tell)
         if out.exists():
             shutil.rmtree(out)
         site.rename(out)
 
 
-def _write(entries: Sequence[Verified], out: Path) -> None:
-    for name in ("entries", "tasks", "data", "frames"):
-        (out / name).mkdir()
-    (out / MARKER).write_text("", "utf-8")
-    for name in ("site.css", "site.js", "entries.js"):
-        text = files("leaderboard").joinpath("templates", name).read_text("utf-8")
-        (out / name).write_text(text, "utf-8")
-    for name in ("page.css", "viewer.js"):
-        (out / name).write_text(page_part(name), "utf-8")
+def _write(
+    entries: Sequence[Verified], out: Path, env_ids: Sequence[str], tell: Callable[[str], None]
+) -> None:
+    _write_parts(out)
     renderer = EntryRenderer()
-    tasks = [describe(env_id, renderer) for env_id in vlbench.ENV_IDS]
+    tasks = [describe(env_id, renderer) for env_id in env_ids]
     pages = _Pages(entries, tasks)
     reported = reported_rows()
     table = next(
@@ -118,6 +128,7 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
     )
     pages.write(out / "compare.html", "compare.html", ".")
     for task in tasks:
+        tell(f"writing the page of {task.name}")
         rows = {section: task_rows(entries, section, task.env_id) for section in TRACKS}
         path = out / "tasks" / f"{task.slug}.html"
         pages.write(
@@ -131,6 +142,7 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
         )
     frames = {name for task in tasks for name in task.frames.values()}
     for entry in entries:
+        tell(f"drawing the episodes of {entry.manifest.card.name}")
         view = renderer.entry(entry)
         frames |= view.frames
         _script(out / "data" / f"{slug(entry)}.js", slug(entry), _viewer_data(entry, view))
@@ -144,9 +156,22 @@ def _write(entries: Sequence[Verified], out: Path) -> None:
             failures=FAILURES,
             left_out=view.left_out,
         )
-    _script(out / "data" / "pairs.js", "pairs", _pairs(entries))
+    tell("comparing the entries in pairs")
+    _script(out / "data" / "pairs.js", "pairs", _pairs(entries, env_ids))
     for name in sorted(frames):
         (out / "frames" / f"{name}.png").write_bytes(renderer.frames[name])
+
+
+def _write_parts(out: Path) -> None:
+    """Write what pages share, and the folders that they fill."""
+    for name in ("entries", "tasks", "data", "frames"):
+        (out / name).mkdir()
+    (out / MARKER).write_text("", "utf-8")
+    for name in ("site.css", "site.js", "entries.js"):
+        text = files("leaderboard").joinpath("templates", name).read_text("utf-8")
+        (out / name).write_text(text, "utf-8")
+    for name in ("page.css", "viewer.js"):
+        (out / name).write_text(page_part(name), "utf-8")
 
 
 class _Pages:
@@ -166,6 +191,7 @@ class _Pages:
             "tasks": tasks,
             "sections": TITLES.items(),
             "beside_test": beside_test(),
+            "filled": filled,
             "all_cards": set(vlbench.CARD_IDS) == {task.env_id for task in tasks},
             "slug": slug,
             "version": vlbench.__version__,
@@ -195,7 +221,7 @@ def _viewer_data(entry: Verified, view: RenderedEntry) -> dict[str, Any]:
     return {"name": name, "prompts": view.prompts, "episodes": view.episodes}
 
 
-def _pairs(entries: Sequence[Verified]) -> dict[str, Any]:
+def _pairs(entries: Sequence[Verified], env_ids: Sequence[str]) -> dict[str, Any]:
     """Return the paired differences of every two entries, second less first."""
     pairs: dict[str, Any] = {}
     for first, second in combinations(entries, 2):
@@ -209,7 +235,7 @@ def _pairs(entries: Sequence[Verified]) -> dict[str, Any]:
                 "second": difference.only_second,
             }
             for suite in ordered_suites([*first.scores, *second.scores])
-            for env_id in vlbench.ENV_IDS
+            for env_id in env_ids
             if ranking.scorecard(first, suite, env_id) and ranking.scorecard(second, suite, env_id)
             for difference in [ranking.task_difference(first, second, suite, env_id)]
         ]
@@ -248,9 +274,12 @@ def _site(argv: Sequence[str] | None) -> int:
     if not paths:
         paths = tuple(sorted(stored.glob("*.tar.gz")))
         reports += tuple(sorted(stored.glob("*.rerun.json")))
-    verification = verify_all(paths, reports, config.nonces)
+    env_ids, steps = known_ids(config.env), Steps()
+    verification = verify_all(paths, reports, config.nonces, env_ids, steps.say)
+    steps.clear()
     code = verification.print_refused()
-    build(verification.entries, config.out)
+    build(verification.entries, config.out, env_ids, steps.say)
+    steps.clear()
     shown, refused = len(verification.entries), len(verification.refused)
     print(f"{config.out / 'index.html'}: {shown} entries shown, {refused} refused")
     return code

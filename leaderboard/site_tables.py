@@ -12,14 +12,14 @@ from leaderboard.task_page import Task, beside_test
 from leaderboard.verify import Verified
 from vlbench.intervals import Interval
 from vlbench.scoring import Headline, Scorecard, usd_per_success
-from vlbench.suites import TEST, ordered_suites, shipped_suites
+from vlbench.suites import TEST, label, ordered_suites, shipped_suites
 
 Section = Literal["general", "specialists", "reference"]
 
 TRACKS: dict[Section, tuple[str, ...]] = {
     "general": ("zero-shot",),
     "specialists": ("sft", "rl", "pipeline", "specialist"),
-    "reference": ("reference",),
+    "reference": ("reference", "human"),
 }
 """The tables of a page, in display order, and the tracks whose entries they list."""
 
@@ -68,6 +68,11 @@ class Cell:
     test: float | None
     beside: tuple[float | None, ...]
     """On the suites of `beside_test`."""
+
+    @property
+    def plays_beside(self) -> bool:
+        """Whether the entry has a number on one of those suites."""
+        return any(value is not None for value in self.beside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +147,15 @@ class TaskRow:
     """Of `test`."""
     beside: tuple[Scorecard | None, ...]
     """On the suites of `beside_test`."""
+    unreadable: float | None
+    """Share of turns of `test` whose reply named no action of the task."""
     tokens: float | None
     """Of an episode of `test`."""
+
+
+def filled(rows: Sequence[OverallRow] | Sequence[TaskRow]) -> list[int]:
+    """Return the numbers of the suites of `beside_test` for which a row of a table has a value."""
+    return [n for n in range(len(beside_test())) if any(row.beside[n] for row in rows)]
 
 
 def task_rows(entries: Sequence[Verified], section: Section, env_id: str) -> list[TaskRow]:
@@ -165,6 +177,7 @@ def _task_row(standing: Standing, env_id: str) -> TaskRow:
         test=test,
         bar=_success_bar(test) if test else None,
         beside=tuple(scorecard(standing.entry, suite, env_id) for suite in beside_test()),
+        unreadable=test.unknown_rate + test.malformed_rate + test.truncated_rate if test else None,
         tokens=test.tokens / test.episodes if test and test.tokens is not None else None,
     )
 
@@ -218,6 +231,8 @@ class SuiteResult:
     """Why turns were worse than the best one; causes of no turn are left out."""
     worse: int
     """Number of suboptimal turns."""
+    notes: tuple[str, ...]
+    """Caveats of these numbers, besides the task's own label."""
 
     @classmethod
     def of(cls, card: Scorecard) -> "SuiteResult":
@@ -227,7 +242,8 @@ class SuiteResult:
             if cause.turns:
                 causes.append(Cause(name, cause.turns, worse))
                 worse += cause.turns
-        return cls(card.suite, card, _success_bar(card), tuple(causes), worse)
+        notes = tuple(note for note in card.notes if note != label(card.env, card.suite))
+        return cls(card.suite, card, _success_bar(card), tuple(causes), worse, notes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,13 @@
 """A task's page: its docstring, frozen sets, bounds and first pictures."""
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import gymnasium
-from gymnasium.envs.registration import load_env_creator
-
+from leaderboard.outside import LABEL, is_outside
 from leaderboard.site_data import EntryRenderer
-from vlbench.registry import short_name
+from vlbench.registry import env_class, short_name
 from vlbench.scoring import notes
 from vlbench.suites import (
     TEST,
@@ -20,7 +19,7 @@ from vlbench.suites import (
     suite_facts,
 )
 
-BESIDE_TEST = ("ood-looks", "ood-rules", "ood-both", "ood")
+BESIDE_TEST = ("ood-looks", "ood-rules", "ood-both")
 """Suites that change one factor of `test`, and both."""
 
 _OMITTED = ("Args", "Version history")
@@ -59,13 +58,12 @@ class Task:
 
 def describe(env_id: str, renderer: EntryRenderer) -> Task:
     """Return a task's page, from its docstring and frozen sets."""
-    entry_point = gymnasium.registry[env_id].entry_point
-    assert isinstance(entry_point, str)
-    env_class = load_env_creator(entry_point)
-    summary, _, rest = (inspect.getdoc(env_class) or "").partition("\n\n")
+    summary, _, rest = (inspect.getdoc(env_class(env_id)) or "").partition("\n\n")
     sets = {suite: frozen_rows(env_id, suite) for suite in shipped_suites(env_id)}
     facts = {suite: suite_facts(env_id, suite) for suite in sets}
-    name = short_name(env_id)
+    name, caveat = short_name(env_id), label(env_id)
+    if is_outside(env_id):
+        caveat = "; ".join(filter(None, (LABEL, caveat)))
     try:
         shown = [suite for suite in sets if suite in (TEST, *beside_test())]
         firsts = {suite: renderer.first(sets[suite][0]) for suite in shown}
@@ -76,7 +74,7 @@ def describe(env_id: str, renderer: EntryRenderer) -> Task:
     return Task(
         env_id=env_id,
         name=name,
-        slug=name.casefold(),
+        slug=slug_of(env_id),
         summary=summary,
         rules=tuple(_sections(rest)),
         prompt=prompt,
@@ -84,8 +82,15 @@ def describe(env_id: str, renderer: EntryRenderer) -> Task:
         rows={suite: len(rows) for suite, rows in sets.items()},
         notes={suite: notes(env_id, suite)[bool(label(env_id)) :] for suite in sets},
         frames=frames,
-        label=label(env_id),
+        label=caveat,
     )
+
+
+def slug_of(env_id: str) -> str:
+    """Return a task's name in addresses; the whole id for one that isn't of the benchmark."""
+    if not is_outside(env_id):
+        return short_name(env_id).casefold()
+    return re.sub(r"[^a-z0-9]+", "-", env_id.casefold()).strip("-")
 
 
 def _sections(text: str) -> list[tuple[str, str]]:

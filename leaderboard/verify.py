@@ -8,11 +8,12 @@ again, every number computed again. The first difference is named. What comes th
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import vlbench
 from leaderboard.archive import Refused
 from leaderboard.challenge import ChallengeResult, Played, compare_challenge, published_nonces
 from leaderboard.checks import check_irregularities, check_manifest, read_checked
@@ -25,6 +26,7 @@ from leaderboard.flags import (
     dated_before_its_run,
     find_shared_texts,
 )
+from leaderboard.outside import env_option, known_ids
 from leaderboard.reproduction import Reproduction, check_report, read_report
 from leaderboard.schema import MANIFEST, Manifest
 from leaderboard.scores import SuiteScores, score_entry
@@ -36,6 +38,7 @@ from vlbench.cli import (
     required,
     run_main,
 )
+from vlbench.cli.steps import Steps
 from vlbench.comparison import with_visual_gain
 from vlbench.display import formatting
 from vlbench.errors import user_code
@@ -74,8 +77,21 @@ class Verified:
         )
 
 
-def verify(path: Path) -> Verified:
+def _silent(step: str) -> None:
+    """Tell nobody."""
+
+
+def verify(
+    path: Path,
+    env_ids: Collection[str] = vlbench.ENV_IDS,
+    tell: Callable[[str], None] = _silent,
+) -> Verified:
     """Verify an entry.
+
+    Args:
+        path: The archive.
+        env_ids: The environments that it may hold; see `leaderboard.outside`.
+        tell: Called with what is being done, in a few words, before each episode.
 
     Raises:
         Refused: Something differs; the message names the first difference.
@@ -85,19 +101,22 @@ def verify(path: Path) -> Verified:
     episodes, scores = {}, {}
     study = TextStudy()
     try:
-        check_manifest(manifest)
+        check_manifest(manifest, env_ids)
     except ValueError as error:
         raise Refused(path.name, MANIFEST, str(error)) from error
     for suite in manifest.suites:
         data = entry.parts[suite.part.name]
         episodes[suite.run.part] = read_checked(path.name, suite, data)
     replayer = Replayer()
+    total, done = sum(map(len, episodes.values())), 0
     for number, suite in enumerate(manifest.suites):
         name = suite.run.part
         before_turn = _ignore if suite.run.privileged else partial(study.observe, name)
         for line, episode in enumerate(episodes[name], start=1):
             place = f"{suite.part.name}:{line}"
+            tell(f"{path.name}: replaying episode {done + line:,} of {total:,}")
             _replay(replayer, path.name, place, episode, before_turn)
+        done += len(episodes[name])
         for difference in model_differences(suite.run, episodes[name]):
             raise Refused(path.name, suite.part.name, str(difference))
         try:
@@ -193,7 +212,11 @@ class Verification:
 
 
 def verify_all(
-    paths: Iterable[Path], reports: Iterable[Path] = (), nonces: Path | None = None
+    paths: Iterable[Path],
+    reports: Iterable[Path] = (),
+    nonces: Path | None = None,
+    env_ids: Collection[str] = vlbench.ENV_IDS,
+    tell: Callable[[str], None] = _silent,
 ) -> Verification:
     """Verify entries, the challenges beside them, and the texts that they share.
 
@@ -201,6 +224,8 @@ def verify_all(
         paths: Archives of entries and of their challenges, in any order.
         reports: Reports of `agents.rerun` about these entries.
         nonces: File with the published nonces; by default the one that is shipped.
+        env_ids: The environments that entries may hold; see `leaderboard.outside`.
+        tell: Called with what is being done, in a few words.
 
     Raises:
         ValueError: The nonces can't be read.
@@ -212,7 +237,7 @@ def verify_all(
     duplicates: list[Refused] = []
     for path in paths:
         try:
-            entry = verify(path)
+            entry = verify(path, env_ids, tell)
         except Refused as error:
             refused.append(error)
             continue
@@ -293,8 +318,9 @@ def existing_entry(path: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence(Options):
-    """What stands beside entries."""
+    """What stands beside entries, and the tasks that they may hold."""
 
+    env: tuple[str, ...] = env_option()
     rerun: tuple[Path, ...] = option(
         (), "a report of agents.rerun; may be given again", metavar="REPORT", check=existing_file
     )
@@ -325,7 +351,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _verify(argv: Sequence[str] | None) -> int:
     config = parse_options(Config, argv, prog="python -m leaderboard.verify", description=__doc__)
-    verification = verify_all(config.entries, config.rerun, config.nonces)
+    env_ids, steps = known_ids(config.env), Steps()
+    verification = verify_all(config.entries, config.rerun, config.nonces, env_ids, steps.say)
+    steps.clear()
     for entry in verification.entries:
         print(summary(entry))
     return verification.print_refused()

@@ -12,12 +12,13 @@ import agents.vlm  # noqa: F401  # before a test imports transformers
 TESTS = Path(__file__).parent
 TORCH = ("torch", "transformers")
 WITH_TORCH = (
-    "alfworld_training baselines credit_study distributed families held_out learning_study "
+    "alfworld_training baselines credit_study distributed families gains held_out learning_study "
     "memory model_families ppo_math rollouts selection sft_dataset signals text_backbone trainer "
     "training_pages training_runs update vllm_rollouts"
 )
 NEEDS = {
     "agents/test_recorded_models.py": TORCH,
+    "agents/test_text_player.py": TORCH,
     "bridges/test_inspect_task.py": ("inspect_ai",),
     "bridges/test_trl_env.py": (*TORCH, "trl"),
     "agents/test_wrong_inputs.py": ("scripts",),
@@ -25,11 +26,15 @@ NEEDS = {
     "core/test_play.py": ("pygame",),
     "core/test_window.py": ("pygame",),
     "leaderboard": ("jinja2", "pydantic"),
+    "tasks/test_looks.py": ("scripts",),
     "train/test_cnn.py": ("torch", "stable_baselines3"),
+    "train/test_gpu_check.py": (*TORCH, "scripts"),
+    "train/test_train_7b.py": (*TORCH, "scripts", "jinja2", "pydantic"),
     "train/test_divergence.py": (*TORCH, "stable_baselines3"),
     "train/test_other_settings.py": (*TORCH, "stable_baselines3"),
     "train/test_reproduce.py": (*TORCH, "matplotlib"),
     **{f"train/test_{name}.py": TORCH for name in WITH_TORCH.split()},
+    "outside/test_minigrid.py": ("minigrid",),
     "vlm": TORCH,
 }
 """What a module, or all modules of a folder, need beyond the bare wheel."""
@@ -72,8 +77,10 @@ class Required:
         self.missing = {line.strip() for line in lines if line.strip() and line[0] != "#"}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._expand([item.nodeid for item in session.items])
+
+    def _expand(self, tests: list[str]) -> None:
         """Put the tests of this run in place of a whole file or function."""
-        tests = [item.nodeid for item in session.items]
         for line in tuple(self.missing):
             if under := {test for test in tests if test.startswith((f"{line}::", f"{line}["))}:
                 self.missing = self.missing - {line} | under
@@ -91,9 +98,19 @@ class Required:
             terminalreporter.write_line(f"REQUIRED but not passed: {test}", red=True)
 
 
+class RequiredOfWorkers(Required):
+    """The same where worker processes collect the tests."""
+
+    def pytest_xdist_node_collection_finished(self, node: object, ids: list[str]) -> None:
+        self._expand(ids)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--required"):
-        config.pluginmanager.register(Required(config.getoption("--required")))
+    is_worker = hasattr(config, "workerinput")
+    if config.getoption("--required") and not is_worker:
+        workers = config.getoption("numprocesses")
+        kind = RequiredOfWorkers if workers else Required
+        config.pluginmanager.register(kind(config.getoption("--required")))
 
 
 @pytest.fixture(scope="session")

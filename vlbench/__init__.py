@@ -4,6 +4,7 @@ Importing it registers the environments. It loads nothing heavier than gymnasium
 """
 
 import json
+from importlib import import_module
 from typing import Any
 
 import gymnasium
@@ -17,6 +18,7 @@ __all__ = [
     "RL4VLM_IDS",
     "UNRANKED_IDS",
     "__version__",
+    "adapt",
     "reply",
 ]
 
@@ -73,3 +75,14 @@ def reply(action: str, **fields: Any) -> str:
     """
     statements = {name.replace("_", " "): value for name, value in fields.items()}
     return json.dumps({**statements, "action": action}, ensure_ascii=False)
+
+
+_LATER = {"adapt": "vlbench.adapters"}
+"""Name → the module that defines it, which is imported on first use."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return what is imported on first use: `vlbench.adapt`."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)

@@ -217,9 +217,9 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self._must_be_reset()
         if self.frame is None:
             self.frame = np.empty((SIZE, SIZE, 3), np.uint8)
-        seen = self.seen
-        paint(self.frame, self.picture, self._repaint, seen, self._previous)
-        self._previous = seen
+        view = self.seen
+        paint(self.frame, self.picture, self._repaint, view, self._previous)
+        self._previous = view
         if self.render_mode == "human":
             self._show(self.frame)
 
@@ -257,8 +257,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
 
         What earlier pictures showed and this one hides is among them.
         """
-        seen = self.seen
-        return {} if seen is None else self.picture.facts(seen.state, self.first_style)
+        view = self.seen
+        return {} if view is None else self.picture.facts(view.state, self.first_style)
 
     @property
     def state(self) -> S:

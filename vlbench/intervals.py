@@ -113,11 +113,11 @@ def student(values: Sequence[float]) -> Interval:
     value = math.fsum(values) / len(values)
     freedom = len(values) - 1
     variance = math.fsum((v - value) ** 2 for v in values) / freedom
-    half = _student_quantile(freedom) * math.sqrt(variance / len(values))
+    half = student_quantile(freedom) * math.sqrt(variance / len(values))
     return Interval(value, value - half, value + half)
 
 
-def _student_quantile(freedom: int) -> float:
+def student_quantile(freedom: int) -> float:
     """Return the 97.5 % quantile; beyond T95, by an expansion in 1/freedom (error below 0.001)."""
     if freedom <= len(T95):
         return T95[freedom - 1]

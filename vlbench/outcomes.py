@@ -1,8 +1,8 @@
 """Recorded outcomes of frozen rows, by which a run notices that a task's rules have changed.
 
 Beside each frozen set, `outcomes/<suite>.jsonl` holds one line a row: what two fixed sequences of
-actions earned when the set was frozen. One is the expert's. The other begins with an unreadable
-reply and goes on with actions drawn by hash, legal or not.
+actions earned when the set was frozen. One is the expert's, if the task has one. The other begins
+with an unreadable reply and goes on with actions drawn by hash, legal or not.
 """
 
 import json
@@ -84,8 +84,8 @@ def play_row(env: gymnasium.Env[Any, str], row: Row, choose: Choose) -> Outcome:
     return Outcome(tuple(actions), tuple(rewards), end, success, state)
 
 
-def row_outcomes(env: gymnasium.Env[Any, str], row: Row) -> tuple[Outcome, Outcome]:
-    """Return a row's outcomes: the expert's, and those of the actions that are drawn by hash."""
+def row_outcomes(env: gymnasium.Env[Any, str], row: Row) -> tuple[Outcome, ...]:
+    """Return a row's outcomes: the expert's if there is one, and those of actions drawn by hash."""
 
     def draw(inner: Any, turn: int) -> str | None:
         if turn == 0:
@@ -94,7 +94,10 @@ def row_outcomes(env: gymnasium.Env[Any, str], row: Row) -> tuple[Outcome, Outco
         key = f"{row.instance}|{row.presentation}|outcome/{turn}"
         return None if turn > DRAWN_ACTIONS else str(actions[hashed(key) % len(actions)])
 
-    return play_row(env, row, lambda inner, turn: str(inner.expert())), play_row(env, row, draw)
+    drawn = play_row(env, row, draw)
+    if not hasattr(env.unwrapped, "expert"):
+        return (drawn,)
+    return play_row(env, row, lambda inner, turn: str(inner.expert())), drawn
 
 
 def write_outcomes(path: Path, rows: Sequence[Row]) -> None:

@@ -176,17 +176,17 @@ def _search_from(text: str, start: int) -> tuple[Object | None, bool]:
         end = lenient_json.prose_end(text, start)
         if end < 0:
             try:
-                found = lenient_json.read(text, start)
+                candidate = lenient_json.read(text, start)
             except ValueError:
                 end = lenient_json.balanced_end(text, start)
                 if end < 0:
                     return decider, True
             else:
-                end = found.end
-                if found.span is None:
-                    found = _called(text, found)
-                if found.span is not None:
-                    decider = found
+                end = candidate.end
+                if candidate.span is None:
+                    candidate = _called(text, candidate)
+                if candidate.span is not None:
+                    decider = candidate
         start = text.find("{", end)
     return decider, False
 

@@ -44,7 +44,12 @@ def resolve_env_id(name: str) -> str:
     module, _, env_id = name.rpartition(":")
     if module:
         with user_code(f'env "{name}": module "{module}" can\'t be imported', importing=True):
-            import_user_module(module)
+            imported = import_user_module(module)
+        if imported.__spec__ is not None and imported.__spec__.origin is None:
+            raise ValueError(
+                f'env "{name}": the folder {module} has no __init__.py, so it is no package; if '
+                f"the package is inside it, run the command there: cd {module}"
+            )
     if env_id in gymnasium.registry:
         return env_id if env_id in vlbench.ENV_IDS else name
     env_ids = (*vlbench.ENV_IDS, *vlbench.UNRANKED_IDS)
@@ -52,7 +57,17 @@ def resolve_env_id(name: str) -> str:
     if not module and _plain(name) in by_name:
         return by_name[_plain(name)]
     names = env_ids if "/" in name else [short_name(known) for known in env_ids]
+    if module:
+        of_module = (env_id for env_id, spec in gymnasium.registry.items() if _is_of(spec, module))
+        names = [f"{module}:{env_id}" for env_id in of_module] or names
     raise ValueError(unknown_name("env id", name, names))
+
+
+def _is_of(spec: Any, module: str) -> bool:
+    """Return whether an environment's entry point is in a module or below it."""
+    entry_point = spec.entry_point
+    place = entry_point if isinstance(entry_point, str) else getattr(entry_point, "__module__", "")
+    return f"{place.partition(':')[0]}.".startswith(f"{module}.")
 
 
 def import_user_module(name: str) -> ModuleType:

@@ -24,6 +24,10 @@ class SolvedEnv(VLEnv[S, Style]):
         self._must_be_reset()
         return dict(self.game.values(self._state, max(self.turns_left, 1)))
 
+    def is_lost(self) -> bool:
+        """Return whether the goal is out of reach, as far as the task can tell."""
+        return False
+
     def heuristic(self) -> str:
         """Return the action of a simple rule of thumb; the expert's unless a task overrides it."""
         return self.expert()

@@ -356,3 +356,20 @@ def _batch(
             batch[key] = values
         batch[f"_{key}"] = who
     return batch
+
+
+def vector_of(env_class: Any) -> type[VLVectorEnv]:
+    """Return the vector class of a task that has none of its own.
+
+    Args:
+        env_class: The task's environment class.
+
+    Raises:
+        ValueError: It isn't a subclass of `VLEnv`.
+    """
+    if not (isinstance(env_class, type) and issubclass(env_class, VLEnv)):
+        raise ValueError(
+            f"{getattr(env_class, '__name__', env_class)} is no subclass of vlbench.env.VLEnv, "
+            "which alone can be stepped in batches; register the class of a VLEnv"
+        )
+    return type(f"{env_class.__name__}Vector", (VLVectorEnv,), {"env_class": env_class})

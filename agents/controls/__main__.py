@@ -13,8 +13,9 @@ from pathlib import Path
 import vlbench
 from agents.controls.lines import Line, Unit, append_line, line_of, read_lines
 from agents.controls.page import fill
-from agents.evaluate import Run, evaluate
+from agents.evaluate import evaluate
 from agents.registry import load_agent
+from agents.results.run import Run
 from vlbench.cli import Options, option, parse_options, required, run_main
 from vlbench.observation import PICTURES
 from vlbench.registry import resolve_env_id

@@ -3,6 +3,9 @@
 `torchrun --nproc-per-node N -m agents.train.ppo …` starts the processes; Accelerate finds their
 devices and backends. Gradients are summed over the turns of all processes and divided by their
 number, so N processes compute the same update as one. Models are replicated, never sharded.
+
+The sum is our own, not torch's DistributedDataParallel: with that, a process with fewer
+micro-batches needs passes of weight 0, about a tenth of an update (`docs/results/gradients.md`).
 """
 
 import os

@@ -15,9 +15,10 @@ from vlbench.env import VLEnv
 from vlbench.errors import user_code
 from vlbench.instances import Share
 from vlbench.observation import PICTURES
-from vlbench.registry import registered_id, resolve_env_id
+from vlbench.prompts import VARIANTS
+from vlbench.registry import accepted_parameters, env_class, registered_id, resolve_env_id
 from vlbench.themes import check_open
-from vlbench.vector import VLVectorEnv
+from vlbench.vector import VLVectorEnv, vector_of
 
 if TYPE_CHECKING:  # cnn and sft_data import this module without torch
     from agents.train.advantages.recorder import TurnRecorder
@@ -37,13 +38,37 @@ def make_env(env_id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, str]:
     return gymnasium.make(registered_id(env_id), disable_env_checker=True, **kwargs)
 
 
+USUAL = {"prompt": VARIANTS[0], "theme": "train", "jitter": 0}
+"""Values of keyword arguments that an environment needn't know."""
+
+
+def taken(env_id: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keyword arguments without those at their USUAL value that an environment lacks.
+
+    A task of a user's may have no themes, no jitter and one prompt.
+    """
+    known = accepted_parameters(env_class(env_id))
+    return {
+        name: value
+        for name, value in kwargs.items()
+        if name in known or name not in USUAL or value != USUAL[name]
+    }
+
+
 def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVectorEnv:
     """Return the native vector environment; its pictures are views, not copies.
 
+    A task that registers none gets one made of its class.
+
     Raises:
-        ValueError: The environment has none, or its theme is sealed.
+        ValueError: Neither is possible, or the theme is sealed.
     """
     check_open(str(kwargs.get("theme", "")), "training")
+    spec = gymnasium.registry[registered_id(env_id)]
+    if spec.vector_entry_point is None:
+        if spec.max_episode_steps is not None or spec.additional_wrappers:
+            raise ValueError(f"the registration of {env_id} limits or wraps its environments")
+        return vector_of(env_class(env_id))(num_envs, copy=False, **{**spec.kwargs, **kwargs})
     envs = gymnasium.make_vec(
         registered_id(env_id),
         num_envs=num_envs,

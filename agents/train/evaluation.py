@@ -18,6 +18,7 @@ from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.policy import Policy
 from vlbench import intervals
 from vlbench.registry import accepted_parameters, env_class
+from vlbench.solved_env import SolvedEnv
 from vlbench.suites import Row
 
 
@@ -28,27 +29,27 @@ class EvalResult:
     episodes: int
     success: intervals.Interval
     mean_return: float
-    optimal: float
-    """Share of turns with an optimal action."""
+    optimal: float | None
+    """Share of turns with an optimal action; None if the exact values aren't known."""
     perceived: float
     """Share of replies without a false statement about the picture, among those that make any; 0 if
     none does."""
     parsed: float
     """Share of turns whose reply names an action."""
-    regret: float
-    """Mean exact regret of a turn."""
+    regret: float | None
+    """Mean exact regret of a turn; None if the exact values aren't known."""
     won: tuple[bool, ...]
     """For each row, in order: whether its goal was reached."""
 
     def metrics(self) -> Metrics:
         """Return the metrics to log."""
+        exact = {"eval/optimal": self.optimal, "eval/regret": self.regret}
         return {
             "eval/success": self.success.value,
             "eval/success_low": self.success.low,
             "eval/success_high": self.success.high,
             "eval/return": self.mean_return,
-            "eval/optimal": self.optimal,
-            "eval/regret": self.regret,
+            **{name: value for name, value in exact.items() if value is not None},
             "eval/perceived": self.perceived,
             "eval/parse_rate": self.parsed,
             "eval/episodes": self.episodes,
@@ -176,10 +177,10 @@ def evaluate_policy(
         episodes=len(outcomes),
         success=intervals.rate([o.success for o in outcomes], [o.instance for o in outcomes]),
         mean_return=sum(o.episode_return for o in outcomes) / len(outcomes),
-        optimal=turns.optimal / turns.turns,
+        optimal=None if turns.unsolved else turns.optimal / turns.turns,
         perceived=turns.true_statements / turns.statements if turns.statements else 0.0,
         parsed=turns.parsed / turns.turns,
-        regret=math.fsum(part.regret for part in parts) / turns.turns,
+        regret=(None if turns.unsolved else math.fsum(part.regret for part in parts) / turns.turns),
         won=tuple(o.success for o in outcomes),
     )
 
@@ -205,10 +206,10 @@ def _play(
             env: Any = episode.env.unwrapped
             parsed = env.read(reply.text)
             monitor.update(env, reply.text, parsed, len(reply.ids), reply.finished)
-            values: Mapping[str, float] = env.values()
+            values = env.values() if isinstance(env, SolvedEnv) else {}
             step = episode.env.step(reply.text)
             episode.observation, reward, terminated, truncated, info = step
-            regret += max(values.values()) - _worth(values, step, env)
+            regret += max(values.values()) - _worth(values, step, env) if values else 0.0
             episode.episode_return += float(reward)
             if terminated or truncated:
                 outcomes.append(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vlbench.parsing import Parsed
+from vlbench.solved_env import SolvedEnv
 
 WINDOW = 200
 """Number of recent episodes that training success is averaged over."""
@@ -35,6 +36,8 @@ class RolloutMonitor:
     optimal: int = 0
     regret: float = 0.0
     """What the replies lost by the environment's exact values."""
+    unsolved: int = 0
+    """Turns of an environment whose exact values aren't known."""
     statements: int = 0
     """Replies that make statements about the picture."""
     true_statements: int = 0
@@ -60,9 +63,13 @@ class RolloutMonitor:
         self.unfinished += not finished
         self.parsed += parsed.action is not None
         self.illegal += parsed.action is not None and parsed.action not in env.legal
-        values: Mapping[str, float] = env.values()
-        best = max(values.values()) - 1e-9
-        self.optimal += parsed.action is not None and values.get(parsed.action, best - 1) >= best
+        if isinstance(env, SolvedEnv):
+            values = env.values()
+            best = max(values.values()) - 1e-9
+            chosen = parsed.action
+            self.optimal += chosen is not None and values.get(chosen, best - 1) >= best
+        else:
+            self.unsolved += 1
         perception = env.check_statements(parsed.fields).perception
         self.statements += perception is not None
         self.true_statements += perception is True
@@ -80,12 +87,15 @@ class RolloutMonitor:
     def metrics(self) -> Metrics:
         """Return the rates."""
         most = max(self.thoughts.values())
+        exact = {
+            "rollout/optimal": self.optimal / self.turns,
+            "rollout/regret": self.regret / self.turns,
+        }
         return {
             "rollout/parse_rate": self.parsed / self.turns,
             "rollout/illegal_rate": self.illegal / self.turns,
             "rollout/unfinished_rate": self.unfinished / self.turns,
-            "rollout/optimal": self.optimal / self.turns,
-            "rollout/regret": self.regret / self.turns,
+            **({} if self.unsolved else exact),
             "rollout/perceived": self.true_statements / self.statements if self.statements else 0.0,
             "rollout/distinct_thoughts": len(self.thoughts) / self.turns,
             "rollout/commonest_thought": most / self.turns,

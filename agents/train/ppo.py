@@ -26,7 +26,7 @@ import torch
 from agents.train.advantages.playing import episode_seeds, new_value_head, new_writer, play
 from agents.train.advantages.recorder import TurnRecorder
 from agents.train.distributed import Processes, run_in_processes
-from agents.train.environments import RolloutEnvs, make_envs, shown_as, training_deals
+from agents.train.environments import RolloutEnvs, make_envs, shown_as, taken, training_deals
 from agents.train.evaluation import evaluate_policy, val_rows
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
@@ -79,14 +79,14 @@ def train(config: Config, processes: Processes) -> Path:
     """
     env_id = resolve_env_id(config.env)
     looks = {"prompt": config.prompt, "theme": config.theme, **shown_as(config.picture)}
-    rules = looks | config.env_kwargs
+    rules = taken(env_id, looks | config.env_kwargs)
     rows = val_rows(env_id, config.eval_episodes if config.eval_every else 0, rules)
     share = processes.share(config.num_envs)
     trainer = Trainer(config, method="ppo", steps=config.iterations, processes=processes)
     policy = build_policy(config, str(trainer.checkpoint or config.model), processes.device)
     learner = build_learner(config, policy, processes)
     sampler = torch.Generator(policy.device).manual_seed(trainer.seed)
-    deals = {**training_deals(config.share), "jitter": config.jitter, **rules}
+    deals = {**training_deals(config.share), **taken(env_id, {"jitter": config.jitter}), **rules}
     vector = make_envs(env_id, len(share), deals)
     every = config.rollouts_every
     recorder = TurnRecorder(env_id, deals, share, every, config.baseline) if every else None

@@ -13,12 +13,14 @@ from agents.train.environments import (
     check_env_kwargs,
     check_share,
     shown_as,
+    taken,
     training_deals,
 )
 from agents.train.log.run_log import check_log
 from agents.vlm.trainable import TrainableWeights, check_model
 from vlbench.cli import MAX_SEED, option, output_folder, required, run_kind
 from vlbench.observation import PICTURES
+from vlbench.registry import env_class, resolve_env_id
 from vlbench.themes import MAX_JITTER
 
 MAX_TURNS = 2**20
@@ -268,7 +270,12 @@ class Config(TrainableWeights):
                 "jitter": self.jitter,
                 **self.env_kwargs,
             }
-            check_env(self.env, kwargs, vector=True)
+            env_id = resolve_env_id(self.env)
+            check_env(self.env, taken(env_id, kwargs), vector=True)
+            if BASELINES[self.baseline].oracle and not hasattr(env_class(env_id), "values"):
+                raise ValueError(
+                    f"--baseline {self.baseline} reads exact values, and {env_id} has none"
+                )
 
 
 Preset = dict[str, Any]

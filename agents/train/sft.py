@@ -297,8 +297,8 @@ def play_val_rows(
         log.log_line(
             f"{env_id}, val: success {result.success.value:.3f} "
             f"[{result.success.low:.3f}, {result.success.high:.3f}] of {result.episodes}, "
-            f"perceived {result.perceived:.3f}, optimal {result.optimal:.3f}, "
-            f"parsed {result.parsed:.3f}"
+            f"perceived {result.perceived:.3f}, parsed {result.parsed:.3f}"
+            + ("" if result.optimal is None else f", optimal {result.optimal:.3f}")
         )
         metrics |= {f"{name}/{env_id}": value for name, value in result.metrics().items()}
     if metrics:

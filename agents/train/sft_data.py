@@ -23,6 +23,7 @@ from agents.train.environments import (
     check_env_kwargs,
     check_share,
     make_env,
+    taken,
     training_deals,
 )
 from vlbench.cli import (
@@ -110,7 +111,7 @@ class Config(Options):
         for name in self.env.split(","):
             env_id = resolve_env_id(name.strip())
             with user_code(f"{env_id} can't be made"):
-                env = make_env(env_id, self.kwargs())
+                env = make_env(env_id, taken(env_id, self.kwargs()))
             _require_demonstrations(env.unwrapped, env_id, self.perception_only)
             env.close()
 
@@ -143,15 +144,15 @@ def transcripts(config: Config) -> Iterator[Example]:
     Raises:
         ValueError: An environment doesn't exist, or lacks a demonstration of its prompt's fields.
     """
-    kwargs = config.kwargs()
     env_ids = [resolve_env_id(name.strip()) for name in config.env.split(",")]
-    envs = [make_env(env_id, kwargs) for env_id in env_ids]
+    kwargs = {env_id: taken(env_id, config.kwargs()) for env_id in env_ids}
+    envs = [make_env(env_id, kwargs[env_id]) for env_id in env_ids]
     for env, env_id in zip(envs, env_ids, strict=True):
         _require_demonstrations(env.unwrapped, env_id, config.perception_only)
     for number, (env, env_id) in enumerate(zip(envs, env_ids, strict=True)):
         rng = np.random.default_rng((config.seed, number))
         for _ in range(config.episodes):
-            yield from _episode(env, env_id, kwargs, config, rng)
+            yield from _episode(env, env_id, kwargs[env_id], config, rng)
 
 
 def _require_demonstrations(env: Any, env_id: str, perception_only: bool) -> None:

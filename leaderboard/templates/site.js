@@ -26,6 +26,23 @@ function sort(table, button) {
   body.append(...rows);
 }
 
+// A table that is wider than its place becomes a list of cards, in which each cell names its column.
+const tables = [...document.querySelectorAll("table.sortable")];
+for (const table of tables) {
+  const names = [...table.tHead.rows[0].cells].map(cell => cell.textContent.trim());
+  for (const row of table.tBodies[0].rows)
+    for (const cell of row.cells)
+      if (cell.tagName === "TD" && !cell.matches(".source, .kind")) cell.dataset.label = names[cell.cellIndex];
+}
+function fit() {
+  for (const table of tables) {
+    table.classList.remove("cards-of");
+    table.classList.toggle("cards-of", table.offsetWidth > table.parentElement.clientWidth);
+  }
+}
+fit();
+addEventListener("resize", fit);
+
 for (const table of document.querySelectorAll("table.sortable"))
   for (const button of table.tHead.querySelectorAll("button"))
     button.addEventListener("click", () => sort(table, button));

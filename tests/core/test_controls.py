@@ -10,6 +10,7 @@ import pytest
 
 import vlbench
 from agents.evaluate import evaluate
+from agents.registry import load_agent
 from vlbench import scoring
 from vlbench.freeze import RowSpec, task_suites
 from vlbench.freeze.players import visual_gain
@@ -117,6 +118,17 @@ def test_a_copied_environment_shows_what_the_first_one_shows(picture):
         one.step(vlbench.reply("*"))
     assert (env.observe()["image"] == twin.observe()["image"]).all()
     assert env.seen_facts == twin.seen_facts
+
+
+@pytest.mark.parametrize("env_id", vlbench.CARD_IDS)
+def test_the_text_tells_a_player_the_cards_and_numbers_only_where_it_states_them(env_id):
+    for prompt, is_told in (("cot", False), ("action_only", False), ("cot_facts", True)):
+        env = gymnasium.make(env_id, prompt=prompt, picture="blank").unwrapped
+        env.reset(seed=3)
+        assert bool(env.text_facts) == is_told
+        player = load_agent("heuristic-by-text")
+        chosen = player.choose(env)
+        assert chosen == (env.expert() if is_told else env.vocabulary[0])
 
 
 def test_an_unknown_control_is_refused():

@@ -10,10 +10,10 @@ from support.env_ids import EVERY_ID
 
 import vlbench
 from vlbench import replay
-from vlbench.play.__main__ import main
+from vlbench.play.__main__ import fair_view_of, main, view_of
 from vlbench.play.keyboard import Command, InputHandler
 from vlbench.play.screen import ROOM, Screen, View, wrapped
-from vlbench.play.session import EXPERT_SHOWN, GIVEN_UP
+from vlbench.play.session import EXPERT_SHOWN, GIVEN_UP, PlaySession
 from vlbench.run_folder import RunFolder
 from vlbench.suites import frozen_rows, shipped_suites
 
@@ -181,6 +181,55 @@ def test_asking_the_expert_marks_the_turn(tmp_path, capsys):
     marks = [turn.reply.provider_id for turn in episode.turns]
     assert marks == [EXPERT_SHOWN] + [""] * (len(actions) - 1)
     assert f"the expert was asked on 1 of {len(actions)} turns" in capsys.readouterr().out
+
+
+def session_of(tmp_path, task, *replies, suite="test"):
+    """Return a session after some replies, as a window would show it."""
+    run = play(tmp_path, task, "F2", options=["--suite", suite])
+    row = frozen_rows(run.header.env_ids[0], suite)[0]
+    session = PlaySession(RunFolder.start(tmp_path / "more", run.header), [row])
+    for reply in replies:
+        session.say(reply)
+    return session
+
+
+def test_the_expert_says_that_a_position_is_lost(tmp_path):
+    session = session_of(tmp_path, "Points24", vlbench.reply("+"))  # no formula begins with +
+    assert session.ask_expert() and session.lost
+    assert "This position is lost" in view_of(session).message
+    session.close()
+
+
+@pytest.mark.parametrize("task", ["Points24", "EZPoints", "NumberLine"])
+def test_a_position_is_lost_where_the_best_return_holds_no_success(task):
+    env_id = f"vlbench/{task}-v0"
+    env, lost = gymnasium.make(env_id), 0
+    for seed in range(6):
+        env.reset(seed=seed)
+        inner, over, rng = env.unwrapped, False, np.random.default_rng(seed)
+        while not over:
+            values = inner.values()
+            assert inner.is_lost() == (max(values.values()) < 1)  # a success earns 1 or 10
+            lost += inner.is_lost()
+            actions = [a for a in values if a != "="] + [inner.expert()] * 8
+            reply = vlbench.reply(str(rng.choice(actions)))
+            _, _, terminated, truncated, _ = env.step(reply)
+            over = terminated or truncated
+    assert lost or task == "NumberLine"
+
+
+def test_a_fair_window_shows_no_more_than_a_model_is_shown(tmp_path, capsys):
+    session = session_of(tmp_path, "Points24", vlbench.reply("10"), vlbench.reply("no such"))
+    assert set(session.legal) < set(session.vocabulary)
+    told, fair = view_of(session), fair_view_of(session)
+    assert fair.legal == session.vocabulary, "no grey token tells the cards"
+    assert "return" in told.progress and "return" not in fair.progress
+    assert "reward" in told.message and fair.message == "You played no action."
+    assert fair.is_good is None and (fair.frame == told.frame).all() and fair.prompt == told.prompt
+    session.close()
+    run = play(tmp_path / "fair", "NumberLine", "F1", "+", options=["--fair", "--episodes", "1"])
+    assert run.header.settings == {"fair": True}
+    assert "the expert was asked" not in capsys.readouterr().out
 
 
 def test_an_episode_that_is_given_up_counts_as_errored(tmp_path, capsys):

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.env_ids import EVERY_ID, EVERY_SET, every_set
+from support.env_ids import every_env, every_set
 
 from vlbench import freeze
 from vlbench.freeze.__main__ import set_hashes
@@ -21,24 +21,8 @@ from vlbench.suites import (
     suite_facts,
 )
 
-ANEW = (
-    "vlbench/NumberLine-v0",
-    "vlbench/EZPoints-v0",
-    "vlbench/Blackjack-v0",
-    "vlbench/Points24-v0",
-    "vlbench/ALFWorld-v0",
-)
-"""Ids whose sets have been dealt anew, one factor a suite."""
-
 HASHES = Path(__file__).with_name("set_hashes.json")
 """env id → suite → sha256; written by `python -m vlbench.freeze --hashes`."""
-
-every_anew = pytest.mark.parametrize(
-    "env_id", [item for item in EVERY_ID if item.values[0] in ANEW]
-)
-every_anew_set = pytest.mark.parametrize(
-    ("env_id", "suite"), [item for item in EVERY_SET if item.values[0] in ANEW]
-)
 
 
 def test_the_sets_are_those_whose_hashes_are_recorded():
@@ -55,7 +39,7 @@ def test_rows_are_unique_and_complete(env_id, suite):
     assert len(frozen_hash(env_id, suite)) == 64
 
 
-@every_anew
+@every_env
 def test_the_frozen_rows_are_those_that_the_task_s_folder_makes(env_id):
     task = freeze.task_suites(env_id)
     assert ordered_suites(task.NAMES) == shipped_suites(env_id)
@@ -74,14 +58,14 @@ def test_bounds_are_stated_for_every_set(env_id, suite):
     assert 0 <= limits.floor < limits.ceiling <= 1
 
 
-@every_anew_set
+@every_set
 def test_looks_are_those_that_the_name_of_the_suite_says(env_id, suite):
     looks = {"ood-looks": "heldout", "ood-both": "heldout", "sealed": "sealed"}
     themes = {row.kwargs["theme"] for row in frozen_rows(env_id, suite)}
     assert themes == {looks.get(suite, "train")}
 
 
-@every_anew
+@every_env
 def test_the_headline_has_200_instances_that_other_looks_show_too(env_id):
     test, looks = (frozen_rows(env_id, suite) for suite in ("test", "ood-looks"))
     starts = {(row.instance, _rules(row)) for row in test}
@@ -89,7 +73,7 @@ def test_the_headline_has_200_instances_that_other_looks_show_too(env_id):
     assert len(starts) >= 200 and len(shown) >= 200 and shown <= starts
 
 
-@every_anew
+@every_env
 def test_ood_rules_and_ood_both_hold_the_same_games_in_other_looks(env_id):
     rules, both = (frozen_rows(env_id, suite) for suite in ("ood-rules", "ood-both"))
     starts = {(row.instance, _rules(row)) for row in rules}
@@ -98,7 +82,7 @@ def test_ood_rules_and_ood_both_hold_the_same_games_in_other_looks(env_id):
     assert not usual & {rule for _, rule in starts}
 
 
-@every_anew
+@every_env
 @pytest.mark.parametrize("suite", ["ood-rules", "ood-both"])
 def test_the_usual_rules_expert_fails_on_half_the_rows_with_changed_rules(env_id, suite):
     facts = suite_facts(env_id, suite)
@@ -107,7 +91,7 @@ def test_the_usual_rules_expert_fails_on_half_the_rows_with_changed_rules(env_id
     assert facts.references["expert"].regret < 1e-9
 
 
-@every_anew_set
+@every_set
 def test_the_expert_is_optimal_on_each_row_and_random_play_is_not(env_id, suite):
     facts = suite_facts(env_id, suite)
     players = facts.references
@@ -116,27 +100,27 @@ def test_the_expert_is_optimal_on_each_row_and_random_play_is_not(env_id, suite)
     assert players["random"].regret >= players["heuristic"].regret >= 0
 
 
-@every_anew_set
+@every_set
 def test_the_pictures_of_a_set_are_needed(env_id, suite):
     gain = suite_facts(env_id, suite).visual_gain
     assert gain is not None and gain.low > 0
 
 
-@every_anew
+@every_env
 def test_the_floors_of_a_ladder_fall(env_id):
     rungs = [suite for suite in shipped_suites(env_id) if suite.startswith(LADDER)]
     floors = [bounds(env_id, rung).floor for rung in rungs]
     assert len(rungs) >= 3 and floors == sorted(floors, reverse=True) and floors[0] > floors[-1]
 
 
-@every_anew
+@every_env
 def test_rows_of_the_paper_have_presentations_that_no_training_deals(env_id):
     if PAPER in shipped_suites(env_id):
         rows = frozen_rows(env_id, PAPER)
         assert min(row.presentation for row in rows) >= TRAINING_PRESENTATIONS
 
 
-@every_anew_set
+@every_set
 def test_a_prefix_of_a_set_is_balanced_over_its_rules_and_groups(env_id, suite):
     rows = frozen_rows(env_id, suite)
     kinds = Counter((group_of(row.instance), _rules(row)) for row in rows)

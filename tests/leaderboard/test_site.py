@@ -12,9 +12,11 @@ from support.sample_entries import ROWS, SUITE, packed, run
 import vlbench
 from leaderboard import ranking, site, site_data, task_page
 from leaderboard.flags import Flag
+from leaderboard.pack import pack
 from leaderboard.published import reported_ids, reported_rows
 from leaderboard.verify import verify
 from vlbench.records import Reply
+from vlbench.scoring import ABOVE_CEILING
 
 pytestmark = pytest.mark.extra
 
@@ -36,6 +38,12 @@ class Evil:
             raise RuntimeError(EVIL)
         text = vlbench.reply("hit" if self.calls % 2 else "stand", thoughts=EVIL) + EVIL
         return Reply(text, usd=0.002, prompt_tokens=10, stop_reason="stop", provider_id=EVIL)
+
+
+@pytest.fixture(autouse=True)
+def no_steps(monkeypatch):
+    """Keep a busy machine from telling of steps, which a short build doesn't."""
+    monkeypatch.setattr("vlbench.cli.steps.PAUSE", 1e9)
 
 
 @pytest.fixture(scope="module")
@@ -262,6 +270,64 @@ def test_four_commands_go_from_an_agent_to_the_site(tmp_path):
     assert "expert" in (tmp_path / "site" / "index.html").read_text("utf-8")
 
 
+def test_a_card_names_its_model_once_and_leaves_out_what_is_empty(tmp_path):
+    class Local:
+        name, privileged = "local", False
+        settings = {"model": "mixed-1", "base": "", "seed": 3}
+
+        def act(self, observation):
+            return vlbench.reply("stand")
+
+    path = packed(run(tmp_path / "run", agent=Local()), tmp_path / "local.tar.gz", model="mixed-1")
+    site.build([verify(path)], tmp_path / "site")
+    (page,) = (tmp_path / "site" / "entries").iterdir()
+    text = page.read_text("utf-8")
+    assert text.count("<dt>model</dt>") == 1 and "model, as run" not in text
+    assert "<dt>base</dt>" not in text and "<dt>seed</dt><dd>3</dd>" in text
+
+
+def test_more_than_normalised_1_is_explained_beside_the_number(entries, pages, tmp_path):
+    entry = verify(entries[1])
+    (card,) = entry.scores[SUITE].scorecards
+    card = dataclasses.replace(card, normalized=1.25, notes=(ABOVE_CEILING,))
+    scores = {SUITE: dataclasses.replace(entry.scores[SUITE], scorecards=(card,))}
+    site.build([dataclasses.replace(entry, scores=scores)], tmp_path / "site")
+    (page,) = (tmp_path / "site" / "entries").iterdir()
+    assert "Normalized above 1: more successes than the best player" in page.read_text("utf-8")
+    assert "Above 1, chance helped" in (pages / "tasks/blackjack.html").read_text("utf-8")
+
+
+def test_a_long_build_says_what_it_does(entries, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("vlbench.cli.steps.PAUSE", 0.0)
+    assert site.main([str(entries[1]), "--out", str(tmp_path / "site")]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == f"stands.tar.gz: replaying episode 1 of {ROWS}"
+    assert told[ROWS].startswith("writing the page of NumberLine")
+    assert "drawing the episodes of Stands" in told
+
+
+def test_a_person_is_a_reference_who_must_have_played_fairly(tmp_path):
+    class Person:
+        name, privileged, settings = "human", False, {"fair": True}
+
+        def act(self, observation):
+            return vlbench.reply("stand")
+
+    played = run(tmp_path / "run", agent=Person())
+    with pytest.raises(ValueError, match="wanted human for a person's run and for no other"):
+        packed(played, tmp_path / "no.tar.gz", track="zero-shot")
+    pack([played], {}).write(tmp_path / "person.tar.gz")
+    entry = verify(tmp_path / "person.tar.gz")
+    assert (entry.manifest.card.track, entry.manifest.card.weights) == ("human", "none")
+    site.build([entry], tmp_path / "site")
+    page = (tmp_path / "site" / "index.html").read_text("utf-8")
+    assert page.index(">human</a>") > page.index('<h2 id="reference"')
+    assert "No person has played yet" not in page
+    Person.settings = {}
+    with pytest.raises(ValueError, match="must be played with vlbench.play --fair"):
+        pack([run(tmp_path / "told", agent=Person())], {})
+
+
 # In a real browser.
 
 
@@ -294,6 +360,31 @@ def test_no_page_complains_or_leaves_or_scrolls_sideways(visit, pages):
                 "[...document.images].filter(i => i.src && !i.hidden && !i.naturalWidth).length"
             )
             assert page.evaluate(broken) == 0, name
+
+
+@browses
+def test_no_table_of_entries_is_cut_off_at_any_width(visit, pages):
+    wide = """[...document.querySelectorAll('table.sortable')].filter(
+        table => table.scrollWidth > table.parentElement.clientWidth).length"""
+    for name in ("index.html", "tasks/blackjack.html", "tasks/points24.html"):
+        for width in (1920, 1600, 1280, 1024, 768, 390):
+            assert visit(name, width).evaluate(wide) == 0, (name, width)
+
+
+@browses
+def test_a_reported_row_is_a_card_of_a_few_lines_on_a_phone(visit):
+    page = visit("index.html", 390)
+    heights = page.evaluate(
+        "[...document.querySelectorAll('.reported tbody tr')].map(r => r.offsetHeight)"
+    )
+    assert len(heights) > 10 and max(heights) < 220
+    row = page.locator(".reported tbody tr", has_text="GPT4-V").first
+    assert row.locator("td[data-label=Points24]").inner_text() == "0.0\u00a0%"
+    page.locator(".reported thead button", has_text="ALFWorld").click()
+    values = page.locator(".reported td[data-label=ALFWorld]").all_inner_texts()
+    assert values[0] == max(
+        values, key=lambda v: float(v.split("\u00a0")[0]) if v[0] != "–" else -1
+    )
 
 
 @browses

@@ -2,13 +2,16 @@
 
 from collections import Counter
 from itertools import product
+from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
 
+import vlbench
+from agents.train import sft_data
 from vlbench.freeze import random_success as played_success
-from vlbench.suites import frozen_rows
+from vlbench.suites import PAPER, frozen_rows, shipped_suites
 from vlbench.task import split_in
 from vlbench.tasks.ez_points.game import EZPointsGame
 from vlbench.tasks.ez_points.suites import starts
@@ -76,6 +79,72 @@ def test_no_rules_of_training_deal_what_is_tested(env_id, rules, split):
     for _ in range(100):
         hand = tuple(map(int, env._deal().partition("/")[2].split("-")))
         assert (hand, env.game.target if env_id == EZ_POINTS else 0) not in tested
+
+
+def pairs_of_sets():
+    """Every hand and target of EZPoints' sets that hold instances out."""
+    suites = set(shipped_suites(EZ_POINTS)) - {PAPER}
+    rows = [row for suite in suites for row in frozen_rows(EZ_POINTS, suite)]
+    return {(*hand_of(row), row.kwargs["target"]) for row in rows}
+
+
+@pytest.mark.parametrize("rules", [{}, {"faces": 17}, {"operators": "+-*/", "from_memory": True}])
+def test_training_deals_targets_with_hands_and_none_of_these_pairs_is_tested(rules):
+    tested, dealt = pairs_of_sets(), {}
+    for split in ("train", "val", "test"):
+        env = gymnasium.make(EZ_POINTS, target="any", split=split, **rules).unwrapped
+        env.np_random = np.random.default_rng(0)
+        names = {env._deal() for _ in range(400)}
+        dealt[split] = {tuple(map(int, name[10:].split("-"))) for name in names}
+        for small, large, target in dealt[split]:
+            game = EZPointsGame(target, rules.get("faces", 10), rules.get("operators", "+*"))
+            assert split_in(game, f"ez_points/{small}-{large}") == split
+    assert not dealt["train"] & (tested | dealt["val"]) and not dealt["val"] & tested
+    assert len({target for *_, target in dealt["train"]}) >= 20 and dealt["test"] & tested
+
+
+def test_a_dealt_target_stands_in_the_text_and_decides_the_formula():
+    env = gymnasium.make(EZ_POINTS, target="any").unwrapped
+    observation, info = env.reset(options={"instance": "ez_points/3-7-21", "presentation": 5})
+    plain = gymnasium.make(EZ_POINTS, target=21)
+    expected, _ = plain.reset(options={"instance": "ez_points/3-7", "presentation": 5})
+    assert info["facts"]["target"] == 21 and observation["text"] == expected["text"]
+    env.step(vlbench.reply("3"))
+    assert (env.values()["*"], env.values()["+"]) == (10, 0)
+    assert env.expert() == env.expert_by_picture(env.seen_facts) == env.heuristic() == "*"
+    for action, reward in (("+", 0), ("7", 0), ("=", -1)):
+        assert env.step(vlbench.reply(action))[1] == reward
+
+
+def test_pictures_with_dealt_targets_are_painted_over_one_another_without_a_trace():
+    kwargs = {"target": "any", "theme": "train", "faces": 15}
+    env = gymnasium.make(EZ_POINTS, **kwargs)
+    for seed in range(60):
+        observation, info = env.reset(seed=seed)
+        start = {name: info[name] for name in ("instance", "presentation")}
+        fresh, _ = gymnasium.make(EZ_POINTS, **kwargs).reset(options=start)
+        assert (observation["image"] == fresh["image"]).all(), info["instance"]
+
+
+@pytest.mark.parametrize("instance", ["2-10", "2-10-21", "10-2-20", "2-10-020", "2-11-22", "a-b-c"])
+def test_an_instance_without_a_target_that_it_reaches_is_refused(instance):
+    env = gymnasium.make(EZ_POINTS, target="any")
+    with pytest.raises(ValueError, match=f'unknown instance "ez_points/{instance}"; wanted two'):
+        env.reset(options={"instance": f"ez_points/{instance}"})
+    with pytest.raises(ValueError, match='target must be an integer of at least 1 or "any", got'):
+        gymnasium.make(EZ_POINTS, target="all")
+
+
+def test_transcripts_with_dealt_targets_show_many():
+    config = sft_data.Config(
+        out=Path(), env="EZPoints", episodes=60, env_kwargs={"target": "any", "faces": 13}
+    )
+    examples = list(sft_data.transcripts(config))
+    sft_data.check_training(examples)
+    targets = {example.instance.rpartition("-")[2] for example in examples}
+    assert len(targets) >= 20
+    for example in examples:
+        assert f"equals {example.instance.rpartition('-')[2]}. Each turn" in example.prompt
 
 
 @pytest.mark.parametrize("suite", ["ood-rules", "ood-both"])

@@ -59,7 +59,14 @@ RUN = [
     "--rollouts-every",
     "2",
 ]
-TIMED = ("seconds", "cpu_seconds", "time/rollout", "time/update", "charts/SPS")
+TIMED = (
+    "seconds",
+    "cpu_seconds",
+    "time/rollout",
+    "time/rescoring",
+    "time/update",
+    "charts/SPS",
+)
 
 
 def started(

@@ -39,7 +39,7 @@ def test_every_arm_has_a_line_and_a_second_call_trains_what_is_missing(tmp_path,
 def test_a_recipe_holds_the_whole_configuration_and_a_version():
     recipes = {name: learning.PLAN.recipe(name) for name in learning.PLAN.arms}
     assert len(set(recipes.values())) == len(recipes)
-    newer = dataclasses.replace(learning.PLAN, version=2)
+    newer = dataclasses.replace(learning.PLAN, version=learning.PLAN.version + 1)
     other = dataclasses.replace(learning.PLAN, options={**learning.PLAN.options, "clip": 0.1})
     for plan in (newer, other):
         assert not set(recipes.values()) & {plan.recipe(name) for name in plan.arms}

@@ -84,8 +84,8 @@ class Conversation:
         An engine may stop before the episode's end. A turn that isn't taken counts as an unreadable
         reply, −1; otherwise, giving up would pay wherever turns have a cost.
         """
-        left = getattr(self._env.unwrapped, "turns_left", 0)
-        return 0.0 if self.is_over else -float(left)
+        turns_left = getattr(self._env.unwrapped, "turns_left", 0)
+        return 0.0 if self.is_over else -float(turns_left)
 
     def messages(self, picture: Callable[[Frame], dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the chat up to the current turn.

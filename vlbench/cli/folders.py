@@ -73,9 +73,9 @@ def check_kind(folder: Path, kind: str) -> None:
     Raises:
         ValueError: It holds something else.
     """
-    found = folder_kind(folder)
-    if found not in ("", kind) and not found.startswith(BESIDE.get(kind, ())):
-        raise ValueError(f"{folder} is {found}, not {kind}; choose another folder")
+    actual = folder_kind(folder)
+    if actual not in ("", kind) and not actual.startswith(BESIDE.get(kind, ())):
+        raise ValueError(f"{folder} is {actual}, not {kind}; choose another folder")
 
 
 def output_folder(kind: str) -> Callable[[Path], None]:

@@ -100,9 +100,9 @@ def splits_hold_what_they_say(env_id: str) -> None:
             for seed in range(50):
                 env.np_random = np.random.default_rng(seed)
                 instance = env._deal()  # without starting it, which may take long
-                found = split_in(env.game, instance)
-                assert found == split, (
-                    f"the split {split} deals {instance}, an instance of the split {found}"
+                actual = split_in(env.game, instance)
+                assert actual == split, (
+                    f"the split {split} deals {instance}, an instance of the split {actual}"
                 )
 
 

@@ -38,8 +38,8 @@ def percent_interval(share: float, low: float, high: float) -> str:
 
 def points(value: float, low: float, high: float) -> str:
     """Return a difference of shares in percentage points, as in "+8.3 (-2.0 to +18.7)"."""
-    shown = [signed(100 * share, 1) for share in (value, low, high)]
-    return f"{shown[0]} ({shown[1]} to {shown[2]})"
+    texts = [signed(100 * share, 1) for share in (value, low, high)]
+    return f"{texts[0]} ({texts[1]} to {texts[2]})"
 
 
 def usd(value: float | None) -> str:

@@ -22,8 +22,8 @@ from vlbench.instances import MAX_PRESENTATION, TRAINING_PRESENTATIONS, group_of
 from vlbench.intervals import Interval
 from vlbench.outcomes import write_outcomes
 from vlbench.registry import LOOKS, rules_of, task_folder, task_module
-from vlbench.suites import Bounds, Reference, Row, stated_rules
-from vlbench.task import Game
+from vlbench.suites import PAPER, Bounds, Reference, Row, stated_rules
+from vlbench.task import Game, split_in
 
 RANDOM_EPISODES = 100_000
 """Random episodes behind a floor that isn't computed exactly."""
@@ -147,7 +147,10 @@ def task_suites(env_id: str) -> TaskSuites:
     name = f"{task_module(env_id)}.suites"
     with user_code(f"{name} can't be imported"):
         if not task_module(env_id) or task_folder(env_id) is None or find_spec(name) is None:
-            raise ValueError(f"the task of {env_id} has no module `suites`; see CONTRIBUTING.md")
+            raise ValueError(
+                f"the task of {env_id} has no module `suites`, which names its rows and computes "
+                "its bounds; see vlbench.freeze.TaskSuites and `vlbench new-task`"
+            )
         module: TaskSuites = import_module(name)
     return module
 
@@ -172,6 +175,49 @@ def computed_bounds(env_id: str, rows: Sequence[Row]) -> Bounds:
     return task.bounds(specs)
 
 
+def planned_rows(env_id: str, task: TaskSuites, suites: Sequence[str]) -> dict[str, list[RowSpec]]:
+    """Return the rows of a task's suites, none of which training may have dealt.
+
+    Raises:
+        ValueError: A row is repeated, its keyword arguments are refused, or training deals its
+            instance or its presentation; names the first.
+    """
+    envs: dict[str, VLEnv[Any, Any]] = {}
+    planned: dict[str, list[RowSpec]] = {}
+    for suite in suites:
+        with user_code(f"{env_id}: rows({suite!r})"):
+            planned[suite] = task.rows(suite)
+        if not planned[suite]:
+            raise ValueError(f"{env_id}: the set {suite} has no rows")
+        seen: set[str] = set()
+        for number, row in enumerate(planned[suite]):
+            place = f"{env_id}: row {number} of {suite} ({row.instance})"
+            if (key := json.dumps(asdict(row), sort_keys=True)) in seen:
+                raise ValueError(f"{place} is a row twice; wanted different rows")
+            seen.add(key)
+            kwargs = json.dumps(row.kwargs, sort_keys=True)
+            with user_code(place):
+                if kwargs not in envs:
+                    envs[kwargs] = _env(env_id, row)
+            _check_held_out(place, suite, envs[kwargs].game, row)
+    return planned
+
+
+def _check_held_out(place: str, suite: str, game: Game[Any], row: RowSpec) -> None:
+    """Raise ValueError if training deals a row; instances of the suite PAPER may be trained on."""
+    if not TRAINING_PRESENTATIONS <= row.presentation < MAX_PRESENTATION:
+        raise ValueError(
+            f"{place} has the presentation {row.presentation}, which training may deal; take "
+            "vlbench.freeze.presentation(suite, number)"
+        )
+    split = "" if suite == PAPER else split_in(game, row.instance)
+    if split not in ("", "test"):
+        raise ValueError(
+            f"{place} is an instance of the split {split}, which training sees; take instances "
+            'whose vlbench.task.split_in(game, instance) is "test"'
+        )
+
+
 def write_rows(path: Path, env_id: str, rows: Sequence[RowSpec]) -> None:
     """Write a set, each row with the sha256 of its first frame as "frame", and its outcomes."""
     lines = [json.dumps({**asdict(row), "frame": _frame(env_id, row)}) for row in rows]
@@ -180,8 +226,14 @@ def write_rows(path: Path, env_id: str, rows: Sequence[RowSpec]) -> None:
     write_outcomes(path.parent / "outcomes" / path.name, starts)
 
 
-def _frame(env_id: str, row: RowSpec) -> str:
+def _env(env_id: str, row: RowSpec) -> VLEnv[Any, Any]:
     env = gymnasium.make(env_id, **row.kwargs).unwrapped
-    assert isinstance(env, VLEnv)
+    if not isinstance(env, VLEnv):
+        raise ValueError(f"{env_id} is no VLEnv, which alone has instances to freeze")
+    return env
+
+
+def _frame(env_id: str, row: RowSpec) -> str:
+    env = _env(env_id, row)
     env.reset(options={"instance": row.instance, "presentation": row.presentation})
     return env.frame_hash()

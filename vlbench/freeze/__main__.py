@@ -1,11 +1,12 @@
 """Write the frozen sets of tasks, and what random and best play earn on them.
 
 `python -m vlbench.freeze` rewrites each task's `sets/<suite>.jsonl`, their outcomes and
-`bounds.json`. Run it once per version of a task: a changed set is a different set. `--suite` writes
-only some sets. `--keep` keeps the sets and writes all else; `--outcomes` writes only the outcomes
-and the rules, `--visual-gain` only what the pictures are worth. `--hashes` prints the sha256 of
-every set and writes nothing. Each task defines its own part in `suites.py`; see
-`vlbench.freeze.TaskSuites`.
+`bounds.json`; `python -m vlbench.freeze my_package:my/Task-v0` writes those of a task of yours into
+the folder of its package. Run it once per version of a task: a changed set is a different set.
+`--suite` writes only some sets. `--keep` keeps the sets and writes all else; `--outcomes` writes
+only the outcomes and the rules, `--visual-gain` only what the pictures are worth. `--hashes` prints
+the sha256 of every set of the benchmark and writes nothing. Each task defines its own part in
+`suites.py`; see `vlbench.freeze.TaskSuites`.
 """
 
 import json
@@ -18,10 +19,17 @@ from typing import Any
 import gymnasium
 
 import vlbench
-from vlbench.cli import Options, option, parse_options, run_main
+from vlbench.cli import Options, option, parse_options, run_main, writable_folder
 from vlbench.env import VLEnv
-from vlbench.errors import unknown_name
-from vlbench.freeze import RowSpec, TaskSuites, interleave_groups, task_suites, write_rows
+from vlbench.errors import unknown_name, user_code
+from vlbench.freeze import (
+    RowSpec,
+    TaskSuites,
+    interleave_groups,
+    planned_rows,
+    task_suites,
+    write_rows,
+)
 from vlbench.freeze.players import reference_results, visual_gain
 from vlbench.outcomes import write_outcomes
 from vlbench.registry import LOOKS, resolve_env_id, rules_of, task_folder
@@ -53,6 +61,7 @@ def freeze(env_id: str, suites: Sequence[str] = (), *, keep: bool = False) -> No
     for suite in suites:
         if suite not in task.NAMES:
             raise ValueError(unknown_name(f"suite of {env_id}", suite, task.NAMES))
+    planned = {} if keep else planned_rows(env_id, task, suites or task.NAMES)
     (folder / SETS).mkdir(exist_ok=True)
     for suite in () if suites else set(shipped_suites(env_id)) - set(task.NAMES):
         (folder / SETS / f"{suite}.jsonl").unlink()
@@ -66,7 +75,7 @@ def freeze(env_id: str, suites: Sequence[str] = (), *, keep: bool = False) -> No
             rows = [RowSpec(row.kwargs, row.instance, row.presentation) for row in frozen]
             write_outcomes(folder / SETS / "outcomes" / f"{suite}.jsonl", frozen)
         else:
-            rows = interleave_groups(task.rows(suite))
+            rows = interleave_groups(planned[suite])
             write_rows(folder / SETS / f"{suite}.jsonl", env_id, rows)
         facts[suite] = asdict(suite_facts(env_id, task, suite, rows))
         print(f"{env_id} {suite}: {len(rows)} rows, {facts[suite]}", file=sys.stderr)
@@ -126,12 +135,25 @@ def set_hashes() -> dict[str, dict[str, str]]:
 
 
 def _folder(env_id: str) -> Path:
-    return Path(str(task_folder(env_id)))
+    """Return the folder of an environment's task.
+
+    Raises:
+        ValueError: Its module isn't a package, which alone has a folder of its own.
+    """
+    folder = task_folder(env_id)
+    if folder is None:
+        raise ValueError(
+            f"{env_id} isn't the task of a package, whose folder could hold its sets; move its "
+            "module NAME.py to NAME/__init__.py, or see `vlbench new-task`"
+        )
+    return Path(str(folder))
 
 
 def _usual_env(env_id: str) -> VLEnv[Any, Any]:
-    env = gymnasium.make(env_id).unwrapped
-    assert isinstance(env, VLEnv)
+    with user_code(f"{env_id} can't be made"):
+        env = gymnasium.make(env_id).unwrapped
+    if not isinstance(env, VLEnv):
+        raise ValueError(f"{env_id} is no VLEnv, which alone has instances to freeze")
     return env
 
 
@@ -158,7 +180,9 @@ def _update(path: Path, values: dict[str, Any]) -> None:
 class Config(Options):
     """Options of `freeze`."""
 
-    tasks: tuple[str, ...] = option((), "ids or short names; all by default", positional=True)
+    tasks: tuple[str, ...] = option(
+        (), "ids, short names or MODULE:ID; all by default", positional=True
+    )
     suite: tuple[str, ...] = option(
         (), "set to write; may be given again; all by default", metavar="SUITE"
     )
@@ -180,8 +204,7 @@ def _freeze(argv: Sequence[str] | None) -> None:
         return
     env_ids = [resolve_env_id(name) for name in config.tasks] or vlbench.ENV_IDS
     for env_id in env_ids:
-        if env_id not in vlbench.ENV_IDS:
-            raise ValueError(unknown_name("task", env_id, vlbench.ENV_IDS))
+        writable_folder(_folder(env_id))
     for env_id in env_ids:
         try:
             if config.outcomes:

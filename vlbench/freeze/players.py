@@ -26,9 +26,14 @@ TOLERANCE = 1e-9
 def reference_results(
     env_id: str, task: TaskSuites, suite: str, rows: Sequence[RowSpec]
 ) -> dict[str, Reference]:
-    """Play each row of a suite once by each reference player; return the results by player."""
+    """Play each row of a suite once by each reference player; return the results by player.
+
+    A task without exact values has none: no regret can be computed.
+    """
     if isinstance(task, OwnPlayers):
         return task.references(suite, rows)
+    if not isinstance(gymnasium.make(env_id).unwrapped, SolvedEnv):
+        return {}
     players: dict[str, Choose] = {
         "random": _random,
         "heuristic": lambda env: env.heuristic(),
@@ -50,7 +55,8 @@ def visual_gain(env_id: str, task: TaskSuites, rows: Sequence[RowSpec]) -> Inter
     """
     if isinstance(task, OwnPlayers):
         return task.visual_gain(rows)
-    if not hasattr(_solved(gymnasium.make(env_id)), "expert_by_picture"):
+    usual = gymnasium.make(env_id).unwrapped
+    if not (isinstance(usual, SolvedEnv) and hasattr(usual, "expert_by_picture")):
         return None
     wins: list[list[bool]] = [[], []]
     envs: dict[str, SolvedEnv[Any, Any]] = {}

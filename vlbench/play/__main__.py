@@ -4,8 +4,12 @@
 press a key, click an action, or press Tab and type a whole reply as a model would. F1 or H shows
 the expert's action and marks the turn in the record. F2 or N starts the next episode and gives up
 an unfinished one. Esc quits. If an action begins with H or N, the letter plays that action instead.
+
+With --fair the window tells no more than a model is told: no action is grey, no reward and no
+result is shown, and the expert is silent. Such a run is a human baseline.
 """
 
+import dataclasses
 import shlex
 import sys
 import time
@@ -69,6 +73,9 @@ class Config(Options):
         None, "play this seed and the following ones instead of a frozen set", ge=0, le=MAX_SEED
     )
     prompt: str = option(VARIANTS[0], f"prompt variant: {', '.join(VARIANTS)}", metavar="PROMPT")
+    fair: bool = option(
+        False, "for a human baseline: show what a model is shown, and neither results nor hints"
+    )
     theme: str | None = option(
         None, "theme or group of themes instead of the suite's own", metavar="THEME"
     )
@@ -131,19 +138,27 @@ def check_playable(row: Row) -> None:
         )
 
 
-def play(session: PlaySession, screen: "Screen") -> None:
-    """Let a person play until no row remains or the window is closed."""
+def play(session: PlaySession, screen: "Screen", fair: bool) -> None:
+    """Let a person play until no row remains or the window is closed.
+
+    Args:
+        session: The run.
+        screen: The window.
+        fair: Whether it shows only what a model is shown.
+    """
     from vlbench.play.keyboard import Command, InputHandler
 
     player = InputHandler()
     while session.rows_left:
         player.vocabulary, player.over = session.vocabulary, session.over
-        screen.draw(view_of(session), player)
+        screen.draw(fair_view_of(session) if fair else view_of(session), player)
         meaning = player.handle(screen.wait())
         if meaning is Command.QUIT:
             return
         if meaning is Command.NEXT:
             session.next()
+        elif meaning is Command.EXPERT and fair:
+            player.note = "--fair: a model can't ask the expert"
         elif meaning is Command.EXPERT:
             player.note = "" if session.ask_expert() else "there is no expert here"
         elif isinstance(meaning, str):
@@ -169,16 +184,37 @@ def view_of(session: PlaySession) -> "View":
     )
 
 
+def fair_view_of(session: PlaySession) -> "View":
+    """Return the view of the current state that shows no more than a model is shown."""
+    turns = session.recording.turns
+    message = f"You played {_shown(turns[-1].action)}." if turns else GREETING
+    return dataclasses.replace(
+        view_of(session),
+        progress=f"episode {session.number + 1} of {len(session.rows)}, fair",
+        legal=session.vocabulary,
+        message="The episode is over." if session.over else message,
+        is_good=None,
+    )
+
+
+def _shown(action: str) -> str:
+    """Return an action as messages quote it."""
+    return f'"{action}"' if action else "no action"
+
+
 def _last_result(session: PlaySession) -> tuple[str, bool | None]:
     """Return a message on the last reply, and whether it is good news (None for neither)."""
     turns = session.recording.turns
+    if session.advice and session.lost:
+        advice = f'The best that is left is "{session.advice}", which loses the least.'
+        return f"This position is lost: nothing reaches the goal any more. {advice}", False
     if session.advice:
         return f'The expert plays "{session.advice}". The record marks this turn.', None
     if not turns:
         return GREETING, None
     turn = turns[-1]
-    action = f'"{turn.action}"' if turn.action else "no action"
-    result = f"{action} ({'illegal' if turn.illegal else turn.status}): reward {turn.reward:g}"
+    status = "illegal" if turn.illegal else turn.status
+    result = f"{_shown(turn.action)} ({status}): reward {turn.reward:g}"
     if session.over:
         outcome = "Success" if session.recording.success else "No success"
         total = sum(turn.reward for turn in turns)
@@ -219,10 +255,11 @@ def _play(argv: Sequence[str]) -> None:
     spec, seed = spec_of(config, env_id), config.seed or 0
     rows = rows_of(spec, env_id, seed)
     check_playable(rows[0])
-    human = Human({"seed": seed} if spec.suite == SEEDS else {})
+    settings = {"seed": seed} if spec.suite == SEEDS else {}
+    human = Human(settings | ({"fair": True} if config.fair else {}))
     header = run_header(human, spec, [env_id])
     name = f"{AGENT}-{short_name(env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
-    session = _play_rows(config.out or Path("runs", name), header, rows)
+    session = _play_rows(config.out or Path("runs", name), header, rows, config.fair)
     print(summary(session.run))
     if rest := session.rows_left - (session.rows_left > 0 and session.over):
         place = [] if config.out else ["--out", str(session.run.path)]
@@ -230,7 +267,7 @@ def _play(argv: Sequence[str]) -> None:
         print(f"play: episodes left: {rest}; resume with: {command}", file=sys.stderr)
 
 
-def _play_rows(path: Path, header: RunHeader, rows: Sequence[Row]) -> PlaySession:
+def _play_rows(path: Path, header: RunHeader, rows: Sequence[Row], fair: bool) -> PlaySession:
     """Open the window, let a person play, and return the closed session.
 
     Raises:
@@ -248,7 +285,7 @@ def _play_rows(path: Path, header: RunHeader, rows: Sequence[Row]) -> PlaySessio
         for line in session.run.damaged:
             print(f"play: damaged line left out: {line}", file=sys.stderr)
         try:
-            play(session, screen)
+            play(session, screen, fair)
         except KeyboardInterrupt:
             pass  # every reply is in the journal already
         finally:

@@ -9,6 +9,7 @@ import gymnasium
 from vlbench.recorder import EpisodeRecorder, OracleEnv
 from vlbench.records import Failure, Reply, episode_key
 from vlbench.run_folder import RunFolder
+from vlbench.solved_env import SolvedEnv
 from vlbench.suites import Row
 
 EXPERT_SHOWN = "expert shown"
@@ -79,6 +80,12 @@ class PlaySession:
     def hint(self) -> str:
         """The environment's hint on what was wrong with the last reply; "" if nothing was."""
         return str(self.recording.info["hint"])
+
+    @property
+    def lost(self) -> bool:
+        """Whether the goal is out of reach; False where the environment can't tell."""
+        inner = self.env.unwrapped
+        return isinstance(inner, SolvedEnv) and not self.over and inner.is_lost()
 
     def say(self, text: str) -> None:
         """Play a reply."""

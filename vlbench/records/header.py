@@ -106,6 +106,11 @@ class RunHeader(RunSpec):
     """Version of the records."""
     bounds: dict[str, Bounds] = field(default_factory=dict)
     """env id → the floor and ceiling that this run computed for rows without shipped ones."""
+    not_replayable: Annotated[list[str], Size(1000), Each(PlainText(200))] = field(
+        default_factory=list
+    )
+    """The environments that play the same seed and actions differently, so that replay can't check
+    their episodes."""
     preamble: Preamble = field(default_factory=Preamble)
     """The beginning of every conversation."""
     models: dict[str, ModelInfo] = field(default_factory=dict)
@@ -137,16 +142,16 @@ class RunHeader(RunSpec):
         size, as far as both headers know them. Versions don't matter: the header keeps those of the
         start of the run.
         """
-        found = []
+        differences = []
         for item in fields(self):
             if item.name in _MAY_CHANGE:
                 continue
             first, second = getattr(self, item.name), getattr(other, item.name)
-            found += _differences(item.name, first, second)
+            differences += _differences(item.name, first, second)
         ignored = {f"settings {name}" for name in _SETTINGS_OF_A_PLACE + _SETTINGS_OF_A_MACHINE}
-        found = [difference for difference in found if difference.name not in ignored]
-        found += self._model_differences(other, _SAME_IN_A_RUN)
-        return "; ".join(filter(None, [*map(str, found), self.model_conflict(other)]))
+        differences = [difference for difference in differences if difference.name not in ignored]
+        differences += self._model_differences(other, _SAME_IN_A_RUN)
+        return "; ".join(filter(None, [*map(str, differences), self.model_conflict(other)]))
 
     def model_conflict(self, other: "RunHeader") -> str:
         """Return the first local model that differs between two runs; "" if none does."""
@@ -166,12 +171,12 @@ class RunHeader(RunSpec):
             _differences(f"settings {name}", self.settings.get(name), other.settings.get(name))
             for name in _SETTINGS_OF_A_PLACE
         ]
-        found = [difference for place in places for difference in place]
-        found += self._model_differences(other, _MACHINE)
+        differences = [difference for place in places for difference in place]
+        differences += self._model_differences(other, _MACHINE)
         return [
             f"{item.name} was {_in_words(item.there)} when the run began, and is "
             f"{_in_words(item.here)} now"
-            for item in found
+            for item in differences
         ]
 
     def _model_differences(self, other: "RunHeader", names: tuple[str, ...]) -> list["_Difference"]:
@@ -192,7 +197,7 @@ class RunHeader(RunSpec):
 
 _MAY_CHANGE = {
     *("episodes", "repeats", "bounds", "dropped", "price", "models"),
-    *("versions", "commit", "dirty", "started"),
+    *("versions", "commit", "dirty", "started", "not_replayable"),
 }
 """Fields of a header that may differ when a run is resumed."""
 

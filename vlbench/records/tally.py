@@ -1,5 +1,6 @@
 """What scores read of an episode, in a few hundred bytes however long the episode is."""
 
+import hashlib
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,9 @@ class Tally:
     """Turns whose cost is known."""
     seconds: float
     """Sum of the latencies."""
+    mark: bytes
+    """Hash of what tells an episode from another of the same start: its arguments, its replies and
+    its end."""
 
     @property
     def key(self) -> str:
@@ -85,6 +89,8 @@ def tally(episode: Episode | Tally) -> Tally:
         if reply.prompt_tokens is not None or reply.completion_tokens is not None
     ]
     prices = [reply.usd for reply in replies if reply.usd is not None]
+    texts = (str(sorted(episode.kwargs.items())), episode.end, str(episode.success))
+    marked = "|".join((*texts, *(turn.reply_hash for turn in turns)))
     bad = [(turn.cause, turn.regret or 0.0) for turn in turns if turn.cause]
     return Tally(
         env_id=sys.intern(episode.env_id),
@@ -119,4 +125,5 @@ def tally(episode: Episode | Tally) -> Tally:
         usd=sum(prices, 0.0),
         priced=len(prices),
         seconds=sum((reply.seconds for reply in replies), 0.0),
+        mark=hashlib.sha256(marked.encode("utf-8", "surrogatepass")).digest(),
     )

@@ -30,9 +30,9 @@ def play(words: Sequence[Word], prompt: str) -> Play:
     dealer, player = (find_cards(part, WIDTH) for part in _hands(words))
     ranks = tuple(card.rank for card in player)
     open_rank = dealer[0].rank if dealer and not game.rules.dealer_hidden else None
-    shown = HIDDEN if game.rules.dealer_hidden else UNREAD
+    unseen_rank = HIDDEN if game.rules.dealer_hidden else UNREAD
     facts = _facts(player, game.rules)
-    facts["dealer_card"] = rank_text(open_rank) if open_rank else shown
+    facts["dealer_card"] = rank_text(open_rank) if open_rank else unseen_rank
     fields: dict[str, Fact] = {
         TOTAL.name: facts["player_total"],
         DEALER_CARD.name: facts["dealer_card"],

@@ -107,8 +107,8 @@ def _guesses(word: Word) -> list[Guess]:
     if text in CONFUSED:
         rank = read_rank(CONFUSED[text])
     else:
-        found = _RANK.findall(text)
-        rank = read_rank(found[0]) if found and len(text) <= 3 else None
+        ranks = _RANK.findall(text)
+        rank = read_rank(ranks[0]) if ranks and len(text) <= 3 else None
     return [Guess(word, rank, UNSURE * word.score)] if rank else []
 
 

@@ -36,10 +36,10 @@ def play(words: Sequence[Word], prompt: str) -> Play:
     read = [(count_faces(card.rank, game.faces), card) for card in cards]
     missing = known - Counter(number for number, _ in read)
     surest = sorted(read, key=lambda pair: (pair[0] not in known, -pair[1].weight))
-    kept = [card for _, card in surest[: max(game.cards - missing.total(), 0)]]
-    names = [rank_text(card.rank) for card in cards if card in kept]
+    likeliest = [card for _, card in surest[: max(game.cards - missing.total(), 0)]]
+    names = [rank_text(card.rank) for card in cards if card in likeliest]
     names += map(str, missing.elements())
-    numbers = [count_faces(card.rank, game.faces) for card in kept] + list(missing.elements())
+    numbers = [count_faces(card.rank, game.faces) for card in likeliest] + list(missing.elements())
     lost = game.cards - len(names)
     facts: dict[str, Fact] = {
         "cards": (*names, *([UNREAD] * lost)),

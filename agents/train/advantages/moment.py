@@ -6,6 +6,7 @@ from typing import Any
 
 from vlbench.instances import hashed
 from vlbench.parsing import Parsed
+from vlbench.solved_env import SolvedEnv
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +18,22 @@ class Moment:
     state: int
     """Key of the state, likewise."""
     best: float
-    """V*, the optimal return from the state."""
+    """V*, the optimal return from the state; 0 if it isn't known."""
     value: float | None
-    """Q* of the reply's action; None if the reply moves nothing."""
+    """Q* of the reply's action; None if the reply moves nothing, 0 if it isn't known."""
 
     @classmethod
     def of(cls, env: Any, parsed: Parsed) -> "Moment":
         """Return the moment before a reply.
 
         Args:
-            env: A `SolvedEnv`.
+            env: A `VLEnv`; if it isn't a `SolvedEnv`, no turn has a regret.
             parsed: Its reading of the reply.
         """
+        if not isinstance(env, SolvedEnv):
+            start = env.presentation
+            key = _key(f"{start.instance}|{start.number}")
+            return cls(start=key, state=_key(env.state_hash()), best=0.0, value=0.0)
         values: Mapping[str, float] = env.values()
         action = parsed.action if parsed.action in env.legal else None
         start = env.presentation

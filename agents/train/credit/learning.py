@@ -57,7 +57,7 @@ class Plan:
     arms: dict[str, Arm]
     """The first is what the others are compared with."""
     seeds: int = 5
-    version: int = 1
+    version: int = 3
     """It increases whenever the trainer changes what is learned."""
 
     def config(self, arm: str, seed: int, out: Path) -> PPOConfig:
@@ -75,11 +75,12 @@ class Plan:
 
 
 PLAN = Plan(
-    model="llava-sft/number_line",
+    # Sampled at temperature 1, this start loses 2 of 10 points a turn: there is much to learn.
+    model="llava-sft/ez_points",
     options={
-        "env": "NumberLine",
+        "env": "EZPoints",
         "theme": "classic",
-        "iterations": 8,
+        "iterations": 7,
         "num_envs": 32,
         "num_steps": 1,
         "group": 8,
@@ -91,12 +92,11 @@ PLAN = Plan(
         "lr": 1e-4,
         "end_lr": 1e-4,
         "eval_every": 0,
-        "save_every": 8,
+        "save_every": 7,
         "log": "json",
     },
     arms={
-        "value-raw": Arm("critic, raw input", {"value_standardise": False, "value_lr": 1e-3}),
-        "value": Arm("critic, standardised input", {}),
+        "value": Arm("critic", {}),
         "turn": Arm("by turn", {"baseline": "turn"}),
         "group": Arm("by group", {"baseline": "group"}),
         "state": Arm("by equal state", {"baseline": "state"}),

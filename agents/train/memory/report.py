@@ -12,7 +12,9 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
 from agents.train.advantages.value_head import ValueHead
 from agents.train.environments import make_env
+from agents.train.memory import hours
 from agents.train.memory.configurations import CONFIGURATIONS
+from agents.train.memory.hours import Work
 from agents.train.memory.passes import PassBytes, Shape, measure_pass
 from agents.train.ppo_config import Config
 from agents.vlm.checkpoint_files import check_config
@@ -58,6 +60,12 @@ class Size:
     """Parameters of vision tower and projector."""
     trained: int
     value_head: int
+    embedding: int
+    """Parameters of the input embedding."""
+    head: int
+    """Parameters of the output head."""
+    tied: bool
+    """Whether they are the embedding's."""
 
 
 def build(config: Any, options: Config) -> tuple[Any, Size]:
@@ -72,6 +80,9 @@ def build(config: Any, options: Config) -> tuple[Any, Size]:
         model: Any = AutoModelForImageTextToText.from_config(config, dtype=dtype)
         parameters = _count(model)
         vision = sum(map(_count, vision_modules(model).values()))
+        embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
+        ends = {"embedding": _count(embedding), "head": _count(output)}
+        tied = output.weight is embedding.weight
         if options.lora:
             model = add_lora(
                 model,
@@ -88,7 +99,8 @@ def build(config: Any, options: Config) -> tuple[Any, Size]:
         hidden = (options.value_width or width,)
         head = ValueHead(width, hidden, options.value_detach, options.value_standardise)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    return model.train(), Size(parameters, vision, trained, _count(head) * options.has_critic)
+    value_head = _count(head) * options.has_critic
+    return model.train(), Size(parameters, vision, trained, value_head, **ends, tied=tied)
 
 
 def _count(module: torch.nn.Module) -> int:
@@ -159,6 +171,7 @@ def _report(name: str, config: Any, turn: Turn, options: Config) -> str:
             *_pass_lines(shape, measured, options),
             _line("total, with the larger of the two", total),
             *_token_lines(turn, options),
+            *hours.lines(_work(size, turn, options), options.iterations),
         ]
     )
 
@@ -188,6 +201,21 @@ def _token_lines(turn: Turn, options: Config) -> list[str]:
         f"trained on, {steps} optimizer steps",
         f"run: {options.iterations} iterations, {turns * options.iterations:,} turns",
     ]
+
+
+def _work(size: Size, turn: Turn, options: Config) -> Work:
+    """Return the work of an iteration, with replies as long as the expert's first one."""
+    ends = size.embedding + size.head * (not size.tied)
+    return Work(
+        body=size.parameters - size.vision - ends,
+        head=size.head,
+        adapter=size.trained if options.lora else 0,
+        turns=options.num_envs * options.num_steps,
+        batches=options.num_steps,
+        prompt=turn.picture + turn.text,
+        reply=min(options.max_new_tokens, _expert_tokens(options)),
+        epochs=options.epochs,
+    )
 
 
 def _micro_batch(turn: Turn, options: Config) -> Shape:
@@ -242,6 +270,23 @@ def cache_bytes(config: Any, turn: Turn, options: Config) -> int:
 
 
 def _first_observation(options: Config) -> Any:
+    return _first_turn(options)[1]
+
+
+def _expert_tokens(options: Config) -> int:
+    """Return the tokens of the expert's first reply; of the longest reply if there is no expert."""
+    env = _first_turn(options)[0]
+    demonstrate = getattr(env, "demonstrate", lambda: None)
+    demonstration = demonstrate()
+    if demonstration is None:
+        return options.max_new_tokens
+    reply = env.write_reply(demonstration.action, demonstration.fields)
+    return round(len(reply) / CHARACTERS_PER_TOKEN)
+
+
+def _first_turn(options: Config) -> tuple[Any, Any]:
+    """Return an environment in its first state, and what it shows."""
     rules = {"prompt": options.prompt, "theme": options.theme, **options.env_kwargs}
     env: gymnasium.Env[Any, str] = make_env(resolve_env_id(options.env), rules)
-    return env.reset(seed=0)[0]
+    observation, _ = env.reset(seed=0)
+    return env.unwrapped, observation

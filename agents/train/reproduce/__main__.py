@@ -154,14 +154,14 @@ def choose_checkpoint(data: Values, checkpoints: Sequence[Path], target: Target)
     def rank(path: Path) -> tuple[float, float]:
         if target.optimal is None:
             return missed(path), abs(results[path].success.value - (target.success or 0.0))
-        return missed(path), abs(results[path].optimal - target.optimal)
+        return missed(path), abs((results[path].optimal or 0.0) - target.optimal)
 
     best = min(results, key=rank)
     return StartResult(
         checkpoint=str(best),
         step=step_of(best),
         success=results[best].success.value,
-        optimal=results[best].optimal,
+        optimal=results[best].optimal or 0.0,
         perceived=results[best].perceived,
         won=results[best].won,
         tried={str(step_of(path)): result.success.value for path, result in results.items()},

@@ -1,5 +1,6 @@
 """An update of PPO: epochs over a rollout, in minibatches, identically in every process."""
 
+import time
 from dataclasses import dataclass
 
 from agents.train import objective
@@ -44,8 +45,10 @@ def update(
         buffer.normalise(buffer.everyones(buffer.advantages, processes))
     metrics: dict[str, float] = {}
     if config.rollouts or not critic_only:
+        start = time.monotonic()
         mismatch = rescore(learner, buffer, config)
         metrics = {"losses/mismatch": mismatch.mean, "losses/rescored": mismatch.share}
+        metrics["time/rescoring"] = time.monotonic() - start
         if config.rollouts:
             metrics["losses/served_ratio_error"] = check_served(mismatch)
     sums: dict[str, float] = {}

@@ -300,13 +300,13 @@ class Encoder:
         """Return whether the processor of pictures gives what the whole processor does."""
         expected = self._pixels_in_a_chat(image)
         try:
-            found = self._pixels_alone(image)
+            pixels = self._pixels_alone(image)
         # The boundary to a checkpoint's own code, which may want other arguments.
         except Exception:
             return False
-        return found.keys() == expected.keys() and all(
+        return pixels.keys() == expected.keys() and all(
             isinstance(tensor, Tensor) and torch.equal(tensor, expected[name])
-            for name, tensor in found.items()
+            for name, tensor in pixels.items()
         )
 
     def _process_whole(

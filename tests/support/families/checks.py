@@ -146,9 +146,11 @@ def reference_inputs(processor, observation):
         for part in message["content"]:
             if part["type"] == "image":
                 part["image"] = Image.fromarray(part["image"])
-    return processor.apply_chat_template(
+    inputs = processor.apply_chat_template(
         chat, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
     )
+    # Llama 4's pictures come in bfloat16, whatever the model's precision is.
+    return inputs.to(torch.float32)
 
 
 def reference_log_probs(model, inputs, reply, forbidden):

@@ -181,6 +181,8 @@ def qwen2_5_omni():
         image_token_index=tokenizer.image_token_id,
         audio_token_index=tokenizer.audio_token_id,
         video_token_index=tokenizer.video_token_id,
+        vision_start_token_id=tokenizer.vision_bos_token_id,
+        audio_start_token_id=tokenizer.audio_bos_token_id,
         tie_word_embeddings=False,
     )
     return transformers.Qwen2_5OmniThinkerForConditionalGeneration(config), processor

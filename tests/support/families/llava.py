@@ -238,10 +238,11 @@ def ovis2():
 
 def fast_vlm():
     tokenizer, chat = chat_ml("<image>\n", image_token="<image>")
+    side = {"height": 128, "width": 128}
     processor = transformers.LlavaProcessor(
-        CLIPImageProcessorPil(size=SIDE, crop_size=SIDE),
+        CLIPImageProcessorPil(size=side, crop_size=side),
         tokenizer,
-        patch_size=32,
+        patch_size=64,
         vision_feature_select_strategy="full",
         num_additional_image_tokens=0,
         chat_template=chat,
@@ -249,6 +250,6 @@ def fast_vlm():
     config = transformers.FastVlmConfig(
         text_config={**TEXT, **ids(tokenizer), "model_type": "qwen2"},
         image_token_index=tokenizer.image_token_id,
-        image_seq_length=9,
+        image_seq_length=4,
     )
     return transformers.FastVlmForConditionalGeneration(config), processor

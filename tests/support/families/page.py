@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 ROWS = ROOT / "docs" / "results" / "families.jsonl"
 PAGE = ROOT / "docs" / "families.md"
 CODE = (
-    "agents/vlm/*.py",
+    "agents/vlm/**/*.py",
     "agents/train/ppo.py",
     "agents/train/sft.py",
     "agents/train/update/*.py",
@@ -63,15 +63,16 @@ def digest() -> str:
 
 
 def read_rows() -> list[dict]:
-    """Return the published rows: a `Result` each, and the digest of its code."""
+    """Return the published rows, if any: a `Result` each, and the digest of its code."""
+    if not ROWS.is_file():
+        return []
     return [json.loads(line) for line in ROWS.read_text("utf-8").splitlines()]
 
 
 def add_row(result: Result) -> None:
     """Put a result into the published rows, in place of an older one of its family."""
-    rows = read_rows() if ROWS.is_file() else []
     new = {**dataclasses.asdict(result), "code": digest()}
-    rows = [row for row in rows if row["family"] != result.family] + [new]
+    rows = [row for row in read_rows() if row["family"] != result.family] + [new]
     rows.sort(key=lambda row: row["family"])
     ROWS.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 

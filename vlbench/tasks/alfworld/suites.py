@@ -38,6 +38,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "ood-text": {"wording": "other"},
     "ood-rules": {"examine_first": True},
     "ood-both": {"theme": "heldout", "examine_first": True},
+    "sealed": {"theme": "sealed"},
 }
 """Set → how it differs from `test`. It has the first rooms of `test` to which that matters."""
 

@@ -109,8 +109,8 @@ def bounds(rows: Sequence[RowSpec]) -> Bounds:
 
 
 def _situation(row: RowSpec) -> odds.Situation:
-    shown = (*LOOKS, "from_memory")
-    rule = {name: value for name, value in row.kwargs.items() if name not in shown}
+    looks = (*LOOKS, "from_memory")
+    rule = {name: value for name, value in row.kwargs.items() if name not in looks}
     game = BlackjackGame(Rules(**rule))
     return game.situation(game.start(row.instance))
 

@@ -4,7 +4,7 @@ from typing import Unpack
 
 from vlbench.prompts import Prompt
 from vlbench.task import CommonOptions, split_options
-from vlbench.tasks.ez_points.game import EZPointsGame
+from vlbench.tasks.ez_points.any_target import make_game
 from vlbench.tasks.ez_points.picture import EZPointsPicture
 from vlbench.tasks.formula.env import FormulaEnv
 from vlbench.tasks.formula.picture import FormulaStyle
@@ -32,7 +32,8 @@ class EZPoints(FormulaEnv[FormulaStyle]):
     Success:
         "=" after a correct formula.
     Instances:
-        `ez_points/<a>-<b>`, sorted: the 7 hands that reach 12, dealt uniformly. A keyed hash of
+        `ez_points/<a>-<b>`, sorted: the 7 hands that reach 12, dealt uniformly. With `target="any"`
+        it is `ez_points/<a>-<b>-<target>`: all hands, each with what it reaches. A keyed hash of
         hand and target makes 50 % of these pairs test and 10 % val; of the 7 hands, 4 are train, 1
         is val and 2 are test. The frozen set `test` has all 222 test pairs of a hand and a target,
         with `faces` from 10 to 20; the rungs of its ladder are targets to 20, 50 and 500.
@@ -44,7 +45,9 @@ class EZPoints(FormulaEnv[FormulaStyle]):
         v0: first version.
 
     Args:
-        target: What the formula must equal.
+        target: What the formula must equal; "any" for a target that is dealt with each hand, so
+            that training meets many. It stands in picture and text, and the instance is
+            `ez_points/<a>-<b>-<target>`.
         faces: 10 when J, Q, K count 10 each; 11..20 when J counts this, Q and K one and two more.
         operators: The operators: some of "+-*/", in any order.
         from_memory: Whether the cards lie face up in the first picture alone, and neither picture
@@ -55,15 +58,15 @@ class EZPoints(FormulaEnv[FormulaStyle]):
     def __init__(
         self,
         *,
-        target: int = 12,
+        target: int | str = 12,
         faces: int = 10,
         operators: str = "+*",
         from_memory: bool = False,
         **options: Unpack[CommonOptions],
     ) -> None:
         common = split_options(options)
-        game = EZPointsGame(target, faces, operators)
-        picture = EZPointsPicture(common.themes, target, faces, from_memory)
+        game = make_game(target, faces, operators)
+        picture = EZPointsPicture(common.themes, game.target, faces, from_memory)
         prompt = Prompt.load(__name__, common.prompt, game.rules(), from_memory)
         super().__init__(game, picture, prompt, **common.rest)
 

@@ -12,6 +12,7 @@ from vlbench.freeze import RowSpec, presentation
 from vlbench.instances import hashed
 from vlbench.suites import Bounds
 from vlbench.task import split_in
+from vlbench.tasks.ez_points.any_target import make_game, reachable
 from vlbench.tasks.ez_points.game import EZPointsGame
 from vlbench.tasks.formula.arithmetic import OPERATORS, Cards
 from vlbench.tasks.formula.suites import exact_bounds, game_rules, numbered_rows, with_kwargs
@@ -68,7 +69,9 @@ def starts(operators: str) -> list[Start]:
     found: list[Start] = []
     for hand in [(a, b) for a in range(1, largest + 1) for b in range(a, largest + 1)]:
         faces = _faces(hand)
-        targets = _targets(hand, operators) - (_targets(hand, "+*") if operators != "+*" else set())
+        targets = reachable(hand, operators)
+        if operators != "+*":
+            targets -= reachable(hand, "+*")
         for target in sorted(targets) if faces else ():
             rules: dict[str, Any] = {"target": target, "faces": faces}
             if operators != "+*":
@@ -90,19 +93,10 @@ def _faces(hand: Cards) -> int:
     return possible[hashed(f"faces|{hand}") % len(possible)] if possible else 0
 
 
-def _targets(hand: Cards, operators: str) -> set[int]:
-    """Return the targets that two sorted numbers reach with one of the operators."""
-    small, large = hand
-    reached = {"+": small + large, "*": small * large, "-": large - small}
-    if large % small == 0:
-        reached["/"] = large // small
-    return {reached[operator] for operator in operators if reached.get(operator)}
-
-
 def _instance(hand: Cards) -> str:
     return "ez_points/{}-{}".format(*hand)
 
 
 def bounds(rows: Sequence[RowSpec]) -> Bounds:
     """Return random play's exact success rate, and 1."""
-    return exact_bounds((EZPointsGame(**game_rules(row)), row.instance) for row in rows)
+    return exact_bounds((make_game(**game_rules(row)), row.instance) for row in rows)

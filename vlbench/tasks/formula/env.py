@@ -31,13 +31,23 @@ class FormulaEnv(SolvedEnv[FormulaState, Style]):
 
         Where the picture hides the formula, it remembers its own tokens.
         """
-        numbers, formula, seen = facts["numbers"], facts["formula"], self.seen
-        assert isinstance(numbers, tuple) and isinstance(formula, str) and seen is not None
-        tokens = seen.state.tokens if formula == FACE_DOWN else tuple(formula.split())
+        numbers, formula, target = facts["numbers"], facts["formula"], facts["target"]
+        assert isinstance(numbers, tuple) and isinstance(formula, str) and isinstance(target, int)
+        seen = self.seen.state if self.seen else self._state
+        tokens = seen.tokens if formula == FACE_DOWN else tuple(formula.split())
         hand = tuple(sorted(map(int, numbers)))
         unused = Counter(hand) - Counter(int(token) for token in tokens if token.isdecimal())
-        state = FormulaState(hand, tokens, tuple(sorted(unused.elements())))
+        state = self.game.first_state(hand, target).after(tokens, tuple(sorted(unused.elements())))
         return self.game.expert(state, max(self.turns_left, 1))
+
+    def is_lost(self) -> bool:
+        """Return whether no correct formula can be completed within the turns that are left."""
+        return max(self.values().values()) <= 0
+
+    @property
+    def text_facts(self) -> dict[str, Fact]:
+        """The facts of the picture, if the prompt names the cards; every prompt has the formula."""
+        return super().text_facts if "cards" in self.prompt.fields else {}
 
     def demonstrate(self) -> Demonstration | None:
         """State the cards, the formula and the unused numbers; plan a shortest correct formula."""
@@ -84,7 +94,8 @@ class FormulaEnv(SolvedEnv[FormulaState, Style]):
         cards = [str(number) for number in numbers]
         tries = list(product(self.game.grammar.operators, repeat=len(cards) - 1))
         formulas = [_interleave(cards, operators) for operators in tries]
-        right = (formula for formula in formulas if evaluate(formula) == self.game.target)
+        target = self._state.aim(self.game.target)
+        right = (formula for formula in formulas if evaluate(formula) == target)
         plan, tokens = [*next(right, formulas[0]), END], self._state.tokens
         if list(tokens) != plan[: len(tokens)]:
             return self.expert()  # the formula so far isn't this heuristic's

@@ -22,6 +22,14 @@ class FormulaState:
     unused: Cards
     """Card values that aren't in the formula yet, sorted."""
 
+    def after(self, tokens: tuple[str, ...], unused: Cards) -> "FormulaState":
+        """Return the state of the same hand with another formula."""
+        return FormulaState(self.hand, tokens, unused)
+
+    def aim(self, usual: int) -> int:
+        """Return the target of this state, which is the rules' unless the state names one."""
+        return usual
+
 
 @lru_cache(maxsize=4096)
 def legal_tokens(vocabulary: tuple[str, ...], unused: Cards) -> tuple[str, ...]:
@@ -116,6 +124,10 @@ class FormulaGame:
                 f'instance "{instance}" has no solution: no formula with these cards equals '
                 f'{self.target}; choose another hand, like "{self.example}" for the default target'
             )
+        return self.first_state(hand, self.target)
+
+    def first_state(self, hand: Cards, target: int) -> FormulaState:
+        """Return the first state of sorted numbers; the target is the rules' own."""
         return FormulaState(hand, (), hand)
 
     def _card_values(self) -> str:
@@ -128,13 +140,13 @@ class FormulaGame:
     def step(self, state: FormulaState, action: str) -> Move[FormulaState]:
         """Append a token (0), or end with "=": +10 for a correct formula, else −1."""
         if action == END:
-            right = not state.unused and evaluate(state.tokens) == self.target
+            right = not state.unused and evaluate(state.tokens) == state.aim(self.target)
             return Move(state, 10.0 if right else -1.0, terminated=True, success=right)
         unused = state.unused
         if action.isdecimal():
             index = unused.index(int(action))
             unused = unused[:index] + unused[index + 1 :]
-        return Move(FormulaState(state.hand, (*state.tokens, action), unused), 0.0)
+        return Move(state.after((*state.tokens, action), unused), 0.0)
 
     def values(self, state: FormulaState, turns: int) -> Mapping[str, float]:
         """Return 10 if a correct formula can still be completed; −1 for a wrong "="; else 0.
@@ -154,13 +166,13 @@ class FormulaGame:
 
     def _distances(self, state: FormulaState) -> dict[str, int]:
         """Return for each legal action the number of actions to a correct "=", itself included."""
-        distances = {}
+        distances, target = {}, state.aim(self.target)
         for action in self.legal(state):
             move = self.step(state, action)
             if action == END:
                 distances[action] = 1 if move.success else UNREACHABLE
                 continue
             after = move.state
-            remaining = fewest_tokens(after.tokens, after.unused, self.target, self.grammar)
+            remaining = fewest_tokens(after.tokens, after.unused, target, self.grammar)
             distances[action] = UNREACHABLE if remaining is None else remaining + 2
         return distances

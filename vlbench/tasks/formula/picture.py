@@ -77,6 +77,8 @@ class FormulaStyle(NamedTuple):
     """The ranks on the cards, in the order shown."""
     numbers: tuple[int, ...]
     """Their values."""
+    target: int
+    """What the formula must equal."""
     is_open: bool = True
     """Whether the cards lie face up."""
 
@@ -108,7 +110,7 @@ class FormulaPicture:
 
     Args:
         themes: The themes, and the largest shift of a card or line in pixels.
-        target: What the formula must equal.
+        target: What the formula must equal, unless a hand comes with a target of its own.
         faces: The value of a jack, as in `FormulaGame`.
         memory: Whether the cards lie face up in the first turn alone, and no picture shows the
             formula.
@@ -140,8 +142,9 @@ class FormulaPicture:
         label = text_blit(font, "Formula:", x + dx, y + dy)
         if not self._memory:
             still.append(label)
-        if self._target != self.usual_target:
-            still += self._target_line(assets, shifts[count + 1])
+        target = start.aim(self._target)
+        if target != self.usual_target:
+            still += _target_line(assets, target, shifts[count + 1])
         left, top = layout.tokens or (x + label.sprite.shape[1] + font.space, y)
         return FormulaStyle(
             assets=assets,
@@ -151,6 +154,7 @@ class FormulaPicture:
             right=layout.right + dx,
             cards=tuple([rank_text(rank) for rank, _ in ranks]),
             numbers=tuple([count_faces(rank, self._faces) for rank, _ in ranks]),
+            target=target,
         )
 
     def later_style(self, state: FormulaState, style: FormulaStyle) -> FormulaStyle:
@@ -208,7 +212,7 @@ class FormulaPicture:
             "cards": style.cards,
             "numbers": style.numbers,
             "formula": FACE_DOWN if self._memory else " ".join(state.tokens),
-            "target": self._target,
+            "target": style.target,
         }
 
     def _ranks(self, start: FormulaState, presentation: Presentation) -> list[tuple[int, int]]:
@@ -229,15 +233,17 @@ class FormulaPicture:
         return shown_cards
 
     def _same_layout(self, style: FormulaStyle, previous_style: FormulaStyle) -> bool:
-        """Whether both styles place everything alike."""
-        return previous_style.assets is style.assets and not self._themes.jitter
+        """Whether both styles place everything alike and show the same target."""
+        is_alike = previous_style.assets is style.assets and previous_style.target == style.target
+        return is_alike and not self._themes.jitter
 
-    def _target_line(self, assets: ThemeAssets, shift: Point) -> list[Blit]:
-        font, (x, y) = assets.font, assets.layout.target
-        x, y = x + shift[0], y + shift[1]
-        label = text_blit(font, "Target:", x, y)
-        indent = label.sprite.shape[1] + font.space
-        return [label, text_blit(font, str(self._target), x + indent, y)]
+
+def _target_line(assets: ThemeAssets, target: int, shift: Point) -> list[Blit]:
+    font, (x, y) = assets.font, assets.layout.target
+    x, y = x + shift[0], y + shift[1]
+    label = text_blit(font, "Target:", x, y)
+    indent = label.sprite.shape[1] + font.space
+    return [label, text_blit(font, str(target), x + indent, y)]
 
 
 def _draw_tokens(frame: Frame, style: FormulaStyle, tokens: Sequence[str], first: int) -> None:

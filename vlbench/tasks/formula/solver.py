@@ -190,9 +190,9 @@ class _Solver(Generic[N]):
             longer[formula] = []
             for after in self._continuations(*formula, vocabulary):
                 if after not in most:  # the first way to it is a shortest one
-                    left = most[formula] - 1
-                    spare = left - turns + min(LONGEST + 1, turns)
-                    most[after] = left if self._needed(*after, goal, spare) <= spare else 0
+                    turns_after = most[formula] - 1
+                    spare = turns_after - turns + min(LONGEST + 1, turns)
+                    most[after] = turns_after if self._needed(*after, goal, spare) <= spare else 0
                     if most[after]:
                         waiting.append(after)
                 if most[after]:
@@ -205,11 +205,11 @@ class _Solver(Generic[N]):
             wasted = sum(t.isdecimal() and int(t) not in unused for t in vocabulary)
             after = [chances(each) for each in longer[formula]]
             is_right = not unused and self._fewest(levels, unused, goal) == 0
-            found = [0.0]
+            by_turns = [0.0]
             for turn in range(most[formula]):
-                total = is_right + wasted * found[-1] + sum([each[turn] for each in after])
-                found.append(total / size)
-            return found
+                total = is_right + wasted * by_turns[-1] + sum([each[turn] for each in after])
+                by_turns.append(total / size)
+            return by_turns
 
         return chances(start)[turns]
 

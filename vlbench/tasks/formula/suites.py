@@ -37,8 +37,9 @@ def exact_bounds(games: Iterable[tuple[FormulaGame, str]]) -> Bounds:
 
 
 def _random_success(game: FormulaGame, instance: str) -> float:
-    hand = game.start(instance).hand
-    return _chance(hand, game.target, game.grammar, game.vocabulary, game.max_turns)
+    start = game.start(instance)
+    target = start.aim(game.target)
+    return _chance(start.hand, target, game.grammar, game.vocabulary, game.max_turns)
 
 
 _chance = cache(random_success)

@@ -81,6 +81,10 @@ class NumberLine(SolvedEnv[NumberLineState, NumberLineStyle]):
         assert isinstance(current, int) and isinstance(target, int)
         return self.game.expert(NumberLineState(current, target), max(self.turns_left, 1))
 
+    def is_lost(self) -> bool:
+        """Return whether the target is farther away than there are turns left."""
+        return max(self.values().values()) <= 0
+
     def demonstrate(self) -> Demonstration:
         """State both numbers, compare them, and give the expert's action."""
         self._must_be_reset()

@@ -1,7 +1,7 @@
 """Compare two runs in pairs, by the starts that both played; an errored episode is a failure.
 
-A run with a blank picture is compared with the same agent's run with the true one: the difference
-is its visual gain.
+A start that was played several times counts with the mean of its repeats. A run with a blank
+picture is compared with the same agent's run with the true one: the difference is its visual gain.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Comparison:
     env: str
     """The environment's id."""
     rows: int
-    """Rows that both runs played."""
+    """Rows that both runs played, repeats apart."""
     success: Interval
     """Difference of success rates, second minus first, with its paired 95 % interval."""
     mean_return: Interval
@@ -35,13 +35,13 @@ class Comparison:
     """Difference of mean regrets of a turn, second minus first, with its paired 95 % interval; None
     where the environment has no values. It has no luck in it, and less is better."""
     only_first: int
-    """Rows that only the first run solved."""
+    """Rows that only the first run solved; of repeats, those that it solved more often."""
     only_second: int
-    """Rows that only the second run solved."""
+    """Rows that only the second run solved; of repeats, those that it solved more often."""
     errored_first: int
-    """Rows on which the first run's episode errored; it counts as a failure."""
+    """Episodes of the first run that errored; they count as failures."""
     errored_second: int
-    """Rows on which the second run's episode errored; it counts as a failure."""
+    """Episodes of the second run that errored; they count as failures."""
 
     @property
     def separated(self) -> bool:
@@ -61,53 +61,86 @@ def compare(first: Episodes, second: Episodes) -> list[Comparison]:
     return [_comparison(env_id, matched) for env_id, matched in pairs.items()]
 
 
-Pair = tuple[Tally, Tally]
-"""The episodes of two agents from one start."""
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The episodes of two agents from one start, with all repeats; at least one each."""
+
+    first: tuple[Tally, ...]
+    second: tuple[Tally, ...]
+
+    @property
+    def instance(self) -> str:
+        """The instance that both played."""
+        return self.first[0].instance
+
+    @property
+    def gain(self) -> float:
+        """Difference of the success rates over the repeats, second minus first."""
+        return _success(self.second) - _success(self.first)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both hold the same replies, as where a run is compared with itself."""
+        first, second = (sorted(each.mark for each in side) for side in (self.first, self.second))
+        return first == second
+
+
+def _success(episodes: Sequence[Tally]) -> float:
+    return sum(episode.is_success for episode in episodes) / len(episodes)
+
+
+def _return(episodes: Sequence[Tally]) -> float:
+    return sum(episode.total for episode in episodes) / len(episodes)
 
 
 def _pairs(first: Episodes, second: Episodes) -> dict[str, list[Pair]]:
     """Return env id → pairs for the starts that both played, in the first run's order."""
-    others = {_start(episode): episode for episode in map(tally, second)}
+    sides: list[dict[tuple[Any, ...], list[Tally]]] = [{}, {}]
+    for side, episodes in zip(sides, (first, second), strict=True):
+        for episode in map(tally, episodes):
+            side.setdefault(_start(episode), []).append(episode)
     pairs: dict[str, list[Pair]] = {}
-    for episode in map(tally, first):
-        if other := others.get(_start(episode)):
-            pairs.setdefault(episode.env_id, []).append((episode, other))
+    for start, played in sides[0].items():
+        if others := sides[1].get(start):
+            pairs.setdefault(played[0].env_id, []).append(Pair(tuple(played), tuple(others)))
     return pairs
 
 
-def _gain(one: Tally, other: Tally) -> float:
-    return float(other.is_success) - float(one.is_success)
-
-
 def _comparison(env_id: str, pairs: Sequence[Pair]) -> Comparison:
-    clusters = [one.instance for one, _ in pairs]
-    gains = [_gain(one, other) for one, other in pairs]
-    returns = [other.total - one.total for one, other in pairs]
+    clusters = [pair.instance for pair in pairs]
+    gains = [pair.gain for pair in pairs]
+    returns = [_return(pair.second) - _return(pair.first) for pair in pairs]
+    nothing = Interval(0.0, 0.0, 0.0)
+    is_same = all(pair.is_same for pair in pairs)
+    regret = _regret_difference(pairs)
     return Comparison(
         env_id,
         len(pairs),
-        mean(gains, clusters, span=1.0),
-        mean(returns, clusters),
-        _regret_difference(pairs),
+        nothing if is_same else mean(gains, clusters, span=1.0),
+        nothing if is_same else mean(returns, clusters),
+        nothing if is_same and regret else regret,
         only_first=sum(gain < 0 for gain in gains),
         only_second=sum(gain > 0 for gain in gains),
-        errored_first=sum(one.is_errored for one, _ in pairs),
-        errored_second=sum(other.is_errored for _, other in pairs),
+        errored_first=sum(episode.is_errored for pair in pairs for episode in pair.first),
+        errored_second=sum(episode.is_errored for pair in pairs for episode in pair.second),
     )
 
 
 def _regret_difference(pairs: Sequence[Pair]) -> Interval | None:
     """Return the difference of mean regrets of a turn, bootstrapped over instances."""
-    columns = np.array(
-        [[one.regret, one.regrets, other.regret, other.regrets] for one, other in pairs]
-    )
+    columns = np.array([[*_regrets(pair.first), *_regrets(pair.second)] for pair in pairs])
     sums = columns.sum(0)
     if not (sums[1] and sums[3]):
         return None
-    resampled = resampled_sums(columns, [one.instance for one, _ in pairs])
+    resampled = resampled_sums(columns, [pair.instance for pair in pairs])
     means = [sums[None], resampled]
     first, second = ([part[:, i] / np.maximum(part[:, i + 1], 1) for part in means] for i in (0, 2))
     return percentile_interval(float(second[0][0] - first[0][0]), second[1] - first[1])
+
+
+def _regrets(episodes: Sequence[Tally]) -> tuple[float, int]:
+    """Return the sum of the episodes' regrets and their number."""
+    return sum(each.regret for each in episodes), sum(each.regrets for each in episodes)
 
 
 def check_blind(header: RunHeader, blind: RunHeader) -> None:
@@ -151,7 +184,7 @@ def _start(episode: Tally) -> tuple[Any, ...]:
     rules = {name: str(value) for name, value in episode.kwargs.items() if name not in presented}
     arguments = tuple(sorted(rules.items()))
     start = (episode.env_id, arguments, episode.instance, episode.presentation)
-    return (*start, episode.seed, episode.repeat)
+    return (*start, episode.seed)
 
 
 def headline_difference(first: Episodes, second: Episodes, suite: str, table: str) -> Interval:
@@ -173,7 +206,7 @@ def headline_difference(first: Episodes, second: Episodes, suite: str, table: st
     if missing := [env_id for env_id in vlbench.HEADLINES[table] if env_id not in pairs]:
         raise ValueError(f"the two runs have no row of {missing[0]} in common")
     gains = {
-        env_id: [(one.instance, _gain(one, other)) for one, other in pairs[env_id]]
+        env_id: [(pair.instance, pair.gain) for pair in pairs[env_id]]
         for env_id in vlbench.HEADLINES[table]
     }
     return normalized_mean(gains, suite, floors=False)

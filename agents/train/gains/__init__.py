@@ -1,0 +1,1 @@
+"""What PPO adds to a start, and what else would have: `python -m agents.train.gains`."""

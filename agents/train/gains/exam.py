@@ -1,0 +1,48 @@
+"""The final examination: a checkpoint plays a frozen set by `agents.evaluate`."""
+
+from pathlib import Path
+from typing import Any
+
+from agents.evaluate import evaluate
+from agents.registry import load_agent
+from vlbench.registry import resolve_env_id
+
+CONCURRENCY = 64
+"""Episodes at once."""
+EPISODES: int | None = None
+"""Rows of a set; None for all."""
+
+
+def examine(
+    env: str, checkpoint: Path, suite: str, out: Path, max_new_tokens: int, picture: str = "true"
+) -> dict[str, Any]:
+    """Play a set greedily; return the part of a result line that it gives.
+
+    Args:
+        env: The task.
+        checkpoint: Folder of the model.
+        suite: Name of the set.
+        out: Folder of the run, which goes on if it exists.
+        max_new_tokens: Longest reply.
+        picture: What the pictures show.
+    """
+    agent = load_agent("llava", model=str(checkpoint), max_tokens=max_new_tokens)
+    run = evaluate(
+        agent,
+        resolve_env_id(env),
+        suite=suite,
+        picture=picture,
+        episodes=EPISODES,
+        concurrency=CONCURRENCY,
+        out=out,
+    )
+    card = run.scorecards[0]
+    episodes = sorted(run.episodes, key=lambda episode: episode.row)
+    return {
+        "suite": suite,
+        "picture": picture,
+        "won": "".join(str(int(episode.success)) for episode in episodes),
+        "success": round(card.success, 6),
+        "regret": round(card.regret, 6) if card.regret is not None else None,
+        "malformed": round(card.malformed_rate, 6),
+    }

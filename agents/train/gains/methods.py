@@ -1,0 +1,238 @@
+"""The methods of the study: each continues a start and costs what PPO costs."""
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agents.train import ppo, sft, sft_data, tiny
+from agents.train.checkpoint import CHOSEN, Checkpoints
+from agents.train.distributed import Processes
+from agents.train.environments import training_deals
+from agents.train.evaluation import EvalResult, evaluate_policy, val_rows
+from agents.train.gains.episodes import PlayedEpisode, play_episodes
+from agents.train.gains.plan import FORWARD, GAIN_SHARE, START_SHARE, Task
+from agents.train.sft_data import Example
+from agents.vlm.loading import load
+from agents.vlm.policy import Policy
+from agents.vlm.sampling import Sampling
+from vlbench.registry import resolve_env_id
+
+VAL_EPISODES = 96
+"""Rows of `val` by which a checkpoint is chosen."""
+CHOICES = 4
+"""Checkpoints of an SFT among which `val` chooses."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a method made."""
+
+    checkpoint: Path
+    """The one that `val` chose."""
+    val: EvalResult
+    """Its greedy results on `val`."""
+    last: EvalResult
+    """The same of the last checkpoint."""
+    examples: float
+    """What it cost; see `agents.train.gains.plan`."""
+    cpu_seconds: float
+
+
+Status = Callable[[str], None]
+
+
+def make_start(task: Task, seed: int, out: Path, status: Status) -> Path:
+    """Train a start; return its checkpoint. A finished stage is used as it is."""
+    if last := Checkpoints(out / f"stage-{len(task.stages)}").latest():
+        return last
+    checkpoint = out / "tiny"
+    if not checkpoint.is_dir():
+        tiny.build(tiny.Config(out=checkpoint, seed=seed, **task.tiny))
+    for number, stage in enumerate(task.stages, 1):
+        status(f"stage {number} of {len(task.stages)}")
+        data = out / f"stage-{number}.jsonl"
+        if not data.is_file():
+            config = sft_data.Config(
+                out=data, seed=seed + number, share=START_SHARE, **_env(task), **stage.data
+            )
+            sft_data.write(data, sft_data.transcripts(config))
+        checkpoint = sft.train(
+            sft.Config(
+                model=str(checkpoint),
+                data=data,
+                out=out / f"stage-{number}",
+                seed=seed,
+                log="json",
+                **stage.sft,
+            ),
+            Processes(),
+        )
+    return checkpoint
+
+
+@dataclass(frozen=True)
+class Run:
+    """A method's run with a seed."""
+
+    task: Task
+    start: Path
+    """Checkpoint to continue."""
+    seed: int
+    out: Path
+    """Its folder; what is finished there is used."""
+    status: Status
+    begun: float
+    """CPU seconds of the process when it began."""
+
+    def policy(self, checkpoint: Path) -> Policy:
+        """Return a checkpoint's policy, with the sampling of PPO's rollouts."""
+        return _policy(self.task, checkpoint)
+
+    def play(self, checkpoint: Path, seeds: Sequence[int], turns: int) -> list[PlayedEpisode]:
+        """Play sampled episodes on the instances that PPO plays, until so many turns are taken."""
+        generator = torch.Generator().manual_seed(seeds[0])
+        env_id = resolve_env_id(self.task.env)
+        policy, kwargs = self.policy(checkpoint), _kwargs(self.task)
+        return play_episodes(
+            policy, env_id, kwargs, seeds, generator, turns=turns, status=self.status
+        )
+
+    def learn(self, start: Path, data: Path, steps: int, name: str) -> Trained:
+        """Fine-tune on data; `val` chooses among CHOICES checkpoints."""
+        task, out = self.task, self.out / name
+        last = sft.train(
+            sft.Config(
+                model=str(start),
+                data=data,
+                out=out,
+                steps=steps,
+                batch=task.batch,
+                micro_batch=task.batch,
+                lr=task.sft_lr,
+                thought_weight=task.ppo_config().thought_weight,
+                eval_every=0,
+                save_every=max(1, steps // CHOICES),
+                keep=CHOICES + 1,
+                seed=self.seed,
+                log="json",
+            ),
+            Processes(),
+        )
+        results = {path: evaluate_on_val(task, path) for path in sorted(out.glob("step-*"))}
+        best = max(results, key=lambda path: results[path].success.value)
+        return self.trained(_copy(best, out / CHOSEN), results[best], results[last])
+
+    def trained(self, checkpoint: Path, val: EvalResult, last: EvalResult) -> Trained:
+        """Return a result with the whole budget as its cost."""
+        seconds = time.process_time() - self.begun
+        return Trained(checkpoint, val, last, self.task.budget(), seconds)
+
+
+def run_method(name: str, task: Task, start: Path, seed: int, out: Path, status: Status) -> Trained:
+    """Continue a start by a method; an interrupted run goes on."""
+    method = {"ppo": _ppo, "sft-more": _sft_more, "best-of-n": _best_of_n, "dagger": _dagger}[name]
+    return method(Run(task, start, seed, out, status, time.process_time()))
+
+
+def evaluate_on_val(task: Task, checkpoint: Path) -> EvalResult:
+    """Play rows of `val` greedily."""
+    return evaluate_policy(_policy(task, checkpoint), _rows(task))
+
+
+def _ppo(run: Run) -> Trained:
+    """Learn from the environment's reward."""
+    config = run.task.ppo_config(
+        model=str(run.start), out=run.out, seed=run.seed, eval_episodes=VAL_EPISODES
+    )
+    last, chosen = ppo.train(config, Processes()), run.out / CHOSEN
+    results = [evaluate_on_val(run.task, checkpoint) for checkpoint in (chosen, last)]
+    return run.trained(chosen, *results)
+
+
+def _sft_more(run: Run) -> Trained:
+    """Learn the expert's turns on the instances that PPO plays."""
+    task, data = run.task, run.out / "data.jsonl"
+    if not data.is_file():
+        episodes = task.ppo_config().num_envs * 16
+        config = sft_data.Config(
+            out=data, seed=run.seed, share=GAIN_SHARE, jitter=3, episodes=episodes, **_env(task)
+        )
+        sft_data.write(data, sft_data.transcripts(config))
+    return run.learn(run.start, data, round(task.budget() / task.batch), "sft")
+
+
+def _best_of_n(run: Run) -> Trained:
+    """Play each instance n times, and learn the best of the episodes that succeeded."""
+    task, data = run.task, run.out / "data.jsonl"
+    if not data.is_file():
+        turns = round(task.budget() / 2 / FORWARD)
+        # n episodes of a seed stand together, so that all of an instance are played.
+        first = run.seed * 1_000_003
+        seeds = [first + number // task.n for number in range(turns)]
+        best: dict[int, PlayedEpisode] = {}
+        for episode in run.play(run.start, seeds, turns):
+            other = best.get(episode.seed)
+            if episode.success and (other is None or episode.episode_return > other.episode_return):
+                best[episode.seed] = episode
+        turns_of_best = [turn for episode in best.values() for turn in episode.own]
+        sft_data.write(data, [turn for turn in turns_of_best if turn.action])
+    if not data.stat().st_size:
+        run.status("no episode succeeded, so there is nothing to learn")
+        result = evaluate_on_val(task, run.start)
+        return run.trained(_copy(run.start, run.out / CHOSEN), result, result)
+    return run.learn(run.start, data, round(task.budget() / 2 / task.batch), "sft")
+
+
+def _dagger(run: Run) -> Trained:
+    """Learn the expert's reply in the states that the model meets, in rounds."""
+    task, config = run.task, run.task.ppo_config()
+    turns = config.iterations * config.num_envs * config.num_steps // task.rounds
+    steps = round((task.budget() - task.rounds * turns * FORWARD) / task.batch / task.rounds)
+    examples: list[Example] = []
+    checkpoint = run.start
+    for number in range(1, task.rounds + 1):
+        data = run.out / f"round-{number}.jsonl"
+        if data.is_file():
+            examples = sft_data.read(data)
+        else:
+            first = run.seed * 1_000_003 + number * 10_007
+            episodes = run.play(checkpoint, range(first, first + turns), turns)
+            examples = examples + [turn for episode in episodes for turn in episode.taught]
+            sft_data.write(data, examples)
+        trained = run.learn(checkpoint, data, steps, f"sft-{number}")
+        checkpoint = trained.checkpoint
+    return trained
+
+
+def _copy(checkpoint: Path, folder: Path) -> Path:
+    """Copy a checkpoint without the trainer's state; return the folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return Path(shutil.copytree(checkpoint, folder, ignore=shutil.ignore_patterns("*.pt")))
+
+
+def _policy(task: Task, checkpoint: Path) -> Policy:
+    loaded = load(str(checkpoint))
+    config = task.ppo_config()
+    sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
+    return Policy(loaded.model, loaded.processor, sampling).eval()
+
+
+def _rows(task: Task) -> Sequence[Any]:
+    config = task.ppo_config()
+    rules = {"prompt": config.prompt, "theme": config.theme, **task.rules}
+    return val_rows(resolve_env_id(task.env), VAL_EPISODES, rules)
+
+
+def _env(task: Task) -> dict[str, Any]:
+    return {"env": task.env, "env_kwargs": task.rules}
+
+
+def _kwargs(task: Task) -> dict[str, Any]:
+    config = task.ppo_config()
+    looks = {"prompt": config.prompt, "theme": config.theme, "jitter": config.jitter}
+    return {**training_deals(GAIN_SHARE), **looks, **task.rules}

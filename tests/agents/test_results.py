@@ -1,0 +1,99 @@
+"""A run as an object: what it prints, and its numbers as rows, data frames and files."""
+
+import csv
+
+import pytest
+
+import vlbench
+from agents.evaluate import evaluate, main
+from agents.results.rows import write_csv
+from agents.results.run import Run
+from vlbench.records import Reply
+
+PAPER = {"suite": "paper", "episodes": 6, "max_usd": None}
+
+
+def plus(observation):
+    return Reply(vlbench.reply("+"), prompt_tokens=10, completion_tokens=2, usd=0.5)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return evaluate(plus, "NumberLine", out=tmp_path_factory.mktemp("results") / "run", **PAPER)
+
+
+def test_a_run_prints_its_table_and_its_repr_is_a_line(run):
+    assert repr(run) == f"Run({str(run.folder)!r}, agent='plus', suite='paper', episodes=6)"
+    lines = str(run).splitlines()
+    assert lines[0] == "plus, suite paper, prompt cot" and lines[1].split()[:2] == [
+        "env",
+        "episodes",
+    ]
+    turns = sum(len(episode.turns) for episode in run.episodes)
+    assert lines[-1] == f"{12 * turns} tokens, {turns / 2:.2f} USD"
+
+
+def test_a_notebook_shows_the_same_table_and_no_markup_of_an_agent(run):
+    page = run._repr_html_()
+    assert "<td>vlbench/NumberLine-v0</td>" in page and page.count("<tr>") == 2
+    agent = lambda observation: vlbench.reply("+")  # noqa: E731
+    agent.__name__ = "<b>x</b>"
+    other = evaluate(agent, "NumberLine", out=run.folder.parent / "other", **PAPER)
+    assert "<b>x</b>" not in other._repr_html_()
+
+
+def test_a_run_opened_from_its_folder_has_the_same_scores(run):
+    again = Run.open(run.folder)
+    assert (again.scorecards, again.episodes, again.header) == (
+        run.scorecards,
+        run.episodes,
+        run.header,
+    )
+
+
+def test_rows_count_scorecards_episodes_and_turns(run):
+    (card,) = run.rows()
+    assert card["env"] == "vlbench/NumberLine-v0" and card["success"] == run.scorecards[0].success
+    assert card["attribution.decision.turns"] == run.scorecards[0].attribution["decision"].turns
+    assert card["notes"] == "; ".join(run.scorecards[0].notes)
+    episodes, turns = run.rows("episodes"), run.rows("turns")
+    assert [row["turns"] for row in episodes] == [len(e.turns) for e in run.episodes]
+    assert sum(row["usd"] for row in episodes) == 0.5 * len(turns)
+    assert {row["action"] for row in turns} == {"+"}
+    with pytest.raises(ValueError, match='unknown level "turn"; did you mean "turns"'):
+        run.rows("turn")
+
+
+def test_a_data_frame_has_the_rows_or_says_what_is_missing(run, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    frame = run.to_dataframe("episodes")
+    assert isinstance(frame, pandas.DataFrame) and len(frame) == 6
+    assert frame["success"].mean() == pytest.approx(run.scorecards[0].success)
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    with pytest.raises(ValueError, match=r'pip install "vlbench\[paper\]"'):
+        run.to_dataframe()
+
+
+def test_evaluate_writes_a_row_for_each_task_and_suite(tmp_path, capsys):
+    call = ["--agent", "random", "--env", "NumberLine,EZPoints", "--episodes", "2"]
+    out = ["--out", str(tmp_path / "run"), "--csv", str(tmp_path / "t.csv")]
+    assert main([*call, "--suite", "test,paper", *out]) == 0
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["env"][8:-3], row["suite"]) for row in rows] == [
+        ("NumberLine", "test"),
+        ("EZPoints", "test"),
+        ("NumberLine", "paper"),
+        ("EZPoints", "paper"),
+    ]
+    assert all(0 <= float(row["success"]) <= 1 for row in rows)
+    (tmp_path / "thesis.csv").write_text("years of work\n")
+    assert main([*call, "--csv", str(tmp_path / "thesis.csv")]) == 2
+    assert "exists and isn't a table of ours" in capsys.readouterr().err
+
+
+def test_a_reply_in_a_csv_file_is_no_formula_of_a_spreadsheet(tmp_path):
+    rows = [{"env": "x", "action": "+", "reply": '=HYPERLINK("http://x")', "regret": -1.0}]
+    write_csv(tmp_path / "t.csv", rows)
+    text = (tmp_path / "t.csv").read_bytes().decode()
+    assert text == 'env,action,reply,regret\r\nx,+,"\'=HYPERLINK(""http://x"")",-1.0\r\n'

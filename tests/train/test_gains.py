@@ -1,0 +1,79 @@
+"""The study of gains: its costs, its intervals, its page, and all of its methods in small."""
+
+import dataclasses
+import json
+
+import pytest
+
+from agents.train.gains import __main__ as gains
+from agents.train.gains.page import gain, render, values
+from agents.train.gains.plan import METHODS, Plan
+from agents.train.gains.tasks import NUMBER_LINE, PLAN
+from agents.train.reproduce.study import Stage
+
+
+def test_the_interval_of_a_gain_counts_seeds_and_rows():
+    """Two seeds, four rows: the gains by seed are 0.5 and 0.25, by row 1, 0.5, 0 and 0."""
+    interval = gain("0011", ["1111", "1011"])
+    assert interval.value == pytest.approx(0.375)
+    by_seed = 2 * 0.125**2 / 1 / 2
+    by_row = (0.625**2 + 0.125**2 + 2 * 0.375**2) / 3 / 4
+    assert interval.high - interval.value == pytest.approx(
+        12.7062 * (by_seed + by_row) ** 0.5, 1e-4
+    )
+
+
+def test_every_method_costs_what_ppo_costs():
+    """100 turns, written, scored again and scored by the start, then learned from twice."""
+    ppo = {"iterations": 5, "num_envs": 4, "num_steps": 5, "kl_coef": 0.1, "epochs": 2}
+    task = dataclasses.replace(NUMBER_LINE, ppo=ppo)
+    assert task.budget() == pytest.approx(100 * (3 / 3 + 2))
+
+
+def test_a_template_shows_values_by_name_and_no_others():
+    """A figure's digits come through a placeholder only."""
+    exam = {"task": "NumberLine", "unit": "test", "suite": "test", "success": 0.5, "regret": 0.25}
+    lines = [
+        {**exam, "of": "start", "seed": 0, "won": "0011"},
+        {**exam, "of": "ppo", "seed": 0, "won": "1111", "success": 1.0},
+        {**exam, "of": "ppo", "seed": 1, "won": "1011", "success": 0.75},
+    ]
+    numbers = values(PLAN, lines)
+    assert render("{{NumberLine.test.ppo.success}} of rows", numbers) == "87.5 % of rows"
+    assert numbers["NumberLine.test.ppo.gain"].startswith("+37.5 (")
+    with pytest.raises(ValueError, match=r"asks for NumberLine\.test\.ppo\.speed"):
+        render("{{NumberLine.test.ppo.speed}}", numbers)
+
+
+@pytest.mark.slow
+def test_all_methods_run_resume_and_are_examined(tmp_path, monkeypatch, capsys):
+    """The whole study in small: a line for each unit, which a second call leaves as they are."""
+    monkeypatch.setattr("agents.train.gains.methods.VAL_EPISODES", 4)
+    monkeypatch.setattr("agents.train.gains.exam.EPISODES", 4)
+    monkeypatch.setattr(gains, "SUITES", ("test",))
+    stage = Stage({"episodes": 8}, {"steps": 2, "eval_every": 0})
+    task = dataclasses.replace(
+        NUMBER_LINE,
+        tiny={"env": "NumberLine", "width": 16, "vision_layers": 1, "text_layers": 1},
+        stages=(stage, stage),
+        ppo={"iterations": 2, "num_envs": 4, "num_steps": 2, "eval_every": 1, "epochs": 1},
+        rules={"max_position": 5},
+        batch=4,
+        rounds=2,
+    )
+    plan = Plan({"NumberLine": task}, seeds=2)
+    results = tmp_path / "gains.jsonl"
+    config = gains.Config(task="NumberLine", out=tmp_path / "runs", results=results)
+    gains.study(plan, config)
+    gains.study(plan, dataclasses.replace(config, test=True))
+    lines = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
+    units = [(line["unit"], line["seed"]) for line in lines if line["unit"] != "test"]
+    assert units == [("start", 0), *((name, seed) for seed in (0, 1) for name in METHODS)]
+    exams = [(line["of"], len(line["won"])) for line in lines if line["unit"] == "test"]
+    assert sorted(exams) == sorted([("start", 4), *((name, 4) for name in METHODS for _ in (0, 1))])
+    page = gains.study(plan, config)
+    assert len(results.read_text("utf-8").splitlines()) == len(lines)
+    assert "PPO on the environment's reward" in page.read_text("utf-8")
+    other = Plan({"NumberLine": dataclasses.replace(task, batch=8)}, seeds=2)
+    with pytest.raises(ValueError, match="is a result of another plan"):
+        gains.study(other, config)
