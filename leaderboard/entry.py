@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from leaderboard.archive import MAX_MANIFEST, MAX_PART, Refused, read_archive, write_archive
-from leaderboard.packed_part import PartFiles
+from leaderboard.packing.part import PartFiles
 from leaderboard.schema import ENTRY_PICTURES, MANIFEST, PERSON, Manifest, Track, canonical
 from vlbench.records import Episode, RunHeader, episode_key, from_json, to_json
 from vlbench.suites import RETIRED, benchmark_suites

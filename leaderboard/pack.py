@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from leaderboard.archive import MAX_ARCHIVE
 from leaderboard.entry import Entry, check_person, first_error, read_entry
 from leaderboard.outside import env_option, known_ids
-from leaderboard.packed_part import PartFiles, pack_part
+from leaderboard.packing.part import PartFiles, pack_part
 from leaderboard.schema import (
     ENTRY_PICTURES,
     MANIFEST,
