@@ -4,19 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from agents.results.measures import LABELS
 from agents.results.plots import curve, save
 from agents.results.rows import write_csv
 from agents.sweep.points import Point
 from vlbench.intervals import Interval
 from vlbench.registry import short_name
-
-LABELS = {
-    "success": "success",
-    "normalized": "normalized success",
-    "return": "mean return",
-    "regret": "regret of a turn",
-}
-"""Metric → label of the y axis."""
 
 
 def write_curves(
@@ -28,7 +21,7 @@ def write_curves(
         points: From `agents.sweep.points.points`.
         csv: The table; None for none.
         figure: The figure (.png, .pdf or .svg); None for none.
-        metric: What the figure shows: one of `agents.sweep.points.METRICS`.
+        metric: What the figure shows: one of `agents.results.measures.METRICS`.
 
     Raises:
         ValueError: No point has the metric, or matplotlib isn't installed.
@@ -43,7 +36,7 @@ def write_curves(
     agents = {point.agent for point in points}
     for point in points:
         names = [point.agent] * (len(agents) > 1) + [short_name(point.env)] * (len(tasks) > 1)
-        if (value := point.metric(metric)) is not None:
+        if (value := point.measures[metric]) is not None:
             lines.setdefault(", ".join(names) or point.agent, []).append((point.value, value))
     if not lines:
         raise ValueError(f"no run has a {LABELS[metric]}; success has one always")

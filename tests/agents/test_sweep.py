@@ -5,10 +5,10 @@ import csv
 import pytest
 
 from agents.evaluate import main
-from agents.results.run import Run
+from agents.results.run import Run, open_runs
 from agents.sweep.__main__ import main as sweep
 from agents.sweep.plan import Sweep, parse_sweep
-from agents.sweep.points import open_runs, points
+from agents.sweep.points import points
 
 CALL = ["--agent", "heuristic", "--env", "NumberLine", "--episodes", "3"]
 
