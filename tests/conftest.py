@@ -18,6 +18,7 @@ WITH_TORCH = (
 )
 NEEDS = {
     "agents/test_recorded_models.py": TORCH,
+    "agents/test_text_player.py": TORCH,
     "bridges/test_inspect_task.py": ("inspect_ai",),
     "bridges/test_trl_env.py": (*TORCH, "trl"),
     "agents/test_wrong_inputs.py": ("scripts",),
