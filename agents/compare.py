@@ -144,10 +144,9 @@ def _visual_gains(true: RunFolder, blind: RunFolder) -> list[str]:
         return []
     cards = with_visual_gain(score(true.header, true.episodes()), true.episodes(), blind.episodes())
     return [
-        f"{card.env} visual gain: {gain_points(gain)} points"
-        f"{'' if gain.low > 0 else ', not clear of 0: not visual'}"
+        f"{card.env} visual gain, points: {gain_points(card.visual_gain)}"
         for card in cards
-        if (gain := card.visual_gain)
+        if card.visual_gain
     ]
 
 

@@ -29,6 +29,9 @@ from agents.retry import RetryPolicy
 from agents.rollout import Job, play, run_coroutine, unfinished
 from agents.selection import Play, Selection, plan_suites, select_rows
 from agents.shards import array_note, part
+from agents.sweep.curves import write_curves
+from agents.sweep.plan import VIEWS, check_rows, plan_sweep
+from agents.sweep.points import points
 from vlbench.cli import parse_options, run_main
 from vlbench.comparison import check_blind, with_visual_gain
 from vlbench.errors import unknown_name
@@ -286,7 +289,12 @@ def _evaluate(argv: Sequence[str]) -> int:
     prog = "python -m agents.evaluate"
     config = parse_options(Config, argv, prog=prog, description=__doc__)
     agent = load_agent(config.agent, **config.settings())
-    plays = plan_suites(config.suite, config.env, config.all_env_kwargs())
+    rules = config.all_env_kwargs()
+    if config.sweep:
+        plays = plan_sweep(config.sweep, config.suite, config.env, rules)
+        check_rows(agent, [(play, _view(config, play)) for play in plays])
+    else:
+        plays = plan_suites(config.suite, config.env, rules)
     if len(plays) > 1 and (config.html or config.blind):
         option = "html" if config.html else "blind"
         raise ValueError(f"--{option} is about one suite; leave it out, or name one with --suite")
@@ -297,7 +305,8 @@ def _evaluate(argv: Sequence[str]) -> int:
     runs: list[Run] = []
     try:
         for play_of_suite in plays:
-            own = folder / play_of_suite.suite if len(plays) > 1 else folder
+            name = play_of_suite.place or play_of_suite.suite
+            own = folder / name if len(plays) > 1 else folder
             runs.append(_play_suite(agent, config, play_of_suite, own, resume, runs))
             if not config.json:
                 print(runs[-1])
@@ -306,6 +315,8 @@ def _evaluate(argv: Sequence[str]) -> int:
         if config.json:
             data = [run.data() for run in runs]
             print(json.dumps(data[0] if len(plays) == 1 else {"runs": data}, indent=2))
+        if config.sweep and not runs[-1].stopped:
+            _draw_sweep(runs, folder)
         if config.csv:
             write_csv(config.csv, [row for run in runs for row in run.rows()])
         if config.html:
@@ -321,6 +332,17 @@ def _evaluate(argv: Sequence[str]) -> int:
     return max([_errors(run, resume) for run in runs])
 
 
+def _draw_sweep(runs: Sequence[Run], folder: Path) -> None:
+    """Write a sweep's curve; where matplotlib is missing, only its points, and say so."""
+    found = points(runs)
+    table, figure = (folder / "curve" / f"curve.{kind}" for kind in ("csv", "png"))
+    try:
+        write_curves(found, table, figure, "success")
+        print(f"evaluate: curve: {figure} and {table}", file=sys.stderr)
+    except ValueError as error:
+        print(f"evaluate: curve: {table}; {error}", file=sys.stderr)
+
+
 def _play_suite(
     agent: Agent, config: Config, suite: Play, folder: Path, resume: str, before: Sequence[Run]
 ) -> Run:
@@ -332,16 +354,12 @@ def _play_suite(
         suite.env_ids,
         episodes=config.episodes,
         suite=suite.suite,
-        prompt=config.prompt,
         prompt_file=config.prompt_file,
         system_prompt=config.system_prompt,
         shots=config.shots,
-        theme=config.theme,
         picture=config.picture,
-        env_kwargs=config.all_env_kwargs(),
         bounds=config.bounds,
         repeats=config.repeats,
-        history=config.history,
         concurrency=config.concurrency,
         patience=config.patience(agent.remote),
         price=config.price,
@@ -350,8 +368,15 @@ def _play_suite(
         blind=config.blind,
         shard=config.shard,
         out=folder,
+        **_view(config, suite),
         progress=Progress(sys.stderr, f"run folder {folder}; to go on if stopped: {resume}"),
     )
+
+
+def _view(config: Config, suite: Play) -> dict[str, Any]:
+    """Return the arguments of `evaluate` that a part of a sweep may set."""
+    view: dict[str, Any] = {name: getattr(config, name) for name in VIEWS}
+    return view | {"env_kwargs": config.all_env_kwargs()} | dict(suite.changes)
 
 
 def _errors(run: Run, resume: str) -> int:

@@ -9,6 +9,7 @@ from agents.agent_options import AGENT_HELP, AgentSettings, setting
 from agents.cost import MAX_USD, Price
 from agents.retry import RetryPolicy
 from agents.shards import parse_shard
+from agents.sweep.plan import Sweep, parse_sweep
 from vlbench.cli import (
     EVALUATION,
     existing_file,
@@ -93,6 +94,13 @@ class Config(AgentSettings):
         "again; changed rules play dealt rows of the test split",
         parse=keyword_arguments,
         metavar="NAME=VALUE",
+    )
+    sweep: Sweep | None = option(
+        None,
+        "a run for each value of a rule (max_position=5,10,20,50), of theme, prompt or history, or "
+        "of a ladder's rungs (ladder=10,50, or ladder for all); then the curve as PNG and CSV",
+        parse=parse_sweep,
+        metavar="NAME=V1,V2,…",
     )
     bounds: bool = option(
         False, "compute floor and ceiling for rows that have none, for a normalized score"

@@ -19,6 +19,8 @@ AGENTS: dict[str, str] = {
     "expert-by-picture": "agents.players.one_sense:ByPicture",
     "heuristic-by-text": "agents.players.one_sense:ByText",
     "ocr": "agents.players.ocr.agent:Ocr",
+    "smollm2": "agents.players.text.agent:SmolLM2",
+    "ocr-smollm2": "agents.players.text.agent:OcrSmolLM2",
     "gpt4v": "agents.providers.openai_chat:OpenAIChat",
     "openai": "agents.providers.openai_chat:OpenAIChat",
     "claude": "agents.providers.claude:Claude",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -57,6 +57,10 @@ class Play:
     suite: str
     env_ids: tuple[str, ...]
     """Ids, short names and globs; the rungs of a ladder are played only where they exist."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of `evaluate` that this part of a sweep sets."""
+    place: str = ""
+    """Name of the folder, if several are played; "" for the suite's."""
 
 
 def plan_suites(names: str, env_ids: str, env_kwargs: Mapping[str, Any] = {}) -> tuple[Play, ...]:

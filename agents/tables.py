@@ -146,8 +146,11 @@ def comparison_table(comparisons: Sequence[Comparison], notes: Mapping[str, Sequ
 
 
 def gain_points(gain: Interval | None) -> str:
-    """Return a visual gain in percentage points, with its interval."""
-    return MISSING if gain is None else points(gain.value, gain.low, gain.high)
+    """Return a visual gain in percentage points, with its interval, and whether it is none."""
+    if gain is None:
+        return MISSING
+    mark = "" if gain.low > 0 else ", not visual"
+    return points(gain.value, gain.low, gain.high) + mark
 
 
 def _difference(value: Interval) -> str:

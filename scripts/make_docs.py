@@ -17,7 +17,7 @@ from pathlib import Path
 import gymnasium
 
 import vlbench
-from vlbench.display.formatting import percent
+from vlbench.display.formatting import percent, points
 from vlbench.prompts import VARIANTS, template
 from vlbench.registry import short_name, task_folder
 from vlbench.suites import TEST, frozen_rows, shipped_suites, suite_facts
@@ -67,7 +67,7 @@ def sets() -> str:
     """Return a table of the frozen sets and of what is known of them."""
     head = (
         *("task", "suite", "rows", "instances", "floor", "ceiling"),
-        *("random", "heuristic", "expert", "usual expert"),
+        *("random", "heuristic", "expert", "usual expert", "visual gain, points"),
     )
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for env_id in vlbench.ENV_IDS:
@@ -75,10 +75,12 @@ def sets() -> str:
             facts = suite_facts(env_id, suite)
             assert facts is not None, f"{env_id} states nothing of {suite}"
             players = [facts.references.get(name) for name in PLAYERS]
+            gain = facts.visual_gain
             cells = (
                 *(short_name(env_id), f"`{suite}`", str(len(frozen_rows(env_id, suite)))),
                 *(str(facts.instances), percent(facts.floor), percent(facts.ceiling)),
                 *(f"{percent(p.success)} ({p.regret:.2f})" if p else "" for p in players),
+                points(gain.value, gain.low, gain.high) if gain else "",
             )
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

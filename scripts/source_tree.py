@@ -31,7 +31,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "agents": (
         ("agents", "agents.providers", "agents.vlm.checkpoint_files"),
-        ("agents.vlm",),
+        ("agents.vlm", "agents.players.text"),
         ("agents.train",),
     ),
     "leaderboard": (("leaderboard",),),

@@ -18,12 +18,15 @@ WITH_TORCH = (
 )
 NEEDS = {
     "agents/test_recorded_models.py": TORCH,
+    "agents/test_text_player.py": TORCH,
     "bridges/test_inspect_task.py": ("inspect_ai",),
     "bridges/test_trl_env.py": (*TORCH, "trl"),
     "agents/test_wrong_inputs.py": ("scripts",),
     "core/test_house_counts.py": ("scripts",),
     "core/test_play.py": ("pygame",),
     "core/test_window.py": ("pygame",),
+    "docs/test_notebook.py": ("matplotlib", "pandas"),
+    "docs/test_documentation_site.py": ("mkdocs", "material", "mkdocstrings"),
     "leaderboard": ("jinja2", "pydantic"),
     "tasks/test_looks.py": ("scripts",),
     "train/test_cnn.py": ("torch", "stable_baselines3"),

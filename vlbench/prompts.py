@@ -230,6 +230,30 @@ def template_hash(env_id: str, variant: str) -> str:
         return str(getattr(getattr(env.unwrapped, "prompt", None), "sha256", ""))
 
 
+def rules_in(text: str, env_id: str, variant: str, memory: bool = False) -> dict[str, str] | None:
+    """Return what a prompt's text says in place of each `$name` of its template.
+
+    Args:
+        text: The text of an observation.
+        env_id: The task, which has a folder.
+        variant: The variant that the text is of.
+        memory: Whether the pictures show things once.
+
+    Returns:
+        None if the text isn't of this variant.
+    """
+    folder = task_folder(env_id)
+    assert folder is not None, f"{env_id} has no folder"
+    parts = _FIELD.split(template(folder, variant, memory).strip("\n"))
+    form, known = re.escape(parts[0]), set[str]()
+    for name, piece in zip(parts[1::2], parts[2::2], strict=True):
+        form += f"(?P={name})" if name in known else f"(?P<{name}>.*?)"
+        form += re.escape(piece)
+        known.add(name)
+    found = re.fullmatch(form, text, re.DOTALL)
+    return found.groupdict() if found else None
+
+
 def _template_in_file(env_id: str, variant: str) -> str | None:
     """Return the template in a task's folder or, if the task is a module, next to the module."""
     folder, (package, _, name) = task_folder(env_id), task_module(env_id).rpartition(".")

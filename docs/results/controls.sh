@@ -9,6 +9,7 @@ here=$(dirname "$0")
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 suites=${SUITES:-test}
 rows=${ROWS:-200}
+turns=${TURNS:-20000}
 
 controls() { # controls OPTIONS
   $python -m agents.controls --results "$here/controls.jsonl" --page "$here/controls.md" \
@@ -18,6 +19,6 @@ controls() { # controls OPTIONS
 controls --players random --players heuristic-by-text --players expert-by-picture
 controls --players llava-sft --players llava-rl
 for task in NumberLine EZPoints Points24 Blackjack; do
-  $python -m agents.train.cnn --env "$task" --turns 20000 --out "$out/cnn/$task"
+  $python -m agents.train.cnn --env "$task" --turns "$turns" --out "$out/cnn/$task"
   controls --players "cnn=cnn:$out/cnn/$task"
 done

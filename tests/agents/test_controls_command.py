@@ -49,6 +49,11 @@ def test_the_page_is_rendered_from_the_lines_and_again_gives_the_same(results, t
         fill("# Title\n", lines)
 
 
+def test_a_model_is_told_by_the_hash_of_its_weights(results):
+    lines = [replace(line, model="c0ffee" + "0" * 58) for line in read_lines(results)]
+    assert "| expert-by-picture `c0ffee000000` | 30 |" in render(lines)
+
+
 def test_a_gain_that_isnt_clear_of_0_and_another_set_are_said(results):
     lines = read_lines(results)
     unclear = [replace(line, gain=line.gain and replace(line.gain, low=0.0)) for line in lines]

@@ -414,7 +414,7 @@ def test_the_visual_gain_follows_from_a_run_and_its_blind_run(tmp_path, capsys):
     assert "visual gain, points</dt><dd>+100.0 (" in page.read_text("utf-8")
     for runs in ((true, blind), (blind, true)):
         assert compare.main([*runs]) == 0
-        assert "vlbench/EZPoints-v0 visual gain: +100.0 (" in capsys.readouterr().out
+        assert "vlbench/EZPoints-v0 visual gain, points: +100.0 (" in capsys.readouterr().out
     other = ["--agent", "expert", "--env", "EZPoints", "--episodes", "20"]
     assert main([*other, "--blind", blind, "--out", str(tmp_path / "expert")]) == 2
     assert "evaluate: the blind run is of another agent" in capsys.readouterr().err

@@ -2,7 +2,8 @@
 
 from support.hand_worked import ERRORED, PLAYED, hand_worked
 
-from agents.tables import scorecard_table
+from agents.tables import gain_points, scorecard_table
+from vlbench.intervals import Interval
 
 
 def test_what_the_table_has_no_column_for_stands_below_it():
@@ -24,3 +25,9 @@ def test_nothing_stands_below_the_table_where_there_is_nothing_to_say():
     lines = scorecard_table([clean]).splitlines()[2:]
     assert [line for line in lines if "above 0" in line or "strict" in line] == []
     assert "vlbench/ALFWorld-v0 replies: 20.0 % refused" in lines
+
+
+def test_a_visual_gain_that_is_not_clear_of_0_says_so():
+    assert gain_points(Interval(0.05, -0.02, 0.125)) == "+5.0 (-2.0 to +12.5), not visual"
+    assert gain_points(Interval(0.05, 0.02, 0.125)) == "+5.0 (+2.0 to +12.5)"
+    assert gain_points(None) == "–"

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
+from agents.players.text.gguf import check_gguf
 from agents.train import ppo, sft, sft_data, tiny
-from agents.train.text_backbone import check_backbone
 from agents.vlm.loading import load
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
@@ -26,7 +26,7 @@ def model(tmp_path_factory):
 def missing():
     """Return what isn't installed; "" if all is."""
     try:
-        check_backbone("smollm2")
+        check_gguf("smollm2")
     except ValueError as error:
         return str(error)
     return ""

@@ -1,0 +1,120 @@
+"""What `evaluate --sweep NAME=VALUES` plays: one run for each value."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agents.agent import Agent
+from agents.selection import Play, plan_suites, select_rows
+from vlbench.cli.options import shorten
+from vlbench.records.run_spec import RunSpec
+from vlbench.suites import LADDER, SEEDS
+
+ALL_RUNGS = "ladder"
+"""Name of a sweep over the rungs of a ladder, and of all of them."""
+VIEWS = ("theme", "prompt", "history")
+"""What a sweep may change besides the rules: how an agent sees the rows of the suite."""
+MOST_VALUES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A name and its values."""
+
+    name: str
+    values: tuple[Any, ...]
+    """In the order given; () for all rungs of a ladder."""
+
+
+def parse_sweep(text: str) -> Sweep:
+    """Parse NAME=V1,V2,…, with JSON values where possible; or "ladder", for all its rungs.
+
+    Raises:
+        ValueError: It is none, or has fewer than two values.
+    """
+    name, equals, listed = text.partition("=")
+    if text == ALL_RUNGS:
+        return Sweep(ALL_RUNGS, ())
+    if not equals or not name:
+        raise ValueError(
+            f'must be NAME=V1,V2,… as in max_position=5,10,20, or ladder; got "{shorten(text)}"'
+        )
+    values = tuple(_value(part.strip()) for part in listed.split(","))
+    if len(values) < 2 or "" in values or len(set(map(str, values))) < len(values):
+        raise ValueError(f'needs two values or more, each once; got "{shorten(text)}"')
+    if len(values) > MOST_VALUES:
+        raise ValueError(f"takes at most {MOST_VALUES} values, got {len(values)}")
+    return Sweep(name, values)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def plan_sweep(sweep: Sweep, suite: str, env: str, env_kwargs: dict[str, Any]) -> tuple[Play, ...]:
+    """Return what is played, a `Play` for each value.
+
+    Args:
+        sweep: Names and values.
+        suite: The suite that the user asked for; "test" if none.
+        env: Environments, as `--env` takes them.
+        env_kwargs: Other keyword arguments of the environments.
+
+    Raises:
+        ValueError: The sweep sets what is set elsewhere, or an environment or a rung is unknown.
+    """
+    if sweep.name == ALL_RUNGS:
+        _only_default(sweep, suite)
+        rungs = ",".join(f"{LADDER}{value}" for value in sweep.values) or ALL_RUNGS
+        return plan_suites(rungs, env, env_kwargs)
+    if sweep.name in env_kwargs:
+        raise ValueError(f"--sweep and --env-kwargs both set {sweep.name}")
+    places = [f"{sweep.name}-{_place(value)}" for value in sweep.values]
+    if sweep.name in VIEWS:
+        return tuple(
+            Play(suite, (env,), {sweep.name: value}, place)
+            for value, place in zip(sweep.values, places, strict=True)
+        )
+    _only_default(sweep, suite)
+    # Frozen sets hold for one rule alone: all values play dealt rows, so that they compare.
+    return tuple(
+        Play(SEEDS, (env,), {"env_kwargs": {**env_kwargs, sweep.name: value}}, place)
+        for value, place in zip(sweep.values, places, strict=True)
+    )
+
+
+def check_rows(agent: Agent, plays: Iterable[tuple[Play, Mapping[str, Any]]]) -> None:
+    """Check that every value can be played, before the first is.
+
+    Args:
+        agent: Who will play.
+        plays: What is played, and the arguments of `evaluate` that a sweep may set.
+
+    Raises:
+        ValueError: A value can't be played; says why.
+    """
+    for play, view in plays:
+        theme = view["theme"] or ""
+        spec = RunSpec(
+            play.suite,
+            view["prompt"],
+            theme,
+            episodes=1,
+            history=view["history"],
+            env_kwargs=view["env_kwargs"],
+        )
+        select_rows(play.env_ids, agent, spec)
+
+
+def _only_default(sweep: Sweep, suite: str) -> None:
+    if suite not in ("test", SEEDS):
+        raise ValueError(f"a sweep of {sweep.name} chooses the rows itself; leave --suite out")
+
+
+def _place(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in text)[:60]

@@ -1,0 +1,125 @@
+"""`evaluate --sweep`, and the curve over runs that differ in one thing."""
+
+import csv
+
+import pytest
+
+from agents.evaluate import main
+from agents.results.run import Run, open_runs
+from agents.sweep.__main__ import main as sweep
+from agents.sweep.plan import Sweep, parse_sweep
+from agents.sweep.points import points
+
+CALL = ["--agent", "heuristic", "--env", "NumberLine", "--episodes", "3"]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """Folder of a sweep of a rule."""
+    out = tmp_path_factory.mktemp("sweep") / "swept"
+    assert main([*CALL, "--sweep", "max_position=5,20", "--bounds", "--out", str(out)]) == 0
+    return out
+
+
+def test_values_are_json_where_possible():
+    assert parse_sweep("max_position=5, 10") == Sweep("max_position", (5, 10))
+    assert parse_sweep("ring=true,false") == Sweep("ring", (True, False))
+    assert parse_sweep("theme=classic,slate") == Sweep("theme", ("classic", "slate"))
+    assert parse_sweep("ladder") == Sweep("ladder", ())
+
+
+def test_a_run_for_each_value_lies_in_a_folder_of_its_own(swept):
+    runs = [Run.open(swept / f"max_position-{value}") for value in (5, 20)]
+    assert [run.header.env_kwargs for run in runs] == [{"max_position": v} for v in (5, 20)]
+    assert {run.header.suite for run in runs} == {"seeds"}
+    assert all(len(run.episodes) == 3 for run in runs)
+
+
+def test_the_curve_s_table_has_a_row_for_each_value(swept):
+    with (swept / "curve" / "curve.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["axis"], row["value"], row["success"]) for row in rows] == [
+        ("max_position", "5", "1.0"),
+        ("max_position", "20", "1.0"),
+    ]
+    assert all(0 < float(row["floor"]) < 1 == float(row["ceiling"]) for row in rows)
+
+
+def test_the_curve_is_a_picture(swept):
+    pytest.importorskip("matplotlib")
+    assert (swept / "curve" / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_sweep_goes_on_where_it_stopped(swept, capsys):
+    before = (swept / "max_position-5" / "episodes.jsonl").read_bytes()
+    assert main([*CALL, "--sweep", "max_position=5,20", "--bounds", "--out", str(swept)]) == 0
+    assert (swept / "max_position-5" / "episodes.jsonl").read_bytes() == before
+
+
+def test_rungs_of_a_ladder_are_swept_by_name(tmp_path):
+    out = tmp_path / "ladder"
+    assert main([*CALL, "--sweep", "ladder=50,10", "--out", str(out)]) == 0
+    found = points(open_runs([out]))
+    assert [(point.axis, point.value, point.suite) for point in found] == [
+        ("ladder", 10, "ladder-10"),
+        ("ladder", 50, "ladder-50"),
+    ]
+
+
+def test_a_theme_is_swept_on_the_same_frozen_rows(tmp_path):
+    out = tmp_path / "themes"
+    assert main([*CALL, "--sweep", "theme=classic,slate", "--out", str(out)]) == 0
+    one, other = open_runs([out])
+    assert (one.header.suite, one.header.theme, other.header.theme) == ("test", "classic", "slate")
+    assert [e.instance for e in one.episodes] == [e.instance for e in other.episodes]
+
+
+def test_curves_of_two_agents_are_drawn_together(swept, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    call = ["--agent", "random", *CALL[2:], "--sweep", "max_position=5,20"]
+    assert main([*call, "--out", str(tmp_path / "random")]) == 0
+    figure = tmp_path / "both.svg"
+    folders = [str(swept), str(tmp_path / "random")]
+    assert sweep([*folders, "--out", str(figure), "--csv", str(tmp_path / "both.csv")]) == 0
+    assert len((tmp_path / "both.csv").read_text().splitlines()) == 5
+    assert figure.read_text().startswith("<?xml")
+    table = capsys.readouterr().out
+    assert table.count("heuristic") >= 2 and "max_position" in table
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("max_position", "must be NAME=V1,V2"),
+        ("max_position=5", "needs two values or more"),
+        ("max_position=5,5", "needs two values or more, each once"),
+        ("max_position=5,0", "max_position must be an integer of at least 1, got 0"),
+        ("maxposition=5,6", 'unknown keyword argument "maxposition"'),
+        ("theme=classic,clasic", 'unknown theme "clasic"; did you mean "classic"?'),
+        ("ladder=10,11", 'unknown suite "ladder-11"; did you mean "ladder-'),
+    ],
+)
+def test_a_wrong_sweep_is_one_line_and_plays_nothing(tmp_path, capsys, value, message):
+    assert main([*CALL, "--sweep", value, "--out", str(tmp_path / "run")]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
+def test_a_sweep_sets_nothing_twice(tmp_path, capsys):
+    both = ["--sweep", "max_position=5,6", "--env-kwargs", "max_position=7"]
+    assert main([*CALL, *both, "--out", str(tmp_path / "run")]) == 2
+    assert "--sweep and --env-kwargs both set max_position" in capsys.readouterr().err
+    suite = ["--sweep", "max_position=5,6", "--suite", "paper"]
+    assert main([*CALL, *suite, "--out", str(tmp_path / "run")]) == 2
+    assert "chooses the rows itself; leave --suite out" in capsys.readouterr().err
+
+
+def test_runs_that_differ_in_nothing_or_in_much_have_no_axis(swept, tmp_path, capsys):
+    assert sweep([str(swept / "max_position-5")]) == 2
+    assert "runs of one agent that differ" in capsys.readouterr().err
+    assert main([*CALL, "--theme", "slate", "--out", str(tmp_path / "x")]) == 0
+    capsys.readouterr()
+    assert sweep([str(swept), str(tmp_path / "x")]) == 2
+    assert "differ in max_position, theme, suite; choose one with --axis" in capsys.readouterr().err
+    assert sweep([str(swept), "--out", str(tmp_path / "x.gif")]) == 2
+    assert "must end in .png, .pdf, .svg" in capsys.readouterr().err
