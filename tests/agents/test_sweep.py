@@ -121,5 +121,7 @@ def test_runs_that_differ_in_nothing_or_in_much_have_no_axis(swept, tmp_path, ca
     capsys.readouterr()
     assert sweep([str(swept), str(tmp_path / "x")]) == 2
     assert "differ in max_position, theme, suite; choose one with --axis" in capsys.readouterr().err
+    assert sweep([str(swept), "--axis", "max_positon"]) == 2
+    assert 'unknown axis "max_positon"; did you mean "max_position"?' in capsys.readouterr().err
     assert sweep([str(swept), "--out", str(tmp_path / "x.gif")]) == 2
     assert "must end in .png, .pdf, .svg" in capsys.readouterr().err
