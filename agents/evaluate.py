@@ -29,9 +29,8 @@ from agents.retry import RetryPolicy
 from agents.rollout import Job, play, run_coroutine, unfinished
 from agents.selection import Play, Selection, plan_suites, select_rows
 from agents.shards import array_note, part
-from agents.sweep.curves import write_curves
+from agents.sweep.curves import draw_sweep
 from agents.sweep.plan import VIEWS, check_rows, plan_sweep
-from agents.sweep.points import points
 from vlbench.cli import parse_options, run_main
 from vlbench.comparison import check_blind, with_visual_gain
 from vlbench.errors import unknown_name
@@ -316,7 +315,7 @@ def _evaluate(argv: Sequence[str]) -> int:
             data = [run.data() for run in runs]
             print(json.dumps(data[0] if len(plays) == 1 else {"runs": data}, indent=2))
         if config.sweep and not runs[-1].stopped:
-            _draw_sweep(runs, folder)
+            print(f"evaluate: {draw_sweep(runs, folder)}", file=sys.stderr)
         if config.csv:
             write_csv(config.csv, [row for run in runs for row in run.rows()])
         if config.html:
@@ -330,17 +329,6 @@ def _evaluate(argv: Sequence[str]) -> int:
         print(f"evaluate: {runs[-1].stopped}; to go on: {resume}", file=sys.stderr)
         return 3
     return max([_errors(run, resume) for run in runs])
-
-
-def _draw_sweep(runs: Sequence[Run], folder: Path) -> None:
-    """Write a sweep's curve; where matplotlib is missing, only its points, and say so."""
-    found = points(runs)
-    table, figure = (folder / "curve" / f"curve.{kind}" for kind in ("csv", "png"))
-    try:
-        write_curves(found, table, figure, "success")
-        print(f"evaluate: curve: {figure} and {table}", file=sys.stderr)
-    except ValueError as error:
-        print(f"evaluate: curve: {table}; {error}", file=sys.stderr)
 
 
 def _play_suite(

@@ -7,6 +7,7 @@ from typing import Any
 from agents.results.measures import METRICS, measure
 from agents.results.rows import Cell
 from agents.results.run import Run
+from vlbench.errors import unknown_name
 from vlbench.intervals import Interval
 from vlbench.records import RunHeader
 from vlbench.suites import LADDER
@@ -58,9 +59,9 @@ def points(runs: Sequence[Run], axis: str = "") -> list[Point]:
     """
     name = axis or _axis([run.header for run in runs])
     found = [_point(run, number, name) for run in runs for number in range(len(run.scorecards))]
-    lacking = [point.agent for point in found if point.value is None]
-    if lacking:
-        raise ValueError(f"the runs have no {name} to draw along; one of {lacking[0]} lacks it")
+    if any(point.value is None for point in found):
+        known = [n for n, value in _values(runs[0].header).items() if value is not None]
+        raise ValueError(unknown_name("axis", name, known) + "; every run must have it")
     return sorted(found, key=lambda p: (p.env, p.agent, _order(p.value)))
 
 
