@@ -53,7 +53,7 @@ def deal(
     """
     name = registered_id(resolve_env_id(env_id))
     with user_code(f"{name} can't be made"):
-        splits = {"split": split} if has_splits(name) else {}
+        splits: dict[str, Any] = {"split": split} if has_splits(name) else {}
         env = gymnasium.make(name, **splits, **kwargs)
     for number in range(episodes):
         _, info = env.reset(seed=seed if number == 0 else None)
@@ -148,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             Config, argv, prog="python -m vlbench.bridges.starts", description=__doc__
         )
         counts = {"train": config.episodes, "val": config.val_episodes}
-        splits = {
+        splits: dict[str, Sequence[Row]] = {
             split: list(deal(config.env, count, seed=config.seed, split=split, **config.env_kwargs))
             for split, count in counts.items()
         }

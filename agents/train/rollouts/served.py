@@ -88,8 +88,9 @@ class Served:
         Raises:
             ServerFault: A server doesn't answer, or not with tokens and log-probabilities.
         """
-        draws = {"generator": generator, "device": generator.device}
-        seeds = torch.randint(2**31, (len(prompts),), **draws).tolist()
+        seeds = torch.randint(
+            2**31, (len(prompts),), generator=generator, device=generator.device
+        ).tolist()
         bodies = [self._body(o, seed) for o, seed in zip(observations, seeds, strict=True)]
         servers = [self._servers[i % len(self._servers)] for i in range(len(bodies))]
         written = list(self._pool.map(_ask, servers, bodies))
