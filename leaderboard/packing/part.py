@@ -1,7 +1,9 @@
 """A part of an entry, written from a run's file line by line, so that a run of any size packs."""
 
 import hashlib
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +18,14 @@ class PartFiles(Mapping[str, bytes]):
     """Parts on disk, which last as long as this object; a part is read when it is asked for."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="vlbench-pack-")
+        self._folder = Path(tempfile.mkdtemp(prefix="vlbench-pack-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self.paths: dict[str, Path] = {}
         """Name → file."""
 
     def new(self, name: str) -> Path:
         """Return the file of a new part."""
-        self.paths[name] = Path(self._folder.name) / str(len(self.paths))
+        self.paths[name] = self._folder / str(len(self.paths))
         return self.paths[name]
 
     def __getitem__(self, name: str) -> bytes:
