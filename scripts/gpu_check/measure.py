@@ -4,7 +4,6 @@ The iteration is that of `ppo --preset rl4vlm-numberline` with fewer turns and o
 rescoring and update are the trainer's own code.
 """
 
-import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -29,7 +28,6 @@ from agents.vlm.loading import (
     add_lora,
     allow_tensor_cores,
     autocast_dtype,
-    default_dtype,
     limit_threads,
 )
 from agents.vlm.policy import Policy
@@ -149,16 +147,25 @@ def build_policy(name: str, small: bool, options: Config, base: Path | None) -> 
     device = torch.device("cpu" if small else "cuda")
     torch.manual_seed(0)
     allow_tensor_cores(device)
-    model, processor = make(name, small, device, default_dtype(device))
-    if base:
-        save_base(model, processor, base)
-    model = add_lora(
-        model, rank=options.lora_rank, alpha=options.lora_alpha, dropout=0.0, vision="none"
-    )
+    model, processor = adapted(name, small, device, options, base)
     limit_threads(model)
     sampling = Sampling(options.temperature, options.top_p, options.max_new_tokens)
     head, autocast = new_value_head(options, model), autocast_dtype(device, model.dtype)
     return Policy(model, processor, sampling, head, autocast=autocast)
+
+
+def adapted(
+    name: str, small: bool, device: torch.device, options: Config, base: Path | None = None
+) -> tuple[Any, Any]:
+    """Return a model with a new adapter, and its processor; save the base in a folder, if any."""
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    model, processor = make(name, small, device, dtype)
+    if base:
+        save_base(model, processor, base)
+    rank, alpha = options.lora_rank, options.lora_alpha
+    with device:
+        model = add_lora(model, rank=rank, alpha=alpha, dropout=0.0, vision="none")
+    return model, processor
 
 
 def _play(policy: Policy, options: Config, line: Line, show: Show, writer: Writer) -> RolloutBuffer:
@@ -241,6 +248,6 @@ def estimate_bytes(
     else:
         trained = [weight for weight in policy.parameters() if weight.requires_grad]
         lasting = weights + sum(weight.numel() * weight.element_size() for weight in trained)
-        model, cache = copy.deepcopy(policy.model).to("meta"), 0
+        model, cache = adapted(name, True, torch.device("meta"), options)[0], 0
     passed = measure_pass(model.train(), shape, policy.sampling, None, policy.autocast)
     return lasting + max(cache, passed.peak)
