@@ -96,7 +96,7 @@ def _compare(argv: Sequence[str] | None) -> None:
         }
         print(json.dumps(data, indent=2))
         return
-    names = [_name(header) for header in headers]
+    names = _names(runs)
     print(differences_table(differing, names))
     for number, comparison in enumerate(comparisons, 1):
         print(f"\n{_ordinal(number)} less first: {names[number]} less {names[0]}")
@@ -131,9 +131,14 @@ def _pair_data(comparisons: Sequence[Comparison], header: RunHeader) -> list[dic
     ]
 
 
-def _name(header: RunHeader) -> str:
-    """Return the agent's name, and what its pictures showed in a control."""
-    return header.agent if header.picture == "true" else f"{header.agent} ({header.picture})"
+def _names(runs: Sequence[RunFolder]) -> list[str]:
+    """Return the agents' names; in a control with what it showed, and namesakes with the folder."""
+    headers = [run.header for run in runs]
+    shown = [h.agent if h.picture == "true" else f"{h.agent} ({h.picture})" for h in headers]
+    return [
+        name if shown.count(name) == 1 else f"{name} in {run.path}"
+        for name, run in zip(shown, runs, strict=True)
+    ]
 
 
 def _visual_gains(true: RunFolder, blind: RunFolder) -> list[str]:

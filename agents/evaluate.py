@@ -29,14 +29,15 @@ from agents.retry import RetryPolicy
 from agents.rollout import Job, play, run_coroutine, unfinished
 from agents.selection import Play, Selection, plan_suites, select_rows
 from agents.shards import array_note, part
-from agents.sweep.curves import write_curves
+from agents.sweep.curves import draw_sweep
 from agents.sweep.plan import VIEWS, check_rows, plan_sweep
-from agents.sweep.points import points
 from vlbench.cli import parse_options, run_main
 from vlbench.comparison import check_blind, with_visual_gain
 from vlbench.errors import unknown_name
 from vlbench.freeze import computed_bounds, task_suites
 from vlbench.observation import PICTURES
+from vlbench.preamble import make_preamble, read_prompt
+from vlbench.prompts import own_prompt
 from vlbench.recorder import reply_advice
 from vlbench.records import Episode, Shard
 from vlbench.records.redaction import redact
@@ -53,6 +54,9 @@ def evaluate(
     episodes: int | None = None,
     suite: str = "test",
     prompt: str = "cot",
+    prompt_file: str | Path | None = None,
+    system_prompt: str = "",
+    shots: int = 0,
     theme: str | None = None,
     picture: str = PICTURES[0],
     env_kwargs: Mapping[str, Any] | None = None,
@@ -79,6 +83,9 @@ def evaluate(
             rows dealt from the test split. An environment whose rules have no frozen sets is played
             from seeds.
         prompt: "cot", "action_only" or "cot_facts".
+        prompt_file: Your own prompt, in the form of a task's `prompt.txt`.
+        system_prompt: Text of a system message.
+        shots: Examples before each prompt: turns of the expert on frozen rows of the split train.
         theme: Theme or group of themes instead of the suite's own.
         picture: "true", or the control "blank", "shuffled" or "stale"; see
             `vlbench.observation.PICTURES`.
@@ -117,19 +124,26 @@ def evaluate(
         raise ValueError(CHALLENGE_IS_WHOLE)
     if picture not in PICTURES:
         raise ValueError(unknown_name("picture", picture, PICTURES))
+    prompt_text = read_prompt(prompt_file) if prompt_file else ""
+    prompt = own_prompt(prompt_text, prompt) if prompt_file else prompt
     rows = suite, prompt, theme or "", episodes, repeats, history, rules, challenge
     spec = RunSpec(*rows, picture)
     selection = select_rows(env_ids, agent, spec)
     unbounded = [e for e in selection.rows if shipped_bounds(e, selection.spec.suite) is None]
     for env_id in unbounded if bounds else ():
         task_suites(env_id)  # refuses, before anything is written, a task that can't compute them
+    preamble = make_preamble(
+        selection.rows, selection.spec, system_prompt=system_prompt, shots=shots
+    )
     rates = None if price is None else [price.prompt, price.completion]
     header = run_header(agent, selection.spec, selection.rows, rates)
     blind_run = RunFolder.open(blind) if blind is not None else None
     if blind_run:
         check_blind(header, blind_run.header)
     apart = list(selection.not_replayable)
-    header = dataclasses.replace(header, shard=shard, not_replayable=apart)
+    header = dataclasses.replace(
+        header, shard=shard, not_replayable=apart, preamble=preamble, prompt_text=prompt_text
+    )
     path = Path(out) if out else new_folder(agent.name)
     folder = RunFolder.start(path, header, agent.secrets)
     try:
@@ -148,7 +162,9 @@ def evaluate(
         budget = Budget(price, max_usd)
         if agent.remote and waiting:
             expected = estimate(
-                [job.row for job in waiting], sum(len(job.journaled) for job in waiting), history
+                [job.row for job in waiting],
+                sum(len(job.journaled) for job in waiting),
+                history + shots,
             )
             slots = min(concurrency, len(waiting))
             progress.say(expected.line(price, slots, patience.rpm))
@@ -299,7 +315,7 @@ def _evaluate(argv: Sequence[str]) -> int:
             data = [run.data() for run in runs]
             print(json.dumps(data[0] if len(plays) == 1 else {"runs": data}, indent=2))
         if config.sweep and not runs[-1].stopped:
-            _draw_sweep(runs, folder)
+            print(f"evaluate: {draw_sweep(runs, folder)}", file=sys.stderr)
         if config.csv:
             write_csv(config.csv, [row for run in runs for row in run.rows()])
         if config.html:
@@ -315,17 +331,6 @@ def _evaluate(argv: Sequence[str]) -> int:
     return max([_errors(run, resume) for run in runs])
 
 
-def _draw_sweep(runs: Sequence[Run], folder: Path) -> None:
-    """Write a sweep's curve; where matplotlib is missing, only its points, and say so."""
-    found = points(runs)
-    table, figure = (folder / "curve" / f"curve.{kind}" for kind in ("csv", "png"))
-    try:
-        write_curves(found, table, figure, "success")
-        print(f"evaluate: curve: {figure} and {table}", file=sys.stderr)
-    except ValueError as error:
-        print(f"evaluate: curve: {table}; {error}", file=sys.stderr)
-
-
 def _play_suite(
     agent: Agent, config: Config, suite: Play, folder: Path, resume: str, before: Sequence[Run]
 ) -> Run:
@@ -337,6 +342,9 @@ def _play_suite(
         suite.env_ids,
         episodes=config.episodes,
         suite=suite.suite,
+        prompt_file=config.prompt_file,
+        system_prompt=config.system_prompt,
+        shots=config.shots,
         picture=config.picture,
         bounds=config.bounds,
         repeats=config.repeats,

@@ -12,12 +12,14 @@ from agents.shards import parse_shard
 from agents.sweep.plan import Sweep, parse_sweep
 from vlbench.cli import (
     EVALUATION,
+    existing_file,
     option,
     output_file,
     output_folder,
     required,
 )
 from vlbench.observation import PICTURES
+from vlbench.preamble import MOST_SHOTS
 from vlbench.records import Shard, from_json
 from vlbench.records.run_spec import Challenge
 from vlbench.themes import THEME_GROUPS, THEMES, VARIED
@@ -42,6 +44,16 @@ def usd(text: str) -> float | None:
         return float(text)
     except ValueError as error:
         raise ValueError(f'must be a sum in USD, or none; got "{text}"') from error
+
+
+def text_or_file(text: str) -> str:
+    """Return a text, or that of the file after "@"."""
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f'can\'t read the text of "{text}": {error}') from error
 
 
 def keyword_arguments(text: str) -> dict[str, Any]:
@@ -98,6 +110,23 @@ class Config(AgentSettings):
         "cot (the model writes what it sees and thinks before it acts), action_only, or cot_facts "
         "(cot, with the picture's facts in the text)",
         metavar="PROMPT",
+    )
+    prompt_file: Path | None = option(
+        None,
+        "your own prompt instead of the task's: a file in the form of a task's prompt.txt, which "
+        "may name its rules and facts ($target); no leaderboard takes it",
+        check=existing_file,
+        metavar="FILE",
+    )
+    system_prompt: str = option(
+        "", "text of a system message, or @FILE that holds it", parse=text_or_file, metavar="TEXT"
+    )
+    shots: int = option(
+        0,
+        "examples before each prompt: turns of the task's expert on frozen rows of the split train",
+        ge=0,
+        limit=MOST_SHOTS,
+        metavar="N",
     )
     theme: str | None = option(
         None,

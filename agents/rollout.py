@@ -24,6 +24,7 @@ from agents.cost import FIRST_CALL_WAIT, Budget
 from agents.providers.reply_schema import reply_schema
 from agents.retry import BUGS, RetryingCaller, RetryPolicy
 from vlbench.errors import location
+from vlbench.preamble import Opening
 from vlbench.prompts import Exchange
 from vlbench.recorder import EnvCache, EpisodeRecorder
 from vlbench.records import MAX_ERROR, SCHEMA, Episode, Failure, Reply, episode_key
@@ -233,6 +234,7 @@ class _Worker:
         self._player = player
         self._folder = folder
         self._history = history
+        self._opening = Opening(folder.header.preamble)
         self._envs = EnvCache()
 
     async def work(self, jobs: Iterator[Job], finished: Callable[[Episode], None]) -> None:
@@ -275,6 +277,7 @@ class _Worker:
                 **recording.observation,
                 "env_id": job.row.env_id,
                 "repeat": job.repeat,
+                **self._opening.shown(job.row.env_id),
             }
             if self._player.uses_reply_schema:
                 observation = {**observation, "reply_schema": reply_schema(recording.env)}

@@ -21,7 +21,7 @@ from vlbench.errors import unknown_name
 from vlbench.limits import UtcTime
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
-from vlbench.records import SCHEMA, Episode, RunHeader
+from vlbench.records import SCHEMA, Episode, Preamble, RunHeader, to_json
 from vlbench.suites import RETIRED, Row, frozen_hash, shipped_suites
 
 PROMPTS = ("cot", "action_only")
@@ -66,6 +66,8 @@ def _check_spec(place: str, run: RunHeader) -> None:
     same(place + "env_kwargs", {}, run.env_kwargs)
     same(place + "bounds", {}, run.bounds)
     same(place + "shard", None, run.shard)
+    same(place + "prompt_text", "", run.prompt_text)
+    same(place + "preamble", to_json(Preamble()), to_json(run.preamble))
     same(place + "not_replayable", [], run.not_replayable)
     if run.challenge:
         same(place + "challenge: the suite", "test", run.suite)

@@ -34,7 +34,7 @@ from leaderboard.site_tables import (
     task_rows,
 )
 from leaderboard.task_page import Task, beside_test, describe
-from leaderboard.verify import Evidence, Verified, existing_entry, verify_all
+from leaderboard.verify import Evidence, Verified, existing_entry, find_entries, verify_all
 from vlbench.cli import (
     option,
     parse_options,
@@ -270,7 +270,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _site(argv: Sequence[str] | None) -> int:
     config = parse_options(Config, argv, prog="python -m leaderboard.site", description=__doc__)
     stored = Path(str(files("leaderboard").joinpath("entries")))
-    paths, reports = config.entries, config.rerun
+    paths, reports = find_entries(config.entries), config.rerun
     if not paths:
         paths = tuple(sorted(stored.glob("*.tar.gz")))
         reports += tuple(sorted(stored.glob("*.rerun.json")))

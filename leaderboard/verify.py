@@ -311,9 +311,26 @@ def _with_shared_texts(entries: list[Verified]) -> tuple[Verified, ...]:
 
 
 def existing_entry(path: Path) -> None:
-    """Raise ValueError if the path doesn't exist; `verify` checks what it holds."""
-    if not (path.exists() or path.is_symlink()):
+    """Raise ValueError if a path names no entry; `verify` checks what the entry holds."""
+    if not find_entries([path]):
         raise ValueError(f"no entry {path}")
+
+
+def find_entries(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the files that paths and patterns name, in their order.
+
+    A shell passes a pattern on where nothing matches, as outside a checkout
+    `leaderboard/entries/*.tar.gz`: it then means the entries of the installed package.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.exists() or path.is_symlink():
+            found.append(path)
+        elif not path.is_absolute():
+            places = (Path(), Path(__file__).parents[1])
+            matches = (sorted(place.glob(str(path))) for place in places)
+            found += next(filter(None, matches), [])
+    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,7 +369,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _verify(argv: Sequence[str] | None) -> int:
     config = parse_options(Config, argv, prog="python -m leaderboard.verify", description=__doc__)
     env_ids, steps = known_ids(config.env), Steps()
-    verification = verify_all(config.entries, config.rerun, config.nonces, env_ids, steps.say)
+    entries = find_entries(config.entries)
+    verification = verify_all(entries, config.rerun, config.nonces, env_ids, steps.say)
     steps.clear()
     for entry in verification.entries:
         print(summary(entry))

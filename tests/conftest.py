@@ -25,6 +25,8 @@ NEEDS = {
     "core/test_house_counts.py": ("scripts",),
     "core/test_play.py": ("pygame",),
     "core/test_window.py": ("pygame",),
+    "docs/test_notebook.py": ("matplotlib", "pandas"),
+    "docs/test_documentation_site.py": ("mkdocs", "material", "mkdocstrings"),
     "leaderboard": ("jinja2", "pydantic"),
     "tasks/test_looks.py": ("scripts",),
     "train/test_cnn.py": ("torch", "stable_baselines3"),

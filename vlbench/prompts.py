@@ -88,6 +88,8 @@ def select_variant(source: str, variant: str, memory: bool = False) -> str:
         ValueError: The variant, or a variant that the file names, doesn't exist; or a mark doesn't
             stand at the beginning of its line.
     """
+    if variant in _OWN:
+        source, variant = _OWN[variant], variant.partition(":")[0]
     if variant not in VARIANTS:
         raise ValueError(unknown_name("prompt", variant, VARIANTS))
     lines = []
@@ -112,6 +114,38 @@ def select_variant(source: str, variant: str, memory: bool = False) -> str:
         ):
             lines.append(rest)
     return "\n".join(lines).replace("\\\n", "")
+
+
+_OWN: dict[str, str] = {}
+"""Name of a user's own prompt → its text, in the form of a prompt file; see `own_prompt`."""
+
+
+def own_prompt(text: str, variant: str = VARIANTS[0]) -> str:
+    """Make a prompt of a user's own known, which environments then take instead of their task's.
+
+    Args:
+        text: The text, in the form of a task's `prompt.txt`; it may name the task's rules and
+            facts.
+        variant: The variant of the prompt, for texts that have several.
+
+    Returns:
+        The name by which environments take it, which follows from text and variant:
+        "cot:1a2b3c4d5e6f".
+
+    Raises:
+        ValueError: It asks for no action, or `select_variant` refuses it.
+    """
+    if "action" not in _KEY.findall(select_variant(text, variant)):
+        raise ValueError('a prompt must ask for a JSON object with "action": …; this one doesn\'t')
+    name = f"{variant}:{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    _OWN[name] = text
+    return name
+
+
+def is_own_prompt(sha256: str) -> bool:
+    """Return whether the template of this hash is a user's own."""
+    templates = (select_variant("", name, memory) for name in _OWN for memory in (False, True))
+    return any(hashlib.sha256(text.encode()).hexdigest() == sha256 for text in templates)
 
 
 def format_fact(fact: Fact) -> str:
@@ -247,16 +281,21 @@ def messages(observation: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return an observation as chat messages with content parts.
 
     Args:
-        observation: `text`; `image` ((300, 300, 3) uint8) unless it is text only; and `history`
-            (a sequence of `Exchange`, oldest first) if the harness keeps one.
+        observation: `text`; `image` ((300, 300, 3) uint8) unless it is text only; `history` (a
+            sequence of `Exchange`, oldest first) if the harness keeps one; `system` (a text) and
+            `shots` (a sequence of `Exchange`) if the run has a system prompt and examples.
 
     Returns:
         `{"role": "user", "content": [{"type": "image", "image": array}, {"type": "text", …}]}` for
-        each turn, with the past replies between them as `{"role": "assistant", …}`.
+        each example and turn, with the replies between them as `{"role": "assistant", …}`; before
+        them `{"role": "system", …}` if there is a system prompt.
     """
+    shots: Sequence[Exchange] = observation.get("shots", ())
     history: Sequence[Exchange] = observation.get("history", ())
     chat: list[dict[str, Any]] = []
-    for past in history:
+    if system := observation.get("system"):
+        chat.append({"role": "system", "content": [{"type": "text", "text": system}]})
+    for past in (*shots, *history):
         reply = {"role": "assistant", "content": [{"type": "text", "text": past.reply}]}
         chat += [_user(past.observation), reply]
     return [*chat, _user(observation)]

@@ -116,13 +116,16 @@ class Claude(ProviderAgent):
 
     async def _request(self, chat: list[dict[str, Any]], body: dict[str, Any]) -> Answer:
         limit = body.pop("max_tokens")
+        system = [part for m in chat if m["role"] == "system" for part in m["content"]]
+        extra = {"system": system} if system else {}
         client = self._client.connected()
         headers = {"Authorization": self._sdk.Omit()} if self._connection.omits_bearer else {}
         try:
             raw = await client.messages.with_raw_response.create(
                 model=self.model,
                 max_tokens=limit,
-                messages=chat,
+                messages=[message for message in chat if message["role"] != "system"],
+                **extra,
                 extra_body=body,
                 extra_headers=headers,
             )

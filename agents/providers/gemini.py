@@ -34,6 +34,9 @@ GOOGLE = Provider(
 )
 
 
+ROLES = {"user": "user", "assistant": "model", "system": "system"}
+"""Role of a chat message → Gemini's; a system message is sent apart."""
+
 PLACES = {
     "temperature": "temperature",
     "top_p": "top_p",
@@ -100,7 +103,10 @@ class Gemini(ProviderAgent):
         return values
 
     async def _request(self, chat: list[dict[str, Any]], body: dict[str, Any]) -> Answer:
-        return read_content(await self._transport.ask(chat, body))
+        system = [p["text"] for m in chat if m["role"] == "system" for p in m["parts"]]
+        options = {**body, "system_instruction": "\n".join(system)} if system else body
+        contents = [message for message in chat if message["role"] != "system"]
+        return read_content(await self._transport.ask(contents, options))
 
     def _message(self, message: Mapping[str, Any]) -> dict[str, Any]:
         parts: list[dict[str, Any]] = []
@@ -110,7 +116,7 @@ class Gemini(ProviderAgent):
             else:
                 data = png(part["image"])
                 parts.append({"inline_data": {"mime_type": "image/png", "data": data}})
-        return {"role": "model" if message["role"] == "assistant" else "user", "parts": parts}
+        return {"role": ROLES[message["role"]], "parts": parts}
 
     async def close(self) -> None:
         """Close the connections."""

@@ -15,6 +15,9 @@ from agents.providers.answers import Fault, read_error
 from agents.providers.connection import Connection
 from agents.providers.network import check_proxies, fault_without_answer
 
+SYSTEM = "system_instruction"
+"""Name of the system prompt in the options of both SDKs."""
+
 TIMEOUT = 300.0
 """Seconds after which the older SDK gives a call up, which nobody can cancel."""
 
@@ -129,11 +132,15 @@ class GenerativeAI:
         Raises:
             Fault: No answer came.
         """
+        settings = {name: value for name, value in options.items() if name != SYSTEM}
+        model = self._model
+        if SYSTEM in options:  # it belongs to the model, in this SDK
+            model = self._sdk.GenerativeModel(model.model_name, system_instruction=options[SYSTEM])
 
         def call() -> Any:
-            return self._model.generate_content(
+            return model.generate_content(
                 contents,
-                generation_config=options,
+                generation_config=settings,
                 request_options={"timeout": TIMEOUT, "retry": None},
             )
 

@@ -201,6 +201,8 @@ def _write_message(
 ) -> dict[str, Any]:
     """Return a message with its pictures as data URIs, of which `write_image` makes parts."""
     role, content = message["role"], message["content"]
+    if role == "system":
+        return {"role": role, "content": "".join(part["text"] for part in content)}
     if role == "assistant":
         return {"role": role, "content": "".join(part["text"] for part in content) or NO_REPLY}
     parts = [

@@ -1,6 +1,7 @@
 """Scorecards, episodes and turns as rows of plain cells, for data frames and CSV files."""
 
 import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -99,20 +100,27 @@ def _cell(value: Any) -> Cell:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Cell]]) -> None:
-    """Write rows as a CSV file (UTF-8, RFC 4180); a column that a row lacks is empty.
-
-    A text that a spreadsheet would take for a formula gets an apostrophe before it; one of a single
-    character, such as the action "+", is none.
+    """Write rows as a CSV file; see `csv_text`.
 
     Raises:
         OSError: The file can't be written.
     """
-    columns = list(dict.fromkeys(name for row in rows for name in row))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\r\n")
-        writer.writeheader()
-        writer.writerows({name: _defused(value) for name, value in row.items()} for row in rows)
+    path.write_text(csv_text(rows), "utf-8", newline="")
+
+
+def csv_text(rows: Sequence[Mapping[str, Cell]]) -> str:
+    """Return rows as CSV; a column that a row lacks is empty.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it; one of a single
+    character, such as the action "+", is none.
+    """
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _defused(value) for name, value in row.items()} for row in rows)
+    return file.getvalue()
 
 
 def _defused(value: Cell) -> Cell:

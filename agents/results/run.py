@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,6 +123,22 @@ class Run:
         cells = _html_row("th", head) + "".join(_html_row("td", row) for row in rows)
         below = "".join(f"<div>{html.escape(line)}</div>" for line in lines)
         return f"<p><b>{html.escape(title(self.header))}</b></p><table>{cells}</table>{below}"
+
+
+def open_runs(folders: Iterable[Path]) -> list[Run]:
+    """Return the runs in folders, each a run's own or one that holds runs.
+
+    Raises:
+        ValueError: A folder holds neither.
+    """
+    runs: list[Run] = []
+    for folder in folders:
+        inner = sorted(path.parent for path in folder.glob("*/run.json"))
+        if (folder / "run.json").is_file() or not inner:
+            runs.append(Run.open(folder))
+        else:
+            runs += map(Run.open, inner)
+    return runs
 
 
 NO_USD = "money unknown"

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.results.measures import METRICS
 from agents.results.plots import check_figure
+from agents.results.run import open_runs
 from agents.sweep.curves import write_curves
-from agents.sweep.points import METRICS, open_runs, points
+from agents.sweep.points import points
 from agents.tables import table
 from vlbench.cli import Options, option, output_file, parse_options, required, run_main
 from vlbench.display.formatting import MISSING, number, number_range
@@ -49,7 +51,7 @@ def _sweep(argv: Sequence[str] | None) -> None:
     found = points(open_runs(config.runs), config.axis)
     head = ("env", "agent", found[0].axis, "episodes", *METRICS)
     rows = [
-        (p.env, p.agent, str(p.value), str(p.episodes), *(_text(p.metric(m)) for m in METRICS))
+        (p.env, p.agent, str(p.value), str(p.episodes), *(_text(p.measures[m]) for m in METRICS))
         for p in found
     ]
     print(table(head, rows))

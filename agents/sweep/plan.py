@@ -16,6 +16,7 @@ ALL_RUNGS = "ladder"
 VIEWS = ("theme", "prompt", "history")
 """What a sweep may change besides the rules: how an agent sees the rows of the suite."""
 MOST_VALUES = 100
+MOST_HISTORY = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def plan_sweep(sweep: Sweep, suite: str, env: str, env_kwargs: dict[str, Any]) -
         raise ValueError(f"--sweep and --env-kwargs both set {sweep.name}")
     places = [f"{sweep.name}-{_place(value)}" for value in sweep.values]
     if sweep.name in VIEWS:
+        _check_view(sweep)
         return tuple(
             Play(suite, (env,), {sweep.name: value}, place)
             for value, place in zip(sweep.values, places, strict=True)
@@ -85,6 +87,15 @@ def plan_sweep(sweep: Sweep, suite: str, env: str, env_kwargs: dict[str, Any]) -
         Play(SEEDS, (env,), {"env_kwargs": {**env_kwargs, sweep.name: value}}, place)
         for value, place in zip(sweep.values, places, strict=True)
     )
+
+
+def _check_view(sweep: Sweep) -> None:
+    for value in sweep.values:
+        is_count = isinstance(value, int) and not isinstance(value, bool)
+        if sweep.name == "history" and not (is_count and 0 <= value <= MOST_HISTORY):
+            raise ValueError(f"history must be from 0 to {MOST_HISTORY}, got {json.dumps(value)}")
+        if sweep.name != "history" and not isinstance(value, str):
+            raise ValueError(f"{sweep.name} must be a name, got {json.dumps(value)}")
 
 
 def check_rows(agent: Agent, plays: Iterable[tuple[Play, Mapping[str, Any]]]) -> None:

@@ -1,17 +1,16 @@
 """The points of a curve: one for each run and environment, and what the x axis is."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from agents.results.measures import METRICS, measure
 from agents.results.rows import Cell
 from agents.results.run import Run
-from vlbench.intervals import Interval, mean
+from vlbench.errors import unknown_name
+from vlbench.intervals import Interval
 from vlbench.records import RunHeader
 from vlbench.suites import LADDER
-
-METRICS = ("success", "normalized", "return", "regret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +25,10 @@ class Point:
     """Its value in this run."""
     suite: str
     episodes: int
-    success: Interval
-    normalized: Interval | None
-    mean_return: Interval
-    regret: Interval | None
+    measures: Mapping[str, Interval | None]
+    """Metric → its value with its 95 % interval; None where it is unknown."""
     floor: float | None
     ceiling: float | None
-
-    def metric(self, name: str) -> Interval | None:
-        """Return one of METRICS."""
-        own = {"return": "mean_return"}.get(name, name)
-        value: Interval | None = getattr(self, own)
-        return value
 
     def row(self) -> dict[str, Cell]:
         """Return the point as plain cells."""
@@ -50,26 +41,10 @@ class Point:
             "episodes": self.episodes,
         }
         for name in METRICS:
-            measured = self.metric(name)
+            measured = self.measures[name]
             for part, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
                 cells[name + suffix] = getattr(measured, part) if measured else None
         return cells | {"floor": self.floor, "ceiling": self.ceiling}
-
-
-def open_runs(folders: Iterable[Path]) -> list[Run]:
-    """Return the runs in folders, each a run's own or one that holds runs.
-
-    Raises:
-        ValueError: A folder holds neither.
-    """
-    runs: list[Run] = []
-    for folder in folders:
-        inner = sorted(path.parent for path in folder.glob("*/run.json"))
-        if (folder / "run.json").is_file() or not inner:
-            runs.append(Run.open(folder))
-        else:
-            runs += map(Run.open, inner)
-    return runs
 
 
 def points(runs: Sequence[Run], axis: str = "") -> list[Point]:
@@ -84,9 +59,9 @@ def points(runs: Sequence[Run], axis: str = "") -> list[Point]:
     """
     name = axis or _axis([run.header for run in runs])
     found = [_point(run, number, name) for run in runs for number in range(len(run.scorecards))]
-    lacking = [point.agent for point in found if point.value is None]
-    if lacking:
-        raise ValueError(f"the runs have no {name} to draw along; one of {lacking[0]} lacks it")
+    if any(point.value is None for point in found):
+        known = [n for n, value in _values(runs[0].header).items() if value is not None]
+        raise ValueError(unknown_name("axis", name, known) + "; every run must have it")
     return sorted(found, key=lambda p: (p.env, p.agent, _order(p.value)))
 
 
@@ -126,17 +101,6 @@ def _values(header: RunHeader) -> dict[str, Any]:
 
 def _point(run: Run, number: int, axis: str) -> Point:
     card = run.scorecards[number]
-    episodes = [episode for episode in run.episodes if episode.env_id == card.env]
-    clusters = [episode.instance or episode.key for episode in episodes]
-    success = Interval(card.success, card.success_low, card.success_high)
-    normalized = None
-    if card.normalized is not None and card.floor is not None and card.ceiling is not None:
-        span = card.ceiling - card.floor
-        ends = (success.value, success.low, success.high)
-        normalized = Interval(*((end - card.floor) / span for end in ends))
-    regret = None
-    if card.regret is not None and card.regret_low is not None and card.regret_high is not None:
-        regret = Interval(card.regret, card.regret_low, card.regret_high)
     return Point(
         card.env,
         card.agent,
@@ -144,10 +108,7 @@ def _point(run: Run, number: int, axis: str) -> Point:
         _values(run.header).get(axis),
         card.suite,
         card.episodes,
-        success,
-        normalized,
-        mean([episode.total for episode in episodes], clusters),
-        regret,
+        {metric: measure(run, card, metric) for metric in METRICS},
         card.floor,
         card.ceiling,
     )

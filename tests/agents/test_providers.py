@@ -104,6 +104,23 @@ def test_history_goes_as_turns_with_their_own_pictures(way):
     assert texts == [past["text"], "(no reply)", now["text"], "+", now["text"]]
 
 
+def test_a_system_prompt_and_examples_go_before_the_turn(way):
+    example, now = shown(0), shown(1)
+    shots = (Exchange(example, '{"action": "+"}'),)
+    with FaultServer() as server:
+        ask(way.make(server), {**now, "system": "Be brief.", "shots": shots})
+        (entry,) = server.log()
+    texts = [example["text"], '{"action": "+"}', now["text"]]
+    assert entry["pictures"] == [picture(example), picture(now)]
+    if way.name in ("openai", "azure", "responses"):
+        assert entry["texts"] == ["Be brief.", *texts]
+        return
+    assert entry["texts"] == texts
+    name = "system" if way.name == "anthropic" else "systemInstruction"
+    (part,) = entry["options"][name] if name == "system" else entry["options"][name]["parts"]
+    assert part["text"] == "Be brief."
+
+
 def test_headers_and_the_query_are_sent_and_only_their_names_are_recorded(way, tmp_path, capsys):
     secret = "hunter2-hunter2"
     query = {} if way.settings.get("sdk") == "google-generativeai" else {"gate": secret}

@@ -6,6 +6,8 @@ import pytest
 
 import vlbench
 from agents.evaluate import evaluate, main
+from agents.results.__main__ import main as table
+from agents.results.formats import latex, markdown
 from agents.results.rows import write_csv
 from agents.results.run import Run
 from vlbench.records import Reply
@@ -96,4 +98,60 @@ def test_a_reply_in_a_csv_file_is_no_formula_of_a_spreadsheet(tmp_path):
     rows = [{"env": "x", "action": "+", "reply": '=HYPERLINK("http://x")', "regret": -1.0}]
     write_csv(tmp_path / "t.csv", rows)
     text = (tmp_path / "t.csv").read_bytes().decode()
-    assert text == 'env,action,reply,regret\r\nx,+,"\'=HYPERLINK(""http://x"")",-1.0\r\n'
+    assert text == 'env,action,reply,regret\nx,+,"\'=HYPERLINK(""http://x"")",-1.0\n'
+
+
+def test_a_paper_s_table_as_text_markdown_and_latex(run, capsys):
+    call = [str(run.folder), "--columns", "agent,task,success,errored"]
+    card = run.scorecards[0]
+    rate, low, high = (
+        f"{100 * x:.1f}" for x in (card.success, card.success_low, card.success_high)
+    )
+    assert table([*call, "--format", "markdown"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "| agent | task | success | errored |",
+        "| --- | --- | ---: | ---: |",
+        f"| plus | NumberLine | {rate} % ({low}–{high} %) | 0 |",
+    ]
+    assert table([*call, "--format", "latex"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == r"\begin{tabular}{llrr}" and lines[-1] == r"\end{tabular}"
+    assert lines[5] == rf"plus & NumberLine & {rate} \% ({low}--{high} \%) & 0 \\"
+    assert table(call) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == [
+        "agent",
+        "task",
+        "success",
+        "errored",
+    ]
+
+
+def test_what_an_agent_is_called_breaks_no_table():
+    assert latex(["agent"], [[r"a_b & 50% \x{}"]]).splitlines()[5] == (
+        r"a\_b \& 50\% \textbackslash{}x\{\} \\"
+    )
+    assert markdown(["agent"], [["a|b\nc"]]).splitlines()[2] == r"| a\|b c |"
+
+
+def test_bars_are_drawn_as_picture_and_as_vectors(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    for kind, start in ((".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")):
+        figure = tmp_path / f"bars{kind}"
+        assert table([str(run.folder), "--figure", str(figure), "--out", str(tmp_path / "t")]) == 0
+        assert figure.read_bytes().startswith(start)
+    assert "NumberLine" in (tmp_path / "t").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--columns", "agent,sucess"], 'unknown column "sucess"; did you mean "success"?'),
+        (["--format", "html"], "--format must be text, markdown, latex or csv"),
+        (["--figure", "x.gif"], "x.gif must end in .png, .pdf, .svg"),
+        (["--level", "turn"], 'did you mean "turns"?'),
+    ],
+)
+def test_a_wrong_table_is_one_line(run, capsys, arguments, message):
+    assert table([str(run.folder), *arguments]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1

@@ -5,10 +5,10 @@ import csv
 import pytest
 
 from agents.evaluate import main
-from agents.results.run import Run
+from agents.results.run import Run, open_runs
 from agents.sweep.__main__ import main as sweep
 from agents.sweep.plan import Sweep, parse_sweep
-from agents.sweep.points import open_runs, points
+from agents.sweep.points import points
 
 CALL = ["--agent", "heuristic", "--env", "NumberLine", "--episodes", "3"]
 
@@ -95,6 +95,9 @@ def test_curves_of_two_agents_are_drawn_together(swept, tmp_path, capsys):
         ("max_position=5,5", "needs two values or more, each once"),
         ("max_position=5,0", "max_position must be an integer of at least 1, got 0"),
         ("maxposition=5,6", 'unknown keyword argument "maxposition"'),
+        ("history=0,-1", "history must be from 0 to 1000, got -1"),
+        ("history=0,x", 'history must be from 0 to 1000, got "x"'),
+        ("theme=1,2", "theme must be a name, got 1"),
         ("theme=classic,clasic", 'unknown theme "clasic"; did you mean "classic"?'),
         ("ladder=10,11", 'unknown suite "ladder-11"; did you mean "ladder-'),
     ],
@@ -121,5 +124,7 @@ def test_runs_that_differ_in_nothing_or_in_much_have_no_axis(swept, tmp_path, ca
     capsys.readouterr()
     assert sweep([str(swept), str(tmp_path / "x")]) == 2
     assert "differ in max_position, theme, suite; choose one with --axis" in capsys.readouterr().err
+    assert sweep([str(swept), "--axis", "max_positon"]) == 2
+    assert 'unknown axis "max_positon"; did you mean "max_position"?' in capsys.readouterr().err
     assert sweep([str(swept), "--out", str(tmp_path / "x.gif")]) == 2
     assert "must end in .png, .pdf, .svg" in capsys.readouterr().err

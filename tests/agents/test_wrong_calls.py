@@ -13,6 +13,8 @@ COMMANDS = {
     "evaluate": ("agents.evaluate", "--agent expert"),
     "doctor": ("agents.doctor", "--agent expert"),
     "compare": ("agents.compare", "a b"),
+    "table": ("agents.results.__main__", "a"),
+    "render": ("vlbench.display.__main__", "a 0 --out new.gif"),
     "sweep": ("agents.sweep.__main__", "a"),
     "rerun": ("agents.rerun.__main__", "file"),
     "agents.merge": ("agents.merge", "file --out new"),

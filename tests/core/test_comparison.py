@@ -110,10 +110,12 @@ def test_a_mean_over_seeds_has_student_s_interval():
 
 def test_three_runs_are_compared_on_the_command_line(tmp_path, capsys):
     for number in (1, 2, 3):
-        evaluate("random", "NumberLine", episodes=4, repeats=number, out=tmp_path / f"r{number}")
+        evaluate("random", "EZPoints", episodes=4, repeats=number, out=tmp_path / f"r{number}")
     capsys.readouterr()
     assert main([*(str(tmp_path / f"r{n}") for n in (1, 2, 3)), "--seeds"]) == 0
     out = capsys.readouterr().out
-    assert "second less first: random less random" in out and "third less first" in out
+    folders = [f"random in {tmp_path / name}" for name in ("r1", "r2", "r3")]
+    assert f"second less first: {folders[1]} less {folders[0]}" in out
+    assert f"third less first: {folders[2]} less {folders[0]}" in out
     assert out.splitlines()[1].split() == ["repeats", "1", "2", "3"]
     assert "pass^2" in out and "flip rate" in out and "mean over seeds" in out

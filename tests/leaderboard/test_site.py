@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from pathlib import Path
 
 import pytest
 from support.browser import Visitor, browses
@@ -14,7 +15,7 @@ from leaderboard import ranking, site, site_data, task_page
 from leaderboard.flags import Flag
 from leaderboard.pack import pack
 from leaderboard.published import reported_ids, reported_rows
-from leaderboard.verify import verify
+from leaderboard.verify import find_entries, verify
 from vlbench.records import Reply
 from vlbench.scoring import ABOVE_CEILING
 
@@ -230,6 +231,15 @@ def test_a_folder_that_is_no_site_is_left_alone(entries, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     assert site.main([str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 2
     assert "no entry " in capsys.readouterr().err
+
+
+def test_a_pattern_that_matches_nothing_here_names_the_package_s_entries(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stored = find_entries([Path("leaderboard/entries/*.tar.gz")])
+    assert {"random.tar.gz", "expert.tar.gz"} <= {path.name for path in stored}
+    (tmp_path / "mine.tar.gz").write_bytes(b"x")
+    assert find_entries([Path("*.tar.gz")]) == (Path("mine.tar.gz"),)
+    assert find_entries([Path("none-*.tar.gz"), Path("/none/x.tar.gz")]) == ()
 
 
 def test_a_site_shows_an_entry_once_and_keeps_namesakes_apart(entries, tmp_path, capsys):

@@ -513,3 +513,17 @@ def test_replies_of_another_local_model_are_refused(tmp_path):
     parts["paper.jsonl"][3]["turns"][1]["reply"]["provider_id"] = f"{MODEL_MARK}{'b' * 16}"
     with pytest.raises(Refused, match="#3/0 turn 1: model is 'sha256:bbbbbbbbbbbbbbbb'"):
         verify(seal(manifest, parts, tmp_path / "b.tar.gz"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("preamble", {"system_prompt": "Play well.", "shots": []}),
+        ("prompt_text", 'Act: {"action": "+"}'),
+        ("not_replayable", ["vlbench/NumberLine-v0"]),
+    ],
+)
+def test_an_entry_keeps_to_the_tasks_own_prompts_and_replays(valid, tmp_path, field, value):
+    manifest, parts = contents(valid)
+    manifest["suites"][0]["run"][field] = value
+    assert f"suites.0.run.{field}" in refusal(seal(manifest, parts, tmp_path / "entry.tar.gz"))

@@ -140,7 +140,8 @@ def test_two_processes_make_the_same_update_as_one_with_the_whole_rollout(
         assert torch.equal(*pair)
     assert metrics_together.keys() == metrics_alone.keys()
     for name, value in metrics_alone.items():
-        assert metrics_together[name] == pytest.approx(value, abs=1e-5, rel=1e-4), name
+        same = pytest.approx(value, abs=1e-5, rel=1e-4)
+        assert name in TIMED or metrics_together[name] == same, name
 
 
 def test_runs_in_two_processes_repeat_resume_and_change_their_number(checkpoint, tmp_path):

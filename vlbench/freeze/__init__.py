@@ -220,7 +220,7 @@ def _check_held_out(place: str, suite: str, game: Game[Any], row: RowSpec) -> No
 
 def write_rows(path: Path, env_id: str, rows: Sequence[RowSpec]) -> None:
     """Write a set, each row with the sha256 of its first frame as "frame", and its outcomes."""
-    lines = [json.dumps({**asdict(row), "frame": _frame(env_id, row)}) for row in rows]
+    lines = [json.dumps({**asdict(row), "frame": frame_of(env_id, row)}) for row in rows]
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     starts = [Row(env_id, row.kwargs, row.instance, row.presentation) for row in rows]
     write_outcomes(path.parent / "outcomes" / path.name, starts)
@@ -233,7 +233,8 @@ def _env(env_id: str, row: RowSpec) -> VLEnv[Any, Any]:
     return env
 
 
-def _frame(env_id: str, row: RowSpec) -> str:
+def frame_of(env_id: str, row: RowSpec) -> str:
+    """Return the sha256 of a row's first frame."""
     env = _env(env_id, row)
     env.reset(options={"instance": row.instance, "presentation": row.presentation})
     return env.frame_hash()

@@ -4,7 +4,8 @@
 `bounds.json`; `python -m vlbench.freeze my_package:my/Task-v0` writes those of a task of yours into
 the folder of its package. Run it once per version of a task: a changed set is a different set.
 `--suite` writes only some sets. `--keep` keeps the sets and writes all else; `--outcomes` writes
-only the outcomes and the rules, `--visual-gain` only what the pictures are worth. `--hashes` prints
+only the outcomes and the rules, `--visual-gain` only what the pictures are worth, `--shots` only
+the rows of the split `train` that `evaluate --shots` shows as examples. `--hashes` prints
 the sha256 of every set of the benchmark and writes nothing. Each task defines its own part in
 `suites.py`; see `vlbench.freeze.TaskSuites`.
 """
@@ -25,13 +26,16 @@ from vlbench.errors import unknown_name, user_code
 from vlbench.freeze import (
     RowSpec,
     TaskSuites,
+    frame_of,
     interleave_groups,
     planned_rows,
     task_suites,
     write_rows,
 )
 from vlbench.freeze.players import reference_results, visual_gain
+from vlbench.freeze.shots import plan_shots
 from vlbench.outcomes import write_outcomes
+from vlbench.preamble import SHOTS
 from vlbench.registry import LOOKS, resolve_env_id, rules_of, task_folder
 from vlbench.suites import (
     PAPER,
@@ -80,6 +84,8 @@ def freeze(env_id: str, suites: Sequence[str] = (), *, keep: bool = False) -> No
         facts[suite] = asdict(suite_facts(env_id, task, suite, rows))
         print(f"{env_id} {suite}: {len(rows)} rows, {facts[suite]}", file=sys.stderr)
     suites_facts = {name: facts[name] for name in ordered_suites(facts) if facts[name]}
+    if not suites and not keep:
+        freeze_shots(env_id)
     holds_out = bool(_usual_env(env_id).game.test_share)
     _update(folder / "bounds.json", {"suites": suites_facts, "held_out": holds_out})
 
@@ -101,6 +107,17 @@ def suite_facts(env_id: str, task: TaskSuites, suite: str, rows: Sequence[RowSpe
         reference_results(env_id, task, suite, rows),
         visual_gain(env_id, task, rows),
     )
+
+
+def freeze_shots(env_id: str) -> None:
+    """Write the rows of a task's examples; none where its expert writes no replies."""
+    path = _folder(env_id) / SHOTS
+    lines = [
+        json.dumps({**asdict(row), "frame": frame_of(env_id, row)}) for row in plan_shots(env_id)
+    ]
+    if lines:
+        path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    print(f"{env_id}: {len(lines)} rows for examples", file=sys.stderr)
 
 
 def freeze_outcomes(env_id: str) -> None:
@@ -189,6 +206,7 @@ class Config(Options):
     keep: bool = option(False, "keep the sets; write their outcomes, bounds, players and rules")
     outcomes: bool = option(False, "keep the sets and bounds; write outcomes and rules alone")
     visual_gain: bool = option(False, "keep all else; write what each set's pictures are worth")
+    shots: bool = option(False, "keep all else; write the rows of the examples of a prompt")
     hashes: bool = option(False, "print the sha256 of all sets as JSON and write nothing")
 
 
@@ -209,6 +227,8 @@ def _freeze(argv: Sequence[str] | None) -> None:
         try:
             if config.outcomes:
                 freeze_outcomes(env_id)
+            elif config.shots:
+                freeze_shots(env_id)
             elif config.visual_gain:
                 freeze_visual_gain(env_id, config.suite)
             else:

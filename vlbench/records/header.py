@@ -12,6 +12,7 @@ from vlbench.limits import (
     Range,
     Size,
 )
+from vlbench.prompts import own_prompt
 from vlbench.records.run_spec import RunSpec
 from vlbench.suites import (
     Bounds,
@@ -106,6 +107,8 @@ class RunHeader(RunSpec):
     """Version of the records."""
     bounds: dict[str, Bounds] = field(default_factory=dict)
     """env id → the floor and ceiling that this run computed for rows without shipped ones."""
+    prompt_text: Annotated[str, Size(1 << 16)] = ""
+    """Text of the user's own prompt, in the form of a prompt file; "" for the tasks' own."""
     not_replayable: Annotated[list[str], Size(1000), Each(PlainText(200))] = field(
         default_factory=list
     )
@@ -133,6 +136,15 @@ class RunHeader(RunSpec):
     """Whether that checkout had uncommitted changes; None if unknown."""
     started: Annotated[str, Line(40)] = ""
     """Start of the run in UTC, as "2026-01-31T12:00:00Z"."""
+
+    def __post_init__(self) -> None:
+        """Make the user's own prompt known, so that whoever reads a run can make its environments.
+
+        Raises:
+            ValueError: It is no prompt.
+        """
+        if self.prompt_text:
+            own_prompt(self.prompt_text, self.prompt.partition(":")[0])
 
     def conflict(self, other: "RunHeader") -> str:
         """Return the differences that keep `other` from resuming this run; "" if none does.

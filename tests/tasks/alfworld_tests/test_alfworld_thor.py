@@ -220,7 +220,7 @@ def test_the_adapter_keeps_its_contract_on_the_real_server_with_a_stand_in_for_u
     root = Path(vlbench.__file__).parent.parent
     files = [str(FOLDER / name) for name in ("contract.py", "faults.py")]
     done = subprocess.run(
-        [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
+        [str(python), "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", *files],
         env={**os.environ, "PYTHONPATH": str(root)},
         cwd=FOLDER,
         stdout=subprocess.PIPE,

@@ -1,0 +1,111 @@
+"""Tables of runs as text, Markdown and LaTeX."""
+
+from collections.abc import Callable, Sequence
+
+from agents.results.measures import measure
+from agents.results.run import Run
+from agents.tables import table
+from vlbench.display.formatting import MISSING, number, percent, percent_interval
+from vlbench.registry import short_name
+from vlbench.scoring import Scorecard
+
+FORMATS = ("text", "markdown", "latex", "csv")
+
+Column = Callable[[Run, Scorecard], str]
+
+
+def _interval(metric: str) -> Column:
+    def cell(run: Run, card: Scorecard) -> str:
+        value = measure(run, card, metric)
+        if value is None:
+            return MISSING
+        if metric == "success":
+            return percent_interval(value.value, value.low, value.high)
+        return f"{number(value.value)} ({number(value.low)} to {number(value.high)})"
+
+    return cell
+
+
+HEADS: dict[str, Column] = {
+    "agent": lambda run, card: card.agent,
+    "task": lambda run, card: short_name(card.env),
+    "suite": lambda run, card: card.suite,
+    "prompt": lambda run, card: card.prompt,
+    "theme": lambda run, card: card.theme,
+    "picture": lambda run, card: card.picture,
+    "episodes": lambda run, card: str(card.episodes),
+    "distinct": lambda run, card: str(card.distinct),
+    "success": _interval("success"),
+    "normalized": _interval("normalized"),
+    "return": _interval("return"),
+    "regret": _interval("regret"),
+    "illegal": lambda run, card: percent(card.illegal_rate),
+    "unknown": lambda run, card: percent(card.unknown_rate),
+    "malformed": lambda run, card: percent(card.malformed_rate),
+    "truncated": lambda run, card: percent(card.truncated_rate),
+    "errored": lambda run, card: str(card.errored),
+    "tokens": lambda run, card: MISSING if card.tokens is None else str(card.tokens),
+    "usd": lambda run, card: number(card.usd, 2),
+}
+"""Column → its cell for a scorecard of a run."""
+COLUMNS = ("agent", "task", "suite", "episodes", "success", "normalized", "regret")
+"""The columns unless others are asked for."""
+TEXTS = ("agent", "task", "suite", "prompt", "theme", "picture")
+"""Columns that are aligned to the left."""
+
+
+def results_table(runs: Sequence[Run], columns: Sequence[str], form: str) -> str:
+    """Return a table with a row for each scorecard of each run; it ends with a line break.
+
+    Args:
+        runs: The runs.
+        columns: Names in HEADS.
+        form: "text", "markdown" or "latex" (needs booktabs).
+    """
+    rows = [[HEADS[name](run, card) for name in columns] for run in runs for card in run.scorecards]
+    if form == "markdown":
+        return markdown(columns, rows)
+    return latex(columns, rows) if form == "latex" else table(columns, rows) + "\n"
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    dashes = ["---" if name in TEXTS else "---:" for name in columns]
+    lines = [columns, dashes, *([_escaped(cell) for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+
+LATEX = {
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"–": "--", "−": "$-$", "\n": " "},
+}
+"""Character → how LaTeX writes it."""
+
+
+def latex(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a LaTeX `tabular` with booktabs' rules."""
+    form = "".join("l" if name in TEXTS else "r" for name in columns)
+    lines = [_latex_row(row) for row in rows]
+    return "\n".join(
+        [
+            "% needs \\usepackage{booktabs}; intervals are 95 %",
+            f"\\begin{{tabular}}{{{form}}}",
+            "\\toprule",
+            _latex_row(columns),
+            "\\midrule",
+            *lines,
+            "\\bottomrule",
+            "\\end{tabular}",
+            "",
+        ]
+    )
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    texts = ("".join(LATEX.get(character, character) for character in cell) for cell in cells)
+    return f"{' & '.join(texts)} \\\\"

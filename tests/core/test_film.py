@@ -1,0 +1,84 @@
+"""An episode as an animated GIF, with prompt and reply beside each picture."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.sample_episodes import expert, play, random_player
+
+from agents.evaluate import evaluate
+from vlbench.display.__main__ import find_episode, main
+from vlbench.display.film import (
+    BACK,
+    BAD,
+    GOOD,
+    HEIGHT,
+    ROOM,
+    WIDTH,
+    _font,
+    picture,
+    scenes,
+    wrapped,
+)
+
+POINTS24 = "vlbench/Points24-v0"
+
+
+def test_a_scene_for_each_turn_and_one_for_the_end():
+    episode = play(POINTS24, 0, expert)
+    shown = scenes(episode)
+    assert len(shown) == len(episode.turns) + 1
+    assert [scene.reply for scene in shown[:-1]] == [turn.reply.text for turn in episode.turns]
+    assert shown[0].title.endswith(f"turn 1 of {len(episode.turns)}")
+    assert shown[-1].result == f"Success. Return 10 after {len(episode.turns)} turns."
+    assert {scene.colour for scene in shown} == {GOOD}
+    assert not np.array_equal(shown[0].frame, shown[-1].frame)
+
+
+def test_a_worse_turn_names_its_cause_and_the_expert_s_action():
+    episode = play("vlbench/NumberLine-v0", 0, random_player(1))
+    number, turn = next((n, turn) for n, turn in enumerate(episode.turns) if turn.cause)
+    scene = scenes(episode)[number]
+    assert f'{turn.cause} error   expert "{turn.expert}"' in scene.result and scene.colour == BAD
+
+
+def test_long_texts_stay_beside_the_picture():
+    lines = wrapped("word " * 50 + "x" * 300, 15)
+    assert all(_font(15).getlength(line) <= ROOM for line in lines)
+    assert "".join(lines).replace(" ", "") == "word" * 50 + "x" * 300
+    (scene, *_) = scenes(play(POINTS24, 0, expert))
+    drawn = picture(dataclasses.replace(scene, reply="word " * 5000, prompt="y" * 20_000))
+    assert drawn.size == (WIDTH, HEIGHT)
+    assert (np.asarray(drawn)[-10:] == BACK).all(), "nothing reaches the lower edge"
+
+
+def test_the_command_writes_a_film_of_the_episode_that_is_named(tmp_path, capsys):
+    run = evaluate("expert", "NumberLine,EZPoints", episodes=2, out=tmp_path / "run")
+    film = tmp_path / "films" / "x.gif"
+    assert main([str(run.folder), "EZPoints#1", "--out", str(film), "--seconds", "0.5"]) == 0
+    assert "vlbench/EZPoints-v0#1/0, 5 pictures" in capsys.readouterr().out
+    with Image.open(film) as image:
+        assert image.n_frames == 5 and image.size == (WIDTH, HEIGHT)
+        assert image.info["duration"] == 500 and image.info["loop"] == 0
+    found = [find_episode(run.episodes, name).key for name in ("3", "vlbench/EZPoints-v0#1/0")]
+    assert found == ["vlbench/EZPoints-v0#1/0"] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["EZPoints#9", "--out", "x.gif"], 'unknown episode "EZPoints#9"; did you mean "EZPoints'),
+        (["0", "--out", "x.png"], "x.png must end in .gif"),
+        (["0", "--out", "thesis.gif"], "exists and isn't a GIF"),
+        (["0"], "required: --out"),
+    ],
+)
+def test_a_wrong_call_is_one_line(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    evaluate("expert", "EZPoints", episodes=1, out="run")
+    (tmp_path / "thesis.gif").write_text("years of work")
+    assert main(["run", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+    assert (tmp_path / "thesis.gif").read_text() == "years of work"
