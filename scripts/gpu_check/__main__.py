@@ -11,6 +11,7 @@ environment or as `--vllm PROGRAM`, it then writes the replies of another iterat
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -30,6 +31,7 @@ if __name__ == "__main__":
 
 import torch
 
+from agents.vlm.trial import one_line
 from scripts.gpu_check.measure import measure
 from scripts.gpu_check.models import FAMILIES
 from scripts.gpu_check.served import vllm_serve
@@ -56,7 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.model:
         return run_here(options)
     deadline = time.monotonic() + 60 * options.minutes
-    return max([run(name, argv, deadline) for name in FAMILIES])
+    codes: list[int] = []
+    while len(codes) < len(FAMILIES) and 130 not in codes:
+        codes.append(run([*FAMILIES][len(codes)], argv, deadline))
+    return max(codes)
 
 
 def run_here(options: argparse.Namespace) -> int:
@@ -72,7 +77,7 @@ def run_here(options: argparse.Namespace) -> int:
                     with options.out.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(line) + "\n")
         except (torch.OutOfMemoryError, OSError, ValueError) as error:
-            show(f"{options.model}: {str(error).splitlines()[0]}")
+            show(f"{options.model}: {one_line(error)}")
             return 1
     return 0
 
@@ -83,22 +88,28 @@ def show(line: str) -> None:
 
 
 def run(name: str, argv: Sequence[str], deadline: float) -> int:
-    """Run a model in a process of its own; return 0 if it finished before the deadline, else 1."""
+    """Run a model in a process of its own; return 0 if it finished in time, 1 or 130 if not."""
     command = [sys.executable, "-m", "scripts.gpu_check", *argv, "--model", name]
     left = deadline - time.monotonic()
-    reason = "the minutes are over"
-    if left > 0:
-        # A group of its own, so that a server ends with it.
-        process = subprocess.Popen(command, start_new_session=True)
+    if left <= 0:
+        show(f"{name}: not run, the minutes are over")
+        return 1
+    with tempfile.TemporaryDirectory() as folder:
+        # A group of its own, so that a server ends with it; its files go with the folder.
+        environment = {**os.environ, "TMPDIR": folder}
+        process = subprocess.Popen(command, start_new_session=True, env=environment)
         try:
-            code = process.wait(left)
-            reason = f"exit code {code}" if code else ""
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            os.killpg(process.pid, signal.SIGKILL)
+            code = int(process.wait(left) != 0)
+        except subprocess.TimeoutExpired:
+            show(f"{name}: stopped, the minutes are over")
+            code = 1
+        except KeyboardInterrupt:
+            code = 130
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    if reason:
-        show(f"{name}: not finished, {reason}")
-    return int(bool(reason))
+    return code
 
 
 if __name__ == "__main__":
