@@ -36,7 +36,7 @@ from scripts.gpu_check.models import make
 from scripts.gpu_check.served import save_base
 from vlbench.registry import resolve_env_id
 
-GIB = 2**30
+MIB = 2**20
 PRESET = "rl4vlm-numberline"
 FEW: dict[str, Any] = {"num_steps": 1, "epochs": 1, "minibatch": 32, "theme": "train"}
 """What is changed of the preset."""
@@ -106,9 +106,9 @@ def measure(
     line["update_peak"] = memory.peak
     line["estimate"] = estimate_bytes(name, policy, options, buffer, memory.weights)
     peak, most = line["update_peak"], line["estimate"]
-    show(f"  memory       {line['rollout_peak'] / GIB:8.2f} GiB in the rollout")
+    show(f"  memory       {line['rollout_peak'] / MIB:8,.0f} MiB in the rollout")
     show(
-        f"  memory       {peak / GIB:8.2f} GiB in the update; estimate {most / GIB:.2f} "
+        f"  memory       {peak / MIB:8,.0f} MiB in the update; estimate {most / MIB:,.0f} "
         f"({peak / most - 1:+.0%})"
     )
     if not small:
