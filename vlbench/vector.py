@@ -369,7 +369,7 @@ def vector_of(env_class: Any) -> type[VLVectorEnv]:
     """
     if not (isinstance(env_class, type) and issubclass(env_class, VLEnv)):
         raise ValueError(
-            f"{getattr(env_class, '__name__', env_class)} is no subclass of vlbench.env.VLEnv, "
+            f"{getattr(env_class, '__name__', type(env_class).__name__)} is no subclass of VLEnv, "
             "which alone can be stepped in batches; register the class of a VLEnv"
         )
     return type(f"{env_class.__name__}Vector", (VLVectorEnv,), {"env_class": env_class})

@@ -87,7 +87,8 @@ def _play(unit: Unit, agent: Agent, runs: Path) -> Line:
     success = f"{100 * card.success:.1f} % of {card.episodes}"
     print(f"{unit.player} {unit.env} {unit.suite}: {success}", file=sys.stderr)
     models = [model.weights_hash for model in run.header.models.values()]
-    return line_of(unit, card, next(iter(models), ""), run.header.commit)
+    model = next(iter(models), "")
+    return line_of(unit, card, run.episodes, model, run.header.commit)
 
 
 if __name__ == "__main__":

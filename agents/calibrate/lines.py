@@ -1,7 +1,8 @@
 """The players, and the result of each on a suite, one JSON line each."""
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 
 from vlbench.intervals import Interval
 from vlbench.limits import Range
-from vlbench.records import from_json
+from vlbench.records import Episode, from_json
 from vlbench.scoring import Scorecard
 
 
@@ -74,14 +75,20 @@ class Line:
     """Share of turns whose action the state forbids."""
     unreadable: Share
     """Share of turns whose reply names no action of the task."""
+    commonest: Share
+    """Share of turns with its most frequent action; 1 for a player that always does the same."""
     model: str
     """sha256 of the weights of a local model; "" for others."""
     commit: str
     """Commit that played it."""
 
 
-def line_of(unit: Unit, card: Scorecard, model: str, commit: str) -> Line:
+def line_of(
+    unit: Unit, card: Scorecard, episodes: Sequence[Episode], model: str, commit: str
+) -> Line:
     """Return the line of a run with one scorecard."""
+    actions = Counter(turn.action for episode in episodes for turn in episode.turns)
+    named = [count for action, count in actions.items() if action]
     regret = None
     if card.regret is not None and card.regret_low is not None and card.regret_high is not None:
         regret = Interval(card.regret, card.regret_low, card.regret_high)
@@ -94,6 +101,7 @@ def line_of(unit: Unit, card: Scorecard, model: str, commit: str) -> Line:
         card.turns,
         card.illegal_rate,
         card.unknown_rate + card.malformed_rate + card.truncated_rate,
+        max(named, default=0) / max(actions.total(), 1),
         model,
         commit,
     )

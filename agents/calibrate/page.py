@@ -59,7 +59,7 @@ def _players(env_id: str, suite: str, lines: Lines) -> list[str]:
     sets = ", ".join(sorted(f"`{digest[:12]}`" for digest in hashes))
     old = "" if hashes == {current} else f" The set is now `{current[:12]}`: made on another one."
     head = ["player", "facts from", "decided by", "rows", "success (95 %)", "normalized"]
-    head += ["regret a turn (95 %)", "illegal", "unreadable"]
+    head += ["regret a turn (95 %)", "illegal", "unreadable", "commonest action"]
     rows = []
     for name in (name for name in PLAYERS if name in lines):
         line, player = lines[name], PLAYERS[name]
@@ -75,6 +75,7 @@ def _players(env_id: str, suite: str, lines: Lines) -> list[str]:
                 _regret(line),
                 percent(line.illegal),
                 percent(line.unreadable),
+                percent(line.commonest),
             ]
         )
     return [

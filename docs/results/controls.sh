@@ -8,8 +8,8 @@ python=${PYTHON:-python}
 here=$(dirname "$0")
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 suites=${SUITES:-test}
-rows=${ROWS:-200}
-turns=${TURNS:-20000}
+rows=${ROWS:-100}
+turns=${TURNS:-3000}
 
 controls() { # controls OPTIONS
   $python -m agents.controls --results "$here/controls.jsonl" --page "$here/controls.md" \

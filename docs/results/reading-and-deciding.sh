@@ -20,8 +20,7 @@ scripted=(random heuristic expert)
 calibrate NumberLine,EZPoints,Points24,Blackjack test,ood-looks 100 "${scripted[@]}"
 calibrate NumberLine paper 60 "${scripted[@]}" smollm2-writes smollm2 ocr ocr-smollm2
 calibrate Blackjack test 100 smollm2-writes smollm2 ocr ocr-smollm2
-calibrate EZPoints test 40 smollm2-writes smollm2 ocr ocr-smollm2
-calibrate Points24 test 20 smollm2-writes smollm2 ocr ocr-smollm2
-calibrate NumberLine test 18 smollm2-writes smollm2 ocr ocr-smollm2
-calibrate Blackjack,EZPoints ood-looks 40 ocr ocr-smollm2
-calibrate NumberLine,Points24 ood-looks 18 ocr ocr-smollm2
+calibrate EZPoints test 30 smollm2-writes smollm2 ocr ocr-smollm2
+calibrate Points24 test 12 smollm2-writes smollm2 ocr ocr-smollm2
+calibrate Blackjack,EZPoints ood-looks 20 ocr
+calibrate NumberLine test 10 ocr smollm2-writes

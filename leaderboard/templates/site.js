@@ -27,9 +27,9 @@ function sort(table, button) {
 }
 
 // A table that is wider than its place becomes a list of cards, in which each cell names its column.
-const tables = [...document.querySelectorAll("table.sortable")];
+const tables = [...document.querySelectorAll(".scroll table")];
 for (const table of tables) {
-  const names = [...table.tHead.rows[0].cells].map(cell => cell.textContent.trim());
+  const names = [...table.tHead.rows[0].cells].map(cell => (cell.querySelector("button") || cell).firstChild.textContent.trim());
   for (const row of table.tBodies[0].rows)
     for (const cell of row.cells)
       if (cell.tagName === "TD" && !cell.matches(".source, .kind")) cell.dataset.label = names[cell.cellIndex];

@@ -20,7 +20,7 @@ TEST = frozen_hash("vlbench/EZPoints-v0", "test")
 def line(player, regret, rows=4, set_hash=TEST):
     unit = Unit(player, "vlbench/EZPoints-v0", "test", rows, set_hash)
     half = Interval(0.5, 0.15, 0.85)
-    return Line(unit, rows, half, 0.5, regret, 9, 0.25, 0.125, "", "abc")
+    return Line(unit, rows, half, 0.5, regret, 9, 0.25, 0.125, 0.75, "", "abc")
 
 
 @pytest.mark.parametrize("env_id", vlbench.CARD_IDS)
@@ -56,7 +56,7 @@ def test_the_costs_are_the_regrets_of_the_players_who_lose_by_one_thing_alone():
     text = render(lines)
     assert "| EZPoints | `test` | 0.250 (0.125 to 0.500) | 1.500 (1.250 to 2.000) | – |" in text
     assert "| ocr | the recognizer | the solver | 4 | 50.0 % (15.0–85.0 %) | 0.500 |" in text
-    assert "| 25.0 % | 12.5 % |" in text and "made on another one" not in text
+    assert "| 25.0 % | 12.5 % | 75.0 % |" in text and "made on another one" not in text
     old = render([line("random", None, set_hash="0" * 64)])
     assert "Set `000000000000`. The set is now" in old and "cost of" in old
     with pytest.raises(ValueError, match="the page has no <!-- calibration -->"):
@@ -78,6 +78,7 @@ def test_players_are_played_once_and_a_broken_line_is_named(tmp_path, capsys):
         assert main([*call, "--players", "random", "--players", "expert"]) == 0
         random, expert = read_lines(results)
     assert (random.unit.player, expert.unit.player) == ("random", "expert")
+    assert 0.5 <= expert.commonest <= 1  # of two actions
     assert expert.regret.value == 0 and expert.episodes == 3 and expert.turns >= 3
     assert page.read_text().startswith("Head.\n<!-- calibration -->\n| task |")
     append_line(results, replace(random, episodes=7))

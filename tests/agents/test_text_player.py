@@ -26,14 +26,15 @@ def test_it_takes_the_action_whose_bare_reply_is_likeliest(player):
     text = env.reset(seed=1)[0]["text"]
     model, scores = player._model, {}
     question = model._ids(model._question(text))
-    for action in env.vocabulary:
+    actions = ("1", "10", "+", "=")
+    for action in actions:
         reply = model._ids(vlbench.reply(action))
         with torch.inference_mode():
             logits = model._model(input_ids=torch.tensor([question + reply])).logits[0]
         steps = logits.log_softmax(-1)[len(question) - 1 : -1]
         scores[action] = float(sum(step[token] for step, token in zip(steps, reply, strict=True)))
     best = max(scores, key=scores.get)
-    assert model.choose(text, env.vocabulary, player._form)[0] == best
+    assert model.choose(text, actions, player._form)[0] == best
 
 
 def test_the_same_prompt_is_asked_once_and_a_run_replays_what_it_wrote(player, tmp_path):
@@ -49,8 +50,9 @@ def test_the_same_prompt_is_asked_once_and_a_run_replays_what_it_wrote(player, t
 
 
 def test_it_writes_text_and_says_whether_it_came_to_an_end(player):
-    short, whole = (player._model.write(["Say yes."], tokens)[0] for tokens in (1, 60))
-    assert not short.finished and whole.finished and whole.completion_tokens > 1
+    question = ["What is the capital of France?"]
+    short, whole = (player._model.write(question, tokens)[0] for tokens in (2, 20))
+    assert not short.finished and whole.finished and "Paris" in whole.text
     assert whole.text.startswith(short.text) and "<|im_end|>" not in whole.text
 
 
@@ -66,5 +68,5 @@ def test_told_what_was_read_it_answers_as_when_told_the_truth(player):
 
 
 def test_a_wrong_setting_is_one_line():
-    with pytest.raises(ValueError, match="decide must be one of write, choose"):
+    with pytest.raises(ValueError, match='decide must be write or choose, got "guess"'):
         load_agent("smollm2", decide="guess")

@@ -90,6 +90,8 @@ def test_freezing_an_unknown_task_is_a_one_line_error(capsys):
     assert freeze_main(["NumberLin"]) == 2
     assert capsys.readouterr().err.count('did you mean "NumberLine"?') == 1
     assert freeze_main(["rl4vlm/NumberLine-v0"]) == 2
-    assert 'unknown task "rl4vlm/NumberLine-v0"' in capsys.readouterr().err
+    assert "rl4vlm/NumberLine-v0 isn't the task of a package" in capsys.readouterr().err
+    assert freeze_main(["vlbench/ALFWorldThor-v0"]) == 2
+    assert "has no module `suites`" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="0"):
         freeze_main(["--help"])

@@ -374,7 +374,7 @@ def test_no_page_complains_or_leaves_or_scrolls_sideways(visit, pages):
 
 @browses
 def test_no_table_of_entries_is_cut_off_at_any_width(visit, pages):
-    wide = """[...document.querySelectorAll('table.sortable')].filter(
+    wide = """[...document.querySelectorAll('.scroll table')].filter(
         table => table.scrollWidth > table.parentElement.clientWidth).length"""
     for name in ("index.html", "tasks/blackjack.html", "tasks/points24.html"):
         for width in (1920, 1600, 1280, 1024, 768, 390):

@@ -518,7 +518,7 @@ def test_replies_of_another_local_model_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("preamble", {"system_prompt": "Play well.", "shots": []}),
+        ("preamble", {"system_prompt": "Play well."}),
         ("prompt_text", 'Act: {"action": "+"}'),
         ("not_replayable", ["vlbench/NumberLine-v0"]),
     ],

@@ -153,3 +153,12 @@ def test_a_task_without_theme_jitter_and_vector_class_is_trained(monkeypatch, tm
     assert list(reply) == ["lit", "action"]
     metrics = Path("runs/ppo/metrics.jsonl").read_text().splitlines()
     assert json.loads(metrics[-1])["eval/episodes"] == 5
+
+
+def test_a_bug_in_a_task_that_is_frozen_is_one_line_with_its_place(package, tmp_path, capsys):
+    env_id = package("own_bug")
+    suites = tmp_path / "own_bug" / "suites.py"
+    suites.write_text(suites.read_text() + "\ndef bounds(rows):\n    return 1 / 0\n")
+    assert freeze_main([env_id]) == 2
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError" in err and "own_bug/suites.py:" in err and err.count("\n") == 1

@@ -57,8 +57,10 @@ def adapt(
         raise ValueError(
             f"actions must differ in more than case and space, got {list(texts)!r:.80}"
         )
-    recipe = Recipe(_maker(env, registered=bool(id)), texts, prompt, id, facts, success, max_turns)
-    made = recipe()
+    recipe: Any = Recipe(
+        _maker(env, registered=bool(id)), texts, prompt, id, facts, success, max_turns
+    )
+    made: AdaptedEnv = recipe()
     if id:
         gymnasium.register(id=id, entry_point=recipe, order_enforce=False, disable_env_checker=True)
     return made

@@ -8,7 +8,9 @@ from typing import Any
 
 from vlbench.records import RunHeader
 
-LEFT_OUT = ("price", "started", "commit", "dirty", "dropped", "shard", "bounds", "models")
+LEFT_OUT = ("price", "started", "commit", "dirty", "dropped", "shard", "bounds", "models") + (
+    "prompt_text",  # the name of an own prompt follows from its text
+)
 """Fields of a header that say nothing of what was played, or are shown otherwise."""
 WORDS = {"settings": "", "env_kwargs": "rule ", "frozen_hashes": "set ", "versions": "version of "}
 """Field that holds several values → what is written before the name of each."""

@@ -224,7 +224,7 @@ def _freeze(argv: Sequence[str] | None) -> None:
     for env_id in env_ids:
         writable_folder(_folder(env_id))
     for env_id in env_ids:
-        try:
+        with user_code(env_id):  # the task's code, and what it needs to be installed
             if config.outcomes:
                 freeze_outcomes(env_id)
             elif config.shots:
@@ -233,8 +233,6 @@ def _freeze(argv: Sequence[str] | None) -> None:
                 freeze_visual_gain(env_id, config.suite)
             else:
                 freeze(env_id, config.suite, keep=config.keep)
-        except ImportError as error:  # what the task needs isn't installed
-            raise ValueError(f"{env_id}: {error}") from error
 
 
 if __name__ == "__main__":

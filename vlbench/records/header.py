@@ -1,5 +1,6 @@
 """The header of a run: rows, agent, prompts and versions."""
 
+import hashlib
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
@@ -73,6 +74,13 @@ class Preamble:
     """Text of the system message; "" for none."""
     shots: Annotated[list[Row], Size(64)] = field(default_factory=list)
     """Rows that are shown as examples, with the expert's replies."""
+
+    def __str__(self) -> str:
+        """Return what tells it from others, in words."""
+        digest = hashlib.sha256(self.system_prompt.encode()).hexdigest()[:12]
+        system = f"a system prompt (sha256 {digest})" if self.system_prompt else ""
+        shots = f"{len(self.shots)} examples" if self.shots else ""
+        return " and ".join(filter(None, (system, shots))) or "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +249,8 @@ class _Difference:
 
 
 def _in_words(value: Any) -> str:
+    if isinstance(value, Preamble):
+        return str(value)
     return repr(value) if _is_set(value) else "not set"
 
 
