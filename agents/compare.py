@@ -38,7 +38,7 @@ from vlbench.comparison import (
     seed_means,
     with_visual_gain,
 )
-from vlbench.records import RunHeader
+from vlbench.records import RunHeader, Tally
 from vlbench.run_folder import RunFolder
 from vlbench.scoring import notes, score
 
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _compare(argv: Sequence[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m agents.compare", description=__doc__)
     runs = [RunFolder.open(path) for path in config.runs]
-    played = [run.episodes() for run in runs]
+    played = [run.tallies() for run in runs]
     comparisons = [compare(played[0], other) for other in played[1:]]
     for line in [line for run in runs for line in run.damaged]:
         print(f"damaged line left out: {line}", file=sys.stderr)
@@ -104,7 +104,7 @@ def _compare(argv: Sequence[str] | None) -> None:
     for text in (repeats_table(repeats), seeds_table(means)):
         if text:
             print(f"\n{text}")
-    for one, other in permutations(runs, 2):
+    for one, other in permutations(zip(headers, played, strict=True), 2):
         for line in _visual_gains(one, other):
             print(line)
 
@@ -141,13 +141,15 @@ def _names(runs: Sequence[RunFolder]) -> list[str]:
     ]
 
 
-def _visual_gains(true: RunFolder, blind: RunFolder) -> list[str]:
+def _visual_gains(
+    true: tuple[RunHeader, Sequence[Tally]], blind: tuple[RunHeader, Sequence[Tally]]
+) -> list[str]:
     """Return the visual gains as lines, if the second run is the first with a blank picture."""
     try:
-        check_blind(true.header, blind.header)
+        check_blind(true[0], blind[0])
     except ValueError:
         return []
-    cards = with_visual_gain(score(true.header, true.episodes()), true.episodes(), blind.episodes())
+    cards = with_visual_gain(score(*true), true[1], blind[1])
     return [
         f"{card.env} visual gain, points: {gain_points(card.visual_gain)}"
         for card in cards

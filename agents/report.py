@@ -26,9 +26,9 @@ from vlbench.cli import (
     run_main,
 )
 from vlbench.comparison import check_blind, with_visual_gain
-from vlbench.display.episode_view import EpisodeRenderer, outcome, page_part
+from vlbench.display.episode_view import EpisodeRenderer, page_part
 from vlbench.display.formatting import number, number_range, percent, percent_range
-from vlbench.records import Episode, RunHeader
+from vlbench.records import RunHeader, Tally
 from vlbench.records.redaction import redact, redact_data
 from vlbench.registry import ENV_HELP, import_environments
 from vlbench.run_folder import RunFolder
@@ -58,15 +58,15 @@ def write_report(
     """
     folder = RunFolder.open(run)
     import_environments(env_ids, folder.header.env_ids)
-    episodes, header = folder.episodes(), folder.header
-    cards = score(header, episodes)
+    tallies, header = folder.tallies(), folder.header
+    cards = score(header, tallies)
     if blind is not None:
         blind_run = RunFolder.open(blind)
         check_blind(header, blind_run.header)
-        cards = with_visual_gain(cards, episodes, blind_run.episodes())
-    lines = [headline_line(headline) for headline in headlines(episodes, header.suite)]
+        cards = with_visual_gain(cards, tallies, blind_run.tallies())
+    lines = [headline_line(headline) for headline in headlines(tallies, header.suite)]
     template = Template(files(__package__).joinpath("report.html").read_text("utf-8"))
-    views = redact_data(_episodes(header, episodes), except_field="frames")
+    views = redact_data(_episodes(folder, tallies), except_field="frames")
     data = json.dumps(views).replace("<", "\\u003c")
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(
@@ -76,7 +76,7 @@ def write_report(
             about=_text(redact(_about(header))),
             headlines="".join(f"<p class=headline>{_text(line)}</p>" for line in lines),
             cards="".join(_card(card) for card in cards),
-            capped=_text(_capped(header.env_ids, episodes)),
+            capped=_text(_capped(header.env_ids, tallies)),
             style=page_part("page.css"),
             viewer=page_part("viewer.js"),
             data=data,
@@ -96,7 +96,7 @@ def _about(header: RunHeader) -> str:
     return " · ".join([*parts, f"vlbench {header.versions.get('vlbench', '?')}", header.started])
 
 
-def _capped(env_ids: Iterable[str], episodes: Sequence[Episode]) -> str:
+def _capped(env_ids: Iterable[str], episodes: Sequence[Tally]) -> str:
     counts = {env_id: sum(e.env_id == env_id for e in episodes) for env_id in env_ids}
     parts = [
         f"{EPISODES_PER_ENV} of {count} of {env_id}"
@@ -173,14 +173,17 @@ def _attribution(card: Scorecard) -> str:
     )
 
 
-def _episodes(header: RunHeader, episodes: Sequence[Episode]) -> dict[str, Any]:
+def _episodes(folder: RunFolder, tallies: Sequence[Tally]) -> dict[str, Any]:
     """Return the data of the page's viewer, as plain data."""
-    renderer = EpisodeRenderer()
-    views = []
+    header = folder.header
+    keys: list[str] = []
     for env_id in header.env_ids:
-        of_env = [episode for episode in episodes if episode.env_id == env_id]
-        of_env.sort(key=lambda episode: OUTCOMES.index(outcome(episode)))
-        views += [renderer.episode(e) | {"suite": header.suite} for e in of_env[:EPISODES_PER_ENV]]
+        of_env = [item for item in tallies if item.env_id == env_id]
+        of_env.sort(key=lambda item: OUTCOMES.index(item.outcome))
+        keys += [item.key for item in of_env[:EPISODES_PER_ENV]]
+    by_key = {episode.key: episode for episode in folder.episodes(set(keys))}
+    renderer = EpisodeRenderer()
+    views = [renderer.episode(by_key[key]) | {"suite": header.suite} for key in keys]
     frames = {
         name: f"data:image/png;base64,{base64.b64encode(file).decode()}"
         for name, file in renderer.frames.items()

@@ -61,7 +61,7 @@ def unfinished(jobs: Sequence[Job], folder: RunFolder) -> list[Job]:
 
     Episodes that are finished are kept; those that errored are tried again.
     """
-    finished = {episode.key for episode in folder.episodes() if not episode.is_errored}
+    finished = {episode.key for episode in folder.tallies() if not episode.is_errored}
     journal = folder.replies()
     return [
         dataclasses.replace(job, journaled=tuple(journal.get(job.key, ())))

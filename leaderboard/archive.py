@@ -7,6 +7,8 @@ absolute or `..` name, is refused before its content is looked at.
 
 import gzip
 import io
+import os
+import shutil
 import stat
 import tarfile
 import zlib
@@ -38,19 +40,31 @@ class Refused(ValueError):
         super().__init__(": ".join(filter(None, (file, place, " ".join(reason.split())))))
 
 
-def write_archive(path: Path, parts: Mapping[str, bytes]) -> None:
+def write_archive(path: Path, parts: Mapping[str, bytes | Path]) -> None:
     """Write parts, in their order; the same parts give the same bytes.
+
+    Args:
+        path: The archive.
+        parts: Name → content, or the file that holds it.
 
     Raises:
         OSError: The file can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    raw = io.BytesIO()
-    with gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
-        for name, data in parts.items():
-            packed.write(_header(name, len(data)) + data + bytes(-len(data) % _BLOCK))
-        packed.write(_END)
-    path.write_bytes(raw.getvalue())
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
+            for name, part in parts.items():
+                with part.open("rb") if isinstance(part, Path) else io.BytesIO(part) as content:
+                    size = content.seek(0, io.SEEK_END)
+                    content.seek(0)
+                    packed.write(_header(name, size))
+                    shutil.copyfileobj(content, packed)
+                    packed.write(bytes(-size % _BLOCK))
+            packed.write(_END)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_archive(

@@ -11,6 +11,7 @@ from leaderboard.pack import check_same_agent, expected_keys
 from leaderboard.schema import (
     MANIFEST,
     MAX_ERRORED,
+    Attempt,
     Manifest,
     Suite,
     canonical,
@@ -252,7 +253,7 @@ def check_irregularities(place: str, suite: Suite, episodes: Sequence[Episode]) 
             f"order, found {len(stated.late)}"
         )
     expected = list_irregularities(
-        keys, episodes, stated.replayed, stated.damaged_lines, stated.late
+        keys, [Attempt.of(e) for e in episodes], stated.replayed, stated.damaged_lines, stated.late
     )
     same(place, *(record.model_dump(mode="json") for record in (expected, stated)))
     priced = any(turn.reply.usd_source == "price" for episode in episodes for turn in episode.turns)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from leaderboard.archive import MAX_MANIFEST, MAX_PART, Refused, read_archive, write_archive
+from leaderboard.packing.part import PartFiles
 from leaderboard.schema import ENTRY_PICTURES, MANIFEST, PERSON, Manifest, Track, canonical
 from vlbench.records import Episode, RunHeader, episode_key, from_json, to_json
 from vlbench.suites import RETIRED, benchmark_suites
@@ -31,7 +32,7 @@ class Entry:
 
     manifest: Manifest
     parts: Mapping[str, bytes]
-    """Name → content, in the order of the manifest."""
+    """Name → content, in the order of the manifest; `PartFiles` where it is being packed."""
 
     def write(self, path: Path) -> None:
         """Write the archive.
@@ -39,7 +40,8 @@ class Entry:
         Raises:
             OSError: The file can't be written.
         """
-        write_archive(path, {MANIFEST: self.manifest.to_bytes(), **self.parts})
+        files = self.parts.paths if isinstance(self.parts, PartFiles) else self.parts
+        write_archive(path, {MANIFEST: self.manifest.to_bytes(), **files})
 
 
 def read_entry(path: Path) -> Entry:

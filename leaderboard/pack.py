@@ -5,13 +5,10 @@ on the same suite with `--picture blank` gives its visual gain.
 The same runs and card give the same bytes. What is packed and why is in `docs/submitting.md`.
 """
 
-import hashlib
-import json
 import math
 import sys
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,6 +17,7 @@ from pydantic import ValidationError
 from leaderboard.archive import MAX_ARCHIVE
 from leaderboard.entry import Entry, check_person, first_error, read_entry
 from leaderboard.outside import env_option, known_ids
+from leaderboard.packing.part import PartFiles, pack_part
 from leaderboard.schema import (
     ENTRY_PICTURES,
     MANIFEST,
@@ -29,11 +27,9 @@ from leaderboard.schema import (
     Chosen,
     Manifest,
     Part,
-    Replayed,
     Suite,
     Track,
     Weights,
-    canonical,
     list_irregularities,
     too_many_errored,
 )
@@ -47,9 +43,9 @@ from vlbench.cli import (
     run_main,
 )
 from vlbench.errors import unknown_name
-from vlbench.records import Episode, RunHeader, episode_key, from_json, to_json
+from vlbench.records import RunHeader, episode_key
 from vlbench.records.redaction import find_key, holds_secret
-from vlbench.run_folder import EPISODES, JOURNAL, RunFolder
+from vlbench.run_folder import JournalOrder, RunFolder
 from vlbench.suites import ordered_suites, shipped_suites, suites
 
 SAME = (
@@ -102,30 +98,35 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
     except ValidationError as error:
         raise ValueError(first_error(error)) from error
     order = ordered_suites(folder.header.part for folder in folders)
-    packed = sorted(map(_suite, folders), key=lambda item: order.index(item[0].run.part))
-    manifest = Manifest(
-        format=2, card=checked, suites=tuple(suite for suite, _ in packed), digest="0" * 64
-    )
-    parts = {str(suite.part.name): data for suite, data in packed}
-    entry = Entry(manifest.sealed(), parts)
-    check_no_keys(entry)
+    files = PartFiles()
+    ordered = sorted(folders, key=lambda folder: order.index(folder.header.part))
+    packed = tuple(_suite(folder, files) for folder in ordered)
+    entry = Entry(Manifest(format=2, card=checked, suites=packed, digest="0" * 64).sealed(), files)
+    check_no_keys(entry.manifest, files)
     return entry
 
 
-def check_no_keys(entry: Entry) -> None:
+def check_no_keys(manifest: Manifest, files: PartFiles) -> None:
     """Check that an entry holds nothing that looks like a key of a known provider.
 
     Raises:
         ValueError: It does; says where, without showing it.
     """
-    for name, data in {MANIFEST: entry.manifest.to_bytes(), **entry.parts}.items():
-        for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), start=1):
-            kind = find_key(line) or ("secret of this machine" if holds_secret(line) else "")
-            if kind:
-                raise ValueError(
-                    f"line {number} of {name} holds what looks like a key ({kind}), so nothing was "
-                    "packed; remove it from the run's files and, if it is a real one, revoke it"
-                )
+    _check_lines(MANIFEST, manifest.to_bytes().splitlines())
+    for name, path in files.paths.items():
+        with path.open("rb") as lines:
+            _check_lines(name, lines)
+
+
+def _check_lines(name: str, lines: Iterable[bytes]) -> None:
+    for number, data in enumerate(lines, start=1):
+        line = data.decode("utf-8", "replace")
+        kind = find_key(line) or ("secret of this machine" if holds_secret(line) else "")
+        if kind:
+            raise ValueError(
+                f"line {number} of {name} holds what looks like a key ({kind}), so nothing was "
+                "packed; remove it from the run's files and, if it is a real one, revoke it"
+            )
 
 
 def _check_same_environments(headers: Sequence[RunHeader]) -> None:
@@ -188,89 +189,44 @@ def expected_keys(header: RunHeader) -> list[str]:
     ]
 
 
-def _suite(folder: RunFolder) -> tuple[Suite, bytes]:
-    episodes = [_rounded(episode) for episode in folder.episodes()]
-    data = b"".join(canonical(to_json(episode)) + b"\n" for episode in episodes)
-    replayed = _replayed(folder)
+def _suite(folder: RunFolder, files: PartFiles) -> Suite:
+    name = f"{folder.header.part}.jsonl"
+    part = pack_part(folder, files.new(name))
     keys = expected_keys(folder.header)
-    late = _late(folder, keys, episodes, {again.episode for again in replayed})
-    suite = Suite(
+    late = _late(part.order, keys, {again.episode for again in part.replayed})
+    return Suite(
         run=folder.header,
         part=Part.model_validate(
             {
-                "name": f"{folder.header.part}.jsonl",
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "size": len(data),
-                "episodes": len(episodes),
+                "name": name,
+                "sha256": part.sha256,
+                "size": part.size,
+                "episodes": len(part.attempts),
             }
         ),
-        irregularities=list_irregularities(keys, episodes, replayed, len(folder.damaged), late),
+        irregularities=list_irregularities(
+            keys, part.attempts, part.replayed, len(folder.damaged), late
+        ),
     )
-    return suite, data
-
-
-def _rounded(episode: Episode) -> Episode:
-    """Keep latencies to the microsecond; more is noise that doesn't compress."""
-    turns = tuple(
-        replace(turn, reply=replace(turn.reply, seconds=round(turn.reply.seconds, 6)))
-        for turn in episode.turns
-    )
-    return replace(episode, turns=turns)
-
-
-def _replayed(folder: RunFolder) -> list[Replayed]:
-    """Return the episodes that occur more than once in the run's file."""
-    errors: dict[str, list[str]] = {}
-    for line in (folder.path / EPISODES).read_bytes().splitlines():
-        episode = _readable(line)
-        if episode is not None:
-            errors.setdefault(episode.key, []).append(episode.error)
-    counts = Counter({key: len(attempts) for key, attempts in errors.items()})
-    return [
-        Replayed(episode=key, attempts=count, errors=tuple(errors[key][:-1]))
-        for key, count in sorted(counts.items())
-        if count > 1
-    ]
 
 
 MOST_AT_ONCE = 64
 """Rows that are taken to be played at once; a row further behind is begun later."""
 
 
-def _late(
-    folder: RunFolder, keys: Sequence[str], episodes: Sequence[Episode], replayed: Collection[str]
-) -> list[str]:
+def _late(order: JournalOrder, keys: Sequence[str], replayed: Collection[str]) -> list[str]:
     """Return the episodes that were begun out of order, by the journal.
 
     A run begins its rows in order. Rows that were deleted and played again are begun late.
-
-    Raises:
-        ValueError: The journal doesn't hold the texts of an episode.
     """
-    journal = folder.replies()
-    for episode in episodes:
-        texts = [reply.text for reply in journal.get(episode.key, [])]
-        if texts[: len(episode.turns)] != [turn.reply.text for turn in episode.turns]:
-            raise ValueError(
-                f"{folder.path}: {JOURNAL} doesn't hold the replies of {episode.key}; an entry "
-                "needs the run as it was played"
-            )
-    begun, ended = folder.journal_order()
     late: list[str] = []
     first_end = math.inf  # of the rows at least MOST_AT_ONCE behind
     for number in reversed(range(len(keys))):
         if number + MOST_AT_ONCE < len(keys):
-            first_end = min(first_end, ended.get(keys[number + MOST_AT_ONCE], math.inf))
-        if begun.get(keys[number], 0) > first_end and keys[number] not in replayed:
+            first_end = min(first_end, order.ended.get(keys[number + MOST_AT_ONCE], math.inf))
+        if order.begun.get(keys[number], 0) > first_end and keys[number] not in replayed:
             late.append(keys[number])
     return late[::-1]
-
-
-def _readable(line: bytes) -> Episode | None:
-    try:
-        return from_json(Episode, json.loads(line))
-    except (ValueError, RecursionError):
-        return None  # the run's folder has counted it as damaged
 
 
 def _listed(choices: Any) -> str:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
@@ -25,7 +25,6 @@ from vlbench.records import (
     Reply,
     RunHeader,
     Turn,
-    episode_key,
     from_json,
     limits_of,
     to_json,
@@ -252,9 +251,26 @@ def too_many_errored(episodes: int, errored: int) -> bool:
     return errored > MAX_ERRORED * episodes
 
 
+class Attempt(NamedTuple):
+    """How an episode was played, as `list_irregularities` reads it."""
+
+    key: str
+    retries: int
+    """Repeated requests in all its turns."""
+    is_errored: bool
+    error: str
+    """What failed; "" if nothing did."""
+
+    @classmethod
+    def of(cls, episode: Episode) -> "Attempt":
+        """Return an episode's."""
+        retries = sum(turn.reply.retries for turn in episode.turns)
+        return cls(episode.key, retries, episode.is_errored, episode.error)
+
+
 def list_irregularities(
     expected: Sequence[str],
-    episodes: Sequence[Episode],
+    attempts: Sequence[Attempt],
     replayed: Sequence[Replayed] = (),
     damaged_lines: int = 0,
     late: Sequence[str] = (),
@@ -263,19 +279,16 @@ def list_irregularities(
 
     Args:
         expected: Keys of the episodes that the frozen sets ask for.
-        episodes: Those that were played.
+        attempts: Those that were played.
         replayed: Episodes that were played more than once.
         damaged_lines: Lines that couldn't be read.
         late: Episodes that were begun out of order.
     """
-    played = {episode_key(e.env_id, e.row, e.repeat) for e in episodes}
-    retries = [(e.key, sum(turn.reply.retries for turn in e.turns)) for e in episodes]
+    played = {attempt.key for attempt in attempts}
     return Irregularities(
         dropped=tuple(key for key in expected if key not in played),
-        errored=tuple(
-            Errored(episode=e.key, error=e.error) for e in episodes if e.end == "errored"
-        ),
-        retried=tuple(Retried(episode=key, retries=count) for key, count in retries if count > 0),
+        errored=tuple(Errored(episode=a.key, error=a.error) for a in attempts if a.is_errored),
+        retried=tuple(Retried(episode=a.key, retries=a.retries) for a in attempts if a.retries > 0),
         replayed=tuple(replayed),
         damaged_lines=damaged_lines,
         late=tuple(late),

@@ -1,5 +1,6 @@
 """Observations: a picture and a text, and controls that show another picture."""
 
+import base64
 import io
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy, deepcopy
@@ -46,6 +47,15 @@ def png(image: npt.NDArray[np.uint8], compress_level: int = 1) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG", compress_level=compress_level)
     return file.getvalue()
+
+
+def data_url(image: npt.NDArray[np.uint8]) -> str:
+    """Return a picture as the data URL of a PNG.
+
+    Args:
+        image: (height, width, 3) uint8, RGB.
+    """
+    return "data:image/png;base64," + base64.b64encode(png(image)).decode()
 
 
 class Seen(NamedTuple, Generic[S, Style]):

@@ -8,21 +8,29 @@ import dataclasses
 import hashlib
 import json
 import os
-import platform
-import subprocess
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import sys
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TextIO
+from typing import Any, NamedTuple, Protocol, TextIO, TypeVar
 
-import vlbench
 from vlbench.cli.folders import EVALUATION, check_kind
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
-from vlbench.records import SCHEMA, Episode, Failure, Reply, RunHeader, from_json, to_json
+from vlbench.records import (
+    SCHEMA,
+    Episode,
+    Failure,
+    Reply,
+    RunHeader,
+    Tally,
+    from_json,
+    tally,
+    to_json,
+)
+from vlbench.records.json_lines import mend_last_line, read_lines
+from vlbench.records.provenance import git_commit, git_dirty, versions
 from vlbench.records.redaction import SecretInReply, holds_secret, redact_data
 from vlbench.records.run_spec import RunSpec
 from vlbench.suites import (
@@ -33,6 +41,8 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+E = TypeVar("E", Episode, Tally)
 
 HEADER, JOURNAL, EPISODES, LOCK = "run.json", "replies.jsonl", "episodes.jsonl", ".lock"
 
@@ -104,6 +114,17 @@ class JournalOrder(NamedTuple):
     """Key of an episode → number of its first line."""
     ended: dict[str, int]
     """Key of an episode → number of its last line."""
+    texts: dict[str, bytes]
+    """Key of an episode → `text_mark` of each reply, in the order of its turns."""
+
+
+MARK = 16
+"""Bytes of the mark of a text."""
+
+
+def text_mark(text: str) -> bytes:
+    """Return a hash of a text by which journal and episodes are compared."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:MARK]
 
 
 class RunFolder:
@@ -172,7 +193,7 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             run._lock()
             for name in (JOURNAL, EPISODES):
-                _mend_last_line(path / name)
+                mend_last_line(path / name)
             run.header = cls._merge_header(path, header)  # again: no other process writes now
             run.write_header()
         except OSError as error:
@@ -267,19 +288,42 @@ class RunFolder:
                 break
         self._append(EPISODES, to_json(episode))
 
-    def episodes(self) -> list[Episode]:
-        """Return the episodes in the order of the suite; the last of each that was played twice."""
-        last: dict[str, Episode] = {}
+    def episodes(self, keys: Container[str] | None = None) -> list[Episode]:
+        """Return the episodes in the order of the suite; the last of each that was played twice.
+
+        Args:
+            keys: Keys of the episodes to return; None for all.
+        """
+        last = {
+            episode.key: episode
+            for episode in self.read_episodes()
+            if keys is None or episode.key in keys
+        }
+        return self._ordered(last.values())
+
+    def tallies(self) -> list[Tally]:
+        """Return the tallies of `episodes`, which need little memory."""
+        kwargs: dict[str, dict[str, Any]] = {}
+        last: dict[str, Tally] = {}
+        for episode in self.read_episodes():
+            same = kwargs.setdefault(episode.start.env_key, episode.kwargs)
+            last[episode.key] = tally(dataclasses.replace(episode, kwargs=same))
+        return self._ordered(last.values())
+
+    def read_episodes(self) -> Iterator[Episode]:
+        """Yield the episodes in the order of the file, each attempt at one."""
         for place, data in self._lines(EPISODES):
             try:
                 episode = from_json(Episode, data)
             except ValueError as error:
                 self._damaged[EPISODES].append(f"{place}: {error}")
             else:
-                last[episode.key] = episode
+                yield episode
+
+    def _ordered(self, episodes: Iterable[E]) -> list[E]:
         order = {env_id: number for number, env_id in enumerate(self.header.env_ids)}
         others = len(order)
-        return sorted(last.values(), key=lambda e: (order.get(e.env_id, others), e.row, e.repeat))
+        return sorted(episodes, key=lambda e: (order.get(e.env_id, others), e.row, e.repeat))
 
     def replies(self) -> dict[str, list[Reply]]:
         """Return the journaled replies of each episode, in the order of its turns."""
@@ -296,13 +340,21 @@ class RunFolder:
         return journal
 
     def journal_order(self) -> JournalOrder:
-        """Return when each episode began and ended, by the journal."""
-        order = JournalOrder({}, {})
+        """Return when each episode began and ended, by the journal, and marks of its texts."""
+        order = JournalOrder({}, {}, {})
         for number, (_, data) in enumerate(self._lines(JOURNAL)):
             key = data.get("episode") if isinstance(data, dict) else None
-            if isinstance(key, str):
-                order.begun.setdefault(key, number)
-                order.ended[key] = number
+            if not isinstance(key, str):
+                continue
+            key = sys.intern(key)
+            order.begun.setdefault(key, number)
+            order.ended[key] = number
+            reply, turn = data.get("reply"), data.get("turn")
+            text = reply.get("text") if isinstance(reply, dict) else None
+            texts = order.texts.get(key, b"")
+            # A turn after a lost one can't be played; one played again replaces those after it.
+            if isinstance(text, str) and type(turn) is int and 0 <= MARK * turn <= len(texts):
+                order.texts[key] = texts[: MARK * turn] + text_mark(text)
         return order
 
     def close(self) -> None:
@@ -317,84 +369,11 @@ class RunFolder:
         file = self._files.get(name)
         if file is None:
             path = self.path / name
-            _mend_last_line(path)
+            mend_last_line(path)
             file = self._files[name] = path.open("a", encoding="utf-8")
         file.write(json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n")
         file.flush()
 
-    def _lines(self, name: str) -> list[tuple[str, Any]]:
-        path = self.path / name
+    def _lines(self, name: str) -> Iterator[tuple[str, Any]]:
         damaged = self._damaged[name] = []
-        if not path.is_file():
-            return []
-        lines = []
-        for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-            if line:
-                try:
-                    lines.append((f"{path}:{number}", json.loads(line)))
-                except (ValueError, RecursionError) as error:
-                    damaged.append(f"{path}:{number}: not a JSON line ({error})")
-        return lines
-
-
-def _mend_last_line(path: Path) -> None:
-    """End a JSONL file with a whole line: finish the last one, or drop it if it was cut off.
-
-    A process that is killed leaves such a line. A reply or episode that was cut off was never
-    played on, so it is played again.
-    """
-    data = path.read_bytes() if path.exists() else b""
-    last = data[data.rfind(b"\n") + 1 :]
-    if not last:
-        return
-    with path.open("rb+") as file:
-        try:
-            json.loads(last)
-        except (ValueError, RecursionError):
-            file.truncate(len(data) - len(last))
-        else:
-            file.seek(0, os.SEEK_END)
-            file.write(b"\n")
-
-
-PACKAGES = ("gymnasium", "numpy", "pillow", "alfworld", "textworld")
-"""Packages that observations may depend on."""
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python, vlbench and the installed ones of PACKAGES."""
-    own = {"python": platform.python_version(), "vlbench": vlbench.__version__}
-    return own | package_versions(PACKAGES)
-
-
-def package_versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return package → version for the packages that are installed."""
-    installed = {}
-    for package in packages:
-        with suppress(PackageNotFoundError):
-            installed[package] = version(package)
-    return installed
-
-
-def git_commit() -> str:
-    """Return the commit of the checkout that vlbench runs from; "" outside a checkout."""
-    return (_git("rev-parse", "HEAD") or "").strip()
-
-
-def git_dirty() -> bool | None:
-    """Return whether that checkout has uncommitted changes; None outside a checkout."""
-    changes = _git("--no-optional-locks", "status", "--porcelain")
-    return None if changes is None else bool(changes)
-
-
-def _git(*arguments: str) -> str | None:
-    """Return git's output for the checkout; None without a checkout or without git."""
-    checkout = Path(vlbench.__file__).parent.parent
-    if not (checkout / ".git").exists():
-        return None
-    command = ["git", "-C", str(checkout), *arguments]
-    try:
-        process = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return process.stdout if process.returncode == 0 else None
+        yield from read_lines(self.path / name, damaged)

@@ -1,7 +1,6 @@
 """Compute scorecards from episodes. Every metric is defined here."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,12 +10,12 @@ from vlbench.instances import group_of
 from vlbench.intervals import (
     RESAMPLES,
     Interval,
-    mean,
     percentile_interval,
     rate,
     resampled_means,
+    resampled_sums,
 )
-from vlbench.records import CAUSES, Episode, RunHeader, Turn
+from vlbench.records import CAUSES, Episode, RunHeader, Tally, tally
 from vlbench.suites import bounds, held_out, label, suite_facts
 
 
@@ -156,28 +155,33 @@ NOT_VISUAL = "not visual: an expert that sees only the picture does no better th
 """Caveat of a suite whose visual gain isn't clear of 0."""
 
 
-def score(header: RunHeader, episodes: Sequence[Episode]) -> list[Scorecard]:
+def score(header: RunHeader, episodes: Iterable[Episode | Tally]) -> list[Scorecard]:
     """Return one scorecard per environment, in the order of the header."""
-    cards = []
-    for env_id in header.env_ids:
-        of_env = [episode for episode in episodes if episode.env_id == env_id]
-        if of_env:
-            cards.append(_scorecard(header, env_id, of_env))
-    return cards
+    of_env: dict[str, list[Tally]] = {}
+    for episode in episodes:
+        of_env.setdefault(episode.env_id, []).append(tally(episode))
+    return [
+        _scorecard(header, env_id, of_env[env_id]) for env_id in header.env_ids if env_id in of_env
+    ]
 
 
-def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Episode]) -> Scorecard:
-    turns = [turn for episode in episodes for turn in episode.turns]
+def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Tally]) -> Scorecard:
     success = success_interval(episodes)
     limits = bounds(env_id, header.suite) or header.bounds.get(env_id)
     regret = regret_interval(episodes)
     errored = sum(episode.is_errored for episode in episodes)
     successes = sum(episode.is_success for episode in episodes)
-    usd = _sum([turn.reply.usd for turn in turns])
+    usd = _usd(episodes)
+    turns = sum(episode.turns for episode in episodes)
     normalized = None
     if limits and limits.ceiling > limits.floor:
         normalized = (success.value - limits.floor) / (limits.ceiling - limits.floor)
     is_lucky = normalized is not None and normalized > 1 + 1e-9
+
+    def share(name: str) -> float:
+        """Return a count of turns as a share of all turns."""
+        return sum(getattr(episode, name) for episode in episodes) / turns if turns else 0.0
+
     return Scorecard(
         env=env_id,
         agent=header.agent,
@@ -190,7 +194,7 @@ def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Episode]) -> S
         success=success.value,
         success_low=success.low,
         success_high=success.high,
-        paper_success=_share([e.total > 0 and not e.is_errored for e in episodes]),
+        paper_success=_mean([e.total > 0 and not e.is_errored for e in episodes]),
         mean_return=_mean([episode.total for episode in episodes]),
         normalized=normalized,
         floor=limits.floor if limits else None,
@@ -198,20 +202,20 @@ def _scorecard(header: RunHeader, env_id: str, episodes: Sequence[Episode]) -> S
         regret=regret.value if regret else None,
         regret_low=regret.low if regret else None,
         regret_high=regret.high if regret else None,
-        illegal_rate=_share([turn.illegal for turn in turns]),
-        unknown_rate=_share([turn.status == "unknown" for turn in turns]),
-        malformed_rate=_share([turn.status in ("malformed", "empty") for turn in turns]),
-        truncated_rate=_share([turn.status == "truncated" for turn in turns]),
-        refused_rate=_share([turn.reply.stop_reason == "refused" for turn in turns]),
-        recovered_rate=_share([turn.recovered for turn in turns]),
-        strict_rate=_share([not turn.strict for turn in turns]),
+        illegal_rate=share("illegal"),
+        unknown_rate=share("unknown"),
+        malformed_rate=share("malformed"),
+        truncated_rate=share("truncated"),
+        refused_rate=share("refused"),
+        recovered_rate=share("recovered"),
+        strict_rate=share("not_strict"),
         strict_success=_strict_success(episodes),
-        attribution=attribute(turns),
-        turns=len(turns),
-        tokens=_tokens(turns),
+        attribution=attribute(episodes),
+        turns=turns,
+        tokens=_tokens(episodes),
         usd=usd,
         usd_per_success=usd / successes if usd is not None and successes else None,
-        seconds=_mean([turn.reply.seconds for turn in turns]),
+        seconds=share("seconds"),
         groups=_groups(episodes),
         notes=(
             *notes(env_id, header.suite),
@@ -241,8 +245,8 @@ def notes(env_id: str, suite: str) -> tuple[str, ...]:
     return tuple(filter(None, (*caveats, trained, NOT_VISUAL if is_blind else "")))
 
 
-def _groups(episodes: Sequence[Episode]) -> dict[str, GroupScore]:
-    groups: dict[str, list[Episode]] = {}
+def _groups(episodes: Sequence[Tally]) -> dict[str, GroupScore]:
+    groups: dict[str, list[Tally]] = {}
     for episode in episodes:
         if group := group_of(episode.instance):
             groups.setdefault(group, []).append(episode)
@@ -253,7 +257,7 @@ def _groups(episodes: Sequence[Episode]) -> dict[str, GroupScore]:
     return scores
 
 
-def success_interval(episodes: Sequence[Episode]) -> Interval:
+def success_interval(episodes: Sequence[Episode | Tally]) -> Interval:
     """Return the success rate with its 95 % interval; 0 with 0..1 if nothing was played."""
     if not episodes:
         return Interval(0.0, 0.0, 1.0)
@@ -262,18 +266,15 @@ def success_interval(episodes: Sequence[Episode]) -> Interval:
     return rate([episode.is_success for episode in episodes], clusters)
 
 
-def regret_interval(episodes: Sequence[Episode]) -> Interval | None:
+def regret_interval(episodes: Iterable[Episode | Tally]) -> Interval | None:
     """Return the mean regret of a turn with its 95 % interval; None if no turn has a regret."""
-    regrets = [
-        (turn.regret, episode.instance or episode.key)
-        for episode in episodes
-        for turn in episode.turns
-        if turn.regret is not None
-    ]
-    if not regrets:
+    tallies = [item for item in map(tally, episodes) if item.regrets]
+    if not tallies:
         return None
-    values, clusters = zip(*regrets, strict=True)
-    return mean(values, clusters)
+    columns = np.array([[item.regret, item.regrets] for item in tallies], np.float64)
+    total, count = columns.sum(0)
+    sums = resampled_sums(columns, [item.instance or item.key for item in tallies])
+    return percentile_interval(float(total / count), sums[:, 0] / sums[:, 1])
 
 
 def usd_per_success(cards: Sequence[Scorecard]) -> float | None:
@@ -290,19 +291,19 @@ def usd_per_success(cards: Sequence[Scorecard]) -> float | None:
     return usd / successes if usd is not None and successes else None
 
 
-def attribute(turns: Sequence[Turn]) -> dict[str, Attribution]:
+def attribute(episodes: Iterable[Episode | Tally]) -> dict[str, Attribution]:
     """Return the number and the total regret of the turns with each cause."""
-    counts = Counter(turn.cause for turn in turns)
-    regrets = {cause: 0.0 for cause in CAUSES}
-    for turn in turns:
-        if turn.cause and turn.regret is not None:
-            regrets[turn.cause] += turn.regret
+    counts, regrets = dict.fromkeys(CAUSES, 0), dict.fromkeys(CAUSES, 0.0)
+    for item in map(tally, episodes):
+        for cause, count, regret in zip(CAUSES, item.causes, item.cause_regrets, strict=True):
+            counts[cause] += count
+            regrets[cause] += regret
     return {cause: Attribution(counts[cause], regrets[cause]) for cause in CAUSES}
 
 
-def headlines(episodes: Sequence[Episode], suite: str) -> list[Headline]:
+def headlines(episodes: Iterable[Episode | Tally], suite: str) -> list[Headline]:
     """Return the headline of each table whose environments were all played."""
-    played: dict[str, list[Episode]] = {}
+    played: dict[str, list[Episode | Tally]] = {}
     for episode in episodes:
         played.setdefault(episode.env_id, []).append(episode)
     return [
@@ -312,7 +313,9 @@ def headlines(episodes: Sequence[Episode], suite: str) -> list[Headline]:
     ]
 
 
-def _headline(table: str, episodes: Mapping[str, Sequence[Episode]], suite: str) -> Headline:
+def _headline(
+    table: str, episodes: Mapping[str, Sequence[Episode | Tally]], suite: str
+) -> Headline:
     outcomes = {
         env_id: [(episode.instance, float(episode.is_success)) for episode in played]
         for env_id, played in episodes.items()
@@ -343,22 +346,26 @@ def normalized_mean(
     return percentile_interval(value, resampled)
 
 
-def _strict_success(episodes: Sequence[Episode]) -> tuple[float, float] | None:
+def _strict_success(episodes: Sequence[Tally]) -> tuple[float, float] | None:
     if not episodes:
         return None
-    same = [e for e in episodes if all(turn.strict for turn in e.turns)]
+    same = [episode for episode in episodes if not episode.not_strict]
     certain = sum(episode.is_success for episode in same)
     undecided = len(episodes) - len(same)
     return certain / len(episodes), (certain + undecided) / len(episodes)
 
 
-def _tokens(turns: Sequence[Turn]) -> int | None:
-    counts = [
-        (turn.reply.prompt_tokens or 0) + (turn.reply.completion_tokens or 0)
-        for turn in turns
-        if turn.reply.prompt_tokens is not None or turn.reply.completion_tokens is not None
-    ]
-    return sum(counts) if counts else None
+def _tokens(episodes: Sequence[Tally]) -> int | None:
+    if not any(episode.counted for episode in episodes):
+        return None
+    return sum(episode.tokens for episode in episodes)
+
+
+def _usd(episodes: Sequence[Tally]) -> float | None:
+    priced = sum(episode.priced for episode in episodes)
+    if not priced or priced < sum(episode.turns for episode in episodes):
+        return None
+    return sum(episode.usd for episode in episodes)
 
 
 def _sum(values: Sequence[float | None]) -> float | None:
@@ -368,7 +375,3 @@ def _sum(values: Sequence[float | None]) -> float | None:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
-
-
-def _share(flags: Sequence[bool]) -> float:
-    return sum(flags) / len(flags) if flags else 0.0

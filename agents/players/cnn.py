@@ -31,7 +31,7 @@ from agents.vlm.checkpoint_files import (
 )
 from vlbench.cli import Options, option
 from vlbench.records import Reply, from_json
-from vlbench.run_folder import package_versions
+from vlbench.records.provenance import package_versions
 from vlbench.task import SIZE
 
 MISSING = (

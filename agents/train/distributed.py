@@ -137,17 +137,18 @@ class Processes:
 
         Raises:
             FloatingPointError: `act` raised it in any process; then every process raises it.
+            OSError: Likewise.
         """
         if self.count == 1:
             return act()
         result: list[T] = []
-        reason = ""
+        fault: FloatingPointError | OSError | None = None
         try:
             result.append(act())
-        except FloatingPointError as error:
-            reason = str(error)
-        if reasons := [text for text in self.gather(reason) if text]:
-            raise FloatingPointError(reasons[0])
+        except (FloatingPointError, OSError) as error:
+            fault = type(error)(str(error))
+        if faults := [error for error in self.gather(fault) if error is not None]:
+            raise faults[0]
         return result[0]
 
     def on_main(self, act: Callable[[], T]) -> T:

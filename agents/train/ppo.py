@@ -23,7 +23,7 @@ if __name__ == "__main__":
 
 import torch
 
-from agents.train.advantages.playing import episode_seeds, new_value_head, play
+from agents.train.advantages.playing import episode_seeds, new_value_head, new_writer, play
 from agents.train.advantages.recorder import TurnRecorder
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.environments import RolloutEnvs, make_envs, shown_as, taken, training_deals
@@ -73,7 +73,8 @@ def train(config: Config, processes: Processes) -> Path:
     Raises:
         ValueError: An option or a file is wrong.
         OSError: A checkpoint can't be written.
-        FloatingPointError: Loss, gradients, weights or advantages are no longer finite.
+        FloatingPointError: Loss, gradients, weights or advantages are no longer finite, or the
+            replies that servers write are no longer the policy's.
         KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
     env_id = resolve_env_id(config.env)
@@ -90,6 +91,7 @@ def train(config: Config, processes: Processes) -> Path:
     every = config.rollouts_every
     recorder = TurnRecorder(env_id, deals, share, every, config.baseline) if every else None
     envs = RolloutEnvs(vector, share, processes, recorder)
+    writer = new_writer(config, policy, processes)
     envs.reset(episode_seeds(config, share, 0))
     parts: dict[str, Stateful | torch.Generator] = {
         "optimizer": learner.optimizer,
@@ -108,7 +110,7 @@ def train(config: Config, processes: Processes) -> Path:
             start = time.monotonic()
             if config.plays_whole_episodes:
                 envs.reset(episode_seeds(config, share, iteration))
-            buffer = play(policy, envs, config, sampler, processes, log.status)
+            buffer = play(policy, envs, config, sampler, processes, log.status, writer)
             monitor = envs.finish_rollout()
             if recorder:
                 recorder.finish(iteration, buffer, config.out, processes)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from agents.train.advantages.kinds import BASELINES
 from agents.train.environments import (
@@ -26,6 +27,23 @@ MAX_TURNS = 2**20
 """Most turns of a rollout."""
 MIN_TEMPERATURE = 1e-3
 """Below it, logits divided by the temperature may overflow."""
+
+
+def split_urls(text: str) -> list[str]:
+    """Return comma-separated addresses."""
+    return [url.strip() for url in text.split(",") if url.strip()]
+
+
+def check_urls(text: str) -> None:
+    """Check the addresses of servers, as far as that is possible without asking them.
+
+    Raises:
+        ValueError: One isn't the address of a web server.
+    """
+    for url in split_urls(text):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f'wanted addresses like http://127.0.0.1:8000/v1, got "{url}"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +172,14 @@ class Config(TrainableWeights):
     top_p: float = option(1.0, "probability mass of the nucleus to sample from", gt=0, le=1)
     max_new_tokens: int = option(64, "maximum length of a reply, in tokens", ge=1, limit=65_536)
 
+    rollouts: str = option(
+        "",
+        "addresses of vLLM servers that write the replies, comma-separated; by default this "
+        "process writes them",
+        check=check_urls,
+        metavar="URL[,URL]",
+    )
+
     lora_dropout: float = option(0.0, "dropout of the adapter's input, in updates", ge=0, lt=1)
 
     eval_every: int = option(5, "iterations between greedy evaluations; 0 for none", ge=0)
@@ -191,6 +217,11 @@ class Config(TrainableWeights):
         return self.whole_episodes or BASELINES[self.baseline].whole_episodes
 
     @property
+    def rollout_urls(self) -> list[str]:
+        """Addresses of the servers that write the replies."""
+        return split_urls(self.rollouts)
+
+    @property
     def has_critic(self) -> bool:
         """Whether the baseline reads a value head, which is then trained."""
         return BASELINES[self.baseline].critic
@@ -214,6 +245,11 @@ class Config(TrainableWeights):
         if 0 < self.dual_clip <= 1 + max(self.clip, self.clip_high):
             raise ValueError(
                 f"--dual-clip must be above 1 + --clip, or 0 for none, got {self.dual_clip:g}"
+            )
+        if self.rollouts and self.vision != "none":
+            raise ValueError(
+                f"--rollouts can't go with --train-vision {self.vision}: vLLM drops an adapter of "
+                "tower or projector without a word; use --lora --train-vision none"
             )
         turns = self.num_envs * self.num_steps
         if turns > MAX_TURNS:

@@ -38,6 +38,7 @@ CHANGEABLE = frozenset(
         *("log", "rollouts_every"),  # what is logged
         # how the same numbers are computed
         *("micro_batch", "micro_tokens", "gradient_checkpointing", "device", "processes"),
+        "rollouts",  # who writes the replies
         *("out", "estimate_memory", "trust_remote_code"),
     }
 )

@@ -18,7 +18,7 @@ from agents.agent import Agent, Observation
 from agents.batching import Batcher
 from vlbench.cli import MAX_SEED, check_values, option
 from vlbench.records import Reply
-from vlbench.run_folder import package_versions
+from vlbench.records.provenance import package_versions
 
 MISSING = (
     'the llava agent needs torch, transformers and peft: pip install "vlbench[llava]" ({error})'

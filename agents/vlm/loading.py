@@ -142,7 +142,7 @@ def load_trainable(
     Raises:
         ValueError: The checkpoint can't be loaded, or an option is wrong or contradicts it.
     """
-    _check_vision(options.train_vision)
+    _check_vision(options.vision)
     device = device or default_device()
     allow_tensor_cores(device)
     adapter = options.lora or is_adapter(find_folder(checkpoint))
@@ -166,14 +166,14 @@ def load_trainable(
             )
         return loaded
     if not options.lora:
-        train_parts(loaded.model, options.train_vision)
+        train_parts(loaded.model, options.vision)
         return loaded
     model = add_lora(
         loaded.model,
         rank=options.lora_rank,
         alpha=options.lora_alpha,
         dropout=options.lora_dropout,
-        vision=options.train_vision,
+        vision=options.vision,
     )
     return replace(loaded, model=model)
 

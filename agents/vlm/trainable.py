@@ -6,6 +6,9 @@ from pathlib import Path
 from vlbench.cli import Options, option
 from vlbench.cli.folders import SETTINGS
 
+VISION_PARTS = ("none", "projector", "all")
+"""Parts of what is between a picture and the language model."""
+
 
 def check_model(model: str) -> None:
     """Check the name of a checkpoint to start from, as far as that is possible without loading it.
@@ -38,10 +41,11 @@ class TrainableWeights(Options):
     lora_alpha: int = option(256, "the adapter's output is scaled by alpha / rank", ge=1)
     lora_dropout: float = option(0.05, "dropout of the adapter's input", ge=0, lt=1)
     train_vision: str = option(
-        "all",
+        "auto",
         "part of vision tower and projector to train; with none, a picture's features are "
-        "computed once",
-        choices=("none", "projector", "all"),
+        "computed once; auto: none with --lora, because vLLM serves adapters of the language "
+        "model only, and all without",
+        choices=("auto", *VISION_PARTS),
     )
     gradient_checkpointing: bool = option(
         False,
@@ -49,3 +53,10 @@ class TrainableWeights(Options):
         "memory, a third more time",
     )
     trust_remote_code: bool = option(False, "run Python code shipped with the checkpoint")
+
+    @property
+    def vision(self) -> str:
+        """Part of vision tower and projector that is trained: "none", "projector" or "all"."""
+        if self.train_vision != "auto":
+            return self.train_vision
+        return "none" if self.lora else "all"

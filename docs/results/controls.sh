@@ -8,17 +8,19 @@ python=${PYTHON:-python}
 here=$(dirname "$0")
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 suites=${SUITES:-test}
+cards=NumberLine,EZPoints,Points24,Blackjack
 rows=${ROWS:-100}
+few=${FEW:-60} # of the players that are slower
 turns=${TURNS:-3000}
 
-controls() { # controls OPTIONS
+controls() { # controls TASKS ROWS OPTIONS
   $python -m agents.controls --results "$here/controls.jsonl" --page "$here/controls.md" \
-    --runs "$out/runs" --suite "$suites" --episodes "$rows" "$@"
+    --runs "$out/runs" --suite "$suites" --env "$1" --episodes "$2" "${@:3}"
 }
 
-controls --players random --players heuristic-by-text --players expert-by-picture
-controls --players llava-sft --players llava-rl
-for task in NumberLine EZPoints Points24 Blackjack; do
+controls "$cards" "$rows" --players random --players heuristic-by-text --players expert-by-picture
+controls "$cards" "$few" --players llava-sft --players llava-rl
+for task in ${cards//,/ }; do
   $python -m agents.train.cnn --env "$task" --turns "$turns" --out "$out/cnn/$task"
-  controls --players "cnn=cnn:$out/cnn/$task"
+  controls "$task" "$few" --players "cnn=cnn:$out/cnn/$task"
 done

@@ -28,6 +28,10 @@ ENGINE = {
 BRIDGES = {
     "vlbench/bridges/inspect_log.py": {"inspect_ai"},
     "vlbench/bridges/inspect_task.py": {"inspect_ai"},
+    "vlbench/bridges/openenv_server.py": {"openenv", "pydantic", "uvicorn"},
+    "vlbench/bridges/skyrl_env.py": {"skyrl_gym"},
+    "vlbench/bridges/starts.py": {"pyarrow"},
+    "vlbench/bridges/verl_loop.py": {"verl"},
     "vlbench/bridges/trl_env.py": {"datasets", "transformers"},
     "vlbench/bridges/turns.py": {"datasets"},
     "vlbench/bridges/turns_export.py": {"datasets"},

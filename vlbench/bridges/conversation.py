@@ -1,27 +1,16 @@
 """An episode as a conversation: messages in, replies out, recorded."""
 
-import base64
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 
-from vlbench.observation import png
 from vlbench.prompts import Exchange, messages
 from vlbench.recorder import EnvCache, EpisodeRecorder
 from vlbench.records import Episode, Failure, Reply, Turn
 from vlbench.suites import Row
 from vlbench.task import Frame
-
-
-def data_url(image: Frame) -> str:
-    """Return a picture as the data URL of a PNG.
-
-    Args:
-        image: (height, width, 3) uint8, RGB.
-    """
-    return "data:image/png;base64," + base64.b64encode(png(image)).decode()
 
 
 class Conversation:
@@ -64,6 +53,11 @@ class Conversation:
         return dict(self._recorder.observation)
 
     @property
+    def past(self) -> tuple[Exchange, ...]:
+        """The past turns that `messages` includes, oldest first."""
+        return tuple(self._past)
+
+    @property
     def is_over(self) -> bool:
         """Whether the episode has ended."""
         return bool(self._recorder.end)
@@ -103,7 +97,7 @@ class Conversation:
             Messages with `role` and `content`, a list of parts; texts are
             `{"type": "text", "text": …}`. Past turns precede the current one, as `history` says.
         """
-        chat = messages({**self._recorder.observation, "history": tuple(self._past)})
+        chat = messages({**self._recorder.observation, "history": self.past})
         for message in chat:
             message["content"] = [
                 picture(part["image"]) if part["type"] == "image" else part

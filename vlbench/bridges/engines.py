@@ -72,3 +72,12 @@ INSPECT = Engine("inspect-ai", "0.3.285", "0.4", 'pip install "vlbench[inspect]"
 
 TRL = Engine("trl", "1.16", "1.17", 'pip install "trl>=1.16,<1.17"')
 """Ran: 1.16.0. The bridge depends on what 1.16 does with a tool's result that is too long."""
+
+VERL = Engine("verl", "0.9.1", "0.10", 'pip install "verl>=0.9.1,<0.10"')
+"""Ran: 0.9.1. It needs an environment of its own: another transformers."""
+
+SKYRL = Engine("skyrl-gym", "0.4", "0.5", 'pip install "skyrl-gym>=0.4,<0.5"')
+"""Ran: 0.4.0, with the generator of skyrl 0.3.0."""
+
+OPENENV = Engine("openenv", "0.10", "0.11", 'pip install "openenv>=0.10,<0.11"')
+"""Ran: 0.10.0."""

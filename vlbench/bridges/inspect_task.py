@@ -34,7 +34,7 @@ from inspect_ai.scorer import Metric, Score, Scorer, Target, mean, scorer, stder
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 import vlbench
-from vlbench.bridges.conversation import Conversation, data_url
+from vlbench.bridges.conversation import Conversation
 from vlbench.bridges.inspect_log import EPISODE, HEADER_KEY, ROW, convert
 from vlbench.cli import (
     EVALUATION,
@@ -45,6 +45,7 @@ from vlbench.cli import (
     required,
     run_main,
 )
+from vlbench.observation import data_url
 from vlbench.recorder import OracleEnv
 from vlbench.records import (
     Episode,

@@ -17,8 +17,6 @@ In TRL, an environment acts through tools. In *text mode*, a whole reply is one 
 and the records are the benchmark's.
 """
 
-import itertools
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,20 +27,15 @@ if TRL.problem:
     TRL.refuse(__name__, "trl_env")
 
 import datasets
-import gymnasium
 from PIL import Image
 from transformers import ProcessorMixin
 
 from vlbench.bridges.conversation import Conversation
-from vlbench.bridges.engines import EnginePlayer
-from vlbench.records import Episode, Reply
-from vlbench.records.run_spec import RunSpec
+from vlbench.bridges.rollouts import RolloutRecord, rank
+from vlbench.bridges.starts import deal
+from vlbench.records import Reply
 from vlbench.registry import registered_id, resolve_env_id
-from vlbench.run_folder import HEADER, RunFolder, run_header
-from vlbench.suites import (
-    ROLLOUTS,
-    Row,
-)
+from vlbench.suites import Row
 
 CHATML = "<|im_start|>assistant\n"
 END = "<|im_end|>"
@@ -143,13 +136,14 @@ def dataset(env_id: str, episodes: int, *, seed: int = 0, **kwargs: Any) -> data
         seed: Seed of the deals.
         **kwargs: Keyword arguments of the environment; `split` is "train" by default.
     """
-    env = gymnasium.make(registered_id(resolve_env_id(env_id)), **{"split": "train", **kwargs})
-    rows = []
-    for number in range(episodes):
-        _, info = env.reset(seed=seed if number == 0 else None)
-        start = {"instance": info["instance"], "presentation": info["presentation"]}
-        rows.append({"prompt": [{"role": "user", "content": ""}], **start})
-    env.close()
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": ""}],
+            "instance": row.instance,
+            "presentation": row.presentation,
+        }
+        for row in deal(env_id, episodes, seed=seed, **kwargs)
+    ]
     return datasets.Dataset.from_list(rows)
 
 
@@ -165,38 +159,17 @@ class EnvironmentFactory:
     def __init__(self, env_id: str, kwargs: Mapping[str, Any], record: Path | None) -> None:
         self.env_id = env_id
         self.kwargs = dict(kwargs)
-        self.record = record
-        self._folder: RunFolder | None = None
-        self._numbers = itertools.count()
+        self.record = RolloutRecord(record, "trl", rank)
 
     def __call__(self) -> "TaskEnvironment":
         """Return a new environment."""
         return TaskEnvironment(self)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the open folder out of pickles; each process opens its own."""
-        return {**vars(self), "_folder": None}
-
     def conversation(self, instance: str, presentation: int) -> Conversation:
         """Return a new episode from a start."""
         return Conversation(
-            Row(self.env_id, self.kwargs, instance, presentation), next(self._numbers)
+            Row(self.env_id, self.kwargs, instance, presentation), self.record.next_number()
         )
-
-    def add(self, episode: Episode) -> None:
-        """Record an episode."""
-        if self.record is None:
-            return
-        if self._folder is None:
-            path = self.record / f"process-{os.environ.get('RANK', '0')}"
-            if (path / HEADER).exists():
-                raise ValueError(f"{path} holds a run; choose another folder")
-            spec = RunSpec(ROLLOUTS, "cot", env_kwargs=self.kwargs)
-            self._folder = RunFolder.start(
-                path, run_header(EnginePlayer("trl"), spec, [self.env_id])
-            )
-        self._folder.add(episode)
-        self._folder.close()  # nothing says when the last rollout was played
 
 
 class TaskEnvironment:
@@ -230,7 +203,7 @@ class TaskEnvironment:
     def get_reward(self) -> float:
         """Return the episode's return; a turn that wasn't taken counts −1."""
         assert self._conversation is not None
-        self._factory.add(self._conversation.episode())
+        self._factory.record.add(self._conversation.episode())
         return self._conversation.total + self._conversation.forfeit
 
     def _blocks(self) -> list[dict[str, Any]]:

@@ -12,8 +12,11 @@ import numpy as np
 
 import vlbench
 from vlbench.intervals import Interval, mean, percentile_interval, resampled_sums
-from vlbench.records import Episode, RunHeader
+from vlbench.records import Episode, RunHeader, Tally, tally
 from vlbench.scoring import Scorecard, normalized_mean
+
+Episodes = Sequence[Episode | Tally]
+"""What a run played, in full or in tallies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Comparison:
         return self.success.low > 0 or self.success.high < 0
 
 
-def compare(first: Sequence[Episode], second: Sequence[Episode]) -> list[Comparison]:
+def compare(first: Episodes, second: Episodes) -> list[Comparison]:
     """Compare two runs per environment, paired by the starts that both played.
 
     Raises:
@@ -62,8 +65,8 @@ def compare(first: Sequence[Episode], second: Sequence[Episode]) -> list[Compari
 class Pair:
     """The episodes of two agents from one start, with all repeats; at least one each."""
 
-    first: tuple[Episode, ...]
-    second: tuple[Episode, ...]
+    first: tuple[Tally, ...]
+    second: tuple[Tally, ...]
 
     @property
     def instance(self) -> str:
@@ -78,29 +81,23 @@ class Pair:
     @property
     def is_same(self) -> bool:
         """Whether both hold the same replies, as where a run is compared with itself."""
-        first, second = (sorted(map(_texts, side)) for side in (self.first, self.second))
+        first, second = (sorted(each.mark for each in side) for side in (self.first, self.second))
         return first == second
 
 
-def _texts(episode: Episode) -> tuple[str, ...]:
-    """Return what tells an episode from another of the same start: what was shown, said and won."""
-    shown = str(sorted(episode.kwargs.items()))
-    return (shown, episode.end, str(episode.success), *(turn.reply_hash for turn in episode.turns))
-
-
-def _success(episodes: Sequence[Episode]) -> float:
+def _success(episodes: Sequence[Tally]) -> float:
     return sum(episode.is_success for episode in episodes) / len(episodes)
 
 
-def _return(episodes: Sequence[Episode]) -> float:
+def _return(episodes: Sequence[Tally]) -> float:
     return sum(episode.total for episode in episodes) / len(episodes)
 
 
-def _pairs(first: Sequence[Episode], second: Sequence[Episode]) -> dict[str, list[Pair]]:
+def _pairs(first: Episodes, second: Episodes) -> dict[str, list[Pair]]:
     """Return env id → pairs for the starts that both played, in the first run's order."""
-    sides: list[dict[tuple[Any, ...], list[Episode]]] = [{}, {}]
+    sides: list[dict[tuple[Any, ...], list[Tally]]] = [{}, {}]
     for side, episodes in zip(sides, (first, second), strict=True):
-        for episode in episodes:
+        for episode in map(tally, episodes):
             side.setdefault(_start(episode), []).append(episode)
     pairs: dict[str, list[Pair]] = {}
     for start, played in sides[0].items():
@@ -141,11 +138,9 @@ def _regret_difference(pairs: Sequence[Pair]) -> Interval | None:
     return percentile_interval(float(second[0][0] - first[0][0]), second[1] - first[1])
 
 
-def _regrets(episodes: Sequence[Episode]) -> tuple[float, int]:
+def _regrets(episodes: Sequence[Tally]) -> tuple[float, int]:
     """Return the sum of the episodes' regrets and their number."""
-    turns = [turn for episode in episodes for turn in episode.turns]
-    regrets = [turn.regret for turn in turns if turn.regret is not None]
-    return sum(regrets), len(regrets)
+    return sum(each.regret for each in episodes), sum(each.regrets for each in episodes)
 
 
 def check_blind(header: RunHeader, blind: RunHeader) -> None:
@@ -164,7 +159,9 @@ def check_blind(header: RunHeader, blind: RunHeader) -> None:
 
 
 def with_visual_gain(
-    cards: Sequence[Scorecard], episodes: Sequence[Episode], blind: Sequence[Episode]
+    cards: Sequence[Scorecard],
+    episodes: Episodes,
+    blind: Episodes,
 ) -> list[Scorecard]:
     """Return scorecards with their visual gains: success less that with a blank picture.
 
@@ -182,7 +179,7 @@ def with_visual_gain(
     ]
 
 
-def _start(episode: Episode) -> tuple[Any, ...]:
+def _start(episode: Tally) -> tuple[Any, ...]:
     presented = ("prompt", "theme", "picture")  # pairs may differ in these: it is compared
     rules = {name: str(value) for name, value in episode.kwargs.items() if name not in presented}
     arguments = tuple(sorted(rules.items()))
@@ -190,9 +187,7 @@ def _start(episode: Episode) -> tuple[Any, ...]:
     return (*start, episode.seed)
 
 
-def headline_difference(
-    first: Sequence[Episode], second: Sequence[Episode], suite: str, table: str
-) -> Interval:
+def headline_difference(first: Episodes, second: Episodes, suite: str, table: str) -> Interval:
     """Return the difference between two agents' headlines, with its paired 95 % interval.
 
     Args:

@@ -1,11 +1,11 @@
 """What repeats of a row say: whether all of k tries succeed, and how often two tries disagree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 
 from vlbench.intervals import Interval, mean, wilson
-from vlbench.records import Episode
+from vlbench.records import Episode, Tally, tally
 
 SHOWN = (1, 2, 4, 8, 16, 32)
 """Numbers of tries k for which pass^k is computed, as far as there are repeats."""
@@ -28,13 +28,13 @@ class Repeats:
     """Flip rate: the chance that two tries of a row end differently, averaged over rows."""
 
 
-def repeats_of(episodes: Sequence[Episode]) -> list[Repeats]:
+def repeats_of(episodes: Iterable[Episode | Tally]) -> list[Repeats]:
     """Return what a run's repeats say, per environment; [] where no row was played twice.
 
     An errored episode is a try that failed.
     """
-    outcomes: dict[str, dict[int, list[Episode]]] = {}
-    for episode in episodes:
+    outcomes: dict[str, dict[int, list[Tally]]] = {}
+    for episode in map(tally, episodes):
         outcomes.setdefault(episode.env_id, {}).setdefault(episode.row, []).append(episode)
     found = []
     for env_id, rows in outcomes.items():
@@ -44,7 +44,7 @@ def repeats_of(episodes: Sequence[Episode]) -> list[Repeats]:
     return found
 
 
-def _repeats(env_id: str, rows: Sequence[Sequence[Episode]]) -> Repeats:
+def _repeats(env_id: str, rows: Sequence[Sequence[Tally]]) -> Repeats:
     clusters = [row[0].instance or row[0].key for row in rows]
     counts = [(len(row), sum(episode.is_success for episode in row)) for row in rows]
     fewest = min(number for number, _ in counts)

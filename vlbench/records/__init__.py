@@ -21,6 +21,7 @@ from vlbench.records.episode import (
 from vlbench.records.header import MODEL_MARK, ModelInfo, Preamble, RunHeader, Shard
 from vlbench.records.plain_data import MAX_FLOAT, from_json, limits_of, to_json
 from vlbench.records.run_spec import Challenge
+from vlbench.records.tally import Tally, tally
 
 __all__ = [
     "CAUSES",
@@ -38,9 +39,11 @@ __all__ = [
     "RunHeader",
     "SCHEMA",
     "Shard",
+    "Tally",
     "Turn",
     "episode_key",
     "from_json",
     "limits_of",
+    "tally",
     "to_json",
 ]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from vlbench.records import ModelInfo
-from vlbench.run_folder import package_versions
+from vlbench.records.provenance import package_versions
 
 PACKAGE = "rapidocr-onnxruntime"
 MISSING = f'the ocr agent needs {PACKAGE}: pip install "vlbench[ocr]" ({{error}})'

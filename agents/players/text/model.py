@@ -20,7 +20,7 @@ from agents.players.text.gguf import (
     read_gguf,
 )
 from vlbench.records import ModelInfo
-from vlbench.run_folder import package_versions
+from vlbench.records.provenance import package_versions
 
 CANDIDATES = 16
 """Actions that are scored in one batch."""

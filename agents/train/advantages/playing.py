@@ -12,6 +12,7 @@ from agents.train.distributed import Processes
 from agents.train.environments import RolloutEnvs
 from agents.train.ppo_config import Config
 from agents.train.rollout_buffer import RolloutBuffer, weights_of
+from agents.train.rollouts import InProcess, Writer
 from agents.vlm.policy import Policy
 
 
@@ -40,6 +41,19 @@ def new_value_head(config: Config, model: Any) -> ValueHead | None:
     return head.to(model.device)
 
 
+def new_writer(config: Config, policy: Policy, processes: Processes) -> Writer:
+    """Return who writes a run's replies.
+
+    Raises:
+        ValueError: Servers can't write with all of the policy's weights.
+    """
+    if not config.rollouts:
+        return InProcess(policy)
+    from agents.train.rollouts.served import Served  # only served rollouts need it
+
+    return Served(config.rollout_urls, policy, config.out, processes)
+
+
 def play(
     policy: Policy,
     envs: RolloutEnvs,
@@ -47,13 +61,19 @@ def play(
     generator: torch.Generator,
     processes: Processes,
     show_status: Callable[[str], None],
+    writer: Writer,
 ) -> RolloutBuffer:
     """Return a rollout with its advantages; the processes call it together.
 
     Raises:
         FloatingPointError: A logit, a reward or an advantage isn't finite, in any process.
+        OSError: A server that writes the replies failed, in any process.
+        ValueError: A server can't write the policy's replies.
     """
-    buffer = processes.together(lambda: rollout(policy, envs, config, generator, show_status))
+    writer.publish(envs.observations[0])
+    buffer = processes.together(
+        lambda: rollout(policy, envs, config, generator, show_status, writer)
+    )
     head = policy.value_head
     if isinstance(head, ValueHead) and not head.is_fixed:
         head.standardise(torch.stack(processes.gather(head.input_sums())).sum(0))
@@ -67,11 +87,14 @@ def rollout(
     config: Config,
     generator: torch.Generator,
     show_status: Callable[[str], None],
+    writer: Writer | None = None,
 ) -> RolloutBuffer:
     """Let the policy play T turns in all environments.
 
-    With whole episodes, an environment plays on until its episode ends, and is idle then.
+    With whole episodes, an environment plays on until its episode ends, and is idle then. Without a
+    writer, the policy writes its replies itself.
     """
+    writer = writer or InProcess(policy)
     buffer = RolloutBuffer(config.num_steps, envs.share, config.num_envs)
     whole, has_critic = config.plays_whole_episodes, policy.value_head is not None
     everyone = range(len(envs.share))
@@ -81,8 +104,10 @@ def rollout(
         place = f"turn {turn + 1}" + ("" if whole else f" of {config.num_steps}")
         show_status(f"rollout, {place}: {len(active)} of {len(everyone)} environments play")
         prompts = {i: policy.encoder.encode(envs.observations[i]) for i in active}
-        written = dict(zip(active, policy.generate(list(prompts.values()), generator), strict=True))
-        replies = [written.get(i) for i in everyone]
+        observations = [envs.observations[i] for i in active]
+        written = writer.write(observations, list(prompts.values()), generator)
+        by_env = dict(zip(active, written, strict=True))
+        replies = [by_env.get(i) for i in everyone]
         outcome = envs.step(replies)
         weights = weights_of(replies, outcome, config.thought_weight, policy.decode)
         # A truncated episode would have continued: its last observation has a value.

@@ -89,10 +89,10 @@ def build(config: Any, options: Config) -> tuple[Any, Size]:
                 rank=options.lora_rank,
                 alpha=options.lora_alpha,
                 dropout=0.0,
-                vision=options.train_vision,
+                vision=options.vision,
             )
         else:
-            train_parts(model, options.train_vision)
+            train_parts(model, options.vision)
         if options.gradient_checkpointing:
             checkpoint_layers(model)
         width = config.get_text_config().hidden_size
@@ -152,7 +152,7 @@ def _report(name: str, config: Any, turn: Turn, options: Config) -> str:
     env_id = resolve_env_id(options.env)
     shape = _micro_batch(turn, options)
     sampling = Sampling(options.temperature, options.top_p, options.max_new_tokens)
-    frozen = options.train_vision == "none"
+    frozen = options.vision == "none"
     autocast = autocast_dtype(GPU, model.dtype)
     measured = measure_pass(model, shape, sampling, None if frozen else turn.pixels, autocast)
     lasting = lasting_parts(size, config, turn, options)
@@ -252,7 +252,7 @@ def lasting_parts(size: Size, config: Any, turn: Turn, options: Config) -> dict[
         if options.kl_coef:
             parts["the frozen start (bfloat16)"] = size.parameters * half
     turns = options.num_envs * options.num_steps
-    if options.train_vision == "none":
+    if options.vision == "none":
         width = config.get_text_config().hidden_size
         parts[f"features of {turns} pictures"] = turns * turn.picture * width * half
     return parts

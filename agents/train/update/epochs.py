@@ -10,7 +10,10 @@ from agents.train.trainer import take_step
 from agents.train.update.learner import NORMS, Learner
 from agents.train.update.loss import critic_terms, loss_terms
 from agents.train.update.micro_batches import micro_batches
-from agents.train.update.rescoring import rescore
+from agents.train.update.rescoring import Mismatch, rescore
+
+MAX_RATIO_ERROR = 0.1
+"""Largest mean |π / π at the servers − 1| of a rollout; the same weights differ by rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,13 @@ def update(
     if config.normalise_advantages:
         buffer.normalise(buffer.everyones(buffer.advantages, processes))
     metrics: dict[str, float] = {}
-    if not critic_only:
+    if config.rollouts or not critic_only:
         start = time.monotonic()
         mismatch = rescore(learner, buffer, config)
         metrics = {"losses/mismatch": mismatch.mean, "losses/rescored": mismatch.share}
         metrics["time/rescoring"] = time.monotonic() - start
+        if config.rollouts:
+            metrics["losses/served_ratio_error"] = check_served(mismatch)
     sums: dict[str, float] = {}
     turns = steps = 0
     ratio_error = 0.0
@@ -77,6 +82,21 @@ def update(
     metrics["losses/ratio_error"] = max(processes.gather(ratio_error))
     metrics["losses/optimizer_steps"] = steps
     return metrics
+
+
+def check_served(mismatch: Mismatch) -> float:
+    """Return how far the ratio π / π at the servers is from 1, on average.
+
+    Raises:
+        FloatingPointError: So far that they write with other weights.
+    """
+    if mismatch.ratio_error > MAX_RATIO_ERROR:
+        raise FloatingPointError(
+            f"the servers' replies aren't the policy's: π / π at the servers is off by "
+            f"{mismatch.ratio_error:.3f} on average, wanted at most {MAX_RATIO_ERROR}; do they "
+            "hold the base of --model, in its precision?"
+        )
+    return mismatch.ratio_error
 
 
 def accumulate_gradients(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from agents.train.objective import ratio_of, turn_log_prob
 from agents.train.ppo_config import Config
 from agents.train.rollout_buffer import RolloutBuffer, TurnSample
 from agents.train.update.learner import Learner
@@ -32,6 +33,8 @@ class Mismatch:
     """Mean |difference| of a token's log-probability, over the tokens that were scored again."""
     share: float
     """Share of the turns that were scored again."""
+    ratio_error: float
+    """Mean |π before the update / π at sampling − 1| of the turns that were scored again."""
 
 
 @torch.no_grad()
@@ -47,7 +50,8 @@ def rescore(learner: Learner, buffer: RolloutBuffer, config: Config) -> Mismatch
         config.micro_batch,
         config.micro_tokens,
     )
-    sums = {"difference": 0.0, "tokens": 0.0, "scored": 0.0, "turns": float(len(turns))}
+    names = ("difference", "tokens", "ratio_error", "scored")
+    sums = dict.fromkeys(names, 0.0) | {"turns": float(len(turns))}
     for number, batch in enumerate(batches):
         some = [turns[i] for i in batch]
         largest = 0.0
@@ -57,6 +61,10 @@ def rescore(learner: Learner, buffer: RolloutBuffer, config: Config) -> Mismatch
             largest = max(largest, float(differences.max()))
             sums["difference"] += float(differences.sum())
             sums["tokens"] += len(turn.ids)
+            now, then = (
+                turn_log_prob(p, turn.weights) for p in (log_probs, turn.sampled_log_probs)
+            )
+            sums["ratio_error"] += float((ratio_of(now, then) - 1).abs())
         sums["scored"] += len(some)
         if not number and largest <= EQUAL:  # sampling gives the same numbers: keep the others
             break
@@ -67,7 +75,11 @@ def rescore(learner: Learner, buffer: RolloutBuffer, config: Config) -> Mismatch
                 for turn, log_probs in zip(some, _log_probs(start, some, True), strict=True):
                     turn.start_log_probs = log_probs
     sums = learner.processes.sum(sums)
-    return Mismatch(sums["difference"] / sums["tokens"], sums["scored"] / sums["turns"])
+    return Mismatch(
+        sums["difference"] / sums["tokens"],
+        sums["scored"] / sums["turns"],
+        sums["ratio_error"] / sums["scored"],
+    )
 
 
 def _log_probs(

@@ -1,0 +1,1 @@
+"""What `leaderboard.pack` writes an entry with."""
