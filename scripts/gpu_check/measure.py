@@ -6,10 +6,13 @@ rescoring and update are the trainer's own code.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
+from agents.train.rollouts import InProcess, Writer
+from agents.train.rollouts.served import Served
 
 from agents.train.advantages.playing import episode_seeds, new_value_head, play
 from agents.train.distributed import Processes
@@ -25,15 +28,15 @@ from agents.vlm.loading import (
     add_lora,
     allow_tensor_cores,
     autocast_dtype,
-    default_dtype,
     limit_threads,
 )
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from scripts.gpu_check.models import make
+from scripts.gpu_check.served import save_base
 from vlbench.registry import resolve_env_id
 
-GIB = 2**30
+MIB = 2**20
 PRESET = "rl4vlm-numberline"
 FEW: dict[str, Any] = {"num_steps": 1, "epochs": 1, "minibatch": 32, "theme": "train"}
 """What is changed of the preset."""
@@ -42,6 +45,8 @@ SMALL: dict[str, Any] = {"num_envs": 4, "max_new_tokens": 16, "lora_rank": 8, "l
 
 Show = Callable[[str], None]
 """Prints a line."""
+Serve = Callable[[Path], AbstractContextManager[str]]
+"""Serves the model in a folder; the context has the address."""
 Line = dict[str, Any]
 """Figures of a model; see `docs/train-7b.md`."""
 
@@ -69,62 +74,101 @@ class Memory:
             self.peak = self.weights + live.peak
 
 
-def measure(name: str, small: bool, show: Show) -> Line:
-    """Run one iteration; return its figures.
+def measure(
+    name: str, small: bool, show: Show, folder: Path, serve: Serve | None = None
+) -> Iterator[Line]:
+    """Run one iteration, and another whose replies a server writes; yield the figures of each.
 
     Args:
         name: A published model.
         small: Build a small model of the same classes, on a CPU.
         show: Called with a line as soon as a part is finished.
+        folder: An empty folder, for what a server loads.
+        serve: Starts a server of the base in a folder; None for no server.
     """
     options = Config(**{**PRESETS[PRESET], **FEW, **(SMALL if small else {})})
-    start = time.monotonic()
-    policy = build_policy(name, small, options)
+    start, base = time.monotonic(), folder / "base"
+    policy = build_policy(name, small, options, base if serve else None)
     count = sum(weight.numel() for weight in policy.model.parameters())
     dtype = str(policy.model.dtype).removeprefix("torch.")
     where = "a CPU" if small else torch.cuda.get_device_name()
-    line: Line = {"model": name, "small": small, "device": where, "weights": count, "dtype": dtype}
+    line: Line = {"model": name, "small": small, "served": False, "device": where}
+    line |= {"weights": count, "dtype": dtype}
     line |= {"torch": torch.__version__, "build_seconds": round(time.monotonic() - start, 2)}
     show(f"{name}{' (small)' if small else ''}: {count:,} weights, {dtype}, {where}")
     show(f"  build        {line['build_seconds']:8.1f} s")
     memory = Memory(policy)
     with memory.watch():
-        buffer = _play(policy, options, line, show)
+        buffer = _play(policy, options, line, show, InProcess(policy))
     line["rollout_peak"] = memory.peak
     with memory.watch():
         _learn(policy, options, buffer, line, show)
     line["update_peak"] = memory.peak
     line["estimate"] = estimate_bytes(name, policy, options, buffer, memory.weights)
     peak, most = line["update_peak"], line["estimate"]
-    show(f"  memory       {line['rollout_peak'] / GIB:8.2f} GiB in the rollout")
+    show(f"  memory       {line['rollout_peak'] / MIB:8,.0f} MiB in the rollout")
     show(
-        f"  memory       {peak / GIB:8.2f} GiB in the update; estimate {most / GIB:.2f} "
+        f"  memory       {peak / MIB:8,.0f} MiB in the update; estimate {most / MIB:,.0f} "
         f"({peak / most - 1:+.0%})"
     )
     if not small:
         line["iteration_seconds"] = round(iteration_seconds(line), 1)
-        show(
-            f"  by these, an iteration of --preset {PRESET} takes {line['iteration_seconds']:.0f} s"
-        )
+        show(f"  by these, {line['iteration_seconds']:.0f} s an iteration of --preset {PRESET}")
+    yield line
+    if serve:
+        yield {**line, **_measure_served(policy, options, folder, serve, show)}
+
+
+def _measure_served(
+    policy: Policy, options: Config, folder: Path, serve: Serve, show: Show
+) -> Line:
+    """Run an iteration whose replies a server writes; return its figures."""
+    torch.cuda.empty_cache()
+    line: Line = {"served": True}
+    start = time.monotonic()
+    with serve(folder / "base") as url:
+        line["server_seconds"] = round(time.monotonic() - start, 1)
+        show(f"  vLLM         {line['server_seconds']:8.1f} s  to its first answer")
+        writer = Served([url], policy, folder, Processes())
+        buffer = _play(policy, options, line, show, writer)
+    _learn(policy, options, buffer, line, show)
     return line
 
 
-def build_policy(name: str, small: bool, options: Config) -> Policy:
-    """Return a policy with random weights and a new adapter, as `ppo` makes it of a checkpoint."""
+def build_policy(name: str, small: bool, options: Config, base: Path | None) -> Policy:
+    """Return a policy with random weights and a new adapter, as `ppo` makes it of a checkpoint.
+
+    Args:
+        name: A published model.
+        small: Whether to build a small model of the same classes.
+        options: The adapter's and the sampling's.
+        base: Folder to save the base in; None to save nothing.
+    """
     device = torch.device("cpu" if small else "cuda")
     torch.manual_seed(0)
     allow_tensor_cores(device)
-    model, processor = make(name, small, device, default_dtype(device))
-    model = add_lora(
-        model, rank=options.lora_rank, alpha=options.lora_alpha, dropout=0.0, vision="none"
-    )
+    model, processor = adapted(name, small, device, options, base)
     limit_threads(model)
     sampling = Sampling(options.temperature, options.top_p, options.max_new_tokens)
     head, autocast = new_value_head(options, model), autocast_dtype(device, model.dtype)
     return Policy(model, processor, sampling, head, autocast=autocast)
 
 
-def _play(policy: Policy, options: Config, line: Line, show: Show) -> RolloutBuffer:
+def adapted(
+    name: str, small: bool, device: torch.device, options: Config, base: Path | None = None
+) -> tuple[Any, Any]:
+    """Return a model with a new adapter, and its processor; save the base in a folder, if any."""
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    model, processor = make(name, small, device, dtype)
+    if base:
+        save_base(model, processor, base)
+    rank, alpha = options.lora_rank, options.lora_alpha
+    with device:
+        model = add_lora(model, rank=rank, alpha=alpha, dropout=0.0, vision="none")
+    return model, processor
+
+
+def _play(policy: Policy, options: Config, line: Line, show: Show, writer: Writer) -> RolloutBuffer:
     """Return a rollout; add its figures to the line."""
     deals = {**training_deals(""), "prompt": options.prompt, "theme": options.theme}
     share, processes = range(options.num_envs), Processes()
@@ -132,7 +176,7 @@ def _play(policy: Policy, options: Config, line: Line, show: Show) -> RolloutBuf
     envs.reset(episode_seeds(options, share, 0))
     sampler = torch.Generator(policy.device).manual_seed(0)
     took, buffer = _timed(
-        lambda: play(policy, envs, options, sampler, processes, lambda text: None)
+        lambda: play(policy, envs, options, sampler, processes, lambda text: None, writer)
     )
     turns = len(buffer)
     read, written = _tokens(buffer)
@@ -204,6 +248,6 @@ def estimate_bytes(
     else:
         trained = [weight for weight in policy.parameters() if weight.requires_grad]
         lasting = weights + sum(weight.numel() * weight.element_size() for weight in trained)
-        model, cache = policy.model.to("meta"), 0
+        model, cache = adapted(name, True, torch.device("meta"), options)[0], 0
     passed = measure_pass(model.train(), shape, policy.sampling, None, policy.autocast)
     return lasting + max(cache, passed.peak)

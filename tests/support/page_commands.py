@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
-OTHERS = ("nvidia-smi", "git", "python3 -m venv", "pip", "python -c", "vllm/bin/vllm")
+OTHERS = ("nvidia-smi", "git", "python3 -m venv", "pip", "python -c", "vllm/bin/vllm", "VLLM_")
 """The first words of commands that aren't ours."""
 
 

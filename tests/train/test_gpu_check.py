@@ -8,11 +8,15 @@ from pathlib import Path
 import gymnasium
 import pytest
 import torch
+from safetensors.torch import load_file
+from support.rollout_server import RolloutServer, serving
 
 from agents.train.memory.configurations import CONFIGURATIONS
 from agents.vlm.encoding import Encoder
 from scripts.gpu_check import __main__ as command
+from scripts.gpu_check.measure import measure
 from scripts.gpu_check.models import FAMILIES, make
+from scripts.gpu_check.served import vllm_serve
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -50,10 +54,31 @@ def test_small_models_make_an_iteration_and_every_part_is_printed(tmp_path):
         assert ran.stdout.count(f"\n  {part} ") >= 2, part
 
 
+def test_a_server_writes_the_replies_of_another_iteration_with_the_same_weights(tmp_path, capsys):
+    def serve(base):
+        return serving(RolloutServer(base))
+
+    own, served = measure("llava-1.6-mistral-7b", True, print, tmp_path, serve)
+    assert (own["served"], served["served"]) == (False, True)
+    assert served["turns"] == 4 and served["mismatch"] < 1e-5
+    names = load_file(tmp_path / "base" / "model.safetensors")
+    assert any("vision_tower.vision_model.embeddings" in name for name in names)
+    assert "vLLM" in capsys.readouterr().out
+
+
+def test_a_server_that_ends_is_told_in_one_line(tmp_path):
+    program = tmp_path / "vllm"
+    program.write_text("#!/bin/sh\necho no GPU; exit 3\n")
+    program.chmod(0o755)
+    with pytest.raises(OSError, match="exit code 3: no GPU$"), vllm_serve(str(program), tmp_path):
+        pass
+
+
 def test_a_check_stops_when_its_minutes_are_over(capfd):
     assert command.main(["--small", "--minutes", "0.001"]) == 1
     out = capfd.readouterr().out.splitlines()
-    assert out == [f"{name}: not finished, the minutes are over" for name in FAMILIES]
+    assert out[-1] == "qwen2.5-vl-7b: not run, the minutes are over"
+    assert out[0] == "llava-1.6-mistral-7b: stopped, the minutes are over"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -13,9 +13,11 @@ import torch
 from support.fault_server import FaultServer
 from support.loopback_hub import put_in_cache, use_hub
 from support.page_commands import DOCS, OTHERS, commands, main_of
+from support.rollout_server import RolloutServer, serving
 
 from scripts import make_train_page
 from scripts.gpu_check.models import make
+from scripts.gpu_check.served import FLAGS
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -27,6 +29,7 @@ LORA = "--lora-rank 4 --lora-alpha 8 "
 FEWER = {
     "agents.train.sft_data": "--episodes 4",
     "agents.train.sft": f"{LORA} --steps 2 --batch 4 --save-every 2 --eval-every 2 --holdout 0.3",
+    "vlbench.bridges.starts": "--episodes 4",
     "agents.train.ppo": f"{LORA} --iterations 1 --num-envs 2 --num-steps 1 --minibatch 2 "
     "--epochs 1 --max-new-tokens 8 --eval-episodes 2",
 }
@@ -58,11 +61,12 @@ def test_every_command_runs_in_order(tmp_path, monkeypatch, capsys):
         for line in commands(PAGE)
         if not line.startswith(OTHERS) and not any(other in line for other in ELSEWHERE)
     ]
-    assert len(own) == 12
-    with FaultServer() as looks, FaultServer(reply=REPLY) as plays:
+    assert len(own) == 15
+    rollouts = serving(RolloutServer(tmp_path / "base"))
+    with FaultServer() as looks, FaultServer(reply=REPLY) as plays, rollouts as writes:
         for line in own:
-            server = looks if "doctor" in line else plays
-            line = line.replace("http://127.0.0.1:8000/v1", server.v1)
+            server = looks.v1 if "doctor" in line else writes if "rollouts" in line else plays.v1
+            line = line.replace("http://127.0.0.1:8000/v1", server)
             line = line.replace("--env NumberLine --out runs", "--env EZPoints --out runs")
             words = shlex.split(line)
             command = next(word for word in words if "." in word and word.islower())
@@ -72,7 +76,7 @@ def test_every_command_runs_in_order(tmp_path, monkeypatch, capsys):
                 torchrun(words)
             else:
                 assert main_of(command)(words[3:]) == 0, (line, capsys.readouterr().err)
-    for run in ("sft", "sft-8", "ppo", "ppo-8"):
+    for run in ("sft", "sft-8", "ppo", "ppo-8", "ppo-served"):
         adapter = json.loads((tmp_path / f"runs/7b/{run}/latest/adapter_config.json").read_text())
         assert adapter["base_model_name_or_path"] == HUB and adapter["r"] == 4
         assert not any("vision" in name for name in adapter["target_modules"])
@@ -80,6 +84,9 @@ def test_every_command_runs_in_order(tmp_path, monkeypatch, capsys):
 
 def test_vllm_serves_the_base_with_the_adapter_that_the_page_trains():
     (line,) = [line for line in commands(PAGE) if line.startswith("vllm/bin/vllm serve")]
+    (writer,) = [line for line in commands(PAGE) if line.startswith("VLLM_")]
+    flags = {*shlex.split(writer)} - {"VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"}
+    assert HUB in flags and {*FLAGS[:7]} <= flags
     words = shlex.split(line)
     assert words[2] == HUB and "--enable-lora" in words
     preset = import_module("agents.train.ppo_config").PRESETS["rl4vlm-numberline"]
