@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from agents.train.rollouts import InProcess, Writer
-from agents.train.rollouts.served import Served
 
 from agents.train.advantages.playing import episode_seeds, new_value_head, play
 from agents.train.distributed import Processes
@@ -23,6 +21,8 @@ from agents.train.memory.passes import Shape, measure_pass
 from agents.train.memory.report import Turn, build, cache_bytes, lasting_parts
 from agents.train.ppo_config import PRESETS, Config
 from agents.train.rollout_buffer import RolloutBuffer
+from agents.train.rollouts import InProcess, Writer
+from agents.train.rollouts.served import Served
 from agents.train.update import build_learner, update
 from agents.vlm.loading import (
     add_lora,
