@@ -72,7 +72,7 @@ def _compare(argv: Sequence[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m agents.compare", description=__doc__)
     runs = [RunFolder.open(path) for path in config.runs]
     played = [run.tallies() for run in runs]
-    comparisons = [compare(played[0], other) for other in played[1:]]
+    comparisons = _with_first(runs, played)
     for line in [line for run in runs for line in run.damaged]:
         print(f"damaged line left out: {line}", file=sys.stderr)
     cards = [score(run.header, episodes) for run, episodes in zip(runs, played, strict=True)]
@@ -107,6 +107,23 @@ def _compare(argv: Sequence[str] | None) -> None:
     for one, other in permutations(zip(headers, played, strict=True), 2):
         for line in _visual_gains(one, other):
             print(line)
+
+
+def _with_first(
+    runs: Sequence[RunFolder], played: Sequence[Sequence[Tally]]
+) -> list[list[Comparison]]:
+    """Compare each further run with the first.
+
+    Raises:
+        ValueError: One has no row in common with it.
+    """
+    comparisons = []
+    for run, episodes in zip(runs[1:], played[1:], strict=True):
+        try:
+            comparisons.append(compare(played[0], episodes))
+        except ValueError as error:
+            raise ValueError(f"{runs[0].path} and {run.path}: {error}") from error
+    return comparisons
 
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")

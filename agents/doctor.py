@@ -251,7 +251,7 @@ async def _history(agent: Agent, turns: int, counts: PictureTokens) -> tuple[boo
 
 
 async def _reply(agent: Agent) -> tuple[bool, str]:
-    """Play a turn and read the reply."""
+    """Play a turn of NumberLine and read the reply."""
     env = gymnasium.make("vlbench/NumberLine-v0")
     observation, _ = env.reset(seed=0)
     turn = dict(observation)
@@ -268,7 +268,10 @@ async def _reply(agent: Agent) -> tuple[bool, str]:
     end = f", ended by {reply.stop_reason}" if reply.stop_reason != "stop" else ""
     end += f" ({reply.provider_message[:100]})" if reply.provider_message else ""
     thoughts = f"; its reasoning: {reply.reasoning[:60]!r}" if reply.reasoning else ""
-    return False, f"{parsed.status}{end}: {reply.text[:60]!r}; {advice}{thoughts}"
+    asked = ""
+    if parsed.status == "unknown":
+        asked = f", NumberLine's {' and '.join(map(repr, inner.game.vocabulary))}"
+    return False, f"{parsed.status}{end}: {reply.text[:60]!r}; {advice}{asked}{thoughts}"
 
 
 async def _trouble(agent: Agent, error: ProviderError) -> tuple[str, bool, str]:

@@ -166,7 +166,11 @@ class RunFolder:
             if schema is None or schema == SCHEMA:
                 return cls(path, from_json(RunHeader, data))
         except OSError as error:
-            raise ValueError(f"{path} is no run folder: {error.strerror} ({HEADER})") from error
+            held = sorted(path.glob(f"*/{HEADER}"))
+            inside = f"; it holds {len(held)} of them, as {held[0].parent}" if held else ""
+            raise ValueError(
+                f"{path} is no run folder: {error.strerror} ({HEADER}){inside}"
+            ) from error
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path / HEADER} is damaged: {error}") from error
         convert = f"; python -m leaderboard.convert {path} --out NEW converts it"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agents.results.formats import COLUMNS, FORMATS, HEADS, results_table
+from agents.results.formats import COLUMNS, FORMATS, HEADS, results_table, usual_columns
 from agents.results.measures import LABELS, METRICS, measure
 from agents.results.plots import bars, check_figure, save
 from agents.results.rows import LEVELS, csv_text
@@ -36,8 +36,11 @@ class Config(Options):
     level: str = option(
         "scorecards", "what a row is; episodes and turns are printed as CSV", choices=LEVELS
     )
-    columns: str = option(
-        ",".join(COLUMNS), f"columns, with commas between, of: {', '.join(HEADS)}", metavar="NAMES"
+    columns: str | None = option(
+        None,
+        f"columns, with commas between, of: {', '.join(HEADS)}; by default {','.join(COLUMNS)}, "
+        "and rules where a run changes them",
+        metavar="NAMES",
     )
     out: Path | None = option(
         None, "write the table to this file instead", check=writable_file, metavar="FILE"
@@ -49,7 +52,7 @@ class Config(Options):
 
     def check(self) -> None:
         """Check the names of columns."""
-        for name in self.columns.split(","):
+        for name in self.columns.split(",") if self.columns is not None else ():
             if name not in HEADS:
                 raise ValueError(f"--columns: {unknown_name('column', name, HEADS)}")
 
@@ -65,7 +68,8 @@ def _table(argv: Sequence[str] | None) -> None:
     if config.level != "scorecards" or config.format == "csv":
         text = csv_text([row for run in runs for row in run.rows(config.level)])
     else:
-        text = results_table(runs, config.columns.split(","), config.format)
+        columns = usual_columns(runs) if config.columns is None else config.columns.split(",")
+        text = results_table(runs, columns, config.format)
     if config.out:
         config.out.parent.mkdir(parents=True, exist_ok=True)
         config.out.write_text(text, "utf-8", newline="")

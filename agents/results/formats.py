@@ -1,5 +1,6 @@
 """Tables of runs as text, Markdown and LaTeX."""
 
+import json
 from collections.abc import Callable, Sequence
 
 from agents.results.measures import measure
@@ -26,10 +27,16 @@ def _interval(metric: str) -> Column:
     return cell
 
 
+def _rules(run: Run) -> str:
+    rules = run.header.env_kwargs
+    return " ".join(f"{name}={json.dumps(value)}" for name, value in rules.items()) or MISSING
+
+
 HEADS: dict[str, Column] = {
     "agent": lambda run, card: card.agent,
     "task": lambda run, card: short_name(card.env),
     "suite": lambda run, card: card.suite,
+    "rules": lambda run, card: _rules(run),
     "prompt": lambda run, card: card.prompt,
     "theme": lambda run, card: card.theme,
     "picture": lambda run, card: card.picture,
@@ -49,9 +56,16 @@ HEADS: dict[str, Column] = {
 }
 """Column → its cell for a scorecard of a run."""
 COLUMNS = ("agent", "task", "suite", "episodes", "success", "normalized", "regret")
-"""The columns unless others are asked for."""
-TEXTS = ("agent", "task", "suite", "prompt", "theme", "picture")
+"""The columns unless others are asked for; with "rules" after "suite" where a run changes them."""
+TEXTS = ("agent", "task", "suite", "rules", "prompt", "theme", "picture")
 """Columns that are aligned to the left."""
+
+
+def usual_columns(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return COLUMNS, with the rules if a run sets any."""
+    place = COLUMNS.index("suite") + 1
+    rules = ("rules",) if any(run.header.env_kwargs for run in runs) else ()
+    return (*COLUMNS[:place], *rules, *COLUMNS[place:])
 
 
 def results_table(runs: Sequence[Run], columns: Sequence[str], form: str) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.agent import Agent
+from agents.agent_options import AgentSettings
 from agents.selection import Play, plan_suites, select_rows
-from vlbench.cli.options import shorten
+from vlbench.cli.options import option_fields, shorten
 from vlbench.records.run_spec import RunSpec
 from vlbench.suites import LADDER, SEEDS
 
@@ -118,7 +119,22 @@ def check_rows(agent: Agent, plays: Iterable[tuple[Play, Mapping[str, Any]]]) ->
             history=view["history"],
             env_kwargs=view["env_kwargs"],
         )
-        select_rows(play.env_ids, agent, spec)
+        try:
+            select_rows(play.env_ids, agent, spec)
+        except ValueError as error:
+            if name := _setting(str(error), play.changes):
+                raise ValueError(
+                    f"--sweep doesn't change the agent, as {name} does: play a run for each value "
+                    f"with --{name.replace('_', '-')}, then draw them with python -m agents.sweep"
+                ) from error
+            raise
+
+
+def _setting(error: str, changes: Mapping[str, Any]) -> str:
+    """Return the setting of an agent that a task was given and doesn't know; "" if none was."""
+    names = {field.name for field in option_fields(AgentSettings)}
+    given = names.intersection(changes.get("env_kwargs") or {})
+    return next((name for name in given if f'unknown keyword argument "{name}"' in error), "")
 
 
 def _only_default(sweep: Sweep, suite: str) -> None:

@@ -424,7 +424,10 @@ def test_the_visual_gain_follows_from_a_run_and_its_blind_run(tmp_path, capsys):
 def test_compare_refuses_what_has_nothing_in_common(tmp_path, capsys):
     for env in ("NumberLine", "EZPoints"):
         evaluate("expert", env, episodes=1, out=tmp_path / env)
-    for second, message in (("EZPoints", "no row in common"), ("nothing", "is no run folder")):
+    for second, message in (
+        ("EZPoints", "EZPoints: the two runs have no row in common"),
+        ("nothing", "is no run folder"),
+    ):
         assert compare.main([str(tmp_path / "NumberLine"), str(tmp_path / second)]) == 2
         err = capsys.readouterr().err
         assert message in err and err.startswith("compare: ") and err.count("\n") == 1

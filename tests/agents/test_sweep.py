@@ -5,6 +5,7 @@ import csv
 import pytest
 
 from agents.evaluate import main
+from agents.results.__main__ import main as table
 from agents.results.run import Run, open_runs
 from agents.sweep.__main__ import main as sweep
 from agents.sweep.plan import Sweep, parse_sweep
@@ -48,6 +49,13 @@ def test_the_curve_s_table_has_a_row_for_each_value(swept):
 def test_the_curve_is_a_picture(swept):
     pytest.importorskip("matplotlib")
     assert (swept / "curve" / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_table_of_a_sweep_says_which_row_has_which_rules(swept, capsys):
+    assert table([str(swept), "--format", "markdown"]) == 0
+    out = capsys.readouterr().out
+    assert "| suite | rules | episodes |" in out
+    assert "| seeds | max_position=5 | 3 |" in out and "| max_position=20 |" in out
 
 
 def test_a_sweep_goes_on_where_it_stopped(swept, capsys):
@@ -95,6 +103,7 @@ def test_curves_of_two_agents_are_drawn_together(swept, tmp_path, capsys):
         ("max_position=5,5", "needs two values or more, each once"),
         ("max_position=5,0", "max_position must be an integer of at least 1, got 0"),
         ("maxposition=5,6", 'unknown keyword argument "maxposition"'),
+        ("temperature=0,1", "play a run for each value with --temperature, then draw them"),
         ("history=0,-1", "history must be from 0 to 1000, got -1"),
         ("history=0,x", 'history must be from 0 to 1000, got "x"'),
         ("theme=1,2", "theme must be a name, got 1"),

@@ -201,6 +201,9 @@ def test_a_run_may_be_resumed_with_more_episodes(tmp_path):
 def test_a_folder_without_a_run_or_with_a_damaged_header_is_one_line(tmp_path):
     with pytest.raises(ValueError, match="is no run folder"):
         RunFolder.open(tmp_path)
+    RunFolder.start(tmp_path / "b" / "test", header()).close()
+    with pytest.raises(ValueError, match=r"is no run folder: .*; it holds 1 of them, as .*test"):
+        RunFolder.open(tmp_path / "b")
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(ValueError, match="is damaged"):
         RunFolder.open(tmp_path)

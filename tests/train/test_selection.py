@@ -8,26 +8,26 @@ from agents.train.log.selection import Selection, read_selection, selection_of
 
 def test_last_val_chosen_and_peak_are_kept_apart(tmp_path):
     metrics = [
-        {"step": 0, "eval/success": 0.2},
+        {"step": 0, "eval/success": 0.8},
         {"step": 1, "rollout/success": 0.9},
         {"step": 2, "rollout/success": 0.4, "eval/success": 0.6},
         {"step": 4, "rollout/success": 0.5, "eval/success": 0.6},
         {"step": 6, "rollout/success": 0.3, "eval/success": 0.5},
     ]
-    expected = Selection(last=0.5, chosen=0.6, chosen_step=2, peak=0.9)
+    expected = Selection(start=0.8, last=0.5, chosen=0.6, chosen_step=2, peak=0.9)
     assert selection_of(metrics) == expected
     path = tmp_path / "metrics.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in metrics))
     assert read_selection(path) == expected
     assert str(expected) == (
-        "success on val: last 50.0 %, val-chosen 60.0 % (step 2); peak of training episodes "
-        "90.0 %, which is no yardstick"
+        "success on val: start 80.0 %, last 50.0 %, val-chosen 60.0 % (step 2); peak of training "
+        "episodes 90.0 %, which is no yardstick"
     )
 
 
 def test_a_run_without_measurements_has_none(tmp_path):
     assert read_selection(tmp_path / "metrics.jsonl") == Selection()
-    assert "last –, val-chosen –; peak of training episodes –" in str(Selection())
+    assert "start –, last –, val-chosen –; peak of training episodes –" in str(Selection())
 
 
 def test_the_first_best_model_is_kept(tmp_path):

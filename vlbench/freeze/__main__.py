@@ -21,6 +21,7 @@ import gymnasium
 
 import vlbench
 from vlbench.cli import Options, option, parse_options, run_main, writable_folder
+from vlbench.display.formatting import percent
 from vlbench.env import VLEnv
 from vlbench.errors import unknown_name, user_code
 from vlbench.freeze import (
@@ -81,13 +82,21 @@ def freeze(env_id: str, suites: Sequence[str] = (), *, keep: bool = False) -> No
         else:
             rows = interleave_groups(planned[suite])
             write_rows(folder / SETS / f"{suite}.jsonl", env_id, rows)
-        facts[suite] = asdict(suite_facts(env_id, task, suite, rows))
-        print(f"{env_id} {suite}: {len(rows)} rows, {facts[suite]}", file=sys.stderr)
+        measured = suite_facts(env_id, task, suite, rows)
+        facts[suite] = asdict(measured)
+        print(f"{env_id} {suite}: {len(rows)} rows, {_summary(measured)}", file=sys.stderr)
     suites_facts = {name: facts[name] for name in ordered_suites(facts) if facts[name]}
     if not suites and not keep:
         freeze_shots(env_id)
     holds_out = bool(_usual_env(env_id).game.test_share)
     _update(folder / "bounds.json", {"suites": suites_facts, "held_out": holds_out})
+    print(f"{env_id}: {folder / 'bounds.json'}, sets in {folder / SETS}", file=sys.stderr)
+
+
+def _summary(facts: SuiteFacts) -> str:
+    players = [f"{name} {percent(player.success)}" for name, player in facts.references.items()]
+    bounds = [f"floor {percent(facts.floor)}", f"ceiling {percent(facts.ceiling)}"]
+    return ", ".join([f"{facts.instances} instances", *bounds, *players])
 
 
 def suite_facts(env_id: str, task: TaskSuites, suite: str, rows: Sequence[RowSpec]) -> SuiteFacts:

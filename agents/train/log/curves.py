@@ -29,7 +29,7 @@ PANELS = (
     ),
     Panel("return of an episode", {"rollout/return": "rollouts", "eval/return": "greedy"}),
     Panel(
-        "share of a rollout's turns",
+        "shares in a rollout",
         {
             "rollout/success": "episodes won",
             "rollout/optimal": "optimal",

@@ -130,7 +130,7 @@ class RunLog:
         self.log_line(f"{step}/{steps} {self.seconds:.0f} s  " + "  ".join(numbers))
 
     def log_selection(self) -> None:
-        """Print the run's last, val-chosen and peak success."""
+        """Print the run's first, last, val-chosen and peak success."""
         self.log_line(str(read_selection(self._run / METRICS)))
 
     def status(self, line: str) -> None:

@@ -1,4 +1,4 @@
-"""What a training run reports of itself: its last, its val-chosen and its peak success.
+"""What a training run reports of itself: its first, last, val-chosen and peak success.
 
 Only the checkpoint chosen on `val` may be compared with others. The last one is shown beside it.
 The peak of the success of training episodes is no yardstick: it is the luckiest moment of a policy
@@ -21,8 +21,10 @@ VAL, TRAINING = "eval/success", "rollout/success"
 class Selection:
     """The successes of a run, 0..1; None where they weren't measured."""
 
+    start: float | None = None
+    """On `val`, of the model that training starts from, which isn't kept as `chosen`."""
     last: float | None = None
-    """On `val`, at the last measurement."""
+    """On `val`, at the last measurement after a step."""
     chosen: float | None = None
     """On `val`, of the checkpoint that is best there; the first of several."""
     chosen_step: int | None = None
@@ -34,23 +36,26 @@ class Selection:
         """Return one line that says of each number what it is."""
         step = "" if self.chosen_step is None else f" (step {self.chosen_step})"
         return (
-            f"success on val: last {percent(self.last)}, val-chosen {percent(self.chosen)}{step}; "
+            f"success on val: start {percent(self.start)}, last {percent(self.last)}, "
+            f"val-chosen {percent(self.chosen)}{step}; "
             f"peak of training episodes {percent(self.peak)}, which is no yardstick"
         )
 
 
 def selection_of(metrics: Iterable[Mapping[str, Any]]) -> Selection:
     """Return the selection of a run from its lines of metrics, in the order of steps."""
-    last = chosen = peak = None
+    start = last = chosen = peak = None
     chosen_step = None
     for line in metrics:
-        if VAL in line:
+        if VAL in line and not line["step"]:
+            start = float(line[VAL])
+        elif VAL in line:
             last = float(line[VAL])
             if chosen is None or last > chosen:
                 chosen, chosen_step = last, int(line["step"])
         if TRAINING in line:
             peak = max(float(line[TRAINING]), -1.0 if peak is None else peak)
-    return Selection(last, chosen, chosen_step, peak)
+    return Selection(start, last, chosen, chosen_step, peak)
 
 
 def read_selection(path: Path) -> Selection:
