@@ -394,7 +394,7 @@ def test_compare_pairs_the_rows_of_two_runs(tmp_path, capsys):
         evaluate(agent, "NumberLine", suite="paper", out=tmp_path / agent)
     assert compare.main([str(tmp_path / "random"), str(tmp_path / "expert")]) == 0
     out = capsys.readouterr().out
-    assert "first: random, second: expert" in out and "  yes\n" in out
+    assert "second less first: expert less random" in out and "  yes\n" in out
     note = "17 of 30 instances occur in training, in other presentations"
     assert out.endswith(f"{note}: vlbench/NumberLine-v0\n")
     assert compare.main([str(tmp_path / "random"), str(tmp_path / "expert"), "--json"]) == 0

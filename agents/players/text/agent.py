@@ -141,7 +141,10 @@ class OcrSmolLM2(SmolLM2):
     """Plays by what the recognizer of the agent `ocr` reads in the picture.
 
     Args:
-        **settings: Those of `Settings`.
+        decide: As in `Settings`, like the others.
+        max_tokens: As there.
+        batch_size: As there.
+        dtype: As there.
 
     Raises:
         ValueError: A setting is wrong, or something isn't installed.
@@ -150,8 +153,15 @@ class OcrSmolLM2(SmolLM2):
     answers_text = False
     env_ids = tuple(PLAYERS)
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(
+        self,
+        *,
+        decide: str = "write",
+        max_tokens: int = 160,
+        batch_size: int = 8,
+        dtype: str = "float32",
+    ) -> None:
+        super().__init__(decide=decide, max_tokens=max_tokens, batch_size=batch_size, dtype=dtype)
         self._reader = Reader()
         self._read: dict[bytes, str] = {}
         self.name = f"ocr-smollm2 ({NAME}, told what {PACKAGE} read)"
