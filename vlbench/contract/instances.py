@@ -111,6 +111,7 @@ def frozen_rows_are_held_out(env_id: str) -> None:
 
     Rows of the suite `paper` may be instances that training deals, in other presentations.
     """
+    make_env(env_id)  # imports the module of a task outside of the package
     difference = rules_difference(env_id)
     assert not difference, (
         f"the frozen sets are for other rules: {difference}; freeze them again, under a new id"
