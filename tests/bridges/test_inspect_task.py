@@ -210,7 +210,7 @@ def test_a_log_of_another_task_is_refused(tmp_path, capsys):
 
 def test_inspects_own_command_plays_a_model_behind_a_real_server(tmp_path):
     with transformers_serve(tmp_path) as (url, model):
-        keys = {"LOCAL_BASE_URL": url, "LOCAL_API_KEY": "none"}
+        keys = {"LOCAL_BASE_URL": f"{url}/v1", "LOCAL_API_KEY": "none"}
         command = ["-m", "inspect_ai", "eval", "vlbench/vlbench", "-T", "env=NumberLine"]
         options = ["-T", "episodes=2", "--max-tokens", "8", "--display", "none", "--log-format"]
         done = subprocess.run(
