@@ -1,6 +1,8 @@
 """Replies that servers write over HTTP train as the policy's own do."""
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from support.small_checkpoint import small_checkpoint
 from agents.train import ppo
 from agents.train.distributed import Processes
 from agents.train.rollouts import served
+from agents.train.rollouts.vllm_server import VllmServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -173,3 +176,29 @@ def test_a_server_that_stops_ends_the_run_in_one_line(checkpoint, tmp_path, caps
     with serving(server) as url:
         code = run({**FAST, "model": checkpoint, "out": tmp_path / "run", "rollouts": url})
     assert code == 1 and "answers 503: overloaded" in errors(capsys)[0]
+
+
+def test_a_key_is_sent_whole_or_refused_and_goes_to_no_other_server(monkeypatch):
+    monkeypatch.setenv("VLLM_API_KEY", "sk-secret-one\n")
+    keys = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_GET(self):  # noqa: N802
+            keys.append((self.path, self.headers["Authorization"]))
+            self.send_response(302)
+            self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(ValueError, match=r"is not vLLM's$"):
+            VllmServer(f"http://127.0.0.1:{server.server_port}").version()
+        server.shutdown()
+    assert keys == [("/version", "Bearer sk-secret-one")]
+    monkeypatch.setenv("VLLM_API_KEY", "sk-sec\nret")
+    with pytest.raises(ValueError, match="the key in VLLM_API_KEY can't be sent") as caught:
+        VllmServer("http://127.0.0.1:9")
+    assert "ret" not in str(caught.value).replace("secret", "")

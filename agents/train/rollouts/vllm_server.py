@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import time
 import urllib.error
 import urllib.request
@@ -10,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from agents.providers.connection import read_key
+from vlbench.records.redaction import redact
 
 TIMEOUT = 600
 """Seconds to wait for an answer."""
@@ -56,17 +58,29 @@ class ServedModel:
     """Most tokens of prompt and reply together; 0 if unknown."""
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is an error: the key is for the named server alone."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        """Follow nothing."""
+
+
 class VllmServer:
     """One server.
 
     Args:
         url: Its address, with or without "/v1".
+
+    Raises:
+        ValueError: The key can't be sent.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
+        self._key = read_key(KEY)
         # A proxy has no business between a trainer and its servers.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        no_proxy = urllib.request.ProxyHandler({})
+        self._opener = urllib.request.build_opener(no_proxy, _NoRedirect())
 
     def version(self) -> str:
         """Return vLLM's version.
@@ -157,8 +171,8 @@ class VllmServer:
     def _ask(self, path: str, body: Mapping[str, Any] | None = None, tries: int = TRIES) -> Any:
         """Return the JSON that the server answers; None for other text."""
         headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(KEY):
-            headers["Authorization"] = f"Bearer {key}"
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers)
         for number in range(tries):
@@ -192,4 +206,4 @@ def _message(error: urllib.error.HTTPError) -> str:
         inner = data.get("error")
         reason = inner.get("message") if isinstance(inner, dict) else data.get("message")
         text = str(reason or data.get("detail") or text)
-    return " ".join(text.split())[:300]
+    return redact(" ".join(text.split()))[:300]
