@@ -75,9 +75,9 @@ def _compare(argv: Sequence[str] | None) -> None:
     comparisons = _with_first(runs, played)
     for line in [line for run in runs for line in run.damaged]:
         print(f"damaged line left out: {line}", file=sys.stderr)
-    cards = [score(run.header, episodes) for run, episodes in zip(runs, played, strict=True)]
-    means = seed_means(cards) if config.seeds else []
     headers = [run.header for run in runs]
+    # Scores need the environments, which may be of a package that isn't installed.
+    means = seed_means(list(map(score, headers, played))) if config.seeds else []
     differing = differences(headers)
     repeats = [repeats_of(episodes) for episodes in played]
     if config.json:

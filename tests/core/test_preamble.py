@@ -3,6 +3,7 @@
 import json
 
 import gymnasium
+import numpy as np
 import pytest
 from support.env_ids import every_env
 
@@ -100,9 +101,12 @@ def test_examples_are_training_rows_that_the_expert_answers(env_id):
     for row in rows:
         assert split_in(game, row.instance) in ("", "train") and row.frame_hash
         assert row.presentation < TRAINING_PRESENTATIONS
+        example = draw_shot(row)
         env = gymnasium.make(env_id, **row.kwargs)
-        env.reset(options=row.options)
-        assert env.unwrapped.read(draw_shot(row).reply).status == "ok"
+        observation = env.reset(options=row.options)[0]
+        while not all(np.array_equal(observation[k], example.observation[k]) for k in observation):
+            observation = env.step(vlbench.reply(env.unwrapped.expert()))[0]
+        assert env.unwrapped.read(example.reply).action == env.unwrapped.demonstrate().action
 
 
 @every_env
