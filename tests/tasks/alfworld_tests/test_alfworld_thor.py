@@ -216,7 +216,7 @@ def test_its_class_has_no_expert():
 
 @pytest.mark.slow
 def test_the_adapter_keeps_its_contract_on_the_real_server_with_a_stand_in_for_unity():
-    python = own_python("ai2thor-2.1.0", PACKAGES, os.environ.get("VLBENCH_THOR"))
+    python = own_python("ai2thor-2.1.0", PACKAGES, folder=os.environ.get("VLBENCH_THOR"))
     root = Path(vlbench.__file__).parent.parent
     files = [str(FOLDER / name) for name in ("contract.py", "faults.py")]
     done = subprocess.run(
