@@ -12,10 +12,11 @@ from pathlib import Path
 
 import vlbench
 from agents.agent import Agent
-from agents.calibrate.lines import PLAYERS, Line, Unit, append_line, line_of, read_lines
+from agents.calibrate.lines import PLAYERS, Line, Unit, line_of
 from agents.calibrate.page import fill
 from agents.evaluate import evaluate
 from agents.registry import load_agent
+from agents.results.line_file import append_line, read_lines
 from vlbench.cli import Options, option, parse_options, required, run_main
 from vlbench.errors import unknown_name
 from vlbench.registry import resolve_env_id
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _calibrate(argv: list[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m agents.calibrate", description=__doc__)
-    known = {line.unit for line in read_lines(config.results)}
+    known = {line.unit for line in read_lines(config.results, Line)}
     for name in config.players:
         units = [unit for unit in _units(name, config) if unit not in known]
         agent = load_agent(PLAYERS[name].agent, **PLAYERS[name].settings) if units else None
@@ -58,7 +59,7 @@ def _calibrate(argv: list[str] | None) -> None:
             if agent and (agent.env_ids is None or unit.env in agent.env_ids):
                 append_line(config.results, _play(unit, agent, config.runs))
     if config.page:
-        text = fill(config.page.read_text("utf-8"), read_lines(config.results))
+        text = fill(config.page.read_text("utf-8"), read_lines(config.results, Line))
         config.page.write_text(text, "utf-8")
 
 

@@ -1,16 +1,15 @@
 """The players, and the result of each on a suite, one JSON line each."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any
 
+from agents.results.line_file import regret_of
 from vlbench.intervals import Interval
 from vlbench.limits import Range
-from vlbench.records import Episode, from_json
+from vlbench.records import Episode
 from vlbench.scoring import Scorecard
 
 
@@ -89,15 +88,12 @@ def line_of(
     """Return the line of a run with one scorecard."""
     actions = Counter(turn.action for episode in episodes for turn in episode.turns)
     named = [count for action, count in actions.items() if action]
-    regret = None
-    if card.regret is not None and card.regret_low is not None and card.regret_high is not None:
-        regret = Interval(card.regret, card.regret_low, card.regret_high)
     return Line(
         unit,
         card.episodes,
         Interval(card.success, card.success_low, card.success_high),
         card.normalized,
-        regret,
+        regret_of(card),
         card.turns,
         card.illegal_rate,
         card.unknown_rate + card.malformed_rate + card.truncated_rate,
@@ -105,32 +101,3 @@ def line_of(
         model,
         commit,
     )
-
-
-def read_lines(path: Path) -> list[Line]:
-    """Return the lines of a file; none if there is no file. Of one unit the last line counts.
-
-    Raises:
-        ValueError: A line can't be read; names it.
-    """
-    if not path.exists():
-        return []
-    lines: dict[Unit, Line] = {}
-    for number, text in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        try:
-            line = from_json(Line, json.loads(text))
-        except ValueError as error:
-            raise ValueError(f"{path}:{number}: {error}") from error
-        lines[line.unit] = line
-    return list(lines.values())
-
-
-def append_line(path: Path, line: Line) -> None:
-    """Append a line to a file.
-
-    Raises:
-        OSError: It can't be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(line)) + "\n")

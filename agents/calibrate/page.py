@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from agents.calibrate.lines import PLAYERS, Line
+from agents.results.line_file import replace_part, sets_note
 from vlbench.display.formatting import MISSING, number, number_range, percent, percent_interval
 from vlbench.intervals import Interval
 from vlbench.registry import short_name
-from vlbench.suites import frozen_hash
 
 BEGIN, END = "<!-- calibration -->", "<!-- end of calibration -->"
 """What stands around the rendered part of the page."""
@@ -25,11 +25,7 @@ def fill(page: str, lines: Sequence[Line]) -> str:
     Raises:
         ValueError: The page has no place for it.
     """
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page has no {BEGIN} … {END}")
-    return f"{head}{BEGIN}\n{render(lines)}\n{END}{tail}"
+    return replace_part(page, BEGIN, END, render(lines) + "\n")
 
 
 def render(lines: Sequence[Line]) -> str:
@@ -54,10 +50,7 @@ def render(lines: Sequence[Line]) -> str:
 
 
 def _players(env_id: str, suite: str, lines: Lines) -> list[str]:
-    hashes = {line.unit.set_hash for line in lines.values()}
-    current = frozen_hash(env_id, suite)
-    sets = ", ".join(sorted(f"`{digest[:12]}`" for digest in hashes))
-    old = "" if hashes == {current} else f" The set is now `{current[:12]}`: made on another one."
+    note = sets_note(env_id, suite, (line.unit.set_hash for line in lines.values()))
     head = ["player", "facts from", "decided by", "rows", "success (95 %)", "normalized"]
     head += ["regret a turn (95 %)", "illegal", "unreadable", "commonest action"]
     rows = []
@@ -81,7 +74,7 @@ def _players(env_id: str, suite: str, lines: Lines) -> list[str]:
     return [
         f"### {short_name(env_id)}, `{suite}`",
         "",
-        f"Set {sets}.{old}",
+        note,
         "",
         *_table(head, rows),
     ]

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import vlbench
-from agents.controls.lines import Line, Unit, append_line, line_of, read_lines
+from agents.controls.lines import Line, Unit, line_of
 from agents.controls.page import fill
 from agents.evaluate import evaluate
 from agents.registry import load_agent
+from agents.results.line_file import append_line, read_lines
 from agents.results.run import Run
 from vlbench.cli import Options, option, parse_options, required, run_main
 from vlbench.observation import PICTURES
@@ -51,14 +52,14 @@ def _controls(argv: Sequence[str] | None) -> None:
         if config.env == "all"
         else [resolve_env_id(name.strip()) for name in config.env.split(",")]
     )
-    known = {line.unit for line in read_lines(config.results)}
+    known = {line.unit for line in read_lines(config.results, Line)}
     for name in config.players:
         label, _, spec = name.rpartition("=")
         for unit in _units(label or spec, spec, env_ids, config):
             if unit not in known:
                 append_line(config.results, _play(unit, spec, config.runs))
     if config.page:
-        text = fill(config.page.read_text("utf-8"), read_lines(config.results))
+        text = fill(config.page.read_text("utf-8"), read_lines(config.results, Line))
         config.page.write_text(text, "utf-8")
 
 

@@ -1,16 +1,15 @@
 """The results of a player on a suite under one kind of picture, one JSON line each."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
+from agents.results.line_file import regret_of
 from vlbench.comparison import Comparison, compare
 from vlbench.intervals import Interval
 from vlbench.limits import OneOf
 from vlbench.observation import PICTURES
-from vlbench.records import Episode, from_json
+from vlbench.records import Episode
 from vlbench.scoring import Scorecard
 
 
@@ -75,15 +74,12 @@ def line_of(
     if unit.picture != PICTURES[0]:
         (difference,) = compare(episodes, true)
         gain, regret_gain = difference.success, _less(difference)
-    regret = None
-    if card.regret is not None and card.regret_low is not None and card.regret_high is not None:
-        regret = Interval(card.regret, card.regret_low, card.regret_high)
     return Line(
         unit,
         card.episodes,
         card.distinct,
         Interval(card.success, card.success_low, card.success_high),
-        regret,
+        regret_of(card),
         gain,
         regret_gain,
         model,
@@ -95,33 +91,3 @@ def _less(difference: Comparison) -> Interval | None:
     """Return by how much the second run's regret is less than the first's."""
     regret = difference.regret
     return None if regret is None else Interval(-regret.value, -regret.high, -regret.low)
-
-
-def read_lines(path: Path) -> list[Line]:
-    """Return the lines of a file; none if there is no file. Of one unit the last line counts.
-
-    Raises:
-        ValueError: A line can't be read; names it.
-    """
-    if not path.exists():
-        return []
-    lines: dict[Unit, Line] = {}
-    for number, text in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        try:
-            line = from_json(Line, json.loads(text))
-        except ValueError as error:
-            raise ValueError(f"{path}:{number}: {error}") from error
-        lines[line.unit] = line
-    return list(lines.values())
-
-
-def append_line(path: Path, line: Line) -> None:
-    """Append a line to a file.
-
-    Raises:
-        OSError: It can't be written.
-    """
-    data: dict[str, Any] = asdict(line)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(data) + "\n")

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from agents.controls.lines import Line
+from agents.results.line_file import replace_part, sets_note
 from vlbench.display.formatting import MISSING, number, number_range, percent_interval, points
 from vlbench.intervals import Interval
 from vlbench.observation import PICTURES
 from vlbench.registry import short_name
-from vlbench.suites import frozen_hash
 
 CONTROLS = PICTURES[1:]
 
@@ -31,18 +31,11 @@ def fill(page: str, lines: Sequence[Line]) -> str:
     Raises:
         ValueError: The page has no place for it.
     """
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page has no {BEGIN} … {END}")
-    return f"{head}{BEGIN}\n{render(lines)}{END}{tail}"
+    return replace_part(page, BEGIN, END, render(lines))
 
 
 def _table(env_id: str, suite: str, lines: Sequence[Line]) -> list[str]:
-    hashes = {line.unit.set_hash for line in lines}
-    current = frozen_hash(env_id, suite)
-    sets = ", ".join(sorted(f"`{digest[:12]}`" for digest in hashes))
-    old = "" if hashes == {current} else f" The set is now `{current[:12]}`: made on another one."
+    note = sets_note(env_id, suite, (line.unit.set_hash for line in lines))
     head = ["player", "rows", "success (95 %)", "regret a turn (95 %)"]
     head += [f"gain over {control}, points (95 %)" for control in CONTROLS]
     head += ["less regret than blank (95 %)", "visual"]
@@ -51,7 +44,7 @@ def _table(env_id: str, suite: str, lines: Sequence[Line]) -> list[str]:
     return [
         f"### {short_name(env_id)}, `{suite}`",
         "",
-        f"Set {sets}.{old}",
+        note,
         "",
         f"| {' | '.join(head)} |",
         f"|{'---|' * len(head)}",

@@ -8,9 +8,10 @@ import pytest
 
 import vlbench
 from agents.calibrate.__main__ import main
-from agents.calibrate.lines import Line, Unit, append_line, read_lines
+from agents.calibrate.lines import Line, Unit
 from agents.calibrate.page import fill, render
 from agents.players.text.prompts import with_facts
+from agents.results.line_file import append_line, read_lines
 from vlbench.intervals import Interval
 from vlbench.suites import frozen_hash
 
@@ -76,13 +77,13 @@ def test_players_are_played_once_and_a_broken_line_is_named(tmp_path, capsys):
     call += ["--env", "Blackjack", "--suite", "test,no-such", "--episodes", "3"]
     for _ in range(2):
         assert main([*call, "--players", "random", "--players", "expert"]) == 0
-        random, expert = read_lines(results)
+        random, expert = read_lines(results, Line)
     assert (random.unit.player, expert.unit.player) == ("random", "expert")
     assert 0.5 <= expert.commonest <= 1  # of two actions
     assert expert.regret.value == 0 and expert.episodes == 3 and expert.turns >= 3
     assert page.read_text().startswith("Head.\n<!-- calibration -->\n| task |")
     append_line(results, replace(random, episodes=7))
-    assert read_lines(results)[0].episodes == 7
+    assert read_lines(results, Line)[0].episodes == 7
     broken = asdict(random) | {"illegal": 2}
     results.write_text(json.dumps(broken) + "\n")
     assert main([*call, "--players", "random"]) == 2

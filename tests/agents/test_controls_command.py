@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from agents.controls.__main__ import main
-from agents.controls.lines import read_lines
+from agents.controls.lines import Line
 from agents.controls.page import BEGIN, END, fill, render
+from agents.results.line_file import read_lines
 from vlbench.observation import PICTURES
 
 CALL = ["--env", "EZPoints", "--episodes", "30", "--players", "expert-by-picture"]
@@ -22,7 +23,7 @@ def results(tmp_path_factory):
 
 
 def test_a_line_for_each_picture_with_paired_gains(results):
-    lines = read_lines(results)
+    lines = read_lines(results, Line)
     assert [line.unit.picture for line in lines] == list(PICTURES)
     true, blank, shuffled, stale = lines
     assert true.gain is None and true.success.value == 1 and true.regret.value == 0
@@ -40,7 +41,7 @@ def test_what_was_played_is_not_played_again(results, capsys):
 
 
 def test_the_page_is_rendered_from_the_lines_and_again_gives_the_same(results, tmp_path):
-    lines = read_lines(results)
+    lines = read_lines(results, Line)
     page = fill(f"# Title\n{BEGIN}\nold{END}\nrest\n", lines)
     assert "| expert-by-picture | 30 | 100.0 % (" in page and page.endswith("\nrest\n")
     assert "old" not in page and page.count("| yes |") == 1
@@ -50,12 +51,12 @@ def test_the_page_is_rendered_from_the_lines_and_again_gives_the_same(results, t
 
 
 def test_a_model_is_told_by_the_hash_of_its_weights(results):
-    lines = [replace(line, model="c0ffee" + "0" * 58) for line in read_lines(results)]
+    lines = [replace(line, model="c0ffee" + "0" * 58) for line in read_lines(results, Line)]
     assert "| expert-by-picture `c0ffee000000` | 30 |" in render(lines)
 
 
 def test_a_gain_that_isnt_clear_of_0_and_another_set_are_said(results):
-    lines = read_lines(results)
+    lines = read_lines(results, Line)
     unclear = [replace(line, gain=line.gain and replace(line.gain, low=0.0)) for line in lines]
     assert "| not visual |" in render(unclear)
     other = [replace(line, unit=replace(line.unit, set_hash="0" * 64)) for line in lines]

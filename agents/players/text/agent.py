@@ -52,7 +52,10 @@ class SmolLM2(Agent):
     """Plays by the text alone; `cot_facts` tells it what the picture shows.
 
     Args:
-        **settings: Those of `Settings`.
+        decide: As in `Settings`, like the others.
+        max_tokens: As there.
+        batch_size: As there.
+        dtype: As there.
 
     Raises:
         ValueError: A setting is wrong, or something isn't installed.
@@ -85,6 +88,10 @@ class SmolLM2(Agent):
         self.models = {"": self._model.info}
         self._batcher = Batcher(self._answer, batch_size)
         self._known: dict[str, Reply] = {}
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Load what a subclass needs besides, and name it."""
 
     async def act(
         self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
@@ -141,10 +148,7 @@ class OcrSmolLM2(SmolLM2):
     """Plays by what the recognizer of the agent `ocr` reads in the picture.
 
     Args:
-        decide: As in `Settings`, like the others.
-        max_tokens: As there.
-        batch_size: As there.
-        dtype: As there.
+        **settings: Those of `SmolLM2`.
 
     Raises:
         ValueError: A setting is wrong, or something isn't installed.
@@ -153,15 +157,8 @@ class OcrSmolLM2(SmolLM2):
     answers_text = False
     env_ids = tuple(PLAYERS)
 
-    def __init__(
-        self,
-        *,
-        decide: str = "write",
-        max_tokens: int = 160,
-        batch_size: int = 8,
-        dtype: str = "float32",
-    ) -> None:
-        super().__init__(decide=decide, max_tokens=max_tokens, batch_size=batch_size, dtype=dtype)
+    def _prepare(self) -> None:
+        """Load the recognizer."""
         self._reader = Reader()
         self._read: dict[bytes, str] = {}
         self.name = f"ocr-smollm2 ({NAME}, told what {PACKAGE} read)"
