@@ -151,10 +151,10 @@ def _pair_data(comparisons: Sequence[Comparison], header: RunHeader) -> list[dic
 def _names(runs: Sequence[RunFolder]) -> list[str]:
     """Return the agents' names; in a control with what it showed, and namesakes with the folder."""
     headers = [run.header for run in runs]
-    shown = [h.agent if h.picture == "true" else f"{h.agent} ({h.picture})" for h in headers]
+    labels = [h.agent if h.picture == "true" else f"{h.agent} ({h.picture})" for h in headers]
     return [
-        name if shown.count(name) == 1 else f"{name} in {run.path}"
-        for name, run in zip(shown, runs, strict=True)
+        name if labels.count(name) == 1 else f"{name} in {run.path}"
+        for name, run in zip(labels, runs, strict=True)
     ]
 
 

@@ -268,10 +268,10 @@ async def _reply(agent: Agent) -> tuple[bool, str]:
     end = f", ended by {reply.stop_reason}" if reply.stop_reason != "stop" else ""
     end += f" ({reply.provider_message[:100]})" if reply.provider_message else ""
     thoughts = f"; its reasoning: {reply.reasoning[:60]!r}" if reply.reasoning else ""
-    asked = ""
+    task = ""
     if parsed.status == "unknown":
-        asked = f", NumberLine's {' and '.join(map(repr, inner.game.vocabulary))}"
-    return False, f"{parsed.status}{end}: {reply.text[:60]!r}; {advice}{asked}{thoughts}"
+        task = f", NumberLine's {' and '.join(map(repr, inner.game.vocabulary))}"
+    return False, f"{parsed.status}{end}: {reply.text[:60]!r}; {advice}{task}{thoughts}"
 
 
 async def _trouble(agent: Agent, error: ProviderError) -> tuple[str, bool, str]:

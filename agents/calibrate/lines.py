@@ -87,7 +87,7 @@ def line_of(
 ) -> Line:
     """Return the line of a run with one scorecard."""
     actions = Counter(turn.action for episode in episodes for turn in episode.turns)
-    named = [count for action, count in actions.items() if action]
+    counts = [count for action, count in actions.items() if action]
     return Line(
         unit,
         card.episodes,
@@ -97,7 +97,7 @@ def line_of(
         card.turns,
         card.illegal_rate,
         card.unknown_rate + card.malformed_rate + card.truncated_rate,
-        max(named, default=0) / max(actions.total(), 1),
+        max(counts, default=0) / max(actions.total(), 1),
         model,
         commit,
     )

@@ -25,10 +25,10 @@ def differences_table(differing: Sequence[Difference], names: Sequence[str]) -> 
 
 def repeats_table(runs: Sequence[Sequence[Repeats]]) -> str:
     """Return pass^k and flip rates of runs as a table; "" where no row was played twice."""
-    shown = [(number, each) for number, run in enumerate(runs, 1) for each in run]
-    if not shown:
+    numbered = [(number, each) for number, run in enumerate(runs, 1) for each in run]
+    if not numbered:
         return ""
-    tries = sorted({k for _, each in shown for k in each.passes})
+    tries = sorted({k for _, each in numbered for k in each.passes})
     head = ("repeats", "run", "rows", "tries", *(f"pass^{k}" for k in tries), "flip rate")
     rows = [
         (
@@ -39,7 +39,7 @@ def repeats_table(runs: Sequence[Sequence[Repeats]]) -> str:
             *(_share(each.passes.get(k)) for k in tries),
             _share(each.flips),
         )
-        for run, each in shown
+        for run, each in numbered
     ]
     return table(head, rows)
 

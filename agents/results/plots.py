@@ -57,13 +57,13 @@ def bars(
     figure, axes = _figure(1, max(4.0, 1.1 * len(groups) + 1.4))
     room = 0.8 / max(len(series), 1)
     for number, (name, values) in enumerate(series.items()):
-        left = [place - 0.4 + (number + 0.5) * room for place in range(len(groups))]
-        shown = [(x, v) for x, v in zip(left, values, strict=True) if v is not None]
+        positions = [place - 0.4 + (number + 0.5) * room for place in range(len(groups))]
+        bars = [(x, v) for x, v in zip(positions, values, strict=True) if v is not None]
         axes[0].bar(
-            [x for x, _ in shown],
-            [v.value for _, v in shown],
+            [x for x, _ in bars],
+            [v.value for _, v in bars],
             0.92 * room,
-            yerr=_errors([v for _, v in shown]),
+            yerr=_errors([v for _, v in bars]),
             capsize=3,
             color=COLOURS[number % len(COLOURS)],
             error_kw={"elinewidth": 1.0},

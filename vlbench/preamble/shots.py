@@ -63,12 +63,12 @@ def draw_shot(row: Row) -> Exchange:
     place = f"the example {row.instance} of {row.env_id}"
     with user_code(place), closing(_made(row)) as env:
         turns = _expert_turns(env, row)
-        shown = hashed(f"{row.instance}|{row.presentation}|shot") % turns
+        turn = hashed(f"{row.instance}|{row.presentation}|shot") % turns
         observation, _ = env.reset(seed=0, options=row.options)
         inner: Any = env.unwrapped
         if row.frame_hash and inner.frame_hash() != row.frame_hash:
             raise ValueError(f"{place} is drawn differently than it was frozen")
-        for _ in range(shown):
+        for _ in range(turn):
             observation = env.step(vlbench.reply(inner.expert()))[0]
         return Exchange(dict(observation), _reply(inner, place))
 
