@@ -19,6 +19,7 @@ controls() { # controls TASKS ROWS OPTIONS
 }
 
 controls "$cards" "$rows" --players random --players heuristic-by-text --players expert-by-picture
+controls ALFWorld "$rows" --players random --players expert-by-picture
 controls "$cards" "$few" --players llava-sft --players llava-rl
 for task in ${cards//,/ }; do
   $python -m agents.train.cnn --env "$task" --turns "$turns" --out "$out/cnn/$task"
