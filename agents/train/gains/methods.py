@@ -13,7 +13,7 @@ from agents.train import ppo, sft, sft_data, tiny
 from agents.train.checkpoint import CHOSEN, Checkpoints
 from agents.train.distributed import Processes
 from agents.train.environments import training_deals
-from agents.train.evaluation import EvalResult, evaluate_policy, val_rows
+from agents.train.evaluation import EvalResult, evaluate_policy, mixed_val_rows
 from agents.train.gains.episodes import PlayedEpisode, play_episodes
 from agents.train.gains.plan import FORWARD, GAIN_SHARE, START_SHARE, Task
 from agents.train.sft_data import Example
@@ -97,9 +97,15 @@ class Run:
         """Play sampled episodes on the instances that PPO plays, until so many turns are taken."""
         generator = torch.Generator().manual_seed(seeds[0])
         env_id = resolve_env_id(self.task.env)
-        policy, kwargs = self.policy(checkpoint), _kwargs(self.task)
+        deals, mixture = _kwargs(self.task), self.task.ppo_config().mixture
         return play_episodes(
-            policy, env_id, kwargs, seeds, generator, turns=turns, status=self.status
+            self.policy(checkpoint),
+            env_id,
+            lambda seed: deals | mixture.rules(seed),
+            seeds,
+            generator,
+            turns=turns,
+            status=self.status,
         )
 
     def learn(self, start: Path, data: Path, steps: int, name: str) -> Trained:
@@ -225,11 +231,12 @@ def _policy(task: Task, checkpoint: Path) -> Policy:
 def _rows(task: Task) -> Sequence[Any]:
     config = task.ppo_config()
     rules = {"prompt": config.prompt, "theme": config.theme, **task.rules}
-    return val_rows(resolve_env_id(task.env), VAL_EPISODES, rules)
+    env_id = resolve_env_id(task.env)
+    return mixed_val_rows(env_id, VAL_EPISODES, rules, config.mixture)
 
 
 def _env(task: Task) -> dict[str, Any]:
-    return {"env": task.env, "env_kwargs": task.rules}
+    return {"env": task.env, "env_kwargs": task.rules, "mix": task.mix}
 
 
 def _kwargs(task: Task) -> dict[str, Any]:

@@ -46,11 +46,14 @@ class Task:
     """Rounds of DAgger."""
     rules: Values = field(default_factory=dict)
     """Keyword arguments of the training environment."""
+    mix: str = ""
+    """Values of a rule that episodes take in turn; see `agents.train.mixture`."""
     batch: int = 32
 
     def ppo_config(self, **own: object) -> Config:
         """Return the options of the PPO run; `own` are those that a run adds."""
         values: Values = {"model": "", "log": "json", "env": self.env, "env_kwargs": self.rules}
+        values |= {"mix": self.mix}
         values |= {**self.ppo, "share": GAIN_SHARE, **own}
         return Config(**{**PRESETS[f"tiny-{self.env.lower()}"], **values})
 
