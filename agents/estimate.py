@@ -44,6 +44,28 @@ class Estimate:
         """Return the money for a call."""
         return price.usd(self.prompt_tokens, self.completion_tokens)
 
+    def minutes(self, slots: int, rpm: float | None) -> tuple[float, float]:
+        """Return the time.
+
+        Args:
+            slots: Calls at once.
+            rpm: Calls a minute, at most.
+        """
+        pace = max(SECONDS_PER_CALL / slots, 60 / rpm if rpm else 0.0)
+        low, high = (n * pace / 60 for n in self.calls)
+        return low, high
+
+    def work(self) -> str:
+        """Return calls and tokens."""
+        prompt, completion = (
+            [n * t / 1e6 for n in self.calls] for t in (self.prompt_tokens, self.completion_tokens)
+        )
+        return (
+            f"estimate: {self.calls[0]} to {self.calls[1]} calls, {prompt[0]:.2f} to "
+            f"{prompt[1]:.2f} M prompt and {completion[0]:.2f} to {completion[1]:.2f} M completion "
+            "tokens"
+        )
+
     def line(self, price: Price | None, slots: int, rpm: float | None) -> str:
         """Return it as a line.
 
@@ -52,19 +74,13 @@ class Estimate:
             slots: Calls at once.
             rpm: Calls a minute, at most.
         """
-        pace = max(SECONDS_PER_CALL / slots, 60 / rpm if rpm else 0.0)
-        prompt, completion = (
-            [n * t / 1e6 for n in self.calls] for t in (self.prompt_tokens, self.completion_tokens)
-        )
         money = "money unknown (no price; see --price)"
         if price is not None:
             money = "{:.2f} to {:.2f} USD".format(*self.usd(price))
             money += f" at {price.prompt:g} in, {price.completion:g} out per million tokens"
-        minutes = [n * pace / 60 for n in self.calls]
+        low, high = self.minutes(slots, rpm)
         return (
-            f"estimate: {self.calls[0]} to {self.calls[1]} calls, {prompt[0]:.2f} to "
-            f"{prompt[1]:.2f} M prompt and {completion[0]:.2f} to {completion[1]:.2f} M completion "
-            f"tokens, {money}, {minutes[0]:.0f} to {minutes[1]:.0f} min at {SECONDS_PER_CALL:g} s "
+            f"{self.work()}, {money}, {low:.0f} to {high:.0f} min at {SECONDS_PER_CALL:g} s "
             f"a call and {slots} at once"
         )
 

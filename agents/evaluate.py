@@ -21,6 +21,7 @@ from agents.agent_options import without_header_values
 from agents.cost import MAX_USD, Budget, DefaultLimit, Price
 from agents.estimate import estimate
 from agents.evaluate_options import CHALLENGE_IS_WHOLE, REMOTE, WHOLE, Config
+from agents.preview import preview
 from agents.progress import Progress
 from agents.registry import load_agent
 from agents.results.rows import write_csv
@@ -297,6 +298,9 @@ def _evaluate(argv: Sequence[str]) -> int:
     if len(plays) > 1 and (config.html or config.blind):
         option = "html" if config.html else "blind"
         raise ValueError(f"--{option} is about one suite; leave it out, or name one with --suite")
+    if config.estimate:
+        print("\n".join(preview(agent, config, plays)))
+        return 0
     folder = config.out or new_folder(agent.name)
     place = [] if config.out else ["--out", str(folder)]
     words = ["python", "-m", "agents.evaluate", *without_header_values(argv), *place]

@@ -179,6 +179,9 @@ class Config(AgentSettings):
         parse=usd,
         metavar="USD",
     )
+    estimate: bool = option(
+        False, "print what is left to play, its price and its hours, and play nothing"
+    )
     shard: Shard | None = option(
         None,
         "play part I of N of the episodes, or with `slurm` the part of this task of an array job; "

@@ -20,6 +20,7 @@ import jinja2
 
 import vlbench
 from leaderboard import ranking
+from leaderboard.cells import open_calls
 from leaderboard.outside import known_ids
 from leaderboard.published import KINDS, reported_ids, reported_rows
 from leaderboard.site_data import FAILURES, SHARED, EntryRenderer, RenderedEntry
@@ -122,6 +123,7 @@ def _write(
         "index.html",
         ".",
         rows_of={section: overall_rows(entries, section, tasks, table) for section in TRACKS},
+        calls=open_calls(entries),
         reported=reported,
         reported_ids=reported_ids(reported),
         kinds=KINDS,

@@ -93,7 +93,7 @@ def test_vllm_serves_the_base_with_the_adapter_that_the_page_trains():
     assert words[words.index("--max-lora-rank") + 1] == str(preset["lora_rank"])
     name, folder = words[words.index("--lora-modules") + 1].split("=")
     assert any(f"openai:{name} " in line for line in commands(PAGE) if "doctor" in line)
-    assert any(f"--out {folder.removesuffix('/latest')} " in line for line in commands(PAGE))
+    assert any(f"--out {folder.removesuffix('/chosen')} " in line for line in commands(PAGE))
 
 
 def test_the_estimates_on_the_page_are_what_the_commands_print():
