@@ -165,3 +165,28 @@ def test_a_call_that_only_failed_is_counted_too(tmp_path):
             out=tmp_path,
         )
     assert run.episodes[0].end == "errored" and "stopped at 6.00 USD" in run.stopped
+
+
+def test_an_estimate_plays_nothing_and_counts_what_is_left(tmp_path, capsys):
+    asked = ["--agent", "expert", "--env", "EZPoints", "--suite", "test,paper"]
+    asked += ["--episodes", "3", "--out", str(tmp_path / "run")]
+    assert main([*asked, "--estimate"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["test", "paper", "in all"]
+    assert lines[0].startswith("test: estimate: ") and "USD" not in lines[-1]
+    assert not (tmp_path / "run").exists()
+    assert main(asked) == 0
+    capsys.readouterr()
+    assert main([*asked, "--estimate"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "in all: 0 to 0 calls"
+
+
+@pytest.mark.slow
+def test_an_estimate_of_a_provider_s_model_ends_with_price_hours_and_limit(tmp_path, capsys):
+    asked = ["--agent", "gpt4v", "--env", "EZPoints", "--suite", "test,paper", "--max-usd", "7"]
+    assert main([*asked, "--estimate", "--out", str(tmp_path / "run")]) == 0
+    *lines, total = capsys.readouterr().out.splitlines()
+    usd = sum(float(line.split("completion tokens, ")[1].split(" to ")[0]) for line in lines)
+    assert float(total.split(", ")[1].split(" to ")[0]) == pytest.approx(usd, abs=0.02)
+    assert total.startswith("in all: ") and total.endswith("at 7 USD (--max-usd)")
+    assert " h; the run stops" in total and not (tmp_path / "run").exists()
