@@ -33,9 +33,9 @@ START = {
 """Name in `--out` → the command that makes it."""
 TRAINING = (
     *("--preset", "tiny-numberline", "--theme", "classic", "--lora", "--train-vision", "none"),
-    *("--lora-rank", "16", "--lora-alpha", "32", "--lr", "2e-3", "--end-lr", "2e-4"),
-    *("--iterations", "8", "--num-steps", "4", "--eval-every", "8", "--eval-episodes", "120"),
-    *("--rollouts-every", "0", "--log", "json"),
+    *("--lora-rank", "16", "--lora-alpha", "32", "--lr", "3e-3", "--end-lr", "1e-3"),
+    *("--iterations", "6", "--minibatch", "32", "--micro-batch", "32", "--rollouts-every", "0"),
+    *("--eval-every", "6", "--eval-episodes", "60", "--log", "json"),
 )
 
 
