@@ -12,8 +12,9 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ START = {
 """Name in `--out` → the command that makes it."""
 TRAINING = (
     *("--preset", "tiny-numberline", "--theme", "classic", "--lora", "--train-vision", "none"),
-    *("--lora-rank", "16", "--lora-alpha", "32", "--lr", "3e-3", "--end-lr", "1e-3"),
+    *("--lora-rank", "16", "--lora-alpha", "32", "--lr", "1.5e-3", "--end-lr", "5e-4"),
     *("--iterations", "6", "--minibatch", "32", "--micro-batch", "32", "--rollouts-every", "0"),
     *("--eval-every", "6", "--eval-episodes", "60", "--log", "json"),
 )
@@ -103,16 +104,16 @@ def main() -> None:
     model = start(options.out)
     lines = options.results.read_text().splitlines() if options.results.exists() else []
     done = {(line["seed"], line["arm"]) for line in map(json.loads, lines) if "arm" in line}
-    for arm in ARMS:
-        left = [seed for seed in range(options.seeds) if (seed, arm) not in done]
-        if not left:
-            continue
-        with vllm(model, options.out) if arm == "served" else nullcontext("") as url:
-            for seed in left:
-                line = train(model, seed, arm, url, options.out)
-                with options.results.open("a") as file:
-                    file.write(json.dumps(line) + "\n")
-                print(json.dumps(line), flush=True)
+    left = [pair for pair in product(range(options.seeds), ARMS) if pair not in done]
+    with ExitStack() as stack:
+        url = ""
+        for seed, arm in left:
+            if arm == "served" and not url:
+                url = stack.enter_context(vllm(model, options.out))
+            line = train(model, seed, arm, url if arm == "served" else "", options.out)
+            with options.results.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":
