@@ -89,7 +89,7 @@ class Plan:
         return digest_of([asdict(self.games[name]), weights, self.group, self.seed, self.version])
 
 
-LONG_GAMES = {"points24": {"episodes": 32, "max_new_tokens": 256}}
+LONG_GAMES: dict[str, dict[str, Any]] = {"points24": {"episodes": 32, "max_new_tokens": 256}}
 """Tasks whose episodes take longer, by the folder of their checkpoint."""
 
 ALFWORLD = Game(
