@@ -98,7 +98,7 @@ def play_sample(config: Config, number: int, folder: Path, log: Any) -> Sample:
     looks = {"prompt": config.prompt, "theme": config.theme}
     kwargs = {**training_deals(config.share), **taken(config.env, looks | config.env_kwargs)}
     share, processes = range(config.num_envs), Processes()
-    recorder = TurnRecorder(config.env, kwargs, share, 1, "value")
+    recorder = TurnRecorder(config.env, [kwargs] * len(share), share, 1, "value")
     vector = make_envs(config.env, len(share), kwargs)
     envs = RolloutEnvs(vector, share, processes, recorder)
     envs.reset(episode_seeds(config, share, number))
