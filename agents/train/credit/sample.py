@@ -99,7 +99,7 @@ def play_sample(plan: Plan, game: Game, number: int, folder: Path, log: Any) -> 
     policy = Policy(loaded.model, loaded.processor, sampling, collector).eval()
     kwargs = {**training_deals(config.share), "prompt": config.prompt, "theme": config.theme}
     share, processes = range(config.num_envs), Processes()
-    recorder = TurnRecorder(game.env, kwargs, share, 1, "value")
+    recorder = TurnRecorder(game.env, [kwargs] * len(share), share, 1, "value")
     vector = make_envs(game.env, len(share), kwargs)
     envs = RolloutEnvs(vector, share, processes, recorder)
     envs.reset(episode_seeds(config, share, number))
