@@ -208,8 +208,8 @@ class Config(TrainableWeights):
     )
     estimate_memory: str = option(
         "",
-        "print parameters and memory of a model (llava-1.6-mistral-7b, qwen2.5-vl-7b, or a "
-        "checkpoint's folder) without loading weights; nothing is trained",
+        "print parameters and memory of a model (llava-1.6-mistral-7b, qwen2.5-vl-3b, "
+        "qwen2.5-vl-7b, or a checkpoint's folder) without loading weights; nothing is trained",
         old_name="--plan",
     )
 
