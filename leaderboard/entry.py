@@ -75,6 +75,9 @@ def read_entry(path: Path) -> Entry:
 def _manifest(file: str, data: bytes) -> Manifest:
     try:
         plain = loads(data)
+        if isinstance(plain, dict) and plain.get("format") == 1:
+            convert = "python -m leaderboard.convert ENTRY --out NEW converts it"
+            raise ValueError(f"format: wanted 2, found 1; {convert}")
         manifest = Manifest.model_validate_json(json.dumps(plain))
         if manifest.to_bytes() != data:
             raise ValueError("wanted the spelling that `pack` writes, found another")

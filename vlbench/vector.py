@@ -15,14 +15,13 @@ from gymnasium.vector.utils import batch_space
 from vlbench.env import VLEnv
 from vlbench.errors import unknown_name
 from vlbench.spaces import check_reply
-from vlbench.task import SIZE
 
 
 class Observations(TypedDict):
     """The observations of N environments."""
 
     image: npt.NDArray[np.uint8]
-    """(N, 300, 300, 3) uint8, RGB."""
+    """(N, 300, 300, 3) uint8, RGB, or of another `picture_size`."""
     text: tuple[str, ...]
     """N prompts."""
 
@@ -54,16 +53,16 @@ class FrameBlocks:
     The system clears new memory page by page, which takes longer than copying frames into it.
 
     Args:
-        frames: Number of frames in a block.
+        shape: (frames in a block, height, width, 3).
     """
 
-    def __init__(self, frames: int) -> None:
-        self._shape = (frames, SIZE, SIZE, 3)
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
         self._blocks: list[_Block] = []
         """In order of use; the latest comes last."""
 
     def take(self) -> npt.NDArray[np.uint8]:
-        """Return an array of frames, (frames, 300, 300, 3) uint8, with arbitrary content."""
+        """Return an array of frames, uint8, with arbitrary content."""
         free = next((i for i, block in enumerate(self._blocks) if block.array() is None), None)
         if free is not None:
             memory = self._blocks.pop(free).memory
@@ -95,11 +94,13 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
             which many of Gymnasium's wrappers need: the next step ignores the reply, and starts the
             next episode with reward 0. `DISABLED` ("Disabled"): the caller starts it, with
             `reset(options={"reset_mask": ended})`.
-        **kwargs: Arguments of the environments.
+        own: N mappings with further arguments of each environment; None for none. The environments
+            must have the same observation and action space.
+        **kwargs: Arguments of all environments.
 
     Raises:
-        ValueError: `num_envs` is less than 1, the mode is unknown, or an environment refuses an
-            argument.
+        ValueError: `num_envs` is less than 1, the mode is unknown, `own` doesn't fit, or an
+            environment refuses an argument.
     """
 
     env_class: ClassVar[type[VLEnv[Any, Any]]]
@@ -109,6 +110,7 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         num_envs: int,
         copy: bool = True,
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        own: Sequence[Mapping[str, Any]] | None = None,
         **kwargs: Any,
     ) -> None:
         if num_envs < 1:
@@ -118,21 +120,29 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = {**self.env_class.metadata, "autoreset_mode": self.autoreset_mode}
         make: Callable[..., VLEnv[Any, Any]] = self.env_class  # a task's takes names alone
-        self.envs = [make(**kwargs) for _ in range(num_envs)]
+        own = own or [{}] * num_envs
+        if len(own) != num_envs:
+            raise ValueError(
+                f"own must have {num_envs} mappings, one per environment, got {len(own)}"
+            )
+        self.envs = [make(**{**kwargs, **arguments}) for arguments in own]
         self._ended = np.zeros(num_envs, np.bool_)
         """Which episodes have ended and aren't followed by another yet."""
         self._take_memory()
         self.render_mode = self.envs[0].render_mode
         self.single_observation_space = self.envs[0].observation_space
         self.single_action_space = self.envs[0].action_space
+        spaces = self.single_observation_space, self.single_action_space
+        if any((env.observation_space, env.action_space) != spaces for env in self.envs):
+            raise ValueError("the arguments in `own` give the environments different spaces")
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
     def _take_memory(self) -> None:
-        self.slab = np.empty((self.num_envs, SIZE, SIZE, 3), np.uint8)
+        self.slab = np.empty((self.num_envs, *self.envs[0].frame_shape), np.uint8)
         for env, frame in zip(self.envs, self.slab, strict=True):
             env.paint_into(frame)
-        self._blocks = FrameBlocks(self.num_envs)
+        self._blocks = FrameBlocks(self.slab.shape)
         self._shared = self.slab.view()
         self._shared.flags.writeable = False  # frames are repainted, so changes would stay
         self._everyone = np.ones(self.num_envs, np.bool_)

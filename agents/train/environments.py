@@ -55,10 +55,21 @@ def taken(env_id: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVectorEnv:
+def make_envs(
+    env_id: str,
+    num_envs: int,
+    kwargs: Mapping[str, Any],
+    own: Sequence[Mapping[str, Any]] | None = None,
+) -> VLVectorEnv:
     """Return the native vector environment; its pictures are views, not copies.
 
     A task that registers none gets one made of its class.
+
+    Args:
+        env_id: The environment.
+        num_envs: Their number.
+        kwargs: Keyword arguments of all of them.
+        own: Further ones of each; None for none.
 
     Raises:
         ValueError: Neither is possible, or the theme is sealed.
@@ -68,12 +79,14 @@ def make_envs(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> VLVector
     if spec.vector_entry_point is None:
         if spec.max_episode_steps is not None or spec.additional_wrappers:
             raise ValueError(f"the registration of {env_id} limits or wraps its environments")
-        return vector_of(env_class(env_id))(num_envs, copy=False, **{**spec.kwargs, **kwargs})
+        vector = vector_of(env_class(env_id))
+        return vector(num_envs, copy=False, own=own, **{**spec.kwargs, **kwargs})
     envs = gymnasium.make_vec(
         registered_id(env_id),
         num_envs=num_envs,
         vectorization_mode="vector_entry_point",
         copy=False,
+        own=own,
         **kwargs,
     )
     inner = envs.unwrapped

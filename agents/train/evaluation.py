@@ -6,6 +6,7 @@ Training never plays the set `test`; `agents.evaluate` does.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 from typing import Any
 
 import gymnasium
@@ -14,6 +15,7 @@ import torch
 from agents.train.distributed import Processes
 from agents.train.environments import make_env
 from agents.train.metrics import Metrics, RolloutMonitor
+from agents.train.mixture import Mixture
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.policy import Policy
 from vlbench import intervals
@@ -88,6 +90,16 @@ def val_rows(env_id: str, episodes: int, kwargs: dict[str, Any]) -> tuple[Row, .
         seed += 1
     env.close()
     return tuple(rows.values())
+
+
+def mixed_val_rows(
+    env_id: str, episodes: int, kwargs: dict[str, Any], mixture: Mixture
+) -> tuple[Row, ...]:
+    """Return rows as `val_rows` does, of a mixture's values in turn."""
+    count = -(-episodes // len(mixture.all_rules()))
+    parts = [val_rows(env_id, count, kwargs | rules) for rules in mixture.all_rules()]
+    rows = (row for turn in zip_longest(*parts) for row in turn if row is not None)
+    return tuple(islice(rows, episodes))
 
 
 DISTINCT_DEALS = 200

@@ -27,7 +27,7 @@ from agents.train.advantages.playing import episode_seeds, new_value_head, new_w
 from agents.train.advantages.recorder import TurnRecorder
 from agents.train.distributed import Processes, run_in_processes
 from agents.train.environments import RolloutEnvs, make_envs, shown_as, taken, training_deals
-from agents.train.evaluation import evaluate_policy, val_rows
+from agents.train.evaluation import evaluate_policy, mixed_val_rows
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
 from agents.train.trainer import Stateful, Trainer
@@ -80,16 +80,20 @@ def train(config: Config, processes: Processes) -> Path:
     env_id = resolve_env_id(config.env)
     looks = {"prompt": config.prompt, "theme": config.theme, **shown_as(config.picture)}
     rules = taken(env_id, looks | config.env_kwargs)
-    rows = val_rows(env_id, config.eval_episodes if config.eval_every else 0, rules)
+    mixture = config.mixture
+    episodes = config.eval_episodes if config.eval_every else 0
+    rows = mixed_val_rows(env_id, episodes, rules, mixture)
     share = processes.share(config.num_envs)
     trainer = Trainer(config, method="ppo", steps=config.iterations, processes=processes)
     policy = build_policy(config, str(trainer.checkpoint or config.model), processes.device)
     learner = build_learner(config, policy, processes)
     sampler = torch.Generator(policy.device).manual_seed(trainer.seed)
     deals = {**training_deals(config.share), **taken(env_id, {"jitter": config.jitter}), **rules}
-    vector = make_envs(env_id, len(share), deals)
+    own = [mixture.rules(i // config.group) for i in share]
+    vector = make_envs(env_id, len(share), deals, own)
     every = config.rollouts_every
-    recorder = TurnRecorder(env_id, deals, share, every, config.baseline) if every else None
+    kwargs = [deals | rules for rules in own]
+    recorder = TurnRecorder(env_id, kwargs, share, every, config.baseline) if every else None
     envs = RolloutEnvs(vector, share, processes, recorder)
     writer = new_writer(config, policy, processes)
     envs.reset(episode_seeds(config, share, 0))

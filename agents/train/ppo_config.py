@@ -17,6 +17,7 @@ from agents.train.environments import (
     training_deals,
 )
 from agents.train.log.run_log import check_log
+from agents.train.mixture import MIX_HELP, Mixture, check_mix
 from agents.vlm.trainable import TrainableWeights, check_model
 from vlbench.cli import MAX_SEED, option, output_folder, required, run_kind
 from vlbench.observation import PICTURES
@@ -58,6 +59,7 @@ class Config(TrainableWeights):
     )
     env: str = option("NumberLine", "environment, by id or short name")
     env_kwargs: dict[str, Any] = option({}, "further keyword arguments of the environment")
+    mix: str = option("", MIX_HELP, check=check_mix, metavar="NAME=V1,V2,…")
     prompt: str = option("cot", "variant of the prompt")
     share: str = option("", SHARE_HELP, check=check_share, metavar="I/N")
     theme: str = option("train", "theme, or group of themes; varied: generated looks")
@@ -206,8 +208,8 @@ class Config(TrainableWeights):
     )
     estimate_memory: str = option(
         "",
-        "print parameters and memory of a model (llava-1.6-mistral-7b, qwen2.5-vl-7b, or a "
-        "checkpoint's folder) without loading weights; nothing is trained",
+        "print parameters and memory of a model (llava-1.6-mistral-7b, qwen2.5-vl-3b, "
+        "qwen2.5-vl-7b, or a checkpoint's folder) without loading weights; nothing is trained",
         old_name="--plan",
     )
 
@@ -220,6 +222,11 @@ class Config(TrainableWeights):
     def rollout_urls(self) -> list[str]:
         """Addresses of the servers that write the replies."""
         return split_urls(self.rollouts)
+
+    @property
+    def mixture(self) -> Mixture:
+        """The rules that vary between environments."""
+        return Mixture.parse(self.mix)
 
     @property
     def has_critic(self) -> bool:
@@ -271,7 +278,8 @@ class Config(TrainableWeights):
                 **self.env_kwargs,
             }
             env_id = resolve_env_id(self.env)
-            check_env(self.env, taken(env_id, kwargs), vector=True)
+            for rules in self.mixture.all_rules():
+                check_env(self.env, taken(env_id, kwargs | rules), vector=True)
             if BASELINES[self.baseline].oracle and not hasattr(env_class(env_id), "values"):
                 raise ValueError(
                     f"--baseline {self.baseline} reads exact values, and {env_id} has none"

@@ -26,6 +26,7 @@ from agents.train.environments import (
     taken,
     training_deals,
 )
+from agents.train.mixture import MIX_HELP, Mixture, check_mix
 from vlbench.cli import (
     MAX_SEED,
     Options,
@@ -75,6 +76,7 @@ class Config(Options):
         le=1,
         old_name="--kept",
     )
+    mix: str = option("", MIX_HELP, check=check_mix, metavar="NAME=V1,V2,…")
     prompt: str = option("cot", "variant of the prompt; with action_only, replies have no thoughts")
     perception_only: bool = option(
         False,
@@ -103,6 +105,11 @@ class Config(Options):
             **self.env_kwargs,
         }
 
+    def kwargs_of(self, env_id: str) -> list[dict[str, Any]]:
+        """Return an environment's keyword arguments, for each value of the mixture."""
+        kwargs = taken(env_id, self.kwargs())
+        return [kwargs | rules for rules in Mixture.parse(self.mix).all_rules()]
+
     def preflight(self) -> None:
         """Check the file, and that the environments have the demonstrations to write."""
         super().preflight()
@@ -110,10 +117,11 @@ class Config(Options):
             new_file(self.out)
         for name in self.env.split(","):
             env_id = resolve_env_id(name.strip())
-            with user_code(f"{env_id} can't be made"):
-                env = make_env(env_id, taken(env_id, self.kwargs()))
-            _require_demonstrations(env.unwrapped, env_id, self.perception_only)
-            env.close()
+            for kwargs in self.kwargs_of(env_id):
+                with user_code(f"{env_id} can't be made"):
+                    env = make_env(env_id, kwargs)
+                _require_demonstrations(env.unwrapped, env_id, self.perception_only)
+                env.close()
 
 
 @dataclass(frozen=True)
@@ -145,14 +153,18 @@ def transcripts(config: Config) -> Iterator[Example]:
         ValueError: An environment doesn't exist, or lacks a demonstration of its prompt's fields.
     """
     env_ids = [resolve_env_id(name.strip()) for name in config.env.split(",")]
-    kwargs = {env_id: taken(env_id, config.kwargs()) for env_id in env_ids}
-    envs = [make_env(env_id, kwargs[env_id]) for env_id in env_ids]
-    for env, env_id in zip(envs, env_ids, strict=True):
-        _require_demonstrations(env.unwrapped, env_id, config.perception_only)
-    for number, (env, env_id) in enumerate(zip(envs, env_ids, strict=True)):
+    deals = [
+        [(make_env(env_id, kwargs), kwargs) for kwargs in config.kwargs_of(env_id)]
+        for env_id in env_ids
+    ]
+    for env_id, mixed in zip(env_ids, deals, strict=True):
+        for env, _ in mixed:
+            _require_demonstrations(env.unwrapped, env_id, config.perception_only)
+    for number, (env_id, mixed) in enumerate(zip(env_ids, deals, strict=True)):
         rng = np.random.default_rng((config.seed, number))
-        for _ in range(config.episodes):
-            yield from _episode(env, env_id, kwargs[env_id], config, rng)
+        for episode in range(config.episodes):
+            env, kwargs = mixed[episode % len(mixed)]
+            yield from _episode(env, env_id, kwargs, config, rng)
 
 
 def _require_demonstrations(env: Any, env_id: str, perception_only: bool) -> None:

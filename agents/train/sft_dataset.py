@@ -21,10 +21,12 @@ from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.policy import Policy
 from vlbench.prompts import Exchange
 from vlbench.registry import env_class
-from vlbench.task import SIZE, Frame, perception_names
+from vlbench.task import Frame, perception_names
 
 EpisodeKey = tuple[str, str, str, int]
 """Environment, its keyword arguments, instance and presentation."""
+Shape = tuple[int, ...]
+"""Of a picture."""
 
 
 class ExampleRenderer:
@@ -41,12 +43,12 @@ class ExampleRenderer:
         self._turns = {_turn_of(example): example for example in examples} if history else {}
         self._envs: dict[tuple[str, str], gymnasium.Env[Any, str]] = {}
         self._episodes: dict[EpisodeKey, list[Example]] = {}
-        self._pictures: dict[tuple[EpisodeKey, tuple[str, ...]], bytes] = {}
+        self._pictures: dict[tuple[EpisodeKey, tuple[str, ...]], tuple[bytes, Shape]] = {}
         for example in examples:
             self._episodes.setdefault(_episode_of(example), []).append(example)
 
     def observation(self, example: Example) -> dict[str, Any]:
-        """Return the observation of an example: `image` (300, 300, 3) uint8, and `text`.
+        """Return the observation of an example: `image` (s, s, 3) uint8, and `text`.
 
         An example without an environment has only `text`. With a history, there is `history`, too.
 
@@ -81,9 +83,9 @@ class ExampleRenderer:
         if key not in self._pictures:
             examples = [*self._episodes.pop(episode, ()), example]
             for actions, image in self._pictures_of(examples):
-                self._pictures[episode, actions] = zlib.compress(image.tobytes(), 1)
-        pixels = zlib.decompress(self._pictures[key])
-        return np.frombuffer(pixels, np.uint8).reshape(SIZE, SIZE, 3)
+                self._pictures[episode, actions] = zlib.compress(image.tobytes(), 1), image.shape
+        pixels, shape = self._pictures[key]
+        return np.frombuffer(zlib.decompress(pixels), np.uint8).reshape(shape)
 
     def _pictures_of(self, examples: Sequence[Example]) -> Iterator[tuple[tuple[str, ...], Frame]]:
         """Play an episode and its branches; yield the actions and picture of each example."""

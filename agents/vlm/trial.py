@@ -13,6 +13,7 @@ import re
 import select
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -53,13 +54,14 @@ def reason_to_refuse(action: Callable[[], object], limits: Limits = LIMITS) -> s
     if not FORKS:
         return _attempt(action)
     reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns if there are threads
-        process = os.fork()
+    late: list[int] = []
+    process = _fork(late)
     if not process:
         _run_and_exit(action, limits, writer)
     os.close(writer)
     try:
+        for number in late:
+            signal.raise_signal(number)
         reason = _read(reader, time.monotonic() + WAIT * limits.seconds)
     finally:
         os.close(reader)
@@ -72,6 +74,28 @@ def reason_to_refuse(action: Callable[[], object], limits: Limits = LIMITS) -> s
         return f"it takes more than {limits.seconds} s"
     crash = signal.Signals(os.WTERMSIG(status)).name
     return f"its reader crashes ({crash}), or needs more than {limits.memory >> 30} GiB"
+
+
+def _fork(late: list[int]) -> int:
+    """Fork; return 0 in the copy, and its process id in this process.
+
+    Python calls hooks around a fork and ignores what they raise. A handler that raises in one of
+    them would stop nothing, and leave logging's lock held: other threads would wait for it forever.
+
+    Args:
+        late: Gets the signals that came meanwhile and would stop this process; raise them.
+    """
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():  # no other one handles signals
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handlers[number] = signal.signal(number, lambda number, frame: late.append(number))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python warns if there are threads
+            return os.fork()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def one_line(error: BaseException) -> str:

@@ -159,7 +159,7 @@ def test_a_hostile_line_is_refused_by_its_number(valid, tmp_path, line, wanted):
         (b'"temperature": 0.5', b'"a": ' + b'{"a":' * 5000 + b"1" + b"}" * 5000, "at most 20 deep"),
         (b'"temperature": 0.5', b'"a": "\\ud800"', "Invalid JSON"),
         (b'"zero-shot"', b'"verified"', "card.track: Input should be 'zero-shot'"),
-        (b'"format": 2', b'"format": 1', "format: Input should be 2"),
+        (b'"format": 2', b'"format": 1', "found 1; python -m leaderboard.convert"),
         (b'"Mixed 1"', b'"Mixed\\u00001"', "card.name: Value error, wanted printable"),
         (f'"{PART}"'.encode(), f'"../{PART}"'.encode(), "suites.0.part.name: String should match"),
         (b'"schema": 2', b'"schema": 2, "schema": 2', "wanted the spelling that `pack` writes"),

@@ -1,6 +1,7 @@
 """A trial ends whatever the action does, and says why in one line."""
 
 import os
+import subprocess
 import sys
 import time
 
@@ -53,3 +54,28 @@ def test_an_action_that_waits_is_ended():
 def test_an_action_changes_nothing_here():
     values = []
     assert reason_to_refuse(lambda: values.append(1), LIMITS) == "" and values == []
+
+
+# A hook that comes before logging's own: SIGTERM arrives while logging's lock is held for the fork.
+STOPPED = """
+import ctypes, functools, os, sys, threading
+hook = functools.partial(getattr(ctypes.CDLL(None), "raise"), 15)
+assert "logging" not in sys.modules
+os.register_at_fork(after_in_parent=hook)
+import logging
+from agents.vlm.trial import reason_to_refuse
+from vlbench.cli import run_main
+
+code = run_main("load", lambda: print(reason_to_refuse(lambda: None)))
+other = threading.Thread(target=logging.getLogger("new").warning, args=("said",), daemon=True)
+other.start()
+other.join(20)
+sys.exit(1 if other.is_alive() else code)
+"""
+
+
+def test_sigterm_in_the_middle_of_a_fork_stops_and_leaves_no_lock_behind():
+    command = [sys.executable, "-c", STOPPED]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout) == (130, ""), ended.stderr
+    assert ended.stderr == "load: stopped\nsaid\n"

@@ -18,17 +18,22 @@ class TurnRecorder:
 
     Args:
         env_id: The environment's id.
-        kwargs: Its keyword arguments.
+        kwargs: Keyword arguments of this process's n environments.
         share: Indices of this process's n environments, in 0..N − 1.
         every: k.
         baseline: Name of the baseline behind the advantages, in BASELINES.
     """
 
     def __init__(
-        self, env_id: str, kwargs: Mapping[str, Any], share: range, every: int, baseline: str
+        self,
+        env_id: str,
+        kwargs: Sequence[Mapping[str, Any]],
+        share: range,
+        every: int,
+        baseline: str,
     ) -> None:
         self._env_id = env_id
-        self._kwargs = dict(kwargs)
+        self._kwargs = [dict(each) for each in kwargs]
         self._baseline = baseline
         self._share = share
         self._every = every
@@ -57,7 +62,7 @@ class TurnRecorder:
             turn = RolloutTurn(
                 SCHEMA,
                 self._env_id,
-                self._kwargs,
+                self._kwargs[i],
                 episode["instance"],
                 episode["presentation"],
                 episode=f"{self._share[i]}-{self._finished[i]}",

@@ -1,6 +1,7 @@
 """Episodes that a model plays on training instances, with the expert's reply in every turn."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,7 +65,7 @@ class PlayedEpisode:
 def play_episodes(
     policy: Policy,
     env_id: str,
-    kwargs: dict[str, Any],
+    kwargs: Callable[[int], dict[str, Any]],
     seeds: Sequence[int],
     generator: torch.Generator,
     *,
@@ -76,22 +77,23 @@ def play_episodes(
     Args:
         policy: The model.
         env_id: The environment.
-        kwargs: Its keyword arguments.
+        kwargs: Its keyword arguments for a seed.
         seeds: Seeds of the resets.
         generator: Source of the draws, owned by the caller.
         turns: No episode starts after this many turns; None for no limit.
         status: Called with one line about the progress.
     """
-    waiting, kwargs_json = list(reversed(seeds)), json.dumps(kwargs)
-    idle: list[Any] = []
+    waiting = list(reversed(seeds))
+    idle: dict[str, list[Any]] = defaultdict(list)
     playing: list[PlayedEpisode] = []
     done: list[PlayedEpisode] = []
     count = 0
     while waiting or playing:
         while waiting and len(playing) < BATCH and (turns is None or count < turns):
-            env = idle.pop() if idle else make_env(env_id, kwargs)
             seed = waiting.pop()
-            playing.append(PlayedEpisode(seed, kwargs_json, env, *env.reset(seed=seed)))
+            text = json.dumps(kwargs(seed))
+            env = idle[text].pop() if idle[text] else make_env(env_id, kwargs(seed))
+            playing.append(PlayedEpisode(seed, text, env, *env.reset(seed=seed)))
         if not playing:
             return done
         prompts = [policy.encoder.encode(episode.observation) for episode in playing]
@@ -100,7 +102,7 @@ def play_episodes(
         running = []
         for episode, reply in zip(playing, replies, strict=True):
             if episode.step(reply.text):
-                idle.append(episode.env)
+                idle[episode.kwargs].append(episode.env)
                 done.append(episode)
             else:
                 running.append(episode)

@@ -42,18 +42,39 @@ def llava_1_6_mistral_7b() -> LlavaNextConfig:
     )
 
 
+def qwen2_5_vl_3b() -> Qwen2_5_VLConfig:
+    """Qwen2.5-VL-3B, whose output head is its embedding."""
+    return _qwen2_5_vl(
+        tied=True,
+        hidden_size=2048,
+        intermediate_size=11008,
+        num_hidden_layers=36,
+        num_attention_heads=16,
+        num_key_value_heads=2,
+        vocab_size=151936,
+    )
+
+
 def qwen2_5_vl_7b() -> Qwen2_5_VLConfig:
-    """Qwen2.5-VL-7B: a window-attention tower that merges 2 × 2 patches of 14 pixels."""
+    """Qwen2.5-VL-7B."""
+    return _qwen2_5_vl(
+        tied=False,
+        hidden_size=3584,
+        intermediate_size=18944,
+        num_hidden_layers=28,
+        num_attention_heads=28,
+        num_key_value_heads=4,
+        vocab_size=152064,
+    )
+
+
+def _qwen2_5_vl(tied: bool, **sizes: int) -> Qwen2_5_VLConfig:
+    """Return a language model behind a window-attention tower that merges 2 × 2 patches of 14."""
     text = {
-        "hidden_size": 3584,
-        "intermediate_size": 18944,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-        "num_key_value_heads": 4,
-        "vocab_size": 152064,
+        **sizes,
         "max_position_embeddings": 128000,
         "rms_norm_eps": 1e-6,
-        "tie_word_embeddings": False,
+        "tie_word_embeddings": tied,
         "rope_parameters": {
             "rope_type": "default",
             "rope_theta": 1e6,
@@ -65,14 +86,14 @@ def qwen2_5_vl_7b() -> Qwen2_5_VLConfig:
         "hidden_size": 1280,
         "intermediate_size": 3420,
         "num_heads": 16,
-        "out_hidden_size": 3584,
+        "out_hidden_size": sizes["hidden_size"],
         "patch_size": 14,
         "spatial_merge_size": 2,
         "temporal_patch_size": 2,
         "window_size": 112,
         "fullatt_block_indexes": [7, 15, 23, 31],
     }
-    return Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=False)
+    return Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=tied)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +123,7 @@ def _patches() -> dict[str, Tensor]:
 # merged by four.
 CONFIGURATIONS = {
     "llava-1.6-mistral-7b": Configuration(llava_1_6_mistral_7b, 576 + 24 * 25, _tiles),
+    "qwen2.5-vl-3b": Configuration(qwen2_5_vl_3b, 11 * 11, _patches),
     "qwen2.5-vl-7b": Configuration(qwen2_5_vl_7b, 11 * 11, _patches),
 }
 """Name → configuration; a folder's own processor is asked instead."""
