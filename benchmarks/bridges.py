@@ -102,9 +102,11 @@ def verl(folder: Path) -> int:
 
 def skyrl(folder: Path) -> int:
     import skyrl_contract  # of tests/bridges/own
+    import skyrl_gym
 
     from vlbench.bridges import skyrl_env
 
+    skyrl_gym.envs.registration.registry.pop("vlbench", None)
     skyrl_env.register(record=folder)
     processor = skyrl_contract.small_models.qwen2_5_vl()[1]
     rows = list(frozen_rows(ENV, "test")[:EPISODES])
