@@ -1,7 +1,6 @@
 """The options that name an agent and its settings; `--temperature 0` is `--set temperature=0`."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from vlbench.cli import (
     Options,
     option,
 )
-from vlbench.cli.options import option_fields
+from vlbench.cli.options import option_fields, setting
 
 AGENT_HELP = (
     f"{', '.join(AGENTS)}; openai:MODEL, anthropic:MODEL, gemini:MODEL; package.module:Class or "
@@ -23,17 +22,6 @@ AGENT_HELP = (
 
 LLAVA_ONLY = ("base", "batch_size", "device", "dtype", "trust_remote_code")
 """The settings of the agent llava that have no option of their own."""
-
-
-def setting(text: str) -> tuple[str, Any]:
-    """Parse NAME=VALUE; the value is parsed as JSON if possible, else kept as text."""
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise ValueError(f'must be NAME=VALUE, got "{text}"')
-    try:
-        return name, json.loads(value)
-    except (ValueError, RecursionError):
-        return name, value
 
 
 def header(text: str) -> tuple[str, str]:

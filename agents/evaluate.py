@@ -32,6 +32,7 @@ from agents.selection import Play, Selection, plan_suites, select_rows
 from agents.shards import array_note, part
 from agents.sweep.curves import draw_sweep
 from agents.sweep.plan import VIEWS, check_rows, plan_sweep
+from agents.sweep.players import Players, setting_names
 from vlbench.cli import parse_options, run_main
 from vlbench.comparison import check_blind, with_visual_gain
 from vlbench.errors import unknown_name
@@ -172,6 +173,8 @@ def evaluate(
             budget = Budget(price, max_usd, expected.call_usd(price) if price else 0.0)
         budget.include(reply for replies in folder.replies().values() for reply in replies)
         progress.start(len(jobs), len(jobs) - len(waiting))
+        if not waiting:
+            progress.say(f"nothing new is played: all {len(jobs)} episodes are in {path}")
         stopped = run_coroutine(
             play(
                 agent,
@@ -288,13 +291,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _evaluate(argv: Sequence[str]) -> int:
     prog = "python -m agents.evaluate"
     config = parse_options(Config, argv, prog=prog, description=__doc__)
-    agent = load_agent(config.agent, **config.settings())
     rules = config.all_env_kwargs()
     if config.sweep:
-        plays = plan_sweep(config.sweep, config.suite, config.env, rules)
-        check_rows(agent, [(play, _view(config, play)) for play in plays])
+        names = setting_names(config.agent)
+        plays = plan_sweep(config.sweep, config.suite, config.env, rules, names)
+        players = Players(config.agent, config, plays)
+        check_rows(players.first, [(play, _view(config, play)) for play in plays])
     else:
         plays = plan_suites(config.suite, config.env, rules)
+        players = Players(config.agent, config, plays)
+    agent = players.first
     if len(plays) > 1 and (config.html or config.blind):
         option = "html" if config.html else "blind"
         raise ValueError(f"--{option} is about one suite; leave it out, or name one with --suite")
@@ -307,10 +313,10 @@ def _evaluate(argv: Sequence[str]) -> int:
     resume = redact(shlex.join(words), *agent.secrets)
     runs: list[Run] = []
     try:
-        for play_of_suite in plays:
-            name = play_of_suite.place or play_of_suite.suite
-            own = folder / name if len(plays) > 1 else folder
-            runs.append(_play_suite(agent, config, play_of_suite, own, resume, runs))
+        for part_played in plays:
+            name = part_played.place or part_played.suite
+            own, player = folder / name if len(plays) > 1 else folder, players.of(part_played)
+            runs.append(_play_suite(player, config, part_played, own, resume, runs))
             if not config.json:
                 print(runs[-1])
             if runs[-1].stopped:
@@ -319,7 +325,7 @@ def _evaluate(argv: Sequence[str]) -> int:
             data = [run.data() for run in runs]
             print(json.dumps(data[0] if len(plays) == 1 else {"runs": data}, indent=2))
         if config.sweep and not runs[-1].stopped:
-            print(f"evaluate: {draw_sweep(runs, folder)}", file=sys.stderr)
+            print(f"evaluate: {draw_sweep(runs, folder, config.sweep.name)}", file=sys.stderr)
         if config.csv:
             write_csv(config.csv, [row for run in runs for row in run.rows()])
         if config.html:

@@ -1,11 +1,10 @@
 """The options of `python -m agents.evaluate`."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.agent_options import AGENT_HELP, AgentSettings, setting
+from agents.agent_options import AGENT_HELP, AgentSettings
 from agents.cost import MAX_USD, Price
 from agents.retry import RetryPolicy
 from agents.shards import parse_shard
@@ -18,6 +17,7 @@ from vlbench.cli import (
     output_folder,
     required,
 )
+from vlbench.cli.options import keyword_arguments
 from vlbench.observation import PICTURES
 from vlbench.preamble import MOST_SHOTS
 from vlbench.records import Shard, from_json
@@ -56,18 +56,6 @@ def text_or_file(text: str) -> str:
         raise ValueError(f'can\'t read the text of "{text}": {error}') from error
 
 
-def keyword_arguments(text: str) -> dict[str, Any]:
-    """Parse NAME=VALUE, with the value as JSON if possible, or a JSON object with several."""
-    if not text.lstrip().startswith("{"):
-        name, value = setting(text)
-        return {name: value}
-    try:
-        values: dict[str, Any] = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'must be NAME=VALUE or a JSON object, got "{text}"') from error
-    return values
-
-
 @dataclass(frozen=True, kw_only=True)
 class Config(AgentSettings):
     """Options of `evaluate`."""
@@ -97,8 +85,9 @@ class Config(AgentSettings):
     )
     sweep: Sweep | None = option(
         None,
-        "a run for each value of a rule (max_position=5,10,20,50), of theme, prompt or history, or "
-        "of a ladder's rungs (ladder=10,50, or ladder for all); then the curve as PNG and CSV",
+        "a run for each value of a rule (max_position=5,10,20,50), of a setting of the agent "
+        "(temperature=0,0.5,1), of theme, prompt, history, jitter or picture_size, or of a "
+        "ladder's rungs (ladder=10,50, or ladder for all); then the curve as PNG and CSV",
         parse=parse_sweep,
         metavar="NAME=V1,V2,…",
     )

@@ -48,6 +48,18 @@ def load_agent(spec: str, /, **settings: Any) -> Agent:
     Raises:
         ValueError: There is no such agent, it can't be imported, or it has no such setting.
     """
+    agent, spec, settings = _find(spec, settings)
+    if isinstance(agent, type):
+        accepted = _accepted(spec, agent, settings)
+        with nullcontext() if spec in AGENTS else user_code(f'agent "{spec}" can\'t be made'):
+            agent = agent(**accepted)
+    elif settings:
+        raise ValueError(f'agent "{spec}" is no class and takes no settings')
+    return as_agent(agent)
+
+
+def _find(spec: str, settings: dict[str, Any]) -> tuple[Any, str, dict[str, Any]]:
+    """Return what an agent's name stands for, its name without a model, and its settings."""
     name, colon, model = spec.partition(":")
     if name in AGENTS and colon and not model:
         raise ValueError(f'agent "{spec}": {_NAME_IT.format(name)}')
@@ -64,14 +76,18 @@ def load_agent(spec: str, /, **settings: Any) -> Agent:
     if not hasattr(module, attribute):
         names = [name for name, value in vars(module).items() if callable(value)]
         raise ValueError(unknown_name(f"agent in {source}", attribute, names))
-    agent = getattr(module, attribute)
-    if isinstance(agent, type):
-        accepted = _accepted(spec, agent, settings)
-        with nullcontext() if spec in AGENTS else user_code(f'agent "{spec}" can\'t be made'):
-            agent = agent(**accepted)
-    elif settings:
-        raise ValueError(f'agent "{spec}" is no class and takes no settings')
-    return as_agent(agent)
+    return getattr(module, attribute), spec, settings
+
+
+def settings_of(spec: str) -> frozenset[str]:
+    """Return the names of the settings that an agent's class takes; none of a function.
+
+    Raises:
+        ValueError: As `load_agent`.
+    """
+    agent = _find(spec, {})[0]
+    names = inspect.signature(agent).parameters if isinstance(agent, type) else {}
+    return frozenset(names) - {"self", "args", "kwargs"}
 
 
 def _file(path: Path) -> ModuleType:

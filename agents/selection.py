@@ -59,6 +59,8 @@ class Play:
     """Ids, short names and globs; the rungs of a ladder are played only where they exist."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of `evaluate` that this part of a sweep sets."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the agent that it sets."""
     place: str = ""
     """Name of the folder, if several are played; "" for the suite's."""
 

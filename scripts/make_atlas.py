@@ -11,6 +11,9 @@ fonts-linuxlibertine, fonts-play.
     python scripts/make_atlas.py            # all atlases
     python scripts/make_atlas.py classic    # one
 
+It draws each in every size of pictures (`vlbench.themes.SIZES`) from the same outlines; those of
+other sizes than 300 are in subfolders, e.g. `classic/448`, with 16 levels of coverage.
+
 Another version of FreeType may draw other glyphs. After a run, check the pictures and update the
 golden images. A change of pixels is a change of the benchmark.
 """
@@ -19,6 +22,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from atlas_styles import STYLES, Style
@@ -26,6 +30,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vlbench.cards import SUITS, rank_text
 from vlbench.sprites import ASSETS, CARD_LAYERS, CARD_SIZES, CHARACTERS
+from vlbench.themes import SIZE, SIZES, scaled
 
 OVERSAMPLING = 8
 """Card layers are drawn at this multiple of their size and then reduced."""
@@ -343,21 +348,43 @@ def draw_cards(style: Style, size: tuple[int, int]) -> Image.Image:
     return sheet
 
 
+def draw_atlas(style: Style, folder: Path) -> None:
+    """Draw an atlas for pictures of SIZE."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts, index = draw_texts(style, every_character=False)
+    texts.save(folder / "text.png", optimize=True)
+    (folder / "text.json").write_text(json.dumps(index, indent=1) + "\n")
+    texts, index = draw_texts(style, every_character=True)
+    save_coarse(texts, folder / "ascii.png")
+    (folder / "ascii.json").write_text(json.dumps(index, separators=(",", ":")) + "\n")
+    for name, size in CARD_SIZES.items():
+        draw_cards(style, size).save(folder / f"{name}.png", optimize=True)
+
+
+def draw_sized_atlas(style: Style, folder: Path, size: int) -> None:
+    """Draw an atlas for pictures of another size."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fonts = tuple(scaled(font, size) for font in style.sizes)
+    sized = replace(style, sizes=fonts)
+    for name, every_character in (("text", False), ("ascii", True)):
+        texts, index = draw_texts(sized, every_character)
+        save_coarse(texts, folder / f"{name}.png")
+        words = json.dumps(index, separators=(",", ":"))
+        (folder / f"{name}.json").write_text(words + "\n")
+    for name, (width, height) in CARD_SIZES.items():
+        cards = draw_cards(sized, (scaled(width, size), scaled(height, size)))
+        save_coarse(cards, folder / f"{name}.png")
+
+
 def main(names: Sequence[str]) -> None:
     """Draw the atlases of the named themes, or of all."""
     assert {rank_text(rank) for rank in range(1, 14)} | set(SUITS) < set(CARD_LAYERS)
     for name in names or STYLES:
-        style = STYLES[name]
         folder = Path(str(ASSETS)) / name
-        folder.mkdir(parents=True, exist_ok=True)
-        texts, index = draw_texts(style, every_character=False)
-        texts.save(folder / "text.png", optimize=True)
-        (folder / "text.json").write_text(json.dumps(index, indent=1) + "\n")
-        texts, index = draw_texts(style, every_character=True)
-        save_coarse(texts, folder / "ascii.png")
-        (folder / "ascii.json").write_text(json.dumps(index, separators=(",", ":")) + "\n")
-        for size_name, size in CARD_SIZES.items():
-            draw_cards(style, size).save(folder / f"{size_name}.png", optimize=True)
+        draw_atlas(STYLES[name], folder)
+        for size in SIZES:
+            if size != SIZE:
+                draw_sized_atlas(STYLES[name], folder / str(size), size)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ from vlbench.prompts import Prompt
 from vlbench.registry import accepted_parameters
 from vlbench.spaces import ReplySpace, check_reply, observation_space
 from vlbench.task import (
-    SIZE,
     Fact,
     Field,
     Frame,
@@ -34,6 +33,7 @@ from vlbench.task import (
     Picture,
     RepaintablePicture,
     Statements,
+    frame_shape,
 )
 
 S = TypeVar("S")
@@ -111,7 +111,9 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self.split = split
         self.share = Share.parse(share) if share else None
         self.render_mode = render_mode
-        self.observation_space = observation_space()
+        self.frame_shape = frame_shape(picture)
+        """(size, size, 3)."""
+        self.observation_space = observation_space(self.frame_shape)
         self.action_space = ReplySpace(game.vocabulary)
         self.frame: Frame | None = None
         """The memory that `draw` paints into; see `paint_into`."""
@@ -216,7 +218,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         """Paint what an observation shows into the frame: by default the current state."""
         self._must_be_reset()
         if self.frame is None:
-            self.frame = np.empty((SIZE, SIZE, 3), np.uint8)
+            self.frame = np.empty(self.frame_shape, np.uint8)
         view = self.seen
         paint(self.frame, self.picture, self._repaint, view, self._previous)
         self._previous = view
@@ -331,7 +333,7 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
     def frame_hash(self) -> str:
         """Return the sha256 of the true frame of the current state, whatever observations show."""
         self._must_be_reset()
-        frame = np.empty((SIZE, SIZE, 3), np.uint8)
+        frame = np.empty(self.frame_shape, np.uint8)
         self.picture.paint(frame, self._state, self._style)
         return hashlib.sha256(frame.data).hexdigest()
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vlbench.errors import unknown_name
 from vlbench.instances import hashed
-from vlbench.task import SIZE, Frame, Picture
+from vlbench.task import Frame, Picture, frame_shape
 
 S = TypeVar("S")
 Style = TypeVar("Style")
@@ -29,7 +29,7 @@ class Observation(TypedDict):
     """The picture and the text that an agent receives."""
 
     image: npt.NDArray[np.uint8]
-    """(300, 300, 3) uint8, RGB; a new array every time."""
+    """(300, 300, 3) uint8, RGB, or of another `picture_size`; a new array every time."""
     text: str
     """The whole prompt for this state."""
 
@@ -199,7 +199,7 @@ class LastObservation(Mapping[str, Any]):
 
     def __init__(self, picture: Picture[S, Style], seen: Seen[S, Style] | None, text: str) -> None:
         def draw() -> Frame:
-            frame = np.empty((SIZE, SIZE, 3), np.uint8)
+            frame = np.empty(frame_shape(picture), np.uint8)
             paint(frame, picture, lambda *_: False, seen)
             return frame
 

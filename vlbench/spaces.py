@@ -170,13 +170,13 @@ def _write_prompt(space: PromptSpace, index: int, value: str, shared_memory: Any
     SharedPrompts(memory.reshape(-1, _LENGTH + MAX_TEXT)).write(index, value)
 
 
-@lru_cache(maxsize=1)
-def image_space() -> Box[np.uint8]:
+@lru_cache
+def image_space(shape: tuple[int, int, int] = (SIZE, SIZE, 3)) -> Box[np.uint8]:
     """Return the Box of frames, one per process, because its bounds take a megabyte."""
-    return Box(0, 255, (SIZE, SIZE, 3), np.uint8)
+    return Box(0, 255, shape, np.uint8)
 
 
-def observation_space() -> Space[Any]:
-    """Return Dict(image, text): RGB frames (300, 300, 3) uint8, and printable ASCII prompts."""
-    image = copy.copy(image_space())  # shares the bounds, but has its own generator
+def observation_space(shape: tuple[int, int, int] = (SIZE, SIZE, 3)) -> Space[Any]:
+    """Return Dict(image, text): RGB frames of a shape, uint8, and printable ASCII prompts."""
+    image = copy.copy(image_space(shape))  # shares the bounds, but has its own generator
     return Dict({"image": image, "text": PromptSpace()})

@@ -18,14 +18,14 @@ import numpy.typing as npt
 
 from vlbench.cards import SUITS, rank_text
 from vlbench.instances import Presentation
-from vlbench.task import SIZE, Frame
-from vlbench.themes import Colour, Theme
+from vlbench.task import Frame
+from vlbench.themes import SIZE, Colour, Theme, scaled
 
 ASSETS = files("vlbench") / "assets"
 CHARACTERS: Final = tuple(map(chr, range(32, 127)))
 """The characters that every font has: printable ASCII."""
 CARD_SIZES = {"large": (135, 189), "medium": (70, 98), "small": (67, 93)}
-"""Width and height in pixels."""
+"""Width and height in pixels, in pictures of SIZE."""
 CARD_LAYERS = (*map(rank_text, range(1, 14)), *SUITS, "body", "panel", "border", "back")
 """The masks of a sheet of cards, from top to bottom."""
 
@@ -62,18 +62,19 @@ def _choices_per_hash(options: int) -> int:
 
 
 def offsets(
-    presentation: Presentation, label: str, count: int, jitter: int
+    presentation: Presentation, label: str, count: int, jitter: int, size: int = SIZE
 ) -> tuple[tuple[int, int], ...]:
-    """Return `count` shifts right and down, each 0..jitter pixels."""
-    shifts = _shifts(jitter)
+    """Return `count` shifts right and down, each 0..jitter pixels of SIZE, in those of a size."""
+    shifts = _shifts(jitter, size)
     if len(shifts) == 1:
         return shifts * count
     return tuple([shifts[i] for i in choices(presentation, label, count, len(shifts))])
 
 
 @lru_cache
-def _shifts(jitter: int) -> tuple[tuple[int, int], ...]:
-    return tuple((dx, dy) for dx in range(jitter + 1) for dy in range(jitter + 1))
+def _shifts(jitter: int, size: int) -> tuple[tuple[int, int], ...]:
+    steps = [scaled(step, size) for step in range(jitter + 1)]
+    return tuple((dx, dy) for dx in steps for dy in steps)
 
 
 class Blit(NamedTuple):
@@ -123,9 +124,9 @@ def _blend(ground: npt.NDArray[np.uint8] | Colour, ink: Colour, mask: Mask) -> S
 
 
 @lru_cache
-def background(colour: Colour) -> Frame:
+def background(colour: Colour, size: int = SIZE) -> Frame:
     """Return an empty frame of one colour."""
-    return _read_only(np.broadcast_to(np.asarray(colour, np.uint8), (SIZE, SIZE, 3)))
+    return _read_only(np.broadcast_to(np.asarray(colour, np.uint8), (size, size, 3)))
 
 
 @lru_cache
@@ -253,7 +254,7 @@ class Deck:
     """A theme's cards of one size, on its table."""
 
     def __init__(self, theme: Theme, size: str) -> None:
-        self.width, self.height = CARD_SIZES[size]
+        self.width, self.height = map(theme.px, CARD_SIZES[size])
         sheet = _load_masks(theme.art, size).reshape(len(CARD_LAYERS), self.height, self.width)
         self._layers = dict(zip(CARD_LAYERS, sheet, strict=True))
         self._theme = theme

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from vlbench.instances import Presentation, split_of, unit_of
 from vlbench.parsing import Json
+from vlbench.themes import SIZE as SIZE
 from vlbench.themes import ThemeChoice
 
 S = TypeVar("S")
@@ -154,11 +155,8 @@ def checked_bool(name: str, value: object) -> bool:
     return value
 
 
-SIZE = 300
-"""Width and height of every frame, in pixels."""
-
 Frame = npt.NDArray[np.uint8]
-"""(SIZE, SIZE, 3) uint8, RGB, rows from the top."""
+"""(s, s, 3) uint8, RGB, rows from the top; s is SIZE unless its picture is a `SizedPicture`."""
 
 Fact = int | str | bool | tuple[str, ...] | tuple[int, ...]
 """One fact of a picture, as plain data."""
@@ -231,6 +229,20 @@ class HidingPicture(Picture[SC, Style], Protocol[SC, Style]):
         """
 
 
+@runtime_checkable
+class SizedPicture(Picture[SC, Style], Protocol[SC, Style]):
+    """A picture that may have another size than SIZE."""
+
+    size: int
+    """Width and height of its frames, in pixels."""
+
+
+def frame_shape(picture: Picture[Any, Any]) -> tuple[int, int, int]:
+    """Return the shape of a picture's frames."""
+    size = picture.size if isinstance(picture, SizedPicture) else SIZE
+    return size, size, 3
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A field of a reply, before its action."""
@@ -298,7 +310,10 @@ class CommonOptions(EnvOptions, total=False):
     """A theme, or a group of themes: "train", "heldout", "sealed", or "varied", which draws one of
     1,024 generated looks for each presentation. Default: "classic"."""
     jitter: int
-    """Largest shift of an element, 0..5 pixels. Default: 0."""
+    """Largest shift of an element, 0..5 pixels of a picture of 300. Default: 0."""
+    picture_size: int
+    """Width and height of the pictures, each drawn for its size: 224, 300, 448 or 672 pixels.
+    Boards show 300, and ALFWorld has no other. Default: 300."""
     prompt: str
     """"cot", "action_only" or "cot_facts". Default: "cot"."""
 
@@ -318,9 +333,8 @@ def split_options(options: CommonOptions) -> CommonParts:
     """Split the keyword arguments of an environment by destination.
 
     Raises:
-        ValueError: The theme is unknown (the message suggests the nearest), or jitter is out of
-            range.
+        ValueError: The theme is unknown (the message suggests the nearest), jitter is out of range,
+            or there is no such size.
     """
     rest: Any = dict(options)
-    themes = ThemeChoice(rest.pop("theme", "classic"), rest.pop("jitter", 0))
-    return CommonParts(themes, rest.pop("prompt", "cot"), rest)
+    return CommonParts(ThemeChoice.pop(rest), rest.pop("prompt", "cot"), rest)

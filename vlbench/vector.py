@@ -15,14 +15,13 @@ from gymnasium.vector.utils import batch_space
 from vlbench.env import VLEnv
 from vlbench.errors import unknown_name
 from vlbench.spaces import check_reply
-from vlbench.task import SIZE
 
 
 class Observations(TypedDict):
     """The observations of N environments."""
 
     image: npt.NDArray[np.uint8]
-    """(N, 300, 300, 3) uint8, RGB."""
+    """(N, 300, 300, 3) uint8, RGB, or of another `picture_size`."""
     text: tuple[str, ...]
     """N prompts."""
 
@@ -54,16 +53,16 @@ class FrameBlocks:
     The system clears new memory page by page, which takes longer than copying frames into it.
 
     Args:
-        frames: Number of frames in a block.
+        shape: (frames in a block, height, width, 3).
     """
 
-    def __init__(self, frames: int) -> None:
-        self._shape = (frames, SIZE, SIZE, 3)
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
         self._blocks: list[_Block] = []
         """In order of use; the latest comes last."""
 
     def take(self) -> npt.NDArray[np.uint8]:
-        """Return an array of frames, (frames, 300, 300, 3) uint8, with arbitrary content."""
+        """Return an array of frames, uint8, with arbitrary content."""
         free = next((i for i, block in enumerate(self._blocks) if block.array() is None), None)
         if free is not None:
             memory = self._blocks.pop(free).memory
@@ -140,10 +139,10 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         self.action_space = batch_space(self.single_action_space, num_envs)
 
     def _take_memory(self) -> None:
-        self.slab = np.empty((self.num_envs, SIZE, SIZE, 3), np.uint8)
+        self.slab = np.empty((self.num_envs, *self.envs[0].frame_shape), np.uint8)
         for env, frame in zip(self.envs, self.slab, strict=True):
             env.paint_into(frame)
-        self._blocks = FrameBlocks(self.num_envs)
+        self._blocks = FrameBlocks(self.slab.shape)
         self._shared = self.slab.view()
         self._shared.flags.writeable = False  # frames are repainted, so changes would stay
         self._everyone = np.ones(self.num_envs, np.bool_)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent import Agent, ProviderError
-from agents.agent_options import AGENT_HELP, setting
+from agents.agent_options import AGENT_HELP
 from agents.evaluate_options import REMOTE
 from agents.registry import load_agent
 from agents.rerun.asking import ask, observations_of, read_actions
@@ -30,6 +30,7 @@ from vlbench.cli import (
     run_main,
     writable_file,
 )
+from vlbench.cli.options import setting
 from vlbench.display import formatting
 from vlbench.recorder import sha256
 from vlbench.records import Preamble, to_json

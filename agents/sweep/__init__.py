@@ -1,1 +1,1 @@
-"""Several values of one rule, or the rungs of a ladder, in one call; and the curve over them."""
+"""Several values of a rule or setting, or a ladder's rungs, in one call; the curve over them."""

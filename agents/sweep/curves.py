@@ -48,17 +48,22 @@ def write_curves(
     save(curve(lines, measured[0].axis, LABELS[metric], shown), figure)
 
 
-def draw_sweep(runs: Sequence[Run], folder: Path) -> str:
+def draw_sweep(runs: Sequence[Run], folder: Path, axis: str) -> str:
     """Write the curve of `evaluate --sweep`; return a line that says where it is.
 
-    Where matplotlib isn't installed, only the points are written, and the line says so.
+    Where matplotlib isn't installed, only the points are written, and the line says so. Runs whose
+    headers don't hold what was swept, as those of an agent that records no settings, have no curve.
 
     Args:
         runs: A run for each value.
         folder: The sweep's folder.
+        axis: What was swept.
     """
     table, figure = (folder / "curve" / f"curve.{kind}" for kind in ("csv", "png"))
-    found = points(runs)
+    try:
+        found = points(runs, axis)
+    except ValueError as error:
+        return f"no curve: {error}"
     try:
         write_curves(found, table, figure, "success")
     except ValueError as error:

@@ -1,21 +1,21 @@
 """What `evaluate --sweep NAME=VALUES` plays: one run for each value."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from agents.agent import Agent
-from agents.agent_options import AgentSettings
 from agents.selection import Play, plan_suites, select_rows
-from vlbench.cli.options import option_fields, shorten
+from vlbench.cli.options import shorten
 from vlbench.records.run_spec import RunSpec
+from vlbench.registry import LOOKS
 from vlbench.suites import LADDER, SEEDS
 
 ALL_RUNGS = "ladder"
 """Name of a sweep over the rungs of a ladder, and of all of them."""
 VIEWS = ("theme", "prompt", "history")
-"""What a sweep may change besides the rules: how an agent sees the rows of the suite."""
+"""Arguments of `evaluate` that a sweep may change: how an agent sees the rows of the suite."""
 MOST_VALUES = 100
 MOST_HISTORY = 1000
 
@@ -57,7 +57,13 @@ def _value(text: str) -> Any:
         return text
 
 
-def plan_sweep(sweep: Sweep, suite: str, env: str, env_kwargs: dict[str, Any]) -> tuple[Play, ...]:
+def plan_sweep(
+    sweep: Sweep,
+    suite: str,
+    env: str,
+    env_kwargs: dict[str, Any],
+    settings: Collection[str] = (),
+) -> tuple[Play, ...]:
     """Return what is played, a `Play` for each value.
 
     Args:
@@ -65,6 +71,7 @@ def plan_sweep(sweep: Sweep, suite: str, env: str, env_kwargs: dict[str, Any]) -
         suite: The suite that the user asked for; "test" if none.
         env: Environments, as `--env` takes them.
         env_kwargs: Other keyword arguments of the environments.
+        settings: Names of the agent's settings.
 
     Raises:
         ValueError: The sweep sets what is set elsewhere, or an environment or a rung is unknown.
@@ -79,14 +86,25 @@ def plan_sweep(sweep: Sweep, suite: str, env: str, env_kwargs: dict[str, Any]) -
     if sweep.name in VIEWS:
         _check_view(sweep)
         return tuple(
-            Play(suite, (env,), {sweep.name: value}, place)
+            Play(suite, (env,), {sweep.name: value}, place=place)
             for value, place in zip(sweep.values, places, strict=True)
+        )
+    if sweep.name in settings:
+        return tuple(
+            Play(suite, (env,), settings={sweep.name: value}, place=place)
+            for value, place in zip(sweep.values, places, strict=True)
+        )
+    changes = [{"env_kwargs": {**env_kwargs, sweep.name: value}} for value in sweep.values]
+    if sweep.name in LOOKS:
+        return tuple(
+            Play(suite, (env,), change, place=place)
+            for change, place in zip(changes, places, strict=True)
         )
     _only_default(sweep, suite)
     # Frozen sets hold for one rule alone: all values play dealt rows, so that they compare.
     return tuple(
-        Play(SEEDS, (env,), {"env_kwargs": {**env_kwargs, sweep.name: value}}, place)
-        for value, place in zip(sweep.values, places, strict=True)
+        Play(SEEDS, (env,), change, place=place)
+        for change, place in zip(changes, places, strict=True)
     )
 
 
@@ -119,22 +137,7 @@ def check_rows(agent: Agent, plays: Iterable[tuple[Play, Mapping[str, Any]]]) ->
             history=view["history"],
             env_kwargs=view["env_kwargs"],
         )
-        try:
-            select_rows(play.env_ids, agent, spec)
-        except ValueError as error:
-            if name := _setting(str(error), play.changes):
-                raise ValueError(
-                    f"--sweep doesn't change the agent, as {name} does: play a run for each value "
-                    f"with --{name.replace('_', '-')}, then draw them with python -m agents.sweep"
-                ) from error
-            raise
-
-
-def _setting(error: str, changes: Mapping[str, Any]) -> str:
-    """Return the setting of an agent that a task was given and doesn't know; "" if none was."""
-    names = {field.name for field in option_fields(AgentSettings)}
-    given = names.intersection(changes.get("env_kwargs") or {})
-    return next((name for name in given if f'unknown keyword argument "{name}"' in error), "")
+        select_rows(play.env_ids, agent, spec)
 
 
 def _only_default(sweep: Sweep, suite: str) -> None:

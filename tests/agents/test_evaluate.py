@@ -79,6 +79,9 @@ def test_a_second_call_with_more_episodes_goes_on_with_the_run(run, tmp_path):
     assert run("--agent", "expert", "--env", "NumberLine", "--episodes", 5)[0] == 0
     after = (tmp_path / "run" / EPISODES).read_text()
     assert after.startswith(before) and after.count("\n") == 5
+    code, out, err = run("--agent", "expert", "--env", "NumberLine", "--episodes", 5)
+    assert code == 0 and "vlbench/NumberLine-v0" in out
+    assert f"nothing new is played: all 5 episodes are in {tmp_path / 'run'}\n" in err
 
 
 def test_more_episodes_than_a_suite_has_are_told(run):

@@ -1,15 +1,18 @@
 """`evaluate --sweep`, and the curve over runs that differ in one thing."""
 
 import csv
+import re
 
 import pytest
 
+from agents.compare import main as compare
 from agents.evaluate import main
 from agents.results.__main__ import main as table
 from agents.results.run import Run, open_runs
 from agents.sweep.__main__ import main as sweep
 from agents.sweep.plan import Sweep, parse_sweep
 from agents.sweep.points import points
+from vlbench.replay import main as replay
 
 CALL = ["--agent", "heuristic", "--env", "NumberLine", "--episodes", "3"]
 
@@ -82,6 +85,63 @@ def test_a_theme_is_swept_on_the_same_frozen_rows(tmp_path):
     assert [e.instance for e in one.episodes] == [e.instance for e in other.episodes]
 
 
+def test_sizes_of_pictures_are_swept_on_the_same_frozen_rows_and_compared(tmp_path, capsys):
+    out = tmp_path / "sizes"
+    assert main([*CALL, "--sweep", "picture_size=300,448", "--out", str(out)]) == 0
+    one, other = open_runs([out])
+    assert (one.header.suite, other.header.env_kwargs) == ("test", {"picture_size": 448})
+    assert [e.instance for e in one.episodes] == [e.instance for e in other.episodes]
+    assert replay([str(out / "picture_size-448")]) == 0
+    capsys.readouterr()
+    assert compare([str(one.folder), str(other.folder)]) == 0
+    assert re.search(r"^picture size +300 +448", capsys.readouterr().out, re.MULTILINE)
+
+
+AGENT = """
+class Guesser:
+    name, privileged = "guesser", False
+
+    def __init__(self, temperature: float = 1.0, plus: float = 0.5, records: bool = True):
+        if not 0 <= plus <= 1:
+            raise ValueError(f"plus must be a chance, got {plus}")
+        self.settings = {"temperature": temperature, "plus": plus} if records else {}
+        self.plus = plus
+
+    def act(self, observation):
+        return '{"action": "%s"}' % ("+" if self.plus > 0.5 else "-")
+"""
+
+
+def test_a_setting_of_the_agent_is_swept_on_the_same_frozen_rows(tmp_path, capsys):
+    file = tmp_path / "guesser.py"
+    file.write_text(AGENT)
+    call = ["--agent", f"{file}:Guesser", *CALL[2:]]
+    for sweep_text in ("plus=0.2,0.8", "temperature=0,0.5"):
+        out = tmp_path / sweep_text.partition("=")[0]
+        assert main([*call, "--sweep", sweep_text, "--out", str(out)]) == 0
+        one, other = open_runs([out])
+        assert one.header.suite == other.header.suite == "test"
+        assert [e.instance for e in one.episodes] == [e.instance for e in other.episodes]
+        found = points([one, other])
+        name, _, values = sweep_text.partition("=")
+        assert [(p.axis, str(p.value)) for p in found] == [(name, v) for v in values.split(",")]
+        assert (out / "curve" / "curve.csv").exists()
+    capsys.readouterr()
+    wrong = {
+        ("--sweep", "plus=0.2,2"): "plus must be a chance, got 2",
+        ("--sweep", "temperature=0,-1"): "temperature must be at least 0, got -1",
+        ("--sweep", "plus=0,1", "--set", "plus=1"): "--sweep and --plus both set plus",
+        ("--sweep", "pluss=0,1"): 'unknown keyword argument "pluss"',
+    }
+    for arguments, message in wrong.items():
+        assert main([*call, *arguments, "--out", str(tmp_path / "wrong")]) == 2
+        err = capsys.readouterr().err
+        assert message in err and err.count("\n") == 1 and not (tmp_path / "wrong").exists()
+    unrecorded = [*call, "--set", "records=false", "--sweep", "plus=0,1"]
+    assert main([*unrecorded, "--out", str(tmp_path / "unrecorded")]) == 0
+    assert "no curve" in capsys.readouterr().err
+
+
 def test_curves_of_two_agents_are_drawn_together(swept, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     call = ["--agent", "random", *CALL[2:], "--sweep", "max_position=5,20"]
@@ -103,7 +163,8 @@ def test_curves_of_two_agents_are_drawn_together(swept, tmp_path, capsys):
         ("max_position=5,5", "needs two values or more, each once"),
         ("max_position=5,0", "max_position must be an integer of at least 1, got 0"),
         ("maxposition=5,6", 'unknown keyword argument "maxposition"'),
-        ("temperature=0,1", "play a run for each value with --temperature, then draw them"),
+        ("temperature=0,1", 'agent "heuristic" takes no settings, got "temperature"'),
+        ("picture_size=300,301", "picture_size must be one of 224, 300, 448, 672, got 301"),
         ("history=0,-1", "history must be from 0 to 1000, got -1"),
         ("history=0,x", 'history must be from 0 to 1000, got "x"'),
         ("theme=1,2", "theme must be a name, got 1"),

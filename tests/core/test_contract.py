@@ -2,14 +2,14 @@
 
 import gymnasium
 import pytest
-from support.env_ids import every_env, every_set
+from support.env_ids import every_env, every_light_env, every_set
 
 import vlbench
 from vlbench import contract
 from vlbench.contract import CHECKS
 from vlbench.recorder import EpisodeRecorder
 from vlbench.records import Reply
-from vlbench.registry import needed_extra
+from vlbench.registry import needed_extra, short_name
 from vlbench.suites import bounds, frozen_rows
 from vlbench.task import Demonstration
 from vlbench.tasks.number_line import NumberLine
@@ -19,6 +19,31 @@ from vlbench.tasks.number_line import NumberLine
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_every_id_keeps_the_contract(env_id, check):
     check(env_id)
+
+
+@pytest.fixture
+def sized_id(env_id, size):
+    """An id of the same task that shows pictures of a size."""
+    name = f"sized/{short_name(env_id)}{size}-v0"
+    spec = gymnasium.spec(env_id)
+    ways = {"entry_point": spec.entry_point, "vector_entry_point": spec.vector_entry_point}
+    gymnasium.register(id=name, **ways, kwargs={"picture_size": size})
+    yield name
+    del gymnasium.registry[name]
+
+
+NOT_OF_A_SIZE = (
+    contract.frozen_rows_are_held_out,
+    contract.another_process_gives_the_same_episode,  # which doesn't know the id
+)
+
+
+@pytest.mark.parametrize("size", [224, 448, pytest.param(672, marks=pytest.mark.slow)])
+@every_light_env
+@pytest.mark.parametrize("check", [check for check in CHECKS if check not in NOT_OF_A_SIZE])
+def test_every_size_keeps_the_contract(sized_id, size, check):
+    assert gymnasium.make(sized_id).reset(seed=0)[0]["image"].shape == (size, size, 3)
+    check(sized_id)
 
 
 @every_set

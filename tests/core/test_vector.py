@@ -118,7 +118,7 @@ def test_a_frame_block_is_reused_once_no_view_of_it_is_alive():
     def memory(frames):
         return frames.ctypes.data
 
-    blocks = FrameBlocks(1)
+    blocks = FrameBlocks((1, 300, 300, 3))
     one, two = blocks.take(), blocks.take()
     held = {memory(one), memory(two)}
     assert len(held) == 2

@@ -17,8 +17,8 @@ from support.env_ids import LIGHT_IDS
 from vlbench.env import VLEnv
 from vlbench.registry import short_name
 from vlbench.suites import frozen_rows, suites
-from vlbench.task import SIZE, Frame
-from vlbench.themes import LOOKS, SEALED, THEME_GROUPS, THEMES
+from vlbench.task import Frame, frame_shape
+from vlbench.themes import LOOKS, SEALED, SIZE, SIZES, THEME_GROUPS, THEMES
 from vlbench.themes.family import ATLASES, LAYOUTS, look
 
 
@@ -28,8 +28,9 @@ class Task:
     rules: dict[str, Any]
     """Keyword arguments of the environment."""
 
-    def make(self, theme: str, jitter: int) -> VLEnv[Any, Any]:
-        env = gymnasium.make(self.env_id, theme=theme, jitter=jitter, **self.rules).unwrapped
+    def make(self, theme: str, jitter: int, size: int = SIZE) -> VLEnv[Any, Any]:
+        looks = {"theme": theme, "jitter": jitter, "picture_size": size}
+        env = gymnasium.make(self.env_id, **looks, **self.rules).unwrapped
         assert isinstance(env, VLEnv)
         return env
 
@@ -49,6 +50,7 @@ def tasks_of(env_id: str) -> dict[str, Task]:
 TASKS = {name: task for env_id in LIGHT_IDS for name, task in tasks_of(env_id).items()}
 
 every_task = pytest.mark.parametrize("name", TASKS)
+SLOW = pytest.mark.slow
 every_theme = pytest.mark.parametrize("theme", THEMES)
 
 
@@ -63,9 +65,21 @@ def family_sample() -> list[str]:
 
 
 every_look = pytest.mark.parametrize(
-    "theme", [*THEMES, *(pytest.param(name, marks=pytest.mark.slow) for name in family_sample())]
+    "theme", [*THEMES, *(pytest.param(name, marks=SLOW) for name in family_sample())]
 )
 """Each theme and, as a slow test, looks with each layout and each letters of the family."""
+every_look_and_size = pytest.mark.parametrize(
+    ("theme", "picture_size"),
+    [
+        *(
+            pytest.param(theme, size, marks=() if SIZE == size or theme == "classic" else SLOW)
+            for theme in THEMES
+            for size in SIZES
+        ),
+        *(pytest.param(name, SIZE, marks=SLOW) for name in family_sample()),
+    ],
+)
+"""The same and, as slow tests but for one theme, each theme in every size."""
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 SEALED_HASHES = GOLDENS / "sealed.json"
@@ -90,19 +104,21 @@ def check_golden(name: str, theme: str, frame: Frame, rewrite: bool) -> None:
         assert np.array_equal(np.asarray(image), frame), f"{path} differs from what is drawn"
 
 
-RUBBISH = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+RUBBISH = {
+    size: np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8) for size in SIZES
+}
 
 
-def empty_frame() -> Frame:
+def empty_frame(picture: Any = None) -> Frame:
     """Return a frame that is a view into a larger array and holds random pixels."""
-    slab: Frame = RUBBISH.copy()
+    slab: Frame = RUBBISH[frame_shape(picture)[0]].copy()
     frame: Frame = slab[1]
     return frame
 
 
 def paint(picture: Any, state: Any, style: Any) -> Frame:
     """A new frame that shows a state."""
-    frame = empty_frame()
+    frame = empty_frame(picture)
     picture.paint(frame, state, style)
     return frame
 

@@ -6,10 +6,10 @@ import json
 import pytest
 
 from agents.train.gains import __main__ as gains
+from agents.train.gains.lessons import START_SHARE, Drills, Lesson, Transcripts
 from agents.train.gains.page import gain, render, values
-from agents.train.gains.plan import METHODS, Plan
+from agents.train.gains.plan import GAIN_SHARE, METHODS, Plan
 from agents.train.gains.tasks import NUMBER_LINE, PLAN
-from agents.train.reproduce.study import Stage
 
 
 def test_the_interval_of_a_gain_counts_seeds_and_rows():
@@ -45,23 +45,32 @@ def test_a_template_shows_values_by_name_and_no_others():
         render("{{NumberLine.test.ppo.speed}}", numbers)
 
 
+def test_lessons_deal_one_half_of_the_instances_and_the_methods_the_other():
+    for task in PLAN.tasks.values():
+        for lesson in (*PLAN.reading, *task.lessons):
+            parts = [part for part in lesson.data if isinstance(part, Transcripts)]
+            assert {part.config().share for part in parts} == {START_SHARE} != {GAIN_SHARE}
+
+
 @pytest.mark.slow
 def test_all_methods_run_resume_and_are_examined(tmp_path, monkeypatch, capsys):
     """The whole study in small: a line for each unit, which a second call leaves as they are."""
     monkeypatch.setattr("agents.train.gains.methods.VAL_EPISODES", 4)
     monkeypatch.setattr("agents.train.gains.exam.EPISODES", 4)
     monkeypatch.setattr(gains, "SUITES", ("test",))
-    stage = Stage({"episodes": 8}, {"steps": 2, "eval_every": 0})
+    reading = Transcripts(8, {"episodes": 8, "perception_only": True})
+    steps = {"steps": 2, "eval_every": 0}
     task = dataclasses.replace(
         NUMBER_LINE,
-        tiny={"env": "NumberLine", "width": 16, "vision_layers": 1, "text_layers": 1},
-        stages=(stage, stage),
+        lessons=(Lesson("turns", (Transcripts(16, {"episodes": 8}), Drills(4)), steps),),
         ppo={"iterations": 2, "num_envs": 4, "num_steps": 2, "eval_every": 1, "epochs": 1},
-        rules={"max_position": 5},
+        rules={},
+        mix="max_position=5,10",
         batch=4,
         rounds=2,
     )
-    plan = Plan({"NumberLine": task}, seeds=2)
+    tiny = {"env": "NumberLine", "width": 16, "vision_layers": 1, "text_layers": 1}
+    plan = Plan(tiny, (Lesson("reading", (reading,), steps),), {"NumberLine": task}, seeds=2)
     results = tmp_path / "gains.jsonl"
     config = gains.Config(task="NumberLine", out=tmp_path / "runs", results=results)
     gains.study(plan, config)
@@ -74,6 +83,6 @@ def test_all_methods_run_resume_and_are_examined(tmp_path, monkeypatch, capsys):
     page = gains.study(plan, config)
     assert len(results.read_text("utf-8").splitlines()) == len(lines)
     assert "PPO on the environment's reward" in page.read_text("utf-8")
-    other = Plan({"NumberLine": dataclasses.replace(task, batch=8)}, seeds=2)
+    other = dataclasses.replace(plan, tasks={"NumberLine": dataclasses.replace(task, batch=8)})
     with pytest.raises(ValueError, match="is a result of another plan"):
         gains.study(other, config)

@@ -177,7 +177,7 @@ KINDS: dict[Any, Kind] = {
     float: Kind("a number", "FLOAT", Real),
     bool: Kind("true or false", "", bool),
     Path: Kind("a path", "PATH", Path),
-    dict: Kind("a JSON object", "JSON", dict),
+    dict: Kind("a JSON object", "NAME=VALUE", dict),
 }
 
 
@@ -218,13 +218,13 @@ class OptionField:
             if self.option.parse:
                 value = self.option.parse(text)
             elif self.type is dict:
-                value = json.loads(text)
+                value = keyword_arguments(text)
             elif self.type is Path and not text:
                 raise ValueError("must name a file or folder, got nothing")
             else:
                 value = self.type(text)
         except (ValueError, RecursionError) as error:
-            if self.option.parse or self.type is Path:
+            if self.option.parse or self.type in (dict, Path):
                 reason = str(error)
             else:
                 reason = f'must be {KINDS[self.type].name}, got "{shorten(text)}"'
@@ -259,6 +259,29 @@ class OptionField:
             choices = f"{', '.join(others)} or {last}" if others else last
             suggestion = did_you_mean(text, option.choices)
             raise ValueError(f'{label} must be {choices}, got "{text}"{suggestion}')
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Parse NAME=VALUE; the value is parsed as JSON if possible, else kept as text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ValueError(f'must be NAME=VALUE, got "{text}"')
+    try:
+        return name, json.loads(value)
+    except (ValueError, RecursionError):
+        return name, value
+
+
+def keyword_arguments(text: str) -> dict[str, Any]:
+    """Parse NAME=VALUE, with the value as JSON if possible, or a JSON object with several."""
+    if not text.lstrip().startswith("{"):
+        name, value = setting(text)
+        return {name: value}
+    try:
+        values: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'must be NAME=VALUE or a JSON object, got "{shorten(text)}"') from error
+    return values
 
 
 def shorten(text: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vlbench.records import RunHeader
+from vlbench.registry import LOOKS
 
 LEFT_OUT = ("price", "started", "commit", "dirty", "dropped", "shard", "bounds", "models") + (
     "prompt_text",  # the name of an own prompt follows from its text
@@ -50,7 +51,10 @@ def _properties(header: RunHeader) -> dict[str, str]:
             continue
         if isinstance(value, dict):
             before = WORDS.get(name, f"{name.replace('_', ' ')} ")
-            found |= {f"{before}{key}": _text(part) for key, part in value.items() if _is_set(part)}
+            for key, part in value.items():
+                is_look = name == "env_kwargs" and key in LOOKS
+                if _is_set(part):
+                    found[key.replace("_", " ") if is_look else f"{before}{key}"] = _text(part)
         elif _is_set(value):
             found[name.replace("_", " ")] = _text(value)
     for env_id, model in header.models.items():

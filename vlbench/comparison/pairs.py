@@ -179,9 +179,12 @@ def with_visual_gain(
     ]
 
 
+PRESENTED = ("prompt", "theme", "jitter", "picture", "picture_size")
+"""Keyword arguments in which episodes of a pair may differ: this is what is compared."""
+
+
 def _start(episode: Tally) -> tuple[Any, ...]:
-    presented = ("prompt", "theme", "picture")  # pairs may differ in these: it is compared
-    rules = {name: str(value) for name, value in episode.kwargs.items() if name not in presented}
+    rules = {name: str(value) for name, value in episode.kwargs.items() if name not in PRESENTED}
     arguments = tuple(sorted(rules.items()))
     start = (episode.env_id, arguments, episode.instance, episode.presentation)
     return (*start, episode.seed)

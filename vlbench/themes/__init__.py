@@ -12,12 +12,14 @@ from vlbench.instances import Presentation
 from vlbench.themes.family import LOOKS, look
 from vlbench.themes.groups import SEALED, THEME_GROUPS, VARIED
 from vlbench.themes.handmade import THEMES
-from vlbench.themes.theme import Colour, Theme
+from vlbench.themes.theme import SIZE, SIZES, Colour, Theme, resized, scaled
 
 __all__ = [
     "LOOKS",
     "MAX_JITTER",
     "SEALED",
+    "SIZE",
+    "SIZES",
     "THEMES",
     "THEME_GROUPS",
     "VARIED",
@@ -26,26 +28,33 @@ __all__ = [
     "ThemeChoice",
     "check_open",
     "find_theme",
+    "scaled",
 ]
 
 MAX_JITTER: Final = 5
-"""Largest shift of an element, in pixels; the layouts leave room for it."""
+"""Largest shift of an element, in pixels of SIZE; the layouts leave room for it."""
 
 
 class ThemeChoice:
-    """The themes of a picture, and the largest shift of its elements.
+    """The themes of a picture, the largest shift of its elements, and its size.
 
     Args:
         theme: A theme, or a look of the family ("varied-17"); a group, whose themes alternate by
             presentation; or "varied", of whose looks each presentation has one.
-        jitter: Largest shift of an element, 0..MAX_JITTER pixels.
+        jitter: Largest shift of an element, 0..MAX_JITTER pixels of SIZE.
+        size: Width and height of the picture, one of SIZES.
 
     Raises:
-        ValueError: The theme or group doesn't exist, or jitter is out of range.
+        ValueError: The theme or group doesn't exist, jitter is out of range, or there is no such
+            size.
     """
 
-    def __init__(self, theme: str = "classic", jitter: int = 0) -> None:
-        self.themes = _find_themes(theme)
+    def __init__(self, theme: str = "classic", jitter: int = 0, size: int = SIZE) -> None:
+        if isinstance(size, bool) or size not in SIZES:
+            known = ", ".join(map(str, SIZES))
+            raise ValueError(f"picture_size must be one of {known}, got {size!r}")
+        self.size = int(size)
+        self.themes = tuple([resized(theme, self.size) for theme in _find_themes(theme)])
         """The themes; () for the looks of the family."""
         if isinstance(jitter, bool) or jitter not in range(MAX_JITTER + 1):
             raise ValueError(
@@ -55,13 +64,17 @@ class ThemeChoice:
 
     @classmethod
     def pop(cls, options: MutableMapping[str, Any]) -> Self:
-        """Remove `theme` and `jitter` from the options of an environment."""
-        return cls(options.pop("theme", "classic"), options.pop("jitter", 0))
+        """Remove `theme`, `jitter` and `picture_size` from the options of an environment."""
+        return cls(
+            options.pop("theme", "classic"),
+            options.pop("jitter", 0),
+            options.pop("picture_size", SIZE),
+        )
 
     def of(self, presentation: Presentation) -> Theme:
         """Return the theme of a presentation."""
         if not self.themes:
-            return look(presentation.pick("look", LOOKS))
+            return resized(look(presentation.pick("look", LOOKS)), self.size)
         return self.themes[presentation.number % len(self.themes)]
 
 

@@ -1,7 +1,8 @@
 """What PPO adds to a start, and what else would have: `python -m agents.train.gains TASK`.
 
-Trains a start on one half of a task's training instances. Then PPO, SFT on more of the expert's
-turns, rejection sampling and DAgger continue it on the other half, at equal cost, with each seed.
+A model learns to say what pictures show (`reader`), then a task's turns: the start, on one half of
+the training instances. PPO, SFT on more of the expert's turns, rejection sampling and DAgger
+continue it on the other half, at equal cost, with each seed.
 `val` chooses the checkpoints. `--test` plays the frozen sets with what was chosen, once. One JSON
 line is appended for each finished unit, and a finished unit isn't run again.
 `agents.train.gains.plan` fixes everything before it is measured.
@@ -24,15 +25,18 @@ from agents.train import TRAINER
 from agents.train.credit.lines import append_lines, log_line, read_lines
 from agents.train.evaluation import EvalResult
 from agents.train.gains.exam import examine
-from agents.train.gains.methods import Trained, evaluate_on_val, make_start, run_method
+from agents.train.gains.lessons import build_model, learn_lessons
+from agents.train.gains.methods import Trained, evaluate_on_val, run_method
 from agents.train.gains.page import write_page
-from agents.train.gains.plan import FIRST_PILOT, METHODS, Plan
+from agents.train.gains.plan import FIRST_PILOT, METHODS, Plan, Task
 from agents.train.gains.tasks import PLAN
 from vlbench.cli import Options, option, parse_options, required, run_main, writable_file
 from vlbench.errors import unknown_name
 from vlbench.registry import resolve_env_id
 from vlbench.suites import frozen_hash
 
+READER = "reader"
+"""The unit before all tasks."""
 SUITES = ("test", "ood-looks", "ood-rules", "ood-both")
 """Frozen sets that `--test` plays."""
 
@@ -41,7 +45,12 @@ SUITES = ("test", "ood-looks", "ood-rules", "ood-both")
 class Config(Options):
     """Options of `gains`."""
 
-    task: str = required("the task", positional=True, metavar="TASK", choices=tuple(PLAN.tasks))
+    task: str = required(
+        "the task, or reader: the model that all tasks continue",
+        positional=True,
+        metavar="TASK",
+        choices=(READER, *PLAN.tasks),
+    )
     out: Path = option(Path("runs/gains"), "folder of the checkpoints; finished parts are used")
     results: Path = option(
         Path("docs/results/gains.jsonl"),
@@ -50,6 +59,9 @@ class Config(Options):
     )
     units: str = option("", "start, or methods, comma-separated; all by default")
     seeds: str = option("", "seeds, comma-separated; the plan's by default")
+    reader: Path | None = option(
+        None, "checkpoint of the finished reader; by default that in --out, trained if missing"
+    )
     start: Path | None = option(None, "checkpoint of the finished start; by default that in --out")
     test: bool = option(False, "train nothing; play the frozen sets with what `val` chose")
     only_page: bool = option(False, "train and play nothing; write the page from the lines")
@@ -95,12 +107,17 @@ class _Study:
         seed = 0 if not self.seeds or self.seeds[0] < FIRST_PILOT else FIRST_PILOT
         task = self.plan.tasks[self.config.task]
         folder = self.folder / f"start-{seed}"
-        checkpoint = self.config.start or make_start(task, seed, folder, self.say)
+        checkpoint = self.config.start or self.make_start(task, seed, folder)
         if not self.has(unit="start", seed=seed):
             result = evaluate_on_val(task, checkpoint)
             self.add(unit="start", seed=seed, weights=_weights(checkpoint), val=_numbers(result))
             self.say(f"start {seed}: {_summary(result)}")
         return checkpoint
+
+    def make_start(self, task: Task, seed: int, folder: Path) -> Path:
+        """Train a start from the reader; return its checkpoint."""
+        reader = self.config.reader or read(self.plan, self.config.out)
+        return learn_lessons(task.lessons, reader, folder, seed, self.say)
 
     @property
     def seeds(self) -> list[int]:
@@ -144,6 +161,13 @@ class _Study:
                 rows = frozen_hash(resolve_env_id(task.env), suite)
                 inputs = {"weights": _weights(checkpoint), "set": rows}
                 self.add(unit="test", of=name, seed=seed, **inputs, **result)
+
+
+def read(plan: Plan, out: Path) -> Path:
+    """Train the reader, or go on with it; return its checkpoint."""
+    folder = out / f"{READER}-{plan.reader()}"
+    model = build_model(plan.tiny, folder / "tiny", 0)
+    return learn_lessons(plan.reading, model, folder, 0, partial(log_line, "gains reader"))
 
 
 def _weights(checkpoint: Path) -> str:
@@ -208,7 +232,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str] | None) -> None:
     prog = "python -m agents.train.gains"
-    print(study(PLAN, parse_options(Config, argv, prog=prog, description=__doc__)))
+    config = parse_options(Config, argv, prog=prog, description=__doc__)
+    print(read(PLAN, config.out) if config.task == READER else study(PLAN, config))
 
 
 if __name__ == "__main__":

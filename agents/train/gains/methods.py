@@ -2,20 +2,21 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from agents.train import ppo, sft, sft_data, tiny
-from agents.train.checkpoint import CHOSEN, Checkpoints
+from agents.train import ppo, sft, sft_data
+from agents.train.checkpoint import CHOSEN
 from agents.train.distributed import Processes
 from agents.train.environments import training_deals
 from agents.train.evaluation import EvalResult, evaluate_policy, mixed_val_rows
 from agents.train.gains.episodes import PlayedEpisode, play_episodes
-from agents.train.gains.plan import FORWARD, GAIN_SHARE, START_SHARE, Task
+from agents.train.gains.lessons import Status
+from agents.train.gains.plan import FORWARD, GAIN_SHARE, Task
 from agents.train.sft_data import Example
 from agents.vlm.loading import load
 from agents.vlm.policy import Policy
@@ -41,38 +42,6 @@ class Trained:
     examples: float
     """What it cost; see `agents.train.gains.plan`."""
     cpu_seconds: float
-
-
-Status = Callable[[str], None]
-
-
-def make_start(task: Task, seed: int, out: Path, status: Status) -> Path:
-    """Train a start; return its checkpoint. A finished stage is used as it is."""
-    if last := Checkpoints(out / f"stage-{len(task.stages)}").latest():
-        return last
-    checkpoint = out / "tiny"
-    if not checkpoint.is_dir():
-        tiny.build(tiny.Config(out=checkpoint, seed=seed, **task.tiny))
-    for number, stage in enumerate(task.stages, 1):
-        status(f"stage {number} of {len(task.stages)}")
-        data = out / f"stage-{number}.jsonl"
-        if not data.is_file():
-            config = sft_data.Config(
-                out=data, seed=seed + number, share=START_SHARE, **_env(task), **stage.data
-            )
-            sft_data.write(data, sft_data.transcripts(config))
-        checkpoint = sft.train(
-            sft.Config(
-                model=str(checkpoint),
-                data=data,
-                out=out / f"stage-{number}",
-                seed=seed,
-                log="json",
-                **stage.sft,
-            ),
-            Processes(),
-        )
-    return checkpoint
 
 
 @dataclass(frozen=True)

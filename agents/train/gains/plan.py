@@ -8,13 +8,14 @@ seed costs what its PPO run costs.
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from agents.train import TRAINER, sft, sft_data, tiny
+from agents.train import TRAINER, tiny
 from agents.train.credit.lines import digest_of
+from agents.train.gains.lessons import Lesson
 from agents.train.ppo_config import PRESETS, Config
-from agents.train.reproduce.study import Stage, Values, resolved
+from agents.train.reproduce.study import Values, resolved
 
-START_SHARE, GAIN_SHARE = "1/2", "2/2"
-"""The start learns from one half of the training instances; every method plays the other half."""
+GAIN_SHARE = "2/2"
+"""Every method plays the half of the training instances that no lesson deals."""
 METHODS = {
     "ppo": "PPO on the environment's reward",
     "sft-more": "SFT on the expert's turns",
@@ -32,10 +33,8 @@ class Task:
     """The study of one task."""
 
     env: str
-    tiny: Values
-    """Options of `tiny`, of the start."""
-    stages: tuple[Stage, ...]
-    """Data and SFT of the start, one after the other; all deal START_SHARE."""
+    lessons: tuple[Lesson, ...]
+    """What the start learns after reading."""
     ppo: Values
     """Options of `ppo`; GAIN_SHARE is dealt."""
     sft_lr: float
@@ -73,18 +72,22 @@ class Task:
 class Plan:
     """The study."""
 
+    tiny: Values
+    """Options of `tiny`: the model of all tasks."""
+    reading: tuple[Lesson, ...]
+    """What it learns first, for all tasks alike: to say what pictures show."""
     tasks: dict[str, Task]
     seeds: int = 5
 
     def digest(self, name: str) -> str:
         """Return a hash of everything that determines a task's results, except the seeds."""
         task = self.tasks[name]
-        stages = [
-            [
-                resolved(sft_data.Config(out=Path(), **stage.data)),
-                resolved(sft.Config(model="", data=Path(), out=Path(), **stage.sft)),
-            ]
-            for stage in task.stages
-        ]
-        built = [resolved(tiny.Config(out=Path(), **task.tiny)), resolved(task.ppo_config())]
-        return digest_of([TRAINER, METHODS, asdict(task), stages, built])
+        lessons = [lesson.resolved() for lesson in task.lessons]
+        return digest_of(
+            [TRAINER, METHODS, self.reader(), asdict(task), lessons, resolved(task.ppo_config())]
+        )
+
+    def reader(self) -> str:
+        """Return a hash of everything that determines the model that reads."""
+        model = resolved(tiny.Config(out=Path(), **self.tiny))
+        return digest_of([TRAINER, model, [lesson.resolved() for lesson in self.reading]])

@@ -1,7 +1,7 @@
 """The picture of Blackjack: the dealer's open card, a card back and the player's hand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,12 +23,12 @@ from vlbench.sprites import (
     place,
     text_blit,
 )
-from vlbench.task import SIZE, Fact, Frame, checked_bool
+from vlbench.task import Fact, Frame, checked_bool
 from vlbench.tasks.blackjack.game import BlackjackState
 from vlbench.tasks.blackjack.game import hand as count_hand
 from vlbench.tasks.blackjack.odds import longest_dealer_hand
 from vlbench.tasks.blackjack.rules import USUAL, Rules
-from vlbench.themes import MAX_JITTER, Theme, ThemeChoice
+from vlbench.themes import MAX_JITTER, SIZE, Theme, ThemeChoice
 
 MAX_PLAYER, MAX_DEALER = 22, 13
 """Most cards in a hand under the usual rules: the player's two and one a turn; the dealer's 6 or 7
@@ -38,11 +38,11 @@ HIDDEN = "hidden"
 SIDE_BY_SIDE, ONE_ROW = 4, 7
 """Largest hand without overlap, and largest hand in one row, in cards."""
 RIGHT = 297
-"""Right edge of all cards without jitter, in pixels."""
+"""Right edge of all cards without jitter, in pixels of SIZE."""
 STEP = 74
-"""Distance from card to card without overlap, in pixels."""
+"""Distance from card to card without overlap, in pixels of SIZE."""
 INDEX = 22
-"""Width of a card's rank and suit in pixels; this much of a covered card stays visible."""
+"""Width of a card's rank and suit in pixels of SIZE; this much of a covered card stays visible."""
 RANKS = ("", *map(rank_text, range(1, 14)))
 Point = tuple[int, int]
 
@@ -57,10 +57,15 @@ class Fan:
     second_row: int | None = None
     """Distance down to the second row, which only large hands use; None: always one row."""
 
+    def sized(self, theme: Theme) -> "Fan":
+        """Return a position that is stated in pixels of SIZE in those of a theme's pictures."""
+        down = self.second_row and theme.px(self.second_row)
+        return Fan(theme.px(self.x), theme.px(self.y), down)
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Top-left corners without jitter, in pixels."""
+    """Top-left corners without jitter, in pixels of SIZE."""
 
     dealer_label: Point
     player_label: Point
@@ -68,6 +73,18 @@ class Layout:
     player: Fan
     label_room: int
     """Pixels that jitter may move a label down before it touches a card."""
+
+    def sized(self, theme: Theme) -> "Layout":
+        """Return the layout in pixels of a theme's pictures."""
+        (x, y), (other_x, other_y) = self.dealer_label, self.player_label
+        return replace(
+            self,
+            dealer_label=(theme.px(x), theme.px(y)),
+            player_label=(theme.px(other_x), theme.px(other_y)),
+            dealer=self.dealer.sized(theme),
+            player=self.player.sized(theme),
+            label_room=theme.px(self.label_room),
+        )
 
 
 LAYOUTS = {
@@ -90,6 +107,8 @@ class Spread:
     """Areas of the cards without jitter."""
     room: int
     """Pixels that jitter may move a card to the right."""
+    last: int
+    """Largest x of a card, which jitter keeps."""
     rows: slice
     """Rows of the frame that this hand can cover at any size."""
 
@@ -137,13 +156,13 @@ def theme_assets(theme: Theme, most_dealer: int = MAX_DEALER) -> ThemeAssets:
         theme: The theme.
         most_dealer: The most cards that the dealer can have.
     """
-    layout, cards = LAYOUTS[theme.layout], deck(theme, "medium")
+    layout, cards = LAYOUTS[theme.layout].sized(theme), deck(theme, "medium")
     dealer, player = (
-        [fan_layout(fan, count, cards.width, cards.height) for count in range(most + 1)]
+        [fan_layout(theme, fan, count, cards) for count in range(most + 1)]
         for fan, most in ((layout.dealer, most_dealer), (layout.player, MAX_PLAYER))
     )
     return ThemeAssets(
-        empty=background(theme.table),
+        empty=background(theme.table, theme.size),
         deck=cards,
         font=load_font(theme, "label"),
         layout=layout,
@@ -152,8 +171,8 @@ def theme_assets(theme: Theme, most_dealer: int = MAX_DEALER) -> ThemeAssets:
     )
 
 
-def fan_layout(fan: Fan, count: int, width: int, height: int) -> Spread:
-    """Return the layout of `count` cards of a size.
+def fan_layout(theme: Theme, fan: Fan, count: int, cards: Deck) -> Spread:
+    """Return the layout of `count` cards of a deck.
 
     Small hands lie side by side, larger ones overlap, and the largest use the second row if there
     is one. Every rank and suit stays visible.
@@ -161,7 +180,9 @@ def fan_layout(fan: Fan, count: int, width: int, height: int) -> Spread:
     second_row = fan.second_row or 0
     rows = 2 if second_row and count > ONE_ROW else 1
     columns = -(-count // rows)
-    step = min(STEP, (RIGHT - width - fan.x) // max(columns - 1, 1))
+    width, height = cards.width, cards.height
+    usual = STEP * theme.size // SIZE  # rounded down, so that four cards fit with it
+    step = min(usual, (theme.px(RIGHT) - width - fan.x) // max(columns - 1, 1))
     corners = tuple(
         (fan.x + step * (i % columns), fan.y + second_row * (i // columns)) for i in range(count)
     )
@@ -169,8 +190,9 @@ def fan_layout(fan: Fan, count: int, width: int, height: int) -> Spread:
         corners=corners,
         places=tuple(place(x, y, width, height) for x, y in corners),
         # The closer the cards, the less room there is for shifts.
-        room=max(step - INDEX, 0),
-        rows=slice(fan.y, fan.y + second_row + height + MAX_JITTER),
+        room=max(step - theme.px(INDEX), 0),
+        last=theme.size - width,
+        rows=slice(fan.y, fan.y + second_row + height + theme.px(MAX_JITTER)),
     )
 
 
@@ -186,13 +208,14 @@ class BlackjackPicture:
     def __init__(self, themes: ThemeChoice, rules: Rules = USUAL, memory: bool = False) -> None:
         self._memory = checked_bool("from_memory", memory)
         self._themes = themes
+        self.size = themes.size
         self._rules = rules
         self._most_dealer = max(longest_dealer_hand(rules), MAX_DEALER)
 
     def style(self, start: BlackjackState, presentation: Presentation) -> BlackjackStyle:
         """Choose the theme, and the suit and shift of every possible card."""
         assets = theme_assets(self._themes.of(presentation), self._most_dealer)
-        still = labels(assets, offsets(presentation, "labels", 2, self._themes.jitter))
+        still = labels(assets, offsets(presentation, "labels", 2, self._themes.jitter, self.size))
         dealer = self._hand(presentation, "dealer", assets.dealer, self._most_dealer)
         player = self._hand(presentation, "player", assets.player, MAX_PLAYER)
         return BlackjackStyle(assets, still, dealer, player)
@@ -253,7 +276,9 @@ class BlackjackPicture:
         self, presentation: Presentation, who: str, spreads: Sequence[Spread], most: int
     ) -> Hand:
         suits, jitter = presentation.pick(f"{who}/suits", 4**most), self._themes.jitter
-        shifts = offsets(presentation, f"{who}/shifts", most, jitter) if jitter else ()
+        shifts: tuple[Point, ...] = ()
+        if jitter:
+            shifts = offsets(presentation, f"{who}/shifts", most, jitter, self.size)
         return Hand(spreads, suits, shifts)
 
     def _same_layout(self, style: BlackjackStyle, previous_style: BlackjackStyle) -> bool:
@@ -330,7 +355,7 @@ def _card_area(hand: Hand, spread: Spread, i: int, cards: Deck) -> Place:
     if not hand.shifts:
         return spread.places[i]
     (x, y), (dx, dy) = spread.corners[i], hand.shifts[i]
-    x = min(x + min(dx, spread.room), SIZE - cards.width)
+    x = min(x + min(dx, spread.room), spread.last)
     return place(x, y + dy, cards.width, cards.height)
 
 

@@ -1,7 +1,7 @@
 """The picture that EZPoints and Points24 share: a hand of cards and the formula so far."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import permutations
 from typing import NamedTuple
@@ -36,7 +36,7 @@ Point = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FormulaLayout:
-    """A layout in pixels: top-left corners without jitter."""
+    """A layout in pixels of SIZE: top-left corners without jitter."""
 
     card_size: str
     role: str
@@ -50,6 +50,22 @@ class FormulaLayout:
     pitch: int
     """Distance from line to line."""
     target: Point
+
+    def sized(self, theme: Theme) -> "FormulaLayout":
+        """Return the layout in pixels of a theme's pictures."""
+
+        def point(corner: Point) -> Point:
+            return theme.px(corner[0]), theme.px(corner[1])
+
+        return replace(
+            self,
+            cards=tuple(map(point, self.cards)),
+            label=point(self.label),
+            tokens=self.tokens and point(self.tokens),
+            right=theme.px(self.right),
+            pitch=theme.px(self.pitch),
+            target=point(self.target),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +106,8 @@ def theme_assets(theme: Theme, layout: FormulaLayout) -> ThemeAssets:
     tokens = {token: draw_text(font, token) for token in TOKENS}
     widths = {token: sprite.shape[1] for token, sprite in tokens.items()}
     cards = deck(theme, layout.card_size)
-    return ThemeAssets(background(theme.table), cards, font, tokens, widths, layout)
+    empty = background(theme.table, theme.size)
+    return ThemeAssets(empty, cards, font, tokens, widths, layout.sized(theme))
 
 
 @lru_cache
@@ -123,6 +140,7 @@ class FormulaPicture:
     def __init__(self, themes: ThemeChoice, target: int, faces: int, memory: bool = False) -> None:
         self._memory = checked_bool("from_memory", memory)
         self._themes = themes
+        self.size = themes.size
         self._target = target
         self._faces = faces
 
@@ -133,7 +151,7 @@ class FormulaPicture:
         layout, font = assets.layout, assets.font
         ranks = self._ranks(start, presentation)
         count = len(ranks)
-        shifts = offsets(presentation, "shift", count + 2, self._themes.jitter)
+        shifts = offsets(presentation, "shift", count + 2, self._themes.jitter, self.size)
         still = [
             card_blit(assets.deck, rank, suit, x + dx, y + dy)
             for (rank, suit), (x, y), (dx, dy) in zip(ranks, layout.cards, shifts, strict=False)

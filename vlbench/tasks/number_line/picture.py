@@ -22,12 +22,12 @@ from vlbench.tasks.number_line.game import NumberLineState
 from vlbench.themes import Theme, ThemeChoice
 
 RIGHT = 295
-"""Right edge of all text without jitter, in pixels."""
+"""Right edge of all text without jitter, in pixels of SIZE."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Top-left corners of the labels, in pixels."""
+    """Top-left corners of the labels, in pixels of SIZE."""
 
     target: tuple[int, int]
     current: tuple[int, int]
@@ -52,7 +52,13 @@ class ThemeAssets:
 
     empty: Frame
     font: Font
-    layout: Layout
+    below: bool
+    """As in `Layout`."""
+    target: tuple[int, int]
+    """Top-left corner of a label, in pixels."""
+    current: tuple[int, int]
+    right: int
+    """Right edge of all text without jitter, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +89,12 @@ class NumberLineStyle(NamedTuple):
 def theme_assets(theme: Theme) -> ThemeAssets:
     """Return a theme's shared assets, loaded once per process."""
     font = load_font(theme, "display", paper=True)
-    return ThemeAssets(background(theme.paper), font, LAYOUTS[theme.layout])
+    layout, px = LAYOUTS[theme.layout], theme.px
+    (x, y), (other_x, other_y) = layout.target, layout.current
+    corners = (px(x), px(y)), (px(other_x), px(other_y))
+    return ThemeAssets(
+        background(theme.paper, theme.size), font, layout.below, *corners, right=px(RIGHT)
+    )
 
 
 class NumberLinePicture:
@@ -95,13 +106,14 @@ class NumberLinePicture:
 
     def __init__(self, themes: ThemeChoice) -> None:
         self._themes = themes
+        self.size = themes.size
 
     def style(self, start: NumberLineState, presentation: Presentation) -> NumberLineStyle:
         """Choose the theme and the positions of both lines."""
         assets = theme_assets(self._themes.of(presentation))
-        shifts = offsets(presentation, "lines", 2, self._themes.jitter)
-        title, target = line(assets, "Target:", assets.layout.target, shifts[0])
-        other_title, current = line(assets, "Current:", assets.layout.current, shifts[1])
+        shifts = offsets(presentation, "lines", 2, self._themes.jitter, self.size)
+        title, target = line(assets, "Target:", assets.target, shifts[0])
+        other_title, current = line(assets, "Current:", assets.current, shifts[1])
         titles = title, other_title
         return NumberLineStyle(assets, titles, number_blit(target, start.target), current)
 
@@ -165,8 +177,8 @@ def line(
     font, x, y = assets.font, corner[0] + shift[0], corner[1] + shift[1]
     title, top = text_blit(font, label, x, y), y + font.top
     indent = title.sprite.shape[1] + font.space
-    room = 0 if assets.layout.below else RIGHT - corner[0] - indent
-    under_room = RIGHT - corner[0]
+    room = 0 if assets.below else assets.right - corner[0] - indent
+    under_room = assets.right - corner[0]
     behind = place(x + indent, top, room, font.height)
     under = place(x, top + font.height + font.height // 4, under_room, font.height)
     return title, Slot(font, behind, room, under, under_room)

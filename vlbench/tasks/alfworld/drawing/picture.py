@@ -68,6 +68,8 @@ class AlfworldPicture:
     def __init__(self, themes: ThemeChoice, labels: str = "names") -> None:
         if labels not in LABELS:
             raise ValueError(unknown_name("labels", labels, LABELS))
+        if themes.size != SIZE:
+            raise ValueError(f"picture_size: pictures of ALFWorld have {SIZE}, got {themes.size}")
         self._themes = themes
         self._jitter = themes.jitter
         self._labels = labels

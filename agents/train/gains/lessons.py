@@ -1,0 +1,101 @@
+"""What a model learns before the study's methods: SFT runs, one after the other.
+
+A lesson's data are transcripts and exercises, written from seeds; its files are kept, and so is a
+finished lesson.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from agents.train import points24_drills, sft, sft_data, tiny
+from agents.train.distributed import Processes
+from agents.train.reproduce.study import Values, resolved
+from agents.train.sft_data import Example
+
+START_SHARE = "1/2"
+"""Every lesson deals this share of the training instances."""
+
+Status = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Transcripts:
+    """An expert's turns."""
+
+    count: int
+    """Largest number of turns."""
+    options: Values
+    """Options of `sft_data`."""
+
+    def config(self, seed: int = 0) -> sft_data.Config:
+        """Return the options with a seed."""
+        return sft_data.Config(out=Path(), share=START_SHARE, **{"seed": seed, **self.options})
+
+    def examples(self, seed: int) -> Iterator[Example]:
+        """Yield the turns of a seed."""
+        return islice(sft_data.transcripts(self.config(seed)), self.count)
+
+
+@dataclass(frozen=True)
+class Drills:
+    """Text exercises of Points24."""
+
+    count: int
+    """Number of exercises."""
+    options: Values = field(default_factory=dict)
+    """Options of `points24_drills`."""
+
+    def config(self, seed: int = 0) -> points24_drills.Config:
+        """Return the options with a seed."""
+        return points24_drills.Config(out=Path(), count=self.count, seed=seed, **self.options)
+
+    def examples(self, seed: int) -> Iterator[Example]:
+        """Yield the exercises of a seed."""
+        return points24_drills.examples(self.config(seed))
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One SFT run, from the model before it."""
+
+    name: str
+    data: tuple[Transcripts | Drills, ...]
+    """The parts of its data, which SFT shuffles."""
+    sft: Values
+    """Options of `sft`."""
+
+    def resolved(self) -> list[Any]:
+        """Return the value of every option that decides what the lesson makes."""
+        run = resolved(sft.Config(model="", data=Path(), out=Path(), **self.sft))
+        return [self.name, *(resolved(part.config()) for part in self.data), run]
+
+    def learn(self, model: Path, folder: Path, seed: int) -> Path:
+        """Train in a folder, or go on with what it holds; return the last checkpoint."""
+        data = folder / f"{self.name}.jsonl"
+        if not data.is_file():
+            parts = enumerate(self.data)
+            sft_data.write(data, (row for n, part in parts for row in part.examples(seed + n)))
+        config = sft.Config(
+            model=str(model), data=data, out=folder / self.name, seed=seed, log="json", **self.sft
+        )
+        return sft.train(config, Processes())
+
+
+def learn_lessons(
+    lessons: Sequence[Lesson], model: Path, folder: Path, seed: int, status: Status
+) -> Path:
+    """Train one lesson after the other from a model; return the last checkpoint."""
+    for number, lesson in enumerate(lessons, 1):
+        status(f"lesson {number} of {len(lessons)}: {lesson.name}")
+        model = lesson.learn(model, folder, seed)
+    return model
+
+
+def build_model(options: Values, folder: Path, seed: int) -> Path:
+    """Return an untrained tiny LLaVA; it is built unless the folder exists."""
+    if not folder.is_dir():
+        tiny.build(tiny.Config(out=folder, seed=seed, **options))
+    return folder
