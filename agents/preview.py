@@ -1,14 +1,15 @@
 """What a call of `evaluate` would play and cost, without playing: its option `--estimate`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from agents import shards
 from agents.agent import Agent
 from agents.estimate import Estimate, estimate
 from agents.evaluate_options import Config
 from agents.rollout import Job, unfinished
 from agents.selection import Play, select_rows
-from agents.shards import part
 from agents.sweep.plan import VIEWS
 from vlbench.preamble import read_prompt
 from vlbench.prompts import own_prompt
@@ -16,41 +17,63 @@ from vlbench.records.run_spec import RunSpec
 from vlbench.run_folder import HEADER, RunFolder
 
 
-def preview(agent: Agent, config: Config, plays: Sequence[Play]) -> list[str]:
+def preview(config: Config, plays: Iterable[tuple[Agent, Play]]) -> list[str]:
     """Return a line for each suite, and one for all; what a run has played already isn't counted.
 
+    Money and time are estimated of an agent that asks a provider.
+
     Args:
-        agent: Who would play. Money and time are estimated of one that asks a provider.
         config: The call.
-        plays: The suites that it would play.
+        plays: The suites that it would play, each with who would play it.
 
     Raises:
         ValueError: The call is wrong, or its folder holds something else.
     """
-    price = config.price or agent.list_price
-    lines, estimates = [], []
-    for play in plays:
+    plays = list(plays)
+    parts = []
+    for agent, play in plays:
         own = config.out
         if own is not None and len(plays) > 1:
             own = own / (play.place or play.suite)
-        expected, slots = _estimate(agent, config, play, own)
-        told = expected.line(price, slots, config.rpm) if agent.remote else expected.work()
-        lines.append(f"{play.place or play.suite}: {told}")
-        estimates.append((expected, slots))
-    calls = [sum(expected.calls[end] for expected, _ in estimates) for end in (0, 1)]
-    total = f"in all: {calls[0]} to {calls[1]} calls"
-    if agent.remote and price is not None:
-        usd = [sum(expected.usd(price)[end] for expected, _ in estimates) for end in (0, 1)]
+        parts.append(_Part(play.place or play.suite, agent, *_estimate(agent, config, play, own)))
+    calls = _sum(part.expected.calls for part in parts)
+    total = f"in all: {calls[0]:.0f} to {calls[1]:.0f} calls"
+    remote = [part for part in parts if part.agent.remote]
+    prices = [config.price or part.agent.list_price for part in remote]
+    priced = [(part, price) for part, price in zip(remote, prices, strict=True) if price]
+    if remote and len(priced) == len(remote):
+        usd = _sum(part.expected.usd(price) for part, price in priced)
         total += f", {usd[0]:.2f} to {usd[1]:.2f} USD"
-    if agent.remote:
-        hours = [
-            sum(expected.minutes(slots, config.rpm)[end] for expected, slots in estimates) / 60
-            for end in (0, 1)
-        ]
-        total += f", {hours[0]:.1f} to {hours[1]:.1f} h"
-    if agent.remote and config.max_usd is not None:
-        total += f"; the run stops, resumably, at {config.max_usd:g} USD (--max-usd)"
-    return [*lines, total]
+    if remote:
+        minutes = _sum(part.expected.minutes(part.slots, config.rpm) for part in remote)
+        total += f", {minutes[0] / 60:.1f} to {minutes[1] / 60:.1f} h"
+        if config.max_usd is not None:
+            total += f"; the run stops, resumably, at {config.max_usd:g} USD (--max-usd)"
+    return [*(part.line(config) for part in parts), total]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A suite of the call."""
+
+    name: str
+    agent: Agent
+    expected: Estimate
+    slots: int
+    """Calls at once."""
+
+    def line(self, config: Config) -> str:
+        """Return it as a line."""
+        if not self.agent.remote:
+            return f"{self.name}: {self.expected.work()}"
+        price = config.price or self.agent.list_price
+        return f"{self.name}: {self.expected.line(price, self.slots, config.rpm)}"
+
+
+def _sum(ranges: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    """Return the sums of least and most."""
+    pairs = list(ranges)
+    return sum(low for low, _ in pairs), sum(high for _, high in pairs)
 
 
 def _estimate(
@@ -65,7 +88,7 @@ def _estimate(
     rows = play.suite, prompt, view["theme"] or "", config.episodes, config.repeats
     spec = RunSpec(*rows, view["history"], rules, config.challenge_source(), config.picture)
     selection = select_rows(play.env_ids, agent, spec)
-    jobs: Sequence[Job] = part(
+    jobs: Sequence[Job] = shards.part(
         [
             Job(row, number, repeat)
             for of_env in selection.rows.values()
