@@ -1,14 +1,17 @@
 """Turns a second of each bridge, with replies that cost nothing, against the harness.
 
-    python -m benchmarks.bridges [--verl PYTHON] [--skyrl PYTHON]
+    python -m benchmarks.bridges [--verl PYTHON] [--skyrl PYTHON] [--results FILE]
 
 Points24 is played with one scripted reply, which spends all 22 turns. Every figure includes the
 environment, the records and the engine's own work for a turn: Inspect's log and transcript, verl's
 and SkyRL's tokens and pictures (with a small Qwen2.5-VL processor). verl and SkyRL need
-environments of their own, whose Python is given; `tests/support/venvs.py` makes them.
+environments of their own, whose Python is given; `tests/support/venvs.py` makes them. On a shared
+machine the turns a second of the processor say more than those a second of the clock. `--results`
+adds the figures to a file, as lines of JSON.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import tempfile
@@ -32,7 +35,7 @@ def harness(folder: Path) -> int:
     from agents.evaluate import evaluate
 
     run = evaluate(lambda observation: REPLY, [ENV], episodes=EPISODES, out=folder)
-    return sum(card.turns for card in run.cards)
+    return sum(card.turns for card in run.scorecards)
 
 
 def conversation(folder: Path) -> int:
@@ -55,6 +58,7 @@ def single_turns(folder: Path) -> int:
 
 
 def trl(folder: Path) -> int:
+    import agents.vlm  # noqa: F401  # prepares torchvision
     from vlbench.bridges import trl_env
 
     environment = trl_env.environment(ENV, record=folder)()
@@ -98,9 +102,11 @@ def verl(folder: Path) -> int:
 
 def skyrl(folder: Path) -> int:
     import skyrl_contract  # of tests/bridges/own
+    import skyrl_gym
 
     from vlbench.bridges import skyrl_env
 
+    skyrl_gym.envs.registration.registry.pop("vlbench", None)
     skyrl_env.register(record=folder)
     processor = skyrl_contract.small_models.qwen2_5_vl()[1]
     rows = list(frozen_rows(ENV, "test")[:EPISODES])
@@ -119,17 +125,21 @@ BRIDGES: dict[str, Callable[[Path], int]] = {
 }
 
 
-def measure(name: str) -> float:
-    """Return turns a second of a second run; the first one imports and warms up."""
-    rates = []
+def measure(name: str) -> tuple[float, float]:
+    """Return turns a second of clock and processor of a second run; the first one warms up."""
+    rates = (0.0, 0.0)
     for _ in range(2):
         with tempfile.TemporaryDirectory() as folder:
-            start = time.perf_counter()
-            rates.append(BRIDGES[name](Path(folder) / "run") / (time.perf_counter() - start))
-    return rates[-1]
+            start, busy = time.perf_counter(), time.process_time()
+            turns_played = BRIDGES[name](Path(folder) / "run")
+            rates = (
+                turns_played / (time.perf_counter() - start),
+                turns_played / (time.process_time() - busy),
+            )
+    return rates
 
 
-def elsewhere(name: str, python: str) -> float:
+def elsewhere(name: str, python: str) -> tuple[float, float]:
     """Measure in another environment."""
     paths = (TESTS.parent, TESTS, TESTS / "bridges" / "own")
     variables = {
@@ -138,7 +148,7 @@ def elsewhere(name: str, python: str) -> float:
         **({"VERL_USE_EXTERNAL_MODULES": "verl_on_cpu"} if name == "verl" else {}),
     }
     first = "import skyrl_stand_ins; " if name == "skyrl" else ""
-    code = f"{first}from benchmarks.bridges import measure; print(measure({name!r}))"
+    code = f"{first}from benchmarks.bridges import measure; print(*measure({name!r}))"
     done = subprocess.run(
         [python, "-W", "ignore", "-c", code],
         env=os.environ | variables,
@@ -146,21 +156,34 @@ def elsewhere(name: str, python: str) -> float:
         text=True,
         check=True,
     )
-    return float(done.stdout.splitlines()[-1])
+    clock, processor = map(float, done.stdout.splitlines()[-1].split())
+    return clock, processor
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--verl", metavar="PYTHON")
     parser.add_argument("--skyrl", metavar="PYTHON")
-    pythons = {name: python for name, python in vars(parser.parse_args()).items() if python}
+    parser.add_argument("--results", type=Path)
+    options = parser.parse_args()
     base = 0.0
     for name in BRIDGES:
-        if name in ("verl", "skyrl") and name not in pythons:
+        python = getattr(options, name, "")
+        if name in ("verl", "skyrl") and not python:
             continue
-        rate = elsewhere(name, pythons[name]) if name in pythons else measure(name)
-        base = base or rate
-        print(f"{name:14}{rate:8.0f} turns/s{rate / base:8.2f} of the harness", flush=True)
+        clock, processor = elsewhere(name, python) if python else measure(name)
+        base = base or processor
+        line = {
+            "what": "round-trips",
+            "bridge": name,
+            "turns_per_second": round(clock, 1),
+            "turns_per_cpu_second": round(processor, 1),
+            "of_the_harness": round(processor / base, 3),
+        }
+        print(json.dumps(line), flush=True)
+        if options.results:
+            with options.results.open("a") as file:
+                file.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Learn NumberLine through a bridge: GRPO of TRL, from our own fine-tuning.
 
-    python -m scripts.learn_by_bridges --way turns --out runs/by-turns
+    python -m scripts.learn_by_bridges --way turns --rules ring=true --out runs/by-turns
     python -m scripts.learn_by_bridges --way episodes --model RUN/latest --out runs/by-episodes
 
 `turns`: single turns with minus the exact regret as the reward, from the shipped `llava-sft`.
-`episodes`: whole episodes with a picture in every turn, from a Qwen2.5-VL that `sft` trained. The
-model is scored on presentations of the split `val` that no training deals, sampled as in training,
-before and after; the difference is paired. Adds a line to `--results`.
+`episodes`: whole episodes with a picture in every turn, from a Qwen2.5-VL that `sft` trained
+(`scripts.small_qwen`). The model is scored on presentations of the split `val` that no training
+deals, sampled as in training, before and after; the difference is paired. Adds a line to
+`--results`.
 """
 
 import argparse
@@ -19,7 +20,6 @@ from typing import Any
 
 import gymnasium
 import torch
-from trl import GRPOConfig, GRPOTrainer
 
 import vlbench
 from agents.train.evaluation import val_rows
@@ -27,7 +27,7 @@ from agents.vlm.bundled import CHECKPOINTS
 from agents.vlm.loading import load
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
-from vlbench.bridges import starts, trl_env, turns
+from vlbench.bridges import starts, turns
 from vlbench.bridges.conversation import Conversation
 from vlbench.intervals import mean, wilson
 from vlbench.records import Reply
@@ -48,10 +48,10 @@ def play(model: Any, processor: Any, rows: Any, longest: int, history: int) -> l
     return [episode.success for episode in episodes]
 
 
-def states(episodes: int) -> list[turns.TurnRow]:
+def states(episodes: int, rules: dict[str, Any]) -> list[turns.TurnRow]:
     """Return states of the split `train`, on the way of random actions."""
     draw, rows = random.Random(0), []
-    for start in starts.deal(ENV, episodes, theme="train"):
+    for start in starts.deal(ENV, episodes, **rules):
         env = gymnasium.make(ENV, **start.kwargs)
         env.reset(options=start.options)
         played: list[str] = []
@@ -69,20 +69,33 @@ def states(episodes: int) -> list[turns.TurnRow]:
     return rows
 
 
+def rule(text: str) -> tuple[str, Any]:
+    """Return the name and the value in NAME=JSON."""
+    name, _, value = text.partition("=")
+    return name, json.loads(value)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--way", choices=("turns", "episodes"), required=True)
     parser.add_argument("--model", type=Path, default=SHIPPED)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--theme", default="train")
+    parser.add_argument("--rules", type=rule, nargs="*", default=[], metavar="NAME=JSON")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--rows", type=int, default=128)
     parser.add_argument("--results", type=Path, default=Path("docs/results/bridges.jsonl"))
     options = parser.parse_args()
+    from trl import GRPOConfig, GRPOTrainer  # after agents.vlm, which prepares torchvision
+
+    from vlbench.bridges import trl_env
+
+    rules = {"theme": options.theme, **dict(options.rules)}
     began = time.process_time()
     loaded = load(str(options.model), trainable=True)
     model, processor = loaded.model, loaded.processor
-    rows = val_rows(ENV, options.rows, {})
+    rows = val_rows(ENV, options.rows, rules)
     longest, history = 48, 0 if options.way == "turns" else 10
     before = play(model.eval(), processor, rows, longest, history)
     common = {
@@ -103,7 +116,7 @@ def main() -> None:
         trainer = GRPOTrainer(
             model=model,
             processing_class=processor,
-            train_dataset=turns.dataset(states(200)),
+            train_dataset=turns.dataset(states(200, rules)),
             reward_funcs=turns.trl_reward,
             args=GRPOConfig(max_completion_length=longest, **common),
         )
@@ -112,8 +125,8 @@ def main() -> None:
         trainer = GRPOTrainer(
             model=model,
             processing_class=prepared,
-            train_dataset=trl_env.dataset(ENV, 400, theme="train"),
-            environment_factory=trl_env.environment(ENV, theme="train"),
+            train_dataset=trl_env.dataset(ENV, 400, **rules),
+            environment_factory=trl_env.environment(ENV, **rules),
             args=GRPOConfig(
                 max_completion_length=3000,
                 generation_kwargs=trl_env.generation_kwargs(prepared, longest),
@@ -125,10 +138,12 @@ def main() -> None:
     instances = [row.instance for row in rows]
     gain = mean([float(b) - float(a) for a, b in zip(before, after, strict=True)], instances)
     result = {
+        "what": "learning",
         "way": options.way,
         "model": str(options.model.relative_to(Path.cwd()))
         if options.model.is_relative_to(Path.cwd())
         else options.model.name,
+        "rules": rules,
         "steps": options.steps,
         "lr": options.lr,
         "rows": len(rows),

@@ -72,6 +72,13 @@ class Config(TrainableWeights):
         ge=0,
         le=1,
     )
+    history: int = option(
+        0,
+        "past turns of the episode that precede an example, as in evaluate --history; for trainers "
+        "that keep all turns in the context",
+        ge=0,
+        limit=1000,
+    )
     share: str = option(
         "",
         "learn only share I of N disjoint shares of the data's instances; all by default",
@@ -170,8 +177,8 @@ def train(config: Config, processes: Processes) -> Path:
     loaded = load_trainable(model, config, processes.device)
     autocast = autocast_dtype(loaded.model.device, loaded.model.dtype)
     policy = Policy(loaded.model, loaded.processor, Sampling(), autocast=autocast)
-    learned = Examples(split.learned, policy, config.thought_weight)
-    unseen = Examples(split.held_out, policy)
+    learned = Examples(split.learned, policy, config.thought_weight, config.history)
+    unseen = Examples(split.held_out, policy, history=config.history)
     weights = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     processes.broadcast_weights(weights)
     optimizer = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)

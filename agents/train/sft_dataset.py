@@ -19,6 +19,7 @@ from agents.train.sft_data import Example
 from agents.train.token_weights import span_of_thoughts, span_weights
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.policy import Policy
+from vlbench.prompts import Exchange
 from vlbench.registry import env_class
 from vlbench.task import Frame, perception_names
 
@@ -34,9 +35,12 @@ class ExampleRenderer:
     Args:
         examples: Examples to expect. The first request plays and draws the whole episode, and
             stores its pictures compressed, because starting a game may be slow.
+        history: Number of past turns of the episode that an observation includes.
     """
 
-    def __init__(self, examples: Sequence[Example] = ()) -> None:
+    def __init__(self, examples: Sequence[Example] = (), history: int = 0) -> None:
+        self._history = history
+        self._turns = {_turn_of(example): example for example in examples} if history else {}
         self._envs: dict[tuple[str, str], gymnasium.Env[Any, str]] = {}
         self._episodes: dict[EpisodeKey, list[Example]] = {}
         self._pictures: dict[tuple[EpisodeKey, tuple[str, ...]], tuple[bytes, Shape]] = {}
@@ -46,14 +50,31 @@ class ExampleRenderer:
     def observation(self, example: Example) -> dict[str, Any]:
         """Return the observation of an example: `image` (s, s, 3) uint8, and `text`.
 
-        An example without an environment has only `text`.
+        An example without an environment has only `text`. With a history, there is `history`, too.
 
         Raises:
-            ValueError: The environment's prompt differs from the example's.
+            ValueError: The environment's prompt differs from the example's, or a past turn isn't
+                among the examples.
         """
         if not example.env_id:
             return {"text": example.prompt}
-        return {"image": self.image(example), "text": example.prompt}
+        observation = {"image": self.image(example), "text": example.prompt}
+        return observation | ({"history": self._past(example)} if self._history else {})
+
+    def _past(self, example: Example) -> tuple[Exchange, ...]:
+        """Return the turns before an example, with the replies that led to it."""
+        exchanges = []
+        first = max(0, len(example.played) - self._history)
+        for number in range(first, len(example.played)):
+            past = self._turns.get((_episode_of(example), tuple(example.played[:number])))
+            if past is None:
+                raise ValueError(
+                    f"{example.instance}: turn {number + 1} of the episode isn't in the data, so "
+                    "it has no history"
+                )
+            observation = {"image": self.image(past), "text": past.prompt}
+            exchanges.append(Exchange(observation, _reply_with(past, example.played[number])))
+        return tuple(exchanges)
 
     def image(self, example: Example) -> Frame:
         """Return the picture of an example, read-only."""
@@ -89,6 +110,17 @@ class ExampleRenderer:
             yield tuple(actions), observation["image"]
 
 
+def _reply_with(example: Example, action: str) -> str:
+    """Return an example's reply, with the action that was played instead of the one to learn."""
+    if action == example.action:
+        return example.reply
+    return json.dumps(json.loads(example.reply) | {"action": action}, ensure_ascii=False)
+
+
+def _turn_of(example: Example) -> tuple[EpisodeKey, tuple[str, ...]]:
+    return _episode_of(example), tuple(example.played)
+
+
 def _episode_of(example: Example) -> EpisodeKey:
     return example.env_id, example.kwargs, example.instance, example.presentation
 
@@ -121,15 +153,20 @@ class Examples:
         examples: The transcripts.
         policy: Its processor encodes them.
         thought_weight: λ, weight of the tokens between statements about the picture and action.
+        history: Number of past turns of the episode that precede an example.
     """
 
     def __init__(
-        self, examples: Sequence[Example], policy: Policy, thought_weight: float = 1.0
+        self,
+        examples: Sequence[Example],
+        policy: Policy,
+        thought_weight: float = 1.0,
+        history: int = 0,
     ) -> None:
         self._examples = examples
         self._encoder = policy.encoder
         self._decode = policy.decode
-        self._renderer = ExampleRenderer(examples)
+        self._renderer = ExampleRenderer(examples, history)
         self._thought_weight = thought_weight
         self._replies: dict[tuple[str, str], TargetReply] = {}
 

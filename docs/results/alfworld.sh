@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The commands behind alfworld.md:  bash docs/results/alfworld.sh [FOLDER]
 # One type of ALFWorld's tasks: transcripts → SFT → PPO → games of training and held-out floor plans.
+# UNTIL=sft ends after SFT.
 set -euo pipefail
 out=${1:-runs/alfworld}
 python=${PYTHON:-python}
@@ -13,6 +14,7 @@ $python -m agents.train.sft_data --env ALFWorld --env-kwargs "$group" --episodes
   --random-action-prob 0.15 --out "$out/data.jsonl"
 $python -m agents.train.sft --model "$out/tiny" --data "$out/data.jsonl" --out "$out/sft" \
   --steps 700 --lr 2e-3 --eval-every 350
+[ "${UNTIL:-}" != sft ] || exit 0
 $python -m agents.train.ppo --preset tiny-alfworld --model "$out/sft/latest" --iterations 6 \
   --eval-every 0 --log json --out "$out/ppo"
 $python - "$out" > "$out/alfworld.jsonl" <<'END'

@@ -5,9 +5,9 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from leaderboard.schema import Attempt, Replayed, canonical
 from vlbench.records import Episode, to_json
@@ -78,7 +78,7 @@ def pack_part(folder: RunFolder, file: Path) -> PackedPart:
     errors: dict[str, list[str]] = {}
     with tempfile.TemporaryFile() as lines, file.open("wb") as part:
         for episode in folder.read_episodes():
-            data = canonical(to_json(_rounded(episode))) + b"\n"
+            data = canonical(_plain(episode)) + b"\n"
             place = (order.get(episode.env_id, len(order)), episode.row, episode.repeat)
             attempt = Attempt.of(episode)
             texts = b"".join(text_mark(turn.reply.text) for turn in episode.turns)
@@ -109,10 +109,13 @@ def pack_part(folder: RunFolder, file: Path) -> PackedPart:
     return PackedPart(digest.hexdigest(), size, attempts, replayed, journal)
 
 
-def _rounded(episode: Episode) -> Episode:
-    """Keep latencies to the microsecond; more is noise that doesn't compress."""
-    turns = tuple(
-        replace(turn, reply=replace(turn.reply, seconds=round(turn.reply.seconds, 6)))
-        for turn in episode.turns
-    )
-    return replace(episode, turns=turns)
+def _plain(episode: Episode) -> dict[str, Any]:
+    """Return an episode as plain data, with latencies to the microsecond: more doesn't compress."""
+    data = to_json(episode)
+    for turn in data["turns"]:
+        reply = turn["reply"]
+        if "seconds" in reply and not (rounded := round(reply["seconds"], 6)):
+            del reply["seconds"]
+        elif "seconds" in reply:
+            reply["seconds"] = rounded
+    return data

@@ -151,13 +151,6 @@ def test_a_family_that_trl_cannot_train_so_is_refused_in_one_line(family):
     assert "\n" not in str(error.value)
 
 
-def test_an_unknown_version_of_trl_is_refused_in_one_line(monkeypatch):
-    monkeypatch.setattr("vlbench.bridges.engines.version", lambda package: "1.20.1")
-    assert trl_env.TRL.problem.startswith("trl 1.20.1 is installed; this bridge needs >=1.16,<1.17")
-    with pytest.raises(ImportError, match="trl 1.20.1 is installed"):
-        trl_env.TRL.refuse("trl_env", "trl_env")
-
-
 @pytest.mark.parametrize("family", SINGLE_TURN)
 def test_a_turn_is_an_example_for_grpo_on_any_family(family, tmp_path):
     model, processor = build(family)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import vlbench
+from vlbench.tasks.alfworld.confirm import GAMES, known_records
 
 ROOT = Path(vlbench.__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -156,3 +157,10 @@ def test_the_averages_that_the_paper_prints_are_those_of_its_numbers():
     }.items():
         mean = sum(rows[name][env_id] for env_id in vlbench.RL4VLM_IDS) / 4
         assert abs(100 * mean - average) <= 0.051, name
+
+
+def test_the_page_on_alfworld_says_how_many_games_its_planner_was_asked_about():
+    planner = [record["planner"] for record in known_records(GAMES).values()]
+    asked = len(planner) - planner.count("")
+    page = (DOCS / "alfworld.md").read_text("utf-8")
+    assert f"It has been asked about {asked:,} of the {len(planner):,}\ngames" in page

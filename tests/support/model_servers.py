@@ -117,7 +117,7 @@ def running(command, health, folder, **environment):
             env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"} | environment,
         )
     try:
-        for _ in range(600):
+        for _ in range(1800):  # 15 minutes: vLLM on a busy machine
             assert process.poll() is None, path.read_text()[-2000:]
             with contextlib.suppress(OSError), urllib.request.urlopen(health, timeout=2):
                 break

@@ -30,6 +30,7 @@ class RolloutServer:
         token_ids: Whether tokens are returned on request.
         longest: Most tokens of prompt and reply.
         rank: Highest rank of an adapter.
+        version: vLLM's version that it tells.
         stale: Whether it goes on with the adapter that it loaded first.
     """
 
@@ -42,10 +43,12 @@ class RolloutServer:
         token_ids=True,
         longest=4096,
         rank=128,
+        version="0.32.0",
         stale=False,
     ):
         self.checkpoint, self.processed, self.adapters = checkpoint, processed, adapters
         self.token_ids, self.longest, self.rank, self.stale = token_ids, longest, rank, stale
+        self.version = version
         self.models = {}
         self.names = []
         self.bodies = []
@@ -55,7 +58,7 @@ class RolloutServer:
         """Return (status, data)."""
         with self._lock:
             if path == "/version":
-                return 200, {"version": "0.32.0"}
+                return 200, {"version": self.version}
             if path == "/v1/models":
                 base = {"id": str(self.checkpoint), "parent": None}
                 return 200, {"data": [base | {"max_model_len": self.longest}]}

@@ -9,17 +9,18 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def own_python(name, packages, alone=(), folder=None):
+def own_python(name, packages, alone=(), without=(), folder=None):
     """Return the Python of an environment that has these packages; it is made once and kept.
 
     Args:
         name: Beginning of the folder's name in the cache; the rest is a hash of the packages.
         packages: What to install.
         alone: What to install without what it requires.
+        without: What to uninstall again.
         folder: Where it is, if not in the cache.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vlbench-tests"
-    wanted = "\n".join((sys.version, *packages, "alone:", *alone))
+    wanted = "\n".join((sys.version, *packages, "alone:", *alone, *without))
     folder = Path(folder or cache / f"{name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}")
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
@@ -29,6 +30,8 @@ def own_python(name, packages, alone=(), folder=None):
         subprocess.run([*install, *packages], check=True)
         if alone:
             subprocess.run([*install, "--no-deps", *alone], check=True)
+        if without:
+            subprocess.run([*install[:3], "uninstall", "-qy", *without], check=True)
         (folder / "ready").touch()
     return python
 

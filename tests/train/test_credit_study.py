@@ -13,12 +13,14 @@ from agents.train.credit.plan import PLAN, Game
 from agents.train.credit.ratios import credit_per_token
 from agents.train.credit.sample import config_of, keys_of, play_sample
 from agents.vlm.bundled import CHECKPOINTS
+from agents.vlm.checkpoint_files import weights_hash
 from vlbench.diagnose.report import diagnose
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 GAME = Game("vlbench/EZPoints-v0", "llava-sft/ez_points", episodes=8, max_new_tokens=64)
 SMALL = dataclasses.replace(PLAN, games={"EZPoints": GAME}, group=4, update_turns=16)
+CONFIG = config_of(SMALL, GAME, CHECKPOINTS / GAME.model)
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +36,9 @@ def lines(out):
 
 
 def sample_of(out, number):
-    folder = out / f"EZPoints-{SMALL.sample_digest('EZPoints')}" / str(number)
-    return play_sample(SMALL, GAME, number, folder, print), folder
+    digest = SMALL.sample_digest("EZPoints", weights_hash(CHECKPOINTS / GAME.model))
+    folder = out / f"EZPoints-{digest}" / str(number)
+    return play_sample(CONFIG, number, folder, print), folder
 
 
 def test_planted_estimators_get_what_they_deserve(lines):
@@ -51,10 +54,9 @@ def test_planted_estimators_get_what_they_deserve(lines):
 def test_before_an_update_every_ratio_keeps_the_advantage(lines, out):
     sample, _ = sample_of(out, 2)
     worth = torch.linspace(-1, 1, len(sample.ids))
-    config = config_of(SMALL, GAME, CHECKPOINTS / GAME.model)
     sums = sample.weights.sum(-1)
     for kind, scale in (("turn", 1.0), ("length", sums), ("token", sums)):
-        left = credit_per_token(kind, sample.log_probs, sample, worth, config)
+        left = credit_per_token(kind, sample.log_probs, sample, worth, CONFIG)
         assert torch.allclose(left * scale, worth, atol=1e-5)
 
 
@@ -72,8 +74,7 @@ def test_the_recorded_turns_can_be_diagnosed_and_have_whole_episodes_in_groups(l
 
 def test_a_critics_values_stand_before_and_after_each_turn(lines, out):
     sample, _ = sample_of(out, 1)
-    config = config_of(SMALL, GAME, CHECKPOINTS / GAME.model)
-    head = fit_critic(PLAN.critics["standardised"], sample, config)
+    head = fit_critic(PLAN.critics["standardised"], sample, CONFIG)
     facts = judged(head, sample)
     inside = facts.played & ~facts.ended
     assert torch.equal(facts.next_values[inside], facts.values[1:][inside[:-1]])
@@ -106,3 +107,5 @@ def test_lines_of_another_plan_are_refused_in_one_line(content, message, tmp_pat
     assert message in line
     assert credit.main(["--out", str(tmp_path / "new"), "--games", "Points42"]) == 2
     assert 'did you mean "Points24"' in capsys.readouterr().err
+    assert credit.main(["--out", str(tmp_path / "new"), "--games", "ALFWorld"]) == 2
+    assert "no bundled checkpoint plays ALFWorld" in capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import gymnasium
+import numpy as np
 import pytest
 import torch
 from support.small_checkpoint import small_checkpoint
@@ -51,6 +53,34 @@ def test_what_a_picture_shows_is_asked_of_the_task_and_of_every_task_for_text_al
 def test_text_without_an_environment_has_no_picture():
     exercise = sft_data.Example("", "{}", "", 0, [], "1 + 1?", "2", "", "")
     assert ExampleRenderer().observation(exercise) == {"text": "1 + 1?"}
+
+
+def test_a_history_holds_the_turns_before_with_the_actions_that_were_played():
+    config = sft_data.Config(
+        Path(), "NumberLine", episodes=30, action_noise=0.5, random_action_prob=0.5
+    )
+    examples = list(sft_data.transcripts(config))
+    renderer, plain = ExampleRenderer(examples, history=2), ExampleRenderer(examples)
+    env = gymnasium.make("vlbench/NumberLine-v0")
+    lengths = set()
+    for example in examples:
+        seen = renderer.observation(example)
+        assert seen["text"] == example.prompt
+        assert np.array_equal(seen["image"], plain.observation(example)["image"])
+        played = [env.unwrapped.read(past.reply).action for past in seen["history"]]
+        assert played == example.played[-2:]
+        lengths.add(len(played))
+        for past, before in zip(seen["history"], range(len(example.played))[-2:], strict=True):
+            (turn,) = [
+                other
+                for other in examples
+                if (other.instance, other.presentation) == (example.instance, example.presentation)
+                and other.played == example.played[:before]
+            ]
+            assert np.array_equal(past.observation["image"], plain.observation(turn)["image"])
+    assert lengths == {0, 1, 2}
+    with pytest.raises(ValueError, match="turn 1 of the episode isn't in the data"):
+        ExampleRenderer(examples[1:2], history=2).observation(examples[1])
 
 
 @pytest.mark.parametrize("weight", ["-0.1", "1.5", "inf", "nan"])

@@ -1,10 +1,10 @@
-"""A real vLLM server writes PPO's replies, where VLBENCH_VLLM_PYTHON names one."""
+"""A real vLLM server, in an environment of its own, writes PPO's replies."""
 
 import json
 
 import pytest
 from support.small_checkpoint import small_checkpoint
-from support.vllm_on_cpu import FLAGS, PROCESSED, PYTHON, served_copy, vllm_serve
+from support.vllm_on_cpu import FLAGS, PROCESSED, served_copy, vllm_serve
 
 from agents.train import ppo
 from agents.train.distributed import Processes
@@ -12,7 +12,6 @@ from agents.train.distributed import Processes
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("default"),
-    pytest.mark.skipif(not PYTHON, reason="VLBENCH_VLLM_PYTHON isn't set"),
 ]
 UPDATING = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"}
 # Attention on a CPU wants heads of 32 numbers.

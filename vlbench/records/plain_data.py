@@ -1,14 +1,15 @@
 """Convert records to plain data (for JSON) and back, guided by the types of their fields."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from types import UnionType
 from typing import (
     Annotated,
     Any,
     Protocol,
     TypeVar,
+    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -37,7 +38,7 @@ def to_json(record: Any) -> dict[str, Any]:
     for name, _, default in _fields(type(record)):
         value = getattr(record, name)
         if value != default:
-            data[name] = _plain(value)
+            data[name] = value if type(value) in _ATOMS else _plain(value)
     return data
 
 
@@ -60,53 +61,97 @@ def from_json(kind: type[T], data: Any) -> T:
     """
     if not isinstance(data, Mapping):
         raise ValueError(f"expected an object for a {kind.__name__}, got {type(data).__name__}")
+    readers, has_check = _readers_of(cast(Any, kind))
     values: dict[str, Any] = {}
-    for name, field_type, default in _fields(kind):
+    for name, read, is_required in readers:
         if name in data:
-            values[name] = _value(f"{kind.__name__}.{name}", field_type, data[name])
-        elif default is dataclasses.MISSING:
+            values[name] = read(data[name])
+        elif is_required:
             raise ValueError(f'{kind.__name__} lacks the field "{name}"')
     for name in data:
         if name not in values:
             raise ValueError(f'{kind.__name__} has no field "{name}"')
     record = kind(**values)
-    if isinstance(record, CheckedRecord):
-        record.check()
+    if has_check:
+        cast(CheckedRecord, record).check()
     return record
 
 
-def _value(place: str, field_type: Any, value: Any) -> Any:
-    """Convert a value of plain data to the type of its field."""
+Reader = Callable[[Any], Any]
+"""Converts a value of plain data to the type of its field, or raises ValueError."""
+
+
+@lru_cache
+def _readers_of(kind: Any) -> tuple[tuple[tuple[str, Reader, bool], ...], bool]:
+    """Return name, reader and whether it is required of each field, and whether there is a check.
+
+    A run may have millions of turns, so types are looked at once and not for each value.
+    """
+    readers = tuple(
+        (name, _reader(f"{kind.__name__}.{name}", field_type), default is dataclasses.MISSING)
+        for name, field_type, default in _fields(kind)
+    )
+    return readers, issubclass(kind, CheckedRecord)
+
+
+def _reader(place: str, field_type: Any) -> Reader:
+    """Return the reader of a field; its messages begin with `place`."""
     origin, inner = get_origin(field_type), get_args(field_type)
-    if origin is Annotated:
-        return _limited(place, inner[1:], _value(place, inner[0], value))
     if field_type is Any:
-        return value
-    if origin is UnionType:  # X | None
-        return None if value is None else _value(place, inner[0], value)
+        return lambda value: value
     if isinstance(field_type, type) and dataclasses.is_dataclass(field_type):
-        return from_json(field_type, value)
-    accepted = _ACCEPTED.get(origin or field_type, (field_type,))
-    if not isinstance(value, accepted) or (isinstance(value, bool) and field_type is not bool):
-        name = "a list" if list in accepted else getattr(field_type, "__name__", field_type)
-        raise ValueError(f"{place} must be {name}, got {value!r:.60}")
-    if field_type is float and not abs(value) <= MAX_FLOAT:
+        return partial(from_json, field_type)
+    if origin is Annotated:
+        return _limited(place, inner[1:], _reader(place, inner[0]))
+    if origin is UnionType:  # X | None
+        read = _reader(place, inner[0])
+        return lambda value: None if value is None else read(value)
+    if origin is None:
+        return partial(_atom, place, field_type)
+    read = _reader(place, inner[-1] if origin is dict else inner[0])
+
+    def collection(value: Any) -> Any:
+        _check_type(place, origin, value)
+        if origin is dict:
+            return {name: read(item) for name, item in value.items()}
+        return origin(map(read, value))
+
+    return collection
+
+
+def _atom(place: str, kind: type, value: Any) -> Any:
+    """Return a text, number or truth value as its field's type."""
+    if type(value) is kind and kind is not float:
+        return value
+    _check_type(place, kind, value)
+    if kind is not float:
+        return kind(value)
+    if not abs(value) <= MAX_FLOAT:
         raise ValueError(f"{place} must be a finite number")
-    if origin is dict:
-        return {name: _value(place, inner[1], item) for name, item in value.items()}
-    if origin is not None:
-        return origin(_value(place, inner[0], item) for item in value)
-    return field_type(value) + 0.0 if field_type is float else field_type(value)  # no -0.0
+    return float(value) + 0.0  # no -0.0
 
 
-def _limited(place: str, limits: Iterable[Limit], value: Any) -> Any:
-    """Return a value, checked against the limits of its field; None has no limits."""
-    for limit in limits if value is not None else ():
-        try:
-            limit.check(value)
-        except ValueError as error:
-            raise ValueError(f"{place} {error}") from None
-    return value
+def _check_type(place: str, kind: type, value: Any) -> None:
+    accepted = _ACCEPTED.get(kind, (kind,))
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        name = "a list" if list in accepted else kind.__name__
+        raise ValueError(f"{place} must be {name}, got {value!r:.60}")
+
+
+def _limited(place: str, limits: tuple[Limit, ...], read: Reader) -> Reader:
+    """Return a reader that checks the limits of a field, too; None has no limits."""
+
+    def limited(value: Any) -> Any:
+        value = read(value)
+        if value is not None:
+            try:
+                for limit in limits:
+                    limit.check(value)
+            except ValueError as error:
+                raise ValueError(f"{place} {error}") from None
+        return value
+
+    return limited
 
 
 def limits_of(kind: Any) -> dict[str, tuple[Limit, ...]]:
@@ -117,6 +162,9 @@ def limits_of(kind: Any) -> dict[str, tuple[Limit, ...]]:
         if get_origin(field_type) is Annotated
     }
 
+
+_ATOMS = frozenset({str, int, float, bool, type(None)})
+"""Types of values that are plain data as they are."""
 
 _ACCEPTED: dict[Any, tuple[type, ...]] = {
     float: (int, float),

@@ -55,6 +55,11 @@ _KEYS = re.compile(
     + ")"
 )
 _KINDS = tuple(KEY_FORMS)
+_STARTS = re.compile(
+    r"sk-|AIza|AQ\.|ya29\.|hf_|gsk_|xai-|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox|r8_|pplx-|"
+    r"nvapi-|csk-|fw_|tgp_v1_|eyJ|-----BEGIN |b(?i:earer)|B(?i:earer)"
+)
+"""The beginnings of KEY_FORMS, found several times as fast as the forms themselves."""
 _USERINFO = re.compile(r"(?<=://)([^/?#\s\"'<>@]*(?:@[^/?#\s\"'<>@]+)*)@")
 _PARAMETER = re.compile(
     r"(?i)([?&](?:[\w.-]*(?:key|token|secret|password|passwd|signature|credential)s?|sig|auth|code)=)"
@@ -132,7 +137,7 @@ def holds_secret(text: str, *secrets: str) -> bool:
 
 def find_key(text: str) -> str:
     """Return the kind of the first key of a well-known form in a text; "" if there is none."""
-    match = _KEYS.search(text)
+    match = _KEYS.search(text) if _STARTS.search(text) else None
     return _kind(match) if match else ""
 
 

@@ -21,7 +21,15 @@ from agents.train.credit.lines import append_lines, fill_page, log_line, read_li
 from agents.train.credit.measure import measure
 from agents.train.credit.page import generated_part
 from agents.train.credit.plan import PLAN, Plan
-from vlbench.cli import Options, option, parse_options, run_main, writable_file
+from agents.vlm.bundled import CHECKPOINTS
+from vlbench.cli import (
+    Options,
+    existing_folder,
+    option,
+    parse_options,
+    run_main,
+    writable_file,
+)
 from vlbench.errors import unknown_name
 
 
@@ -35,7 +43,12 @@ class Config(Options):
         "JSON lines to append to; the page is written beside them; by default in --out",
         check=writable_file,
     )
-    games: str = option("", 'tasks, comma-separated; "" for all')
+    games: str = option("", 'tasks, comma-separated; "" for all that have a policy')
+    policy: Path | None = option(
+        None,
+        "checkpoint for ALFWorld, which no bundled one plays; without it ALFWorld is left out",
+        check=existing_folder,
+    )
     only_page: bool = option(False, "measure nothing; write the page from the existing lines")
 
 
@@ -47,19 +60,29 @@ def study(plan: Plan, config: Config) -> Path:
         OSError: A file can't be written.
     """
     results = config.results or config.out / "credit.jsonl"
+    policies = {
+        name: CHECKPOINTS / game.model if game.model else config.policy
+        for name, game in plan.games.items()
+    }
     names = [name.strip() for name in config.games.split(",")] if config.games else [*plan.games]
     for name in names:
         if name not in plan.games:
             raise ValueError(unknown_name("game", name, plan.games))
+        if config.games and policies[name] is None:
+            raise ValueError(f"no bundled checkpoint plays {name}; name one: --policy FOLDER")
     lines = read_lines(
         results, lambda line: line["plan"] == plan.digest and line["game"] in plan.games
     )
     page = results.with_suffix(".md")
     done = {line["game"] for line in lines}
     for name in names if not config.only_page else ():
+        checkpoint = policies[name]
         if name in done:
             continue
-        new = measure(plan, name, config.out, partial(_show, name))
+        if checkpoint is None:
+            _show(name, "left out: no bundled checkpoint plays it, and no --policy is given")
+            continue
+        new = measure(plan, name, checkpoint, config.out, partial(_show, name))
         append_lines(results, new)
         lines += new
         fill_page(page, generated_part(plan, lines))

@@ -20,7 +20,7 @@ from agents.train.credit.plan import Estimator, Plan
 from agents.train.credit.ratios import credit_per_token, updated_log_probs
 from agents.train.credit.sample import Sample, config_of, keys_of, play_sample
 from agents.train.ppo_config import Config
-from agents.vlm.bundled import CHECKPOINTS
+from agents.vlm.checkpoint_files import weights_hash
 from vlbench.diagnose.credit import assess_credit
 from vlbench.diagnose.replayed import ReplayedTurn, replay_turns
 from vlbench.diagnose.rollouts import read_rollouts
@@ -32,30 +32,35 @@ Line = dict[str, Any]
 """A result: what it is about ("game", "kind", "name") and its numbers."""
 
 
-def measure(plan: Plan, name: str, out: Path, log: Callable[[str], None]) -> list[Line]:
+def measure(
+    plan: Plan, name: str, checkpoint: Path, out: Path, log: Callable[[str], None]
+) -> list[Line]:
     """Return the result lines of a game.
 
     Args:
         plan: The plan.
         name: The game.
+        checkpoint: Its policy.
         out: Folder of the rollouts; those that exist aren't played again.
         log: Called with a line about the progress.
     """
     game = plan.games[name]
-    folder = out / f"{name}-{plan.sample_digest(name)}"
+    weights = weights_hash(checkpoint)
+    folder = out / f"{name}-{plan.sample_digest(name, weights)}"
     folders = folder / "1", folder / "2"
+    config = config_of(plan, game, checkpoint)
     fit, sample = (
-        play_sample(plan, game, number, place, log) for number, place in enumerate(folders, 1)
+        play_sample(config, number, place, log) for number, place in enumerate(folders, 1)
     )
     replayed = {(t.record.episode, t.record.turn): t for t in _replay(folders[1])}
     turns = [replayed[key] for key in keys_of(folders[1])]
-    config = config_of(plan, game, CHECKPOINTS / game.model)
-    lines = [_game_line(sample, turns), *_critic_lines(plan, fit, sample, config)]
+    lines = [{**_game_line(sample, turns), "weights": weights}]
+    lines += _critic_lines(plan, fit, sample, config)
     advantages = {}
     for title, estimator in plan.estimators.items():
         advantages[title] = _advantages(plan, estimator, fit, sample, config)
         lines.append(_credit_line("estimator", title, advantages[title], turns))
-    new = updated_log_probs(plan, game, (fit, sample), folders, log)
+    new = updated_log_probs(config, plan.update_turns, (fit, sample), folders, log)
     for title, ratio in plan.ratios.items():
         worth = advantages[ratio.estimator]
         worth = (worth - worth.mean()) / (worth.std(correction=0) + 1e-8)

@@ -59,7 +59,8 @@ class _Tables:
             line, game = self.lines[name, "game", ""], self.plan.games[name]
             counts = [str(line[key]) for key in ("turns", "episodes", "starts")]
             rates = [_percent(line["optimal"]), f"{line['regret']:.3f}"]
-            policy = f"{game.model}, temperature {game.temperature:g}"
+            model = game.model or f"weights `{line['weights'][:12]}`"
+            policy = f"{model}, temperature {game.temperature:g}"
             rows.append([name, policy, *counts, *rates, _percent(line["shared_states"])])
         return markdown_table(head, rows)
 

@@ -1,6 +1,7 @@
 """What the study of credit measures, fixed before anything is measured."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from agents.train.credit.lines import digest_of
 from agents.vlm.bundled import TASKS
@@ -13,11 +14,13 @@ class Game:
     env: str
     """The environment's id."""
     model: str
-    """The policy: a bundled checkpoint, `stage/task`."""
+    """The policy: a bundled checkpoint, `stage/task`; "" for one that is given."""
     episodes: int = 128
     """Episodes to measure; as many others fit the critics."""
     max_new_tokens: int = 96
     temperature: float = 1.0
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    """Further keyword arguments of the environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +79,26 @@ class Plan:
         """Return a hash of everything that determines the results."""
         return digest_of(asdict(self))
 
-    def sample_digest(self, name: str) -> str:
-        """Return a hash of everything that determines a game's rollouts."""
-        return digest_of([asdict(self.games[name]), self.group, self.seed, self.version])
+    def sample_digest(self, name: str, weights: str) -> str:
+        """Return a hash of everything that determines a game's rollouts.
+
+        Args:
+            name: The game.
+            weights: Hash of the policy's weights.
+        """
+        return digest_of([asdict(self.games[name]), weights, self.group, self.seed, self.version])
 
 
-LONG_GAMES = {"points24": {"episodes": 32, "max_new_tokens": 256}}
+LONG_GAMES: dict[str, dict[str, Any]] = {"points24": {"episodes": 32, "max_new_tokens": 256}}
 """Tasks whose episodes take longer, by the folder of their checkpoint."""
+
+ALFWORLD = Game(
+    "vlbench/ALFWorld-v0",
+    "",  # none is bundled: docs/results/credit.sh trains one
+    episodes=32,
+    max_new_tokens=64,
+    kwargs={"group": "pick_and_place_simple"},
+)
 
 PLAN = Plan(
     games={
@@ -90,7 +106,8 @@ PLAN = Plan(
             env_id, f"llava-sft/{task}", **LONG_GAMES.get(task, {})
         )
         for env_id, task in TASKS.items()
-    },
+    }
+    | {"ALFWorld": ALFWORLD},
     critics={
         "raw": Critic(standardise=False, lr=1e-3, steps=96),
         "standardised": Critic(standardise=True, lr=3e-3, steps=96),

@@ -9,13 +9,11 @@ from torch import Tensor
 
 from agents.train import objective, ppo
 from agents.train.advantages.playing import assess
-from agents.train.credit.plan import Game, Plan
-from agents.train.credit.sample import Sample, config_of, keys_of
+from agents.train.credit.sample import Sample, keys_of
 from agents.train.distributed import Processes
 from agents.train.ppo_config import Config
 from agents.train.rollout_buffer import RolloutBuffer, TurnSample
 from agents.train.update import build_learner, update
-from agents.vlm.bundled import CHECKPOINTS
 from agents.vlm.encoding import EncodedPrompt
 from agents.vlm.policy import Policy
 from vlbench.diagnose.replayed import moments
@@ -27,8 +25,8 @@ BATCH = 32
 
 
 def updated_log_probs(
-    plan: Plan,
-    game: Game,
+    config: Config,
+    update_turns: int,
     samples: tuple[Sample, Sample],
     folders: tuple[Path, Path],
     log: Callable[[str], None],
@@ -39,8 +37,8 @@ def updated_log_probs(
     the baseline "state".
 
     Args:
-        plan: The plan.
-        game: The task and its policy.
+        config: The trainer's options for the game.
+        update_turns: Turns of the update.
         samples: A sample to learn from, and one to look at.
         folders: Their folders.
         log: Called with a line about the progress.
@@ -49,13 +47,13 @@ def updated_log_probs(
     if path.is_file():
         result: Tensor = torch.load(path, weights_only=True)
         return result
-    config = replace(config_of(plan, game, CHECKPOINTS / game.model), baseline="state", gamma=1.0)
-    torch.manual_seed(plan.seed)
+    config = replace(config, baseline="state", gamma=1.0)
+    torch.manual_seed(config.seed)
     policy = ppo.build_policy(config, config.model)
     processes = Processes()
     learner = build_learner(config, policy, processes)
     buffer = _buffer(samples[0], _prompts(policy, folders[0]), config, processes)
-    del buffer.numbers[plan.update_turns :]
+    del buffer.numbers[update_turns:]
     log(f"an update on {len(buffer)} turns")
     update(learner, buffer, config, critic_only=False)
     log("scoring after the update")

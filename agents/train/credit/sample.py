@@ -15,10 +15,9 @@ from agents.train.advantages.playing import assess, episode_seeds, rollout
 from agents.train.advantages.recorder import TurnRecorder
 from agents.train.credit.plan import Game, Plan
 from agents.train.distributed import Processes
-from agents.train.environments import RolloutEnvs, make_envs, training_deals
+from agents.train.environments import RolloutEnvs, make_envs, taken, training_deals
 from agents.train.ppo_config import Config
 from agents.train.rollout_buffer import RolloutBuffer
-from agents.vlm.bundled import CHECKPOINTS
 from agents.vlm.loading import load
 from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
@@ -67,6 +66,7 @@ def config_of(plan: Plan, game: Game, checkpoint: Path) -> Config:
     return Config(
         model=str(checkpoint),
         env=game.env,
+        env_kwargs=dict(game.kwargs),
         num_envs=game.episodes,
         num_steps=1,
         group=plan.group,
@@ -78,12 +78,11 @@ def config_of(plan: Plan, game: Game, checkpoint: Path) -> Config:
     )
 
 
-def play_sample(plan: Plan, game: Game, number: int, folder: Path, log: Any) -> Sample:
+def play_sample(config: Config, number: int, folder: Path, log: Any) -> Sample:
     """Play a sample, or read it if it has been played.
 
     Args:
-        plan: The plan.
-        game: The task and its policy.
+        config: The trainer's options for the game.
         number: Number of the sample, from 1; each has other starts and draws.
         folder: Its folder; `rollouts/` there can be diagnosed.
         log: Called with a line about the progress.
@@ -91,19 +90,19 @@ def play_sample(plan: Plan, game: Game, number: int, folder: Path, log: Any) -> 
     path = folder / FACTS
     if path.is_file():
         return _read(path)
-    config = config_of(plan, game, CHECKPOINTS / game.model)
-    torch.manual_seed(plan.seed)
+    torch.manual_seed(config.seed)
     loaded = load(config.model)
     collector = HiddenCollector()
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
     policy = Policy(loaded.model, loaded.processor, sampling, collector).eval()
-    kwargs = {**training_deals(config.share), "prompt": config.prompt, "theme": config.theme}
+    looks = {"prompt": config.prompt, "theme": config.theme}
+    kwargs = {**training_deals(config.share), **taken(config.env, looks | config.env_kwargs)}
     share, processes = range(config.num_envs), Processes()
-    recorder = TurnRecorder(game.env, [kwargs] * len(share), share, 1, "value")
-    vector = make_envs(game.env, len(share), kwargs)
+    recorder = TurnRecorder(config.env, [kwargs] * len(share), share, 1, "value")
+    vector = make_envs(config.env, len(share), kwargs)
     envs = RolloutEnvs(vector, share, processes, recorder)
     envs.reset(episode_seeds(config, share, number))
-    generator = torch.Generator(policy.device).manual_seed(plan.seed * 1000 + number)
+    generator = torch.Generator(policy.device).manual_seed(config.seed * 1000 + number)
     buffer = rollout(policy, envs, config, generator, log)
     vector.close()
     assess(buffer, config, processes)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.providers.connection import read_key
+from vlbench.bridges.engines import VLLM
 from vlbench.records.redaction import redact
 
 TIMEOUT = 600
@@ -86,14 +87,17 @@ class VllmServer:
         """Return vLLM's version.
 
         Raises:
-            ValueError: No server answers, or it is another program.
+            ValueError: No server answers, or it is another program or of an unknown version.
         """
         try:
-            return str(self._ask("/version", tries=1)["version"])
+            version = str(self._ask("/version", tries=1)["version"])
         except (Refusal, KeyError, TypeError) as error:
             raise ValueError(f"the server at {self.url} is not vLLM's") from error
         except ServerFault as error:
             raise ValueError(f"{error}; start vLLM there: see docs/training.md") from error
+        if refusal := VLLM.refusal(version):
+            raise ValueError(f"the server at {self.url}: {refusal}")
+        return version
 
     def model(self) -> ServedModel:
         """Return the base model.
