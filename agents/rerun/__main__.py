@@ -113,6 +113,8 @@ def rerun(
         raise ValueError("a privileged player has no weights to ask again")
     if entry.header.preamble != Preamble():
         raise ValueError("the entry's conversations have a preamble, which can't be shown again")
+    if entry.header.prompt_text:
+        raise ValueError("the entry's prompt is its own, which can't be shown again")
     places = draw_turns(entry.episodes, entry.digest, seed, count)
     observations = observations_of(places, entry.header.history)
     greedy = entry.header.settings.get("temperature") == 0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The commands behind alfworld.md:  bash docs/results/alfworld.sh [FOLDER]
 # One type of ALFWorld's tasks: transcripts → SFT → PPO → games of training and held-out floor plans.
-# UNTIL=sft ends after SFT.
+# UNTIL=sft ends after SFT. Called again, it goes on where it stopped.
 set -euo pipefail
 out=${1:-runs/alfworld}
 python=${PYTHON:-python}
@@ -9,9 +9,11 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 group='{"group": "pick_and_place_simple"}'
 mkdir -p "$out"
 
-$python -m agents.train.tiny --env ALFWorld --text-layers 3 --out "$out/tiny"
-$python -m agents.train.sft_data --env ALFWorld --env-kwargs "$group" --episodes 500 \
-  --random-action-prob 0.15 --out "$out/data.jsonl"
+[ -e "$out/tiny/config.json" ] ||
+  $python -m agents.train.tiny --env ALFWorld --text-layers 3 --out "$out/tiny"
+[ -e "$out/data.jsonl" ] ||
+  $python -m agents.train.sft_data --env ALFWorld --env-kwargs "$group" --episodes 500 \
+    --random-action-prob 0.15 --out "$out/data.jsonl"
 $python -m agents.train.sft --model "$out/tiny" --data "$out/data.jsonl" --out "$out/sft" \
   --steps 700 --lr 2e-3 --eval-every 350
 [ "${UNTIL:-}" != sft ] || exit 0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The commands behind credit.md:  bash docs/results/credit.sh [FOLDER]
-# No bundled checkpoint plays ALFWorld, so that one is trained first, if the folder has none. Resumable:
-# what docs/results/credit.jsonl has isn't measured again.
+# No bundled checkpoint plays ALFWorld, so that one is trained first. Called again, it goes on where it
+# stopped: what docs/results/credit.jsonl has isn't measured again.
 set -euo pipefail
 out=${1:-runs/credit}
 python=${PYTHON:-python}
@@ -9,6 +9,6 @@ here=$(dirname "$0")
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 export PYTHON=$python
 
-[ -e "$out/alfworld/sft/latest" ] || UNTIL=sft bash "$here/alfworld.sh" "$out/alfworld"
+UNTIL=sft bash "$here/alfworld.sh" "$out/alfworld"
 $python -m agents.train.credit --results "$here/credit.jsonl" --out "$out" \
   --policy "$out/alfworld/sft/latest"

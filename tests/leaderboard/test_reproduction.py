@@ -193,3 +193,27 @@ def test_an_entry_never_says_what_is_loaded(made, tmp_path, capsys):
     ]
     assert rerun_main(command) == 0
     assert "evil" not in out.read_text("utf-8")
+
+
+PROMPT = 'Play.\nAnswer with one JSON object:\n{\n"action": "stand" or "hit"\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"system_prompt": "Play well."}, "have a preamble, which can't be shown again"),
+        ({"shots": 1}, "have a preamble, which can't be shown again"),
+        ({"prompt_file": "own.txt"}, "the entry's prompt is its own, which can't be shown again"),
+    ],
+)
+def test_what_else_a_model_was_told_is_refused_in_one_line(made, tmp_path, told, message, capsys):
+    (tmp_path / "own.txt").write_text(PROMPT)
+    told = {name: tmp_path / v if name == "prompt_file" else v for name, v in told.items()}
+    space = {}
+    exec(AGENT, space)
+    run(tmp_path / "run", "Blackjack", SUITE, agent=space["Model"](), episodes=3, **told)
+    packed(tmp_path / "run", tmp_path / "told.tar.gz")
+    capsys.readouterr()
+    assert rerun(made, tmp_path / "told", tmp_path / "r.json") == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1 and not (tmp_path / "r.json").exists()
