@@ -1,6 +1,6 @@
 """Write a small Qwen2.5-VL with random weights: `python -m scripts.small_qwen FOLDER`.
 
-Its tokenizer is the tiny LLaVA's with Qwen's special tokens. It reads a picture at 112 × 112, in 16
+Its tokenizer is the tiny LLaVA's with Qwen's special tokens. It reads a picture at 168 × 168, in 36
 tokens. With the usual initial weights so small a model never learns to read a picture.
 """
 
