@@ -12,7 +12,7 @@ from typing import Any
 
 import gymnasium
 
-from agents.cost import Price
+from agents.pricing.cost import Price
 from vlbench.records import ModelInfo, Reply, from_json, to_json
 
 Observation = Mapping[str, Any]

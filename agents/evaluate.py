@@ -18,10 +18,10 @@ from typing import Any
 
 from agents.agent import Agent, as_agent
 from agents.agent_options import without_header_values
-from agents.cost import MAX_USD, Budget, DefaultLimit, Price
-from agents.estimate import estimate
 from agents.evaluate_options import CHALLENGE_IS_WHOLE, REMOTE, WHOLE, Config
-from agents.preview import preview
+from agents.pricing.cost import MAX_USD, Budget, DefaultLimit, Price
+from agents.pricing.estimate import estimate
+from agents.pricing.preview import preview
 from agents.progress import Progress
 from agents.registry import load_agent
 from agents.results.rows import write_csv

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent_options import AGENT_HELP, AgentSettings
-from agents.cost import MAX_USD, Price
+from agents.pricing.cost import MAX_USD, Price
 from agents.retry import RetryPolicy
 from agents.shards import parse_shard
 from agents.sweep.plan import Sweep, parse_sweep

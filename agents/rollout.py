@@ -20,7 +20,7 @@ import gymnasium
 import agents.agent
 import agents.retry
 from agents.agent import Agent, Observation, ProviderError
-from agents.cost import FIRST_CALL_WAIT, Budget
+from agents.pricing.cost import FIRST_CALL_WAIT, Budget
 from agents.providers.reply_schema import reply_schema
 from agents.retry import BUGS, RetryingCaller, RetryPolicy
 from vlbench.errors import location

@@ -22,9 +22,8 @@ import vlbench
 from leaderboard import ranking
 from leaderboard.cells import open_calls
 from leaderboard.outside import known_ids
-from leaderboard.published import KINDS, reported_ids, reported_rows
-from leaderboard.site_data import FAILURES, SHARED, EntryRenderer, RenderedEntry
-from leaderboard.site_tables import (
+from leaderboard.pages.entries import FAILURES, SHARED, EntryRenderer, RenderedEntry
+from leaderboard.pages.tables import (
     TRACKS,
     Section,
     filled,
@@ -34,7 +33,8 @@ from leaderboard.site_tables import (
     results,
     task_rows,
 )
-from leaderboard.task_page import Task, beside_test, describe
+from leaderboard.pages.tasks import Task, beside_test, describe
+from leaderboard.published import KINDS, reported_ids, reported_rows
 from leaderboard.verify import Evidence, Verified, existing_entry, find_entries, verify_all
 from vlbench.cli import (
     option,

@@ -34,6 +34,8 @@ from vlbench.task import (
     RepaintablePicture,
     Statements,
     frame_shape,
+    repaint_nothing,
+    same_style,
 )
 
 S = TypeVar("S")
@@ -118,10 +120,10 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
         self.frame: Frame | None = None
         """The memory that `draw` paints into; see `paint_into`."""
         self._repaint = (
-            picture.repaint if isinstance(picture, RepaintablePicture) else _repaint_nothing
+            picture.repaint if isinstance(picture, RepaintablePicture) else repaint_nothing
         )
         self._later_style = (
-            picture.later_style if isinstance(picture, HidingPicture) else _same_style
+            picture.later_style if isinstance(picture, HidingPicture) else same_style
         )
         self._previous: Seen[S, Style] | None = None
         """What the frame shows; None if unknown or blank."""
@@ -390,13 +392,3 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
 
             self._window = Window(type(self).__name__)
         self._window.show(frame)
-
-
-def _same_style(state: object, style: Style) -> Style:
-    """Stand for the `later_style` of a picture that has none."""
-    return style
-
-
-def _repaint_nothing(*_: object) -> bool:
-    """Stand for the `repaint` of a picture that has none."""
-    return False

@@ -338,3 +338,13 @@ def split_options(options: CommonOptions) -> CommonParts:
     """
     rest: Any = dict(options)
     return CommonParts(ThemeChoice.pop(rest), rest.pop("prompt", "cot"), rest)
+
+
+def same_style(state: object, style: Style) -> Style:
+    """Stand for the `later_style` of a picture that has none."""
+    return style
+
+
+def repaint_nothing(*_: object) -> bool:
+    """Stand for the `repaint` of a picture that has none."""
+    return False

@@ -11,7 +11,7 @@ import gymnasium
 
 from agents.agent import Agent, Observation, ProviderError
 from agents.agent_options import check_settings
-from agents.cost import is_paid_host, reports_cost
+from agents.pricing.cost import is_paid_host, reports_cost
 from agents.providers.answers import Answer, Fault, Meaning
 from agents.providers.connection import Connection, secrets_in, without_secrets
 from agents.providers.network import route_to

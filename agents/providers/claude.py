@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from agents.cost import Price
+from agents.pricing.cost import Price
 from agents.providers.answers import (
     Answer,
     count_tokens,

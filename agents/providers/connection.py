@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from agents.cost import Price
+from agents.pricing.cost import Price
 from agents.providers.endpoint import KEY_HEADERS, NOT_RECORDED, Endpoint, check_header
 from vlbench.records.redaction import SECRET_VARIABLE
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from agents.cost import Price
+from agents.pricing.cost import Price
 from agents.providers.answers import Answer, Fault, count_tokens, plain_text, sort_parts
 from agents.providers.base import NO_REPLY, ProviderAgent
 from agents.providers.connection import Connection, Provider

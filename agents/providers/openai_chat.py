@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agents.agent_options import check_settings
-from agents.cost import Price
+from agents.pricing.cost import Price
 from agents.providers.answers import Answer, Fault, read_error
 from agents.providers.base import ProviderAgent, import_sdk
 from agents.providers.connection import Connection, Provider, SDKClient

@@ -80,23 +80,14 @@ def train(config: Config, processes: Processes) -> Path:
     env_id = resolve_env_id(config.env)
     looks = {"prompt": config.prompt, "theme": config.theme, **shown_as(config.picture)}
     rules = taken(env_id, looks | config.env_kwargs)
-    mixture = config.mixture
     episodes = config.eval_episodes if config.eval_every else 0
-    rows = mixed_val_rows(env_id, episodes, rules, mixture)
-    share = processes.share(config.num_envs)
+    rows = mixed_val_rows(env_id, episodes, rules, config.mixture)
     trainer = Trainer(config, method="ppo", steps=config.iterations, processes=processes)
     policy = build_policy(config, str(trainer.checkpoint or config.model), processes.device)
     learner = build_learner(config, policy, processes)
     sampler = torch.Generator(policy.device).manual_seed(trainer.seed)
-    deals = {**training_deals(config.share), **taken(env_id, {"jitter": config.jitter}), **rules}
-    own = [mixture.rules(i // config.group) for i in share]
-    vector = make_envs(env_id, len(share), deals, own)
-    every = config.rollouts_every
-    kwargs = [deals | rules for rules in own]
-    recorder = TurnRecorder(env_id, kwargs, share, every, config.baseline) if every else None
-    envs = RolloutEnvs(vector, share, processes, recorder)
+    envs = new_envs(config, env_id, rules, processes)
     writer = new_writer(config, policy, processes)
-    envs.reset(episode_seeds(config, share, 0))
     parts: dict[str, Stateful | torch.Generator] = {
         "optimizer": learner.optimizer,
         "shuffler": learner.shuffler,
@@ -113,11 +104,11 @@ def train(config: Config, processes: Processes) -> Path:
             learner.optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
             start = time.monotonic()
             if config.plays_whole_episodes:
-                envs.reset(episode_seeds(config, share, iteration))
+                envs.reset(episode_seeds(config, envs.share, iteration))
             buffer = play(policy, envs, config, sampler, processes, log.status, writer)
             monitor = envs.finish_rollout()
-            if recorder:
-                recorder.finish(iteration, buffer, config.out, processes)
+            if envs.recorder:
+                envs.recorder.finish(iteration, buffer, config.out, processes)
             middle = time.monotonic()
             log.status(f"iteration {iteration}/{config.iterations}: update")
             critic_only = config.has_critic and iteration <= config.critic_iterations
@@ -140,6 +131,29 @@ def train(config: Config, processes: Processes) -> Path:
         if rows and trainer.step == config.iterations:
             log.log_selection()
     return trainer.last_checkpoint
+
+
+def new_envs(
+    config: Config, env_id: str, rules: dict[str, Any], processes: Processes
+) -> RolloutEnvs:
+    """Return this process's environments, at the start of their first episodes.
+
+    Args:
+        config: The options.
+        env_id: The environment.
+        rules: Its keyword arguments, without what chooses deals and without the mixture.
+        processes: The processes that play together.
+    """
+    share = processes.share(config.num_envs)
+    deals = {**training_deals(config.share), **taken(env_id, {"jitter": config.jitter}), **rules}
+    own = [config.mixture.rules(i // config.group) for i in share]
+    vector = make_envs(env_id, len(share), deals, own)
+    every = config.rollouts_every
+    kwargs = [deals | each for each in own]
+    recorder = TurnRecorder(env_id, kwargs, share, every, config.baseline) if every else None
+    envs = RolloutEnvs(vector, share, processes, recorder)
+    envs.reset(episode_seeds(config, share, 0))
+    return envs
 
 
 def introduce(rows: Sequence[Row], model: Any) -> Iterator[str]:

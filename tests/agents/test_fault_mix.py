@@ -17,8 +17,8 @@ from support.wire_faults import (
     Case,
 )
 
-from agents.cost import Price
 from agents.evaluate import evaluate
+from agents.pricing.cost import Price
 from agents.progress import Progress
 from agents.registry import load_agent
 from agents.retry import RetryPolicy

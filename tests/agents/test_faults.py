@@ -16,9 +16,9 @@ from support.simulated_clock import run_simulated
 
 from agents import retry
 from agents.agent import ProviderError
-from agents.cost import Budget, Price
 from agents.evaluate import evaluate, main
 from agents.players.scripted import Random
+from agents.pricing.cost import Budget, Price
 from agents.progress import Progress
 from agents.providers.openai_chat import OpenAIChat
 from agents.retry import RetryingCaller, RetryPolicy

@@ -3,8 +3,8 @@
 import pytest
 from support.fault_server import FaultServer
 
-from agents.cost import DefaultLimit, Price, is_paid_host, reports_cost
 from agents.evaluate import MAX_USD, _check_limit, evaluate, main
+from agents.pricing.cost import DefaultLimit, Price, is_paid_host, reports_cost
 from agents.providers.openai_chat import LIST_PRICES, OpenAIChat
 from agents.registry import load_agent
 from agents.retry import RetryPolicy

@@ -11,9 +11,11 @@ from support.cli_process import call
 from support.sample_entries import ROWS, SUITE, packed, run
 
 import vlbench
-from leaderboard import ranking, site, site_data, task_page
+from leaderboard import ranking, site
 from leaderboard.flags import Flag
 from leaderboard.pack import pack
+from leaderboard.pages import entries as page_entries
+from leaderboard.pages import tasks as task_page
 from leaderboard.published import reported_ids, reported_rows
 from leaderboard.verify import find_entries, verify
 from vlbench.records import Reply
@@ -171,12 +173,12 @@ def test_every_picture_of_the_viewer_is_there_once_and_an_entry_is_small(pages):
         frames = {turn["frame"] for e in data["episodes"] for turn in e["turns"]}
         frames |= {e["end"] for e in data["episodes"] if e["end"]}
         sizes = [(pages / "frames" / f"{frame}.png").stat().st_size for frame in frames]
-        assert sum(sizes) + path.stat().st_size < site_data.MAX_BYTES + 1_000_000
+        assert sum(sizes) + path.stat().st_size < page_entries.MAX_BYTES + 1_000_000
         assert {turn["prompt"] for e in data["episodes"] for turn in e["turns"]} <= set(
             data["prompts"]
         )
-        firsts = [e["row"] for e in data["episodes"]][: site_data.SHARED]
-        assert firsts == list(range(site_data.SHARED))
+        firsts = [e["row"] for e in data["episodes"]][: page_entries.SHARED]
+        assert firsts == list(range(page_entries.SHARED))
         for episode in data["episodes"]:
             causes = [bool(turn["cause"]) for turn in episode["turns"]]
             assert episode["mistake"] == (causes.index(True) if any(causes) else None)

@@ -3,7 +3,7 @@
 import pytest
 from support.hand_worked import PLAYED, hand_worked
 
-from leaderboard.site_tables import Bar, Cause, SuiteResult
+from leaderboard.pages.tables import Bar, Cause, SuiteResult
 
 pytestmark = pytest.mark.extra
 

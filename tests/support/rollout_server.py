@@ -40,6 +40,7 @@ class RolloutServer:
         *,
         processed=True,
         adapters=True,
+        lora=True,
         token_ids=True,
         longest=4096,
         rank=128,
@@ -47,6 +48,7 @@ class RolloutServer:
         stale=False,
     ):
         self.checkpoint, self.processed, self.adapters = checkpoint, processed, adapters
+        self.lora = lora
         self.token_ids, self.longest, self.rank, self.stale = token_ids, longest, rank, stale
         self.version = version
         self.models = {}
@@ -73,6 +75,9 @@ class RolloutServer:
 
     def _load(self, name, folder):
         rank = json.loads((folder / "adapter_config.json").read_text("utf-8"))["r"]
+        if not self.lora:
+            advice = "LoRA is not enabled. Use --enable-lora to enable LoRA."
+            return 500, {"error": {"message": f"Call to add_lora method failed: {advice}"}}
         if rank > self.rank:
             message = f"LoRA rank {rank} is greater than max_lora_rank {self.rank}."
             return 400, {"error": {"message": message}}

@@ -101,6 +101,7 @@ def test_a_served_rollout_is_what_the_policy_would_have_written(checkpoint, tmp_
     [
         ({"processed": False}, {}, "start it with --logprobs-mode processed_logprobs"),
         ({"adapters": False}, {}, "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"),
+        ({"lora": False}, {}, "is it started with --enable-lora"),
         ({"version": "0.40.1"}, {}, "vllm 0.40.1 is installed; this bridge needs >=0.32,<0.33"),
         ({"token_ids": False}, {}, "it needs vLLM 0.10.2 or newer"),
         ({"longest": 20}, {}, "start it with --max-model-len"),

@@ -85,7 +85,6 @@ NUMBER_LINE = Task(
 
 PLAN = Plan(
     tiny={
-        "env": "NumberLine,EZPoints,Points24,Blackjack",
         "vocab_size": 2048,
         "image_size": 150,
         "patch_size": 15,

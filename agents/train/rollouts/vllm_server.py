@@ -22,6 +22,8 @@ PAUSE = 2.0
 """Seconds before the second try; each further pause is twice as long."""
 TRANSIENT = (408, 429, 500, 502, 503, 504)
 """HTTP statuses after which a request is made again."""
+MISSING_FLAG = "--enable-lora"
+"""vLLM answers 500 with this advice if it was started without adapters."""
 KEY = "VLLM_API_KEY"
 """Environment variable with the server's key, if it wants one."""
 
@@ -187,7 +189,7 @@ class VllmServer:
                     return _json(answer.read())
             except urllib.error.HTTPError as error:
                 message = _message(error)
-                if error.code not in TRANSIENT:
+                if error.code not in TRANSIENT or MISSING_FLAG in message:
                     raise Refusal(error.code, message) from error
                 reason = f"answers {error.code}: {message}"
             except (OSError, http.client.HTTPException) as error:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from leaderboard.pages.tasks import Task, beside_test
 from leaderboard.ranking import Standing, by_headline, by_task, headline, scorecard
-from leaderboard.task_page import Task, beside_test
 from leaderboard.verify import Verified
 from vlbench.intervals import Interval
 from vlbench.scoring import Headline, Scorecard, usd_per_success

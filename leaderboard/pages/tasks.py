@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from leaderboard.outside import LABEL, is_outside
-from leaderboard.site_data import EntryRenderer
+from leaderboard.pages.entries import EntryRenderer
 from vlbench.registry import env_class, short_name
 from vlbench.scoring import notes
 from vlbench.suites import (

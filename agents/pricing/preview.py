@@ -6,8 +6,8 @@ from pathlib import Path
 
 from agents import shards
 from agents.agent import Agent
-from agents.estimate import Estimate, estimate
 from agents.evaluate_options import Config
+from agents.pricing.estimate import Estimate, estimate
 from agents.rollout import Job, unfinished
 from agents.selection import Play, select_rows
 from agents.sweep.plan import VIEWS

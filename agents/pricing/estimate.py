@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium
 
 import vlbench
-from agents.cost import Price
+from agents.pricing.cost import Price
 from vlbench.prompts import CHARACTERS_PER_TOKEN
 from vlbench.recorder import EpisodeRecorder
 from vlbench.suites import Row

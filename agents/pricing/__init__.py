@@ -1,0 +1,1 @@
+"""What calls cost: prices, budgets, and estimates before anything is played."""
