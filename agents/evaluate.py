@@ -305,8 +305,8 @@ def _evaluate(argv: Sequence[str]) -> int:
         option = "html" if config.html else "blind"
         raise ValueError(f"--{option} is about one suite; leave it out, or name one with --suite")
     if config.estimate:
-        told = preview(config, ((players.of(suite), suite) for suite in plays))
-        print("\n".join(told))
+        lines = preview(config, ((players.of(suite), suite) for suite in plays))
+        print("\n".join(lines))
         return 0
     folder = config.out or new_folder(agent.name)
     place = [] if config.out else ["--out", str(folder)]

@@ -84,8 +84,8 @@ def open_calls(entries: Sequence[Verified]) -> list[Call]:
     calls = []
     for cell in read_cells():
         stages = [_stage(cell, track, entries) for track in cell.stages]
-        if left := tuple(stage for stage in stages if stage):
-            calls.append(Call(cell, left))
+        if missing := tuple(stage for stage in stages if stage):
+            calls.append(Call(cell, missing))
     return calls
 
 
@@ -93,14 +93,16 @@ def _stage(cell: Cell, track: Track, entries: Sequence[Verified]) -> Stage | Non
     """Return what is open of a stage; None if nothing is."""
     cards = [(entry, entry.manifest.card) for entry in entries]
     own = [entry for entry, card in cards if card.track == track and cell.holds(card.model)]
-    left = [
+    missing = [
         env_id
         for env_id in vlbench.CARD_IDS
         if not any(scorecard(entry, TEST, env_id) for entry in own)
     ]
-    if not left:
+    if not missing:
         return None
-    return Stage(track, () if len(left) == len(vlbench.CARD_IDS) else tuple(map(short_name, left)))
+    return Stage(
+        track, () if len(missing) == len(vlbench.CARD_IDS) else tuple(map(short_name, missing))
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,10 +104,10 @@ def main() -> None:
     model = start(options.out)
     lines = options.results.read_text().splitlines() if options.results.exists() else []
     done = {(line["seed"], line["arm"]) for line in map(json.loads, lines) if "arm" in line}
-    left = [pair for pair in product(range(options.seeds), ARMS) if pair not in done]
+    missing = [pair for pair in product(range(options.seeds), ARMS) if pair not in done]
     with ExitStack() as stack:
         url = ""
-        for seed, arm in left:
+        for seed, arm in missing:
             if arm == "served" and not url:
                 url = stack.enter_context(vllm(model, options.out))
             line = train(model, seed, arm, url if arm == "served" else "", options.out)

@@ -146,7 +146,8 @@ def new_envs(
     """
     share = processes.share(config.num_envs)
     deals = {**training_deals(config.share), **taken(env_id, {"jitter": config.jitter}), **rules}
-    own = [config.mixture.rules(i // config.group) for i in share]
+    mixture = config.mixture
+    own = [mixture.rules(i // config.group) for i in share]
     vector = make_envs(env_id, len(share), deals, own)
     every = config.rollouts_every
     kwargs = [deals | each for each in own]

@@ -7,9 +7,10 @@ import pytest
 
 from agents.train.gains import __main__ as gains
 from agents.train.gains.lessons import START_SHARE, Drills, Lesson, Transcripts
+from agents.train.gains.levels import NUMBER_LINE
 from agents.train.gains.page import gain, render, values
 from agents.train.gains.plan import GAIN_SHARE, METHODS, Plan
-from agents.train.gains.tasks import NUMBER_LINE, PLAN
+from agents.train.gains.tasks import PLAN
 
 
 def test_the_interval_of_a_gain_counts_seeds_and_rows():

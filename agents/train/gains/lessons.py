@@ -70,7 +70,8 @@ class Lesson:
     def resolved(self) -> list[Any]:
         """Return the value of every option that decides what the lesson makes."""
         run = resolved(sft.Config(model="", data=Path(), out=Path(), **self.sft))
-        return [self.name, *(resolved(part.config()) for part in self.data), run]
+        data = [[part.count, resolved(part.config())] for part in self.data]
+        return [self.name, *data, run]
 
     def learn(self, model: Path, folder: Path, seed: int) -> Path:
         """Train in a folder, or go on with what it holds; return the last checkpoint."""

@@ -1,0 +1,65 @@
+"""What the study trains on NumberLine, and what all tasks read of its pictures."""
+
+from agents.train.gains.lessons import Lesson, Transcripts
+from agents.train.gains.plan import Task
+from agents.train.reproduce.study import Values
+
+LEVELS = "max_position=5,10,20,50"
+"""Levels in training."""
+
+JITTER: Values = {"jitter": 3}
+BATCH: Values = {"batch": 16, "micro_batch": 16, "eval_every": 500, "save_every": 500}
+"""Options of every lesson's `sft`."""
+
+NUMBERS = Transcripts(
+    14_000,
+    {
+        "env": "NumberLine",
+        "perception_only": True,
+        **JITTER,
+        "mix": LEVELS,
+        "random_action_prob": 0.5,
+        "episodes": 6_000,
+        "keep_fraction": 0.2,
+    },
+)
+"""Numbers to read."""
+
+NUMBER_LINE = Task(
+    env="NumberLine",
+    mix=LEVELS,
+    lessons=(
+        Lesson(
+            "turns",
+            (
+                Transcripts(
+                    12_000,
+                    {
+                        "env": "NumberLine",
+                        "mix": LEVELS,
+                        **JITTER,
+                        "random_action_prob": 0.3,
+                        "episodes": 4_000,
+                        "keep_fraction": 0.4,
+                    },
+                ),
+            ),
+            {**BATCH, "steps": 800, "lr": 1.5e-3},
+        ),
+    ),
+    ppo={
+        "jitter": 3,
+        "num_envs": 64,
+        "num_steps": 8,
+        "iterations": 16,
+        "thought_weight": 0.2,
+        "kl_coef": 0.05,
+        "lr": 1e-4,
+        "end_lr": 2e-5,
+        "eval_every": 4,
+        "save_every": 16,
+        "rollouts_every": 0,
+    },
+    sft_lr=5e-4,
+)
+"""Levels from 5 to 50: the policy acts on numbers that it must read."""
