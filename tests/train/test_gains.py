@@ -58,13 +58,20 @@ def test_all_methods_run_resume_and_are_examined(tmp_path, monkeypatch, capsys):
     """The whole study in small: a line for each unit, which a second call leaves as they are."""
     monkeypatch.setattr("agents.train.gains.methods.VAL_EPISODES", 4)
     monkeypatch.setattr("agents.train.gains.exam.EPISODES", 4)
-    monkeypatch.setattr(gains, "SUITES", ("test",))
+    monkeypatch.setattr(gains, "SUITES", ("paper",))
     reading = Transcripts(8, {"episodes": 8, "perception_only": True})
     steps = {"steps": 2, "eval_every": 0}
     task = dataclasses.replace(
         NUMBER_LINE,
         lessons=(Lesson("turns", (Transcripts(16, {"episodes": 8}), Drills(4)), steps),),
-        ppo={"iterations": 2, "num_envs": 4, "num_steps": 2, "eval_every": 1, "epochs": 1},
+        ppo={
+            "iterations": 2,
+            "num_envs": 4,
+            "num_steps": 2,
+            "eval_every": 1,
+            "epochs": 1,
+            "max_new_tokens": 8,
+        },
         rules={},
         mix="max_position=5,10",
         batch=4,

@@ -1,9 +1,10 @@
 """What a model learns before the study's methods: SFT runs, one after the other.
 
-A lesson's data are transcripts and exercises, written from seeds; its files are kept, and so is a
-finished lesson.
+A lesson's data are transcripts and exercises, written from seeds; its files are kept. A finished
+lesson leaves `NAME-model`, all that the next one needs.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -74,7 +75,10 @@ class Lesson:
         return [self.name, *data, run]
 
     def learn(self, model: Path, folder: Path, seed: int) -> Path:
-        """Train in a folder, or go on with what it holds; return the last checkpoint."""
+        """Train in a folder, or go on with what it holds; return the model."""
+        finished = folder / f"{self.name}-model"
+        if finished.is_dir():
+            return finished
         data = folder / f"{self.name}.jsonl"
         if not data.is_file():
             parts = enumerate(self.data)
@@ -82,17 +86,23 @@ class Lesson:
         config = sft.Config(
             model=str(model), data=data, out=folder / self.name, seed=seed, log="json", **self.sft
         )
-        return sft.train(config, Processes())
+        return copy_model(sft.train(config, Processes()), finished)
 
 
 def learn_lessons(
     lessons: Sequence[Lesson], model: Path, folder: Path, seed: int, status: Status
 ) -> Path:
-    """Train one lesson after the other from a model; return the last checkpoint."""
+    """Train one lesson after the other from a model; return the last one's."""
     for number, lesson in enumerate(lessons, 1):
         status(f"lesson {number} of {len(lessons)}: {lesson.name}")
         model = lesson.learn(model, folder, seed)
     return model
+
+
+def copy_model(checkpoint: Path, folder: Path) -> Path:
+    """Copy a checkpoint without the trainer's state, replacing a folder; return the folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return Path(shutil.copytree(checkpoint, folder, ignore=shutil.ignore_patterns("*.pt")))
 
 
 def build_model(options: Values, folder: Path, seed: int) -> Path:

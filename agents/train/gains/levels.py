@@ -15,6 +15,7 @@ NUMBERS = Transcripts(
     14_000,
     {
         "env": "NumberLine",
+        "seed": 3,
         "perception_only": True,
         **JITTER,
         "mix": LEVELS,

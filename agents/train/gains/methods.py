@@ -1,6 +1,5 @@
 """The methods of the study: each continues a start and costs what PPO costs."""
 
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from agents.train.distributed import Processes
 from agents.train.environments import training_deals
 from agents.train.evaluation import EvalResult, evaluate_policy, mixed_val_rows
 from agents.train.gains.episodes import PlayedEpisode, play_episodes
-from agents.train.gains.lessons import Status
+from agents.train.gains.lessons import Status, copy_model
 from agents.train.gains.plan import FORWARD, GAIN_SHARE, Task
 from agents.train.sft_data import Example
 from agents.vlm.loading import load
@@ -100,7 +99,7 @@ class Run:
         )
         results = {path: evaluate_on_val(task, path) for path in sorted(out.glob("step-*"))}
         best = max(results, key=lambda path: results[path].success.value)
-        return self.trained(_copy(best, out / CHOSEN), results[best], results[last])
+        return self.trained(copy_model(best, out / CHOSEN), results[best], results[last])
 
     def trained(self, checkpoint: Path, val: EvalResult, last: EvalResult) -> Trained:
         """Return a result with the whole budget as its cost."""
@@ -159,7 +158,7 @@ def _best_of_n(run: Run) -> Trained:
     if not data.stat().st_size:
         run.status("no episode succeeded, so there is nothing to learn")
         result = evaluate_on_val(task, run.start)
-        return run.trained(_copy(run.start, run.out / CHOSEN), result, result)
+        return run.trained(copy_model(run.start, run.out / CHOSEN), result, result)
     return run.learn(run.start, data, round(task.budget() / 2 / task.batch), "sft")
 
 
@@ -182,12 +181,6 @@ def _dagger(run: Run) -> Trained:
         trained = run.learn(checkpoint, data, steps, f"sft-{number}")
         checkpoint = trained.checkpoint
     return trained
-
-
-def _copy(checkpoint: Path, folder: Path) -> Path:
-    """Copy a checkpoint without the trainer's state; return the folder."""
-    shutil.rmtree(folder, ignore_errors=True)
-    return Path(shutil.copytree(checkpoint, folder, ignore=shutil.ignore_patterns("*.pt")))
 
 
 def _policy(task: Task, checkpoint: Path) -> Policy:
