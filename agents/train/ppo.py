@@ -78,6 +78,7 @@ def train(config: Config, processes: Processes) -> Path:
         KeyboardInterrupt: Stopped by the user, after a checkpoint.
     """
     env_id = resolve_env_id(config.env)
+    processes.share(config.num_envs)  # refused before a model is loaded and a folder is made
     looks = {"prompt": config.prompt, "theme": config.theme, **shown_as(config.picture)}
     rules = taken(env_id, looks | config.env_kwargs)
     episodes = config.eval_episodes if config.eval_every else 0
