@@ -4,7 +4,7 @@ All are stated in pixels of a picture of SIZE. The drawing code takes them from 
 scales each, and asks for icons and letters that are drawn for the result.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 
 from vlbench.themes import SIZE, scaled
@@ -78,4 +78,4 @@ class Lengths:
 @lru_cache
 def lengths_of(size: int) -> Lengths:
     """Return the lengths of pictures of a size, one of `vlbench.themes.SIZES`."""
-    return Lengths(*[scaled(field.default, size) for field in fields(Lengths)])
+    return Lengths(*[scaled(length, size) for length in astuple(Lengths())])
