@@ -1,6 +1,8 @@
 """A task outside of the package is trained, frozen, packed and verified without a change here."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -162,3 +164,39 @@ def test_a_bug_in_a_task_that_is_frozen_is_one_line_with_its_place(package, tmp_
     assert freeze_main([env_id]) == 2
     err = capsys.readouterr().err
     assert "ZeroDivisionError" in err and "own_bug/suites.py:" in err and err.count("\n") == 1
+
+
+READERS = (
+    "agents.compare RUN RUN",
+    "agents.results RUN",
+    "agents.report RUN OUT/page.html",
+    "vlbench.replay RUN",
+    "vlbench.display RUN Lamps#0 --out OUT/episode.gif",
+)
+"""Commands that read runs."""
+
+
+@pytest.fixture
+def lamps_run(tmp_path, monkeypatch):
+    """The run of a task in a module that another process hasn't imported."""
+    monkeypatch.syspath_prepend(HERE)
+    run = tmp_path / "run"
+    evaluate("random", LAMPS, suite="seeds", episodes=2, out=run)
+    return run
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_every_command_that_reads_runs_takes_the_task_s_name(lamps_run, tmp_path, command):
+    text = command.replace("RUN", str(lamps_run)).replace("OUT", str(tmp_path))
+    paths = os.pathsep.join((str(HERE), os.environ.get("PYTHONPATH", "")))
+
+    def call(*more):
+        return subprocess.run(
+            [sys.executable, "-m", *text.split(), *more],
+            env=os.environ | {"PYTHONPATH": paths},
+            capture_output=True,
+            text=True,
+        )
+
+    done = call("--env", LAMPS)
+    assert done.returncode == 0, done.stderr
