@@ -1,8 +1,9 @@
 """Draw the icons of ALFWorld under `vlbench/assets/alfworld/`.
 
 Icons of objects come from Noto Emoji (Apache-2.0) if it has them. The other objects, all
-receptacles and the state symbols are this project's drawings, in `scripts/drawings/`. The script
-needs Pillow, resvg-py and the file `icons.json` of the npm package @iconify-json/noto 1.2.9:
+receptacles and the state symbols are this project's drawings, in `scripts/drawings/`. Each is drawn
+from its outlines in the sizes that pictures of each size need. The script needs Pillow, resvg-py
+and the file `icons.json` of the npm package @iconify-json/noto 1.2.9:
 
     npm pack @iconify-json/noto@1.2.9 && tar xzf iconify-json-noto-1.2.9.tgz
     python scripts/make_icons.py package/icons.json

@@ -313,7 +313,7 @@ class CommonOptions(EnvOptions, total=False):
     """Largest shift of an element, 0..5 pixels of a picture of 300. Default: 0."""
     picture_size: int
     """Width and height of the pictures, each drawn for its size: 224, 300, 448 or 672 pixels.
-    Boards show 300, and ALFWorld has no other. Default: 300."""
+    Boards show 300. Default: 300."""
     prompt: str
     """"cot", "action_only" or "cot_facts". Default: "cot"."""
 

@@ -1,8 +1,10 @@
 """Every registered id fulfils the contract, and every expert reaches the ceiling."""
 
 import gymnasium
+import numpy as np
 import pytest
-from support.env_ids import every_env, every_light_env, every_set
+from PIL import Image
+from support.env_ids import every_env, every_set
 
 import vlbench
 from vlbench import contract
@@ -39,11 +41,33 @@ NOT_OF_A_SIZE = (
 
 
 @pytest.mark.parametrize("size", [224, 448, pytest.param(672, marks=pytest.mark.slow)])
-@every_light_env
+@every_env
 @pytest.mark.parametrize("check", [check for check in CHECKS if check not in NOT_OF_A_SIZE])
 def test_every_size_keeps_the_contract(sized_id, size, check):
     assert gymnasium.make(sized_id).reset(seed=0)[0]["image"].shape == (size, size, 3)
     check(sized_id)
+
+
+NEAREST, BOX = Image.Resampling.NEAREST, Image.Resampling.BOX
+
+
+def resampled(frame, size, kind):
+    return np.asarray(Image.fromarray(frame).resize((size, size), kind))
+
+
+def loss(frame, kind):
+    """What a frame loses, a pixel, when it is reduced to 300 pixels and enlarged again."""
+    reduced = resampled(frame, 300, NEAREST if kind == NEAREST else BOX)
+    return np.abs(frame.astype(int) - resampled(reduced, len(frame), kind)).mean()
+
+
+@pytest.mark.parametrize("kind", [NEAREST, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS])
+@every_env
+def test_a_large_picture_is_drawn_for_its_size_and_no_small_one_enlarged(env_id, kind):
+    small, large = (
+        gymnasium.make(env_id, picture_size=size).reset(seed=0)[0]["image"] for size in (300, 672)
+    )
+    assert loss(large, kind) > 1.5 * loss(resampled(small, 672, kind), kind) + 0.3
 
 
 @every_set

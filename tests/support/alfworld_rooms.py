@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pytest
+from support.pictures import paint
 
 from vlbench.instances import Presentation
-from vlbench.task import SIZE, Frame
+from vlbench.task import Frame
 from vlbench.tasks.alfworld.scene import Place, Scene, Thing
 from vlbench.themes import THEMES
 
@@ -80,11 +80,8 @@ def standing_at(
 
 
 def painted(picture: Any, state: State, style: Any = None, number: int = 7) -> Frame:
-    slab = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
     style = style or picture.style(state, Presentation("alfworld/x", number))
-    picture.paint(slab[1], state, style)
-    frame: Frame = slab[1]
-    return frame
+    return paint(picture, state, style)
 
 
 def some_things(count: int, seed: int = 0) -> tuple[Thing, ...]:

@@ -52,6 +52,9 @@ TASKS = {name: task for env_id in LIGHT_IDS for name, task in tasks_of(env_id).i
 every_task = pytest.mark.parametrize("name", TASKS)
 SLOW = pytest.mark.slow
 every_theme = pytest.mark.parametrize("theme", THEMES)
+every_size = pytest.mark.parametrize(
+    "size", [pytest.param(size, marks=() if size == SIZE else SLOW) for size in SIZES]
+)
 
 
 def family_sample() -> list[str]:

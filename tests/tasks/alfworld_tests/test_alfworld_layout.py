@@ -20,9 +20,8 @@ from support.alfworld_rooms import (
     room_of,
     some_things,
 )
-from support.pictures import every_look
+from support.pictures import every_look_and_size, every_size
 
-from vlbench.task import SIZE
 from vlbench.tasks.alfworld.drawing.close_up import things
 from vlbench.tasks.alfworld.drawing.floor_plan import (
     FORMS,
@@ -32,17 +31,11 @@ from vlbench.tasks.alfworld.drawing.floor_plan import (
     spread_markers,
 )
 from vlbench.tasks.alfworld.drawing.icons import SIZES, has_icon, icon
-from vlbench.tasks.alfworld.drawing.picture import MARGIN, AlfworldPicture
-from vlbench.tasks.alfworld.drawing.status_bar import TEXT
-from vlbench.tasks.alfworld.drawing.style import (
-    COLUMN,
-    HAND,
-    room_theme,
-    slip,
-    zones,
-)
+from vlbench.tasks.alfworld.drawing.picture import AlfworldPicture
+from vlbench.tasks.alfworld.drawing.style import room_theme, slip, zones
 from vlbench.tasks.alfworld.scene import Place, Scene
 from vlbench.themes import THEMES, ThemeChoice, find_theme
+from vlbench.themes.theme import resized
 
 
 @pytest.mark.parametrize("name", THINGS)
@@ -94,7 +87,8 @@ def test_the_lists_of_this_test_are_those_of_the_engine() -> None:
 
 @pytest.mark.extra
 @pytest.mark.parametrize("theme", ["classic", "typewriter", "comic"])
-def test_all_120_floor_plans_have_room_for_their_receptacles(theme: str) -> None:
+@every_size
+def test_all_120_floor_plans_have_room_for_their_receptacles(theme: str, size: int) -> None:
     constants = engine_constants()
     folder = Path(constants.__file__ or "").parent / "layouts"
     plans = sorted(folder.glob("FloorPlan*-openable.json"))
@@ -114,7 +108,7 @@ def test_all_120_floor_plans_have_room_for_their_receptacles(theme: str) -> None
             for number, site in enumerate(places, 1)
         )
         for jitter in (0, 5):
-            painted(AlfworldPicture(ThemeChoice(theme, jitter)), State(Scene(1, places)))
+            painted(AlfworldPicture(ThemeChoice(theme, jitter, size)), State(Scene(1, places)))
 
 
 def test_numbers_of_kinds_are_shortened_to_runs() -> None:
@@ -122,20 +116,35 @@ def test_numbers_of_kinds_are_shortened_to_runs() -> None:
     assert numbers_of(names) == {"cabinet": "1-3", "fridge": "1", "shelf": "2 5-6"}
 
 
-@every_look
-def test_no_name_is_cut(theme: str) -> None:
-    style = room_theme(find_theme(theme))
+@every_look_and_size
+def test_no_name_is_cut(theme: str, picture_size: int) -> None:
+    style = room_theme(resized(find_theme(theme), picture_size))
+    lengths = style.lengths
+    shift, bar = lengths.px(5), picture_size - lengths.hand - lengths.text
     spread_out = {"cabinet": 28, "drawer": 27, "shelf": 14, "stoveburner": 6}
     for kind in PLACES:
         names = tuple(f"{kind} {n}" for n in range(1, spread_out.get(kind, 2) + 1))
-        wide = roll(style, names, 300)
-        width = (COLUMN if style.layout == "columns" else SIZE) - 2 * MARGIN
+        wide = roll(style, names, picture_size)
+        width = lengths.column if style.layout == "columns" else picture_size - shift
+        width -= 2 * lengths.margin
         assert np.array_equal(wide[:, :width], roll(style, names, width))
         assert not (wide[:, width:] != style.paper).any(), f"{names[-1]} is cut"
-        assert style.name.draw(names[-1]).shape[1] <= SIZE - HAND - TEXT - 5
-    assert style.title.draw("middle of the room").shape[1] <= SIZE - HAND - TEXT
+        assert style.name.draw(names[-1]).shape[1] <= bar - shift
+    assert style.name.draw("middle of the room").shape[1] <= bar - shift
     for thing in THINGS:
-        assert slip(style, f"{thing} 3").shape[1] <= HAND - 5
+        assert slip(style, f"{thing} 3").shape[1] <= lengths.hand - shift
+
+
+@every_look_and_size
+def test_no_line_of_text_is_cut_or_touches_the_next(theme: str, picture_size: int) -> None:
+    style = room_theme(resized(find_theme(theme), picture_size))
+    lengths, high = style.lengths, slip(style, "q 1").shape[0]
+    assert high <= lengths.line
+    assert lengths.title + style.title.height <= lengths.words
+    assert lengths.words + style.name.height <= lengths.bar
+    assert lengths.alone + style.title.height <= lengths.bar
+    assert lengths.top + lengths.held <= lengths.label
+    assert lengths.label + high <= lengths.bar
 
 
 def test_only_neighbours_of_a_kind_share_a_marker() -> None:
@@ -176,11 +185,11 @@ def apart(boxes: list[tuple[int, int, int, int]], width: int, height: int) -> No
 def test_markers_lie_apart_and_alone_ones_at_their_places(seed: int) -> None:
     groups = grouped(room_of(KITCHEN, seed).places, 0)
     sizes = [(24, 14)] * len(groups)
-    corners = spread_markers(groups, sizes, 290, 150)
+    corners = spread_markers(groups, sizes, 290, 150, 2)
     apart([(x, y, *size) for (x, y), size in zip(corners, sizes, strict=True)], 290, 150)
-    alone = spread_markers(groups[:1], sizes[:1], 290, 150)
+    alone = spread_markers(groups[:1], sizes[:1], 290, 150, 2)
     assert alone == ((132, 68),)
-    assert spread_markers(groups, [(60, 40)] * len(groups), 290, 150) == ()
+    assert spread_markers(groups, [(60, 40)] * len(groups), 290, 150, 2) == ()
 
 
 def test_what_is_right_stands_right_and_what_is_up_stands_up() -> None:
@@ -193,7 +202,7 @@ def test_what_is_right_stands_right_and_what_is_up_stands_up() -> None:
         ),
         0,
     )
-    assert spread_markers(groups, [(20, 10)] * 4, 120, 110) == (
+    assert spread_markers(groups, [(20, 10)] * 4, 120, 110, 2) == (
         (0, 0),
         (100, 0),
         (100, 100),
@@ -203,14 +212,19 @@ def test_what_is_right_stands_right_and_what_is_up_stands_up() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 5, 9, 12, 16, 20])
 @every_theme
-def test_things_lie_apart_and_in_view_in_the_fullest_kitchen(theme: str, count: int) -> None:
-    style = room_theme(THEMES[theme])
-    view = zones(style.layout, 16 * 5 + 6 + 5, 5).view
+@every_size
+def test_things_lie_apart_and_in_view_in_the_fullest_kitchen(
+    theme: str, count: int, size: int
+) -> None:
+    style = room_theme(resized(THEMES[theme], size))
+    lengths, shift = style.lengths, style.lengths.px(5)
+    high = lengths.line * 5 + 2 * lengths.margin + shift
+    view = zones(lengths, style.layout, high, shift).view
     for seed in range(10):
         contents = some_things(count, seed)
         place = Place("countertop 1", 0, 0, contents=contents)
         labels = [thing.name for thing in contents]
-        blits = things(style, place, labels, replace(view, x=0, y=0), (5, 5), 5)
+        blits = things(style, place, labels, replace(view, x=0, y=0), (shift, shift), shift)
         boxes = [(c.start, r.start, sprite.shape[1], sprite.shape[0]) for (r, c), sprite in blits]
         assert len(boxes) == count
         apart(boxes, view.width, view.height)

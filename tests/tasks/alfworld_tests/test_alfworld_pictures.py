@@ -25,12 +25,12 @@ from support.alfworld_rooms import (
     walk,
 )
 from support.cli_process import printed_by_two_processes
-from support.pictures import check_golden
+from support.pictures import check_golden, every_size
 
 from vlbench.instances import Presentation
 from vlbench.tasks.alfworld.drawing.picture import AlfworldPicture
 from vlbench.tasks.alfworld.scene import Thing
-from vlbench.themes import THEME_GROUPS, THEMES, ThemeChoice
+from vlbench.themes import SIZE, SIZES, THEME_GROUPS, THEMES, ThemeChoice
 
 SIGHTS = {
     "room": State(room_of(STUDY)),
@@ -71,24 +71,31 @@ SIGHTS = {
     "full": standing_at(room_of(KITCHEN), "countertop 2", some_things(20)),
 }
 GOLDEN_SIGHTS = [
-    *itertools.product(("room", "open"), (*THEMES, "varied-0", "varied-7")),
-    *itertools.product(("kitchen", "full"), ("classic", "comic")),
-    *itertools.product(("surface", "closed"), ("classic",)),
+    *itertools.product(("room", "open"), (*THEMES, "varied-0", "varied-7"), (SIZE,)),
+    *itertools.product(("kitchen", "full"), ("classic", "comic"), (SIZE,)),
+    *itertools.product(("surface", "closed"), ("classic",), (SIZE,)),
+    *itertools.product(
+        ("kitchen", "open"), ("classic", "comic"), [size for size in SIZES if size != SIZE]
+    ),
 ]
 
 
-@pytest.mark.parametrize(("sight", "theme"), GOLDEN_SIGHTS)
+@pytest.mark.parametrize(("sight", "theme", "size"), GOLDEN_SIGHTS)
 def test_pictures_are_those_of_the_goldens(
-    sight: str, theme: str, request: pytest.FixtureRequest
+    sight: str, theme: str, size: int, request: pytest.FixtureRequest
 ) -> None:
-    frame = painted(AlfworldPicture(ThemeChoice(theme)), SIGHTS[sight])
-    check_golden(f"alfworld_{sight}", theme, frame, request.config.getoption("--rewrite-goldens"))
+    frame = painted(AlfworldPicture(ThemeChoice(theme, size=size)), SIGHTS[sight])
+    name = f"alfworld_{sight}" + (f"-{size}" if size != SIZE else "")
+    check_golden(name, theme, frame, request.config.getoption("--rewrite-goldens"))
 
 
 @pytest.mark.parametrize("jitter", [0, 5])
 @every_theme
-def test_painting_only_what_changed_gives_the_same_pixels(theme: str, jitter: int) -> None:
-    picture = AlfworldPicture(ThemeChoice(theme, jitter))
+@every_size
+def test_painting_only_what_changed_gives_the_same_pixels(
+    theme: str, jitter: int, size: int
+) -> None:
+    picture = AlfworldPicture(ThemeChoice(theme, jitter, size))
     for seed, counts in enumerate((KITCHEN, STUDY)):
         states = list(walk(room_of(counts, seed), seed))
         style = picture.style(states[0], Presentation("alfworld/x", seed))
@@ -99,8 +106,9 @@ def test_painting_only_what_changed_gives_the_same_pixels(theme: str, jitter: in
 
 
 @every_theme
-def test_every_state_can_be_seen(theme: str) -> None:
-    picture = AlfworldPicture(ThemeChoice(theme))
+@every_size
+def test_every_state_can_be_seen(theme: str, size: int) -> None:
+    picture = AlfworldPicture(ThemeChoice(theme, size=size))
     room = room_of(KITCHEN)
     states = [frozenset(), *({s} for s in ("hot", "cold", "clean")), {"hot", "clean"}]
     for count in (1, 12, 20):
@@ -111,13 +119,13 @@ def test_every_state_can_be_seen(theme: str) -> None:
             frames.append(painted(picture, standing_at(room, "countertop 1", contents)))
         for one, other in itertools.combinations(frames, 2):
             differing = (one != other).any(axis=-1).sum()
-            assert differing >= (20 if count > 1 else 200)
+            assert differing >= (20 if count > 1 else 200) * (size / SIZE) ** 2
     for lamp in ("desklamp 1", "floorlamp 1"):
         dark, lit = (
             painted(picture, standing_at(room_of(STUDY), "desk 1", (Thing(lamp, frozenset(s)),)))
             for s in ((), ("lit",))
         )
-        assert (dark != lit).any(axis=-1).sum() > 200
+        assert (dark != lit).any(axis=-1).sum() > 200 * (size / SIZE) ** 2
 
 
 @every_theme
@@ -148,8 +156,9 @@ def test_what_lies_elsewhere_is_not_shown() -> None:
 
 
 @every_theme
-def test_every_place_and_thing_is_told_apart(theme: str) -> None:
-    picture = AlfworldPicture(ThemeChoice(theme))
+@every_size
+def test_every_place_and_thing_is_told_apart(theme: str, size: int) -> None:
+    picture = AlfworldPicture(ThemeChoice(theme, size=size))
     style = picture.style(State(room_of(STUDY)), Presentation("alfworld/x", 1))
     room = room_of(dict.fromkeys(PLACES, 1))
     frames = {
@@ -157,7 +166,7 @@ def test_every_place_and_thing_is_told_apart(theme: str) -> None:
     }
     assert len(frames) == len(PLACES)
     for labels in ("names", "numbers"):
-        picture = AlfworldPicture(ThemeChoice(theme), labels=labels)
+        picture = AlfworldPicture(ThemeChoice(theme, size=size), labels=labels)
         held = {
             painted(picture, State(replace(room, holding=Thing(f"{kind} 1"))), style).tobytes()
             for kind in THINGS
@@ -209,9 +218,10 @@ def test_names_can_be_left_off_but_numbers_stay() -> None:
     assert np.array_equal(painted(full, State(room)), painted(bare, State(room)))
 
 
-def test_unknown_kinds_are_drawn_with_their_names() -> None:
+@every_size
+def test_unknown_kinds_are_drawn_with_their_names(size: int) -> None:
     room = room_of({"sofa": 1, "hammock": 2})
-    picture = AlfworldPicture(ThemeChoice())
+    picture = AlfworldPicture(ThemeChoice(size=size))
     frames = [
         painted(picture, standing_at(room, "hammock 2", (Thing(name),)))
         for name in ("gizmo 1", "widget 1")
@@ -252,7 +262,7 @@ PROGRAM = """
 import hashlib, sys
 import numpy as np
 from vlbench.instances import Presentation
-from vlbench.tasks.alfworld.drawing.picture import MARGIN, AlfworldPicture
+from vlbench.tasks.alfworld.drawing.picture import AlfworldPicture
 from vlbench.tasks.alfworld.scene import Place, Scene, Thing
 from vlbench.themes import ThemeChoice
 class State:

@@ -1,14 +1,14 @@
 """The receptacle in front of the player: its kind, whether it is open, and its contents."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
 from vlbench.sprites import Blit, Sprite, blit
 from vlbench.tasks.alfworld.drawing.icons import compose, has_icon, icon
+from vlbench.tasks.alfworld.drawing.lengths import Lengths
 from vlbench.tasks.alfworld.drawing.style import (
-    GAP,
     Point,
     RoomTheme,
     Zone,
@@ -25,20 +25,8 @@ from vlbench.themes import Colour
 
 CUES: Final = ("hot", "cold", "clean")
 """States drawn as signs over an object; "lit" has its own icon."""
-LARGE: Final = 112
-"""Size of a closed or empty receptacle, in pixels."""
-RIM: Final = 8
-"""Thickness of a receptacle's sides, in pixels."""
-FRAME: Final = 2
-"""Thickness of a surface's outline, in pixels."""
-EDGE: Final = 10
-"""Height of a surface's front edge, in pixels."""
 BOARDED: Final = frozenset({"cabinet", "cart", "fridge", "shelf"})
 """Kinds of receptacles with boards under their contents."""
-CLEAR: Final = 1
-"""Least space above and below a line of objects, in pixels."""
-BOARD: Final = 1
-"""Thickness of a board, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +57,13 @@ FORMS: Final = (
     Form(16, beside=False),
     Form(16, beside=True),
 )
-"""Forms by preference: the first that fits all objects, else the last."""
+"""Forms by preference, in pixels of SIZE: the first that fits all objects, else the last."""
+
+
+@lru_cache
+def sized_forms(lengths: Lengths) -> tuple[Form, ...]:
+    """Return `FORMS` in the pixels of a picture."""
+    return tuple(replace(form, size=lengths.px(form.size)) for form in FORMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,37 +92,41 @@ def thing_sprite(theme: RoomTheme, thing: Thing, text: str, ground: Colour, form
 
 
 @lru_cache(maxsize=1024)
-def arrange(widths: tuple[int, ...], line: int, width: int, height: int) -> Arrangement:
+def arrange(
+    lengths: Lengths, widths: tuple[int, ...], line: int, width: int, height: int
+) -> Arrangement:
     """Return the layout of objects with labels of these widths.
 
     Args:
+        lengths: The lengths of the picture.
         widths: Widths of the labels, in pixels.
         line: Height of a label, in pixels.
         width: Width of the area, in pixels.
         height: Height of the area, in pixels.
     """
-    fits = (form for form in FORMS if _height(form, widths, line, width) <= height)
-    form = next(fits, FORMS[-1])
+    gap, forms = lengths.gap, sized_forms(lengths)
+    fits = (form for form in forms if _height(lengths, form, widths, line, width) <= height)
+    form = next(fits, forms[-1])
     boxes = [form.width(label) for label in widths]
-    lines = broken(boxes, width, GAP)
+    lines = broken(boxes, width, gap)
     down = form.height(line)
-    pitch = min((height - down) // max(len(lines) - 1, 1), down + 4 * GAP)
+    pitch = min((height - down) // max(len(lines) - 1, 1), down + 4 * gap)
     top = (height - pitch * (len(lines) - 1) - down) // 2
     corners = []
     for row, members in enumerate(lines):
         free = width - sum(boxes[i] for i in members)
-        gap = min(max(free // len(members), GAP), 8 * GAP)
-        x = (free - gap * (len(members) - 1)) // 2
+        step = min(max(free // len(members), gap), 8 * gap)
+        x = (free - step * (len(members) - 1)) // 2
         for i in members:
             corners.append((x, top + row * pitch))
-            x += boxes[i] + gap
+            x += boxes[i] + step
     return Arrangement(form, tuple(corners))
 
 
-def _height(form: Form, widths: Sequence[int], line: int, width: int) -> int:
+def _height(lengths: Lengths, form: Form, widths: Sequence[int], line: int, width: int) -> int:
     """Return the height of all objects in a form, in pixels."""
-    lines = len(broken([form.width(label) for label in widths], width, GAP))
-    return lines * (form.height(line) + CLEAR) - CLEAR
+    lines = len(broken([form.width(label) for label in widths], width, lengths.gap))
+    return lines * (form.height(line) + lengths.clear) - lengths.clear
 
 
 def things(
@@ -146,13 +144,12 @@ def things(
     """
     if not place.contents:
         return ()
-    ground = material(theme, place.kind)
+    ground, lengths = material(theme, place.kind), theme.lengths
     slips = [slip(theme, text).shape for text in labels]
     line = slips[0][0]
-    side = (RIM if is_open(place) else FRAME) + CLEAR
-    foot = (RIM if is_open(place) else EDGE) + CLEAR
+    side, foot = (part + lengths.clear for part in borders(lengths, is_open(place)))
     width, height = view.width - 2 * side - jitter, view.height - side - foot - jitter
-    stand = arrange(tuple(shape[1] for shape in slips), line, width, height)
+    stand = arrange(lengths, tuple(shape[1] for shape in slips), line, width, height)
     left, top = view.x + side + shift[0], view.y + side + shift[1]
     stood = [
         blit(thing_sprite(theme, thing, text, ground, stand.form), x + left, y + top)
@@ -165,6 +162,11 @@ def things(
     return tuple(stood)
 
 
+def borders(lengths: Lengths, opened: bool) -> tuple[int, int]:
+    """Return the thickness of a receptacle's top and sides, and of its lower side, in pixels."""
+    return (lengths.rim, lengths.rim) if opened else (lengths.outline, lengths.edge)
+
+
 def is_open(place: Place) -> bool:
     """Return whether a receptacle has a door and it is open."""
     return place.openable and place.opened
@@ -173,7 +175,7 @@ def is_open(place: Place) -> bool:
 @lru_cache(maxsize=64)
 def board(theme: RoomTheme, kind: str, width: int) -> Sprite:
     """Return a board for objects to stand on."""
-    return solid(width, BOARD, sides(theme, kind))
+    return solid(width, theme.lengths.board, sides(theme, kind))
 
 
 def sides(theme: RoomTheme, kind: str) -> Colour:
@@ -189,10 +191,11 @@ def backdrop(
     """Return the background of the objects, or the whole receptacle if it is closed or empty."""
     if not filled:
         sprite = solid(width, height, theme.floor)
-        x, y = (width - LARGE) // 2, (height - LARGE) // 2
-        sprite[y : y + LARGE, x : x + LARGE] = place_icon(theme, kind, opened, LARGE)
+        large = theme.lengths.large
+        x, y = (width - large) // 2, (height - large) // 2
+        sprite[y : y + large, x : x + large] = place_icon(theme, kind, opened, large)
         return sprite
     sprite = solid(width, height, sides(theme, kind))
-    side, foot = (RIM, RIM) if opened else (FRAME, EDGE)
+    side, foot = borders(theme.lengths, opened)
     sprite[side:-foot, side:-side] = material(theme, kind)
     return sprite

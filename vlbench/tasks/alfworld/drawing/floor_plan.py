@@ -6,7 +6,7 @@ most crowded rooms neighbours of a kind share a marker. The list gives each kind
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vlbench.sprites import Sprite
+from vlbench.tasks.alfworld.drawing.lengths import Lengths
 from vlbench.tasks.alfworld.drawing.style import (
-    GAP,
     Point,
     RoomTheme,
     beneath,
@@ -29,15 +29,9 @@ from vlbench.tasks.alfworld.scene import Place
 
 FULL: Final = 0.5
 """Largest fraction of the plan that markers may cover, so that they stay near their places."""
-WALL: Final = 4
-"""Thickness of the walls, in pixels."""
-LATTICE: Final = 2
-"""Step of marker positions, in pixels."""
 NUMBERS_IN_A_LINE: Final = 4
 SHARED: Final = 8
 """Most receptacles that share a marker."""
-LINE: Final = 16
-"""Height of a line of the list, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +60,13 @@ FORMS: Final = (
     Form(16, False, 2),
     Form(16, False, 1000),
 )
-"""Forms by preference: the first in which a room's markers fit."""
+"""Forms by preference, in pixels of SIZE: the first in which a room's markers fit."""
+
+
+@lru_cache
+def sized_forms(lengths: Lengths) -> tuple[Form, ...]:
+    """Return `FORMS` in the pixels of a picture."""
+    return tuple(replace(form, size=lengths.px(form.size)) for form in FORMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,35 +140,38 @@ def room(theme: RoomTheme, places: tuple[Place, ...], width: int, height: int) -
     Raises:
         ValueError: The frame has no room for so many kinds of receptacles.
     """
-    edge = WALL + GAP
+    gap, wall, lattice = theme.lengths.gap, theme.lengths.wall, theme.lengths.lattice
+    edge = wall + gap
     across, down = width - 2 * edge, height - 2 * edge
-    for form in FORMS:
+    forms = sized_forms(theme.lengths)
+    for form in forms:
         groups = grouped(places, form.reach)
         sprites = [
             marker(theme, group.kind, group.numbers, form.size, form.with_name) for group in groups
         ]
-        sizes = [(sprite.shape[1] + GAP, sprite.shape[0] + GAP) for sprite in sprites]
+        sizes = [(sprite.shape[1] + gap, sprite.shape[0] + gap) for sprite in sprites]
         covered = sum(wide * high for wide, high in sizes)
-        if covered > FULL * across * down and form is not FORMS[-1]:
+        if covered > FULL * across * down and form is not forms[-1]:
             continue
-        corners = spread_markers(groups, sizes, across + GAP, down + GAP)
+        corners = spread_markers(groups, sizes, across + gap, down + gap, lattice)
         if corners:
             break
     else:
         raise ValueError(f"no room for {len(places)} receptacles in a picture")
     sprite = solid(width, height, theme.ink)
-    sprite[WALL:-WALL, WALL:-WALL] = theme.floor
+    sprite[wall:-wall, wall:-wall] = theme.floor
     for stamp, (x, y) in zip(sprites, corners, strict=True):
         sprite[edge + y :, edge + x :][: stamp.shape[0], : stamp.shape[1]] = stamp
     return sprite
 
 
 def spread_markers(
-    groups: Sequence[Group], sizes: Sequence[Point], width: int, height: int
+    groups: Sequence[Group], sizes: Sequence[Point], width: int, height: int, lattice: int
 ) -> tuple[Point, ...]:
     """Return corners of disjoint rectangles, each as near its site as earlier ones allow.
 
-    The tallest come first, then rare kinds, since they are landmarks. Empty if there is no room.
+    The tallest come first, then rare kinds, since they are landmarks. All stand on a lattice
+    of this step, in pixels. Empty if there is no room.
     """
     kinds = [group.kind for group in groups]
     order = sorted(
@@ -176,8 +179,8 @@ def spread_markers(
     )
     across = _share([group.x for group in groups])
     down = _share([-group.z for group in groups])
-    columns, rows = width // LATTICE + 1, height // LATTICE + 1
-    x, y = np.arange(columns) * LATTICE, np.arange(rows) * LATTICE
+    columns, rows = width // lattice + 1, height // lattice + 1
+    x, y = np.arange(columns) * lattice, np.arange(rows) * lattice
     corners: list[Point] = [(0, 0)] * len(groups)
     done: list[int] = []
     for i in order:
@@ -189,9 +192,9 @@ def spread_markers(
         far[y + high > height] = far[:, x + wide > width] = _BLOCKED
         for other in done:
             (left, top), (other_wide, other_high) = corners[other], sizes[other]
-            rows_met = slice(max((top - high) // LATTICE + 1, 0), -(-(top + other_high) // LATTICE))
+            rows_met = slice(max((top - high) // lattice + 1, 0), -(-(top + other_high) // lattice))
             columns_met = slice(
-                max((left - wide) // LATTICE + 1, 0), -(-(left + other_wide) // LATTICE)
+                max((left - wide) // lattice + 1, 0), -(-(left + other_wide) // lattice)
             )
             far[rows_met, columns_met] = _BLOCKED
         nearest = int(far.argmin())
@@ -238,16 +241,17 @@ def numbers_of(names: Sequence[str]) -> dict[str, str]:
 @lru_cache(maxsize=256)
 def roll(theme: RoomTheme, names: tuple[str, ...], width: int) -> Sprite:
     """Return the list of a room's receptacles: each kind's icon, name and numbers."""
+    gap, high = theme.lengths.gap, theme.lengths.line
     entries = [
-        beside(place_icon(theme, kind, False, LINE), slip(theme, f"{kind} {numbers}"), theme.paper)
+        beside(place_icon(theme, kind, False, high), slip(theme, f"{kind} {numbers}"), theme.paper)
         for kind, numbers in numbers_of(names).items()
     ]
-    lines = broken([entry.shape[1] for entry in entries], width, GAP)
-    sheet = solid(width, LINE * len(lines), theme.paper)
+    lines = broken([entry.shape[1] for entry in entries], width, gap)
+    sheet = solid(width, high * len(lines), theme.paper)
     for row, members in enumerate(lines):
         x = 0
         for i in members:
             part = entries[i][:, : width - x]
-            sheet[LINE * row :, x:][:LINE, : part.shape[1]] = part
-            x += part.shape[1] + GAP
+            sheet[high * row :, x:][:high, : part.shape[1]] = part
+            x += part.shape[1] + gap
     return sheet

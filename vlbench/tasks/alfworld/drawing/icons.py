@@ -1,7 +1,7 @@
 """The icons of ALFWorld's pictures: objects, receptacles and signs of states, in a few sizes.
 
-`scripts/make_icons.py` draws them once; `NOTICE` beside them states their sources. Icons are
-transparent; `compose` draws them on a background.
+`scripts/make_icons.py` draws them once, from their outlines for each size; `NOTICE` beside them
+states their sources. Icons are transparent; `compose` draws them on a background.
 """
 
 import json
@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vlbench.sprites import ASSETS, Sprite
-from vlbench.themes import Colour
+from vlbench.themes import SIZES as PICTURE_SIZES
+from vlbench.themes import Colour, scaled
 
 FOLDER = ASSETS / "alfworld"
-SIZES: Final = {
+STATED: Final = {
     112: ("place",),
     72: ("thing", "cue"),
     48: ("thing", "place", "cue"),
@@ -23,7 +24,19 @@ SIZES: Final = {
     24: ("thing", "place", "cue"),
     16: ("thing", "place", "cue"),
 }
-"""Width and height of the icons in pixels → the groups that have this size."""
+"""Width and height of the icons, in pixels of SIZE → the groups that have this size."""
+
+
+def _drawn_sizes() -> dict[int, tuple[str, ...]]:
+    sizes: dict[int, set[str]] = {}
+    for picture in PICTURE_SIZES:
+        for stated, groups in STATED.items():
+            sizes.setdefault(scaled(stated, picture), set()).update(groups)
+    return {size: tuple(sorted(groups)) for size, groups in sorted(sizes.items())}
+
+
+SIZES: Final = _drawn_sizes()
+"""Width and height of the icons, in pixels of all pictures → the groups that have this size."""
 THINGS: Final = tuple(size for size, groups in SIZES.items() if "thing" in groups)
 """Sizes with a question mark icon."""
 COLUMNS: Final = 16
@@ -64,9 +77,10 @@ def icon(name: str, size: int) -> Icon:
     """
     if name not in _index(size):
         if size not in THINGS:
-            mark, unknown = icon("thing/unknown", THINGS[0]), np.zeros((size, size, 4), np.uint8)
-            edge = (size - THINGS[0]) // 2
-            unknown[edge : edge + THINGS[0], edge : edge + THINGS[0]] = mark
+            side = max(thing for thing in THINGS if 3 * thing <= 2 * size)
+            mark, unknown = icon("thing/unknown", side), np.zeros((size, size, 4), np.uint8)
+            edge = (size - side) // 2
+            unknown[edge : edge + side, edge : edge + side] = mark
             return unknown
         return icon("thing/unknown", size)
     row, column = divmod(_index(size)[name], COLUMNS)

@@ -6,12 +6,12 @@ from typing import Final, Protocol
 from vlbench.errors import unknown_name
 from vlbench.instances import Presentation
 from vlbench.sprites import Blit, background, blit, offsets, place
-from vlbench.task import SIZE, Fact, Frame
+from vlbench.task import Fact, Frame
 from vlbench.tasks.alfworld.drawing.close_up import backdrop, is_open, things
 from vlbench.tasks.alfworld.drawing.floor_plan import roll, room
+from vlbench.tasks.alfworld.drawing.lengths import lengths_of
 from vlbench.tasks.alfworld.drawing.status_bar import hand_sprite, location_sprite
 from vlbench.tasks.alfworld.drawing.style import (
-    COLUMN,
     RoomTheme,
     Zones,
     room_theme,
@@ -26,8 +26,6 @@ MIDDLE: Final = "middle of the room"
 """The location of a player who is at no receptacle."""
 NOTHING: Final = "nothing"
 """The content of an empty hand or receptacle."""
-MARGIN: Final = 3
-"""Pixels around the list of receptacles."""
 STATES: Final = ("hot", "cold", "clean", "lit")
 
 
@@ -68,21 +66,21 @@ class AlfworldPicture:
     def __init__(self, themes: ThemeChoice, labels: str = "names") -> None:
         if labels not in LABELS:
             raise ValueError(unknown_name("labels", labels, LABELS))
-        if themes.size != SIZE:
-            raise ValueError(f"picture_size: pictures of ALFWorld have {SIZE}, got {themes.size}")
         self._themes = themes
-        self._jitter = themes.jitter
+        self.size = themes.size
+        self._jitter = lengths_of(self.size).px(themes.jitter)
         self._labels = labels
 
     def style(self, start: HasScene, presentation: Presentation) -> AlfworldStyle:
         """Choose the theme and the positions of all parts."""
         theme, jitter = room_theme(self._themes.of(presentation)), self._jitter
+        lengths, margin = theme.lengths, theme.lengths.margin
         names = tuple(p.name for p in start.scene.places)
-        wide = COLUMN if theme.layout == "columns" else SIZE - jitter
-        sheet = roll(theme, names, wide - 2 * MARGIN)
-        parts = zones(theme.layout, sheet.shape[0] + 2 * MARGIN + jitter, jitter)
-        shifts = offsets(presentation, "parts", 3, jitter)
-        x, y = parts.roll.x + MARGIN + shifts[2][0], parts.roll.y + MARGIN + shifts[2][1]
+        wide = lengths.column if theme.layout == "columns" else self.size - jitter
+        sheet = roll(theme, names, wide - 2 * margin)
+        parts = zones(lengths, theme.layout, sheet.shape[0] + 2 * margin + jitter, jitter)
+        shifts = offsets(presentation, "parts", 3, self._themes.jitter, self.size)
+        x, y = parts.roll.x + margin + shifts[2][0], parts.roll.y + margin + shifts[2][1]
         view, (dx, dy) = parts.view, shifts[1]
         plan = room(theme, start.scene.places, view.width - jitter, view.height - jitter)
         return AlfworldStyle(
@@ -91,7 +89,7 @@ class AlfworldPicture:
 
     def paint(self, frame: Frame, state: HasScene, style: AlfworldStyle) -> None:
         """Draw the list of receptacles, the view, the location and the hand."""
-        frame[:] = background(style.theme.paper)
+        frame[:] = background(style.theme.paper, self.size)
         frame[style.roll.place] = style.roll.sprite
         here = _place_at(state.scene)
         self._paint_location(frame, style, here)

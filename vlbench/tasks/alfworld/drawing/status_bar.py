@@ -1,18 +1,12 @@
 """The bar in every picture: the player's location and the object in hand."""
 
 from functools import lru_cache
-from typing import Final
 
 from vlbench.sprites import Sprite
 from vlbench.tasks.alfworld.drawing.close_up import thing_icon
 from vlbench.tasks.alfworld.drawing.icons import compose, icon
 from vlbench.tasks.alfworld.drawing.style import RoomTheme, place_icon, slip, solid
 from vlbench.tasks.alfworld.scene import Thing
-
-TOP: Final = 3
-"""Space above the icons, in pixels."""
-TEXT: Final = 54
-"""Left edge of the text beside the icon, in pixels."""
 
 
 @lru_cache(maxsize=256)
@@ -29,14 +23,15 @@ def location_sprite(
         width: Width in pixels.
         height: Height in pixels.
     """
-    sprite = solid(width, height, theme.paper)
-    sprite[TOP : TOP + 48, TOP : TOP + 48] = place_icon(theme, kind, words.startswith("open"), 48)
+    sprite, px = solid(width, height, theme.paper), theme.lengths
+    tile = place_icon(theme, kind, words.startswith("open"), px.here)
+    _write(sprite, tile, px.top, px.top)
     title = theme.title.draw(name)
-    if title.shape[1] > width - TEXT:
+    if title.shape[1] > width - px.text:
         title = theme.name.draw(name)
-    _write(sprite, title, TEXT, 8 if words else 20)
+    _write(sprite, title, px.text, px.title if words else px.alone)
     if words:
-        _write(sprite, theme.name.draw(words), TEXT, 30)
+        _write(sprite, theme.name.draw(words), px.text, px.words)
     return sprite
 
 
@@ -53,14 +48,15 @@ def hand_sprite(
         width: Width in pixels.
         height: Height in pixels.
     """
-    sprite = solid(width, height, theme.paper)
-    tiles = [compose(solid(32, 32, theme.paper), icon("place/hand", 32))]
+    sprite, px = solid(width, height, theme.paper), theme.lengths
+    tiles = [compose(solid(px.held, px.held, theme.paper), icon("place/hand", px.held))]
     if thing is not None:
-        tiles.append(thing_icon(thing, 32, theme.floor))
+        tiles.append(thing_icon(thing, px.held, theme.floor))
+    left = (width - px.pitch * len(tiles)) // 2 + (px.pitch - px.held) // 2
     for i, tile in enumerate(tiles):
-        _write(sprite, tile, (width - 36 * len(tiles)) // 2 + 2 + 36 * i, TOP)
+        _write(sprite, tile, left + px.pitch * i, px.top)
     words = slip(theme, text)
-    _write(sprite, words, max(width - words.shape[1], 0) // 2, TOP + 33)
+    _write(sprite, words, max(width - words.shape[1], 0) // 2, px.label)
     return sprite
 
 

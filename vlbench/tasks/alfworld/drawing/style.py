@@ -8,19 +8,9 @@ from typing import Final
 import numpy as np
 
 from vlbench.sprites import Font, Sprite, load_font, place
-from vlbench.task import SIZE
 from vlbench.tasks.alfworld.drawing.icons import Tint, compose, icon, tinted
+from vlbench.tasks.alfworld.drawing.lengths import Lengths, lengths_of
 from vlbench.themes import Colour, Theme
-
-BAR: Final = 54
-"""Height of the bar without room for jitter, in pixels."""
-HAND: Final = 112
-"""Width of the hand's part of the bar, in pixels."""
-COLUMN: Final = 130
-"""Width of a list of receptacles beside the room, in pixels."""
-
-GAP: Final = 3
-"""Space between neighbours, in pixels."""
 
 NATURAL: Tint = ((256, 0, 0), (0, 256, 0), (0, 0, 256))
 FLOORS: Mapping[str, tuple[Colour, Tint]] = {
@@ -90,6 +80,7 @@ class RoomTheme:
     tint: Tint
     title: Font
     name: Font
+    lengths: Lengths
 
 
 @lru_cache(maxsize=256)
@@ -123,6 +114,7 @@ def room_theme(theme: Theme) -> RoomTheme:
         tint=tint,
         title=load_font(theme, "title", paper=True),
         name=load_font(theme, "name", paper=True),
+        lengths=lengths_of(theme.size),
     )
 
 
@@ -169,8 +161,9 @@ def slip(theme: RoomTheme, text: str) -> Sprite:
     """Return a name on a slip of paper."""
     words = theme.name.draw(text)
     height, width, _ = words.shape
-    sprite = solid(width + 4, height + 2, theme.paper)
-    sprite[1:-1, 2:-2] = words
+    side, edge = theme.lengths.slip_side, theme.lengths.slip_edge
+    sprite = solid(width + 2 * side, height + 2 * edge, theme.paper)
+    sprite[edge:-edge, side:-side] = words
     return sprite
 
 
@@ -181,39 +174,40 @@ def place_icon(theme: RoomTheme, kind: str, opened: bool, size: int) -> Sprite:
     return compose(solid(size, size, theme.floor), tinted(icon(name, size), theme.tint))
 
 
-def zones(layout: str, roll_height: int, jitter: int) -> Zones:
+def zones(lengths: Lengths, layout: str, roll_height: int, jitter: int) -> Zones:
     """Return the zones of a frame.
 
     Args:
+        lengths: The lengths of the picture.
         layout: A theme's layout.
         roll_height: Height of the list of receptacles if it spans the frame, in pixels.
         jitter: The largest shift of the bar's content, in pixels.
     """
-    bar = BAR + jitter
+    size, side, bar = lengths.frame, lengths.hand, lengths.bar + jitter
     if layout == "columns":
-        width = SIZE - COLUMN - jitter
+        width = size - lengths.column - jitter
         view, roll = (
-            Zone(0, bar, width, SIZE - bar),
-            Zone(width, bar, SIZE - width, SIZE - bar),
+            Zone(0, bar, width, size - bar),
+            Zone(width, bar, size - width, size - bar),
         )
-        return Zones(Zone(HAND, 0, SIZE - HAND, bar), Zone(0, 0, HAND, bar), view, roll)
-    middle = SIZE - bar - roll_height
+        return Zones(Zone(side, 0, size - side, bar), Zone(0, 0, side, bar), view, roll)
+    middle = size - bar - roll_height
     if layout == "mirrored":
-        top = SIZE - bar
-        location, hand = Zone(0, top, SIZE - HAND, bar), Zone(SIZE - HAND, top, HAND, bar)
-        view, roll = Zone(0, 0, SIZE, middle), Zone(0, middle, SIZE, roll_height)
+        top = size - bar
+        location, hand = Zone(0, top, size - side, bar), Zone(size - side, top, side, bar)
+        view, roll = Zone(0, 0, size, middle), Zone(0, middle, size, roll_height)
         return Zones(location, hand, view, roll)
     if layout == "inverted":
-        top = SIZE - bar
-        location, hand = Zone(HAND, top, SIZE - HAND, bar), Zone(0, top, HAND, bar)
+        top = size - bar
+        location, hand = Zone(side, top, size - side, bar), Zone(0, top, side, bar)
         return Zones(
-            location, hand, Zone(0, roll_height, SIZE, middle), Zone(0, 0, SIZE, roll_height)
+            location, hand, Zone(0, roll_height, size, middle), Zone(0, 0, size, roll_height)
         )
-    location, hand = Zone(0, 0, SIZE - HAND, bar), Zone(SIZE - HAND, 0, HAND, bar)
+    location, hand = Zone(0, 0, size - side, bar), Zone(size - side, 0, side, bar)
     if layout == "offset":
-        location, hand = Zone(HAND, 0, SIZE - HAND, bar), Zone(0, 0, HAND, bar)
+        location, hand = Zone(side, 0, size - side, bar), Zone(0, 0, side, bar)
     if layout == "roomy":
-        view, roll = Zone(0, bar + roll_height, SIZE, middle), Zone(0, bar, SIZE, roll_height)
+        view, roll = Zone(0, bar + roll_height, size, middle), Zone(0, bar, size, roll_height)
     else:
-        view, roll = Zone(0, bar, SIZE, middle), Zone(0, bar + middle, SIZE, roll_height)
+        view, roll = Zone(0, bar, size, middle), Zone(0, bar + middle, size, roll_height)
     return Zones(location, hand, view, roll)
