@@ -8,9 +8,11 @@ from pathlib import Path
 
 import gymnasium
 import pytest
+from PIL import Image
 
 from agents.evaluate import evaluate
 from agents.train.environments import taken
+from scripts.make_contact_sheet import main as make_contact_sheet
 from vlbench import freeze
 from vlbench.freeze.__main__ import main as freeze_main
 from vlbench.registry import resolve_env_id
@@ -169,6 +171,7 @@ def test_a_bug_in_a_task_that_is_frozen_is_one_line_with_its_place(package, tmp_
 READERS = (
     "agents.compare RUN RUN",
     "agents.results RUN",
+    "agents.sweep RUN OUT/other",
     "agents.report RUN OUT/page.html",
     "vlbench.replay RUN",
     "vlbench.display RUN Lamps#0 --out OUT/episode.gif",
@@ -176,13 +179,24 @@ READERS = (
 """Commands that read runs."""
 
 
+@pytest.mark.parametrize("task", [LAMPS, "sort_bars:bars/SortBars-v0 --themes train,heldout"])
+def test_the_contact_sheet_draws_a_task_s_own_looks(task, tmp_path, monkeypatch):
+    for folder in (HERE, HERE.parents[1] / "examples/sort_bars"):
+        monkeypatch.syspath_prepend(folder)
+    name, *themes = task.split()
+    sheet = tmp_path / "sheet.png"
+    assert make_contact_sheet([name, str(sheet), *themes]) == 0
+    with Image.open(sheet) as picture:
+        assert picture.size == (436, (2 if themes else 8) * 308 + 8)
+
+
 @pytest.fixture
 def lamps_run(tmp_path, monkeypatch):
-    """The run of a task in a module that another process hasn't imported."""
+    """A run of a task that another process hasn't imported; beside it one with history."""
     monkeypatch.syspath_prepend(HERE)
-    run = tmp_path / "run"
-    evaluate("random", LAMPS, suite="seeds", episodes=2, out=run)
-    return run
+    for history, name in enumerate(("run", "other")):
+        evaluate("random", LAMPS, suite="seeds", episodes=2, history=history, out=tmp_path / name)
+    return tmp_path / "run"
 
 
 @pytest.mark.parametrize("command", READERS)
