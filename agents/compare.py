@@ -39,6 +39,7 @@ from vlbench.comparison import (
     with_visual_gain,
 )
 from vlbench.records import RunHeader, Tally
+from vlbench.registry import ENV_HELP, import_environments
 from vlbench.run_folder import RunFolder
 from vlbench.scoring import notes, score
 
@@ -54,6 +55,7 @@ class Config(Options):
     )
     seeds: bool = option(False, "take the runs for seeds of one method, and print their mean")
     json: bool = option(False, "print one JSON object")
+    env: tuple[str, ...] = option((), ENV_HELP, metavar="MODULE:ID")
 
     def check(self) -> None:
         """Check the number of runs."""
@@ -70,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _compare(argv: Sequence[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m agents.compare", description=__doc__)
+    import_environments(config.env, ())
     runs = [RunFolder.open(path) for path in config.runs]
     played = [run.tallies() for run in runs]
     comparisons = _with_first(runs, played)

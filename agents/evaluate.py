@@ -172,7 +172,7 @@ def evaluate(
             progress.say(expected.line(price, slots, patience.rpm))
             budget = Budget(price, max_usd, expected.call_usd(price) if price else 0.0)
         budget.include(reply for replies in folder.replies().values() for reply in replies)
-        progress.start(len(jobs), len(jobs) - len(waiting))
+        progress.start(len(jobs), len(jobs) - len(waiting), min(concurrency, len(waiting)))
         if not waiting:
             progress.say(f"nothing new is played: all {len(jobs)} episodes are in {path}")
         stopped = run_coroutine(

@@ -68,7 +68,7 @@ class Config(AgentSettings):
         metavar="ENV",
     )
     episodes: int | None = option(
-        None, "rows of each suite, from its beginning; all by default", ge=1
+        None, "rows of each task and suite, from the first; all by default", ge=1
     )
     suite: str = option(
         "test",

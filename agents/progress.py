@@ -26,6 +26,7 @@ class Progress:
         self._pause = SECONDS_BETWEEN_REFRESHES if self._terminal else SECONDS_BETWEEN_LINES
         self._shown = ""
         self._total = self._kept = self._done = self._errored = 0
+        self._at_once = 1
         self._retries = 0
         self._dropped: set[str] = set()
         self._usd: float | None = None
@@ -37,16 +38,18 @@ class Progress:
             self._clear()
             print(line, file=self._stream, flush=True)
 
-    def start(self, total: int, kept: int) -> None:
+    def start(self, total: int, kept: int, at_once: int = 1) -> None:
         """Begin to count.
 
         Args:
             total: Episodes of the run.
             kept: How many of them are finished already.
+            at_once: Episodes played at once. The remaining time is estimated once so many are done:
+                the first of them comes after as long as all of them.
         """
         if self._opening:
             self.say(self._opening)
-        self._total, self._kept = total, kept
+        self._total, self._kept, self._at_once = total, kept, at_once
         self._start = self._last = time.monotonic()
 
     def count(self, episode: Episode) -> None:
@@ -95,7 +98,8 @@ class Progress:
         done = f"{self._kept + self._done}/{self._total} episodes{errored}"
         done += f", {self._retries} retries" if self._retries else ""
         done += f", {self._usd:.3f} USD" if self._usd is not None else ""
-        return f"{done}, {_duration(seconds)}, about {_duration(remaining)} left"
+        done += f", {_duration(seconds)}"
+        return f"{done}, about {_duration(remaining)} left" if self._done >= self._at_once else done
 
     def _clear(self) -> None:
         if self._shown and self._stream is not None:

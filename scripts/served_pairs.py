@@ -9,7 +9,7 @@ to `--results`; what has a line isn't run again.
 
 import argparse
 import json
-import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,13 +40,10 @@ TRAINING = (
 )
 
 
-def run(*command: str) -> float:
-    """Run a module in a process of its own; return its CPU seconds."""
-    process = os.posix_spawn(sys.executable, [sys.executable, "-m", *command], os.environ)
-    _, status, usage = os.wait4(process, 0)
-    if status:
+def run(*command: str) -> None:
+    """Run a module in a process of its own."""
+    if subprocess.run([sys.executable, "-m", *command]).returncode:
         raise SystemExit(f"{command[0]} failed")
-    return usage.ru_utime + usage.ru_stime
 
 
 def start(out: Path) -> Path:
@@ -78,17 +75,18 @@ def train(model: Path, seed: int, arm: str, url: str, out: Path) -> dict[str, An
     folder = out / f"{arm.replace(' ', '-')}-{seed}"
     served = ("--rollouts", url) if url else ()
     options = ("--model", str(model), "--seed", str(seed), "--out", str(folder))
-    seconds = run("agents.train.ppo", *TRAINING, *options, *served)
+    run("agents.train.ppo", *TRAINING, *options, *served)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
     success = [line["eval/success"] for line in lines if "eval/success" in line]
-    errors = [line["losses/served_ratio_error"] for line in lines] if url else []
+    name = "losses/served_ratio_error"
+    errors = [line[name] for line in lines if name in line]
     return {
         "what": "served-pairs",
         "seed": seed,
         "arm": arm,
         "start": round(success[0], 4),
         "end": round(success[-1], 4),
-        "cpu_seconds": round(seconds),
+        "cpu_seconds": round(lines[-1]["cpu_seconds"]),
         **({"most_ratio_error": round(max(errors), 5)} if url else {}),
         **({"engine": f"vllm {VllmServer(url).version()}"} if url else {}),
     }

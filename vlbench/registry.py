@@ -92,7 +92,7 @@ def registered_id(env_id: str) -> str:
     if module:
         raise ValueError(
             f'env "{env_id}" is from the module "{module}", which isn\'t imported because a file '
-            f"names it; if you trust the module, pass --env {env_id}"
+            f"names it; if you trust the module, pass --env {env_id}, or import it in Python"
         )
     raise ValueError(unknown_name("env id", env_id, vlbench.ENV_IDS))
 

@@ -246,7 +246,10 @@ def draw_text(font: Font, text: str, width: int = 0) -> Sprite:
 
 @lru_cache(maxsize=1024)
 def text_blit(font: Font, text: str, x: int, y: int) -> Blit:
-    """Return a blit that places a line of text with its top-left corner at (x, y)."""
+    """Return a blit that places a line of text with its top-left corner at (x, y).
+
+    It covers what lies under it with the font's ground, the table's colour or that of paper.
+    """
     return blit(draw_text(font, text), x, y + font.top_of(text))
 
 

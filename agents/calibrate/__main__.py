@@ -34,7 +34,7 @@ class Config(Options):
     )
     env: str = option("all", "ids or short names, with commas between")
     suite: str = option("test", "suites, with commas between; those that a task lacks are left out")
-    episodes: int = option(0, "rows of each suite, from its beginning; 0 for all", ge=0)
+    episodes: int = option(0, "rows of each task and suite, from the first; 0 for all", ge=0)
     page: Path | None = option(None, "page whose part between comments is rendered anew")
 
     def check(self) -> None:

@@ -34,6 +34,7 @@ from vlbench.cli.options import setting
 from vlbench.display import formatting
 from vlbench.recorder import sha256
 from vlbench.records import Preamble, to_json
+from vlbench.registry import ENV_HELP, import_environments
 from vlbench.replay import TurnPlace, draw_turns
 
 SAMPLING = (
@@ -68,6 +69,7 @@ class Config(Options):
     turns: int = option(100, "number of turns to ask", ge=1, alias="-k", metavar="K")
     seed: int = option(0, "number of the draw, beside the entry's digest", ge=0)
     concurrency: int = option(32, "turns asked at once", ge=1)
+    env: tuple[str, ...] = option((), ENV_HELP, metavar="MODULE:ID")
     out: Path | None = option(
         None, "the report; NAME.rerun.json beside NAME.tar.gz by default", check=writable_file
     )
@@ -155,6 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _rerun(argv: Sequence[str] | None) -> int:
     config = parse_options(Config, argv, prog="python -m agents.rerun", description=__doc__)
+    import_environments(config.env, ())
     entry = read_runs(config.entry)
     recorded = entry.header.settings
     sampling = {name: recorded[name] for name in SAMPLING if name in recorded}

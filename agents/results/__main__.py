@@ -19,7 +19,7 @@ from agents.results.run import Run, open_runs
 from vlbench.cli import Options, option, parse_options, required, run_main, writable_file
 from vlbench.errors import unknown_name
 from vlbench.intervals import Interval
-from vlbench.registry import short_name
+from vlbench.registry import ENV_HELP, import_environments, short_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,6 +49,7 @@ class Config(Options):
         None, "also draw bars, as a .png, .pdf or .svg", check=check_figure, metavar="FIGURE"
     )
     metric: str = option("success", "what the bars show", choices=METRICS)
+    env: tuple[str, ...] = option((), ENV_HELP, metavar="MODULE:ID")
 
     def check(self) -> None:
         """Check the names of columns."""
@@ -64,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _table(argv: Sequence[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m agents.results", description=__doc__)
+    import_environments(config.env, ())
     runs = open_runs(config.runs)
     if config.level != "scorecards" or config.format == "csv":
         text = csv_text([row for run in runs for row in run.rows(config.level)])

@@ -19,6 +19,7 @@ from agents.tables import table
 from vlbench.cli import Options, option, output_file, parse_options, required, run_main
 from vlbench.display.formatting import MISSING, number, number_range
 from vlbench.intervals import Interval
+from vlbench.registry import ENV_HELP, import_environments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ class Config(Options):
     )
     metric: str = option("success", "what the figure shows", choices=METRICS)
     axis: str = option("", "what the runs differ in; found by itself if it is one thing")
+    env: tuple[str, ...] = option((), ENV_HELP, metavar="MODULE:ID")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _sweep(argv: Sequence[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m agents.sweep", description=__doc__)
+    import_environments(config.env, ())
     found = points(open_runs(config.runs), config.axis)
     head = ("env", "agent", found[0].axis, "episodes", *METRICS)
     rows = [

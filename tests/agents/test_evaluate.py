@@ -392,6 +392,16 @@ def test_progress_is_one_refreshed_line_on_a_terminal_and_lines_elsewhere(
         assert told.endswith(" \r")
 
 
+def test_the_remaining_time_is_estimated_once_as_many_episodes_are_done_as_are_played_at_once(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(agents.progress, "SECONDS_BETWEEN_LINES", 0)
+    stream, options = Terminal(False), {"episodes": 8, "concurrency": 4, "out": tmp_path}
+    evaluate("expert", "NumberLine", **options, progress=Progress(stream))
+    lines = [line for line in "".join(stream).splitlines() if "/8 episodes" in line]
+    assert [" left" in line for line in lines] == [False] * 3 + [True] * 5
+
+
 def test_compare_pairs_the_rows_of_two_runs(tmp_path, capsys):
     for agent in ("random", "expert"):
         evaluate(agent, "NumberLine", suite="paper", out=tmp_path / agent)

@@ -1,14 +1,18 @@
 """A task outside of the package is trained, frozen, packed and verified without a change here."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import gymnasium
 import pytest
+from PIL import Image
 
 from agents.evaluate import evaluate
 from agents.train.environments import taken
+from scripts.make_contact_sheet import main as make_contact_sheet
 from vlbench import freeze
 from vlbench.freeze.__main__ import main as freeze_main
 from vlbench.registry import resolve_env_id
@@ -162,3 +166,51 @@ def test_a_bug_in_a_task_that_is_frozen_is_one_line_with_its_place(package, tmp_
     assert freeze_main([env_id]) == 2
     err = capsys.readouterr().err
     assert "ZeroDivisionError" in err and "own_bug/suites.py:" in err and err.count("\n") == 1
+
+
+READERS = (
+    "agents.compare RUN RUN",
+    "agents.results RUN",
+    "agents.sweep RUN OUT/other",
+    "agents.report RUN OUT/page.html",
+    "vlbench.replay RUN",
+    "vlbench.display RUN Lamps#0 --out OUT/episode.gif",
+)
+"""Commands that read runs."""
+
+
+@pytest.mark.parametrize("task", [LAMPS, "sort_bars:bars/SortBars-v0 --themes train,heldout"])
+def test_the_contact_sheet_draws_a_task_s_own_looks(task, tmp_path, monkeypatch):
+    for folder in (HERE, HERE.parents[1] / "examples/sort_bars"):
+        monkeypatch.syspath_prepend(folder)
+    name, *themes = task.split()
+    sheet = tmp_path / "sheet.png"
+    assert make_contact_sheet([name, str(sheet), *themes]) == 0
+    with Image.open(sheet) as picture:
+        assert picture.size == (436, (2 if themes else 8) * 308 + 8)
+
+
+@pytest.fixture
+def lamps_run(tmp_path, monkeypatch):
+    """A run of a task that another process hasn't imported; beside it one with history."""
+    monkeypatch.syspath_prepend(HERE)
+    for history, name in enumerate(("run", "other")):
+        evaluate("random", LAMPS, suite="seeds", episodes=2, history=history, out=tmp_path / name)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_every_command_that_reads_runs_takes_the_task_s_name(lamps_run, tmp_path, command):
+    text = command.replace("RUN", str(lamps_run)).replace("OUT", str(tmp_path))
+    paths = os.pathsep.join((str(HERE), os.environ.get("PYTHONPATH", "")))
+
+    def call(*more):
+        return subprocess.run(
+            [sys.executable, "-m", *text.split(), *more],
+            env=os.environ | {"PYTHONPATH": paths},
+            capture_output=True,
+            text=True,
+        )
+
+    done = call("--env", LAMPS)
+    assert done.returncode == 0, done.stderr

@@ -50,8 +50,9 @@ def find_episode(episodes: Sequence[Episode], name: str) -> Episode:
     if name.isdecimal() and int(name) < len(episodes):
         return episodes[int(name)]
     for episode in episodes:
+        first = episode.key.removesuffix(f"/{episode.repeat}")
         short = f"{short_name(episode.env_id)}#{episode.row}"
-        if name in (episode.key, short, f"{short}/{episode.repeat}"):
+        if name in (episode.key, first, short, f"{short}/{episode.repeat}"):
             return episode
     known = [f"{short_name(e.env_id)}#{e.row}/{e.repeat}" for e in episodes]
     more = [f"… ({len(known)} in all)"] if len(known) > SHOWN else []
