@@ -29,9 +29,9 @@ from agents.train.environments import (
     check_env,
     check_env_kwargs,
     check_share,
+    known_kwargs,
     make_env,
-    shown_as,
-    taken,
+    picture_kwargs,
     training_deals,
 )
 from agents.train.log.run_log import check_log
@@ -144,8 +144,8 @@ class Config(Options):
         if self.device.startswith("cuda") and int(device[1] or 0) >= gpus:
             raise ValueError(f"--device {self.device} doesn't exist: this computer has {gpus} GPUs")
         kwargs = {**training_deals(self.share), "theme": self.theme, "jitter": self.jitter}
-        kwargs = taken(resolve_env_id(self.env), kwargs)
-        check_env(self.env, kwargs | shown_as(self.picture) | self.env_kwargs)
+        kwargs = known_kwargs(resolve_env_id(self.env), kwargs)
+        check_env(self.env, kwargs | picture_kwargs(self.picture) | self.env_kwargs)
 
     @property
     def iterations(self) -> int:
@@ -287,7 +287,7 @@ def train(config: Config) -> Path:
     """
     env_id = resolve_env_id(config.env)
     kwargs = {**training_deals(config.share), "theme": config.theme, "jitter": config.jitter}
-    kwargs = taken(env_id, kwargs) | shown_as(config.picture) | config.env_kwargs
+    kwargs = known_kwargs(env_id, kwargs) | picture_kwargs(config.picture) | config.env_kwargs
     envs = [
         SmallPicture(DiscreteActions(make_env(env_id, kwargs)), config.size)
         for _ in range(config.num_envs)

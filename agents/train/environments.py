@@ -42,7 +42,7 @@ USUAL = {"prompt": VARIANTS[0], "theme": "train", "jitter": 0}
 """Values of keyword arguments that an environment needn't know."""
 
 
-def taken(env_id: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def known_kwargs(env_id: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return keyword arguments without those at their USUAL value that an environment lacks.
 
     A task of a user's may have no themes, no jitter and one prompt.
@@ -120,7 +120,7 @@ PICTURE_HELP = (
 )
 
 
-def shown_as(picture: str) -> dict[str, str]:
+def picture_kwargs(picture: str) -> dict[str, str]:
     """Return the keyword argument of an environment that shows these pictures; {} for true ones.
 
     Args:

@@ -26,7 +26,13 @@ import torch
 from agents.train.advantages.playing import episode_seeds, new_value_head, new_writer, play
 from agents.train.advantages.recorder import TurnRecorder
 from agents.train.distributed import Processes, run_in_processes
-from agents.train.environments import RolloutEnvs, make_envs, shown_as, taken, training_deals
+from agents.train.environments import (
+    RolloutEnvs,
+    known_kwargs,
+    make_envs,
+    picture_kwargs,
+    training_deals,
+)
 from agents.train.evaluation import evaluate_policy, mixed_val_rows
 from agents.train.memory import estimate_memory
 from agents.train.ppo_config import PRESETS, Config
@@ -79,8 +85,8 @@ def train(config: Config, processes: Processes) -> Path:
     """
     env_id = resolve_env_id(config.env)
     processes.share(config.num_envs)  # refused before a model is loaded and a folder is made
-    looks = {"prompt": config.prompt, "theme": config.theme, **shown_as(config.picture)}
-    rules = taken(env_id, looks | config.env_kwargs)
+    looks = {"prompt": config.prompt, "theme": config.theme, **picture_kwargs(config.picture)}
+    rules = known_kwargs(env_id, looks | config.env_kwargs)
     episodes = config.eval_episodes if config.eval_every else 0
     rows = mixed_val_rows(env_id, episodes, rules, config.mixture)
     trainer = Trainer(config, method="ppo", steps=config.iterations, processes=processes)
@@ -146,7 +152,11 @@ def new_envs(
         processes: The processes that play together.
     """
     share = processes.share(config.num_envs)
-    deals = {**training_deals(config.share), **taken(env_id, {"jitter": config.jitter}), **rules}
+    deals = {
+        **training_deals(config.share),
+        **known_kwargs(env_id, {"jitter": config.jitter}),
+        **rules,
+    }
     mixture = config.mixture
     own = [mixture.rules(i // config.group) for i in share]
     vector = make_envs(env_id, len(share), deals, own)

@@ -12,8 +12,8 @@ from agents.train.environments import (
     check_env,
     check_env_kwargs,
     check_share,
-    shown_as,
-    taken,
+    known_kwargs,
+    picture_kwargs,
     training_deals,
 )
 from agents.train.log.run_log import check_log
@@ -273,13 +273,13 @@ class Config(TrainableWeights):
                 "prompt": self.prompt,
                 **training_deals(self.share),
                 "theme": self.theme,
-                **shown_as(self.picture),
+                **picture_kwargs(self.picture),
                 "jitter": self.jitter,
                 **self.env_kwargs,
             }
             env_id = resolve_env_id(self.env)
             for rules in self.mixture.all_rules():
-                check_env(self.env, taken(env_id, kwargs | rules), vector=True)
+                check_env(self.env, known_kwargs(env_id, kwargs | rules), vector=True)
             if BASELINES[self.baseline].oracle and not hasattr(env_class(env_id), "values"):
                 raise ValueError(
                     f"--baseline {self.baseline} reads exact values, and {env_id} has none"

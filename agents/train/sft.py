@@ -21,7 +21,7 @@ import torch
 
 from agents.train import sft_data
 from agents.train.distributed import Processes, run_in_processes
-from agents.train.environments import PICTURE_HELP, check_share, shown_as
+from agents.train.environments import PICTURE_HELP, check_share, picture_kwargs
 from agents.train.evaluation import evaluate_policy, val_rows
 from agents.train.log.run_log import RunLog, check_log
 from agents.train.sft_dataset import Examples
@@ -257,7 +257,7 @@ def shown_examples(
     examples: Sequence[sft_data.Example], picture: str
 ) -> Sequence[sft_data.Example]:
     """Return examples whose pictures show something else; the same ones for true pictures."""
-    if not (kwargs := shown_as(picture)):
+    if not (kwargs := picture_kwargs(picture)):
         return examples
     return [
         replace(example, kwargs=json.dumps(json.loads(example.kwargs) | kwargs))

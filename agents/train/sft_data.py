@@ -22,8 +22,8 @@ from agents.train.environments import (
     check_env,
     check_env_kwargs,
     check_share,
+    known_kwargs,
     make_env,
-    taken,
     training_deals,
 )
 from agents.train.mixture import MIX_HELP, Mixture, check_mix
@@ -107,7 +107,7 @@ class Config(Options):
 
     def kwargs_of(self, env_id: str) -> list[dict[str, Any]]:
         """Return an environment's keyword arguments, for each value of the mixture."""
-        kwargs = taken(env_id, self.kwargs())
+        kwargs = known_kwargs(env_id, self.kwargs())
         return [kwargs | rules for rules in Mixture.parse(self.mix).all_rules()]
 
     def preflight(self) -> None:

@@ -48,7 +48,7 @@ for name in ("sft", "ppo"):
     for which, rows in games.items():
         for drawn in (False, True):
             exam = examine(policy, rows, generator=torch.Generator().manual_seed(0) if drawn else None)
-            told = {"model": name, "games": which, "replies": "sampled" if drawn else "greedy"}
-            print(json.dumps(told | exam.metrics()), flush=True)
+            fields = {"model": name, "games": which, "replies": "sampled" if drawn else "greedy"}
+            print(json.dumps(fields | exam.metrics()), flush=True)
 END
 cat "$out/alfworld.jsonl"

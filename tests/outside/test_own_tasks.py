@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from agents.evaluate import evaluate
-from agents.train.environments import taken
+from agents.train.environments import known_kwargs
 from scripts.make_contact_sheet import main as make_contact_sheet
 from vlbench import freeze
 from vlbench.freeze.__main__ import main as freeze_main
@@ -124,9 +124,9 @@ def test_training_leaves_out_what_a_task_lacks_unless_the_user_asks(monkeypatch)
     monkeypatch.syspath_prepend(HERE)
     env_id = resolve_env_id(LAMPS)
     usual = {"prompt": "cot", "theme": "train", "jitter": 0, "split": "train"}
-    assert taken(env_id, usual) == {"prompt": "cot", "split": "train"}
-    assert taken(env_id, {"theme": "comic", "jitter": 2}) == {"theme": "comic", "jitter": 2}
-    assert taken("vlbench/NumberLine-v0", usual) == usual
+    assert known_kwargs(env_id, usual) == {"prompt": "cot", "split": "train"}
+    assert known_kwargs(env_id, {"theme": "comic", "jitter": 2}) == {"theme": "comic", "jitter": 2}
+    assert known_kwargs("vlbench/NumberLine-v0", usual) == usual
 
 
 def test_a_misspelled_id_of_a_module_gets_that_module_s_names(monkeypatch):

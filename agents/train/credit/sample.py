@@ -15,7 +15,7 @@ from agents.train.advantages.playing import assess, episode_seeds, rollout
 from agents.train.advantages.recorder import TurnRecorder
 from agents.train.credit.plan import Game, Plan
 from agents.train.distributed import Processes
-from agents.train.environments import RolloutEnvs, make_envs, taken, training_deals
+from agents.train.environments import RolloutEnvs, known_kwargs, make_envs, training_deals
 from agents.train.ppo_config import Config
 from agents.train.rollout_buffer import RolloutBuffer
 from agents.vlm.loading import load
@@ -96,7 +96,7 @@ def play_sample(config: Config, number: int, folder: Path, log: Any) -> Sample:
     sampling = Sampling(config.temperature, config.top_p, config.max_new_tokens)
     policy = Policy(loaded.model, loaded.processor, sampling, collector).eval()
     looks = {"prompt": config.prompt, "theme": config.theme}
-    kwargs = {**training_deals(config.share), **taken(config.env, looks | config.env_kwargs)}
+    kwargs = {**training_deals(config.share), **known_kwargs(config.env, looks | config.env_kwargs)}
     share, processes = range(config.num_envs), Processes()
     recorder = TurnRecorder(config.env, [kwargs] * len(share), share, 1, "value")
     vector = make_envs(config.env, len(share), kwargs)
