@@ -15,7 +15,13 @@ from pathlib import Path
 
 import vlbench
 from leaderboard.archive import Refused
-from leaderboard.challenge import ChallengeResult, Played, compare_challenge, published_nonces
+from leaderboard.challenge import (
+    ChallengeResult,
+    Nonces,
+    Played,
+    compare_challenge,
+    published_nonces,
+)
 from leaderboard.checks import check_irregularities, check_manifest, read_checked
 from leaderboard.entry import read_entry
 from leaderboard.flags import (
@@ -265,7 +271,7 @@ def verify_all(
 
 
 def _with_challenge(
-    challenge: Verified, entries: Mapping[str, Verified], nonces: Mapping[str, str]
+    challenge: Verified, entries: Mapping[str, Verified], nonces: Nonces
 ) -> Verified:
     run = challenge.manifest.suites[0].run
     assert run.challenge is not None

@@ -126,6 +126,43 @@ def test_a_paper_s_table_as_text_markdown_and_latex(run, capsys):
     ]
 
 
+def test_the_usual_table_tells_runs_of_one_agent_apart(run, tmp_path, capsys):
+    """By what differs between them: the preamble, then a setting, else by their folders."""
+
+    def columns(*runs):
+        assert table([str(run.folder) for run in runs]) == 0
+        head, *rows = capsys.readouterr().out.splitlines()
+        return head.split()[:4], rows
+
+    system = evaluate(
+        plus, "NumberLine", out=tmp_path / "system", system_prompt="Be\nbrief.", **PAPER
+    )
+    head, rows = columns(run, system)
+    assert head == ["agent", "task", "suite", "preamble"]
+    assert "none" in rows[0] and "a system prompt (sha256 " in rows[1]
+    assert "a system prompt" in str(system) and "a system prompt" not in str(run)
+    assert columns(run, run)[0] == ["run", "agent", "task", "suite"]
+    limits = []
+    for limit in (1, 2):
+        agent = Limited(limit)
+        limits.append(evaluate(agent, "NumberLine", out=tmp_path / f"{limit}", **PAPER))
+    head, rows = columns(*limits)
+    assert head == ["agent", "task", "suite", "settings"]
+    assert "limit=1" in rows[0] and "limit=2" in rows[1] and "note" not in rows[0]
+
+
+class Limited:
+    """An agent with settings."""
+
+    name, privileged = "limited", False
+
+    def __init__(self, limit):
+        self.settings = {"limit": limit, "note": "the same"}
+
+    def act(self, observation):
+        return vlbench.reply("+")
+
+
 def test_what_an_agent_is_called_breaks_no_table():
     assert latex(["agent"], [[r"a_b & 50% \x{}"]]).splitlines()[5] == (
         r"a\_b \& 50\% \textbackslash{}x\{\} \\"
