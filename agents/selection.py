@@ -13,6 +13,7 @@ from agents.agent import Agent
 from vlbench.adapters import not_replayable
 from vlbench.contract import INFO_TYPES
 from vlbench.errors import unknown_name, user_code
+from vlbench.freeze import has_suites
 from vlbench.outcomes import check_outcomes
 from vlbench.records.run_spec import RunSpec
 from vlbench.registry import check_keywords, has_splits, resolve_env_id, short_name
@@ -226,10 +227,11 @@ def _warnings(env_id: str, spec: RunSpec, number: int) -> list[str]:
     if spec.suite != SEEDS and not suites(env_id, spec.env_kwargs):
         where = "rows of the test split" if has_splits(env_id) else "rows"
         why = _why_dealt(env_id, spec)
-        return [
-            f"{env_id}: plays {number} dealt {where}, whose floor and ceiling only --bounds "
-            f"computes: {why}"
-        ]
+        rows = f"{number} dealt {where}" if number > 1 else f"a row dealt from {where}"
+        limits = "whose floor and ceiling only --bounds computes"
+        if not has_suites(env_id):
+            limits = "without floor and ceiling"
+        return [f"{env_id}: plays {rows}, {limits}: {why}"]
     if spec.episodes is not None and number < spec.episodes:
         return [f"{env_id}: suite {spec.suite} has {number} rows, not {spec.episodes}"]
     return []

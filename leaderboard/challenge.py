@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from leaderboard.flags import Flag
-from leaderboard.pack import check_same_agent
+from leaderboard.same_agent import check_same_agent
 from leaderboard.schema import Manifest
 from leaderboard.scores import SuiteScores
 from vlbench.display import formatting
