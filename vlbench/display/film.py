@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vlbench.display.formatting import counted
 from vlbench.recorder import EnvCache, EpisodeRecorder
 from vlbench.records import Episode, Turn
 from vlbench.registry import short_name
@@ -82,7 +83,7 @@ def scenes(episode: Episode) -> list[Scene]:
         shown.append(Scene(np.array(observation["image"]), title, prompt, reply, result, colour))
         recording.play(turn.reply)
     outcome = "Success" if episode.is_success else episode.error or "No success"
-    text = f"{outcome}. Return {episode.total:g} after {total} turns."
+    text = f"{outcome}. Return {episode.total:g} after {counted(total, 'turn')}."
     end = np.array(recording.observation["image"])
     colour = GOOD if episode.is_success else BAD
     return [*shown, Scene(end, f"{name}   {episode.instance}   end", "", "", text, colour)]
