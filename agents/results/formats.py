@@ -7,7 +7,8 @@ from agents.results.measures import measure
 from agents.results.run import Run
 from agents.tables import table
 from vlbench.comparison.differences import short_text
-from vlbench.display.formatting import MISSING, number, percent, percent_interval
+from vlbench.display.formatting import MISSING, number, number_range, percent, percent_interval
+from vlbench.intervals import Interval
 from vlbench.registry import short_name
 from vlbench.scoring import Scorecard
 
@@ -18,14 +19,18 @@ Column = Callable[[Run, Scorecard], str]
 
 def _interval(metric: str) -> Column:
     def cell(run: Run, card: Scorecard) -> str:
-        value = measure(run, card, metric)
-        if value is None:
-            return MISSING
-        if metric == "success":
-            return percent_interval(value.value, value.low, value.high)
-        return f"{number(value.value)} ({number(value.low)} to {number(value.high)})"
+        return interval_text(measure(run, card, metric), metric)
 
     return cell
+
+
+def interval_text(value: Interval | None, metric: str) -> str:
+    """Return one of METRICS with its interval as a cell of a table; success is a percentage."""
+    if value is None:
+        return MISSING
+    if metric == "success":
+        return percent_interval(value.value, value.low, value.high)
+    return f"{number(value.value)} ({number_range(value.low, value.high)})"
 
 
 def _rules(run: Run) -> str:

@@ -8,8 +8,10 @@ import vlbench
 from agents.evaluate import evaluate, main
 from agents.results.__main__ import main as table
 from agents.results.formats import latex, markdown
+from agents.results.plots import bars
 from agents.results.rows import write_csv
 from agents.results.run import Run
+from vlbench.intervals import Interval
 from vlbench.records import Reply
 
 PAPER = {"suite": "paper", "episodes": 6, "max_usd": None}
@@ -177,6 +179,17 @@ def test_bars_are_drawn_as_picture_and_as_vectors(run, tmp_path):
         assert table([str(run.folder), "--figure", str(figure), "--out", str(tmp_path / "t")]) == 0
         assert figure.read_bytes().startswith(start)
     assert "NumberLine" in (tmp_path / "t").read_text("utf-8")
+
+
+def test_a_floor_of_0_is_drawn_above_the_axis():
+    pytest.importorskip("matplotlib")
+    series = {"one": [Interval(0.5, 0.2, 0.8)]}
+    for floor, lower in ((0.0, True), (0.001, True), (0.3, False)):
+        (axes,) = bars(["x"], series, "success", {"floor": [floor]}).axes
+        low, high = axes.get_ylim()
+        assert list(axes.lines[-1].get_ydata()) == [floor, floor]
+        assert (low < 0) == lower and floor - low > 0.025 * high
+    assert bars(["x"], series, "success").axes[0].get_ylim()[0] == 0
 
 
 @pytest.mark.parametrize(
