@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from vlbench.cli import erase_line, is_terminal, plain
+from vlbench.display.formatting import duration, time_left
 from vlbench.records import Episode, Reply
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -93,23 +94,17 @@ class Progress:
         self._clear()
 
     def _line(self, seconds: float) -> str:
-        remaining = (self._total - self._kept - self._done) * seconds / self._done
         errored = f", {self._errored} errored" if self._errored else ""
         done = f"{self._kept + self._done}/{self._total} episodes{errored}"
         done += f", {self._retries} retries" if self._retries else ""
         done += f", {self._usd:.3f} USD" if self._usd is not None else ""
-        done += f", {_duration(seconds)}"
-        return f"{done}, about {_duration(remaining)} left" if self._done >= self._at_once else done
+        done += f", {duration(seconds)}"
+        if self._done < self._at_once:
+            return done
+        left = time_left(self._done, self._total - self._kept - self._done, seconds)
+        return f"{done}, {left}"
 
     def _clear(self) -> None:
         if self._shown and self._stream is not None:
             erase_line(self._stream, len(self._shown))
             self._shown = ""
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -9,7 +9,7 @@ import base64
 import html
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -28,7 +28,7 @@ from vlbench.cli import (
 from vlbench.comparison import check_blind, with_visual_gain
 from vlbench.display.episode_view import EpisodeRenderer, page_part
 from vlbench.display.formatting import number, number_range, percent, percent_range
-from vlbench.records import RunHeader, Tally
+from vlbench.records import Preamble, RunHeader, Tally
 from vlbench.records.redaction import redact, redact_data
 from vlbench.registry import ENV_HELP, import_environments
 from vlbench.run_folder import RunFolder
@@ -76,6 +76,7 @@ def write_report(
             about=_text(redact(_about(header))),
             headlines="".join(f"<p class=headline>{_text(line)}</p>" for line in lines),
             cards="".join(_card(card) for card in cards),
+            texts="".join(_texts(header)),
             capped=_text(_capped(header.env_ids, tallies)),
             style=page_part("page.css"),
             viewer=page_part("viewer.js"),
@@ -88,12 +89,26 @@ def write_report(
 def _about(header: RunHeader) -> str:
     parts = [f"suite {header.suite}", f"prompt {header.prompt}"]
     parts += [f"theme {header.theme}"] if header.theme else []
+    parts += [] if header.preamble == Preamble() else [str(header.preamble)]
     parts += [] if header.picture == "true" else [f"picture {header.picture}"]
     parts += [f"{name}={json.dumps(value)}" for name, value in header.env_kwargs.items()]
     parts += [f"history {header.history}"] if header.history else []
-    parts += [f"{name} {value}" for name, value in header.settings.items()]
+    parts += [f"{name} {value}" for name, value in header.settings.items() if value != ""]
     parts += ["privileged: it is handed the environment"] if header.privileged else []
     return " · ".join([*parts, f"vlbench {header.versions.get('vlbench', '?')}", header.started])
+
+
+def _texts(header: RunHeader) -> Iterator[str]:
+    """Yield the user's own texts as HTML."""
+    shots = [f"{row.env_id} {row.instance}" for row in header.preamble.shots]
+    texts = {
+        "System prompt": header.preamble.system_prompt,
+        "Prompt file": header.prompt_text,
+        "Examples": "\n".join(shots),
+    }
+    for name, text in texts.items():
+        if text:
+            yield f"<details><summary>{name}</summary><pre>{_text(redact(text))}</pre></details>"
 
 
 def _capped(env_ids: Iterable[str], episodes: Sequence[Tally]) -> str:

@@ -12,7 +12,9 @@ import vlbench
 from agents.agent import Agent
 from vlbench.adapters import not_replayable
 from vlbench.contract import INFO_TYPES
+from vlbench.display.formatting import counted
 from vlbench.errors import unknown_name, user_code
+from vlbench.freeze import has_suites
 from vlbench.outcomes import check_outcomes
 from vlbench.records.run_spec import RunSpec
 from vlbench.registry import check_keywords, has_splits, resolve_env_id, short_name
@@ -224,14 +226,14 @@ def _why_dealt(env_id: str, spec: RunSpec) -> str:
 def _warnings(env_id: str, spec: RunSpec, number: int) -> list[str]:
     """Return how the rows of an environment differ from what was asked, as lines."""
     if spec.suite != SEEDS and not suites(env_id, spec.env_kwargs):
-        where = "rows of the test split" if has_splits(env_id) else "rows"
+        rows = counted(number, "dealt row") + (" of the test split" if has_splits(env_id) else "")
         why = _why_dealt(env_id, spec)
-        return [
-            f"{env_id}: plays {number} dealt {where}, whose floor and ceiling only --bounds "
-            f"computes: {why}"
-        ]
+        limits = "whose floor and ceiling only --bounds computes"
+        if not has_suites(env_id):
+            limits = "without floor and ceiling"
+        return [f"{env_id}: plays {rows}, {limits}: {why}"]
     if spec.episodes is not None and number < spec.episodes:
-        return [f"{env_id}: suite {spec.suite} has {number} rows, not {spec.episodes}"]
+        return [f"{env_id}: suite {spec.suite} has {counted(number, 'row')}, not {spec.episodes}"]
     return []
 
 

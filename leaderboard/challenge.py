@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from leaderboard.flags import Flag
-from leaderboard.pack import check_same_agent
+from leaderboard.same_agent import check_same_agent
 from leaderboard.schema import Manifest
 from leaderboard.scores import SuiteScores
 from vlbench.display import formatting
@@ -47,13 +47,17 @@ class ChallengeResult:
     file: str
     nonce: str
     nonce_is_published: bool
-    """Whether the maintainers published this nonce for this entry; else the submitter may have
-    chosen it."""
+    """Whether this nonce stands beside this entry among the published ones; else the submitter may
+    have chosen it."""
+    nonces_file: str
+    """The user's own file of published nonces; "" for that of the maintainers."""
     tasks: tuple[TaskDifference, ...]
 
     def lines(self) -> list[str]:
         """Return the result as lines for a terminal."""
-        source = "" if self.nonce_is_published else " (not published by the maintainers: no mark)"
+        source = f" (from {self.nonces_file}, not from the maintainers)" if self.nonces_file else ""
+        if not self.nonce_is_published:
+            source = " (not published by the maintainers: no mark)"
         return [
             f"challenge {self.file}, nonce {self.nonce}{source}",
             *(f"  {task}" for task in self.tasks),
@@ -68,8 +72,18 @@ class ChallengeResult:
         ]
 
 
-def published_nonces(path: Path | None = None) -> Mapping[str, str]:
-    """Return digest of an entry → its published nonce.
+@dataclass(frozen=True, slots=True)
+class Nonces:
+    """The published nonces."""
+
+    by_digest: Mapping[str, str]
+    """Digest of an entry → its nonce."""
+    file: str = ""
+    """The user's own file of them; "" for that of the maintainers."""
+
+
+def published_nonces(path: Path | None = None) -> Nonces:
+    """Return the published nonces.
 
     Args:
         path: A file like `nonces.json`; by default the one that is shipped.
@@ -84,7 +98,7 @@ def published_nonces(path: Path | None = None) -> Mapping[str, str]:
         raise ValueError(f"{file} can't be read: {error}") from error
     if not isinstance(nonces, dict) or not all(isinstance(n, str) for n in nonces.values()):
         raise ValueError(f"{file}: expected an object of digest → nonce")
-    return nonces
+    return Nonces(nonces, path.name if path else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +119,13 @@ def _success(card: Scorecard) -> Interval:
     return Interval(card.success, card.success_low, card.success_high)
 
 
-def compare_challenge(
-    entry: Played, challenge: Played, nonces: Mapping[str, str]
-) -> ChallengeResult:
+def compare_challenge(entry: Played, challenge: Played, nonces: Nonces) -> ChallengeResult:
     """Compare a challenge with its entry.
 
     Args:
         entry: The entry, which is replayed.
         challenge: Its challenge, which is replayed.
-        nonces: Digest of an entry → its published nonce.
+        nonces: The published nonces.
 
     Raises:
         ValueError: The entry has no run on `test`, or the challenge is of another agent, other
@@ -129,5 +141,6 @@ def compare_challenge(
     for env_id in run.env_ids:
         rates = entry.success(env_id), challenge.success(env_id)
         tasks.append(TaskDifference(env_id, *rates, rate_difference(*rates)))
-    published = nonces.get(run.challenge.digest) == run.challenge.nonce
-    return ChallengeResult(challenge.file, run.challenge.nonce, published, tuple(tasks))
+    nonce = run.challenge.nonce
+    published = nonces.by_digest.get(run.challenge.digest) == nonce
+    return ChallengeResult(challenge.file, nonce, published, nonces.file, tuple(tasks))

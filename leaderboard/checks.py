@@ -7,7 +7,7 @@ from typing import Any
 import vlbench
 from leaderboard.archive import Refused
 from leaderboard.entry import check_person, read_episodes
-from leaderboard.pack import check_same_agent, expected_keys
+from leaderboard.same_agent import check_same_agent
 from leaderboard.schema import (
     MANIFEST,
     MAX_ERRORED,
@@ -22,7 +22,7 @@ from vlbench.errors import unknown_name
 from vlbench.limits import UtcTime
 from vlbench.parsing import RULES
 from vlbench.prompts import template_hash
-from vlbench.records import SCHEMA, Episode, Preamble, RunHeader, to_json
+from vlbench.records import SCHEMA, Episode, Preamble, RunHeader, episode_key, to_json
 from vlbench.suites import RETIRED, Row, frozen_hash, shipped_suites
 
 PROMPTS = ("cot", "action_only")
@@ -57,6 +57,15 @@ def check_manifest(manifest: Manifest, env_ids: Collection[str] = vlbench.ENV_ID
             )
         check_person(suite.run, manifest.card.track)
     check_same_agent([suite.run for suite in manifest.suites])
+
+
+def expected_keys(header: RunHeader) -> list[str]:
+    """Return the keys of the episodes of a run's rows, in order."""
+    return [
+        episode_key(env_id, number, 0)
+        for env_id in header.env_ids
+        for number in range(len(header.rows(env_id)))
+    ]
 
 
 def _check_spec(place: str, run: RunHeader) -> None:

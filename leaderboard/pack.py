@@ -15,11 +15,12 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from leaderboard.archive import MAX_ARCHIVE
+from leaderboard.checks import check_manifest, expected_keys
 from leaderboard.entry import Entry, check_person, first_error, read_entry
 from leaderboard.outside import env_option, known_ids
 from leaderboard.packing.part import PartFiles, pack_part
+from leaderboard.same_agent import check_same_agent
 from leaderboard.schema import (
-    ENTRY_PICTURES,
     MANIFEST,
     MAX_ERRORED,
     PERSON,
@@ -43,16 +44,9 @@ from vlbench.cli import (
     run_main,
 )
 from vlbench.errors import unknown_name
-from vlbench.records import RunHeader, episode_key
 from vlbench.records.redaction import find_key, holds_secret
 from vlbench.run_folder import JournalOrder, RunFolder
 from vlbench.suites import ordered_suites, shipped_suites, suites
-
-SAME = (
-    *("agent", "settings", "privileged", "env_kwargs"),
-    *("prompt", "theme", "history", "preamble"),
-)
-"""Header fields that must be equal in all runs of an entry."""
 
 
 def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
@@ -127,66 +121,6 @@ def _check_lines(name: str, lines: Iterable[bytes]) -> None:
                 f"line {number} of {name} holds what looks like a key ({kind}), so nothing was "
                 "packed; remove it from the run's files and, if it is a real one, revoke it"
             )
-
-
-def _check_same_environments(headers: Sequence[RunHeader]) -> None:
-    """Check that each run plays all of the runs' environments that have its suite."""
-    every = dict.fromkeys(env_id for header in headers for env_id in header.env_ids)
-    for header in headers:
-        expected = [env_id for env_id in every if header.suite in shipped_suites(env_id)]
-        if sorted(header.env_ids) != sorted(expected):
-            raise ValueError(
-                f"the runs of an entry must play the same environments: env_ids on {header.suite} "
-                f"is {header.env_ids!r:.80}, wanted {expected!r:.80}"
-            )
-
-
-def check_same_agent(headers: Sequence[RunHeader], *, same_suite: bool = False) -> None:
-    """Check that runs are of the same agent with the same settings.
-
-    Args:
-        headers: Headers of the runs.
-        same_suite: Whether they may be of one suite; the runs of an entry are of different ones.
-
-    Raises:
-        ValueError: They aren't; names the first field that differs.
-    """
-    names = [header.part for header in headers]
-    for header in headers:
-        if header.picture not in ENTRY_PICTURES:
-            raise ValueError(
-                f"an entry holds runs whose picture is {' or '.join(ENTRY_PICTURES)}, "
-                f"found {header.picture} on {header.suite}"
-            )
-        if header.picture != ENTRY_PICTURES[0] and header.suite not in names:
-            raise ValueError(f"{header.part} needs the run on {header.suite} beside it")
-    if not same_suite and len(set(names)) < len(names):
-        raise ValueError(f"wanted one run a suite, found {', '.join(names)}")
-    _check_same_environments(headers)
-    for header in headers[1:]:
-        for field in SAME:
-            first, other = getattr(headers[0], field), getattr(header, field)
-            if first != other:
-                raise ValueError(
-                    f"the runs of an entry must be of one agent in one way: {field} is "
-                    f"{first!r:.80} on {headers[0].suite}, {other!r:.80} on {header.suite}"
-                )
-        for env_id in header.models.keys() & headers[0].models.keys():
-            hashes = [model.models[env_id].weights_hash for model in (headers[0], header)]
-            if all(hashes) and len(set(hashes)) > 1:
-                raise ValueError(
-                    "the runs of an entry must be of one model: its weights are "
-                    f"{hashes[0][:12]}… on {headers[0].suite}, {hashes[1][:12]}… on {header.suite}"
-                )
-
-
-def expected_keys(header: RunHeader) -> list[str]:
-    """Return the keys of the episodes of a run's rows, in order."""
-    return [
-        episode_key(env_id, number, 0)
-        for env_id in header.env_ids
-        for number in range(len(header.rows(env_id)))
-    ]
 
 
 def _suite(folder: RunFolder, files: PartFiles) -> Suite:
@@ -290,7 +224,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _pack(argv: Sequence[str] | None) -> None:
     config = parse_options(Config, argv, prog="python -m leaderboard.pack", description=__doc__)
-    known_ids(config.env)  # imports the modules of tasks outside of the benchmark
+    env_ids = known_ids(config.env)  # imports the modules of tasks outside of the benchmark
     entry = pack(config.runs, _card(config))
     entry.write(config.out)
     size = config.out.stat().st_size
@@ -314,6 +248,10 @@ def _pack(argv: Sequence[str] | None) -> None:
                 f"{len(lost.dropped)} rows of {suite.run.suite} not played, the first "
                 f"{lost.dropped[0]}"
             )
+    try:
+        check_manifest(entry.manifest, env_ids)
+    except ValueError as error:
+        warn(str(error))
     if size > MAX_ARCHIVE:
         warn(f"{size} bytes, at most {MAX_ARCHIVE} are read")
 

@@ -46,6 +46,7 @@ from vlbench.cli import (
 from vlbench.cli.steps import Steps
 from vlbench.display.episode_view import page_part
 from vlbench.display.formatting import (
+    counted,
     number,
     number_range,
     percent,
@@ -212,7 +213,7 @@ def _filters() -> dict[str, Callable[..., str]]:
         return lambda *values: text(*values).replace("-", "−").replace(" ", "\N{NO-BREAK SPACE}")
 
     texts: tuple[Callable[..., str], ...] = (
-        *(number, number_range, percent, percent_range),
+        *(counted, number, number_range, percent, percent_range),
         *(points, usd),
     )
     return {text.__name__: typeset(text) for text in texts} | {"short": short_name}
@@ -282,8 +283,9 @@ def _site(argv: Sequence[str] | None) -> int:
     code = verification.print_refused()
     build(verification.entries, config.out, env_ids, steps.say)
     steps.clear()
-    shown, refused = len(verification.entries), len(verification.refused)
-    print(f"{config.out / 'index.html'}: {shown} entries shown, {refused} refused")
+    shown = counted(len(verification.entries), "entry", "entries")
+    refused = len(verification.refused)
+    print(f"{config.out / 'index.html'}: {shown} shown, {refused} refused")
     return code
 
 

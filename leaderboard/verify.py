@@ -8,6 +8,7 @@ again, every number computed again. The first difference is named. What comes th
 
 import dataclasses
 import sys
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +16,13 @@ from pathlib import Path
 
 import vlbench
 from leaderboard.archive import Refused
-from leaderboard.challenge import ChallengeResult, Played, compare_challenge, published_nonces
+from leaderboard.challenge import (
+    ChallengeResult,
+    Nonces,
+    Played,
+    compare_challenge,
+    published_nonces,
+)
 from leaderboard.checks import check_irregularities, check_manifest, read_checked
 from leaderboard.entry import read_entry
 from leaderboard.flags import (
@@ -108,15 +115,19 @@ def verify(
         data = entry.parts[suite.part.name]
         episodes[suite.run.part] = read_checked(path.name, suite, data)
     replayer = Replayer()
-    total, done = sum(map(len, episodes.values())), 0
+    total, done, start = sum(map(len, episodes.values())), 0, time.monotonic()
     for number, suite in enumerate(manifest.suites):
         name = suite.run.part
         before_turn = _ignore if suite.run.privileged else partial(study.observe, name)
         for line, episode in enumerate(episodes[name], start=1):
             place = f"{suite.part.name}:{line}"
-            tell(f"{path.name}: replaying episode {done + line:,} of {total:,}")
+            step = f"{path.name}: replaying episode {done + 1:,} of {total:,}"
+            if done:
+                seconds = time.monotonic() - start
+                step += f", {formatting.time_left(done, total - done, seconds)}"
+            tell(step)
             _replay(replayer, path.name, place, episode, before_turn)
-        done += len(episodes[name])
+            done += 1
         for difference in model_differences(suite.run, episodes[name]):
             raise Refused(path.name, suite.part.name, str(difference))
         try:
@@ -265,7 +276,7 @@ def verify_all(
 
 
 def _with_challenge(
-    challenge: Verified, entries: Mapping[str, Verified], nonces: Mapping[str, str]
+    challenge: Verified, entries: Mapping[str, Verified], nonces: Nonces
 ) -> Verified:
     run = challenge.manifest.suites[0].run
     assert run.challenge is not None

@@ -142,7 +142,7 @@ def main() -> None:
         "way": options.way,
         "model": str(options.model.relative_to(Path.cwd()))
         if options.model.is_relative_to(Path.cwd())
-        else options.model.name,
+        else "/".join(options.model.parts[-2:]),
         "rules": rules,
         "steps": options.steps,
         "lr": options.lr,

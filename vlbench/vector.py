@@ -14,7 +14,7 @@ from gymnasium.vector.utils import batch_space
 
 from vlbench.env import VLEnv
 from vlbench.errors import unknown_name
-from vlbench.spaces import check_reply
+from vlbench.spaces import ReplySpace, check_reply
 
 
 class Observations(TypedDict):
@@ -95,7 +95,8 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
             next episode with reward 0. `DISABLED` ("Disabled"): the caller starts it, with
             `reset(options={"reset_mask": ended})`.
         own: N mappings with further arguments of each environment; None for none. The environments
-            must have the same observation and action space.
+            must have the same observation space. Their actions may differ; `action_space` samples
+            from all of them.
         **kwargs: Arguments of all environments.
 
     Raises:
@@ -131,10 +132,10 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         self._take_memory()
         self.render_mode = self.envs[0].render_mode
         self.single_observation_space = self.envs[0].observation_space
-        self.single_action_space = self.envs[0].action_space
-        spaces = self.single_observation_space, self.single_action_space
-        if any((env.observation_space, env.action_space) != spaces for env in self.envs):
-            raise ValueError("the arguments in `own` give the environments different spaces")
+        if any(env.observation_space != self.single_observation_space for env in self.envs):
+            raise ValueError("the arguments in `own` give pictures of different sizes")
+        actions = dict.fromkeys(action for env in self.envs for action in env.game.vocabulary)
+        self.single_action_space = ReplySpace(actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 

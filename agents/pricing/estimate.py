@@ -8,6 +8,7 @@ import gymnasium
 
 import vlbench
 from agents.pricing.cost import Price
+from vlbench.display.formatting import number
 from vlbench.prompts import CHARACTERS_PER_TOKEN
 from vlbench.recorder import EpisodeRecorder
 from vlbench.suites import Row
@@ -61,9 +62,8 @@ class Estimate:
             [n * t / 1e6 for n in self.calls] for t in (self.prompt_tokens, self.completion_tokens)
         )
         return (
-            f"estimate: {self.calls[0]} to {self.calls[1]} calls, {prompt[0]:.2f} to "
-            f"{prompt[1]:.2f} M prompt and {completion[0]:.2f} to {completion[1]:.2f} M completion "
-            "tokens"
+            f"estimate: {calls_text(self.calls)}, {spread(prompt, 2)} M prompt and "
+            f"{spread(completion, 2)} M completion tokens"
         )
 
     def line(self, price: Price | None, slots: int, rpm: float | None) -> str:
@@ -76,13 +76,25 @@ class Estimate:
         """
         money = "money unknown (no price; see --price)"
         if price is not None:
-            money = "{:.2f} to {:.2f} USD".format(*self.usd(price))
+            money = f"{spread(self.usd(price), 2)} USD"
             money += f" at {price.prompt:g} in, {price.completion:g} out per million tokens"
-        low, high = self.minutes(slots, rpm)
+        minutes = spread(self.minutes(slots, rpm))
         return (
-            f"{self.work()}, {money}, {low:.0f} to {high:.0f} min at {SECONDS_PER_CALL:g} s "
-            f"a call and {slots} at once"
+            f"{self.work()}, {money}, {minutes} min at {SECONDS_PER_CALL:g} s a call and {slots} "
+            "at once"
         )
+
+
+def spread(ends: Sequence[float], digits: int = 0) -> str:
+    """Return the least and the most, as in "5 to 12"; one number where both are written alike."""
+    low, high = (number(end, digits) for end in ends)
+    return low if low == high else f"{low} to {high}"
+
+
+def calls_text(calls: Sequence[float]) -> str:
+    """Return the least and the most calls, as in "5 to 12 calls" and "1 call"."""
+    text = spread(calls)
+    return f"{text} {'call' if text == '1' else 'calls'}"
 
 
 def estimate(rows: Sequence[Row], journaled: int = 0, history: int = 0) -> Estimate:

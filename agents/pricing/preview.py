@@ -7,7 +7,7 @@ from pathlib import Path
 from agents import shards
 from agents.agent import Agent
 from agents.evaluate_options import Config
-from agents.pricing.estimate import Estimate, estimate
+from agents.pricing.estimate import Estimate, calls_text, estimate, spread
 from agents.rollout import Job, unfinished
 from agents.selection import Play, select_rows
 from agents.sweep.plan import VIEWS
@@ -37,16 +37,16 @@ def preview(config: Config, plays: Iterable[tuple[Agent, Play]]) -> list[str]:
             own = own / (play.place or play.suite)
         parts.append(_Part(play.place or play.suite, agent, *_estimate(agent, config, play, own)))
     calls = _sum(part.expected.calls for part in parts)
-    total = f"in all: {calls[0]:.0f} to {calls[1]:.0f} calls"
+    total = f"in all: {calls_text(calls)}"
     remote = [part for part in parts if part.agent.remote]
     prices = [config.price or part.agent.list_price for part in remote]
     priced = [(part, price) for part, price in zip(remote, prices, strict=True) if price]
     if remote and len(priced) == len(remote):
         usd = _sum(part.expected.usd(price) for part, price in priced)
-        total += f", {usd[0]:.2f} to {usd[1]:.2f} USD"
+        total += f", {spread(usd, 2)} USD"
     if remote:
         minutes = _sum(part.expected.minutes(part.slots, config.rpm) for part in remote)
-        total += f", {minutes[0] / 60:.1f} to {minutes[1] / 60:.1f} h"
+        total += f", {spread([end / 60 for end in minutes], 1)} h"
         if config.max_usd is not None:
             total += f"; the run stops, resumably, at {config.max_usd:g} USD (--max-usd)"
     return [*(part.line(config) for part in parts), total]

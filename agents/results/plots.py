@@ -1,6 +1,7 @@
 """A paper's figures (extra `paper`): bars and curves with 95 % intervals, as PNG, PDF or SVG."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = "osD^vP*"
 DASHES = ((4.0, 2.0), (1.0, 1.5))
 """Lengths of the dashes and gaps of lines, in points."""
+SHIFT = 0.02
+"""Distance of the whiskers of two curves, as a share of the x axis, where there is room."""
+MARGIN = 0.03
+"""Least distance of a line from the x axis, which would hide it, as a share of the y axis."""
 
 
 def check_figure(path: Path) -> None:
@@ -77,6 +82,10 @@ def bars(
             axes[0].plot(
                 ends, [height] * 2, dashes=dashes, color="0.35", linewidth=1.2, label=label_once
             )
+    low, high = axes[0].get_ylim()
+    every = [height for heights in lines.values() for height in heights if height is not None]
+    if every and min(every) < low + MARGIN * (high - low):
+        axes[0].set_ylim(low - MARGIN * (high - low), high)
     axes[0].set_xticks(range(len(groups)), groups)
     return _finished(figure, axes[0], label)
 
@@ -91,6 +100,7 @@ def curve(
 
     Args:
         lines: Name → points (x, value); numbers have a scale, other x are places side by side.
+            Each line is shifted a little along x, so that no whisker lies on another.
         across: Label of the x axis.
         label: Of the y axis.
         floors: Points of a dashed line: random play.
@@ -102,9 +112,10 @@ def curve(
     every = [x for points in lines.values() for x, _ in points]
     numeric = all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in every)
     places = {x: x if numeric else n for n, x in enumerate(dict.fromkeys(every))}
+    shifts = _shifts(len(lines), list(places.values()))
     for number, (name, points) in enumerate(lines.items()):
         axes[0].errorbar(
-            [places[x] for x, _ in points],
+            [places[x] + shifts[number] for x, _ in points],
             [value.value for _, value in points],
             yerr=_errors([value for _, value in points]),
             color=COLOURS[number % len(COLOURS)],
@@ -127,6 +138,14 @@ def curve(
     axes[0].set_xticks(list(places.values()), [str(x) for x in places])
     axes[0].set_xlabel(across)
     return _finished(figure, axes[0], label)
+
+
+def _shifts(count: int, places: Sequence[float]) -> list[float]:
+    """Return how far each of `count` lines is shifted along x, their mean not at all."""
+    ordered = sorted(places)
+    gaps = [right - left for left, right in pairwise(ordered)]
+    step = min(SHIFT * (ordered[-1] - ordered[0]), min(gaps) / (2 * count)) if gaps else SHIFT
+    return [step * (number - (count - 1) / 2) for number in range(count)]
 
 
 def save(figure: "Figure", path: Path) -> None:

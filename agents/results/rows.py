@@ -19,8 +19,10 @@ Cell = str | int | float | bool | None
 
 def scorecard_rows(header: RunHeader, cards: Sequence[Scorecard]) -> list[dict[str, Cell]]:
     """Return a row for each scorecard; what it nests has columns such as `groups.x.success`."""
-    rules = {f"env_kwargs.{name}": _cell(value) for name, value in header.env_kwargs.items()}
-    return [_flat(asdict(card)) | rules for card in cards]
+    run: dict[str, Cell] = {"preamble": str(header.preamble)}
+    for part, values in (("env_kwargs", header.env_kwargs), ("settings", header.settings)):
+        run |= {f"{part}.{name}": _cell(value) for name, value in values.items()}
+    return [_flat(asdict(card)) | run for card in cards]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Cell]:

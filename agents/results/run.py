@@ -12,7 +12,7 @@ from agents.selection import Skipped
 from agents.tables import headline_line, scorecard_cells, scorecard_table
 from vlbench.errors import unknown_name
 from vlbench.observation import PICTURES
-from vlbench.records import Episode, RunHeader
+from vlbench.records import Episode, Preamble, RunHeader
 from vlbench.run_folder import RunFolder
 from vlbench.scoring import Headline, Scorecard, headlines, score
 
@@ -156,6 +156,7 @@ def title(header: RunHeader) -> str:
     privilege = " (privileged: it is handed the environment)" if header.privileged else ""
     rows = "challenge" if header.challenge else f"suite {header.suite}"
     text = f"{agent}{privilege}, {rows}, prompt {header.prompt}"
+    text += "" if header.preamble == Preamble() else f", {header.preamble}"
     text += "" if header.picture == PICTURES[0] else f", picture {header.picture}"
     return text + rules_text(header.env_kwargs)
 

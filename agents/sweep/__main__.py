@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.results.formats import interval_text
 from agents.results.measures import METRICS
 from agents.results.plots import check_figure
 from agents.results.run import open_runs
@@ -17,8 +18,6 @@ from agents.sweep.curves import write_curves
 from agents.sweep.points import points
 from agents.tables import table
 from vlbench.cli import Options, option, output_file, parse_options, required, run_main
-from vlbench.display.formatting import MISSING, number, number_range
-from vlbench.intervals import Interval
 from vlbench.registry import ENV_HELP, import_environments
 
 
@@ -54,17 +53,14 @@ def _sweep(argv: Sequence[str] | None) -> None:
     found = points(open_runs(config.runs), config.axis)
     head = ("env", "agent", found[0].axis, "episodes", *METRICS)
     rows = [
-        (p.env, p.agent, str(p.value), str(p.episodes), *(_text(p.measures[m]) for m in METRICS))
+        (
+            *(p.env, p.agent, str(p.value), str(p.episodes)),
+            *(interval_text(p.measures[metric], metric) for metric in METRICS),
+        )
         for p in found
     ]
     print(table(head, rows))
     write_curves(found, config.csv, config.out, config.metric)
-
-
-def _text(value: Interval | None) -> str:
-    if value is None:
-        return MISSING
-    return f"{number(value.value)} ({number_range(value.low, value.high)})"
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ function filter() {
     row.hidden = !fits;
     shown += fits;
   }
-  byId("count").textContent = shown === rows.length ? "" : `${shown} of ${rows.length} entries`;
+  byId("count").textContent = shown === rows.length ? "" : `${shown} of ${rows.length} ${rows.length === 1 ? "entry" : "entries"}`;
 }
 
 if (byId("find")) {

@@ -5,6 +5,7 @@ from support.fault_server import FaultServer
 
 from agents.evaluate import MAX_USD, _check_limit, evaluate, main
 from agents.pricing.cost import DefaultLimit, Price, is_paid_host, reports_cost
+from agents.pricing.estimate import Estimate
 from agents.providers.openai_chat import LIST_PRICES, OpenAIChat
 from agents.registry import load_agent
 from agents.retry import RetryPolicy
@@ -178,7 +179,17 @@ def test_an_estimate_plays_nothing_and_counts_what_is_left(tmp_path, capsys):
     assert main(asked) == 0
     capsys.readouterr()
     assert main([*asked, "--estimate"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "in all: 0 to 0 calls"
+    assert capsys.readouterr().out.splitlines()[-1] == "in all: 0 calls"
+
+
+def test_an_estimate_is_one_number_where_least_and_most_are_written_alike():
+    price = Price(10, 10)
+    assert Estimate((200, 200), 1000, 150).line(price, 1, None) == (
+        "estimate: 200 calls, 0.20 M prompt and 0.03 M completion tokens, 2.30 USD at 10 "
+        "in, 10 out per million tokens, 10 min at 3 s a call and 1 at once"
+    )
+    assert Estimate((1, 1), 1000, 150).work().startswith("estimate: 1 call, 0.00 M prompt")
+    assert Estimate((5, 60), 1000, 150).line(None, 1, None).startswith("estimate: 5 to 60 calls, ")
 
 
 @pytest.mark.slow

@@ -8,8 +8,10 @@ import vlbench
 from agents.evaluate import evaluate, main
 from agents.results.__main__ import main as table
 from agents.results.formats import latex, markdown
+from agents.results.plots import bars
 from agents.results.rows import write_csv
 from agents.results.run import Run
+from vlbench.intervals import Interval
 from vlbench.records import Reply
 
 PAPER = {"suite": "paper", "episodes": 6, "max_usd": None}
@@ -126,6 +128,43 @@ def test_a_paper_s_table_as_text_markdown_and_latex(run, capsys):
     ]
 
 
+def test_the_usual_table_tells_runs_of_one_agent_apart(run, tmp_path, capsys):
+    """By what differs between them: the preamble, then a setting, else by their folders."""
+
+    def columns(*runs):
+        assert table([str(run.folder) for run in runs]) == 0
+        head, *rows = capsys.readouterr().out.splitlines()
+        return head.split()[:4], rows
+
+    system = evaluate(
+        plus, "NumberLine", out=tmp_path / "system", system_prompt="Be\nbrief.", **PAPER
+    )
+    head, rows = columns(run, system)
+    assert head == ["agent", "task", "suite", "preamble"]
+    assert "none" in rows[0] and "a system prompt (sha256 " in rows[1]
+    assert "a system prompt" in str(system) and "a system prompt" not in str(run)
+    assert columns(run, run)[0] == ["run", "agent", "task", "suite"]
+    limits = []
+    for limit in (1, 2):
+        agent = Limited(limit)
+        limits.append(evaluate(agent, "NumberLine", out=tmp_path / f"{limit}", **PAPER))
+    head, rows = columns(*limits)
+    assert head == ["agent", "task", "suite", "settings"]
+    assert "limit=1" in rows[0] and "limit=2" in rows[1] and "note" not in rows[0]
+
+
+class Limited:
+    """An agent with settings."""
+
+    name, privileged = "limited", False
+
+    def __init__(self, limit):
+        self.settings = {"limit": limit, "note": "the same"}
+
+    def act(self, observation):
+        return vlbench.reply("+")
+
+
 def test_what_an_agent_is_called_breaks_no_table():
     assert latex(["agent"], [[r"a_b & 50% \x{}"]]).splitlines()[5] == (
         r"a\_b \& 50\% \textbackslash{}x\{\} \\"
@@ -140,6 +179,17 @@ def test_bars_are_drawn_as_picture_and_as_vectors(run, tmp_path):
         assert table([str(run.folder), "--figure", str(figure), "--out", str(tmp_path / "t")]) == 0
         assert figure.read_bytes().startswith(start)
     assert "NumberLine" in (tmp_path / "t").read_text("utf-8")
+
+
+def test_a_floor_of_0_is_drawn_above_the_axis():
+    pytest.importorskip("matplotlib")
+    series = {"one": [Interval(0.5, 0.2, 0.8)]}
+    for floor, lower in ((0.0, True), (0.001, True), (0.3, False)):
+        (axes,) = bars(["x"], series, "success", {"floor": [floor]}).axes
+        low, high = axes.get_ylim()
+        assert list(axes.lines[-1].get_ydata()) == [floor, floor]
+        assert (low < 0) == lower and floor - low > 0.025 * high
+    assert bars(["x"], series, "success").axes[0].get_ylim()[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,8 @@ def test_a_suite_that_a_task_lacks_is_an_error_and_not_replaced(run, monkeypatch
     code, out, err = run("--agent", "expert", "--env", env, "--episodes", 2)
     assert code == 0 and "suite seeds" in out
     assert f"{env}: plays 2 dealt rows of the test split" in err
+    code, _, err = run("--agent", "expert", "--env", env, "--episodes", 1)
+    assert code == 0 and f"{env}: plays 1 dealt row of the test split, without floor" in err
 
 
 def test_seeds_is_a_suite_of_any_length(run, tmp_path):

@@ -8,10 +8,12 @@ import pytest
 from agents.compare import main as compare
 from agents.evaluate import main
 from agents.results.__main__ import main as table
+from agents.results.plots import curve
 from agents.results.run import Run, open_runs
 from agents.sweep.__main__ import main as sweep
 from agents.sweep.plan import Sweep, parse_sweep
 from agents.sweep.points import points
+from vlbench.intervals import Interval
 from vlbench.replay import main as replay
 
 CALL = ["--agent", "heuristic", "--env", "NumberLine", "--episodes", "3"]
@@ -153,6 +155,22 @@ def test_curves_of_two_agents_are_drawn_together(swept, tmp_path, capsys):
     assert figure.read_text().startswith("<?xml")
     table = capsys.readouterr().out
     assert table.count("heuristic") >= 2 and "max_position" in table
+    assert "100.0 % (43.9–100.0 %)" in table, "success as in `agents.results`"
+
+
+def test_whiskers_of_two_curves_stand_side_by_side_around_their_place():
+    pytest.importorskip("matplotlib")
+    same = Interval(0.5, 0.2, 0.8)
+    values = [(5, same), (10, same), (50, same)]
+    (axes,) = curve({"one": values, "other": values}, "x", "success").axes
+    places = [list(bars.lines[0].get_xdata()) for bars in axes.containers]
+    assert places == [[4.55, 9.55, 49.55], [5.45, 10.45, 50.45]], "2 % of the axis apart"
+    assert list(axes.get_xticks()) == [5, 10, 50]
+    (alone,) = curve({"one": values}, "x", "success").axes
+    assert list(alone.containers[0].lines[0].get_xdata()) == [5, 10, 50]
+    crowd = curve({str(n): [("a", same), ("b", same)] for n in range(50)}, "x", "success").axes[0]
+    ends = [bars.lines[0].get_xdata() for bars in crowd.containers]
+    assert max(first for first, _ in ends) < 0.25 < 0.75 < min(last for _, last in ends)
 
 
 @pytest.mark.parametrize(

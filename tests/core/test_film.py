@@ -12,11 +12,16 @@ from vlbench.display.__main__ import find_episode, main
 from vlbench.display.film import (
     BACK,
     BAD,
+    FAINT,
     GOOD,
     HEIGHT,
+    MARK,
+    PROMPT,
+    REPLY,
     ROOM,
     WIDTH,
     _font,
+    fitted_lines,
     picture,
     scenes,
     wrapped,
@@ -51,6 +56,39 @@ def test_long_texts_stay_beside_the_picture():
     drawn = picture(dataclasses.replace(scene, reply="word " * 5000, prompt="y" * 20_000))
     assert drawn.size == (WIDTH, HEIGHT)
     assert (np.asarray(drawn)[-10:] == BACK).all(), "nothing reaches the lower edge"
+
+
+def rows(drawn, colour):
+    """Return the rows of a picture's right side that have a colour."""
+    return np.flatnonzero((np.asarray(drawn)[:, -ROOM:] == colour).all(2).any(1))
+
+
+def test_a_prompt_is_shown_whole_where_it_fits():
+    (scene, *_) = scenes(play("vlbench/NumberLine-v0", 0, expert))
+    prompt, reply = fitted_lines(scene, 334)
+    assert prompt == wrapped(scene.prompt, PROMPT) and prompt[-2:] == ['"action": "+" or "-"', "}"]
+    assert reply == wrapped(scene.reply, REPLY)
+
+
+def test_a_long_reply_leaves_the_prompt_its_first_lines_and_keeps_both_ends():
+    (scene, *_) = scenes(play("vlbench/NumberLine-v0", 0, expert))
+    prompt, reply = fitted_lines(
+        dataclasses.replace(scene, reply="first " + "thought " * 900 + "last"), 4 * 18 + 10 * 20
+    )
+    assert prompt == [*wrapped(scene.prompt, PROMPT)[:3], "…"]
+    assert len(reply) == 10 and reply[0].startswith("first") and reply[3] == "…"
+    assert reply[-1].endswith("last")
+    prompt, reply = fitted_lines(dataclasses.replace(scene, reply="a\nb"), 6 * 18 + 2 * 20)
+    assert prompt == [*wrapped(scene.prompt, PROMPT)[:5], "…"] and reply == ["a", "b"]
+
+
+def test_the_reply_has_its_colour_in_every_line_and_the_prompt_has_not():
+    (scene, *_) = scenes(play(POINTS24, 0, expert))
+    text = '"action": "left" or "right"'
+    drawn = picture(dataclasses.replace(scene, prompt=text, reply='{"action":\n"left"}'))
+    assert rows(drawn, FAINT).min() < 46 < rows(drawn, FAINT).max() < rows(drawn, MARK).min()
+    reply = rows(drawn, MARK)
+    assert reply.max() - reply.min() > 20, "the second line too"
 
 
 def test_the_command_writes_a_film_of_the_episode_that_is_named(tmp_path, capsys):

@@ -3,12 +3,15 @@
 import pytest
 
 from vlbench.display.formatting import (
+    counted,
+    duration,
     number,
     number_range,
     percent,
     percent_interval,
     percent_range,
     signed,
+    time_left,
     usd,
 )
 
@@ -28,6 +31,14 @@ from vlbench.display.formatting import (
         (percent_range(0.25, 0.75), "25.0–75.0 %"),
         (percent_range(0.5, 0.5), "50.0 %"),
         (percent_interval(0.583, 0.32, 0.807), "58.3 % (32.0–80.7 %)"),
+        (counted(1, "row"), "1 row"),
+        (counted(0, "row"), "0 rows"),
+        (counted(1, "entry", "entries"), "1 entry"),
+        (counted(6060, "entry", "entries"), "6,060 entries"),
+        (duration(59.4), "59 s"),
+        (duration(190), "3 min 10 s"),
+        (duration(7500), "2 h 05 min"),
+        (time_left(10, 90, 5.0), "about 45 s left"),
         (usd(12.5), "$12.50"),
         (usd(0.0123), "$0.0123"),
         (usd(0.0), "$0.00"),

@@ -91,7 +91,8 @@ def test_an_entry_that_knew_the_rows_falls_short_of_its_challenge(paths):
     flags = {flag.label: flag for flag in entry.flags}
     assert set(flags) == {"agrees with the expert", "falls short of its challenge"}
     assert "points" in flags["falls short of its challenge"].detail
-    assert "challenge m.challenge.tar.gz, nonce published-later" in summary(entry)
+    source = "(from nonces.json, not from the maintainers)"
+    assert f"challenge m.challenge.tar.gz, nonce published-later {source}" in summary(entry)
 
 
 def test_a_nonce_that_nobody_published_gives_no_mark(paths):
@@ -105,6 +106,7 @@ def test_the_site_shows_entry_and_challenge_side_by_side(paths, tmp_path):
     assert site.main(arguments) == 0
     (page,) = (tmp_path / "site" / "entries").iterdir()
     text = page.read_text("utf-8")
+    assert "from the file nonces.json, not from the maintainers" in text
     assert "<h2>Challenge</h2>" in text and '<span class="pill ok">challenge</span>' in text
     assert "falls short of its challenge" in (tmp_path / "site" / "index.html").read_text("utf-8")
 

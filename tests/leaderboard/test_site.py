@@ -222,7 +222,7 @@ def test_a_refused_entry_is_not_shown(entries, tmp_path, capsys):
     arguments = [str(entries[1]), str(tmp_path / "bad.tar.gz"), "--out", str(tmp_path / "site")]
     assert site.main(arguments) == 1
     told = capsys.readouterr()
-    assert told.err.startswith("refused: bad.tar.gz: ") and "1 entries shown, 1 refused" in told.out
+    assert told.err.startswith("refused: bad.tar.gz: ") and "1 entry shown, 1 refused" in told.out
     assert len(list((tmp_path / "site" / "entries").iterdir())) == 1
 
 
@@ -314,6 +314,8 @@ def test_a_long_build_says_what_it_does(entries, tmp_path, capsys, monkeypatch):
     assert site.main([str(entries[1]), "--out", str(tmp_path / "site")]) == 0
     told = capsys.readouterr().err.splitlines()
     assert told[0] == f"stands.tar.gz: replaying episode 1 of {ROWS}"
+    wanted = rf"stands\.tar\.gz: replaying episode {ROWS} of {ROWS}, about \d+ s left"
+    assert re.fullmatch(wanted, told[ROWS - 1])
     assert told[ROWS].startswith("writing the page of NumberLine")
     assert "drawing the episodes of Stands" in told
 

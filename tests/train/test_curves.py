@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from agents.train.log.curves import FILE, PANELS, write_curves
+from agents.train.log.curves import FILE, PANELS, draw_curves, write_curves
 from agents.train.log.run_log import RunLog
 
 pytestmark = pytest.mark.extra
@@ -23,6 +23,22 @@ def test_a_curve_needs_two_points(tmp_path):
     write(tmp_path, {"loss": 2.0}, {"loss": 1.0})
     assert write_curves(tmp_path) == tmp_path / FILE
     assert (tmp_path / FILE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_lines_with_the_same_values_are_both_seen_and_the_legend_covers_none():
+    pytest.importorskip("matplotlib", reason="needs matplotlib")
+    names = ("rollout/success", "rollout/optimal", "rollout/parse_rate", "rollout/perceived")
+    rows = [{"step": step, **dict.fromkeys(names, 0.5)} for step in range(100)]
+    panels = [panel for panel in PANELS if panel.title == "shares in a rollout"]
+    figure = draw_curves(panels, rows, "run")
+    (axes,) = figure.axes
+    widths = [line.get_linewidth() for line in axes.lines]
+    assert widths == [4.4, 3.4, 2.4, 1.4], "each is wider than the next, which lies on it"
+    assert [line.get_linestyle() for line in axes.lines] == ["-", "--", "-", "--"]
+    assert {line.get_marker() for line in axes.lines} == {""}, "marks would fill the gaps"
+    figure.draw_without_rendering()
+    legend = axes.get_legend().get_window_extent()
+    assert 0 <= legend.y0 < legend.y1 < axes.xaxis.label.get_window_extent().y0
 
 
 def test_metrics_that_no_panel_names_are_left_out(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import gymnasium
 import pytest
 
+import vlbench
 from agents.train import ppo, sft_data
 from agents.train.distributed import Processes
 from agents.train.evaluation import mixed_val_rows
@@ -51,6 +52,27 @@ def test_one_mixed_environment_is_the_same_as_one_of_its_own():
         alone, _ = gymnasium.make(NUMBER_LINE, max_position=last).reset(seed=7)
         assert observations["text"][i] == alone["text"]
         assert (observations["image"][i] == alone["image"]).all()
+
+
+def test_environments_with_different_actions_are_mixed():
+    """A jack counts 10 or 20, so that "20" is an action of one of them."""
+    own = [{"faces": 10}, {"faces": 20}]
+    vector = gymnasium.make_vec("vlbench/EZPoints-v0", 2, own=own, target="any")
+    alone = [gymnasium.make("vlbench/EZPoints-v0", target="any", **kwargs) for kwargs in own]
+    vocabularies = [env.action_space.actions for env in alone]
+    assert "20" not in vocabularies[0] and "20" in vocabularies[1]
+    assert set(vector.single_action_space.actions) == {*vocabularies[0], *vocabularies[1]}
+    vector.reset(seed=[7, 7])
+    _, rewards, *_ = vector.step([vlbench.reply("20")] * 2)
+    for env in alone:
+        env.reset(seed=7)
+    assert rewards.tolist() == [env.step(vlbench.reply("20"))[1] for env in alone]
+
+
+def test_pictures_of_different_sizes_are_not_mixed():
+    own = [{"picture_size": 224}, {"picture_size": 300}]
+    with pytest.raises(ValueError, match="pictures of different sizes"):
+        gymnasium.make_vec(NUMBER_LINE, 2, own=own)
 
 
 def test_as_many_arguments_as_environments_are_wanted():

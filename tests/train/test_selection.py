@@ -20,8 +20,8 @@ def test_last_val_chosen_and_peak_are_kept_apart(tmp_path):
     path.write_text("".join(json.dumps(line) + "\n" for line in metrics))
     assert read_selection(path) == expected
     assert str(expected) == (
-        "success on val: start 80.0 %, last 50.0 %, val-chosen 60.0 % (step 2); peak of training "
-        "episodes 90.0 %, which is no yardstick"
+        "success on val: start 80.0 %, last 50.0 %, val-chosen 60.0 % (step 2), no "
+        "better than the start; peak of training episodes 90.0 %, which is no yardstick"
     )
 
 

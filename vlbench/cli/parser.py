@@ -6,11 +6,17 @@ import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING
+from difflib import get_close_matches
 from inspect import get_annotations
 from typing import Any, NoReturn, TypeVar
 
 from vlbench.cli.options import KINDS, OptionField, Options, option_fields
 from vlbench.errors import did_you_mean
+
+RULES = "--env-kwargs"
+"""Option of the commands that set rules of a task."""
+TYPO = 0.85
+"""Similarity, 0..1, from which on an unknown option is a known one with an error in it."""
 
 C = TypeVar("C", bound=Options)
 P = TypeVar("P")
@@ -44,7 +50,11 @@ class Parser(argparse.ArgumentParser):
                 return
             name = word.partition("=")[0]
             if name.startswith("--") and name not in known:
-                self.error(f'unknown option "{name}"{did_you_mean(name, known)}')
+                rule = name.removeprefix("--").replace("-", "_")
+                is_typo = bool(get_close_matches(name, known, cutoff=TYPO))
+                hint = f" (a rule of the task: {RULES} {rule}=VALUE)" if RULES in known else ""
+                error = f'unknown option "{name}"{did_you_mean(name, known)}'
+                self.error(error if is_typo else f"{error}{hint}")
 
 
 class _Paragraphs(argparse.HelpFormatter):

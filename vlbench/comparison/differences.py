@@ -54,9 +54,9 @@ def _properties(header: RunHeader) -> dict[str, str]:
             for key, part in value.items():
                 is_look = name == "env_kwargs" and key in LOOKS
                 if _is_set(part):
-                    found[key.replace("_", " ") if is_look else f"{before}{key}"] = _text(part)
+                    found[key.replace("_", " ") if is_look else f"{before}{key}"] = short_text(part)
         elif _is_set(value):
-            found[name.replace("_", " ")] = _text(value)
+            found[name.replace("_", " ")] = short_text(value)
     for env_id, model in header.models.items():
         place = f" of {env_id}" if env_id else ""
         if model.weights_hash:
@@ -72,8 +72,10 @@ def _is_set(value: Any) -> bool:
     return not (value is None or value is False or value in ("", (), [], {}))
 
 
-def _text(value: Any) -> str:
+def short_text(value: Any) -> str:
+    """Return a value on one line, cut after LONGEST characters; of a hash, its beginning."""
     if isinstance(value, str) and SHA256.fullmatch(value):
         return f"sha256 {value[:12]}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = " ".join(text.split())
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

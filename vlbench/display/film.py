@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vlbench.display.formatting import counted
 from vlbench.recorder import EnvCache, EpisodeRecorder
 from vlbench.records import Episode, Turn
 from vlbench.registry import short_name
@@ -31,13 +32,16 @@ PICTURE, GAP = 400, 24
 """Edge of the picture, and the margins, in pixels."""
 LEFT = PICTURE + 2 * GAP
 ROOM = WIDTH - LEFT - GAP
-BACK, INK, FAINT, MARK = (27, 29, 34), (236, 236, 232), (150, 154, 162), (255, 214, 102)
+BACK, FAINT, MARK = (27, 29, 34), (150, 154, 162), (255, 214, 102)
+"""Colours of the ground, of title and prompt, and of the reply."""
 GOOD, BAD = (134, 208, 130), (246, 164, 116)
 Colour = tuple[int, int, int]
-PROMPT_LINES, REPLY_LINES = 7, 9
-"""Most lines that are shown of a prompt, and of a reply."""
-KEPT = 1000
-"""Characters from each end of a text that may be shown; more than fit into those lines."""
+TITLE, PROMPT, REPLY, RESULT = 16, 13, 15, 16
+"""Sizes of the fonts."""
+PROMPT_LINES, RESULT_LINES = 4, 6
+"""Lines of a prompt that are shown beside the longest reply, and most lines of a result."""
+KEPT = 4000
+"""Characters from each end of a text that may be shown; more than fit beside the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def scenes(episode: Episode) -> list[Scene]:
         shown.append(Scene(np.array(observation["image"]), title, prompt, reply, result, colour))
         recording.play(turn.reply)
     outcome = "Success" if episode.is_success else episode.error or "No success"
-    text = f"{outcome}. Return {episode.total:g} after {total} turns."
+    text = f"{outcome}. Return {episode.total:g} after {counted(total, 'turn')}."
     end = np.array(recording.observation["image"])
     colour = GOOD if episode.is_success else BAD
     return [*shown, Scene(end, f"{name}   {episode.instance}   end", "", "", text, colour)]
@@ -104,27 +108,43 @@ def picture(scene: Scene) -> "Image":
     frame = Image.fromarray(scene.frame).resize((PICTURE, PICTURE), Image.Resampling.LANCZOS)
     canvas.paste(frame, (GAP, (HEIGHT - PICTURE) // 2))
     draw = ImageDraw.Draw(canvas)
-    y = _lines(draw, [scene.title], GAP, 16, FAINT)
-    if scene.prompt:
-        y = _lines(draw, _shortened(scene.prompt, 13, PROMPT_LINES, end=False), y + 8, 13, FAINT)
-    if scene.reply.strip():
-        y = _lines(draw, _shortened(scene.reply, 15, REPLY_LINES, end=True), y + 12, 15, INK)
-    elif scene.prompt:
-        y = _lines(draw, ["(an empty reply)"], y + 12, 15, INK)
-    _lines(draw, wrapped(scene.result, 16), y + 14, 16, scene.colour)
+    y = _lines(draw, [scene.title], GAP, TITLE, FAINT)
+    result = shortened(scene.result, RESULT, RESULT_LINES)
+    y_end = HEIGHT - GAP - 14 - len(result) * _step(RESULT)
+    if scene.prompt or scene.reply:
+        y += 8
+        prompt, reply = fitted_lines(scene, y_end - y - 12)
+        y = _lines(draw, prompt, y, PROMPT, FAINT)
+        y = _lines(draw, reply, y + 12, REPLY, MARK)
+    _lines(draw, result, y + 14, RESULT, scene.colour)
     return canvas
 
 
-def _shortened(text: str, size: int, most: int, end: bool) -> list[str]:
-    """Return a text's lines, at most `most`: the first, or where `end` also the last ones."""
+def fitted_lines(scene: Scene, room: int) -> tuple[list[str], list[str]]:
+    """Return the lines of prompt and reply that fit into a height.
+
+    Where both don't, the prompt loses its last lines, and then the reply its middle.
+
+    Args:
+        scene: A turn.
+        room: The height, in pixels.
+    """
+    prompt = wrapped(scene.prompt[:KEPT], PROMPT)
+    least = min(len(prompt), PROMPT_LINES) * _step(PROMPT)
+    text = scene.reply if scene.reply.strip() else "(an empty reply)"
+    reply = shortened(text, REPLY, (room - least) // _step(REPLY))
+    most = (room - len(reply) * _step(REPLY)) // _step(PROMPT)
+    if len(prompt) > most:
+        prompt = [*prompt[: most - 1], "…"]
+    return prompt, reply
+
+
+def shortened(text: str, size: int, most: int) -> list[str]:
+    """Return a text's lines; the first and the last ones if there are more than `most`."""
     if len(text) > 2 * KEPT:
         text = f"{text[:KEPT]} {text[-KEPT:]}"  # more would fill lines that aren't shown
     lines = wrapped(text, size)
-    if len(lines) <= most:
-        return lines
-    if not end:
-        return [*lines[: most - 1], "…"]
-    return [*lines[:3], "…", *lines[-(most - 4) :]]
+    return lines if len(lines) <= most else [*lines[:3], "…", *lines[4 - most :]]
 
 
 def wrapped(text: str, size: int) -> list[str]:
@@ -156,9 +176,14 @@ def _width(character: str, size: int) -> float:
 def _lines(draw: "ImageDraw", lines: Sequence[str], y: int, size: int, colour: Colour) -> int:
     """Draw lines, and return the y coordinate below them."""
     for line in lines:
-        draw.text((LEFT, y), line, fill=MARK if '"action"' in line else colour, font=_font(size))
-        y += round(size * 1.35)
+        draw.text((LEFT, y), line, fill=colour, font=_font(size))
+        y += _step(size)
     return y
+
+
+def _step(size: int) -> int:
+    """Return the height of a line, in pixels."""
+    return round(size * 1.35)
 
 
 @lru_cache(maxsize=8)

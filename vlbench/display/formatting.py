@@ -1,4 +1,4 @@
-"""Formatting of numbers, the same in terminals and on pages.
+"""Formatting of numbers and times, the same in terminals and on pages.
 
 A missing number is an en dash, and a share is a percentage.
 """
@@ -40,6 +40,37 @@ def points(value: float, low: float, high: float) -> str:
     """Return a difference of shares in percentage points, as in "+8.3 (-2.0 to +18.7)"."""
     texts = [signed(100 * share, 1) for share in (value, low, high)]
     return f"{texts[0]} ({texts[1]} to {texts[2]})"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number of things, as in "1 row" and "2 rows".
+
+    Args:
+        number: How many.
+        one: The name of one.
+        many: Of several; by default `one` with an s.
+    """
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words, as in "45 s", "3 min 10 s" or "2 h 05 min"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def time_left(done: int, rest: int, seconds: float) -> str:
+    """Return how long the rest takes at the pace so far, as in "about 3 min 10 s left".
+
+    Args:
+        done: How much has been done, at least 1.
+        rest: How much is left.
+        seconds: How long it took so far.
+    """
+    return f"about {duration(rest * seconds / done)} left"
 
 
 def usd(value: float | None) -> str:

@@ -155,6 +155,15 @@ def task_suites(env_id: str) -> TaskSuites:
     return module
 
 
+def has_suites(env_id: str) -> bool:
+    """Return whether an environment's task has a module `suites`, which computes its bounds."""
+    try:
+        task_suites(env_id)
+    except ValueError:
+        return False
+    return True
+
+
 def computed_bounds(env_id: str, rows: Sequence[Row]) -> Bounds:
     """Compute the success rates of random and best play on rows, as for a frozen set.
 

@@ -10,6 +10,13 @@ from typing import Any
 FILE = "curves.png"
 COLUMNS = 3
 
+WIDTH, STEP = 1.4, 1.0
+"""Width of a panel's last line, and how much wider each line under it is, in points. Every second
+one has dashes too, so that lines with the same values are both seen."""
+
+MARKED = 25
+"""Most points of a line that are marked; more would fill the gaps of its dashes."""
+
 Row = Mapping[str, float]
 
 
@@ -65,7 +72,7 @@ def write_curves(run: Path) -> Path | None:
     panels = [panel for panel in PANELS if any(len(_points(rows, m)) > 1 for m in panel.metrics)]
     if not panels or importlib.util.find_spec("matplotlib") is None:
         return None
-    figure = _figure(panels, rows, run.name)
+    figure = draw_curves(panels, rows, run.name)
     figure.savefig(run / FILE, dpi=110)
     return run / FILE
 
@@ -74,20 +81,30 @@ def _points(rows: Sequence[Row], metric: str) -> list[tuple[float, float]]:
     return [(row["step"], row[metric]) for row in rows if metric in row]
 
 
-def _figure(panels: Sequence[Panel], rows: Sequence[Row], name: str) -> Any:
+def draw_curves(panels: Sequence[Panel], rows: Sequence[Row], name: str) -> Any:
+    """Return a figure with panels of a run's rows of metrics; `name` is its title."""
     from matplotlib.figure import Figure
 
     height = -(-len(panels) // COLUMNS)
-    figure = Figure(figsize=(4.2 * min(COLUMNS, len(panels)), 2.8 * height + 0.4))
+    figure = Figure(figsize=(4.2 * min(COLUMNS, len(panels)), 3.2 * height + 0.4))
     figure.set_layout_engine("constrained")
     figure.suptitle(name)
     for number, panel in enumerate(panels, start=1):
         axes = figure.add_subplot(height, min(COLUMNS, len(panels)), number)
-        for metric, label in panel.metrics.items():
-            if points := _points(rows, metric):
-                axes.plot(*zip(*points, strict=True), label=label, marker=".")
+        lines = {label: _points(rows, metric) for metric, label in panel.metrics.items()}
+        lines = {label: points for label, points in lines.items() if points}
+        for place, (label, points) in enumerate(lines.items(), start=1):
+            axes.plot(
+                *zip(*points, strict=True),
+                "-" if place % 2 else "--",
+                label=label,
+                linewidth=WIDTH + STEP * (len(lines) - place),
+                marker="." if len(points) <= MARKED else "",
+            )
         axes.set_title(panel.title, fontsize=10)
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        axes.legend(
+            fontsize=8, frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.22)
+        )
     return figure

@@ -35,6 +35,8 @@ class Selection:
     def __str__(self) -> str:
         """Return one line that says of each number what it is."""
         step = "" if self.chosen_step is None else f" (step {self.chosen_step})"
+        if self.start is not None and self.chosen is not None and self.chosen <= self.start:
+            step = f"{step}, no better than the start"
         return (
             f"success on val: start {percent(self.start)}, last {percent(self.last)}, "
             f"val-chosen {percent(self.chosen)}{step}; "

@@ -29,6 +29,7 @@ from agents.vlm.loading import (
 )
 from agents.vlm.sampling import Sampling
 from agents.vlm.trial import reason_to_refuse
+from vlbench.display.formatting import counted
 from vlbench.errors import unknown_name
 from vlbench.prompts import CHARACTERS_PER_TOKEN
 from vlbench.registry import resolve_env_id
@@ -182,7 +183,7 @@ def _line(part: str, amount: float) -> str:
 
 def _pass_lines(shape: Shape, measured: PassBytes, options: Config) -> list[str]:
     how = "each layer's input" if options.gradient_checkpointing else "no recomputation"
-    turns = f"{shape.rows} turn{'s' if shape.rows > 1 else ''} of {shape.width:,} tokens"
+    turns = f"{counted(shape.rows, 'turn')} of {shape.width:,} tokens"
     return [
         _line(f"in updates: a micro-batch of {turns}", measured.peak),
         _line(f"  of which autograd keeps, {how}", measured.kept),
