@@ -1,7 +1,9 @@
 """What the study trains on EZPoints and Blackjack, and what all tasks read of cards."""
 
+from dataclasses import replace
+
 from agents.train.gains.lessons import Lesson, Transcripts
-from agents.train.gains.levels import BATCH, JITTER
+from agents.train.gains.levels import JITTER, LESSON
 from agents.train.gains.plan import Task
 from agents.train.reproduce.study import Values
 
@@ -66,14 +68,17 @@ EZ_POINTS = Task(
                         "keep_fraction": 0.4,
                     },
                 ),
+                DEALS,
+                replace(HANDS, count=8_000),
             ),
-            {**BATCH, "steps": 1_200, "lr": 1.5e-3},
+            {**LESSON, "steps": 1_500, "lr": 1.5e-3},
         ),
     ),
     ppo={**_RETURNS, "num_steps": 4, "iterations": 24, "save_every": 24},
     sft_lr=5e-4,
 )
-"""Hands with each target that they reach, under every value of a jack."""
+"""Hands with each target that they reach, under every value of a jack. Other deals stay in the
+lesson: from turns of few hands alone, the model named hands that it knew, not the cards shown."""
 
 BLACKJACK = Task(
     env="Blackjack",
@@ -91,8 +96,9 @@ BLACKJACK = Task(
                         "keep_fraction": 0.7,
                     },
                 ),
+                DEALS,
             ),
-            {**BATCH, "steps": 1_200, "lr": 1.5e-3},
+            {**LESSON, "steps": 1_200, "lr": 1.5e-3},
         ),
     ),
     ppo={**_RETURNS, "num_steps": 2, "iterations": 24, "save_every": 24, "max_new_tokens": 96},

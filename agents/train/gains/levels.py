@@ -10,8 +10,6 @@ LEVELS = "max_position=5,10,20,50"
 """Levels in training."""
 
 JITTER: Values = {"jitter": 3}
-BATCH: Values = {"batch": 16, "micro_batch": 16, "eval_every": 500, "save_every": 500}
-"""Options of a lesson's `sft`."""
 LESSON: Values = {
     "batch": 32,
     "micro_batch": 32,
@@ -19,7 +17,7 @@ LESSON: Values = {
     "save_every": 500,
     "holdout": 0.01,
 }
-"""The same for NumberLine's lessons. Pictures stay in the lesson of turns: in 400 steps of 16 turns
+"""Options of a lesson's `sft`. Pictures stay in the lesson of turns: in 400 steps of 16 turns
 alone, the model forgot to read under a prompt, and 5 % of the pairs were right."""
 
 NUMBERS = Transcripts(
