@@ -117,7 +117,7 @@ def test_the_card_s_model_is_the_one_that_the_agent_asked(mixed, tmp_path):
     named = Mixed()
     named.settings = {"model": "some-model-2026"}
     asked = run(tmp_path / "run", "Blackjack", agent=named)
-    card = {"weights": "api", "track": "zero-shot"}
+    card = {"weights": "closed", "track": "zero-shot"}
     assert pack([asked], card).manifest.card.model == "some-model-2026"
     assert pack([mixed], card).manifest.card.model == "mixed"
 
