@@ -85,7 +85,9 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
             "reference players alone are handed the environment"
         )
     check_person(headers, track)
-    defaults = {"name": headers.agent, "model": "" if usual else headers.agent}
+    asked = "" if headers.models else headers.settings.get("model")  # a local one's is its folder
+    model = "" if usual else asked or headers.agent
+    defaults = {"name": headers.agent, "model": model}
     weights = {"weights": "none"} if usual else {}
     try:
         checked = Card(**{**defaults, **weights, **card, "track": track})

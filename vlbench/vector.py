@@ -134,8 +134,10 @@ class VLVectorEnv(VectorEnv[Observations, Sequence[str], npt.NDArray[Any]]):
         self.single_observation_space = self.envs[0].observation_space
         if any(env.observation_space != self.single_observation_space for env in self.envs):
             raise ValueError("the arguments in `own` give pictures of different sizes")
-        actions = dict.fromkeys(action for env in self.envs for action in env.game.vocabulary)
-        self.single_action_space = ReplySpace(actions)
+        self.single_action_space = self.envs[0].action_space
+        if any(env.action_space != self.single_action_space for env in self.envs):
+            actions = dict.fromkeys(action for env in self.envs for action in env.game.vocabulary)
+            self.single_action_space = ReplySpace(actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 

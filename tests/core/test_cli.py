@@ -41,7 +41,9 @@ def test_an_unknown_subcommand_suggests_the_nearest(capsys):
 
 
 NEED_AN_EXTRA = ("play", "pack", "verify", "site")
-NEED_TORCH = ("thoughts", "merge", "train tiny", "train sft", "train ppo", "train reproduce")
+NEED_TORCH = ("thoughts", "merge-adapter", "train tiny", "train sft", "train ppo") + (
+    "train reproduce",
+)
 
 
 def marks(name):

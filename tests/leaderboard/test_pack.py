@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.cli_process import call
-from support.sample_entries import CARD, PART, ROWS, SUITE, contents, packed, run
+from support.sample_entries import CARD, PART, ROWS, SUITE, Mixed, contents, packed, run
 
 import leaderboard
 from leaderboard import schema
@@ -102,6 +102,24 @@ def test_more_errors_than_verify_accepts_are_told(tmp_path, capsys, every, error
         f"pack: verify will refuse this entry: {errored} of {ROWS} episodes of {SUITE} errored"
     )
     assert printed.err.startswith(refused) if errored > 2 else printed.err == ""
+
+
+def test_every_reason_for_a_refusal_is_named(tmp_path, capsys):
+    short = run(tmp_path / "run", "Blackjack", episodes=98, system_prompt="Be brief.")
+    card = [part for name, value in CARD.items() for part in (f"--{name}", value)]
+    assert main([str(short), "--out", str(tmp_path / "a.tar.gz"), *card]) == 0
+    reasons = capsys.readouterr().err.splitlines()
+    assert "2 rows" in reasons[0] and "suites.0.run.preamble" in reasons[1]
+    assert all(line.startswith("pack: verify will refuse this entry: ") for line in reasons)
+
+
+def test_the_card_s_model_is_the_one_that_the_agent_asked(mixed, tmp_path):
+    named = Mixed()
+    named.settings = {"model": "some-model-2026"}
+    asked = run(tmp_path / "run", "Blackjack", agent=named)
+    card = {"weights": "closed", "track": "zero-shot"}
+    assert pack([asked], card).manifest.card.model == "some-model-2026"
+    assert pack([mixed], card).manifest.card.model == "mixed"
 
 
 def test_an_errored_episode_counts_as_failed(mixed, tmp_path):
