@@ -96,7 +96,8 @@ class _Study:
         line = {"task": task, "plan": self.plan.digest(task), "trainer": TRAINER, **fields}
         self.lines.append(line)
         pilot = line["seed"] >= FIRST_PILOT
-        target = self.config.results.with_name("pilots.jsonl") if pilot else self.config.results
+        results = self.config.results
+        target = results.with_name(f"{results.stem}-pilots.jsonl") if pilot else results
         append_lines(target, [line])
 
     def say(self, text: str) -> None:

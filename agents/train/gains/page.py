@@ -98,7 +98,7 @@ def values(plan: Plan, lines: Sequence[Line]) -> dict[str, str]:
         suites = dict.fromkeys(line["suite"] for line in own.of(unit="test"))
         table = [line for suite in suites for line in (*_suite_table(own, suite), "")]
         numbers[f"{task}.table"] = "\n".join([*_training_table(own), "", *table])
-        numbers["tables"] += f"## {task}\n\n{numbers[f'{task}.table']}\n"
+        numbers["tables"] += f"## {task}\n\n{numbers[f'{task}.table']}\n" if own.lines else ""
         for suite in suites:
             for name in TITLES:
                 for key, value in _numbers(own, suite, name).items():
