@@ -91,7 +91,7 @@ class _Study:
         )
 
     def add(self, **fields: Any) -> None:
-        """Append a line, unless it is of a pilot."""
+        """Append a line, to the results or to the file of pilots beside them."""
         task = self.config.task
         line = {"task": task, "plan": self.plan.digest(task), "trainer": TRAINER, **fields}
         self.lines.append(line)
