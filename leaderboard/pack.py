@@ -43,6 +43,7 @@ from vlbench.cli import (
     required,
     run_main,
 )
+from vlbench.display.formatting import counted
 from vlbench.errors import unknown_name
 from vlbench.records.redaction import find_key, holds_secret
 from vlbench.run_folder import JournalOrder, RunFolder
@@ -129,7 +130,9 @@ def _suite(folder: RunFolder, files: PartFiles) -> Suite:
     name = f"{folder.header.part}.jsonl"
     part = pack_part(folder, files.new(name))
     keys = expected_keys(folder.header)
-    late = _late(part.order, keys, {again.episode for again in part.replayed})
+    again = {replayed.episode for replayed in part.replayed}
+    retried = {attempt.key for attempt in part.attempts if attempt.retries}
+    late = _late(part.order, keys, again | retried)
     return Suite(
         run=folder.header,
         part=Part.model_validate(
@@ -150,17 +153,19 @@ MOST_AT_ONCE = 64
 """Rows that are taken to be played at once; a row further behind is begun later."""
 
 
-def _late(order: JournalOrder, keys: Sequence[str], replayed: Collection[str]) -> list[str]:
+def _late(order: JournalOrder, keys: Sequence[str], excused: Collection[str]) -> list[str]:
     """Return the episodes that were begun out of order, by the journal.
 
-    A run begins its rows in order. Rows that were deleted and played again are begun late.
+    A run begins its rows in order. Rows that were deleted and played again are begun late. So are
+    those whose first reply came after a retry, and those that are listed as played again; both are
+    `excused`.
     """
     late: list[str] = []
     first_end = math.inf  # of the rows at least MOST_AT_ONCE behind
     for number in reversed(range(len(keys))):
         if number + MOST_AT_ONCE < len(keys):
             first_end = min(first_end, order.ended.get(keys[number + MOST_AT_ONCE], math.inf))
-        if order.begun.get(keys[number], 0) > first_end and keys[number] not in replayed:
+        if order.begun.get(keys[number], 0) > first_end and keys[number] not in excused:
             late.append(keys[number])
     return late[::-1]
 
@@ -238,7 +243,7 @@ def _pack(argv: Sequence[str] | None) -> None:
             f"{len(lost.retried)} retried, {len(lost.replayed)} played again"
         )
         if lost.late:
-            print(f"{suite.part.name}: {len(lost.late)} episodes begun out of order")
+            print(f"{suite.part.name}: {counted(len(lost.late), 'episode')} begun out of order")
         if too_many_errored(suite.part.episodes, len(lost.errored)):
             warn(
                 f"{len(lost.errored)} of {suite.part.episodes} episodes of {suite.run.suite} "

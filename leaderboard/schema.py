@@ -141,7 +141,7 @@ class Card(Record):
     @property
     def ranks(self) -> bool:
         """Whether the entry has a place among others: a trained model needs a choice on `val`."""
-        return self.track not in TRAINED or self.chosen == "val"
+        return self.track not in TRAINED or self.weights == "none" or self.chosen == "val"
 
 
 class Part(Record):

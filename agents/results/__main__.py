@@ -39,7 +39,7 @@ class Config(Options):
     columns: str | None = option(
         None,
         f"columns, with commas between, of: {', '.join(HEADS)}; by default {','.join(COLUMNS)}, "
-        "and rules where a run changes them",
+        "and those that tell runs of one agent apart",
         metavar="NAMES",
     )
     out: Path | None = option(

@@ -1,6 +1,7 @@
 """Tables of runs as text, Markdown and LaTeX."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from agents.results.measures import measure
@@ -55,6 +56,7 @@ HEADS: dict[str, Column] = {
     "theme": lambda run, card: card.theme,
     "picture": lambda run, card: card.picture,
     "preamble": lambda run, card: str(run.header.preamble),
+    "history": lambda run, card: str(run.header.history),
     "settings": _settings(()),
     "run": lambda run, card: run.folder.name,
     "episodes": lambda run, card: str(card.episodes),
@@ -74,7 +76,7 @@ HEADS: dict[str, Column] = {
 """Column → its cell for a scorecard of a run."""
 COLUMNS = ("agent", "task", "suite", "episodes", "success", "normalized", "regret")
 """The columns unless others are asked for; after "suite" come those that tell the runs apart."""
-TELLING = ("prompt", "theme", "picture", "preamble", "settings")
+TELLING = ("prompt", "theme", "picture", "preamble", "history", "settings")
 """Columns that stand in the usual table where runs of one agent differ in them."""
 TEXTS = ("agent", "task", "suite", "rules", *TELLING, "run")
 """Columns that are aligned to the left."""
@@ -156,5 +158,6 @@ def latex(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _latex_row(cells: Sequence[str]) -> str:
-    texts = ("".join(LATEX.get(character, character) for character in cell) for cell in cells)
+    signed = (re.sub(r"(?<![\w.])-(?=\d)", "−", cell) for cell in cells)
+    texts = ("".join(LATEX.get(character, character) for character in cell) for cell in signed)
     return f"{' & '.join(texts)} \\\\"

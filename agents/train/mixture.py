@@ -7,7 +7,7 @@ from agents.sweep.plan import ALL_RUNGS, parse_sweep
 
 MIX_HELP = (
     "values of one rule that episodes take in turn, as in max_position=5,10,20; environment i of N "
-    "keeps the value i modulo their number, and so do the episodes of a --group"
+    "keeps the value i modulo their number, and so do the episodes of a group in ppo"
 )
 
 

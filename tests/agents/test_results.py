@@ -144,6 +144,8 @@ def test_the_usual_table_tells_runs_of_one_agent_apart(run, tmp_path, capsys):
     assert "none" in rows[0] and "a system prompt (sha256 " in rows[1]
     assert "a system prompt" in str(system) and "a system prompt" not in str(run)
     assert columns(run, run)[0] == ["run", "agent", "task", "suite"]
+    past = evaluate(plus, "NumberLine", out=tmp_path / "past", history=2, **PAPER)
+    assert columns(run, past)[0] == ["agent", "task", "suite", "history"]
     limits = []
     for limit in (1, 2):
         agent = Limited(limit)
@@ -166,6 +168,9 @@ class Limited:
 
 
 def test_what_an_agent_is_called_breaks_no_table():
+    assert "& $-$1.5 ($-$2.0 to 3.0) to-day" in latex(
+        ["a", "b"], [["x", "-1.5 (-2.0 to 3.0) to-day"]]
+    )
     assert latex(["agent"], [[r"a_b & 50% \x{}"]]).splitlines()[5] == (
         r"a\_b \& 50\% \textbackslash{}x\{\} \\"
     )

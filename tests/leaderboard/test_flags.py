@@ -192,3 +192,18 @@ def test_flags_of_one_kind_are_one_pill(tmp_path):
     page = (tmp_path / "site" / "index.html").read_text("utf-8")
     assert '<span class="pill wrong" title="one &lt;b&gt;; two">odd</span>' in page
     assert '<span class="pill" title="three">fine</span>' in page
+
+
+def test_a_retried_episode_is_not_out_of_order(tmp_path):
+    """Its first reply comes late, when other episodes have long ended."""
+    calls = iter(range(10**6))
+
+    def hangs_up_once(observation):
+        if next(calls) == 0:
+            raise ConnectionError("hung up")
+        return vlbench.reply("stand")
+
+    folder = run(tmp_path / "run", "Blackjack", agent=hangs_up_once, concurrency=8)
+    manifest = verify(packed(folder, tmp_path / "entry.tar.gz")).manifest
+    assert len(manifest.suites[0].irregularities.retried) == 1
+    assert manifest.suites[0].irregularities.late == ()

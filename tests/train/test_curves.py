@@ -41,6 +41,15 @@ def test_lines_with_the_same_values_are_both_seen_and_the_legend_covers_none():
     assert 0 <= legend.y0 < legend.y1 < axes.xaxis.label.get_window_extent().y0
 
 
+@pytest.mark.parametrize("metric", ["grad_norm", "losses/grad_norm", "heldout/token_accuracy"])
+def test_the_metrics_of_both_trainers_are_drawn(metric):
+    pytest.importorskip("matplotlib", reason="needs matplotlib")
+    rows = [{"step": step, metric: float(step)} for step in range(3)]
+    panels = [panel for panel in PANELS if metric in panel.metrics]
+    (axes,) = draw_curves(panels, rows, "run").axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[0.0, 1.0, 2.0]]
+
+
 def test_metrics_that_no_panel_names_are_left_out(tmp_path):
     write(tmp_path, {"charts/SPS": 1.0}, {"charts/SPS": 2.0})
     assert write_curves(tmp_path) is None

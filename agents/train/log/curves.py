@@ -45,7 +45,7 @@ PANELS = (
         },
     ),
     Panel("loss of a step", {"loss": "learned", "heldout/loss": "held out"}),
-    Panel("accuracy of tokens", {"heldout/accuracy": "held out"}),
+    Panel("accuracy of tokens", {"heldout/token_accuracy": "held out"}),
     Panel("KL", {"losses/approx_kl": "old to new", "losses/kl_to_start": "to the start"}),
     Panel("entropy of a token, nats", {"losses/entropy": "entropy"}),
     Panel("value loss", {"losses/value_loss": "value loss"}),
@@ -91,9 +91,9 @@ def draw_curves(panels: Sequence[Panel], rows: Sequence[Row], name: str) -> Any:
     figure.suptitle(name)
     for number, panel in enumerate(panels, start=1):
         axes = figure.add_subplot(height, min(COLUMNS, len(panels)), number)
-        lines = {label: _points(rows, metric) for metric, label in panel.metrics.items()}
-        lines = {label: points for label, points in lines.items() if points}
-        for place, (label, points) in enumerate(lines.items(), start=1):
+        lines = [(_points(rows, metric), label) for metric, label in panel.metrics.items()]
+        lines = [line for line in lines if line[0]]
+        for place, (points, label) in enumerate(lines, start=1):
             axes.plot(
                 *zip(*points, strict=True),
                 "-" if place % 2 else "--",
