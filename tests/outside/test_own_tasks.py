@@ -8,11 +8,9 @@ from pathlib import Path
 
 import gymnasium
 import pytest
-from PIL import Image
 
 from agents.evaluate import evaluate
 from agents.train.environments import known_kwargs
-from scripts.make_contact_sheet import main as make_contact_sheet
 from vlbench import freeze
 from vlbench.freeze.__main__ import main as freeze_main
 from vlbench.registry import resolve_env_id
@@ -177,17 +175,6 @@ READERS = (
     "vlbench.display RUN Lamps#0 --out OUT/episode.gif",
 )
 """Commands that read runs."""
-
-
-@pytest.mark.parametrize("task", [LAMPS, "sort_bars:bars/SortBars-v0 --themes train,heldout"])
-def test_the_contact_sheet_draws_a_task_s_own_looks(task, tmp_path, monkeypatch):
-    for folder in (HERE, HERE.parents[1] / "examples/sort_bars"):
-        monkeypatch.syspath_prepend(folder)
-    name, *themes = task.split()
-    sheet = tmp_path / "sheet.png"
-    assert make_contact_sheet([name, str(sheet), *themes]) == 0
-    with Image.open(sheet) as picture:
-        assert picture.size == (436, (2 if themes else 8) * 308 + 8)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from agents.train.environments import make_env, make_envs
 from agents.train.sft_data import main as sft_data
 from scripts.atlas_styles import STYLES
 from scripts.make_contact_sheet import LOOKS as SHEET
+from scripts.make_contact_sheet import main as make_contact_sheet
 from vlbench.instances import Presentation
 from vlbench.play.__main__ import main as play
 from vlbench.sprites import CARD_SIZES, deck
@@ -221,3 +222,16 @@ def test_no_picture_in_the_docs_or_among_the_goldens_shows_a_sealed_theme():
         text = page.read_text("utf-8")
         for name in THEME_GROUPS[SEALED]:
             assert f'theme="{name}"' not in text and f"--theme {name}" not in text, page
+
+
+@pytest.mark.parametrize(
+    "task", ["toy_task:toy/Lamps-v0", "sort_bars:bars/SortBars-v0 --themes train,heldout"]
+)
+def test_the_contact_sheet_draws_a_task_s_own_looks(task, tmp_path, monkeypatch):
+    for folder in (ROOT / "tests/outside", ROOT / "examples/sort_bars"):
+        monkeypatch.syspath_prepend(folder)
+    name, *themes = task.split()
+    sheet = tmp_path / "sheet.png"
+    assert make_contact_sheet([name, str(sheet), *themes]) == 0
+    with Image.open(sheet) as picture:
+        assert picture.size == (436, (2 if themes else 8) * 308 + 8)
