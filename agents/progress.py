@@ -101,8 +101,8 @@ class Progress:
         done += f", {duration(seconds)}"
         if self._done < self._at_once:
             return done
-        left = time_left(self._done, self._total - self._kept - self._done, seconds)
-        return f"{done}, {left}"
+        rest = self._total - self._kept - self._done
+        return f"{done}, {time_left(self._done, rest, seconds)}"
 
     def _clear(self) -> None:
         if self._shown and self._stream is not None:

@@ -86,8 +86,8 @@ def pack(runs: Sequence[Path], card: Mapping[str, Any]) -> Entry:
             "reference players alone are handed the environment"
         )
     check_person(headers, track)
-    asked = "" if headers.models else headers.settings.get("model")  # a local one's is its folder
-    model = "" if usual else asked or headers.agent
+    setting = "" if headers.models else headers.settings.get("model")  # a local one's is its folder
+    model = "" if usual else setting or headers.agent
     defaults = {"name": headers.agent, "model": model}
     weights = {"weights": "none"} if usual else {}
     try:
@@ -131,8 +131,7 @@ def _suite(folder: RunFolder, files: PartFiles) -> Suite:
     part = pack_part(folder, files.new(name))
     keys = expected_keys(folder.header)
     again = {replayed.episode for replayed in part.replayed}
-    retried = {attempt.key for attempt in part.attempts if attempt.retries}
-    late = _late(part.order, keys, again | retried)
+    late = _late(part.order, keys, again | {a.key for a in part.attempts if a.starts_with_retry})
     return Suite(
         run=folder.header,
         part=Part.model_validate(

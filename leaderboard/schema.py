@@ -257,6 +257,8 @@ class Attempt(NamedTuple):
     key: str
     retries: int
     """Repeated requests in all its turns."""
+    starts_with_retry: bool
+    """Whether its first reply took a repeated request, so that the journal shows it late."""
     is_errored: bool
     error: str
     """What failed; "" if nothing did."""
@@ -265,7 +267,8 @@ class Attempt(NamedTuple):
     def of(cls, episode: Episode) -> "Attempt":
         """Return an episode's."""
         retries = sum(turn.reply.retries for turn in episode.turns)
-        return cls(episode.key, retries, episode.is_errored, episode.error)
+        first = bool(episode.turns and episode.turns[0].reply.retries)
+        return cls(episode.key, retries, first, episode.is_errored, episode.error)
 
 
 def list_irregularities(

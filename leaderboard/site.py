@@ -283,9 +283,9 @@ def _site(argv: Sequence[str] | None) -> int:
     code = verification.print_refused()
     build(verification.entries, config.out, env_ids, steps.say)
     steps.clear()
-    shown = counted(len(verification.entries), "entry", "entries")
+    entries = counted(len(verification.entries), "entry", "entries")
     refused = len(verification.refused)
-    print(f"{config.out / 'index.html'}: {shown} shown, {refused} refused")
+    print(f"{config.out / 'index.html'}: {entries} shown, {refused} refused")
     return code
 
 

@@ -114,11 +114,11 @@ def test_every_reason_for_a_refusal_is_named(tmp_path, capsys):
 
 
 def test_the_card_s_model_is_the_one_that_the_agent_asked(mixed, tmp_path):
-    named = Mixed()
-    named.settings = {"model": "some-model-2026"}
-    asked = run(tmp_path / "run", "Blackjack", agent=named)
+    agent = Mixed()
+    agent.settings = {"model": "some-model-2026"}
+    folder = run(tmp_path / "run", "Blackjack", agent=agent)
     card = {"weights": "closed", "track": "zero-shot"}
-    assert pack([asked], card).manifest.card.model == "some-model-2026"
+    assert pack([folder], card).manifest.card.model == "some-model-2026"
     assert pack([mixed], card).manifest.card.model == "mixed"
 
 
