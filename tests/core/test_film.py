@@ -65,21 +65,24 @@ def rows(drawn, colour):
 
 def test_a_prompt_is_shown_whole_where_it_fits():
     (scene, *_) = scenes(play("vlbench/NumberLine-v0", 0, expert))
-    prompt, reply = fitted_lines(scene, 334)
-    assert prompt == wrapped(scene.prompt, PROMPT) and prompt[-2:] == ['"action": "+" or "-"', "}"]
-    assert reply == wrapped(scene.reply, REPLY)
+    lines = fitted_lines(scene, 334)
+    assert lines.prompt == wrapped(scene.prompt, PROMPT) and lines.prompt[-2:] == [
+        '"action": "+" or "-"',
+        "}",
+    ]
+    assert lines.reply == wrapped(scene.reply, REPLY)
 
 
 def test_a_long_reply_leaves_the_prompt_its_first_lines_and_keeps_both_ends():
     (scene, *_) = scenes(play("vlbench/NumberLine-v0", 0, expert))
-    prompt, reply = fitted_lines(
+    lines = fitted_lines(
         dataclasses.replace(scene, reply="first " + "thought " * 900 + "last"), 4 * 18 + 10 * 20
     )
-    assert prompt == [*wrapped(scene.prompt, PROMPT)[:3], "…"]
-    assert len(reply) == 10 and reply[0].startswith("first") and reply[3] == "…"
-    assert reply[-1].endswith("last")
-    prompt, reply = fitted_lines(dataclasses.replace(scene, reply="a\nb"), 6 * 18 + 2 * 20)
-    assert prompt == [*wrapped(scene.prompt, PROMPT)[:5], "…"] and reply == ["a", "b"]
+    assert lines.prompt == [*wrapped(scene.prompt, PROMPT)[:3], "…"]
+    assert len(lines.reply) == 10 and lines.reply[0].startswith("first") and lines.reply[3] == "…"
+    assert lines.reply[-1].endswith("last")
+    lines = fitted_lines(dataclasses.replace(scene, reply="a\nb"), 6 * 18 + 2 * 20)
+    assert lines.prompt == [*wrapped(scene.prompt, PROMPT)[:5], "…"] and lines.reply == ["a", "b"]
 
 
 def test_the_reply_has_its_colour_in_every_line_and_the_prompt_has_not():

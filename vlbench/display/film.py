@@ -113,14 +113,22 @@ def picture(scene: Scene) -> "Image":
     y_end = HEIGHT - GAP - 14 - len(result) * _step(RESULT)
     if scene.prompt or scene.reply:
         y += 8
-        prompt, reply = fitted_lines(scene, y_end - y - 12)
-        y = _lines(draw, prompt, y, PROMPT, FAINT)
-        y = _lines(draw, reply, y + 12, REPLY, MARK)
+        lines = fitted_lines(scene, y_end - y - 12)
+        y = _lines(draw, lines.prompt, y, PROMPT, FAINT)
+        y = _lines(draw, lines.reply, y + 12, REPLY, MARK)
     _lines(draw, result, y + 14, RESULT, scene.colour)
     return canvas
 
 
-def fitted_lines(scene: Scene, room: int) -> tuple[list[str], list[str]]:
+@dataclass(frozen=True, slots=True)
+class TurnLines:
+    """What is written of a turn, line by line."""
+
+    prompt: list[str]
+    reply: list[str]
+
+
+def fitted_lines(scene: Scene, room: int) -> TurnLines:
     """Return the lines of prompt and reply that fit into a height.
 
     Where both don't, the prompt loses its last lines, and then the reply its middle.
@@ -136,7 +144,7 @@ def fitted_lines(scene: Scene, room: int) -> tuple[list[str], list[str]]:
     most = (room - len(reply) * _step(REPLY)) // _step(PROMPT)
     if len(prompt) > most:
         prompt = [*prompt[: most - 1], "…"]
-    return prompt, reply
+    return TurnLines(prompt, reply)
 
 
 def shortened(text: str, size: int, most: int) -> list[str]:
