@@ -46,6 +46,7 @@ from vlbench.cli import (
 )
 from vlbench.cli.folders import MODEL, check_kind, folder_kind
 from vlbench.prompts import VARIANTS
+from vlbench.registry import env_class, resolve_env_id
 
 PAD, START, END, IMAGE = "<pad>", "<s>", "</s>", "<image>"
 SMALLEST_VOCABULARY = 4 + 256
@@ -56,6 +57,10 @@ LARGEST_NUMBER = 100
 # A run of words is one piece, so that BPE can turn a phrase of our fixed prompts into one token. A
 # number is a piece of its own, so that small numbers are one token each.
 PIECES = Regex(r" ?\p{N}+| ?\p{L}+(?: \p{L}+)*| ?[^\s\p{L}\p{N}]+|\s+")
+
+# Where commands name what the text lists, a name must be the same token in both to be copied. Only
+# sentences of a fixed prompt have nine words in a row.
+NAMING_PIECES = Regex(r" ?\p{N}+| ?\p{L}+(?: \p{L}+){8,}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+")
 
 CHAT_TEMPLATE = """\
 {% for message in messages %}\
@@ -159,10 +164,12 @@ def _having_prompt(env: str, variant: str) -> Iterator[str]:
 
 def make_tokenizer(env: str, vocab_size: int) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE tokenizer on our own texts; deterministic."""
+    owners = [env_class(resolve_env_id(name.strip())) for name in env.split(",")]
+    pieces = NAMING_PIECES if any(owner.actions_change for owner in owners) else PIECES
     tokenizer = Tokenizer(models.BPE(unk_token=None))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(PIECES, "isolated"),
+            pre_tokenizers.Split(pieces, "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

@@ -25,11 +25,12 @@ from agents.train import TRAINER
 from agents.train.credit.lines import append_lines, log_line, read_lines
 from agents.train.evaluation import EvalResult
 from agents.train.gains.exam import examine
-from agents.train.gains.lessons import build_model, learn_lessons
+from agents.train.gains.lessons import build_model, copy_model, export_model, learn_lessons
 from agents.train.gains.methods import Trained, evaluate_on_val, run_method
 from agents.train.gains.page import write_page
 from agents.train.gains.plan import FIRST_PILOT, METHODS, Plan, Task
 from agents.train.gains.tasks import PLAN
+from agents.vlm.bundled import TASKS
 from vlbench.cli import Options, option, parse_options, required, run_main, writable_file
 from vlbench.errors import unknown_name
 from vlbench.registry import resolve_env_id
@@ -37,8 +38,8 @@ from vlbench.suites import frozen_hash
 
 READER = "reader"
 """The unit before all tasks."""
-SUITES = ("test", "ood-looks", "ood-rules", "ood-both")
-"""Frozen sets that `--test` plays."""
+SHIPPED = {"llava-sft": "start", "llava-rl": "ppo"}
+"""Name of a bundled agent → the unit whose model it plays, of seed 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,11 @@ class Config(Options):
     )
     start: Path | None = option(None, "checkpoint of the finished start; by default that in --out")
     test: bool = option(False, "train nothing; play the frozen sets with what `val` chose")
+    suites: str = option("test", "frozen sets that --test plays, comma-separated")
+    ship: bool = option(
+        False, "train nothing; copy the start and PPO's model of seed 0 to --checkpoints"
+    )
+    checkpoints: Path = option(Path("agents/checkpoints"), "folder of the bundled agents' models")
     only_page: bool = option(False, "train and play nothing; write the page from the lines")
 
 
@@ -116,9 +122,13 @@ class _Study:
         return checkpoint
 
     def make_start(self, task: Task, seed: int, folder: Path) -> Path:
-        """Train a start from the reader; return its checkpoint."""
-        reader = self.config.reader or read(self.plan, self.config.out)
-        return learn_lessons(task.lessons, reader, folder, seed, self.say)
+        """Train a start; return its checkpoint, in float16 as all later ones."""
+        if task.tiny:
+            model = build_model(task.tiny, folder / "tiny", 0)
+        else:
+            model = self.config.reader or read(self.plan, self.config.out)
+        taught = learn_lessons(task.lessons, model, folder, seed, self.say)
+        return export_model(taught, folder / "model")
 
     @property
     def seeds(self) -> list[int]:
@@ -148,10 +158,19 @@ class _Study:
                 if self.has(unit=name, seed=seed) and path.is_file():
                     yield name, seed, path.parent / path.read_text("utf-8")
 
+    def ship(self) -> None:
+        """Copy the models of the bundled agents."""
+        models = {name: path for name, seed, path in self.checkpoints() if seed == 0}
+        for agent, unit in SHIPPED.items():
+            if unit not in models:
+                raise ValueError(f"no finished {unit} with seed 0 in {self.folder}; run it first")
+            folder = self.config.checkpoints / agent / TASKS[resolve_env_id(self.config.task)]
+            copy_model(models[unit], folder)
+
     def test(self) -> None:
         """Play the frozen sets with the start, and with what every method made."""
         task = self.plan.tasks[self.config.task]
-        for suite in SUITES:
+        for suite in self.config.suites.split(","):
             for name, seed, checkpoint in self.checkpoints():
                 if self.has(unit="test", of=name, seed=seed, suite=suite):
                     continue
@@ -216,6 +235,8 @@ def study(plan: Plan, config: Config) -> Path:
     running = _Study(plan, config, lines)
     if config.test:
         running.test()
+    elif config.ship:
+        running.ship()
     elif not config.only_page:
         running.start()
         for seed in running.seeds:

@@ -33,7 +33,7 @@ DEALS = _cards(8_000, "Blackjack", 2, random_action_prob=0.4, episodes=12_000, k
 HANDS = _cards(14_000, "Points24", 0, random_action_prob=0.3, episodes=16_000, keep_fraction=0.25)
 """Four cards."""
 
-_RETURNS: Values = {
+RETURNS: Values = {
     "jitter": 3,
     "baseline": "state",
     "group": 8,
@@ -74,7 +74,7 @@ EZ_POINTS = Task(
             {**LESSON, "steps": 1_500, "lr": 1.5e-3},
         ),
     ),
-    ppo={**_RETURNS, "num_steps": 4, "iterations": 24, "save_every": 24},
+    ppo={**RETURNS, "num_steps": 4, "iterations": 24, "save_every": 24},
     sft_lr=5e-4,
 )
 """Hands with each target that they reach, under every value of a jack. Other deals stay in the
@@ -101,7 +101,7 @@ BLACKJACK = Task(
             {**LESSON, "steps": 1_200, "lr": 1.5e-3},
         ),
     ),
-    ppo={**_RETURNS, "num_steps": 2, "iterations": 24, "save_every": 24, "max_new_tokens": 96},
+    ppo={**RETURNS, "num_steps": 2, "iterations": 24, "save_every": 24, "max_new_tokens": 96},
     sft_lr=5e-4,
 )
 """The usual rules; what a shoe gives is mostly luck, so regret decides."""

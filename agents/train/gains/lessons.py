@@ -11,10 +11,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from agents.train import points24_drills, sft, sft_data, tiny
 from agents.train.distributed import Processes
 from agents.train.reproduce.study import Values, resolved
 from agents.train.sft_data import Example
+from agents.vlm.loading import load
 
 START_SHARE = "1/2"
 """Every lesson deals this share of the training instances."""
@@ -51,7 +54,8 @@ class Drills:
 
     def config(self, seed: int = 0) -> points24_drills.Config:
         """Return the options with a seed."""
-        return points24_drills.Config(out=Path(), count=self.count, seed=seed, **self.options)
+        options = {"seed": seed, **self.options}
+        return points24_drills.Config(out=Path(), count=self.count, **options)
 
     def examples(self, seed: int) -> Iterator[Example]:
         """Yield the exercises of a seed."""
@@ -103,6 +107,18 @@ def copy_model(checkpoint: Path, folder: Path) -> Path:
     """Copy a checkpoint without the trainer's state, replacing a folder; return the folder."""
     shutil.rmtree(folder, ignore_errors=True)
     return Path(shutil.copytree(checkpoint, folder, ignore=shutil.ignore_patterns("*.pt")))
+
+
+def export_model(checkpoint: Path, folder: Path) -> Path:
+    """Save a checkpoint in float16, as it is shipped; return the folder, which may exist."""
+    if not folder.is_dir():
+        loaded = load(str(checkpoint), device=torch.device("cpu"), dtype=torch.float16)
+        partial = folder.with_name(f".partial-{folder.name}")
+        shutil.rmtree(partial, ignore_errors=True)
+        loaded.model.save_pretrained(partial)
+        loaded.processor.save_pretrained(partial)
+        partial.rename(folder)
+    return folder
 
 
 def build_model(options: Values, folder: Path, seed: int) -> Path:

@@ -14,7 +14,7 @@ from agents.train.distributed import Processes
 from agents.train.environments import training_deals
 from agents.train.evaluation import EvalResult, evaluate_policy, mixed_val_rows
 from agents.train.gains.episodes import PlayedEpisode, play_episodes
-from agents.train.gains.lessons import Status, copy_model
+from agents.train.gains.lessons import Status, copy_model, export_model
 from agents.train.gains.plan import FORWARD, GAIN_SHARE, Task
 from agents.train.sft_data import Example
 from agents.vlm.loading import load
@@ -24,6 +24,8 @@ from vlbench.registry import resolve_env_id
 
 VAL_EPISODES = 96
 """Rows of `val` by which a checkpoint is chosen."""
+MODEL = "model"
+"""Folder of what a method made."""
 CHOICES = 4
 """Checkpoints of an SFT among which `val` chooses."""
 
@@ -33,7 +35,7 @@ class Trained:
     """What a method made."""
 
     checkpoint: Path
-    """The one that `val` chose."""
+    """The one that `val` chose, in float16."""
     val: EvalResult
     """Its greedy results on `val`."""
     last: EvalResult
@@ -99,12 +101,19 @@ class Run:
         )
         results = {path: evaluate_on_val(task, path) for path in sorted(out.glob("step-*"))}
         best = max(results, key=lambda path: results[path].success.value)
-        return self.trained(copy_model(best, out / CHOSEN), results[best], results[last])
+        return self.trained(best, results[last])
 
-    def trained(self, checkpoint: Path, val: EvalResult, last: EvalResult) -> Trained:
-        """Return a result with the whole budget as its cost."""
+    def trained(self, chosen: Path, last: EvalResult) -> Trained:
+        """Return a result with the whole budget as its cost; what `val` chose is saved in float16.
+
+        Args:
+            chosen: The checkpoint that `val` chose.
+            last: Greedy results of the last checkpoint on `val`.
+        """
+        model = export_model(chosen, chosen.parent / MODEL)
+        val = evaluate_on_val(self.task, model)
         seconds = time.process_time() - self.begun
-        return Trained(checkpoint, val, last, self.task.budget(), seconds)
+        return Trained(model, val, last, self.task.budget(), seconds)
 
 
 def run_method(name: str, task: Task, start: Path, seed: int, out: Path, status: Status) -> Trained:
@@ -124,8 +133,7 @@ def _ppo(run: Run) -> Trained:
         model=str(run.start), out=run.out, seed=run.seed, eval_episodes=VAL_EPISODES
     )
     last, chosen = ppo.train(config, Processes()), run.out / CHOSEN
-    results = [evaluate_on_val(run.task, checkpoint) for checkpoint in (chosen, last)]
-    return run.trained(chosen, *results)
+    return run.trained(chosen, evaluate_on_val(run.task, last))
 
 
 def _sft_more(run: Run) -> Trained:
@@ -157,8 +165,9 @@ def _best_of_n(run: Run) -> Trained:
         sft_data.write(data, [turn for turn in turns_of_best if turn.action])
     if not data.stat().st_size:
         run.status("no episode succeeded, so there is nothing to learn")
-        result = evaluate_on_val(task, run.start)
-        return run.trained(copy_model(run.start, run.out / CHOSEN), result, result)
+        return run.trained(
+            copy_model(run.start, run.out / CHOSEN), evaluate_on_val(task, run.start)
+        )
     return run.learn(run.start, data, round(task.budget() / 2 / task.batch), "sft")
 
 

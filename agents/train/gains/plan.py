@@ -48,6 +48,8 @@ class Task:
     mix: str = ""
     """Values of a rule that episodes take in turn; see `agents.train.mixture`."""
     batch: int = 32
+    tiny: Values = field(default_factory=dict)
+    """Options of `tiny` for a model of its own; by default its start continues the reader."""
 
     def ppo_config(self, **own: object) -> Config:
         """Return the options of the PPO run; `own` are those that a run adds."""
@@ -83,11 +85,16 @@ class Plan:
         """Return a hash of everything that determines a task's results, except the seeds."""
         task = self.tasks[name]
         lessons = [lesson.resolved() for lesson in task.lessons]
+        first = digest_of([TRAINER, _model(task.tiny)]) if task.tiny else self.reader()
         return digest_of(
-            [TRAINER, METHODS, self.reader(), asdict(task), lessons, resolved(task.ppo_config())]
+            [TRAINER, METHODS, first, asdict(task), lessons, resolved(task.ppo_config())]
         )
 
     def reader(self) -> str:
         """Return a hash of everything that determines the model that reads."""
-        model = resolved(tiny.Config(out=Path(), **self.tiny))
-        return digest_of([TRAINER, model, [lesson.resolved() for lesson in self.reading]])
+        lessons = [lesson.resolved() for lesson in self.reading]
+        return digest_of([TRAINER, _model(self.tiny), lessons])
+
+
+def _model(options: Values) -> Values:
+    return resolved(tiny.Config(out=Path(), **options))

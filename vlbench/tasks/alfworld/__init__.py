@@ -11,6 +11,7 @@ from typing import Any, Unpack
 
 from gymnasium.utils.seeding import np_random
 
+from vlbench.errors import unknown_name
 from vlbench.parsing import Json
 from vlbench.solved_env import SolvedEnv
 from vlbench.task import CommonOptions, Demonstration, Fact, Statements, checked_int, split_options
@@ -18,12 +19,16 @@ from vlbench.tasks.alfworld.by_picture import Knowledge, PicturePlayer
 from vlbench.tasks.alfworld.demonstrate import HOLDING, LOCATION, make_demonstration
 from vlbench.tasks.alfworld.drawing.picture import MIDDLE, NOTHING, AlfworldPicture, AlfworldStyle
 from vlbench.tasks.alfworld.engine.client import EngineClient
+from vlbench.tasks.alfworld.engine.rules import RuleEngine
 from vlbench.tasks.alfworld.env import CommandEnv
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
 from vlbench.tasks.alfworld.games.options import USUAL, GameOptions
 from vlbench.tasks.alfworld.heuristic import SearchHeuristic
 from vlbench.tasks.alfworld.prompt_text import EXAMINE_FIRST, MEMORY, PromptText
 from vlbench.vector import VLVectorEnv
+
+ENGINES = ("textworld", "rules")
+"""What plays the games."""
 
 
 class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState, AlfworldStyle]):
@@ -87,6 +92,9 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
         text_obs: How much the text includes: "full", "feedback" or "none"; see above.
         memory: Number of past commands in the text, at least 0.
         labels: "names" labels each object with its name, "numbers" only with its number.
+        engine: "textworld", or "rules": this package's own rules, for training on many games. They
+            give the same states and texts, and load a game at once, where the engine needs most of
+            a second. Official games need the engine.
         **options: See `vlbench.task.CommonOptions`.
 
     Raises:
@@ -108,10 +116,14 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
         text_obs: str = "full",
         memory: int = MEMORY,
         labels: str = "names",
+        engine: str = ENGINES[0],
         **options: Unpack[CommonOptions],
     ) -> None:
         common = split_options(options)
-        game = AlfworldGame(GameOptions(objects, hidden, examine_first, wording), group=group)
+        if engine not in ENGINES:
+            raise ValueError(unknown_name("engine", str(engine), ENGINES))
+        rules = RuleEngine() if engine == "rules" else None
+        game = AlfworldGame(GameOptions(objects, hidden, examine_first, wording), rules, group)
         picture = AlfworldPicture(common.themes, labels)
         text = PromptText(text_obs, memory, EXAMINE_FIRST if examine_first else "")
         super().__init__(game, picture, common.prompt, text, **common.rest)
@@ -215,7 +227,8 @@ class ALFWorldVector(VLVectorEnv):
         cursors = 2 * -(-self.num_envs // count)
         self._engines = [EngineClient(cursors=cursors) for _ in range(count)]
         for number, env in enumerate(self.envs):
-            env.game.engine = self._engines[number % count]
+            if not isinstance(env.game.engine, RuleEngine):
+                env.game.engine = self._engines[number % count]
         self._threads = ThreadPoolExecutor(count)
 
     def __getstate__(self) -> dict[str, Any]:

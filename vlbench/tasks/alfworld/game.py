@@ -13,6 +13,7 @@ import numpy as np
 from vlbench.errors import unknown_name
 from vlbench.task import Move, instance_body
 from vlbench.tasks.alfworld.engine.client import EngineClient, EngineError, Snapshot, shared_engine
+from vlbench.tasks.alfworld.engine.rules import RuleEngine
 from vlbench.tasks.alfworld.games import official
 from vlbench.tasks.alfworld.games.generator import KINDS, GameData, generate, scenes
 from vlbench.tasks.alfworld.games.options import USUAL, GameOptions
@@ -89,7 +90,7 @@ class AlfworldGame:
 
     Args:
         options: Difficulty, rule and wording of generated games.
-        engine: The engine; by default the one that this process's environments share.
+        engine: The engine; by default ALFWorld's, which this process's environments share.
         group: The task type to deal; "" for all six.
 
     Raises:
@@ -107,7 +108,7 @@ class AlfworldGame:
     def __init__(
         self,
         options: GameOptions = USUAL,
-        engine: EngineClient | None = None,
+        engine: EngineClient | RuleEngine | None = None,
         group: str = "",
     ) -> None:
         check_installed()
@@ -192,6 +193,8 @@ class AlfworldGame:
         scene, _, number = rest.partition("-")
         if kind not in KINDS:
             raise ValueError(unknown_name("type of task", kind, KINDS) + f' in "{instance}"')
+        if number.startswith("T") and isinstance(self.engine, RuleEngine):
+            raise ValueError(f'"{instance}" is an official game; play it with engine="textworld"')
         if number.startswith("T"):
             if self.options.examine_first or self.options.wording != USUAL.wording:
                 raise ValueError(
