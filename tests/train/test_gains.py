@@ -9,8 +9,9 @@ from agents.train.gains import __main__ as gains
 from agents.train.gains.lessons import START_SHARE, Drills, Lesson, Transcripts
 from agents.train.gains.levels import NUMBER_LINE
 from agents.train.gains.page import gain, render, values
-from agents.train.gains.plan import GAIN_SHARE, METHODS, Plan
+from agents.train.gains.plan import GAIN_SHARE, METHODS, Exam, Plan
 from agents.train.gains.tasks import PLAN
+from agents.vlm.checkpoint_files import weights_hash
 
 
 def test_the_interval_of_a_gain_counts_seeds_and_rows():
@@ -54,11 +55,8 @@ def test_lessons_deal_one_half_of_the_instances_and_the_methods_the_other():
 
 
 @pytest.mark.slow
-def test_all_methods_run_resume_and_are_examined(tmp_path, monkeypatch, capsys):
+def test_all_methods_run_resume_are_examined_and_shipped(tmp_path):
     """The whole study in small: a line for each unit, which a second call leaves as they are."""
-    monkeypatch.setattr("agents.train.gains.methods.VAL_EPISODES", 4)
-    monkeypatch.setattr("agents.train.gains.exam.EPISODES", 4)
-    monkeypatch.setattr(gains, "SUITES", ("paper",))
     reading = Transcripts(8, {"episodes": 8, "perception_only": True})
     steps = {"steps": 2, "eval_every": 0}
     task = dataclasses.replace(
@@ -76,6 +74,8 @@ def test_all_methods_run_resume_and_are_examined(tmp_path, monkeypatch, capsys):
         mix="max_position=5,10",
         batch=4,
         rounds=2,
+        val_episodes=4,
+        exam=Exam("paper", {}, 4),
     )
     tiny = {"env": "NumberLine", "width": 16, "vision_layers": 1, "text_layers": 1}
     plan = Plan(tiny, (Lesson("reading", (reading,), steps),), {"NumberLine": task}, seeds=2)
@@ -88,7 +88,12 @@ def test_all_methods_run_resume_and_are_examined(tmp_path, monkeypatch, capsys):
     assert units == [("start", 0), *((name, seed) for seed in (0, 1) for name in METHODS)]
     exams = [(line["of"], len(line["won"])) for line in lines if line["unit"] == "test"]
     assert sorted(exams) == sorted([("start", 4), *((name, 4) for name in METHODS for _ in (0, 1))])
-    page = gains.study(plan, config)
+    page = gains.study(plan, dataclasses.replace(config, ship=True, checkpoints=tmp_path / "out"))
+    for agent, unit in (("llava-sft", "start"), ("llava-rl", "ppo")):
+        weights = weights_hash(tmp_path / "out" / agent / "number_line")
+        assert [unit, weights] in [[line["unit"], line.get("weights")] for line in lines]
+        card = (tmp_path / "out" / agent / "number_line" / "README.md").read_text("utf-8")
+        assert weights in card and "| `paper` | 4 |" in card
     assert len(results.read_text("utf-8").splitlines()) == len(lines)
     assert "PPO on the environment's reward" in page.read_text("utf-8")
     other = dataclasses.replace(plan, tasks={"NumberLine": dataclasses.replace(task, batch=8)})

@@ -8,7 +8,6 @@ line is appended for each finished unit, and a finished unit isn't run again.
 `agents.train.gains.plan` fixes everything before it is measured.
 """
 
-import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,17 +23,18 @@ if __name__ == "__main__":
 from agents.train import TRAINER
 from agents.train.credit.lines import append_lines, log_line, read_lines
 from agents.train.evaluation import EvalResult
+from agents.train.gains.card import write_card
 from agents.train.gains.exam import examine
 from agents.train.gains.lessons import build_model, copy_model, export_model, learn_lessons
 from agents.train.gains.methods import Trained, evaluate_on_val, run_method
 from agents.train.gains.page import write_page
-from agents.train.gains.plan import FIRST_PILOT, METHODS, Plan, Task
+from agents.train.gains.plan import FIRST_PILOT, METHODS, Exam, Plan, Task
 from agents.train.gains.tasks import PLAN
 from agents.vlm.bundled import TASKS
+from agents.vlm.checkpoint_files import weights_hash
 from vlbench.cli import Options, option, parse_options, required, run_main, writable_file
 from vlbench.errors import unknown_name
 from vlbench.registry import resolve_env_id
-from vlbench.suites import frozen_hash
 
 READER = "reader"
 """The unit before all tasks."""
@@ -65,7 +65,9 @@ class Config(Options):
     )
     start: Path | None = option(None, "checkpoint of the finished start; by default that in --out")
     test: bool = option(False, "train nothing; play the frozen sets with what `val` chose")
-    suites: str = option("test", "frozen sets that --test plays, comma-separated")
+    suites: str = option(
+        "", "frozen sets that --test plays, comma-separated; by default the plan's for the task"
+    )
     ship: bool = option(
         False, "train nothing; copy the start and PPO's model of seed 0 to --checkpoints"
     )
@@ -117,7 +119,9 @@ class _Study:
         checkpoint = self.config.start or self.make_start(task, seed, folder)
         if not self.has(unit="start", seed=seed):
             result = evaluate_on_val(task, checkpoint)
-            self.add(unit="start", seed=seed, weights=_weights(checkpoint), val=_numbers(result))
+            self.add(
+                unit="start", seed=seed, weights=weights_hash(checkpoint), val=_numbers(result)
+            )
             self.say(f"start {seed}: {_summary(result)}")
         return checkpoint
 
@@ -166,21 +170,24 @@ class _Study:
                 raise ValueError(f"no finished {unit} with seed 0 in {self.folder}; run it first")
             folder = self.config.checkpoints / agent / TASKS[resolve_env_id(self.config.task)]
             copy_model(models[unit], folder)
+            own = [line for line in self.lines if line["task"] == self.config.task]
+            write_card(folder, agent, unit, own)
 
     def test(self) -> None:
-        """Play the frozen sets with the start, and with what every method made."""
+        """Play unseen rows with the start, and with what every method made."""
         task = self.plan.tasks[self.config.task]
-        for suite in self.config.suites.split(","):
+        suites = self.config.suites.split(",") if self.config.suites else [task.exam.suite]
+        for suite in suites:
+            exam = task.exam if suite == task.exam.suite else Exam(suite)
             for name, seed, checkpoint in self.checkpoints():
                 if self.has(unit="test", of=name, seed=seed, suite=suite):
                     continue
                 out = self.folder / "exam" / f"{suite}-{name}-{seed}"
                 length = task.ppo_config().max_new_tokens
                 self.say(f"{suite}: {name}, seed {seed}")
-                result = examine(task.env, checkpoint, suite, out, length)
-                rows = frozen_hash(resolve_env_id(task.env), suite)
-                inputs = {"weights": _weights(checkpoint), "set": rows}
-                self.add(unit="test", of=name, seed=seed, **inputs, **result)
+                result = examine(task.env, checkpoint, exam, out, length)
+                weights = weights_hash(checkpoint)
+                self.add(unit="test", of=name, seed=seed, weights=weights, **result)
 
 
 def read(plan: Plan, out: Path) -> Path:
@@ -188,11 +195,6 @@ def read(plan: Plan, out: Path) -> Path:
     folder = out / f"{READER}-{plan.reader()}"
     model = build_model(plan.tiny, folder / "tiny", 0)
     return learn_lessons(plan.reading, model, folder, 0, partial(log_line, "gains reader"))
-
-
-def _weights(checkpoint: Path) -> str:
-    data = (checkpoint / "model.safetensors").read_bytes()
-    return hashlib.sha256(data).hexdigest()
 
 
 def _numbers(result: EvalResult) -> dict[str, float]:
@@ -205,7 +207,7 @@ def _numbers(result: EvalResult) -> dict[str, float]:
 
 def _costs(trained: Trained) -> dict[str, Any]:
     return {
-        "weights": _weights(trained.checkpoint),
+        "weights": weights_hash(trained.checkpoint),
         "val": _numbers(trained.val),
         "last_val": _numbers(trained.last),
         "examples": round(trained.examples),

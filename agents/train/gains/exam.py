@@ -1,27 +1,27 @@
-"""The final examination: a checkpoint plays a frozen set by `agents.evaluate`."""
+"""The final examination: a checkpoint plays unseen rows by `agents.evaluate`."""
 
 from pathlib import Path
 from typing import Any
 
 from agents.evaluate import evaluate
 from agents.registry import load_agent
+from agents.train.credit.lines import digest_of
+from agents.train.gains.plan import Exam
 from vlbench.registry import resolve_env_id
 
 CONCURRENCY = 64
 """Episodes at once."""
-EPISODES: int | None = None
-"""Rows of a set; None for all."""
 
 
 def examine(
-    env: str, checkpoint: Path, suite: str, out: Path, max_new_tokens: int, picture: str = "true"
+    env: str, checkpoint: Path, exam: Exam, out: Path, max_new_tokens: int, picture: str = "true"
 ) -> dict[str, Any]:
-    """Play a set greedily; return the part of a result line that it gives.
+    """Play an examination greedily; return the part of a result line that it gives.
 
     Args:
         env: The task.
         checkpoint: Folder of the model.
-        suite: Name of the set.
+        exam: What to play.
         out: Folder of the run, which goes on if it exists.
         max_new_tokens: Longest reply.
         picture: What the pictures show.
@@ -30,16 +30,18 @@ def examine(
     run = evaluate(
         agent,
         resolve_env_id(env),
-        suite=suite,
+        suite=exam.suite,
+        env_kwargs=exam.rules,
         picture=picture,
-        episodes=EPISODES,
+        episodes=exam.episodes,
         concurrency=CONCURRENCY,
         out=out,
     )
     card = run.scorecards[0]
     episodes = sorted(run.episodes, key=lambda episode: episode.row)
     return {
-        "suite": suite,
+        "suite": exam.suite,
+        "rows": digest_of([[episode.instance, episode.presentation] for episode in episodes]),
         "picture": picture,
         "won": "".join(str(int(episode.success)) for episode in episodes),
         "success": round(card.success, 6),

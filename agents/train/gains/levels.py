@@ -70,7 +70,7 @@ NUMBER_LINE = Task(
     ),
     ppo={
         "jitter": 3,
-        "num_envs": 64,
+        "num_envs": 32,
         "num_steps": 8,
         "iterations": 16,
         "thought_weight": 0.2,

@@ -22,8 +22,6 @@ from agents.vlm.policy import Policy
 from agents.vlm.sampling import Sampling
 from vlbench.registry import resolve_env_id
 
-VAL_EPISODES = 96
-"""Rows of `val` by which a checkpoint is chosen."""
 MODEL = "model"
 """Folder of what a method made."""
 CHOICES = 4
@@ -130,7 +128,7 @@ def evaluate_on_val(task: Task, checkpoint: Path) -> EvalResult:
 def _ppo(run: Run) -> Trained:
     """Learn from the environment's reward."""
     config = run.task.ppo_config(
-        model=str(run.start), out=run.out, seed=run.seed, eval_episodes=VAL_EPISODES
+        model=str(run.start), out=run.out, seed=run.seed, eval_episodes=run.task.val_episodes
     )
     last, chosen = ppo.train(config, Processes()), run.out / CHOSEN
     return run.trained(chosen, evaluate_on_val(run.task, last))
@@ -203,7 +201,7 @@ def _rows(task: Task) -> Sequence[Any]:
     config = task.ppo_config()
     rules = {"prompt": config.prompt, "theme": config.theme, **task.rules}
     env_id = resolve_env_id(task.env)
-    return mixed_val_rows(env_id, VAL_EPISODES, rules, config.mixture)
+    return mixed_val_rows(env_id, task.val_episodes, rules, config.mixture)
 
 
 def _env(task: Task) -> dict[str, Any]:

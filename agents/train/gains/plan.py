@@ -29,6 +29,18 @@ FIRST_PILOT = 1000
 
 
 @dataclass(frozen=True)
+class Exam:
+    """What `--test` plays with everything that a task's study made."""
+
+    suite: str = "test"
+    """A frozen set, or seeds: rows dealt from the split `test`."""
+    rules: Values = field(default_factory=dict)
+    """Keyword arguments of the environment."""
+    episodes: int | None = None
+    """Number of rows; None for all of a set."""
+
+
+@dataclass(frozen=True)
 class Task:
     """The study of one task."""
 
@@ -50,6 +62,9 @@ class Task:
     batch: int = 32
     tiny: Values = field(default_factory=dict)
     """Options of `tiny` for a model of its own; by default its start continues the reader."""
+    val_episodes: int = 96
+    """Rows of `val` by which a checkpoint is chosen."""
+    exam: Exam = Exam()
 
     def ppo_config(self, **own: object) -> Config:
         """Return the options of the PPO run; `own` are those that a run adds."""

@@ -1,11 +1,11 @@
 """What the study trains on ALFWorld: one type of tasks, in a model of its own."""
 
 from agents.train.gains.lessons import Lesson, Transcripts
-from agents.train.gains.plan import Task
+from agents.train.gains.plan import Exam, Task
 from agents.train.reproduce.study import Values
 
 RULES: Values = {"group": "pick_and_place_simple", "engine": "rules"}
-_LESSON: Values = {"batch": 32, "micro_batch": 16, "eval_every": 100, "save_every": 400}
+_LESSON: Values = {"batch": 16, "micro_batch": 8, "eval_every": 200, "save_every": 400}
 
 
 def _turns(seed: int) -> Transcripts:
@@ -24,10 +24,10 @@ ALFWORLD = Task(
         "patch_size": 16,
         "width": 96,
         "vision_layers": 2,
-        "text_layers": 4,
+        "text_layers": 3,
     },
     lessons=(
-        Lesson("rooms", (_turns(20),), {**_LESSON, "steps": 1_600, "lr": 2e-3, "holdout": 0.02}),
+        Lesson("rooms", (_turns(20),), {**_LESSON, "steps": 2_400, "lr": 2e-3, "holdout": 0.02}),
         Lesson("more-rooms", (_turns(21),), {**_LESSON, "steps": 1_600, "lr": 1.5e-3}),
     ),
     ppo={
@@ -47,6 +47,8 @@ ALFWORLD = Task(
         "rollouts_every": 0,
     },
     sft_lr=5e-4,
+    val_episodes=48,
+    exam=Exam("seeds", {"group": "pick_and_place_simple"}, 120),
 )
 """The simplest type. Everything is read from the text too; what is hard is to name what a room has,
 not what rooms usually have."""
