@@ -43,7 +43,8 @@ an example of the whole way from transcripts to a policy, and no general model.
 |---|---|---|---|
 {rows}
 
-Greedy replies. [gains.md](https://github.com/vlbench/vlbench/blob/main/docs/results/gains.md) has all seeds.
+Greedy replies. All seeds:
+[gains.md](https://github.com/vlbench/vlbench/blob/main/docs/results/gains.md).
 """
 
 
