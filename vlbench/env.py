@@ -83,6 +83,8 @@ class VLEnv(gymnasium.Env[Observation, str], Generic[S, Style]):
     """Whether the vocabulary depends on the state."""
     fields: ClassVar[tuple[Field, ...]] = ()
     """The fields of a reply before its action, in the order in which the prompts ask for them."""
+    no_rules: ClassVar[frozenset[str]] = frozenset()
+    """The task's own keyword arguments that change no state, text, picture or reward."""
     extra: ClassVar[str] = ""
     """The extra of vlbench that the task needs, e.g. "alfworld"; its tests then count as slow."""
 

@@ -154,8 +154,8 @@ class Rules:
     env_class: str
     """The class, as "module:name"."""
     parameters: dict[str, Any]
-    """Every keyword argument that isn't one of LOOKS → its value, as plain data; also the limits
-    and wrappers of the id's registration, if it has any."""
+    """Every keyword argument that isn't one of LOOKS or the class's `no_rules` → its value, as plain
+    data; also the limits and wrappers of the id's registration, if it has any."""
 
     def difference(self, frozen: "Rules") -> str:
         """Return the differences from the rules of a frozen set in words; "" if there are none."""
@@ -189,7 +189,8 @@ def rules_of(env_id: str, kwargs: Mapping[str, Any] = {}) -> Rules:
         values["max_episode_steps"] = spec.max_episode_steps
     if spec.additional_wrappers:
         values["additional_wrappers"] = [wrapper.name for wrapper in spec.additional_wrappers]
-    parameters = {name: value for name, value in values.items() if name not in LOOKS}
+    no_rules = LOOKS | getattr(creator, "no_rules", frozenset())
+    parameters = {name: value for name, value in values.items() if name not in no_rules}
     name = f"{creator.__module__}:{getattr(creator, '__qualname__', type(creator).__qualname__)}"
     return Rules(spec.id, name, json.loads(json.dumps(parameters, default=repr)))
 

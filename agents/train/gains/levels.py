@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from agents.train.gains.lessons import Lesson, Transcripts
-from agents.train.gains.plan import Task
+from agents.train.gains.plan import Exam, Task
 from agents.train.reproduce.study import Values
 
 LEVELS = "max_position=5,10,20,50"
@@ -82,6 +82,7 @@ NUMBER_LINE = Task(
         "rollouts_every": 0,
     },
     sft_lr=5e-4,
+    exam=Exam("ladder-20"),
 )
 """Levels from 5 to 50. The start's teacher reads rightly and acts by coin flips: what is known of
 acting comes from the study's methods."""

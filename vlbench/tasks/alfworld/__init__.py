@@ -103,6 +103,7 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
     """
 
     extra = "alfworld"
+    no_rules = frozenset({"engine"})
     game: AlfworldGame
 
     def __init__(
