@@ -11,6 +11,9 @@ from agents.train.gains.levels import NUMBER_LINE
 from agents.train.gains.page import gain, render, values
 from agents.train.gains.plan import GAIN_SHARE, METHODS, Exam, Plan
 from agents.train.gains.tasks import PLAN
+from agents.train.sizes import __main__ as sizes
+from agents.train.sizes import page as sizes_page
+from agents.train.sizes.plan import SIZES
 from agents.vlm.checkpoint_files import weights_hash
 
 
@@ -52,6 +55,41 @@ def test_lessons_deal_one_half_of_the_instances_and_the_methods_the_other():
         for lesson in (*PLAN.reading, *task.lessons):
             parts = [part for part in lesson.data if isinstance(part, Transcripts)]
             assert {part.config().share for part in parts} == {START_SHARE} != {GAIN_SHARE}
+
+
+def test_a_cell_shows_its_start_and_the_gain_over_it():
+    """Of four rows the start wins two; two seeds win four and three."""
+    exam = {"size": "1M", "task": "line-5", "unit": "test"}
+    lines = [
+        {**exam, "of": "start", "seed": 0, "won": "0011", "success": 0.5},
+        {**exam, "of": "ppo", "seed": 0, "won": "1111", "success": 1.0},
+        {**exam, "of": "ppo", "seed": 1, "won": "1011", "success": 0.75},
+    ]
+    row = sizes_page.table(sizes_page.cells(SIZES, lines)).splitlines()[-1]
+    assert row.startswith("| 1M | line-5 | 50.0 % | 87.5 % | +37.5 (")
+
+
+@pytest.mark.slow
+def test_cells_of_a_size_run_and_resume(tmp_path, monkeypatch):
+    plan = SIZES["0.3M"]
+    reading = Lesson("turns", (Transcripts(8, {"episodes": 8}),), {"steps": 2, "eval_every": 0})
+    ppo = {"iterations": 1, "num_envs": 4, "num_steps": 2, "max_new_tokens": 8, "eval_every": 1}
+    cell = dataclasses.replace(
+        plan.tasks["line-5"], ppo=ppo, val_episodes=4, exam=Exam("seeds", {"max_position": 5}, 4)
+    )
+    tiny = {"env": "NumberLine", "width": 16, "vision_layers": 1, "text_layers": 1}
+    small = Plan(tiny, (reading,), {"line-5": cell}, seeds=2)
+    monkeypatch.setattr(sizes, "SIZES", {"0.1M": small})
+    results = tmp_path / "sizes.jsonl"
+    config = sizes.Config(out=tmp_path / "runs", results=results)
+    for _ in range(2):
+        page = sizes.run(config)
+        lines = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
+        units = [(line["size"], line["unit"], line["seed"]) for line in lines]
+        runs = [("ppo", 0), ("ppo", 1), ("test", 0), ("test", 0), ("test", 1)]
+        assert units == [("0.1M", *unit) for unit in [("start", 0), *runs]]
+    assert "| 0.1M | line-5 |" in page.read_text("utf-8")
+    assert results.with_suffix(".png").is_file()
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""Where PPO adds nothing: its gain over model size and difficulty."""
