@@ -154,8 +154,8 @@ class Rules:
     env_class: str
     """The class, as "module:name"."""
     parameters: dict[str, Any]
-    """Every keyword argument that isn't one of LOOKS or the class's `no_rules` → its value, as plain
-    data; also the limits and wrappers of the id's registration, if it has any."""
+    """Every keyword argument → its value, as plain data, without LOOKS and the class's `no_rules`;
+    also the limits and wrappers of the id's registration, if it has any."""
 
     def difference(self, frozen: "Rules") -> str:
         """Return the differences from the rules of a frozen set in words; "" if there are none."""

@@ -17,7 +17,7 @@ from vlbench.cli import exit_without
 if __name__ == "__main__":
     exit_without(("torch", "transformers", "peft", "accelerate"), "credit", extra="train")
 
-from agents.train.credit.lines import append_lines, fill_page, log_line, read_lines
+from agents.results.study_lines import append_lines, fill_page, log_line, read_lines
 from agents.train.credit.measure import measure
 from agents.train.credit.page import generated_part
 from agents.train.credit.plan import PLAN, Plan

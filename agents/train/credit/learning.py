@@ -18,8 +18,7 @@ from vlbench.cli import exit_without
 if __name__ == "__main__":
     exit_without(("torch", "transformers", "peft", "accelerate"), "learning", extra="train")
 
-from agents.train import ppo
-from agents.train.credit.lines import (
+from agents.results.study_lines import (
     append_lines,
     digest_of,
     fill_page,
@@ -27,6 +26,7 @@ from agents.train.credit.lines import (
     markdown_table,
     read_lines,
 )
+from agents.train import ppo
 from agents.train.distributed import Processes
 from agents.train.ppo_config import Config as PPOConfig
 from agents.vlm.bundled import CHECKPOINTS

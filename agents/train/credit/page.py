@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from agents.train.credit.lines import markdown_table
+from agents.results.study_lines import markdown_table
 from agents.train.credit.measure import CRITIC_STEPS, Line
 from agents.train.credit.plan import Plan
 

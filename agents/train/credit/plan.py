@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from agents.train.credit.lines import digest_of
+from agents.results.study_lines import digest_of
 from agents.vlm.bundled import TASKS
 
 

@@ -18,7 +18,7 @@ from vlbench.cli import exit_without
 if __name__ == "__main__":
     exit_without(("torch", "transformers", "peft", "accelerate"), "gains", extra="train")
 
-from agents.train.credit.lines import read_lines
+from agents.results.study_lines import read_lines
 from agents.train.gains.page import write_page
 from agents.train.gains.plan import METHODS, Plan
 from agents.train.gains.study import READER, Study, read

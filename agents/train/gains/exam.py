@@ -5,7 +5,7 @@ from typing import Any
 
 from agents.evaluate import evaluate
 from agents.registry import load_agent
-from agents.train.credit.lines import digest_of
+from agents.results.study_lines import digest_of
 from agents.train.gains.plan import Exam
 from vlbench.registry import resolve_env_id
 

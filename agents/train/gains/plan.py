@@ -8,8 +8,8 @@ seed costs what its PPO run costs.
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from agents.results.study_lines import digest_of
 from agents.train import TRAINER, tiny
-from agents.train.credit.lines import digest_of
 from agents.train.gains.lessons import Lesson
 from agents.train.ppo_config import PRESETS, Config
 from agents.train.reproduce.study import Values, resolved

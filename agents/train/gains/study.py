@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agents.results.study_lines import append_lines, log_line
 from agents.train import TRAINER
-from agents.train.credit.lines import append_lines, log_line
 from agents.train.evaluation import EvalResult
 from agents.train.gains.card import write_card
 from agents.train.gains.exam import examine

@@ -17,7 +17,7 @@ from vlbench.cli import exit_without
 if __name__ == "__main__":
     exit_without(("torch", "transformers", "peft", "accelerate"), "sizes", extra="train")
 
-from agents.train.credit.lines import read_lines
+from agents.results.study_lines import read_lines
 from agents.train.gains.study import Study
 from agents.train.sizes.page import write_page
 from agents.train.sizes.plan import SIZES

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.train.credit.lines import markdown_table
+from agents.results.study_lines import markdown_table
 from agents.train.gains.page import TEMPLATE, gain, render
 from agents.train.gains.plan import Plan
 from vlbench.intervals import Interval
