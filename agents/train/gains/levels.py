@@ -79,5 +79,5 @@ NUMBER_LINE = Task(
     sft_lr=5e-4,
     exam=Exam("ladder-20"),
 )
-"""Levels from 5 to 50. The start's teacher reads rightly and acts by coin flips, then rightly in three
-turns of five."""
+"""Levels from 5 to 50. The start's teacher reads rightly and acts by coin flips, then rightly in
+three turns of five."""
