@@ -6,8 +6,8 @@ import json
 import pytest
 import torch
 
+from agents.results import study_lines as result_lines
 from agents.train.credit import __main__ as credit
-from agents.train.credit import lines as result_lines
 from agents.train.credit.critics import fit_critic, judged
 from agents.train.credit.plan import PLAN, Game
 from agents.train.credit.ratios import credit_per_token
