@@ -12,6 +12,8 @@ from vlbench.tasks.alfworld.game import AlfworldGame
 from vlbench.tasks.alfworld.games.generator import KINDS, scenes
 from vlbench.tasks.alfworld.games.options import GameOptions
 
+pytestmark = needs_engine
+
 SAME_PLACE = ("go", "examine", "help")
 """First words of commands that move nothing; fewer of them are played."""
 
@@ -21,7 +23,6 @@ def some_command(legal, rng):
     return rng.choice(moving if moving and rng.random() < 0.6 else legal)
 
 
-@needs_engine
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("examine_first", [False, True])
 @pytest.mark.parametrize("wording", ["usual", "other"])
@@ -41,7 +42,6 @@ def test_states_and_texts_are_those_of_the_engine(kind, examine_first, wording):
         expected, state = engine.step(expected, command).state, rules.step(state, command).state
 
 
-@needs_engine
 def test_an_episode_by_the_rules_shows_the_same_pictures_and_pays_the_same():
     engine, rules = env_of(), env_of(engine="rules")
     for env in (engine, rules):
