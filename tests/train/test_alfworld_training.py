@@ -14,7 +14,7 @@ from support.small_checkpoint import small_checkpoint
 
 import vlbench
 from agents import evaluate
-from agents.train import ppo, sft, sft_data
+from agents.train import ppo, sft, sft_data, tiny
 from agents.train.advantages import playing
 from agents.train.distributed import Processes
 from agents.train.environments import Journal, RolloutEnvs, make_env, make_envs
@@ -287,3 +287,13 @@ def test_data_sft_ppo_and_evaluate_run_on_a_handful_of_games(checkpoint, tmp_pat
     (card,) = json.loads(answer)["scorecards"]
     assert card["episodes"] == 2 and card["errored"] == 0
     assert set(card["groups"]) == {"look_at_obj_in_light", GROUP}
+
+
+def test_a_name_is_the_same_token_in_the_text_and_in_a_command():
+    """A tokenizer that joins words would cut "go to cabinet" and "a cabinet" differently."""
+    tokenizer = tiny.make_tokenizer("ALFWorld", 1024)
+    name = tokenizer.encode(" cabinet 1")
+    assert len(name) == 2
+    for text in ("you see a cabinet 1, a", '{"action": "go to cabinet 1"}', "on cabinet 1.\n"):
+        ids = tokenizer.encode(text)
+        assert name in [ids[place : place + 2] for place in range(len(ids))]

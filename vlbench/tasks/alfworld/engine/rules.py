@@ -17,6 +17,14 @@ from vlbench.tasks.alfworld.simulation import admissible
 from vlbench.tasks.alfworld.world import STATES, Room, Spot, World
 
 GREETING = "-= Welcome to TextWorld, ALFRED! =-"
+PREPOSITIONS = {
+    "take": " from ",
+    "move": " to ",
+    "heat": " with ",
+    "cool": " with ",
+    "clean": " with ",
+}
+"""Verb → what stands between its object and its receptacle."""
 MAX_GAMES = 256
 """Games that stay in memory."""
 HELP = """\
@@ -134,7 +142,7 @@ class _Game:
 
     def _feedback(self, before: World, world: World, command: str) -> str:
         verb, _, rest = command.partition(" ")
-        thing, _, place = rest.partition(_PREPOSITIONS.get(verb, "\n"))
+        thing, _, place = rest.partition(PREPOSITIONS.get(verb, "\n"))
         match verb:
             case "help":
                 return HELP
@@ -184,10 +192,6 @@ class _Game:
 
     def _in_order(self, names: Iterable[str]) -> list[str]:
         return sorted(names, key=self.ids.__getitem__)
-
-
-_PREPOSITIONS = {"take": " from ", "move": " to ", "heat": " with ", "cool": " with "}
-_PREPOSITIONS["clean"] = " with "
 
 
 def _list(names: Sequence[str], article: str = "a ") -> str:
