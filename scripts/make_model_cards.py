@@ -86,10 +86,8 @@ def points(change: dict[str, float]) -> str:
 
 def card(stage: str, env: str, rows: list[dict[str, Any]]) -> str:
     """Return a model card."""
-    from safetensors import safe_open
+    from agents.train.gains.card import count_parameters  # needs torch
 
-    with safe_open(CHECKPOINTS / stage / TASKS[env] / "model.safetensors", "np") as weights:
-        parameters = sum(weights.get_tensor(name).size for name in weights.keys())  # noqa: SIM118
     table = [
         f"| `{row['suite']}` | {row['episodes']} | {percents(row)} | {row['mean_return']:.3f} |"
         for row in rows
@@ -99,7 +97,7 @@ def card(stage: str, env: str, rows: list[dict[str, Any]]) -> str:
         env=env.split("/")[1],
         what=STAGES[stage],
         trained_by=TRAINED_BY,
-        parameters=parameters,
+        parameters=count_parameters(CHECKPOINTS / stage / TASKS[env]),
         rows="\n".join(table),
         suites="; ".join(f"`{name}`: {text}" for name, text in SUITES.items()),
     )

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from agents.vlm.loading import load
+from agents.train.gains.card import count_parameters
+from agents.train.gains.lessons import export_model
 from vlbench.cli import Options, existing_folder, output_folder, parse_options, required, run_main
 from vlbench.cli.folders import MODEL
 
@@ -34,12 +33,13 @@ class Config(Options):
 
 def ship(checkpoint: Path, out: Path) -> None:
     """Save a checkpoint in float16; a model that `out` holds is replaced."""
-    loaded = load(str(checkpoint), device=torch.device("cpu"), dtype=torch.float16)
+    new = out.with_name(f".new-{out.name}")
+    shutil.rmtree(new, ignore_errors=True)
+    export_model(checkpoint, new)
     shutil.rmtree(out, ignore_errors=True)
-    loaded.model.save_pretrained(out)
-    loaded.processor.save_pretrained(out)
+    new.rename(out)
     size = sum(file.stat().st_size for file in out.iterdir())
-    print(f"{loaded.model.num_parameters():,} parameters, {size / 1e6:.2f} MB in {out}")
+    print(f"{count_parameters(out):,} parameters, {size / 1e6:.2f} MB in {out}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

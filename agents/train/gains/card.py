@@ -59,13 +59,11 @@ def write_card(folder: Path, agent: str, unit: str, lines: Sequence[Line]) -> No
     """
     own = next(line for line in lines if (line["unit"], line["seed"]) == (unit, 0))
     start = next(line for line in lines if (line["unit"], line["seed"]) == ("start", 0))
-    with safe_open(folder / "model.safetensors", "np") as weights:
-        parameters = sum(weights.get_tensor(name).size for name in weights.keys())  # noqa: SIM118
     exams = [line for line in lines if (line["unit"], line["seed"]) == ("test", 0)]
     text = CARD.format(
         task=own["task"],
         stage=agent,
-        parameters=parameters,
+        parameters=count_parameters(folder),
         what=STAGES[unit],
         share=SHARES[unit],
         cost=_cost(own),
@@ -78,6 +76,12 @@ def write_card(folder: Path, agent: str, unit: str, lines: Sequence[Line]) -> No
     (folder / "README.md").write_text(text, "utf-8")
 
 
+def count_parameters(folder: Path) -> int:
+    """Return the number of a model's weights."""
+    with safe_open(folder / "model.safetensors", "np") as weights:
+        return sum(weights.get_tensor(name).size for name in weights.keys())  # noqa: SIM118
+
+
 def _cost(line: Line) -> str:
     if "examples" not in line:
         return "Its lessons and their steps stand in the plan."
@@ -87,5 +91,5 @@ def _cost(line: Line) -> str:
 def _row(line: Line) -> str:
     won = line["won"]
     success = wilson(won.count("1"), len(won))
-    shown = f"{100 * success.value:.1f} % ({100 * success.low:.1f}–{100 * success.high:.1f})"
-    return f"| `{line['suite']}` | {len(won)} | {shown} | {line['regret']:.4f} |"
+    percent = f"{100 * success.value:.1f} % ({100 * success.low:.1f}–{100 * success.high:.1f})"
+    return f"| `{line['suite']}` | {len(won)} | {percent} | {line['regret']:.4f} |"

@@ -14,7 +14,7 @@ from agents.train.distributed import Processes
 from agents.train.environments import training_deals
 from agents.train.evaluation import EvalResult, evaluate_policy, mixed_val_rows
 from agents.train.gains.episodes import PlayedEpisode, play_episodes
-from agents.train.gains.lessons import Status, copy_model, export_model
+from agents.train.gains.lessons import Status, export_model
 from agents.train.gains.plan import FORWARD, GAIN_SHARE, Task
 from agents.train.sft_data import Example
 from agents.vlm.loading import load
@@ -44,6 +44,15 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """The checkpoint that `val` chose."""
+
+    checkpoint: Path
+    last: EvalResult
+    """Greedy results of the last checkpoint on `val`."""
+
+
+@dataclass(frozen=True)
 class Run:
     """A method's run with a seed."""
 
@@ -54,8 +63,6 @@ class Run:
     out: Path
     """Its folder; what is finished there is used."""
     status: Status
-    begun: float
-    """CPU seconds of the process when it began."""
 
     def policy(self, checkpoint: Path) -> Policy:
         """Return a checkpoint's policy, with the sampling of PPO's rollouts."""
@@ -76,7 +83,7 @@ class Run:
             status=self.status,
         )
 
-    def learn(self, start: Path, data: Path, steps: int, name: str) -> Trained:
+    def learn(self, start: Path, data: Path, steps: int, name: str) -> Choice:
         """Fine-tune on data; `val` chooses among CHOICES checkpoints."""
         task, out = self.task, self.out / name
         last = sft.train(
@@ -99,25 +106,17 @@ class Run:
         )
         results = {path: evaluate_on_val(task, path) for path in sorted(out.glob("step-*"))}
         best = max(results, key=lambda path: results[path].success.value)
-        return self.trained(best, results[last])
-
-    def trained(self, chosen: Path, last: EvalResult) -> Trained:
-        """Return a result with the whole budget as its cost; what `val` chose is saved in float16.
-
-        Args:
-            chosen: The checkpoint that `val` chose.
-            last: Greedy results of the last checkpoint on `val`.
-        """
-        model = export_model(chosen, chosen.parent / MODEL)
-        val = evaluate_on_val(self.task, model)
-        seconds = time.process_time() - self.begun
-        return Trained(model, val, last, self.task.budget(), seconds)
+        return Choice(best, results[last])
 
 
 def run_method(name: str, task: Task, start: Path, seed: int, out: Path, status: Status) -> Trained:
     """Continue a start by a method; an interrupted run goes on."""
     method = {"ppo": _ppo, "sft-more": _sft_more, "best-of-n": _best_of_n, "dagger": _dagger}[name]
-    return method(Run(task, start, seed, out, status, time.process_time()))
+    begun = time.process_time()
+    choice = method(Run(task, start, seed, out, status))
+    model = export_model(choice.checkpoint, out / MODEL)
+    val = evaluate_on_val(task, model)
+    return Trained(model, val, choice.last, task.budget(), time.process_time() - begun)
 
 
 def evaluate_on_val(task: Task, checkpoint: Path) -> EvalResult:
@@ -125,16 +124,16 @@ def evaluate_on_val(task: Task, checkpoint: Path) -> EvalResult:
     return evaluate_policy(_policy(task, checkpoint), _rows(task))
 
 
-def _ppo(run: Run) -> Trained:
+def _ppo(run: Run) -> Choice:
     """Learn from the environment's reward."""
     config = run.task.ppo_config(
         model=str(run.start), out=run.out, seed=run.seed, eval_episodes=run.task.val_episodes
     )
     last, chosen = ppo.train(config, Processes()), run.out / CHOSEN
-    return run.trained(chosen, evaluate_on_val(run.task, last))
+    return Choice(chosen, evaluate_on_val(run.task, last))
 
 
-def _sft_more(run: Run) -> Trained:
+def _sft_more(run: Run) -> Choice:
     """Learn the expert's turns on the instances that PPO plays."""
     task, data = run.task, run.out / "data.jsonl"
     if not data.is_file():
@@ -146,7 +145,7 @@ def _sft_more(run: Run) -> Trained:
     return run.learn(run.start, data, round(task.budget() / task.batch), "sft")
 
 
-def _best_of_n(run: Run) -> Trained:
+def _best_of_n(run: Run) -> Choice:
     """Play each instance n times, and learn the best of the episodes that succeeded."""
     task, data = run.task, run.out / "data.jsonl"
     if not data.is_file():
@@ -163,13 +162,11 @@ def _best_of_n(run: Run) -> Trained:
         sft_data.write(data, [turn for turn in turns_of_best if turn.action])
     if not data.stat().st_size:
         run.status("no episode succeeded, so there is nothing to learn")
-        return run.trained(
-            copy_model(run.start, run.out / CHOSEN), evaluate_on_val(task, run.start)
-        )
+        return Choice(run.start, evaluate_on_val(task, run.start))
     return run.learn(run.start, data, round(task.budget() / 2 / task.batch), "sft")
 
 
-def _dagger(run: Run) -> Trained:
+def _dagger(run: Run) -> Choice:
     """Learn the expert's reply in the states that the model meets, in rounds."""
     task, config = run.task, run.task.ppo_config()
     turns = config.iterations * config.num_envs * config.num_steps // task.rounds
@@ -185,9 +182,9 @@ def _dagger(run: Run) -> Trained:
             episodes = run.play(checkpoint, range(first, first + turns), turns)
             examples = examples + [turn for episode in episodes for turn in episode.taught]
             sft_data.write(data, examples)
-        trained = run.learn(checkpoint, data, steps, f"sft-{number}")
-        checkpoint = trained.checkpoint
-    return trained
+        choice = run.learn(checkpoint, data, steps, f"sft-{number}")
+        checkpoint = choice.checkpoint
+    return choice
 
 
 def _policy(task: Task, checkpoint: Path) -> Policy:

@@ -12,7 +12,7 @@ from agents.train.evaluation import EvalResult
 from agents.train.gains.card import write_card
 from agents.train.gains.exam import examine
 from agents.train.gains.lessons import build_model, copy_model, export_model, learn_lessons
-from agents.train.gains.methods import Trained, evaluate_on_val, run_method
+from agents.train.gains.methods import MODEL, Trained, evaluate_on_val, run_method
 from agents.train.gains.plan import FIRST_PILOT, METHODS, Exam, Plan, Task
 from agents.vlm.bundled import TASKS
 from agents.vlm.checkpoint_files import weights_hash
@@ -105,8 +105,8 @@ class Study:
             model = build_model(task.tiny, folder / "tiny", 0)
         else:
             model = self.reader or read(self.plan, self.out)
-        taught = learn_lessons(task.lessons, model, folder, seed, self.say)
-        return export_model(taught, folder / "model")
+        model = learn_lessons(task.lessons, model, folder, seed, self.say)
+        return export_model(model, folder / MODEL)
 
     def train(self, name: str, seed: int) -> None:
         """Run a method with a seed."""
@@ -117,7 +117,6 @@ class Study:
         out = self.folder / name / f"seed-{seed}"
         status = partial(log_line, f"gains {self.name} {name} {seed}")
         trained = run_method(name, task, self.start(), seed, out, status)
-        (out / "chosen-path").write_text(str(trained.checkpoint.relative_to(out)), "utf-8")
         self.add(unit=name, seed=seed, **_costs(trained))
         self.say(f"{name}, seed {seed}: {_summary(trained.val)}")
 
@@ -126,9 +125,9 @@ class Study:
         yield "start", 0, self.start()
         for name in METHODS:
             for seed in self.seeds:
-                path = self.folder / name / f"seed-{seed}" / "chosen-path"
-                if self.has(unit=name, seed=seed) and path.is_file():
-                    yield name, seed, path.parent / path.read_text("utf-8")
+                model = self.folder / name / f"seed-{seed}" / MODEL
+                if self.has(unit=name, seed=seed) and model.is_dir():
+                    yield name, seed, model
 
     def ship(self, checkpoints: Path) -> None:
         """Copy the models of the bundled agents to a folder.

@@ -30,7 +30,7 @@ class Cell:
 
 def cells(plans: Mapping[str, Plan], lines: Sequence[Line]) -> list[Cell]:
     """Return the cells that have run, in the order of the plans."""
-    found = []
+    results = []
     for size, plan in plans.items():
         for name in plan.tasks:
             exams = [
@@ -46,34 +46,34 @@ def cells(plans: Mapping[str, Plan], lines: Sequence[Line]) -> list[Cell]:
             interval = gain(starts[0]["won"], wins) if len(wins) > 1 else None
             success = sum(line["success"] for line in others) / len(others)
             start = starts[0]["success"]
-            found.append(Cell(size, name, start, success, len(others), interval))
-    return found
+            results.append(Cell(size, name, start, success, len(others), interval))
+    return results
 
 
-def table(found: Sequence[Cell]) -> str:
+def table(results: Sequence[Cell]) -> str:
     """Return the cells as a Markdown table."""
     head = ["model", "line", "start", "after PPO", "gain, points (95 %)", "seeds"]
     rows = []
-    for cell in found:
-        shown = f"{100 * (cell.success - cell.start):+.1f}"
+    for cell in results:
+        points = f"{100 * (cell.success - cell.start):+.1f}"
         if cell.gain:
-            shown += f" ({100 * cell.gain.low:+.1f} to {100 * cell.gain.high:+.1f})"
+            points += f" ({100 * cell.gain.low:+.1f} to {100 * cell.gain.high:+.1f})"
         success = [f"{100 * value:.1f} %" for value in (cell.start, cell.success)]
-        rows.append([cell.size, cell.line, *success, shown, str(cell.seeds)])
+        rows.append([cell.size, cell.line, *success, points, str(cell.seeds)])
     return "\n".join(markdown_table(head, rows))
 
 
-def draw(found: Sequence[Cell], path: Path) -> None:
+def draw(results: Sequence[Cell], path: Path) -> None:
     """Draw the gain over the sizes, a line for each length."""
     from matplotlib.figure import Figure
 
-    sizes = list(dict.fromkeys(cell.size for cell in found))
+    sizes = list(dict.fromkeys(cell.size for cell in results))
     figure = Figure(figsize=(7, 4))
     figure.set_layout_engine("constrained")
     axes = figure.add_subplot()
-    names = list(dict.fromkeys(cell.line for cell in found))
+    names = list(dict.fromkeys(cell.line for cell in results))
     for number, name in enumerate(names):
-        own = [cell for cell in found if cell.line == name]
+        own = [cell for cell in results if cell.line == name]
         places = [sizes.index(cell.size) + 0.08 * (number - len(names) / 2) for cell in own]
         gains = [100 * (cell.success - cell.start) for cell in own]
         reach = [100 * (c.gain.high - c.gain.value) if c.gain else 0 for c in own]
@@ -91,10 +91,10 @@ def draw(found: Sequence[Cell], path: Path) -> None:
 
 def write_page(plans: Mapping[str, Plan], lines: Sequence[Line], results: Path) -> Path:
     """Render the template beside the lines, and draw the figure; return the page."""
-    found = cells(plans, lines)
+    grid = cells(plans, lines)
     template, page = results.with_suffix(TEMPLATE), results.with_suffix(".md")
-    if found:
-        draw(found, results.with_suffix(".png"))
+    if grid:
+        draw(grid, results.with_suffix(".png"))
     text = template.read_text("utf-8") if template.is_file() else "{{table}}\n"
-    page.write_text(render(text, {"table": table(found)}), "utf-8")
+    page.write_text(render(text, {"table": table(grid)}), "utf-8")
     return page

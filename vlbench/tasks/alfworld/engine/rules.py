@@ -25,6 +25,7 @@ PREPOSITIONS = {
     "clean": " with ",
 }
 """Verb → what stands between its object and its receptacle."""
+PREDICATES = {state: predicate for predicate, state in STATES.items()}
 MAX_GAMES = 256
 """Games that stay in memory."""
 HELP = """\
@@ -103,25 +104,21 @@ class _Game:
 
     def snapshot(self, commands: tuple[str, ...]) -> Snapshot:
         world = self._world(commands)
-        if commands:
-            feedback = self._feedback(self._world(commands[:-1]), world, commands[-1])
-        else:
-            feedback = self._intro(world)
+        feedback = self._feedback(world, commands[-1]) if commands else self._intro()
         won = self.room.conditions_met(world) == self.room.conditions
         names = tuple(admissible(self.room, world))
         return Snapshot(feedback, names, won, tuple(sorted(self._facts(world))))
 
     def _world(self, commands: tuple[str, ...]) -> World:
-        if not commands:
-            return self.room.world(self.description.facts)
-        world = self._worlds.get(commands)
-        if world is None:
-            world = self.room.successor(self._world(commands[:-1]), commands[-1])
+        if commands not in self._worlds:
+            if commands:
+                world = self.room.successor(self._world(commands[:-1]), commands[-1])
+            else:
+                world = self.room.world(self.description.facts)
             self._worlds[commands] = world
-        return world
+        return self._worlds[commands]
 
     def _facts(self, world: World) -> Iterable[Fact]:
-        predicate = {state: name for name, state in STATES.items()}
         yield "atlocation", self.agent, world.at
         if world.holding:
             yield "holds", self.agent, self.ids[world.holding]
@@ -130,17 +127,17 @@ class _Game:
         for thing, place in world.placements:
             yield "inreceptacle", self.ids[thing], self.ids[place]
         for thing, state in world.states:
-            yield predicate[state], self.ids[thing]
+            yield PREDICATES[state], self.ids[thing]
         for name in world.examined:
             yield "checked", self.ids[name]
 
-    def _intro(self, world: World) -> str:
+    def _intro(self) -> str:
         _, _, task = self.data.grammar.partition("Your task is to: ")
         goal = task.partition('"')[0]
         furniture = _list(self._in_order([spot.name for spot in self.room.spots]))
         return f"{GREETING}\n\n{self._overview(furniture)}\n\nYour task is to: {goal}"
 
-    def _feedback(self, before: World, world: World, command: str) -> str:
+    def _feedback(self, world: World, command: str) -> str:
         verb, _, rest = command.partition(" ")
         thing, _, place = rest.partition(PREPOSITIONS.get(verb, "\n"))
         match verb:
