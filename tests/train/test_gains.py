@@ -57,6 +57,19 @@ def test_lessons_deal_one_half_of_the_instances_and_the_methods_the_other():
             assert {part.config().share for part in parts} == {START_SHARE} != {GAIN_SHARE}
 
 
+def test_a_start_that_continues_another_changes_with_its_lessons_alone():
+    base = PLAN.tasks["Points24"]
+    task = dataclasses.replace(PLAN.tasks["EZPoints"], base="Points24")
+    before = dataclasses.replace(PLAN, tasks={"EZPoints": task, "Points24": base})
+
+    def digest(**changes):
+        tasks = {**before.tasks, "Points24": dataclasses.replace(base, **changes)}
+        return dataclasses.replace(before, tasks=tasks).digest("EZPoints")
+
+    assert digest() == digest(ppo={}) != PLAN.digest("EZPoints")
+    assert digest() != digest(lessons=base.lessons[:1])
+
+
 def test_a_cell_shows_its_start_and_the_gain_over_it():
     """Of four rows the start wins two; two seeds win four and three."""
     exam = {"size": "1M", "task": "line-5", "unit": "test"}
@@ -134,6 +147,12 @@ def test_all_methods_run_resume_are_examined_and_shipped(tmp_path):
         assert weights in card and "| `paper` | 4 |" in card
     assert len(results.read_text("utf-8").splitlines()) == len(lines)
     assert "PPO on the environment's reward" in page.read_text("utf-8")
+    chained = dataclasses.replace(task, base="NumberLine")
+    both = dataclasses.replace(plan, tasks={"NumberLine": task, "EZPoints": chained})
+    gains.study(both, dataclasses.replace(config, task="EZPoints", units="start"))
+    *_, last = results.read_text("utf-8").splitlines()
+    assert (json.loads(last)["task"], json.loads(last)["unit"]) == ("EZPoints", "start")
+    assert not list((tmp_path / "runs").glob("EZPoints-*/tiny"))
     other = dataclasses.replace(plan, tasks={"NumberLine": dataclasses.replace(task, batch=8)})
     with pytest.raises(ValueError, match="is a result of another plan"):
         gains.study(other, config)

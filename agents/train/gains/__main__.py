@@ -45,8 +45,10 @@ class Config(Options):
     )
     units: str = option("", "start, or methods, comma-separated; all by default")
     seeds: str = option("", "seeds, comma-separated; the plan's by default")
-    reader: Path | None = option(
-        None, "checkpoint of the finished reader; by default that in --out, trained if missing"
+    base: Path | None = option(
+        None,
+        "checkpoint that the task's start continues: of the finished reader, or of the start of "
+        "the task that the plan names; by default that in --out, trained if missing",
     )
     start: Path | None = option(None, "checkpoint of the finished start; by default that in --out")
     test: bool = option(False, "train nothing; play the frozen sets with what `val` chose")
@@ -91,7 +93,7 @@ def study(plan: Plan, config: Config) -> Path:
         results=config.results,
         out=config.out,
         seeds=split_seeds(config.seeds, plan),
-        reader=config.reader,
+        base=config.base,
         start_model=config.start,
     )
     if config.test:

@@ -61,7 +61,9 @@ class Task:
     """Values of a rule that episodes take in turn; see `agents.train.mixture`."""
     batch: int = 32
     tiny: Values = field(default_factory=dict)
-    """Options of `tiny` for a model of its own; by default its start continues the reader."""
+    """Options of `tiny` for a model of its own."""
+    base: str = ""
+    """The task whose start this one's continues; by default it continues the reader."""
     val_episodes: int = 96
     """Rows of `val` by which a checkpoint is chosen."""
     exam: Exam = Exam()
@@ -99,11 +101,21 @@ class Plan:
     def digest(self, name: str) -> str:
         """Return a hash of everything that determines a task's results, except the seeds."""
         task = self.tasks[name]
+        options = asdict(task)
+        del options["base"]  # its start's hash says more
         lessons = [lesson.resolved() for lesson in task.lessons]
-        first = digest_of([TRAINER, _model(task.tiny)]) if task.tiny else self.reader()
         return digest_of(
-            [TRAINER, METHODS, first, asdict(task), lessons, resolved(task.ppo_config())]
+            [TRAINER, METHODS, self._first(task), options, lessons, resolved(task.ppo_config())]
         )
+
+    def _first(self, task: Task) -> str:
+        """Return a hash of everything that determines the model that a task's lessons continue."""
+        if task.tiny:
+            return digest_of([TRAINER, _model(task.tiny)])
+        if not task.base:
+            return self.reader()
+        base = self.tasks[task.base]
+        return digest_of([self._first(base), [lesson.resolved() for lesson in base.lessons]])
 
     def reader(self) -> str:
         """Return a hash of everything that determines the model that reads."""

@@ -1,7 +1,7 @@
 """A study of one task: what is finished, what is missing, and the lines of results."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,9 @@ class Study:
     out: Path
     """Folder of the checkpoints."""
     seeds: tuple[int, ...]
-    reader: Path | None = None
-    """Checkpoint of the finished reader; by default that in `out`, trained if missing."""
+    base: Path | None = None
+    """Checkpoint that the start continues, of the finished reader or of another task's start; by
+    default that in `out`, trained if missing."""
     start_model: Path | None = None
     """Checkpoint of the finished start; by default that in `out`, trained if missing."""
     labels: Mapping[str, Any] = field(default_factory=dict)
@@ -104,9 +105,14 @@ class Study:
         if task.tiny:
             model = build_model(task.tiny, folder / "tiny", 0)
         else:
-            model = self.reader or read(self.plan, self.out)
+            model = self.base or self._make_base(task.base)
         model = learn_lessons(task.lessons, model, folder, seed, self.say)
         return export_model(model, folder / MODEL)
+
+    def _make_base(self, name: str) -> Path:
+        if not name:
+            return read(self.plan, self.out)
+        return replace(self, name=name, base=None, start_model=None, seeds=(0,)).start()
 
     def train(self, name: str, seed: int) -> None:
         """Run a method with a seed."""
