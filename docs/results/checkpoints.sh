@@ -60,12 +60,12 @@ ppo blackjack sft/latest tiny-blackjack --max-new-tokens 96 --num-envs 64 --iter
 
 # Points24: the search as text, drills, the cards, then all of them beside whole turns
 tiny points24 Points24 --image-size 150 --patch-size 15 --width 112 --vision-layers 3 --text-layers 3
-practice() { # practice FILE OPTIONS
-  $python -m agents.train.points24_drills --out "$out/points24/$1.jsonl" "${@:2}"
+practice() { # practice FILE OPTIONS-OF-EXERCISES OPTIONS
+  $python -m agents.train.exercises --env Points24 --out "$out/points24/$1.jsonl" --options "$2" "${@:3}"
 }
-practice problems --drills 0
+practice problems '{"drills": 0}'
 sft points24 tiny problems problems --steps 900 --batch 64 --lr 2.5e-3
-practice drills --count 30000 --seed 1
+practice drills '{}' --count 30000 --seed 1
 sft points24 problems/latest drills drills --steps 1000 --batch 64 --lr 2e-3
 transcripts points24 read Points24 --perception-only --random-action-prob 0.3 --episodes 12000 --keep-fraction 0.3
 cat "$out/points24/read.jsonl" <(head -n 4000 "$out/points24/drills.jsonl") \
@@ -76,7 +76,7 @@ transcripts points24 cot Points24 --episodes 8000 --keep-fraction 0.35 --seed 1
 cat "$out/points24/cot.jsonl" <(sed -n 4001,12000p "$out/points24/drills.jsonl") \
   >"$out/points24/turns.jsonl"
 sft points24 reading/latest turns sft-1 --steps 800 --batch 32 --micro-batch 8 --lr 1.5e-3
-practice problems-3 --count 40000 --drills 0.35 --backwards 0.4 --seed 3
+practice problems-3 '{"drills": 0.35, "backwards": 0.4}' --count 40000 --seed 3
 transcripts points24 cot-3 Points24 --episodes 7000 --keep-fraction 0.2 --seed 3
 transcripts points24 read-3 Points24 --perception-only --random-action-prob 0.3 --episodes 24000 --keep-fraction 0.15 --seed 3
 cat "$out"/points24/{problems-3,cot-3,read-3}.jsonl >"$out/points24/all.jsonl"
@@ -85,7 +85,7 @@ cat "$out/points24/cot-3.jsonl" <(cat "$out"/points24/{read,read-3}.jsonl | head
   <(head -n 10000 "$out/points24/problems-3.jsonl") >"$out/points24/seen.jsonl"
 sft points24 sft-2/latest seen sft-3 --steps 1200 --batch 32 --micro-batch 8 --lr 1.5e-3 --seed 7 \
   --thought-weight 0.07
-practice problems-4 --count 30000 --drills 0.2 --backwards 0.6 --seed 4
+practice problems-4 '{"drills": 0.2, "backwards": 0.6}' --count 30000 --seed 4
 transcripts points24 cot-4 Points24 --episodes 6000 --keep-fraction 0.2 --seed 4
 cat <(head -n 21000 "$out/points24/problems-4.jsonl") <(head -n 13000 "$out/points24/cot-4.jsonl") \
   <(tail -n 8000 "$out/points24/read-3.jsonl") >"$out/points24/turns-4.jsonl"
@@ -96,7 +96,7 @@ cat "$out/points24/cot-4.jsonl" <(tail -n 8000 "$out/points24/cot-3.jsonl") \
   >"$out/points24/turns-5.jsonl"
 sft points24 sft-4/latest turns-5 sft-5 --steps 950 --batch 32 --micro-batch 8 --lr 1.5e-3 --seed 9 \
   --thought-weight 0.07
-practice problems-5 --count 30000 --drills 0.1 --backwards 0.6 --seed 5
+practice problems-5 '{"drills": 0.1, "backwards": 0.6}' --count 30000 --seed 5
 transcripts points24 cot-5 Points24 --episodes 9000 --keep-fraction 0.2 --seed 5
 cat <(head -n 17000 "$out/points24/cot-5.jsonl") <(head -n 17000 "$out/points24/problems-5.jsonl") \
   <(head -n 4500 "$out/points24/read.jsonl") >"$out/points24/turns-6.jsonl"

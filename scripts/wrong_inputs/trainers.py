@@ -15,7 +15,7 @@ RIGHT = {
     "cnn": "agents.train.cnn",
     "tiny": "agents.train.tiny",
     "sft_data": "agents.train.sft_data",
-    "points24_drills": "agents.train.points24_drills",
+    "exercises": "agents.train.exercises",
     "reproduce": "agents.train.reproduce",
 }
 """Command → a call that is right as far as it goes."""
@@ -63,7 +63,7 @@ VALUES = {
     "sft_data --episodes 0": "--episodes must be at least 1, got 0",
     "sft_data --episodes -3": "--episodes must be at least 1, got -3",
     "sft_data --keep-fraction 0": "--keep-fraction must be > 0 and at most 1, got 0",
-    "points24_drills --count 0": "--count must be at least 1, got 0",
+    "exercises --count 0": "--count must be at least 1, got 0",
     "reproduce --preset miniatur": 'got "miniatur"; did you mean "miniature"',
     "evaluate --episodes 0": "--episodes must be at least 1, got 0",
     "evaluate --retries -1": "--retries must be at least 0, got -1",
@@ -91,7 +91,7 @@ PLACES = {
     "sft_data --out data.jsonl": "--out: data.jsonl exists; choose another name, or replace",
     "sft_data --out /tmp": "--out: /tmp is a folder, not a file",
     "sft_data --out /proc/x": "--out: can't write to /proc",
-    "points24_drills --out file": "--out: file exists; choose another name, or replace it",
+    "exercises --out file": "--out: file exists; choose another name, or replace it",
     "sft --model sft --out new": "--model: sft is a run, not a checkpoint; try sft/latest",
     "sft --data file --out new": "file:1 isn't an expert turn",
     "ppo --model file --out new": 'wanted a checkpoint: a folder, or hf:<id>; got "file"',

@@ -89,7 +89,6 @@ def test_a_folder_imports_nothing_of_those_that_use_it(folder):
 
 
 OF_ONE_TASK = {
-    "agents/train/points24_drills.py",
     *(f"agents/players/ocr/{name}.py" for name in ("number_line", "formula", "blackjack")),
 }
 """Commands and readers of pictures that belong to one task."""

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from agents.train.gains import __main__ as gains
-from agents.train.gains.lessons import START_SHARE, Drills, Lesson, Transcripts
+from agents.train.gains.lessons import START_SHARE, Exercises, Lesson, Transcripts
 from agents.train.gains.levels import NUMBER_LINE
 from agents.train.gains.page import gain, render, values
 from agents.train.gains.plan import GAIN_SHARE, METHODS, Exam, Plan
@@ -110,9 +110,10 @@ def test_all_methods_run_resume_are_examined_and_shipped(tmp_path):
     """The whole study in small: a line for each unit, which a second call leaves as they are."""
     reading = Transcripts(8, {"episodes": 8, "perception_only": True})
     steps = {"steps": 2, "eval_every": 0}
+    data = (Transcripts(16, {"episodes": 8}), Exercises(4, "Points24"))
     task = dataclasses.replace(
         NUMBER_LINE,
-        lessons=(Lesson("turns", (Transcripts(16, {"episodes": 8}), Drills(4)), steps),),
+        lessons=(Lesson("turns", data, steps),),
         ppo={
             "iterations": 2,
             "num_envs": 4,

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from agents.train import points24_drills, sft, sft_data, tiny
+from agents.train import exercises, sft, sft_data, tiny
 from agents.train.distributed import Processes
 from agents.train.reproduce.study import Values, resolved
 from agents.train.sft_data import Example
@@ -44,22 +44,28 @@ class Transcripts:
 
 
 @dataclass(frozen=True)
-class Drills:
-    """Text exercises of Points24."""
+class Exercises:
+    """A task's text-only exercises."""
 
     count: int
     """Number of exercises."""
+    env: str
+    """The task."""
     options: Values = field(default_factory=dict)
-    """Options of `points24_drills`."""
+    """Options of the task's exercises."""
+    seed: int | None = None
+    """Seed that doesn't depend on the start's."""
 
-    def config(self, seed: int = 0) -> points24_drills.Config:
+    def config(self, seed: int = 0) -> exercises.Config:
         """Return the options with a seed."""
-        options = {"seed": seed, **self.options}
-        return points24_drills.Config(out=Path(), count=self.count, **options)
+        own = seed if self.seed is None else self.seed
+        return exercises.Config(
+            out=Path(), env=self.env, count=self.count, options=self.options, seed=own
+        )
 
     def examples(self, seed: int) -> Iterator[Example]:
-        """Yield the exercises of a seed."""
-        return points24_drills.examples(self.config(seed))
+        """Return the exercises of a seed."""
+        return exercises.examples(self.config(seed))
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Lesson:
     """One SFT run, from the model before it."""
 
     name: str
-    data: tuple[Transcripts | Drills, ...]
+    data: tuple[Transcripts | Exercises, ...]
     """The parts of its data, which SFT shuffles."""
     sft: Values
     """Options of `sft`."""

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from agents.train.gains.cards import HANDS, RETURNS
-from agents.train.gains.lessons import Drills, Lesson, Transcripts
+from agents.train.gains.lessons import Exercises, Lesson, Transcripts
 from agents.train.gains.levels import JITTER, LESSON
 from agents.train.gains.plan import Task
 from agents.train.reproduce.study import Values
@@ -21,19 +21,19 @@ POINTS24 = Task(
     lessons=(
         Lesson(
             "problems",
-            (Drills(48_000, {"drills": 0.0, "seed": 10}), replace(HANDS, count=6_000)),
+            (Exercises(48_000, "Points24", {"drills": 0.0}, seed=10), replace(HANDS, count=6_000)),
             {**LESSON, "steps": 1_500, "lr": 2e-3},
         ),
         Lesson(
             "drills",
-            (Drills(30_000, {"drills": 0.6, "seed": 11}), replace(HANDS, count=6_000)),
+            (Exercises(30_000, "Points24", {"drills": 0.6}, seed=11), replace(HANDS, count=6_000)),
             {**LESSON, "steps": 1_100, "lr": 2e-3},
         ),
         Lesson(
             "turns",
             (
                 _turns(12),
-                Drills(14_000, {"drills": 0.3, "backwards": 0.6, "seed": 12}),
+                Exercises(14_000, "Points24", {"drills": 0.3, "backwards": 0.6}, seed=12),
                 replace(HANDS, count=8_000),
             ),
             {**_LONG, "steps": 1_600, "lr": 1.5e-3, "thought_weight": 0.1},
@@ -42,7 +42,7 @@ POINTS24 = Task(
             "more-turns",
             (
                 _turns(13),
-                Drills(14_000, {"drills": 0.2, "backwards": 0.6, "seed": 13}),
+                Exercises(14_000, "Points24", {"drills": 0.2, "backwards": 0.6}, seed=13),
                 replace(HANDS, count=4_000),
             ),
             {**_LONG, "steps": 1_600, "lr": 1.2e-3, "thought_weight": 0.1},

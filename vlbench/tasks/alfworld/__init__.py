@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy, deepcopy
 from functools import partial
 from os import cpu_count
 from typing import Any, Unpack
 
+import numpy as np
 from gymnasium.utils.seeding import np_random
 
 from vlbench.errors import unknown_name
+from vlbench.exercises import Exercise
 from vlbench.parsing import Json
 from vlbench.solved_env import SolvedEnv
 from vlbench.task import CommonOptions, Demonstration, Fact, Statements, checked_int, split_options
@@ -21,6 +23,7 @@ from vlbench.tasks.alfworld.drawing.picture import MIDDLE, NOTHING, AlfworldPict
 from vlbench.tasks.alfworld.engine.client import EngineClient
 from vlbench.tasks.alfworld.engine.rules import RuleEngine
 from vlbench.tasks.alfworld.env import CommandEnv
+from vlbench.tasks.alfworld.exercises import write_exercises
 from vlbench.tasks.alfworld.game import AlfworldGame, AlfworldState
 from vlbench.tasks.alfworld.games.options import USUAL, GameOptions
 from vlbench.tasks.alfworld.heuristic import SearchHeuristic
@@ -157,6 +160,20 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
         self._must_be_reset()
         turns = max(self.turns_left, 1)
         return make_demonstration(self.game, self._state, self._facts, turns)
+
+    @staticmethod
+    def exercises(rng: np.random.Generator, *, commands: int = 20) -> Iterator[Exercise]:
+        """Return goals and lists of commands to repeat, without end.
+
+        Args:
+            rng: The source of all draws; the caller owns it.
+            commands: Most commands in a list, at least 1.
+
+        Raises:
+            ValueError: The option is out of range.
+            ImportError: The extra `alfworld` isn't installed.
+        """
+        return write_exercises(rng, commands)
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Compare `location` and `holding` with the picture."""

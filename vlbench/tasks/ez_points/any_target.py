@@ -92,11 +92,17 @@ class AnyTargetGame(FormulaGame):
 
 def reachable(hand: Cards, operators: str) -> set[int]:
     """Return the targets that two sorted numbers reach with one of the operators."""
+    results = made(hand)
+    return {results[operator] for operator in operators if results.get(operator)}
+
+
+def made(hand: Cards) -> dict[str, int]:
+    """Return what each operator makes of two sorted numbers; "/" if that is an integer."""
     small, large = hand
-    reached = {"+": small + large, "*": small * large, "-": large - small}
+    results = {"+": small + large, "*": small * large, "-": large - small}
     if large % small == 0:
-        reached["/"] = large // small
-    return {reached[operator] for operator in operators if reached.get(operator)}
+        results["/"] = large // small
+    return results
 
 
 def make_game(

@@ -1,12 +1,17 @@
 """The Points24 task."""
 
+from collections.abc import Iterator
 from typing import Unpack
 
+import numpy as np
+
+from vlbench.exercises import Exercise
 from vlbench.prompts import Prompt
 from vlbench.task import CommonOptions, Demonstration, split_options
 from vlbench.tasks.formula.env import FormulaEnv
 from vlbench.tasks.formula.picture import FormulaStyle
 from vlbench.tasks.points24.demonstrate import make_demonstration
+from vlbench.tasks.points24.exercises import write_exercises
 from vlbench.tasks.points24.game import Points24Game
 from vlbench.tasks.points24.picture import Points24Picture
 from vlbench.vector import VLVectorEnv
@@ -75,6 +80,29 @@ class Points24(FormulaEnv[FormulaStyle]):
         assert isinstance(numbers, tuple)
         counts = [int(number) for number in numbers]
         return make_demonstration(facts["cards"], counts, self.game.target, self._state.tokens)
+
+    @staticmethod
+    def exercises(
+        rng: np.random.Generator,
+        *,
+        drills: float = 0.5,
+        lines: int = 12,
+        backwards: float = 0.5,
+        target: int = 24,
+    ) -> Iterator[Exercise]:
+        """Return problems, and drills of their single steps, without end.
+
+        Args:
+            rng: The source of all draws; the caller owns it.
+            drills: Share of drills, 0..1.
+            lines: Steps in a drill, 1..10,000.
+            backwards: Share of problems built backwards from three numbers, 0..1.
+            target: Target of the problems, 1..100.
+
+        Raises:
+            ValueError: An option is out of range.
+        """
+        return write_exercises(rng, drills, lines, backwards, target)
 
 
 class Points24Vector(VLVectorEnv):

@@ -1,49 +1,58 @@
 """Text-only exercises that teach a language model the search of Points24's expert.
 
-A problem is a hand, or four numbers built backwards: take three numbers that a hand can lead to and
-split one into two. Its answer is one turn on the way to the formula that the search finds. A drill
-is a list of single steps to compute and judge. No problem or step uses a hand of the splits `val`
-and `test`, whatever J, Q and K count.
+A small language model needs more practice than there are hands, and should judge every three
+numbers often. A problem is a hand, or four numbers built backwards: take three numbers that a hand
+can lead to and split one into two. Its answer is one turn on the way to the formula that the search
+finds. A drill is a list of single steps to compute and judge. No problem or step uses a hand of the
+splits `val` and `test`, whatever J, Q and K count.
 """
 
-import json
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cache
+from itertools import count
 
 import numpy as np
 
 from vlbench.cards import MAX_FACES
-from vlbench.task import split_in
+from vlbench.exercises import Exercise, checked_fraction
+from vlbench.task import checked_int, split_in
 from vlbench.tasks.formula.arithmetic import hands
-from vlbench.tasks.formula.demonstrate import make_fields
+from vlbench.tasks.formula.exercises import draw_card, make_exercise
 from vlbench.tasks.points24.game import Points24Game
 from vlbench.tasks.points24.worked import LARGEST, Numbers, judge_step, list_numbers, steps, work
 
-CARDS = {1: ("A",), 10: ("10", "J", "Q", "K")}
-"""Value → the cards that have it; a missing value is written as the number."""
+MAX_LINES = 10_000
+"""Most steps in a drill."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exercise:
-    """A prompt and its answer."""
+def write_exercises(
+    rng: np.random.Generator,
+    drills: float = 0.5,
+    lines: int = 12,
+    backwards: float = 0.5,
+    target: int = 24,
+) -> Iterator[Exercise]:
+    """Return problems and drills without end; see `Points24.exercises`.
 
-    prompt: str
-    reply: str
-
-
-class ExerciseGenerator:
-    """Draws problems and drills at random.
-
-    Args:
-        rng: The source of all draws; the caller owns it.
-        target: The target of every problem.
-        lines: Number of steps in a drill.
-        backwards: Fraction of problems built backwards from three numbers, 0..1.
+    Raises:
+        ValueError: An option is out of range.
     """
+    share = checked_fraction("drills", drills)
+    if checked_int("lines", lines, 1) > MAX_LINES:
+        raise ValueError(f"lines must be from 1 to {MAX_LINES}, got {lines}")
+    if checked_int("target", target, 1) > LARGEST:
+        raise ValueError(f"target must be from 1 to {LARGEST}, got {target}")
+    generator = _Generator(rng, target, lines, checked_fraction("backwards", backwards))
+    return (
+        generator.drill() if int((place + 1) * share) > int(place * share) else generator.problem()
+        for place in count()
+    )
 
-    def __init__(
-        self, rng: np.random.Generator, target: int = 24, lines: int = 12, backwards: float = 0.5
-    ) -> None:
+
+class _Generator:
+    """Draws problems and drills at random."""
+
+    def __init__(self, rng: np.random.Generator, target: int, lines: int, backwards: float) -> None:
         game = Points24Game(target, 10)
         every = [tuple(hand) for hand in hands(4, game.numbers)]
         self._rng = rng
@@ -62,14 +71,11 @@ class ExerciseGenerator:
                 numbers = self._hands[self._rng.integers(len(self._hands))]
             order = [numbers[i] for i in self._rng.permutation(len(numbers))]
             if solution := work(order, self._target):
-                cards = tuple(self._card(number) for number in order)
+                cards = tuple(draw_card(self._rng, number) for number in order)
                 actions = solution.actions
                 place = int(self._rng.integers(len(actions)))
-                fields = make_fields(cards, actions[:place], solution.search, solution.plan)
-                reply = json.dumps({**fields, "action": actions[place]})
-                formula = "".join(actions[:place])
-                prompt = f"{self._target}: {json.dumps(cards)} {formula}".rstrip()
-                return Exercise(prompt, reply)
+                thoughts, plan = solution.search, solution.plan
+                return make_exercise(self._target, cards, actions, place, thoughts, plan)
 
     def drill(self) -> Exercise:
         """Return a list of steps with their results and verdicts."""
@@ -83,10 +89,6 @@ class ExerciseGenerator:
             questions.append(f"{step.left} {step.operator} {step.right}, {list_numbers(others)}")
             answers.append(judge_step(step, self._target))
         return Exercise("; ".join(questions), "; ".join(answers))
-
-    def _card(self, number: int) -> str:
-        """Return a card of a value; for a value above 10, the number itself."""
-        return str(self._rng.choice(CARDS.get(number, (str(number),))))
 
     def _split_triple(self) -> tuple[Numbers, Numbers]:
         """Return four sorted numbers, and three numbers that one step makes from them."""

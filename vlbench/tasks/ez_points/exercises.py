@@ -1,0 +1,66 @@
+"""Text-only exercises that teach a language model to plan EZPoints' formulas.
+
+Few hands are dealt in training, so that a model learns which formula goes with which hand. An
+exercise has two numbers, on cards or not, and a target that one operator makes of them.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vlbench.cards import MAX_FACES
+from vlbench.exercises import Exercise
+from vlbench.instances import Share
+from vlbench.task import checked_int, split_in
+from vlbench.tasks.ez_points.any_target import AnyTargetGame, made
+from vlbench.tasks.ez_points.game import checked_operators
+from vlbench.tasks.formula.arithmetic import Cards
+from vlbench.tasks.formula.exercises import draw_card, make_exercise
+from vlbench.tasks.formula.game import END
+
+LARGEST_CARD = MAX_FACES + 2
+"""What a king counts at most."""
+
+
+def write_exercises(
+    rng: np.random.Generator, operators: str = "+*", largest: int = 40, share: str = ""
+) -> Iterator[Exercise]:
+    """Return exercises without end; see `EZPoints.exercises`.
+
+    Raises:
+        ValueError: An option is wrong.
+    """
+    checked_operators(operators)
+    checked_int("largest", largest, 2)
+    return _exercises(rng, operators, largest, Share.parse(share) if share else None)
+
+
+def _exercises(
+    rng: np.random.Generator, operators: str, largest: int, share: Share | None
+) -> Iterator[Exercise]:
+    game = AnyTargetGame()
+    while True:
+        small, large = sorted(int(number) for number in rng.integers(1, largest + 1, 2))
+        results = made((small, large))
+        possible = [operator for operator in operators if results.get(operator)]
+        if not possible:
+            continue
+        operator = str(rng.choice(possible))
+        target = results[operator]
+        unit = f"{game.name}/{small}-{large}-{target}"
+        is_hand = large <= LARGEST_CARD
+        if is_hand and (split_in(game, unit) != "train" or (share and not share.holds(unit))):
+            continue
+        first = next(name for name in possible if results[name] == target)
+        yield _exercise(rng, (small, large), first, target)
+
+
+def _exercise(rng: np.random.Generator, hand: Cards, operator: str, target: int) -> Exercise:
+    """Return a turn on the way to a formula, whose numbers stand in the expert's order."""
+    numbers = hand if operator in "+*" else hand[::-1]
+    actions = (str(numbers[0]), operator, str(numbers[1]), END)
+    place = int(rng.integers(len(actions)))
+    unused = sorted(numbers[(place + 1) // 2 :])
+    thoughts = f"left {' '.join(map(str, unused)) or 'none'}"
+    cards = [draw_card(rng, hand[i]) for i in rng.permutation(2)]
+    return make_exercise(target, cards, actions, place, thoughts, "".join(actions[:-1]))
