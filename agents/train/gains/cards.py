@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agents.train.gains.lessons import Lesson, Transcripts
+from agents.train.gains.lessons import START_SHARE, Exercises, Lesson, Transcripts
 from agents.train.gains.levels import JITTER, LESSON
 from agents.train.gains.plan import Task
 from agents.train.reproduce.study import Values
@@ -48,26 +48,44 @@ RETURNS: Values = {
 }
 """Whole episodes, compared with later returns in equal states."""
 
+OPERATORS = "+-*/"
+
+
+def _formulas(count: int) -> Exercises:
+    options: Values = {"operators": OPERATORS, "largest": 24, "share": START_SHARE}
+    return Exercises(count, "EZPoints", options)
+
+
+def _ez_turns(operators: str, seed: int) -> Transcripts:
+    options: Values = {
+        "env": "EZPoints",
+        "env_kwargs": {**ANY_TARGET, "operators": operators},
+        "mix": VALUES,
+        **JITTER,
+        "random_action_prob": 0.15,
+        "episodes": 8_000,
+        "keep_fraction": 0.4,
+        "seed": seed,
+    }
+    return Transcripts(10_000, options)
+
+
 EZ_POINTS = Task(
     env="EZPoints",
     rules=ANY_TARGET,
     mix=VALUES,
     lessons=(
         Lesson(
+            "formulas",
+            (_formulas(30_000), replace(HANDS, count=6_000)),
+            {**LESSON, "steps": 1_000, "lr": 2e-3},
+        ),
+        Lesson(
             "turns",
             (
-                Transcripts(
-                    12_000,
-                    {
-                        "env": "EZPoints",
-                        "env_kwargs": ANY_TARGET,
-                        "mix": VALUES,
-                        **JITTER,
-                        "random_action_prob": 0.15,
-                        "episodes": 8_000,
-                        "keep_fraction": 0.4,
-                    },
-                ),
+                _ez_turns("+*", 6),
+                _ez_turns(OPERATORS, 7),
+                _formulas(10_000),
                 DEALS,
                 replace(HANDS, count=8_000),
             ),
@@ -77,8 +95,9 @@ EZ_POINTS = Task(
     ppo={**RETURNS, "num_steps": 4, "iterations": 24, "save_every": 24},
     sft_lr=5e-4,
 )
-"""Hands with each target that they reach, under every value of a jack. Other deals stay in the
-lesson: from turns of few hands alone, the model named hands that it knew, not the cards shown."""
+"""Hands with each target that they reach, under every value of a jack. One half of the training
+instances has few hands, most with one target: from turns alone, the model learned which formula
+goes with a hand. Exercises have other numbers, and all four operators."""
 
 BLACKJACK = Task(
     env="Blackjack",

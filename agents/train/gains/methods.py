@@ -1,7 +1,8 @@
 """The methods of the study: each continues a start and costs what PPO costs."""
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from agents.train.evaluation import EvalResult, evaluate_policy, mixed_val_rows
 from agents.train.gains.episodes import PlayedEpisode, play_episodes
 from agents.train.gains.lessons import Status, export_model
 from agents.train.gains.plan import FORWARD, GAIN_SHARE, Task
+from agents.train.log.run_log import METRICS
 from agents.train.sft_data import Example
 from agents.vlm.loading import load
 from agents.vlm.policy import Policy
@@ -26,6 +28,17 @@ MODEL = "model"
 """Folder of what a method made."""
 CHOICES = 4
 """Checkpoints of an SFT among which `val` chooses."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """An evaluation on `val` during PPO."""
+
+    turns: int
+    """Turns played in rollouts."""
+    kl: float
+    """KL(policy ‖ start) in the last update, in nats a token."""
+    success: float
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,8 @@ class Trained:
     examples: float
     """What it cost; see `agents.train.gains.plan`."""
     cpu_seconds: float
+    curve: tuple[Point, ...] = ()
+    """PPO's evaluations on `val`, in order."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,8 @@ class Choice:
     checkpoint: Path
     last: EvalResult
     """Greedy results of the last checkpoint on `val`."""
+    curve: tuple[Point, ...] = ()
+    """PPO's evaluations on `val`, in order."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +133,9 @@ def run_method(name: str, task: Task, start: Path, seed: int, out: Path, status:
     choice = method(Run(task, start, seed, out, status))
     model = export_model(choice.checkpoint, out / MODEL)
     val = evaluate_on_val(task, model)
-    return Trained(model, val, choice.last, task.budget(), time.process_time() - begun)
+    return Trained(
+        model, val, choice.last, task.budget(), time.process_time() - begun, choice.curve
+    )
 
 
 def evaluate_on_val(task: Task, checkpoint: Path) -> EvalResult:
@@ -130,7 +149,15 @@ def _ppo(run: Run) -> Choice:
         model=str(run.start), out=run.out, seed=run.seed, eval_episodes=run.task.val_episodes
     )
     last, chosen = ppo.train(config, Processes()), run.out / CHOSEN
-    return Choice(chosen, evaluate_on_val(run.task, last))
+    return Choice(chosen, evaluate_on_val(run.task, last), tuple(_read_curve(run.out)))
+
+
+def _read_curve(run: Path) -> Iterator[Point]:
+    for line in (run / METRICS).read_text("utf-8").splitlines():
+        row = json.loads(line)
+        if "eval/success" in row:
+            kl = row.get("losses/kl_to_start", 0.0)
+            yield Point(row.get("charts/env_steps", 0), round(kl, 6), round(row["eval/success"], 6))
 
 
 def _sft_more(run: Run) -> Choice:

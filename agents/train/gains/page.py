@@ -1,15 +1,15 @@
 """The page of the study: a template whose numbers are read from the result lines."""
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.results.paired import paired_difference
 from agents.results.study_lines import markdown_table
 from agents.train.gains.plan import METHODS, Plan
-from vlbench.intervals import Interval, student_quantile
+from vlbench.intervals import Interval
 
 TEMPLATE = ".md.in"
 """Suffix of the template, beside the lines."""
@@ -39,27 +39,11 @@ class Results:
 def gain(start: str, others: Sequence[str]) -> Interval:
     """Return the gain in success over a start, with a 95 % interval over seeds and rows.
 
-    The variance of the mean is the sum of that over seeds and that over rows, each with the other
-    averaged out (a two-way layout without replication, so that it errs to the wide side).
-    Student's t has one degree of freedom less than there are seeds.
-
     Args:
         start: For each row, "1" if the start reached the goal, else "0".
         others: The same of the trained models, one for each seed; at least two.
     """
-    gains = [[int(b) - int(a) for a, b in zip(start, other, strict=True)] for other in others]
-    seeds, rows = len(gains), len(start)
-    by_seed = [sum(row) / rows for row in gains]
-    by_row = [sum(column) / seeds for column in zip(*gains, strict=True)]
-    mean = sum(by_seed) / seeds
-    error = math.sqrt(_variance(by_seed) / seeds + _variance(by_row) / rows)
-    reach = student_quantile(seeds - 1) * error
-    return Interval(mean, mean - reach, mean + reach)
-
-
-def _variance(values: Sequence[float]) -> float:
-    mean = sum(values) / len(values)
-    return sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return paired_difference([start] * len(others), others).interval()
 
 
 def write_page(plan: Plan, lines: Sequence[Line], results: Path) -> Path:

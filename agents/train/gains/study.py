@@ -1,7 +1,7 @@
 """A study of one task: what is finished, what is missing, and the lines of results."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Study:
     name: str
     """The task's name in the plan."""
     lines: list[dict[str, Any]]
-    """The result lines of the plan, to which new ones are added."""
+    """Result lines, to which new ones are added; those of other tasks and plans are ignored."""
     results: Path
     """The file of result lines."""
     out: Path
@@ -69,8 +69,9 @@ class Study:
 
     @property
     def own_lines(self) -> list[dict[str, Any]]:
-        """The task's result lines."""
-        return [line for line in self.lines if line["task"] == self.name]
+        """The result lines of this plan's task."""
+        key = (self.name, self.plan.digest(self.name))
+        return [line for line in self.lines if (line["task"], line["plan"]) == key]
 
     def add(self, **fields: Any) -> None:
         """Append a line, to the results or to the file of pilots beside them."""
@@ -149,6 +150,10 @@ class Study:
             copy_model(models[unit], folder)
             write_card(folder, agent, unit, self.own_lines)
 
+    def exam_folder(self, suite: str, name: str, seed: int) -> Path:
+        """Return the folder of an examination's run."""
+        return self.folder / "exam" / f"{suite}-{name}-{seed}"
+
     def test(self, suites: Sequence[str] = ()) -> None:
         """Play unseen rows with the start, and with what every method made.
 
@@ -161,10 +166,9 @@ class Study:
             for name, seed, checkpoint in self.checkpoints():
                 if self.has(unit="test", of=name, seed=seed, suite=suite):
                     continue
-                out = self.folder / "exam" / f"{suite}-{name}-{seed}"
-                length = task.ppo_config().max_new_tokens
+                out = self.exam_folder(suite, name, seed)
                 self.say(f"{suite}: {name}, seed {seed}")
-                result = examine(task.env, checkpoint, exam, out, length)
+                result = examine(task, checkpoint, exam, out)
                 weights = weights_hash(checkpoint)
                 self.add(unit="test", of=name, seed=seed, weights=weights, **result)
 
@@ -191,6 +195,7 @@ def _costs(trained: Trained) -> dict[str, Any]:
         "last_val": _numbers(trained.last),
         "examples": round(trained.examples),
         "cpu_seconds": round(trained.cpu_seconds),
+        **({"curve": [[*astuple(point)] for point in trained.curve]} if trained.curve else {}),
     }
 
 

@@ -60,7 +60,7 @@ def run(config: Config) -> Path:
             study = Study(
                 plan=plan,
                 name=name,
-                lines=[line for line in results if line["size"] == size],
+                lines=results,
                 results=config.results,
                 out=config.out / size,
                 seeds=tuple(map(int, _split(config.seeds))) or tuple(range(plan.seeds)),

@@ -1,0 +1,1 @@
+"""The study of thoughts and of their weight in PPO."""
