@@ -1,18 +1,29 @@
 """What the study trains on ALFWorld: one type of tasks, in a model of its own."""
 
-from agents.train.gains.lessons import Lesson, Transcripts
+from agents.train.gains.lessons import Exercises, Lesson, Transcripts
 from agents.train.gains.plan import Exam, Task
 from agents.train.reproduce.study import Values
 
 RULES: Values = {"group": "pick_and_place_simple", "engine": "rules"}
-_LESSON: Values = {"batch": 16, "micro_batch": 8, "eval_every": 200, "save_every": 400}
+_LESSON: Values = {"eval_every": 200, "save_every": 400, "holdout": 0.01}
 
 
-def _turns(seed: int) -> Transcripts:
-    """Return turns of games; one in four is off the expert's path."""
-    options: Values = {"env": "ALFWorld", "env_kwargs": RULES, "random_action_prob": 0.25}
-    return Transcripts(20_000, {**options, "episodes": 5_000, "keep_fraction": 0.5, "seed": seed})
+def _lists(count: int) -> Exercises:
+    return Exercises(count, "ALFWorld", {"commands": 16})
 
+
+_TURNS = Transcripts(
+    20_000,
+    {
+        "env": "ALFWorld",
+        "env_kwargs": RULES,
+        "random_action_prob": 0.25,
+        "episodes": 5_000,
+        "keep_fraction": 0.5,
+        "seed": 20,
+    },
+)
+"""Turns of games; one in four is off the expert's path."""
 
 ALFWORLD = Task(
     env="ALFWorld",
@@ -27,8 +38,16 @@ ALFWORLD = Task(
         "text_layers": 3,
     },
     lessons=(
-        Lesson("rooms", (_turns(20),), {**_LESSON, "steps": 2_400, "lr": 2e-3, "holdout": 0.02}),
-        Lesson("more-rooms", (_turns(21),), {**_LESSON, "steps": 1_600, "lr": 1.5e-3}),
+        Lesson(
+            "lists",
+            (_lists(32_000),),
+            {**_LESSON, "batch": 32, "micro_batch": 32, "steps": 1_000, "lr": 2e-3},
+        ),
+        Lesson(
+            "rooms",
+            (_TURNS, _lists(2_500)),
+            {**_LESSON, "batch": 16, "micro_batch": 8, "steps": 1_200, "lr": 2e-3},
+        ),
     ),
     ppo={
         "baseline": "state",
@@ -51,4 +70,4 @@ ALFWORLD = Task(
     exam=Exam("seeds", {"group": "pick_and_place_simple"}, 120),
 )
 """The simplest type. Everything is read from the text too; what is hard is to name what a room has,
-not what rooms usually have."""
+not what rooms usually have. So lists of commands drawn at random are to be copied first."""
