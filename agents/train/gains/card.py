@@ -25,7 +25,7 @@ license: mit
 library_name: transformers
 pipeline_tag: image-text-to-text
 ---
-# {task}, {stage}
+# {stage}, {task}
 
 A tiny LLaVA (LLaVA's architecture and processor, {parameters:,} parameters, float16 safetensors)
 {what}. It was trained from nothing, for this task, on a CPU:
