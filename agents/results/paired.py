@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import variance
 
 from vlbench.intervals import Interval, student_quantile
 
@@ -39,10 +40,5 @@ def paired_difference(before: Sequence[str], after: Sequence[str]) -> PairedDiff
     seeds, rows = len(differences), len(differences[0])
     by_seed = [sum(row) / rows for row in differences]
     by_row = [sum(column) / seeds for column in zip(*differences, strict=True)]
-    error = math.sqrt(_variance(by_seed) / seeds + _variance(by_row) / rows)
+    error = math.sqrt(variance(by_seed) / seeds + variance(by_row) / rows)
     return PairedDifference(sum(by_seed) / seeds, error, seeds - 1)
-
-
-def _variance(values: Sequence[float]) -> float:
-    mean = sum(values) / len(values)
-    return sum((value - mean) ** 2 for value in values) / (len(values) - 1)

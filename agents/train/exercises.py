@@ -44,7 +44,7 @@ class Config(Options):
         super().preflight()
         if not self.overwrite:
             new_file(self.out)
-        next(examples(self))
+        examples(self)
 
 
 def examples(config: Config) -> Iterator[sft_data.Example]:

@@ -36,7 +36,7 @@ def test_a_contrast_is_better_equivalent_or_undecided():
     """Eight seeds on 400 rows: 12.5 points more; one row more; half of the seeds win all rows."""
     half = "01" * 200
     better = contrast([half] * 8, ["1" * 100 + "01" * 150] * 8, 0.05)
-    assert better.difference == pytest.approx(0.125)
+    assert better.difference.value == pytest.approx(0.125)
     assert verdict(better, better.p) == "better"
     same = contrast([half] * 8, ["11" + "01" * 199] * 8, 0.05)
     assert verdict(same, same.p) == "equivalent" and same.p_equivalent < 1e-6
@@ -68,8 +68,10 @@ def test_arms_are_compared_over_the_seeds_that_both_have():
             lines.append(
                 line(arm, seed, unit="test", of="ppo", won=won, success=won.count("1") / 4)
             )
-    found = contrasts(lines)
-    assert list(found) == ["lambda-0"] and found["lambda-0"].difference == pytest.approx(0.25)
+    results = contrasts(lines)
+    assert list(results) == ["lambda-0"] and results["lambda-0"].difference.value == pytest.approx(
+        0.25
+    )
     rows = table(lines)
     assert rows[2].startswith("| lambda-0 | 0.0001 | 2 | 25.0 % | 75.0 % | +50.0 (")
     assert rows[3].startswith(f"| {REFERENCE} | 0.0001 | 3 |") and len(rows) == 4

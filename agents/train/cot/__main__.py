@@ -78,14 +78,14 @@ def _run(config: Config, lines: list[Line]) -> None:
         pilot = _study(config, arm, PILOTS, lines, start)
         for seed in PILOTS:
             pilot.train("ppo", seed)
-    chosen = [
+    studies = [
         _study(config, choose_rate(lines, config.task, name), tuple(range(SEEDS)), lines, start)
         for name in ARMS
     ]
     for seed in range(SEEDS):
-        for study in chosen:
+        for study in studies:
             study.train("ppo", seed)
-    for study in chosen:
+    for study in studies:
         study.test()
         if study.task.ppo_config().prompt != WITHOUT_THOUGHTS:
             for name, seed, checkpoint in study.checkpoints():

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.results.paired import paired_difference
+from vlbench.intervals import Interval
 
 LEVEL = 0.05
 STEPS = 2_000
@@ -18,11 +19,8 @@ STEPS = 2_000
 class Contrast:
     """An arm against the reference."""
 
-    difference: float
-    """Of success, from −1 to 1."""
-    low: float
-    """Lower end of the 95 % interval."""
-    high: float
+    difference: Interval
+    """Of success, from −1 to 1, with its 95 % interval."""
     p: float
     """Two-sided p that the difference is 0, not corrected."""
     p_equivalent: float
@@ -38,11 +36,8 @@ def contrast(reference: Sequence[str], other: Sequence[str], margin: float) -> C
         margin: Success that counts as equivalent.
     """
     result = paired_difference(reference, other)
-    interval = result.interval()
     return Contrast(
-        result.mean,
-        interval.low,
-        interval.high,
+        result.interval(),
         2 * _tail(abs(result.mean), result.error, result.freedom),
         max(_tail(margin - sign * result.mean, result.error, result.freedom) for sign in (-1, 1)),
     )
@@ -60,7 +55,7 @@ def holm(ps: Mapping[str, float]) -> dict[str, float]:
 def verdict(result: Contrast, corrected: float) -> str:
     """Say what a contrast shows, with Holm's p."""
     if corrected < LEVEL:
-        return "better" if result.difference > 0 else "worse"
+        return "better" if result.difference.value > 0 else "worse"
     return "equivalent" if result.p_equivalent < LEVEL else "undecided"
 
 

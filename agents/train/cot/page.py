@@ -7,7 +7,7 @@ from typing import Any
 from agents.results.study_lines import markdown_table
 from agents.train.cot.contrasts import Contrast, contrast, holm, verdict
 from agents.train.cot.plan import ARMS, MARGIN, REFERENCE, TASKS
-from agents.train.gains.page import TEMPLATE, gain, render
+from agents.train.gains.page import TEMPLATE, Results, gain, render
 from agents.train.gains.plan import FIRST_PILOT
 from vlbench.intervals import Interval
 
@@ -33,31 +33,28 @@ def write_page(lines: Sequence[Line], results: Path) -> Path:
 
 def exams(lines: Sequence[Line], arm: str, unit: str) -> list[Line]:
     """Return an arm's examinations of the start or of its seeds, in order of seeds."""
-    own = [
-        line for line in lines if (line["unit"], line["arm"], line.get("of")) == ("test", arm, unit)
-    ]
-    return sorted(own, key=lambda line: int(line["seed"]))
+    return Results("", tuple(lines)).of(unit="test", arm=arm, of=unit)
 
 
 def contrasts(lines: Sequence[Line]) -> dict[str, Contrast]:
     """Return the arms against the reference, over the seeds that both have; at least two."""
-    found = {}
+    results = {}
     reference = {line["seed"]: line["won"] for line in exams(lines, REFERENCE, "ppo")}
     for arm in ARMS:
         other = {line["seed"]: line["won"] for line in exams(lines, arm, "ppo")}
         seeds = sorted(reference.keys() & other.keys())
         if arm != REFERENCE and len(seeds) > 1:
             pairs = [reference[seed] for seed in seeds], [other[seed] for seed in seeds]
-            found[arm] = contrast(*pairs, MARGIN)
-    return found
+            results[arm] = contrast(*pairs, MARGIN)
+    return results
 
 
 def table(lines: Sequence[Line]) -> list[str]:
     """Return the arms as a Markdown table."""
     head = ["arm", "learning rate", "seeds", "start", "after PPO", "gain, points (95 %)"]
     head += [f"against {REFERENCE}, points (95 %)", "p (Holm)", "verdict", "swapped thoughts"]
-    found = contrasts(lines)
-    corrected = holm({arm: result.p for arm, result in found.items()})
+    differences = contrasts(lines)
+    corrected = holm({arm: result.p for arm, result in differences.items()})
     rows = []
     for arm in ARMS:
         own = exams(lines, arm, "ppo")
@@ -69,10 +66,9 @@ def table(lines: Sequence[Line]) -> list[str]:
         row += [f"{100 * starts[0]['success']:.1f} %", f"{100 * success:.1f} %"]
         gains = gain(starts[0]["won"], [line["won"] for line in own]) if len(own) > 1 else None
         row.append(_points(gains) if gains else "")
-        result = found.get(arm)
+        result = differences.get(arm)
         if result:
-            difference = Interval(result.difference, result.low, result.high)
-            row += [_points(difference), f"{corrected[arm]:.3f}"]
+            row += [_points(result.difference), f"{corrected[arm]:.3f}"]
         row += [verdict(result, corrected[arm])] if result else ["", "", ""]
         rows.append([*row, _swapped(lines, arm)])
     return markdown_table(head, rows)

@@ -2,18 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy, deepcopy
 from functools import partial
 from os import cpu_count
 from typing import Any, Unpack
 
-import numpy as np
 from gymnasium.utils.seeding import np_random
 
 from vlbench.errors import unknown_name
-from vlbench.exercises import Exercise
 from vlbench.parsing import Json
 from vlbench.solved_env import SolvedEnv
 from vlbench.task import CommonOptions, Demonstration, Fact, Statements, checked_int, split_options
@@ -161,19 +159,7 @@ class ALFWorld(CommandEnv[AlfworldState, AlfworldStyle], SolvedEnv[AlfworldState
         turns = max(self.turns_left, 1)
         return make_demonstration(self.game, self._state, self._facts, turns)
 
-    @staticmethod
-    def exercises(rng: np.random.Generator, *, commands: int = 20) -> Iterator[Exercise]:
-        """Return goals and lists of commands to repeat, without end.
-
-        Args:
-            rng: The source of all draws; the caller owns it.
-            commands: Most commands in a list, at least 1.
-
-        Raises:
-            ValueError: The option is out of range.
-            ImportError: The extra `alfworld` isn't installed.
-        """
-        return write_exercises(rng, commands)
+    exercises = staticmethod(write_exercises)
 
     def check_statements(self, fields: Mapping[str, Json]) -> Statements:
         """Compare `location` and `holding` with the picture."""

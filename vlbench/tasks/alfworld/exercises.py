@@ -31,11 +31,15 @@ LARGEST = 6
 """Largest number of a name."""
 
 
-def write_exercises(rng: np.random.Generator, commands: int = 20) -> Iterator[Exercise]:
-    """Return exercises without end; see `ALFWorld.exercises`.
+def write_exercises(rng: np.random.Generator, *, commands: int = 20) -> Iterator[Exercise]:
+    """Return goals and lists of commands to repeat, without end.
+
+    Args:
+        rng: The source of all draws; the caller owns it.
+        commands: Most commands in a list, at least 1.
 
     Raises:
-        ValueError: An option is out of range.
+        ValueError: The option is out of range.
         ImportError: The extra `alfworld` isn't installed.
     """
     check_installed()

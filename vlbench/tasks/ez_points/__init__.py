@@ -1,11 +1,7 @@
 """The EZPoints task."""
 
-from collections.abc import Iterator
 from typing import Unpack
 
-import numpy as np
-
-from vlbench.exercises import Exercise
 from vlbench.prompts import Prompt
 from vlbench.task import CommonOptions, split_options
 from vlbench.tasks.ez_points.any_target import make_game
@@ -75,23 +71,7 @@ class EZPoints(FormulaEnv[FormulaStyle]):
         prompt = Prompt.load(__name__, common.prompt, game.rules(), from_memory)
         super().__init__(game, picture, prompt, **common.rest)
 
-    @staticmethod
-    def exercises(
-        rng: np.random.Generator, *, operators: str = "+*", largest: int = 40, share: str = ""
-    ) -> Iterator[Exercise]:
-        """Return turns on the way to formulas of two numbers, without end.
-
-        Args:
-            rng: The source of all draws; the caller owns it.
-            operators: The operators: some of "+-*/", in any order.
-            largest: Largest number, at least 2. A number may be one that no card has.
-            share: "I/N" to use, of the training instances, only share I of N; "" for all. No
-                instance of the splits `val` and `test` is used.
-
-        Raises:
-            ValueError: An option is wrong.
-        """
-        return write_exercises(rng, operators, largest, share)
+    exercises = staticmethod(write_exercises)
 
 
 class EZPointsVector(VLVectorEnv):

@@ -92,11 +92,11 @@ class AnyTargetGame(FormulaGame):
 
 def reachable(hand: Cards, operators: str) -> set[int]:
     """Return the targets that two sorted numbers reach with one of the operators."""
-    results = made(hand)
+    results = operator_results(hand)
     return {results[operator] for operator in operators if results.get(operator)}
 
 
-def made(hand: Cards) -> dict[str, int]:
+def operator_results(hand: Cards) -> dict[str, int]:
     """Return what each operator makes of two sorted numbers; "/" if that is an integer."""
     small, large = hand
     results = {"+": small + large, "*": small * large, "-": large - small}

@@ -12,7 +12,7 @@ from vlbench.cards import MAX_FACES
 from vlbench.exercises import Exercise
 from vlbench.instances import Share
 from vlbench.task import checked_int, split_in
-from vlbench.tasks.ez_points.any_target import AnyTargetGame, made
+from vlbench.tasks.ez_points.any_target import AnyTargetGame, operator_results
 from vlbench.tasks.ez_points.game import checked_operators
 from vlbench.tasks.formula.arithmetic import Cards
 from vlbench.tasks.formula.exercises import draw_card, make_exercise
@@ -23,9 +23,16 @@ LARGEST_CARD = MAX_FACES + 2
 
 
 def write_exercises(
-    rng: np.random.Generator, operators: str = "+*", largest: int = 40, share: str = ""
+    rng: np.random.Generator, *, operators: str = "+*", largest: int = 40, share: str = ""
 ) -> Iterator[Exercise]:
-    """Return exercises without end; see `EZPoints.exercises`.
+    """Return turns on the way to formulas of two numbers, without end.
+
+    Args:
+        rng: The source of all draws; the caller owns it.
+        operators: The operators: some of "+-*/", in any order.
+        largest: Largest number, at least 2. A number may be one that no card has.
+        share: "I/N" to use, of the training instances, only share I of N; "" for all. No
+            instance of the splits `val` and `test` is used.
 
     Raises:
         ValueError: An option is wrong.
@@ -41,7 +48,7 @@ def _exercises(
     game = AnyTargetGame()
     while True:
         small, large = sorted(int(number) for number in rng.integers(1, largest + 1, 2))
-        results = made((small, large))
+        results = operator_results((small, large))
         possible = [operator for operator in operators if results.get(operator)]
         if not possible:
             continue

@@ -1,11 +1,7 @@
 """The Points24 task."""
 
-from collections.abc import Iterator
 from typing import Unpack
 
-import numpy as np
-
-from vlbench.exercises import Exercise
 from vlbench.prompts import Prompt
 from vlbench.task import CommonOptions, Demonstration, split_options
 from vlbench.tasks.formula.env import FormulaEnv
@@ -81,28 +77,7 @@ class Points24(FormulaEnv[FormulaStyle]):
         counts = [int(number) for number in numbers]
         return make_demonstration(facts["cards"], counts, self.game.target, self._state.tokens)
 
-    @staticmethod
-    def exercises(
-        rng: np.random.Generator,
-        *,
-        drills: float = 0.5,
-        lines: int = 12,
-        backwards: float = 0.5,
-        target: int = 24,
-    ) -> Iterator[Exercise]:
-        """Return problems, and drills of their single steps, without end.
-
-        Args:
-            rng: The source of all draws; the caller owns it.
-            drills: Share of drills, 0..1.
-            lines: Steps in a drill, 1..10,000.
-            backwards: Share of problems built backwards from three numbers, 0..1.
-            target: Target of the problems, 1..100.
-
-        Raises:
-            ValueError: An option is out of range.
-        """
-        return write_exercises(rng, drills, lines, backwards, target)
+    exercises = staticmethod(write_exercises)
 
 
 class Points24Vector(VLVectorEnv):

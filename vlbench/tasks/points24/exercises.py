@@ -27,12 +27,20 @@ MAX_LINES = 10_000
 
 def write_exercises(
     rng: np.random.Generator,
+    *,
     drills: float = 0.5,
     lines: int = 12,
     backwards: float = 0.5,
     target: int = 24,
 ) -> Iterator[Exercise]:
-    """Return problems and drills without end; see `Points24.exercises`.
+    """Return problems, and drills of their single steps, without end.
+
+    Args:
+        rng: The source of all draws; the caller owns it.
+        drills: Share of drills, 0..1.
+        lines: Steps in a drill, 1..10,000.
+        backwards: Share of problems built backwards from three numbers, 0..1.
+        target: Target of the problems, 1..100.
 
     Raises:
         ValueError: An option is out of range.
@@ -42,11 +50,16 @@ def write_exercises(
         raise ValueError(f"lines must be from 1 to {MAX_LINES}, got {lines}")
     if checked_int("target", target, 1) > LARGEST:
         raise ValueError(f"target must be from 1 to {LARGEST}, got {target}")
-    generator = _Generator(rng, target, lines, checked_fraction("backwards", backwards))
-    return (
-        generator.drill() if int((place + 1) * share) > int(place * share) else generator.problem()
-        for place in count()
-    )
+    return _exercises(rng, share, lines, checked_fraction("backwards", backwards), target)
+
+
+def _exercises(
+    rng: np.random.Generator, drills: float, lines: int, backwards: float, target: int
+) -> Iterator[Exercise]:
+    generator = _Generator(rng, target, lines, backwards)
+    for place in count():
+        is_drill = int((place + 1) * drills) > int(place * drills)
+        yield generator.drill() if is_drill else generator.problem()
 
 
 class _Generator:
