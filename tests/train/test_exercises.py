@@ -54,6 +54,17 @@ def test_exercises_keep_the_form_that_the_shipped_checkpoints_have_practised():
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "c80ba2059bce0a9e"
 
 
+def test_exercises_of_points24_use_one_share_of_the_training_hands_if_asked():
+    game = Points24Game()
+    config = Config(Path(), "Points24", count=40, options={"drills": 0, "share": "1/2"}, seed=3)
+    counts = {"A": 1, "J": 10, "Q": 10, "K": 10}
+    for example in examples(config):
+        cards = json.loads(example.reply)["cards"]
+        hand = sorted(int(counts.get(card, card)) for card in cards)
+        name = f"points24/{'-'.join(map(str, hand))}"
+        assert hand[-1] > 22 or (split_in(game, name) == "train" and Share(1, 2).holds(name))
+
+
 def write(env, count, options):
     return list(examples(Config(Path(), env, count=count, options=options, seed=3)))
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from agents.train.gains.cards import HANDS, RETURNS
-from agents.train.gains.lessons import Exercises, Lesson, Transcripts
+from agents.train.gains.lessons import START_SHARE, Exercises, Lesson, Transcripts
 from agents.train.gains.levels import JITTER, LESSON
 from agents.train.gains.plan import Task
 from agents.train.reproduce.study import Values
@@ -16,24 +16,29 @@ def _turns(seed: int) -> Transcripts:
     return Transcripts(16_000, {**options, "seed": seed})
 
 
+def _drills(count: int, seed: int, drills: float, backwards: float) -> Exercises:
+    options: Values = {"drills": drills, "backwards": backwards, "share": START_SHARE}
+    return Exercises(count, "Points24", options, seed=seed)
+
+
 POINTS24 = Task(
     env="Points24",
     lessons=(
         Lesson(
             "problems",
-            (Exercises(48_000, "Points24", {"drills": 0.0}, seed=10), replace(HANDS, count=6_000)),
+            (_drills(48_000, 10, 0.0, 0.5), replace(HANDS, count=6_000)),
             {**LESSON, "steps": 1_500, "lr": 2e-3},
         ),
         Lesson(
             "drills",
-            (Exercises(30_000, "Points24", {"drills": 0.6}, seed=11), replace(HANDS, count=6_000)),
+            (_drills(30_000, 11, 0.6, 0.5), replace(HANDS, count=6_000)),
             {**LESSON, "steps": 1_100, "lr": 2e-3},
         ),
         Lesson(
             "turns",
             (
                 _turns(12),
-                Exercises(14_000, "Points24", {"drills": 0.3, "backwards": 0.6}, seed=12),
+                _drills(14_000, 12, 0.3, 0.6),
                 replace(HANDS, count=8_000),
             ),
             {**_LONG, "steps": 1_600, "lr": 1.5e-3, "thought_weight": 0.1},
@@ -42,7 +47,7 @@ POINTS24 = Task(
             "more-turns",
             (
                 _turns(13),
-                Exercises(14_000, "Points24", {"drills": 0.2, "backwards": 0.6}, seed=13),
+                _drills(14_000, 13, 0.2, 0.6),
                 replace(HANDS, count=4_000),
             ),
             {**_LONG, "steps": 1_600, "lr": 1.2e-3, "thought_weight": 0.1},

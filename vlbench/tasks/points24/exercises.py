@@ -15,7 +15,8 @@ import numpy as np
 
 from vlbench.cards import MAX_FACES
 from vlbench.exercises import Exercise, checked_fraction
-from vlbench.task import checked_int, split_in
+from vlbench.instances import Share
+from vlbench.task import checked_int, split_in, unit_in
 from vlbench.tasks.formula.arithmetic import hands
 from vlbench.tasks.formula.exercises import draw_card, make_exercise
 from vlbench.tasks.points24.game import Points24Game
@@ -32,6 +33,7 @@ def write_exercises(
     lines: int = 12,
     backwards: float = 0.5,
     target: int = 24,
+    share: str = "",
 ) -> Iterator[Exercise]:
     """Return problems, and drills of their single steps, without end.
 
@@ -41,22 +43,30 @@ def write_exercises(
         lines: Steps in a drill, 1..10,000.
         backwards: Share of problems built backwards from three numbers, 0..1.
         target: Target of the problems, 1..100.
+        share: "I/N" to use, of the training instances, only share I of N; "" for all.
 
     Raises:
         ValueError: An option is out of range.
     """
-    share = checked_fraction("drills", drills)
+    checked_fraction("drills", drills)
+    checked_fraction("backwards", backwards)
     if checked_int("lines", lines, 1) > MAX_LINES:
         raise ValueError(f"lines must be from 1 to {MAX_LINES}, got {lines}")
     if checked_int("target", target, 1) > LARGEST:
         raise ValueError(f"target must be from 1 to {LARGEST}, got {target}")
-    return _exercises(rng, share, lines, checked_fraction("backwards", backwards), target)
+    own = Share.parse(share) if share else None
+    return _exercises(rng, drills, lines, backwards, target, own)
 
 
 def _exercises(
-    rng: np.random.Generator, drills: float, lines: int, backwards: float, target: int
+    rng: np.random.Generator,
+    drills: float,
+    lines: int,
+    backwards: float,
+    target: int,
+    share: Share | None,
 ) -> Iterator[Exercise]:
-    generator = _Generator(rng, target, lines, backwards)
+    generator = _Generator(rng, target, lines, backwards, share)
     for place in count():
         is_drill = int((place + 1) * drills) > int(place * drills)
         yield generator.drill() if is_drill else generator.problem()
@@ -65,14 +75,22 @@ def _exercises(
 class _Generator:
     """Draws problems and drills at random."""
 
-    def __init__(self, rng: np.random.Generator, target: int, lines: int, backwards: float) -> None:
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        target: int,
+        lines: int,
+        backwards: float,
+        share: Share | None,
+    ) -> None:
         game = Points24Game(target, 10)
         every = [tuple(hand) for hand in hands(4, game.numbers)]
         self._rng = rng
+        self._share = share
         self._target = target
         self._lines = lines
         self._backwards = backwards
-        self._hands = [hand for hand in every if not _is_held_out(hand)]
+        self._hands = [hand for hand in every if not _is_held_out(hand, share)]
         self._triples = sorted({step.rest for hand in every for step in steps(hand)})
 
     def problem(self) -> Exercise:
@@ -118,12 +136,15 @@ class _Generator:
             if small and self._rng.random() < 0.8:
                 pairs = small
             numbers = tuple(sorted((*rest, *pairs[self._rng.integers(len(pairs))])))
-            if numbers[-1] <= LARGEST and not _is_held_out(numbers):
+            if numbers[-1] <= LARGEST and not _is_held_out(numbers, self._share):
                 return numbers, triple
 
 
 @cache
-def _is_held_out(numbers: Numbers) -> bool:
-    """Return whether four sorted numbers are a hand of the split `val` or `test`."""
-    name = f"points24/{'-'.join(map(str, numbers))}"
-    return numbers[-1] <= MAX_FACES + 2 and split_in(Points24Game(), name) != "train"
+def _is_held_out(numbers: Numbers, share: Share | None) -> bool:
+    """Return whether four sorted numbers are a hand of `val` or `test`, or of another share."""
+    if numbers[-1] > MAX_FACES + 2:
+        return False
+    game, name = Points24Game(), f"points24/{'-'.join(map(str, numbers))}"
+    other = share is not None and not share.holds(unit_in(game, name))
+    return other or split_in(game, name) != "train"
