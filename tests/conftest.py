@@ -12,9 +12,9 @@ import agents.vlm  # noqa: F401  # before a test imports transformers
 TESTS = Path(__file__).parent
 TORCH = ("torch", "transformers")
 WITH_TORCH = (
-    "alfworld_training baselines credit_study distributed families gains held_out learning_study "
-    "memory mixture model_families ppo_math rollouts selection sft_dataset signals text_backbone "
-    "trainer training_pages training_runs update vllm_rollouts"
+    "alfworld_training baselines cot credit_study distributed families gains held_out "
+    "learning_study memory mixture model_families ppo_math rollouts selection sft_dataset signals "
+    "text_backbone trainer training_pages training_runs update vllm_rollouts"
 )
 NEEDS = {
     "agents/test_recorded_models.py": TORCH,
