@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+Line = dict[str, Any]
+"""A result: field → plain data."""
 BEGIN, END = "<!-- made from the data -->", "<!-- end of what is made -->"
 
 
@@ -16,7 +18,7 @@ def digest_of(data: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def read_lines(path: Path, is_known: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+def read_lines(path: Path, is_known: Callable[[Line], bool]) -> list[Line]:
     """Return the result lines of a file; none if it doesn't exist.
 
     Args:
@@ -42,7 +44,7 @@ def read_lines(path: Path, is_known: Callable[[dict[str, Any]], bool]) -> list[d
     return lines
 
 
-def append_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
+def append_lines(path: Path, lines: Iterable[Line]) -> None:
     """Append result lines to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:

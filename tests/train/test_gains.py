@@ -5,10 +5,11 @@ import json
 
 import pytest
 
+from agents.results.study_page import render
 from agents.train.gains import __main__ as gains
 from agents.train.gains.lessons import START_SHARE, Exercises, Lesson, Transcripts
 from agents.train.gains.levels import NUMBER_LINE
-from agents.train.gains.page import gain, render, values
+from agents.train.gains.page import gain, values
 from agents.train.gains.plan import GAIN_SHARE, METHODS, Exam, Plan
 from agents.train.gains.tasks import PLAN
 from agents.train.sizes import __main__ as sizes

@@ -10,15 +10,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from vlbench.cli import exit_without
 
 if __name__ == "__main__":
     exit_without(("torch", "transformers", "peft", "accelerate"), "cot", extra="train")
 
-from agents.results.study_lines import read_lines
-from agents.train.cot.page import write_page
+from agents.results.study_lines import Line, read_lines
+from agents.train.cot.page import make_page
 from agents.train.cot.plan import ARMS, PILOTS, RATES, REFERENCE, SEEDS, TASKS, Arm, make_plan
 from agents.train.gains.study import Study
 from agents.vlm.loading import load
@@ -28,8 +27,6 @@ from agents.vlm.sampling import Sampling
 from agents.vlm.thoughts import policy_score
 from vlbench.cli import Options, option, parse_options, required, run_main, writable_file
 from vlbench.registry import resolve_env_id
-
-Line = dict[str, Any]
 
 WITHOUT_THOUGHTS = "action_only"
 """Prompt whose replies have no thoughts."""
@@ -69,7 +66,7 @@ def run(config: Config) -> Path:
     lines = [*read_lines(config.results, _is_known), *read_lines(pilots, _is_known)]
     if not config.only_page:
         _run(config, lines)
-    return write_page(lines, config.results)
+    return make_page(lines, config.results)
 
 
 def _run(config: Config, lines: list[Line]) -> None:

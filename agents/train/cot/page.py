@@ -2,21 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from agents.results.study_lines import markdown_table
+from agents.results.study_lines import Line, markdown_table
+from agents.results.study_page import write_page
 from agents.train.cot.contrasts import Contrast, contrast, holm, verdict
 from agents.train.cot.plan import ARMS, MARGIN, REFERENCE, TASKS
-from agents.train.gains.page import TEMPLATE, Results, gain, render
+from agents.train.gains.page import Results, gain
 from agents.train.gains.plan import FIRST_PILOT
 from vlbench.intervals import Interval
 
-Line = dict[str, Any]
 
-
-def write_page(lines: Sequence[Line], results: Path) -> Path:
+def make_page(lines: Sequence[Line], results: Path) -> Path:
     """Render the template beside the lines, and draw the curves; return the page."""
-    template, page = results.with_suffix(TEMPLATE), results.with_suffix(".md")
     values = {"tables": ""}
     for task in TASKS:
         own = [line for line in lines if line["task"] == task]
@@ -26,9 +23,7 @@ def write_page(lines: Sequence[Line], results: Path) -> Path:
         draw(own, results.with_name(f"{results.stem}-{task}.png"))
         values["tables"] += f"## {task}\n\n{values[f'{task}.table']}\n\n"
         values["tables"] += f"![Success on `val`]({results.stem}-{task}.png)\n\n"
-    text = template.read_text("utf-8") if template.is_file() else "{{tables}}"
-    page.write_text(render(text, values), "utf-8")
-    return page
+    return write_page(results, values)
 
 
 def exams(lines: Sequence[Line], arm: str, unit: str) -> list[Line]:

@@ -19,6 +19,7 @@ if __name__ == "__main__":
     exit_without(("torch", "transformers", "peft", "accelerate"), "learning", extra="train")
 
 from agents.results.study_lines import (
+    Line,
     append_lines,
     digest_of,
     fill_page,
@@ -33,7 +34,6 @@ from agents.vlm.bundled import CHECKPOINTS
 from vlbench import intervals
 from vlbench.cli import Options, option, parse_options, run_main, writable_file
 
-Line = dict[str, Any]
 """The result of a run: "arm", "seed", and the numbers of its rollouts."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from agents.results.study_lines import Line
 from agents.train import objective
 from agents.train.advantages.estimators import (
     Discounts,
@@ -28,7 +29,6 @@ from vlbench.diagnose.rollouts import read_rollouts
 CRITIC_STEPS = (32, 96, 400)
 """After how many steps a critic's values are compared with the returns."""
 
-Line = dict[str, Any]
 """A result: what it is about ("game", "kind", "name") and its numbers."""
 
 

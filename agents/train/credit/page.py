@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from agents.results.study_lines import markdown_table
-from agents.train.credit.measure import CRITIC_STEPS, Line
+from agents.results.study_lines import Line, markdown_table
+from agents.train.credit.measure import CRITIC_STEPS
 from agents.train.credit.plan import Plan
 
 

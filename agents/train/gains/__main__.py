@@ -19,7 +19,8 @@ if __name__ == "__main__":
     exit_without(("torch", "transformers", "peft", "accelerate"), "gains", extra="train")
 
 from agents.results.study_lines import read_lines
-from agents.train.gains.page import write_page
+from agents.results.study_page import write_page
+from agents.train.gains.page import values
 from agents.train.gains.plan import METHODS, Plan
 from agents.train.gains.study import READER, Study, read
 from agents.train.gains.tasks import PLAN
@@ -106,7 +107,7 @@ def study(plan: Plan, config: Config) -> Path:
             for name in units:
                 if name != "start":
                     running.train(name, seed)
-    return write_page(plan, lines, config.results)
+    return write_page(config.results, values(plan, lines))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from safetensors import safe_open
 
+from agents.results.study_lines import Line
 from agents.train.gains.lessons import START_SHARE
 from agents.train.gains.plan import GAIN_SHARE
 from agents.vlm.checkpoint_files import weights_hash
 from vlbench.intervals import wilson
-
-Line = dict[str, Any]
 
 STAGES = {
     "start": "after fine-tuning on transcripts (`llava-sft`); PPO starts from it",

@@ -1,22 +1,15 @@
-"""The page of the study: a template whose numbers are read from the result lines."""
+"""What the page of the study may name: tables and numbers from the result lines."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from agents.results.paired import paired_difference
-from agents.results.study_lines import markdown_table
+from agents.results.study_lines import Line, markdown_table
 from agents.train.gains.plan import METHODS, Plan
 from vlbench.intervals import Interval
 
-TEMPLATE = ".md.in"
-"""Suffix of the template, beside the lines."""
-PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
 TITLES = {"start": "the start: SFT on the other half", **METHODS}
-
-Line = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,34 +37,6 @@ def gain(start: str, others: Sequence[str]) -> Interval:
         others: The same of the trained models, one for each seed; at least two.
     """
     return paired_difference([start] * len(others), others).interval()
-
-
-def write_page(plan: Plan, lines: Sequence[Line], results: Path) -> Path:
-    """Render the template beside the lines; return the page.
-
-    Raises:
-        ValueError: A placeholder names nothing.
-    """
-    template, page = results.with_suffix(TEMPLATE), results.with_suffix(".md")
-    text = template.read_text("utf-8") if template.is_file() else "{{tables}}\n"
-    page.write_text(render(text, values(plan, lines)), "utf-8")
-    return page
-
-
-def render(template: str, numbers: dict[str, str]) -> str:
-    """Put values in the place of placeholders such as `{{NumberLine.test.ppo.success}}`.
-
-    Raises:
-        ValueError: A placeholder names nothing.
-    """
-
-    def value(match: re.Match[str]) -> str:
-        name = match.group(1).strip()
-        if name not in numbers:
-            raise ValueError(f"the template asks for {name}, which no result line gives")
-        return numbers[name]
-
-    return PLACEHOLDER.sub(value, template)
 
 
 def values(plan: Plan, lines: Sequence[Line]) -> dict[str, str]:

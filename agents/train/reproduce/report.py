@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.results.study_lines import Line
 from agents.train.reproduce.study import Comparison, Study
 from vlbench import intervals
 from vlbench.intervals import Interval
 
 BEGIN, END = "<!-- made by agents.train.reproduce -->", "<!-- end of what is made -->"
 
-Line = dict[str, Any]
 """The result of an (arm, seed), as `reproduce` writes it."""
 
 

@@ -10,16 +10,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vlbench.cli import exit_without
 
 if __name__ == "__main__":
     exit_without(("torch", "transformers", "peft", "accelerate"), "sizes", extra="train")
 
-from agents.results.study_lines import read_lines
+from agents.results.study_lines import Line, read_lines
 from agents.train.gains.study import Study
-from agents.train.sizes.page import write_page
+from agents.train.sizes.page import make_page
 from agents.train.sizes.plan import SIZES
 from vlbench.cli import Options, option, parse_options, run_main, writable_file
 from vlbench.errors import unknown_name
@@ -70,14 +69,14 @@ def run(config: Config) -> Path:
             for seed in study.seeds:
                 study.train("ppo", seed)
             study.test()
-    return write_page(SIZES, read_lines(config.results, _is_known), config.results)
+    return make_page(SIZES, read_lines(config.results, _is_known), config.results)
 
 
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _is_known(line: dict[str, Any]) -> bool:
+def _is_known(line: Line) -> bool:
     plan = SIZES[line["size"]]
     return bool(line["plan"] == plan.digest(line["task"]))
 

@@ -3,14 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from agents.results.study_lines import markdown_table
-from agents.train.gains.page import TEMPLATE, gain, render
+from agents.results.study_lines import Line, markdown_table
+from agents.results.study_page import write_page
+from agents.train.gains.page import gain
 from agents.train.gains.plan import Plan
 from vlbench.intervals import Interval
-
-Line = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -89,12 +87,9 @@ def draw(results: Sequence[Cell], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def write_page(plans: Mapping[str, Plan], lines: Sequence[Line], results: Path) -> Path:
+def make_page(plans: Mapping[str, Plan], lines: Sequence[Line], results: Path) -> Path:
     """Render the template beside the lines, and draw the figure; return the page."""
     grid = cells(plans, lines)
-    template, page = results.with_suffix(TEMPLATE), results.with_suffix(".md")
     if grid:
         draw(grid, results.with_suffix(".png"))
-    text = template.read_text("utf-8") if template.is_file() else "{{table}}\n"
-    page.write_text(render(text, {"table": table(grid)}), "utf-8")
-    return page
+    return write_page(results, {"tables": table(grid)})
