@@ -5,15 +5,19 @@ as a static method of its environment's class: `exercises(rng, **options)`, an e
 """
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from vlbench import ENV_IDS
 from vlbench.errors import unknown_name
 from vlbench.registry import env_class, short_name
+
+T = TypeVar("T")
+MAX_DRAWS = 100_000
+"""Draws without anything usable after which `draw_usable` gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +65,22 @@ def checked_fraction(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError(f"{name} must be a number from 0 to 1, got {value!r}")
     return float(value)
+
+
+def draw_usable(draw: Callable[[], T | None]) -> T:
+    """Draw until something may be used.
+
+    Args:
+        draw: Returns what it drew, or None if that may not be used.
+
+    Raises:
+        ValueError: Nothing usable came in MAX_DRAWS draws.
+    """
+    for _ in range(MAX_DRAWS):
+        drawn = draw()
+        if drawn is not None:
+            return drawn
+    raise ValueError(
+        f"these options leave nothing to write: none of {MAX_DRAWS:,} draws is a solvable training "
+        "instance of the share; choose a larger share, or other numbers"
+    )

@@ -84,6 +84,10 @@ class Config(Options):
         "only state what the picture shows",
         old_name="--reading",
     )
+    with_prompt: bool = option(
+        False,
+        "in perception-only data, keep the prompt, so that a model also reads behind one",
+    )
     share: str = option("", SHARE_HELP, check=check_share, metavar="I/N")
     theme: str = option("train", "theme, or group of themes; varied: generated looks")
     jitter: int = option(0, "maximum shift of a picture element, in pixels", ge=0, le=MAX_JITTER)
@@ -92,8 +96,12 @@ class Config(Options):
     overwrite: bool = option(False, "replace the file if it exists")
 
     def check(self) -> None:
-        """Check that no argument of the environments is given twice."""
+        """Check that no argument of the environments is given twice, and no option is idle."""
         check_env_kwargs(self)
+        if self.with_prompt and not self.perception_only:
+            raise ValueError(
+                "--with-prompt is for --perception-only; other data has prompts anyway"
+            )
 
     def kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of the environments."""
@@ -137,7 +145,7 @@ class Example:
     played: list[str]
     """Actions before this turn."""
     prompt: str
-    """Text of the observation; "" in perception-only data."""
+    """Text of the observation; "" in perception-only data without prompts."""
     reply: str
     """The reply to learn."""
     action: str
@@ -200,6 +208,7 @@ def _episode(
     observation, info = env.reset(seed=int(rng.integers(2**31)))
     inner: Any = env.unwrapped
     perception = perception_names(inner.fields)
+    has_prompt = config.with_prompt or not config.perception_only
     played: list[str] = []
     while True:
         demonstration = inner.demonstrate()
@@ -220,7 +229,7 @@ def _episode(
                 instance=info["instance"],
                 presentation=info["presentation"],
                 played=list(played),
-                prompt="" if config.perception_only else observation["text"],
+                prompt=observation["text"] if has_prompt else "",
                 reply=reply,
                 action=action,
                 expert=expert,

@@ -56,6 +56,10 @@ def _formulas(count: int) -> Exercises:
     return Exercises(count, "EZPoints", options)
 
 
+def _behind_prompt(cards: Transcripts, count: int) -> Transcripts:
+    return Transcripts(count, {**cards.options, "with_prompt": True})
+
+
 def _ez_turns(operators: str, seed: int) -> Transcripts:
     options: Values = {
         "env": "EZPoints",
@@ -81,15 +85,19 @@ EZ_POINTS = Task(
             {**LESSON, "steps": 1_000, "lr": 2e-3},
         ),
         Lesson(
+            "behind-prompts",
+            (*(_behind_prompt(part, 6_000) for part in (PAIRS, DEALS, HANDS)), _formulas(6_000)),
+            {**LESSON, "steps": 700, "lr": 1.5e-3},
+        ),
+        Lesson(
             "turns",
             (
                 _ez_turns("+*", 6),
                 _ez_turns(OPERATORS, 7),
                 _formulas(10_000),
-                DEALS,
-                replace(HANDS, count=8_000),
+                *(_behind_prompt(part, 5_000) for part in (PAIRS, DEALS, HANDS)),
             ),
-            {**LESSON, "steps": 1_500, "lr": 1.5e-3},
+            {**LESSON, "steps": 800, "lr": 1e-3},
         ),
     ),
     ppo={**RETURNS, "num_steps": 4, "iterations": 24, "save_every": 24},
@@ -97,7 +105,9 @@ EZ_POINTS = Task(
 )
 """Hands with each target that they reach, under every value of a jack. One half of the training
 instances has few hands, most with one target: from turns alone, the model learned which formula
-goes with a hand. Exercises have other numbers, and all four operators."""
+goes with a hand. Exercises have other numbers, and all four operators. A target and a card tell the
+other card of a hand in training, so cards of all tasks are read behind prompts before there are
+turns."""
 
 BLACKJACK = Task(
     env="Blackjack",

@@ -112,11 +112,17 @@ INCIDENTAL = frozenset(
     }
 )
 """Options that say where a run is and what is shown of it."""
+LATER = {"with_prompt": False}
+"""Options that came after the first committed results → the value that those results have."""
 
 
 def resolved(config: Any) -> Values:
     """Return the value of every option that decides what a command computes."""
-    return {name: value for name, value in asdict(config).items() if name not in INCIDENTAL}
+    return {
+        name: value
+        for name, value in asdict(config).items()
+        if name not in INCIDENTAL and not (name in LATER and value == LATER[name])
+    }
 
 
 def _digest(*parts: Any) -> str:

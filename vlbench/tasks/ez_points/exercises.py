@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from vlbench.cards import MAX_FACES
-from vlbench.exercises import Exercise
+from vlbench.exercises import Exercise, draw_usable
 from vlbench.instances import Share
 from vlbench.task import checked_int, split_in
 from vlbench.tasks.ez_points.any_target import AnyTargetGame, operator_results
@@ -46,20 +46,24 @@ def _exercises(
     rng: np.random.Generator, operators: str, largest: int, share: Share | None
 ) -> Iterator[Exercise]:
     game = AnyTargetGame()
-    while True:
+
+    def draw() -> Exercise | None:
         small, large = sorted(int(number) for number in rng.integers(1, largest + 1, 2))
         results = operator_results((small, large))
         possible = [operator for operator in operators if results.get(operator)]
         if not possible:
-            continue
+            return None
         operator = str(rng.choice(possible))
         target = results[operator]
         unit = f"{game.name}/{small}-{large}-{target}"
         is_hand = large <= LARGEST_CARD
         if is_hand and (split_in(game, unit) != "train" or (share and not share.holds(unit))):
-            continue
+            return None
         first = next(name for name in possible if results[name] == target)
-        yield _exercise(rng, (small, large), first, target)
+        return _exercise(rng, (small, large), first, target)
+
+    while True:
+        yield draw_usable(draw)
 
 
 def _exercise(rng: np.random.Generator, hand: Cards, operator: str, target: int) -> Exercise:

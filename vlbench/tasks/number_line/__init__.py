@@ -13,6 +13,7 @@ from vlbench.tasks.number_line.demonstrate import (
     load_prompt,
     make_demonstration,
 )
+from vlbench.tasks.number_line.exercises import write_exercises
 from vlbench.tasks.number_line.game import NumberLineGame, NumberLineState
 from vlbench.tasks.number_line.picture import NumberLinePicture, NumberLineStyle
 from vlbench.vector import VLVectorEnv
@@ -58,6 +59,7 @@ class NumberLine(SolvedEnv[NumberLineState, NumberLineStyle]):
     """
 
     fields = FIELDS
+    exercises = staticmethod(write_exercises)
 
     game: NumberLineGame
 

@@ -14,7 +14,7 @@ from itertools import count
 import numpy as np
 
 from vlbench.cards import MAX_FACES
-from vlbench.exercises import Exercise, checked_fraction
+from vlbench.exercises import Exercise, checked_fraction, draw_usable
 from vlbench.instances import Share
 from vlbench.task import checked_int, split_in, unit_in
 from vlbench.tasks.formula.arithmetic import hands
@@ -95,18 +95,21 @@ class _Generator:
 
     def problem(self) -> Exercise:
         """Return a problem and one turn of its solution."""
-        while True:
-            if self._rng.random() < self._backwards:
-                numbers = self._split_triple()[0]
-            else:
-                numbers = self._hands[self._rng.integers(len(self._hands))]
-            order = [numbers[i] for i in self._rng.permutation(len(numbers))]
-            if solution := work(order, self._target):
-                cards = tuple(draw_card(self._rng, number) for number in order)
-                actions = solution.actions
-                place = int(self._rng.integers(len(actions)))
-                thoughts, plan = solution.search, solution.plan
-                return make_exercise(self._target, cards, actions, place, thoughts, plan)
+        return draw_usable(self._problem)
+
+    def _problem(self) -> Exercise | None:
+        if self._rng.random() < self._backwards:
+            numbers = self._split_triple()[0]
+        else:
+            numbers = self._hands[self._rng.integers(len(self._hands))]
+        order = [numbers[i] for i in self._rng.permutation(len(numbers))]
+        solution = work(order, self._target)
+        if not solution:
+            return None
+        cards = tuple(draw_card(self._rng, number) for number in order)
+        actions = solution.actions
+        place = int(self._rng.integers(len(actions)))
+        return make_exercise(self._target, cards, actions, place, solution.search, solution.plan)
 
     def drill(self) -> Exercise:
         """Return a list of steps with their results and verdicts."""
