@@ -13,6 +13,7 @@ from vlbench.instances import Share
 from vlbench.task import split_in
 from vlbench.tasks.ez_points.any_target import AnyTargetGame
 from vlbench.tasks.formula.arithmetic import evaluate, hands
+from vlbench.tasks.number_line.game import NumberLineGame
 from vlbench.tasks.points24.game import Points24Game
 from vlbench.tasks.points24.worked import list_numbers
 
@@ -95,6 +96,23 @@ def test_exercises_of_ez_points_reach_their_target_and_show_no_hand_that_is_held
     assert operators == set("+-*/")
 
 
+@pytest.mark.parametrize("share", ["", "1/2"])
+def test_exercises_of_number_line_compare_pairs_that_are_not_held_out(share):
+    game, ends = NumberLineGame(20), set()
+    for example in write("NumberLine", 200, {"largest": 20, "share": share}):
+        reply = json.loads(example.reply)
+        current, target = reply["current number"], reply["target number"]
+        assert example.prompt == f"current number {current}, target number {target}"
+        up = current < target
+        assert reply["thoughts"] == f"{current} {'<' if up else '>'} {target}"
+        assert reply["action"] == ("+" if up else "-")
+        instance = f"number_line/{current}-{target}"
+        assert split_in(game, instance) == "train"
+        assert not share or Share(1, 2).holds(instance)
+        ends |= {current, target}
+    assert {0, 20} <= ends
+
+
 def test_exercises_of_alfworld_are_answered_from_their_prompt():
     pytest.importorskip("alfworld")
     for example in write("ALFWorld", 50, {"commands": 8}):
@@ -108,10 +126,11 @@ def test_exercises_of_alfworld_are_answered_from_their_prompt():
 @pytest.mark.parametrize(
     ("env", "options", "message"),
     [
-        ("Blackjack", {}, "no exercises; EZPoints, Points24, ALFWorld have"),
+        ("Blackjack", {}, "no exercises; NumberLine, EZPoints, Points24, ALFWorld have"),
         ("EZPoints", {"operator": "+"}, 'did you mean "operators"'),
         ("EZPoints", {"largest": 1}, "largest must be an integer of at least 2, got 1"),
         ("EZPoints", {"share": "3/2"}, "share must be I/N"),
+        ("NumberLine", {"largest": 1_000_000_000}, "largest must be at most 999999999"),
         ("Points24", {"drills": 1.5}, "drills must be a number from 0 to 1, got 1.5"),
         ("Points24", {"lines": 10_001}, "lines must be from 1 to 10000, got 10001"),
     ],
@@ -119,6 +138,19 @@ def test_exercises_of_alfworld_are_answered_from_their_prompt():
 def test_wrong_options_are_refused_before_anything_is_written(env, options, message):
     with pytest.raises(ValueError, match=message):
         examples(Config(Path(), env, options=options))
+
+
+@pytest.mark.parametrize(
+    ("env", "options"),
+    [
+        ("EZPoints", {"share": "999/1000", "largest": 2}),
+        ("NumberLine", {"share": "999/1000", "largest": 1}),
+        ("Points24", {"share": "999/1000", "target": 97, "drills": 0, "backwards": 0}),
+    ],
+)
+def test_options_that_leave_nothing_are_refused_instead_of_tried_without_end(env, options):
+    with pytest.raises(ValueError, match="leave nothing to write: none of 100,000 draws"):
+        write(env, 1, options)
 
 
 def test_a_fraction_of_the_turns_can_be_kept():

@@ -86,6 +86,17 @@ def test_replies_follow_the_prompt_and_reading_stays_with_what_the_picture_shows
             assert list(json.loads(reply)) == ["current number", "target number"]
 
 
+def test_perception_only_data_keep_their_prompts_if_asked(tmp_path, capsys):
+    options = {"env": "NumberLine", "episodes": 2, "seed": 1, "perception_only": True}
+    plain = list(sft_data.transcripts(sft_data.Config(out=Path(), **options)))
+    prompted = list(sft_data.transcripts(sft_data.Config(out=Path(), **options, with_prompt=True)))
+    assert {example.prompt for example in plain} == {""}
+    assert all("number line" in example.prompt for example in prompted)
+    assert [e.reply for e in prompted] == [e.reply for e in plain]
+    assert write(tmp_path, "NumberLine", "--with-prompt") == 2
+    assert "--with-prompt is for --perception-only" in capsys.readouterr().err
+
+
 def test_blackjacks_expert_names_all_cards_and_the_total_last():
     for reply in replies(env="Blackjack", episodes=3):
         names = ["dealer card", "player cards", "thoughts", "player total", "action"]
