@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agents.train.gains.lessons import Lesson, Transcripts
+from agents.train.gains.lessons import START_SHARE, Exercises, Lesson, Transcripts
 from agents.train.gains.plan import Exam, Task
 from agents.train.reproduce.study import Values
 
@@ -55,7 +55,7 @@ def _turns(seed: int, action_noise: float) -> Transcripts:
     return Transcripts(40_000, options)
 
 
-NUMBER_LINE = Task(
+COINS = Task(
     env="NumberLine",
     mix=LEVELS,
     lessons=(
@@ -85,4 +85,26 @@ NUMBER_LINE = Task(
     exam=Exam("ladder-20"),
 )
 """Levels from 5 to 50. The start's teacher reads rightly and acts by coin flips, then rightly in
-three turns of five."""
+three turns of five. What came of it: the start compares, and acts by the target instead."""
+
+_SIGNS = Exercises(14_000, "NumberLine", {"largest": 400, "share": START_SHARE})
+"""In text, an action follows from a comparison. Up to 400, there are too many pairs to learn them
+by heart: from those up to 50, a model learned pairs."""
+
+NUMBER_LINE = replace(
+    COINS,
+    base="NumberLine-coins",
+    lessons=(
+        Lesson(
+            "signs",
+            (
+                _SIGNS,
+                replace(_turns(8, 0.5), count=14_000),
+                replace(NUMBERS, count=3_000),
+            ),
+            {**LESSON, "steps": 450, "lr": 1e-3},
+        ),
+    ),
+)
+"""The start of COINS learns in text which sign a comparison calls for, and goes on to flip coins
+when there is a picture. PPO can join the two."""

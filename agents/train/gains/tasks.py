@@ -2,7 +2,7 @@
 
 from agents.train.gains.cards import BLACKJACK, DEALS, EZ_POINTS, HANDS, PAIRS
 from agents.train.gains.lessons import Lesson
-from agents.train.gains.levels import NUMBER_LINE, NUMBERS
+from agents.train.gains.levels import COINS, NUMBER_LINE, NUMBERS
 from agents.train.gains.plan import Plan
 from agents.train.gains.points24 import POINTS24
 from agents.train.gains.rooms import ALFWORLD
@@ -34,5 +34,8 @@ PLAN = Plan(
         "text_layers": 3,
     },
     reading=READING,
-    tasks={task.env: task for task in (NUMBER_LINE, EZ_POINTS, POINTS24, BLACKJACK, ALFWORLD)},
+    tasks={
+        "NumberLine-coins": COINS,
+        **{task.env: task for task in (NUMBER_LINE, EZ_POINTS, POINTS24, BLACKJACK, ALFWORLD)},
+    },
 )
