@@ -56,7 +56,8 @@ def _formulas(count: int) -> Exercises:
     return Exercises(count, "EZPoints", options)
 
 
-def _behind_prompt(cards: Transcripts, count: int) -> Transcripts:
+def behind_prompt(cards: Transcripts, count: int) -> Transcripts:
+    """Return cards to read behind the prompts of their task."""
     return Transcripts(count, {**cards.options, "with_prompt": True})
 
 
@@ -86,7 +87,7 @@ EZ_POINTS = Task(
         ),
         Lesson(
             "behind-prompts",
-            (*(_behind_prompt(part, 6_000) for part in (PAIRS, DEALS, HANDS)), _formulas(6_000)),
+            (*(behind_prompt(part, 6_000) for part in (PAIRS, DEALS, HANDS)), _formulas(6_000)),
             {**LESSON, "steps": 700, "lr": 1.5e-3},
         ),
         Lesson(
@@ -95,7 +96,7 @@ EZ_POINTS = Task(
                 _ez_turns("+*", 6),
                 _ez_turns(OPERATORS, 7),
                 _formulas(10_000),
-                *(_behind_prompt(part, 5_000) for part in (PAIRS, DEALS, HANDS)),
+                *(behind_prompt(part, 5_000) for part in (PAIRS, DEALS, HANDS)),
             ),
             {**LESSON, "steps": 800, "lr": 1e-3},
         ),

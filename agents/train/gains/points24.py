@@ -1,8 +1,6 @@
 """What the study trains on Points24: the cards are read already, the search is to be learned."""
 
-from dataclasses import replace
-
-from agents.train.gains.cards import HANDS, RETURNS
+from agents.train.gains.cards import HANDS, RETURNS, behind_prompt
 from agents.train.gains.lessons import START_SHARE, Exercises, Lesson, Transcripts
 from agents.train.gains.levels import JITTER, LESSON
 from agents.train.gains.plan import Task
@@ -26,12 +24,12 @@ POINTS24 = Task(
     lessons=(
         Lesson(
             "problems",
-            (_drills(48_000, 10, 0.0, 0.5), replace(HANDS, count=6_000)),
+            (_drills(48_000, 10, 0.0, 0.5), behind_prompt(HANDS, 6_000)),
             {**LESSON, "steps": 1_500, "lr": 2e-3},
         ),
         Lesson(
             "drills",
-            (_drills(30_000, 11, 0.6, 0.5), replace(HANDS, count=6_000)),
+            (_drills(30_000, 11, 0.6, 0.5), behind_prompt(HANDS, 6_000)),
             {**LESSON, "steps": 1_100, "lr": 2e-3},
         ),
         Lesson(
@@ -39,7 +37,7 @@ POINTS24 = Task(
             (
                 _turns(12),
                 _drills(14_000, 12, 0.3, 0.6),
-                replace(HANDS, count=8_000),
+                behind_prompt(HANDS, 8_000),
             ),
             {**_LONG, "steps": 1_600, "lr": 1.5e-3, "thought_weight": 0.1},
         ),
@@ -48,7 +46,7 @@ POINTS24 = Task(
             (
                 _turns(13),
                 _drills(14_000, 13, 0.2, 0.6),
-                replace(HANDS, count=4_000),
+                behind_prompt(HANDS, 4_000),
             ),
             {**_LONG, "steps": 1_600, "lr": 1.2e-3, "thought_weight": 0.1},
         ),
