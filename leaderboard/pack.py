@@ -188,6 +188,11 @@ class CardOptions(Options):
         "how a trained model's checkpoint was chosen; only one chosen on val ranks",
         choices=tuple(filter(None, get_args(Chosen))),
     )
+    start: str | None = option(
+        None,
+        "digest of the entry of the model from which training started; the site shows both",
+        metavar="DIGEST",
+    )
     url: str | None = option(None, "paper, checkpoint or code", metavar="URL")
     notes: str | None = option(None, "what a reader should know")
     usd: float | None = option(None, "what the run cost in all, if replies don't say it", ge=0)

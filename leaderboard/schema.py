@@ -125,6 +125,8 @@ class Card(Record):
     track: Track
     chosen: Chosen = ""
     """How the checkpoint was chosen, of a model that was trained on the tasks."""
+    start: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """Digest of the entry of the model from which training started; "" for none."""
     url: Annotated[str, StringConstraints(max_length=200, pattern=r"^(https://[!-~]+)?$")] = ""
     """Paper, checkpoint or code; "" for none."""
     notes: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_notes)] = ""

@@ -34,6 +34,7 @@ from leaderboard.pages.tables import (
     task_rows,
 )
 from leaderboard.pages.tasks import Task, beside_test, describe
+from leaderboard.pages.training import training_pairs
 from leaderboard.published import KINDS, reported_ids, reported_rows
 from leaderboard.verify import Evidence, Verified, existing_entry, find_entries, verify_all
 from vlbench.cli import (
@@ -124,6 +125,7 @@ def _write(
         "index.html",
         ".",
         rows_of={section: overall_rows(entries, section, tasks, table) for section in TRACKS},
+        pairs=training_pairs(entries, tasks),
         calls=open_calls(entries),
         reported=reported,
         reported_ids=reported_ids(reported),
