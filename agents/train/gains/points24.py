@@ -21,6 +21,7 @@ def _drills(count: int, seed: int, drills: float, backwards: float) -> Exercises
 
 POINTS24 = Task(
     env="Points24",
+    base="cards",
     lessons=(
         Lesson(
             "problems",

@@ -1,6 +1,6 @@
 """What the study trains, task by task. A result line names the hash of its task's plan."""
 
-from agents.train.gains.cards import BLACKJACK, DEALS, EZ_POINTS, HANDS, PAIRS
+from agents.train.gains.cards import BLACKJACK, CARDS, DEALS, EZ_POINTS, HANDS, PAIRS
 from agents.train.gains.lessons import Lesson
 from agents.train.gains.levels import COINS, NUMBER_LINE, NUMBERS
 from agents.train.gains.plan import Plan
@@ -36,6 +36,7 @@ PLAN = Plan(
     reading=READING,
     tasks={
         "NumberLine-coins": COINS,
+        "cards": CARDS,
         **{task.env: task for task in (NUMBER_LINE, EZ_POINTS, POINTS24, BLACKJACK, ALFWORLD)},
     },
 )
