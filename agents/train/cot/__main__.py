@@ -95,7 +95,7 @@ def _ask_again(study: Study, name: str, checkpoint: Path) -> None:
     if study.has(unit="thoughts", of=name, seed=0):
         return
     env_id = resolve_env_id(study.task.env)
-    questions = read_questions(study.exam_folder(study.task.exam.suite, name, 0), QUESTIONS)
+    questions = read_questions(study.exam_folder(study.task.exam.label, name, 0), QUESTIONS)
     if env_id not in questions:
         study.say(f"{name}: no turn has thoughts before a readable action")
         return

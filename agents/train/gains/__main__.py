@@ -56,6 +56,7 @@ class Config(Options):
     suites: str = option(
         "", "frozen sets that --test plays, comma-separated; by default the plan's for the task"
     )
+    sampled: bool = option(False, "with --test, sample replies as in rollouts")
     ship: bool = option(
         False, "train nothing; copy the start and PPO's model of seed 0 to --checkpoints"
     )
@@ -98,7 +99,7 @@ def study(plan: Plan, config: Config) -> Path:
         start_model=config.start,
     )
     if config.test:
-        running.test([name for name in config.suites.split(",") if name])
+        running.test([name for name in config.suites.split(",") if name], config.sampled)
     elif config.ship:
         running.ship(config.checkpoints)
     elif not config.only_page:

@@ -14,16 +14,22 @@ CONCURRENCY = 64
 
 
 def examine(task: Task, checkpoint: Path, exam: Exam, out: Path) -> dict[str, Any]:
-    """Play an examination greedily; return the part of a result line that it gives.
+    """Play an examination; return the part of a result line that it gives.
 
     Args:
-        task: The task; its rollouts' prompt and length of replies are used.
+        task: The task; its rollouts' prompt and sampling of replies are used.
         checkpoint: Folder of the model.
         exam: What to play.
         out: Folder of the run, which goes on if it exists.
     """
     config = task.ppo_config()
-    agent = load_agent("llava", model=str(checkpoint), max_tokens=config.max_new_tokens)
+    agent = load_agent(
+        "llava",
+        model=str(checkpoint),
+        max_tokens=config.max_new_tokens,
+        temperature=config.temperature if exam.sampled else 0.0,
+        top_p=config.top_p,
+    )
     run = evaluate(
         agent,
         resolve_env_id(task.env),
@@ -37,7 +43,7 @@ def examine(task: Task, checkpoint: Path, exam: Exam, out: Path) -> dict[str, An
     card = run.scorecards[0]
     episodes = sorted(run.episodes, key=lambda episode: episode.row)
     return {
-        "suite": exam.suite,
+        "suite": exam.label,
         "rows": digest_of([[episode.instance, episode.presentation] for episode in episodes]),
         "won": "".join(str(int(episode.success)) for episode in episodes),
         "success": round(card.success, 6),

@@ -38,6 +38,13 @@ class Exam:
     """Keyword arguments of the environment."""
     episodes: int | None = None
     """Number of rows; None for all of a set."""
+    sampled: bool = False
+    """Whether replies are sampled as in rollouts; greedy if not."""
+
+    @property
+    def label(self) -> str:
+        """The name in result lines and tables."""
+        return f"{self.suite}-sampled" if self.sampled else self.suite
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,8 @@ class Plan:
         task = self.tasks[name]
         options = asdict(task)
         del options["base"]  # its start's hash says more
+        if not task.exam.sampled:  # as in all results from before there was the option
+            del options["exam"]["sampled"]
         lessons = [lesson.resolved() for lesson in task.lessons]
         return digest_of(
             [TRAINER, METHODS, self._first(task), options, lessons, resolved(task.ppo_config())]

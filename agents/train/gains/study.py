@@ -154,20 +154,22 @@ class Study:
         """Return the folder of an examination's run."""
         return self.folder / "exam" / f"{suite}-{name}-{seed}"
 
-    def test(self, suites: Sequence[str] = ()) -> None:
+    def test(self, suites: Sequence[str] = (), sampled: bool = False) -> None:
         """Play unseen rows with the start, and with what every method made.
 
         Args:
             suites: Frozen sets; by default the plan's exam.
+            sampled: Whether replies are sampled, also where the plan's exam is greedy.
         """
         task = self.task
         for suite in suites or [task.exam.suite]:
             exam = task.exam if suite == task.exam.suite else Exam(suite)
+            exam = replace(exam, sampled=exam.sampled or sampled)
             for name, seed, checkpoint in self.checkpoints():
-                if self.has(unit="test", of=name, seed=seed, suite=suite):
+                if self.has(unit="test", of=name, seed=seed, suite=exam.label):
                     continue
-                out = self.exam_folder(suite, name, seed)
-                self.say(f"{suite}: {name}, seed {seed}")
+                out = self.exam_folder(exam.label, name, seed)
+                self.say(f"{exam.label}: {name}, seed {seed}")
                 result = examine(task, checkpoint, exam, out)
                 weights = weights_hash(checkpoint)
                 self.add(unit="test", of=name, seed=seed, weights=weights, **result)
