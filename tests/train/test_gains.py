@@ -8,7 +8,7 @@ import pytest
 from agents.results.study_page import render
 from agents.train.gains import __main__ as gains
 from agents.train.gains.lessons import START_SHARE, Exercises, Lesson, Transcripts
-from agents.train.gains.levels import NUMBER_LINE
+from agents.train.gains.levels import COINS
 from agents.train.gains.page import gain, values
 from agents.train.gains.plan import GAIN_SHARE, METHODS, Exam, Plan
 from agents.train.gains.tasks import PLAN
@@ -32,7 +32,7 @@ def test_the_interval_of_a_gain_counts_seeds_and_rows():
 def test_every_method_costs_what_ppo_costs():
     """100 turns, written, scored again and scored by the start, then learned from twice."""
     ppo = {"iterations": 5, "num_envs": 4, "num_steps": 5, "kl_coef": 0.1, "epochs": 2}
-    task = dataclasses.replace(NUMBER_LINE, ppo=ppo)
+    task = dataclasses.replace(COINS, ppo=ppo)
     assert task.budget() == pytest.approx(100 * (3 / 3 + 2))
 
 
@@ -58,7 +58,12 @@ def test_lessons_deal_one_half_of_the_instances_and_the_methods_the_other():
             parts = [part for part in lesson.data if isinstance(part, Transcripts)]
             assert {part.config().share for part in parts} <= {START_SHARE}
             texts = [part for part in lesson.data if isinstance(part, Exercises)]
-            assert {part.env for part in texts} <= {"EZPoints", "Points24", "ALFWorld"}
+            assert {part.env for part in texts} <= {
+                "NumberLine",
+                "EZPoints",
+                "Points24",
+                "ALFWorld",
+            }
             shares = {part.options["share"] for part in texts if part.env != "ALFWorld"}
             assert shares <= {START_SHARE} and (parts or texts)
         assert any(isinstance(part, Transcripts) for part in task.lessons[-1].data)
@@ -119,7 +124,7 @@ def test_all_methods_run_resume_are_examined_and_shipped(tmp_path):
     steps = {"steps": 2, "eval_every": 0}
     data = (Transcripts(16, {"episodes": 8}), Exercises(4, "Points24"))
     task = dataclasses.replace(
-        NUMBER_LINE,
+        COINS,
         lessons=(Lesson("turns", data, steps),),
         ppo={
             "iterations": 2,
@@ -147,6 +152,10 @@ def test_all_methods_run_resume_are_examined_and_shipped(tmp_path):
     assert units == [("start", 0), *((name, seed) for seed in (0, 1) for name in METHODS)]
     exams = [(line["of"], len(line["won"])) for line in lines if line["unit"] == "test"]
     assert sorted(exams) == sorted([("start", 4), *((name, 4) for name in METHODS for _ in (0, 1))])
+    gains.study(plan, dataclasses.replace(config, test=True, sampled=True))
+    *_, last = results.read_text("utf-8").splitlines()
+    assert json.loads(last)["suite"] == "paper-sampled"
+    lines = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
     page = gains.study(plan, dataclasses.replace(config, ship=True, checkpoints=tmp_path / "out"))
     for agent, unit in (("llava-sft", "start"), ("llava-rl", "ppo")):
         weights = weights_hash(tmp_path / "out" / agent / "number_line")

@@ -105,6 +105,19 @@ NUMBER_LINE = replace(
             {**LESSON, "steps": 450, "lr": 1e-3},
         ),
     ),
+    mix="max_position=20,50",
+    ppo={
+        **COINS.ppo,
+        "iterations": 10,
+        "kl_coef": 0.4,
+        "lr": 2e-4,
+        "eval_every": 5,
+        "save_every": 10,
+    },
+    val_episodes=48,
+    exam=Exam("ladder-20", sampled=True),
 )
 """The start of COINS learns in text which sign a comparison calls for, and goes on to flip coins
-when there is a picture. PPO can join the two."""
+when there is a picture. PPO can join the two. It plays long lines alone: short ones have few pairs,
+which are soon known by heart. The examination samples, as rollouts do: greedy play that turns back
+at a pair goes to and fro between two pictures to the episode's end."""
