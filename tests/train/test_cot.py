@@ -100,6 +100,7 @@ def test_all_arms_run_resume_and_are_compared(tmp_path, monkeypatch):
     turns = Transcripts(16, {"env": "EZPoints", "episodes": 8})
     task = dataclasses.replace(
         PLAN.tasks["EZPoints"],
+        base="",
         lessons=(Lesson("turns", (turns,), steps),),
         ppo={**PLAN.tasks["EZPoints"].ppo, **ppo},
         val_episodes=4,

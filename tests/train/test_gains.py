@@ -70,7 +70,7 @@ def test_lessons_deal_one_half_of_the_instances_and_the_methods_the_other():
 
 
 def test_a_start_that_continues_another_changes_with_its_lessons_alone():
-    base = PLAN.tasks["Points24"]
+    base = dataclasses.replace(PLAN.tasks["Points24"], base="")
     task = dataclasses.replace(PLAN.tasks["EZPoints"], base="Points24")
     before = dataclasses.replace(PLAN, tasks={"EZPoints": task, "Points24": base})
 
