@@ -87,7 +87,7 @@ COINS = Task(
 """Levels from 5 to 50. The start's teacher reads rightly and acts by coin flips, then rightly in
 three turns of five. What came of it: the start compares, and acts by the target instead."""
 
-_SIGNS = Exercises(14_000, "NumberLine", {"largest": 400, "share": START_SHARE})
+SIGNS = Exercises(14_000, "NumberLine", {"largest": 400, "share": START_SHARE})
 """In text, an action follows from a comparison. Up to 400, there are too many pairs to learn them
 by heart: from those up to 50, a model learned pairs."""
 
@@ -98,7 +98,7 @@ NUMBER_LINE = replace(
         Lesson(
             "signs",
             (
-                _SIGNS,
+                SIGNS,
                 replace(_turns(8, 0.5), count=14_000),
                 replace(NUMBERS, count=3_000),
             ),

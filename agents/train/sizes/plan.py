@@ -1,13 +1,14 @@
 """The plan of the study of sizes: models from small to large, on lines from short to long.
 
-A size's start reads numbers on every line and acts by coin flips; PPO then plays one line. A size
-is a plan of its own, and each line one of its tasks.
+A size's start reads numbers on every line, knows in text which sign a comparison calls for, and
+flips coins where there is a picture; PPO then plays one line. A size is a plan of its own, and each
+line one of its tasks.
 """
 
 from dataclasses import replace
 
 from agents.train.gains.lessons import Lesson, Transcripts
-from agents.train.gains.levels import JITTER, LESSON, LEVELS, NUMBERS
+from agents.train.gains.levels import JITTER, LESSON, LEVELS, NUMBER_LINE, NUMBERS, SIGNS
 from agents.train.gains.plan import Exam, Plan, Task
 from agents.train.reproduce.study import Values
 
@@ -45,22 +46,10 @@ def _line(last: int) -> Task:
         env="NumberLine",
         rules={"max_position": last},
         lessons=(),
-        ppo={
-            **JITTER,
-            "num_envs": 32,
-            "num_steps": 8,
-            "iterations": 12,
-            "thought_weight": 0.2,
-            "kl_coef": 0.05,
-            "lr": 1e-4,
-            "end_lr": 2e-5,
-            "eval_every": 4,
-            "save_every": 12,
-            "rollouts_every": 0,
-        },
+        ppo={**NUMBER_LINE.ppo, "iterations": 6, "eval_every": 3, "save_every": 6},
         sft_lr=5e-4,
         val_episodes=48,
-        exam=Exam("seeds", {"max_position": last}, 96),
+        exam=Exam("seeds", {"max_position": last}, 96, sampled=True),
     )
 
 
@@ -72,7 +61,11 @@ def _plan(name: str) -> Plan:
         tiny={**own, **picture, **_SIZES[name]},
         reading=(
             Lesson("numbers", (_NUMBERS,), {**options, "steps": 800}),
-            Lesson("turns", (_TURNS, replace(NUMBERS, count=6_000)), {**options, "steps": 1_200}),
+            Lesson(
+                "turns",
+                (_TURNS, replace(NUMBERS, count=6_000), SIGNS),
+                {**options, "steps": 1_200},
+            ),
         ),
         tasks={f"line-{last}": _line(last) for last in LINES},
         seeds=3,
