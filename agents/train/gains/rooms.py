@@ -1,5 +1,7 @@
 """What the study trains on ALFWorld: one type of tasks, in a model of its own."""
 
+from dataclasses import replace
+
 from agents.train.gains.lessons import Exercises, Lesson, Transcripts
 from agents.train.gains.plan import Exam, Task
 from agents.train.reproduce.study import Values
@@ -12,20 +14,20 @@ def _lists(count: int) -> Exercises:
     return Exercises(count, "ALFWorld", {"commands": 16})
 
 
-_TURNS = Transcripts(
-    20_000,
-    {
+def _turns(count: int, episodes: int, seed: int) -> Transcripts:
+    """Return turns of games; one in four is off the expert's path."""
+    options: Values = {
         "env": "ALFWorld",
         "env_kwargs": RULES,
         "random_action_prob": 0.25,
-        "episodes": 5_000,
+        "episodes": episodes,
         "keep_fraction": 0.5,
-        "seed": 20,
-    },
-)
-"""Turns of games; one in four is off the expert's path."""
+        "seed": seed,
+    }
+    return Transcripts(count, options)
 
-ALFWORLD = Task(
+
+ROOMS = Task(
     env="ALFWorld",
     rules=RULES,
     tiny={
@@ -45,7 +47,7 @@ ALFWORLD = Task(
         ),
         Lesson(
             "rooms",
-            (_TURNS, _lists(2_500)),
+            (_turns(20_000, 5_000, 20), _lists(2_500)),
             {**_LESSON, "batch": 16, "micro_batch": 8, "steps": 1_200, "lr": 2e-3},
         ),
     ),
@@ -71,3 +73,20 @@ ALFWORLD = Task(
 )
 """The simplest type. Everything is read from the text too; what is hard is to name what a room has,
 not what rooms usually have. So lists of commands drawn at random are to be copied first."""
+
+ALFWORLD = replace(
+    ROOMS,
+    tiny={},
+    base="ALFWorld-rooms",
+    lessons=(
+        Lesson(
+            "more-rooms",
+            (_turns(40_000, 10_000, 21), _lists(2_500)),
+            {**_LESSON, "batch": 16, "micro_batch": 8, "steps": 2_400, "lr": 1.5e-3},
+        ),
+    ),
+    exam=replace(ROOMS.exam, sampled=True),
+)
+"""Goes on from the start of ROOMS, which reads rooms, and goes where it stands already. The
+examination samples, as rollouts do: an unknown command changes neither text nor picture, so that
+greedy play repeats it to the end."""

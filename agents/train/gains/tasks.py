@@ -5,7 +5,7 @@ from agents.train.gains.lessons import Lesson
 from agents.train.gains.levels import COINS, NUMBER_LINE, NUMBERS
 from agents.train.gains.plan import Plan
 from agents.train.gains.points24 import POINTS24
-from agents.train.gains.rooms import ALFWORLD
+from agents.train.gains.rooms import ALFWORLD, ROOMS
 from agents.train.reproduce.study import Values
 
 _OPTIONS: Values = {
@@ -37,6 +37,7 @@ PLAN = Plan(
     tasks={
         "NumberLine-coins": COINS,
         "cards": CARDS,
+        "ALFWorld-rooms": ROOMS,
         **{task.env: task for task in (NUMBER_LINE, EZ_POINTS, POINTS24, BLACKJACK, ALFWORLD)},
     },
 )
