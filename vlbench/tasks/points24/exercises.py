@@ -100,6 +100,8 @@ class _Generator:
     def _problem(self) -> Exercise | None:
         if self._rng.random() < self._backwards:
             numbers = self._split_triple()[0]
+        elif not self._hands:
+            return None
         else:
             numbers = self._hands[self._rng.integers(len(self._hands))]
         order = [numbers[i] for i in self._rng.permutation(len(numbers))]
