@@ -145,7 +145,7 @@ def test_wrong_options_are_refused_before_anything_is_written(env, options, mess
     [
         ("EZPoints", {"share": "999/1000", "largest": 2}),
         ("NumberLine", {"share": "999/1000", "largest": 1}),
-        ("Points24", {"share": "5/1000", "drills": 0, "backwards": 0}),
+        ("Points24", {"share": "6/1000", "drills": 0, "backwards": 0}),
         ("Points24", {"share": "999/1000", "target": 97, "drills": 0, "backwards": 0}),
     ],
 )
