@@ -14,7 +14,7 @@ TORCH = ("torch", "transformers")
 WITH_TORCH = (
     "alfworld_training baselines cot credit_study distributed families gains held_out "
     "learning_study memory mixture model_families ppo_math rollouts selection sft_dataset signals "
-    "text_backbone trainer training_pages training_runs update vllm_rollouts"
+    "text_backbone text_first trainer training_pages training_runs update vllm_rollouts"
 )
 NEEDS = {
     "agents/test_recorded_models.py": TORCH,

@@ -71,6 +71,8 @@ class Task:
     """Options of `tiny` for a model of its own."""
     base: str = ""
     """The task whose start this one's continues; by default it continues the reader."""
+    text_first: bool = False
+    """Whether a turn's text stands before its picture from here on; see `tiny --text-first`."""
     val_episodes: int = 96
     """Rows of `val` by which a checkpoint is chosen."""
     exam: Exam = Exam()
@@ -110,8 +112,11 @@ class Plan:
         task = self.tasks[name]
         options = asdict(task)
         del options["base"]  # its start's hash says more
-        if not task.exam.sampled:  # as in all results from before there was the option
+        # Results from before there were these options have neither.
+        if not task.exam.sampled:
             del options["exam"]["sampled"]
+        if not task.text_first:
+            del options["text_first"]
         lessons = [lesson.resolved() for lesson in task.lessons]
         return digest_of(
             [TRAINER, METHODS, self._first(task), options, lessons, resolved(task.ppo_config())]
@@ -124,7 +129,9 @@ class Plan:
         if not task.base:
             return self.reader()
         base = self.tasks[task.base]
-        return digest_of([self._first(base), [lesson.resolved() for lesson in base.lessons]])
+        lessons = [lesson.resolved() for lesson in base.lessons]
+        order = ["text first"] if base.text_first else []
+        return digest_of([self._first(base), lessons, *order])
 
     def reader(self) -> str:
         """Return a hash of everything that determines the model that reads."""

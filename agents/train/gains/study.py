@@ -11,7 +11,13 @@ from agents.train import TRAINER
 from agents.train.evaluation import EvalResult
 from agents.train.gains.card import write_card
 from agents.train.gains.exam import examine
-from agents.train.gains.lessons import build_model, copy_model, export_model, learn_lessons
+from agents.train.gains.lessons import (
+    build_model,
+    copy_model,
+    export_model,
+    learn_lessons,
+    put_text_first,
+)
 from agents.train.gains.methods import MODEL, Trained, evaluate_on_val, run_method
 from agents.train.gains.plan import FIRST_PILOT, METHODS, Exam, Plan, Task
 from agents.vlm.bundled import TASKS
@@ -107,6 +113,8 @@ class Study:
             model = build_model(task.tiny, folder / "tiny", 0)
         else:
             model = self.base or self._make_base(task.base)
+        if task.text_first:
+            model = put_text_first(model, folder / "text-first")
         model = learn_lessons(task.lessons, model, folder, seed, self.say)
         return export_model(model, folder / MODEL)
 

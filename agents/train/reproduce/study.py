@@ -112,7 +112,7 @@ INCIDENTAL = frozenset(
     }
 )
 """Options that say where a run is and what is shown of it."""
-LATER = {"with_prompt": False}
+LATER = {"with_prompt": False, "text_first": False}
 """Options that came after the first committed results → the value that those results have."""
 
 
