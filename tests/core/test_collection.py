@@ -7,6 +7,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 LIGHT = ("vlbench", "pytest", "pytest-xdist", "hypothesis")
 """Distributions of the lightest environment that the tests must pass in."""
@@ -33,6 +35,7 @@ def needed_by(names: tuple[str, ...]) -> set[str]:
     return found
 
 
+@pytest.mark.extra
 def test_no_test_needs_an_extra_to_be_collected(tmp_path):
     light = needed_by(LIGHT)
     extra = [
