@@ -16,6 +16,13 @@ MOST_DEALS = 2000
 """A split counts as empty if none of this many deals belongs to it."""
 
 
+def belongs(game: Game[Any], instance: str, split: str, share: Share | None) -> bool:
+    """Return whether an instance is of a split, one of SPLITS, and of a share; None for all."""
+    if split != "all" and split_in(game, instance) not in ("", split):
+        return False
+    return share is None or share.holds(unit_in(game, instance))
+
+
 def deal(game: Game[Any], rng: np.random.Generator, split: str, share: Share | None) -> str:
     """Return an instance that belongs to a split and a share of it.
 
@@ -30,9 +37,7 @@ def deal(game: Game[Any], rng: np.random.Generator, split: str, share: Share | N
     """
     for _ in range(MOST_DEALS):
         instance = game.deal(rng)
-        if split != "all" and split_in(game, instance) not in ("", split):
-            continue
-        if share is None or share.holds(unit_in(game, instance)):
+        if belongs(game, instance, split, share):
             return instance
     raise ValueError(
         f"{MOST_DEALS} deals gave no instance of the split {split}"

@@ -62,21 +62,22 @@ PIECES = Regex(r" ?\p{N}+| ?\p{L}+(?: \p{L}+)*| ?[^\s\p{L}\p{N}]+|\s+")
 # sentences of a fixed prompt have nine words in a row.
 NAMING_PIECES = Regex(r" ?\p{N}+| ?\p{L}+(?: \p{L}+){8,}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+")
 
-CHAT_TEMPLATE = """\
+_CHAT = """\
 {% for message in messages %}\
 {% if message['role'] == 'assistant' %}ASSISTANT: {% else %}USER: {% endif %}\
-{% if message['content'] is string %}{{ message['content'] }}{% else %}\
-{% for part in message['content'] %}\
-{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}\
-{% endfor %}{% endif %}\
+{% if message['content'] is string %}{{ message['content'] }}{% else %}PARTS{% endif %}\
 {% if message['role'] == 'assistant' %}</s>{% else %}\n{% endif %}\
 {% endfor %}\
 {% if add_generation_prompt %}ASSISTANT: {% endif %}"""
-TEXT_FIRST_TEMPLATE = CHAT_TEMPLATE.replace(
+CHAT_TEMPLATE = _CHAT.replace(
+    "PARTS",
     """\
 {% for part in message['content'] %}\
 {% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}\
 {% endfor %}""",
+)
+TEXT_FIRST_TEMPLATE = _CHAT.replace(
+    "PARTS",
     """\
 {% set pictures = message['content'] | selectattr('type', 'equalto', 'image') | list %}\
 {% for part in message['content'] if part['type'] != 'image' and part['text'] %}\

@@ -30,11 +30,6 @@ class TrainingPair:
     cells: tuple[TrainingCell | None, ...]
     """One a task; None where one of them didn't play."""
 
-    @property
-    def played(self) -> tuple[TrainingCell, ...]:
-        """The cells that have numbers."""
-        return tuple(cell for cell in self.cells if cell)
-
 
 def training_pairs(entries: Sequence[Verified], tasks: Sequence[Task]) -> list[TrainingPair]:
     """Return the entries whose start is an entry too, by name, with what both played."""
@@ -45,7 +40,7 @@ def training_pairs(entries: Sequence[Verified], tasks: Sequence[Task]) -> list[T
         if start:
             cells = tuple(_cell(start, trained, task.env_id) for task in tasks)
             pairs.append(TrainingPair(start, trained, cells))
-    return [pair for pair in pairs if pair.played]
+    return [pair for pair in pairs if any(pair.cells)]
 
 
 def _cell(start: Verified, trained: Verified, env_id: str) -> TrainingCell | None:

@@ -20,19 +20,19 @@ def canonical(name: str) -> str:
 
 def needed_by(names: tuple[str, ...]) -> set[str]:
     """Return the distributions with all that they need, without extras."""
-    found: set[str] = set()
+    closure: set[str] = set()
     queue = list(names)
     while queue:
         name = canonical(queue.pop())
-        if name in found:
+        if name in closure:
             continue
-        found.add(name)
+        closure.add(name)
         try:
             needs = requires(name) or []
         except PackageNotFoundError:  # of another platform
             continue
         queue += [re.split(r"[^\w.-]", need)[0] for need in needs if "extra ==" not in need]
-    return found
+    return closure
 
 
 @pytest.mark.extra
@@ -46,7 +46,7 @@ def test_no_test_needs_an_extra_to_be_collected(tmp_path):
     assert "jinja2" in extra
     hide = f"import sys\nfor name in {extra}:\n    sys.modules[name] = None\n"
     (tmp_path / "sitecustomize.py").write_text(hide)
-    found = subprocess.run(
+    collection = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0"],
         cwd=ROOT,
         env=os.environ
@@ -56,4 +56,4 @@ def test_no_test_needs_an_extra_to_be_collected(tmp_path):
         text=True,
         timeout=300,
     )
-    assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-2000:]
+    assert collection.returncode == 0, collection.stdout[-2000:] + collection.stderr[-2000:]

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from vlbench.cards import MAX_FACES
+from vlbench.dealing import belongs
 from vlbench.exercises import Exercise, draw_usable
 from vlbench.instances import Share
-from vlbench.task import checked_int, split_in
+from vlbench.task import checked_int
 from vlbench.tasks.ez_points.any_target import AnyTargetGame, operator_results
 from vlbench.tasks.ez_points.game import checked_operators
 from vlbench.tasks.formula.arithmetic import Cards
@@ -56,8 +57,7 @@ def _exercises(
         operator = str(rng.choice(possible))
         target = results[operator]
         unit = f"{game.name}/{small}-{large}-{target}"
-        is_hand = large <= LARGEST_CARD
-        if is_hand and (split_in(game, unit) != "train" or (share and not share.holds(unit))):
+        if large <= LARGEST_CARD and not belongs(game, unit, "train", share):
             return None
         first = next(name for name in possible if results[name] == target)
         return _exercise(rng, (small, large), first, target)

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from vlbench.dealing import belongs
 from vlbench.exercises import Exercise, draw_usable
 from vlbench.instances import Share
-from vlbench.task import checked_int, split_in
+from vlbench.task import checked_int
 from vlbench.tasks.number_line.demonstrate import CURRENT, TARGET, make_demonstration
 from vlbench.tasks.number_line.game import MAX_POSITION, NumberLineGame
 
@@ -36,8 +37,7 @@ def _exercises(
 ) -> Iterator[Exercise]:
     def draw() -> str | None:
         instance = game.deal(rng)
-        is_usable = split_in(game, instance) == "train" and (not share or share.holds(instance))
-        return instance if is_usable else None
+        return instance if belongs(game, instance, "train", share) else None
 
     while True:
         state = game.start(draw_usable(draw))

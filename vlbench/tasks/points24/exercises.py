@@ -14,9 +14,10 @@ from itertools import count
 import numpy as np
 
 from vlbench.cards import MAX_FACES
+from vlbench.dealing import belongs
 from vlbench.exercises import Exercise, checked_fraction, draw_usable
 from vlbench.instances import Share
-from vlbench.task import checked_int, split_in, unit_in
+from vlbench.task import checked_int
 from vlbench.tasks.formula.arithmetic import hands
 from vlbench.tasks.formula.exercises import draw_card, make_exercise
 from vlbench.tasks.points24.game import Points24Game
@@ -148,8 +149,5 @@ class _Generator:
 @cache
 def _is_held_out(numbers: Numbers, share: Share | None) -> bool:
     """Return whether four sorted numbers are a hand of `val` or `test`, or of another share."""
-    if numbers[-1] > MAX_FACES + 2:
-        return False
-    game, name = Points24Game(), f"points24/{'-'.join(map(str, numbers))}"
-    other = share is not None and not share.holds(unit_in(game, name))
-    return other or split_in(game, name) != "train"
+    name = f"points24/{'-'.join(map(str, numbers))}"
+    return numbers[-1] <= MAX_FACES + 2 and not belongs(Points24Game(), name, "train", share)
