@@ -1,8 +1,8 @@
 """Play untrained players on frozen rows: `python -m agents.calibrate --results FILE`.
 
 A line is appended for each player, task and suite; what the file has already, for the same rows of
-the same set, isn't played again, and a run that was stopped goes on. `--page` writes the tables
-into a page.
+the same set, isn't played again, and a run that was stopped goes on. `--page` writes the page
+beside the lines.
 """
 
 import sys
@@ -13,10 +13,11 @@ from pathlib import Path
 import vlbench
 from agents.agent import Agent
 from agents.calibrate.lines import PLAYERS, Line, Unit, line_of
-from agents.calibrate.page import fill
+from agents.calibrate.page import render
 from agents.evaluate import evaluate
 from agents.registry import load_agent
 from agents.results.line_file import append_line, read_lines
+from agents.results.study_page import write_page
 from vlbench.cli import Options, option, parse_options, required, run_main
 from vlbench.errors import unknown_name
 from vlbench.registry import resolve_env_id
@@ -35,7 +36,7 @@ class Config(Options):
     env: str = option("all", "ids or short names, with commas between")
     suite: str = option("test", "suites, with commas between; those that a task lacks are left out")
     episodes: int = option(0, "rows of each task and suite, from the first; 0 for all", ge=0)
-    page: Path | None = option(None, "page whose part between comments is rendered anew")
+    page: bool = option(False, "write the page beside the lines, from its template")
 
     def check(self) -> None:
         """Check the players."""
@@ -59,8 +60,7 @@ def _calibrate(argv: list[str] | None) -> None:
             if agent and (agent.env_ids is None or unit.env in agent.env_ids):
                 append_line(config.results, _play(unit, agent, config.runs))
     if config.page:
-        text = fill(config.page.read_text("utf-8"), read_lines(config.results, Line))
-        config.page.write_text(text, "utf-8")
+        write_page(config.results, {"tables": render(read_lines(config.results, Line))})
 
 
 def _units(player: str, config: Config) -> Iterator[Unit]:

@@ -3,13 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from agents.calibrate.lines import PLAYERS, Line
-from agents.results.line_file import replace_part, sets_note
+from agents.results.line_file import sets_note
 from vlbench.display.formatting import MISSING, number, number_range, percent, percent_interval
 from vlbench.intervals import Interval
 from vlbench.registry import short_name
-
-BEGIN, END = "<!-- calibration -->", "<!-- end of calibration -->"
-"""What stands around the rendered part of the page."""
 
 COSTS = {"reading": "ocr", "deciding": "smollm2", "both": "ocr-smollm2"}
 """What costs → the player whose regret is that cost: who decides like the solver by what it read,
@@ -17,15 +14,6 @@ who is told the truth and decides itself, and who reads and decides itself."""
 
 Lines = Mapping[str, Line]
 """Player → its line on a suite."""
-
-
-def fill(page: str, lines: Sequence[Line]) -> str:
-    """Return a page with its rendered part replaced.
-
-    Raises:
-        ValueError: The page has no place for it.
-    """
-    return replace_part(page, BEGIN, END, render(lines) + "\n")
 
 
 def render(lines: Sequence[Line]) -> str:

@@ -2,7 +2,7 @@
 
 Each player plays the first rows of each suite with the true picture, a blank one, one of another
 episode and one that is a turn old. A line is appended for each; what the file has already, for the
-same rows of the same set, isn't played again. `--page` writes the tables into a page.
+same rows of the same set, isn't played again. `--page` writes the page beside the lines.
 """
 
 import sys
@@ -12,11 +12,12 @@ from pathlib import Path
 
 import vlbench
 from agents.controls.lines import Line, Unit, line_of
-from agents.controls.page import fill
+from agents.controls.page import render
 from agents.evaluate import evaluate
 from agents.registry import load_agent
 from agents.results.line_file import append_line, read_lines
 from agents.results.run import Run
+from agents.results.study_page import write_page
 from vlbench.cli import Options, option, parse_options, required, run_main
 from vlbench.observation import PICTURES
 from vlbench.registry import resolve_env_id
@@ -37,7 +38,7 @@ class Config(Options):
     env: str = option("all", "ids or short names, with commas between")
     suite: str = option("test", "suites, with commas between; those that a task lacks are left out")
     episodes: int = option(0, "rows of each task and suite, from the first; 0 for all", ge=0)
-    page: Path | None = option(None, "page whose part between comments is rendered anew")
+    page: bool = option(False, "write the page beside the lines, from its template")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,8 +60,7 @@ def _controls(argv: Sequence[str] | None) -> None:
             if unit not in known:
                 append_line(config.results, _play(unit, spec, config.runs))
     if config.page:
-        text = fill(config.page.read_text("utf-8"), read_lines(config.results, Line))
-        config.page.write_text(text, "utf-8")
+        write_page(config.results, {"tables": render(read_lines(config.results, Line))})
 
 
 def _units(player: str, spec: str, env_ids: Sequence[str], config: Config) -> Iterator[Unit]:

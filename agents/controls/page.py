@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 
 from agents.controls.lines import Line
-from agents.results.line_file import replace_part, sets_note
+from agents.results.line_file import sets_note
 from vlbench.display.formatting import MISSING, number, number_range, percent_interval, points
 from vlbench.intervals import Interval
 from vlbench.observation import PICTURES
 from vlbench.registry import short_name
 
 CONTROLS = PICTURES[1:]
-
-BEGIN, END = "<!-- controls -->", "<!-- end of controls -->"
-"""What stands around the rendered part of the page."""
 
 
 def render(lines: Sequence[Line]) -> str:
@@ -23,15 +20,6 @@ def render(lines: Sequence[Line]) -> str:
         of_place = [line for line in lines if (line.unit.env, line.unit.suite) == (env_id, suite)]
         parts += [*_table(env_id, suite, of_place), ""]
     return "\n".join(parts)
-
-
-def fill(page: str, lines: Sequence[Line]) -> str:
-    """Return a page with its rendered part replaced.
-
-    Raises:
-        ValueError: The page has no place for it.
-    """
-    return replace_part(page, BEGIN, END, render(lines))
 
 
 def _table(env_id: str, suite: str, lines: Sequence[Line]) -> list[str]:

@@ -51,19 +51,6 @@ def regret_of(card: Scorecard) -> Interval | None:
     return Interval(card.regret, card.regret_low, card.regret_high)
 
 
-def replace_part(page: str, begin: str, end: str, rendered: str) -> str:
-    """Return a page with the part between two marks replaced.
-
-    Raises:
-        ValueError: The page lacks a mark.
-    """
-    head, first, rest = page.partition(begin)
-    _, last, tail = rest.partition(end)
-    if not first or not last:
-        raise ValueError(f"the page has no {begin} … {end}")
-    return f"{head}{begin}\n{rendered}{end}{tail}"
-
-
 def sets_note(env_id: str, suite: str, hashes: Iterable[str]) -> str:
     """Return the sentence that names the sets of some lines, and says if they are today's."""
     played, current = set(hashes), frozen_hash(env_id, suite)

@@ -1,4 +1,4 @@
-"""Result lines of a study, and the generated part of its page."""
+"""Result lines of a study, and tables of them."""
 
 import hashlib
 import json
@@ -9,7 +9,6 @@ from typing import Any
 
 Line = dict[str, Any]
 """A result: field → plain data."""
-BEGIN, END = "<!-- made from the data -->", "<!-- end of what is made -->"
 
 
 def digest_of(data: Any) -> str:
@@ -49,22 +48,6 @@ def append_lines(path: Path, lines: Iterable[Line]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-
-
-def fill_page(page: Path, generated: Sequence[str]) -> None:
-    """Write a page, or replace its generated part; the text around it stays.
-
-    Raises:
-        ValueError: The existing page lacks the marks around the generated part.
-    """
-    text = page.read_text("utf-8") if page.is_file() else f"# {page.stem}\n\n{BEGIN}{END}\n"
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page} lacks the marks {BEGIN} and {END} around the generated part")
-    part = "\n".join((BEGIN, "", *generated, "", END))
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(before + part + after, "utf-8")
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

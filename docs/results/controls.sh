@@ -14,7 +14,7 @@ few=${FEW:-60} # of the players that are slower
 turns=${TURNS:-3000}
 
 controls() { # controls TASKS ROWS OPTIONS
-  $python -m agents.controls --results "$here/controls.jsonl" --page "$here/controls.md" \
+  $python -m agents.controls --results "$here/controls.jsonl" --page \
     --runs "$out/runs" --suite "$suites" --env "$1" --episodes "$2" "${@:3}"
 }
 

@@ -12,7 +12,7 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 calibrate() { # calibrate TASK SUITES ROWS PLAYERS…
   local players=("${@:4}")
   $python -m agents.calibrate --results "$here/reading-and-deciding.jsonl" \
-    --page "$here/reading-and-deciding.md" --runs "$out" --env "$1" --suite "$2" --episodes "$3" \
+    --page --runs "$out" --env "$1" --suite "$2" --episodes "$3" \
     "${players[@]/#/--players=}"
 }
 

@@ -9,7 +9,7 @@ import pytest
 import vlbench
 from agents.calibrate.__main__ import main
 from agents.calibrate.lines import Line, Unit
-from agents.calibrate.page import fill, render
+from agents.calibrate.page import render
 from agents.players.text.prompts import with_facts
 from agents.results.line_file import append_line, read_lines
 from vlbench.intervals import Interval
@@ -60,8 +60,6 @@ def test_the_costs_are_the_regrets_of_the_players_who_lose_by_one_thing_alone():
     assert "| 25.0 % | 12.5 % | 75.0 % |" in text and "made on another one" not in text
     old = render([line("random", None, set_hash="0" * 64)])
     assert "Set `000000000000`. The set is now" in old and "cost of" in old
-    with pytest.raises(ValueError, match="the page has no <!-- calibration -->"):
-        fill("# A page", lines)
 
 
 def test_more_rows_of_the_same_player_replace_fewer():
@@ -71,9 +69,9 @@ def test_more_rows_of_the_same_player_replace_fewer():
 
 
 def test_players_are_played_once_and_a_broken_line_is_named(tmp_path, capsys):
-    results, page = tmp_path / "lines.jsonl", tmp_path / "page.md"
-    page.write_text("Head.\n<!-- calibration -->\n<!-- end of calibration -->\nFoot.\n")
-    call = ["--results", str(results), "--runs", str(tmp_path / "runs"), "--page", str(page)]
+    results = tmp_path / "lines.jsonl"
+    results.with_suffix(".md.in").write_text("Head.\n{{tables}}\nFoot.\n")
+    call = ["--results", str(results), "--runs", str(tmp_path / "runs"), "--page"]
     call += ["--env", "Blackjack", "--suite", "test,no-such", "--episodes", "3"]
     for _ in range(2):
         assert main([*call, "--players", "random", "--players", "expert"]) == 0
@@ -81,7 +79,7 @@ def test_players_are_played_once_and_a_broken_line_is_named(tmp_path, capsys):
     assert (random.unit.player, expert.unit.player) == ("random", "expert")
     assert 0.5 <= expert.commonest <= 1  # of two actions
     assert expert.regret.value == 0 and expert.episodes == 3 and expert.turns >= 3
-    assert page.read_text().startswith("Head.\n<!-- calibration -->\n| task |")
+    assert results.with_suffix(".md").read_text().startswith("Head.\n| task |")
     append_line(results, replace(random, episodes=7))
     assert read_lines(results, Line)[0].episodes == 7
     broken = asdict(random) | {"illegal": 2}

@@ -7,7 +7,7 @@ import pytest
 
 from agents.controls.__main__ import main
 from agents.controls.lines import Line
-from agents.controls.page import BEGIN, END, fill, render
+from agents.controls.page import render
 from agents.results.line_file import read_lines
 from vlbench.observation import PICTURES
 
@@ -40,14 +40,9 @@ def test_what_was_played_is_not_played_again(results, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_page_is_rendered_from_the_lines_and_again_gives_the_same(results, tmp_path):
-    lines = read_lines(results, Line)
-    page = fill(f"# Title\n{BEGIN}\nold{END}\nrest\n", lines)
-    assert "| expert-by-picture | 30 | 100.0 % (" in page and page.endswith("\nrest\n")
-    assert "old" not in page and page.count("| yes |") == 1
-    assert fill(page, lines) == page
-    with pytest.raises(ValueError, match="the page has no"):
-        fill("# Title\n", lines)
+def test_the_tables_are_rendered_from_the_lines(results):
+    tables = render(read_lines(results, Line))
+    assert "| expert-by-picture | 30 | 100.0 % (" in tables and tables.count("| yes |") == 1
 
 
 def test_a_model_is_told_by_the_hash_of_its_weights(results):

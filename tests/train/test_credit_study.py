@@ -6,7 +6,6 @@ import json
 import pytest
 import torch
 
-from agents.results import study_lines as result_lines
 from agents.train.credit import __main__ as credit
 from agents.train.credit.critics import fit_critic, judged
 from agents.train.credit.plan import PLAN, Game
@@ -83,13 +82,12 @@ def test_a_critics_values_stand_before_and_after_each_turn(lines, out):
 
 
 def test_a_second_call_measures_nothing_and_keeps_the_prose(lines, out, capsys):
-    text = out / "credit.md"
-    text.write_text(text.read_text("utf-8").replace("# credit\n", "# Title\n\nProse.\n"), "utf-8")
+    (out / "credit.md.in").write_text("# Title\n\nProse.\n{{tables}}\n", "utf-8")
     before = (out / "credit.jsonl").read_bytes()
     credit.study(SMALL, credit.Config(out=out))
     assert capsys.readouterr().err == "" and (out / "credit.jsonl").read_bytes() == before
-    again = text.read_text("utf-8")
-    assert again.startswith("# Title\n\nProse.\n") and again.count(result_lines.BEGIN) == 1
+    again = (out / "credit.md").read_text("utf-8")
+    assert again.startswith("# Title\n\nProse.\n### The rollouts\n")
     assert "| planted: exact (oracle) |  | 1.00 (1.00 to 1.00) |" in again
 
 

@@ -17,9 +17,10 @@ from vlbench.cli import exit_without
 if __name__ == "__main__":
     exit_without(("torch", "transformers", "peft", "accelerate"), "credit", extra="train")
 
-from agents.results.study_lines import append_lines, fill_page, log_line, read_lines
+from agents.results.study_lines import append_lines, log_line, read_lines
+from agents.results.study_page import write_page
 from agents.train.credit.measure import measure
-from agents.train.credit.page import generated_part
+from agents.train.credit.page import values
 from agents.train.credit.plan import PLAN, Plan
 from agents.vlm.bundled import CHECKPOINTS
 from vlbench.cli import (
@@ -73,7 +74,6 @@ def study(plan: Plan, config: Config) -> Path:
     lines = read_lines(
         results, lambda line: line["plan"] == plan.digest and line["game"] in plan.games
     )
-    page = results.with_suffix(".md")
     done = {line["game"] for line in lines}
     for name in names if not config.only_page else ():
         checkpoint = policies[name]
@@ -85,9 +85,8 @@ def study(plan: Plan, config: Config) -> Path:
         new = measure(plan, name, checkpoint, config.out, partial(_show, name))
         append_lines(results, new)
         lines += new
-        fill_page(page, generated_part(plan, lines))
-    fill_page(page, generated_part(plan, lines))
-    return page
+        write_page(results, values(plan, lines))
+    return write_page(results, values(plan, lines))
 
 
 def _show(game: str, line: str) -> None:

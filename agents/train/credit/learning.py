@@ -22,11 +22,11 @@ from agents.results.study_lines import (
     Line,
     append_lines,
     digest_of,
-    fill_page,
     log_line,
     markdown_table,
     read_lines,
 )
+from agents.results.study_page import write_page
 from agents.train import ppo
 from agents.train.distributed import Processes
 from agents.train.ppo_config import Config as PPOConfig
@@ -141,7 +141,7 @@ def run_arm(plan: Plan, arm: str, seed: int, out: Path) -> Line:
     return line
 
 
-def generated_part(plan: Plan, lines: Sequence[Line]) -> list[str]:
+def values(plan: Plan, lines: Sequence[Line]) -> dict[str, str]:
     """Return the table: regrets of rollouts, and differences in pairs of one seed."""
     by_arm = {name: {ln["seed"]: ln for ln in lines if ln["arm"] == name} for name in plan.arms}
     first, *_ = by_arm.values()
@@ -166,7 +166,7 @@ def generated_part(plan: Plan, lines: Sequence[Line]) -> list[str]:
     head = ["baseline", "seeds", "first rollout", "mean of rollouts 2 on", "last two rollouts"]
     head += ["difference of the means (95 %)", "difference of the last two (95 %)"]
     head += ["explained variance, last rollout"]
-    return ["Mean exact regret of a turn in rollouts.", "", *markdown_table(head, rows)]
+    return {"tables": "\n".join(markdown_table(head, rows))}
 
 
 def _start(line: Line) -> float:
@@ -204,7 +204,6 @@ def compare(plan: Plan, config: Config) -> Path:
     recipes = {name: plan.recipe(name) for name in plan.arms}
     lines = read_lines(results, lambda line: recipes.get(line["arm"]) == line["plan"])
     done = {(line["arm"], line["seed"]) for line in lines}
-    page = results.with_suffix(".md")
     for seed in range(config.seeds or plan.seeds) if not config.only_page else ():
         for name in plan.arms:
             if (name, seed) in done:
@@ -212,9 +211,8 @@ def compare(plan: Plan, config: Config) -> Path:
             log_line("learning", f"seed {seed}: {name}")
             lines.append(run_arm(plan, name, seed, config.out))
             append_lines(results, lines[-1:])
-            fill_page(page, generated_part(plan, lines))
-    fill_page(page, generated_part(plan, lines))
-    return page
+            write_page(results, values(plan, lines))
+    return write_page(results, values(plan, lines))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

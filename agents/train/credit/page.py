@@ -7,10 +7,10 @@ from agents.train.credit.measure import CRITIC_STEPS
 from agents.train.credit.plan import Plan
 
 
-def generated_part(plan: Plan, lines: Sequence[Line]) -> list[str]:
-    """Return the tables."""
+def values(plan: Plan, lines: Sequence[Line]) -> dict[str, str]:
+    """Return what a template may name."""
     table = _Tables(plan, lines)
-    return [
+    parts = [
         "### The rollouts",
         "",
         *table.rollouts(),
@@ -40,6 +40,7 @@ def generated_part(plan: Plan, lines: Sequence[Line]) -> list[str]:
         "",
         *table.ratios(),
     ]
+    return {"tables": "\n".join(parts)}
 
 
 class _Tables:

@@ -25,7 +25,7 @@ from agents.train import TRAINER, ppo, sft, sft_data, tiny
 from agents.train.checkpoint import Checkpoints, step_of
 from agents.train.distributed import Processes
 from agents.train.evaluation import EvalResult, distinct_val_rows, evaluate_policy
-from agents.train.reproduce.report import write_page
+from agents.train.reproduce.report import make_page
 from agents.train.reproduce.study import STUDIES, SUCCESS_TOLERANCE, Study, Values
 from agents.vlm.loading import load
 from agents.vlm.policy import Policy
@@ -281,8 +281,8 @@ def reproduce(study: Study, config: Config) -> Path:
             lines.append(run_arm(study, name, seed, config.out))
             with results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(lines[-1], ensure_ascii=False) + "\n")
-            write_page(study, lines, results)
-    return write_page(study, lines, results)
+            make_page(study, lines, results)
+    return make_page(study, lines, results)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

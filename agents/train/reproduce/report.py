@@ -1,7 +1,4 @@
-"""The page of a study: a table of its arms, its comparisons, and its learning curves.
-
-The generated part of the page is between two marks; the text around it is preserved.
-"""
+"""The page of a study: a table of its arms, its comparisons, and its learning curves."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from agents.results.study_lines import Line
+from agents.results.study_page import write_page
 from agents.train.reproduce.study import Comparison, Study
 from vlbench import intervals
 from vlbench.intervals import Interval
-
-BEGIN, END = "<!-- made by agents.train.reproduce -->", "<!-- end of what is made -->"
-
-"""The result of an (arm, seed), as `reproduce` writes it."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +104,8 @@ def _comparison_cells(
     return [comparison.question, arms, measure.title, str(len(seeds)), _difference(interval), clear]
 
 
-def generated_part(study: Study, lines: Sequence[Line], picture: str) -> str:
-    """Return the generated part of the page."""
+def tables(study: Study, lines: Sequence[Line], picture: str) -> str:
+    """Return the picture and the tables."""
     arms = {name: list(of_arm(lines, name).values()) for name in study.arms}
     head = [
         "arm",
@@ -124,8 +118,6 @@ def generated_part(study: Study, lines: Sequence[Line], picture: str) -> str:
     ]
     rows = (_arm_cells(study.arms[name].title, some) for name, some in arms.items() if some)
     parts = [
-        BEGIN,
-        "",
         f"![Learning curves]({picture})",
         "",
         "Means over seeds, in percent; differences in points.",
@@ -133,8 +125,6 @@ def generated_part(study: Study, lines: Sequence[Line], picture: str) -> str:
         *_table(head, rows),
         *_comparisons(study, lines),
         *_equal_starts(study, arms),
-        "",
-        END,
     ]
     return "\n".join(parts)
 
@@ -212,18 +202,12 @@ def _band(axes: Any, at: Sequence[float], series: Sequence[Sequence[float]], tit
     axes.fill_between(at, list(low), list(high), alpha=0.12, color=curve.get_color())
 
 
-def write_page(study: Study, lines: Sequence[Line], results: Path) -> Path:
+def make_page(study: Study, lines: Sequence[Line], results: Path) -> Path:
     """Write the page and the picture beside the results; return the page.
 
     Raises:
-        ValueError: The existing page lacks the marks around the generated part.
+        ValueError: The template asks for what there isn't.
     """
-    page, picture = results.with_suffix(".md"), results.with_suffix(".png")
-    text = page.read_text("utf-8") if page.is_file() else f"# {results.stem}\n\n{BEGIN}{END}\n"
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page} lacks the marks {BEGIN} and {END} around the generated part")
+    picture = results.with_suffix(".png")
     draw(study, lines, picture)
-    page.write_text(before + generated_part(study, lines, picture.name) + after, "utf-8")
-    return page
+    return write_page(results, {"tables": tables(study, lines, picture.name)})

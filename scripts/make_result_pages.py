@@ -1,0 +1,64 @@
+"""Render the pages of results from their templates and lines.
+
+    python -m scripts.make_result_pages
+
+A page `docs/results/NAME.md` is made of `NAME.md.in` and `NAME.jsonl`; `agents.results.study_page`
+says what a template may ask for. A test fails if a page is out of date.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from agents.calibrate import page as calibrate
+from agents.calibrate.lines import Line as CalibrateLine
+from agents.controls import page as controls
+from agents.controls.lines import Line as ControlLine
+from agents.results.line_file import read_lines
+from agents.results.study_lines import Line
+from agents.results.study_page import TEMPLATE, render
+from agents.train.credit import learning
+from agents.train.credit import page as credit
+from agents.train.credit import plan as credit_plan
+from agents.train.gains import page as gains
+from agents.train.gains.tasks import PLAN
+from agents.train.reproduce import report
+from agents.train.reproduce.study import MINIATURE
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results"
+Values = Callable[[Path], Mapping[str, str]]
+"""File of lines → what the template may name."""
+
+
+def lines_of(results: Path) -> list[Line]:
+    """Return the lines of a file."""
+    return [json.loads(text) for text in results.read_text("utf-8").splitlines()]
+
+
+VALUES: dict[str, Values] = {
+    "baselines": lambda path: learning.values(learning.PLAN, lines_of(path)),
+    "controls": lambda path: {"tables": controls.render(read_lines(path, ControlLine))},
+    "credit": lambda path: credit.values(credit_plan.PLAN, lines_of(path)),
+    "gains": lambda path: gains.values(PLAN, lines_of(path)),
+    "miniature": lambda path: {"tables": report.tables(MINIATURE, lines_of(path), "miniature.png")},
+    "reading-and-deciding": lambda path: {
+        "tables": calibrate.render(read_lines(path, CalibrateLine))
+    },
+}
+"""Name of a page → what its study renders; the other templates look at lines alone."""
+
+
+def pages() -> dict[Path, str]:
+    """Return page → text, up to date."""
+    found = {}
+    for template in sorted(RESULTS.glob(f"*{TEMPLATE}")):
+        name = template.name.removesuffix(TEMPLATE)
+        results = RESULTS / f"{name}.jsonl"
+        values = VALUES[name](results) if name in VALUES else {}
+        found[RESULTS / f"{name}.md"] = render(template.read_text("utf-8"), values, results)
+    return found
+
+
+if __name__ == "__main__":
+    for page, text in pages().items():
+        page.write_text(text, "utf-8")
