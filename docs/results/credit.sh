@@ -7,8 +7,15 @@ out=${1:-runs/credit}
 python=${PYTHON:-python}
 here=$(dirname "$0")
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-export PYTHON=$python
+alfworld=$out/alfworld
+mkdir -p "$alfworld"
 
-UNTIL=sft bash "$here/alfworld.sh" "$out/alfworld"
+[ -e "$alfworld/tiny/config.json" ] ||
+  $python -m agents.train.tiny --env ALFWorld --text-layers 3 --out "$alfworld/tiny"
+[ -e "$alfworld/data.jsonl" ] ||
+  $python -m agents.train.sft_data --env ALFWorld --env-kwargs '{"group": "pick_and_place_simple"}' \
+    --episodes 500 --random-action-prob 0.15 --out "$alfworld/data.jsonl"
+$python -m agents.train.sft --model "$alfworld/tiny" --data "$alfworld/data.jsonl" \
+  --out "$alfworld/sft" --steps 700 --lr 2e-3 --eval-every 350
 $python -m agents.train.credit --results "$here/credit.jsonl" --out "$out" \
-  --policy "$out/alfworld/sft/latest"
+  --policy "$alfworld/sft/latest"
