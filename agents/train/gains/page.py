@@ -47,7 +47,8 @@ def values(plan: Plan, lines: Sequence[Line]) -> dict[str, str]:
         suites = dict.fromkeys(line["suite"] for line in own.of(unit="test"))
         table = [line for suite in suites for line in (*_suite_table(own, suite), "")]
         numbers[f"{task}.table"] = "\n".join([*_training_table(own), "", *table])
-        numbers["tables"] += f"## {task}\n\n{numbers[f'{task}.table']}\n" if own.lines else ""
+        if any(line["unit"] != "start" for line in own.lines):  # a base alone has nothing to show
+            numbers["tables"] += f"## {task}\n\n{numbers[f'{task}.table']}\n"
         for suite in suites:
             for name in TITLES:
                 for key, value in _numbers(own, suite, name).items():
