@@ -94,7 +94,7 @@ def test_arms_differ_in_what_they_name_alone():
 
 
 @pytest.mark.slow
-def test_all_arms_run_resume_and_are_compared(tmp_path, monkeypatch):
+def test_arms_run_resume_and_are_compared(tmp_path, monkeypatch):
     steps = {"steps": 2, "eval_every": 0, "lr": 1e-3}
     ppo = {"iterations": 1, "num_envs": 8, "num_steps": 2, "max_new_tokens": 8, "epochs": 1}
     turns = Transcripts(16, {"env": "EZPoints", "episodes": 8})
@@ -111,6 +111,8 @@ def test_all_arms_run_resume_and_are_compared(tmp_path, monkeypatch):
     monkeypatch.setattr(cot_plan, "PLAN", Plan(tiny, (reading,), {"EZPoints": task}))
     own = CotTask(turns, 2, {"eval_every": 1})
     monkeypatch.setattr(cot_plan, "TASKS", {"EZPoints": own})
+    for arm in ("lambda-0", "lambda-0.2", "lambda-1"):
+        monkeypatch.delitem(ARMS, arm)
     monkeypatch.setattr(cot, "SEEDS", 2)
     monkeypatch.setattr(cot, "PILOTS", PILOTS[:1])
     results = tmp_path / "cot.jsonl"
