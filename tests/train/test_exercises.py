@@ -70,17 +70,27 @@ def write(env, count, options):
     return list(examples(Config(Path(), env, count=count, options=options, seed=3)))
 
 
+@pytest.mark.parametrize("faces", [0, 30])
 @pytest.mark.parametrize("share", ["", "1/2"])
-def test_exercises_of_ez_points_reach_their_target_and_show_no_hand_that_is_held_out(share):
-    game, operators = AnyTargetGame(), set()
-    for example in write("EZPoints", 400, {"operators": "+-*/", "largest": 24, "share": share}):
+def test_exercises_of_ez_points_reach_their_target_and_show_no_hand_that_is_held_out(share, faces):
+    game, operators, named = AnyTargetGame(), set(), set()
+    options = {"operators": "+-*/", "largest": 24, "share": share, "faces": faces}
+    for example in write("EZPoints", 400, options):
         reply = json.loads(example.reply)
-        target, _, _ = example.prompt.partition(":")
+        rule, _, prompt = example.prompt.rpartition(". ")
+        target, _, _ = prompt.partition(":")
         tokens = re.findall(r"\d+|\D", reply["plan"])
         assert evaluate(tokens) == int(target)
         operators.add(tokens[1])
         assert f"{reply['plan']}=".startswith(reply["current formula"] + reply["action"])
         counts = {"A": 1, "J": 10, "Q": 10, "K": 10}
+        assert bool(rule) == bool(faces)
+        if rule and rule != "J, Q and K count 10 each":
+            jack, queen, king = map(int, re.findall(r"\d+", rule))
+            assert rule == f"J counts {jack}, Q counts {queen} and K counts {king}"
+            assert 10 < jack <= 30 and (queen, king) == (jack + 1, jack + 2)
+            counts |= {"J": jack, "Q": queen, "K": king}
+        named |= set(reply["cards"])
         numbers = sorted(int(counts.get(card, card)) for card in reply["cards"])
         assert numbers == sorted(map(int, tokens[::2]))
         used = re.findall(r"\d+", reply["current formula"])
@@ -93,7 +103,7 @@ def test_exercises_of_ez_points_reach_their_target_and_show_no_hand_that_is_held
             unit = f"ez_points/{numbers[0]}-{numbers[1]}-{target}"
             assert split_in(game, unit) == "train"
             assert not share or Share(1, 2).holds(unit)
-    assert operators == set("+-*/")
+    assert operators == set("+-*/") and {"A", "J", "Q", "K", "10", "24"} < named
 
 
 @pytest.mark.parametrize("share", ["", "1/2"])
@@ -130,6 +140,7 @@ def test_exercises_of_alfworld_are_answered_from_their_prompt():
         ("EZPoints", {"operator": "+"}, 'did you mean "operators"'),
         ("EZPoints", {"largest": 1}, "largest must be an integer of at least 2, got 1"),
         ("EZPoints", {"share": "3/2"}, "share must be I/N"),
+        ("EZPoints", {"faces": 9}, "faces must be an integer of at least 10, got 9"),
         ("NumberLine", {"largest": 1_000_000_000}, "largest must be at most 999999999"),
         ("Points24", {"drills": 1.5}, "drills must be a number from 0 to 1, got 1.5"),
         ("Points24", {"lines": 10_001}, "lines must be from 1 to 10000, got 10001"),

@@ -51,9 +51,9 @@ RETURNS: Values = {
 OPERATORS = "+-*/"
 
 
-def _formulas(count: int) -> Exercises:
-    options: Values = {"operators": OPERATORS, "largest": 24, "share": START_SHARE}
-    return Exercises(count, "EZPoints", options)
+def _formulas(count: int, **options: object) -> Exercises:
+    own: Values = {"operators": OPERATORS, "largest": 24, "share": START_SHARE, **options}
+    return Exercises(count, "EZPoints", own)
 
 
 def behind_prompt(cards: Transcripts, count: int) -> Transcripts:
@@ -86,14 +86,19 @@ EZ_POINTS = Task(
     mix=VALUES,
     lessons=(
         Lesson(
+            "faces",
+            (_formulas(24_000, faces=40), behind_prompt(PAIRS, 4_000)),
+            {**LESSON, "steps": 700, "lr": 2e-3},
+        ),
+        Lesson(
             "turns",
             (
                 _ez_turns("+*", 6),
                 _ez_turns(OPERATORS, 7),
-                _formulas(10_000),
-                *_behind_prompts(5_000),
+                _formulas(14_000, faces=40),
+                *_behind_prompts(3_000),
             ),
-            {**LESSON, "steps": 800, "lr": 1e-3},
+            {**LESSON, "steps": 600, "lr": 1e-3},
         ),
     ),
     ppo={**RETURNS, "num_steps": 4, "iterations": 24, "save_every": 24},
@@ -101,7 +106,7 @@ EZ_POINTS = Task(
 )
 """Hands with each target that they reach, under every value of a jack. One half of the training
 instances has few hands, most with one target: from turns alone, the model learned which formula
-goes with a hand."""
+goes with a hand. Without exercises on faces, it guessed what a face counts."""
 
 CARDS = replace(
     EZ_POINTS,
@@ -147,8 +152,35 @@ BLACKJACK = Task(
             ),
             {**LESSON, "steps": 800, "lr": 1e-3},
         ),
+        Lesson(
+            "longer-hands",
+            (
+                Transcripts(
+                    20_000,
+                    {
+                        "env": "Blackjack",
+                        **JITTER,
+                        "random_action_prob": 0.6,
+                        "episodes": 14_000,
+                        "keep_fraction": 0.9,
+                        "seed": 5,
+                    },
+                ),
+                behind_prompt(DEALS, 3_000),
+            ),
+            {**LESSON, "steps": 900, "lr": 1.2e-3},
+        ),
     ),
-    ppo={**RETURNS, "num_steps": 2, "iterations": 24, "save_every": 24, "max_new_tokens": 96},
+    ppo={
+        **RETURNS,
+        "num_steps": 2,
+        "iterations": 12,
+        "save_every": 12,
+        "kl_coef": 0.4,
+        "max_new_tokens": 96,
+    },
     sft_lr=5e-4,
 )
-"""The usual rules; what a shoe gives is mostly luck, so regret decides."""
+"""The usual rules; what a shoe gives is mostly luck, so regret decides. After its first lesson the
+start played first turns nearly as the expert does, and couldn't read hands of three cards and more.
+With a KL penalty of 0.05, a pilot of PPO lost reading within eight iterations."""

@@ -5,16 +5,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vlbench.cards import count_faces
 from vlbench.exercises import Exercise
 from vlbench.tasks.formula.demonstrate import make_fields
 
-CARDS = {1: ("A",), 10: ("10", "J", "Q", "K")}
-"""Value → the cards that have it; a missing value is written as the number."""
+FACES = ("J", "Q", "K")
 
 
-def draw_card(rng: np.random.Generator, number: int) -> str:
-    """Return a card of a value; for a value without cards, the number itself."""
-    return str(rng.choice(CARDS.get(number, (str(number),))))
+def draw_card(rng: np.random.Generator, number: int, faces: int = 10) -> str:
+    """Return a card of a value; for a value without cards, the number itself.
+
+    Args:
+        rng: The source of the draw; the caller owns it.
+        number: The value.
+        faces: What a jack counts, as in `count_faces`, or more.
+    """
+    cards = [name for rank, name in enumerate(FACES, 11) if count_faces(rank, faces) == number]
+    if number == 1:
+        cards = ["A"]
+    elif number <= 10 or not cards:
+        cards = [str(number), *cards]
+    return str(rng.choice(cards))
 
 
 def make_exercise(
@@ -24,6 +35,7 @@ def make_exercise(
     place: int,
     thoughts: str,
     plan: str,
+    rule: str = "",
 ) -> Exercise:
     """Return a turn's exercise: the prompt has target, cards and formula, the reply all fields.
 
@@ -34,8 +46,10 @@ def make_exercise(
         place: Number of tokens that are written already.
         thoughts: The reasoning behind the plan.
         plan: The whole formula.
+        rule: What the prompt says first.
     """
     fields = make_fields(tuple(cards), actions[:place], thoughts, plan)
     reply = json.dumps({**fields, "action": actions[place]})
-    prompt = f"{target}: {json.dumps(cards)} {''.join(actions[:place])}".rstrip()
+    begin = f"{rule}. " if rule else ""
+    prompt = f"{begin}{target}: {json.dumps(cards)} {''.join(actions[:place])}".rstrip()
     return Exercise(prompt, reply)

@@ -46,6 +46,14 @@ def read_hand(body: str) -> Cards:
     return tuple(sorted(map(int, parts)))
 
 
+def faces_rule(faces: int) -> str:
+    """Return the prompt's words on what J, Q and K count; see `count_faces`."""
+    if faces == 10:
+        return "J, Q and K count 10 each"
+    jack, queen, king = (count_faces(rank, faces) for rank in (11, 12, 13))
+    return f"J counts {jack}, Q counts {queen} and K counts {king}"
+
+
 class FormulaGame:
     """Write a formula that uses each card once and equals the target.
 
@@ -87,12 +95,9 @@ class FormulaGame:
 
     def rules(self) -> dict[str, str | int]:
         """Return the rules, as the prompt's template fields."""
-        jack, queen, king = (count_faces(rank, self.faces) for rank in (11, 12, 13))
-        usual = "J, Q and K count 10 each"
-        counts = f"J counts {jack}, Q counts {queen} and K counts {king}"
         return {
             "target": self.target,
-            "faces_rule": usual if self.faces == 10 else counts,
+            "faces_rule": faces_rule(self.faces),
             "vocabulary": ", ".join(f'"{token}"' for token in self.vocabulary),
         }
 
