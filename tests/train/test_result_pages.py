@@ -83,6 +83,20 @@ def test_every_page_of_results_has_a_template():
     assert exempt < pages and pages - exempt == set(make_result_pages.pages())
 
 
+def test_readme_says_what_its_training_commands_gave():
+    lines = make_result_pages.lines_of(make_result_pages.RESULTS / "readme-training.jsonl")
+    readme = " ".join((make_result_pages.RESULTS.parents[1] / "README.md").read_text().split())
+    wall = {line["command"].split()[2]: line["wall"] for line in lines}
+    won = {line["model"]: {k: 100 * v for k, v in line["success"].items()} for line in lines[-2:]}
+    ppo, sft = (wall[f"agents.train.{name}"] for name in ("ppo", "sft"))
+    times = f"PPO took {ppo:.0f} s and fine-tuning {sft:.0f} s"
+    start, end = (
+        "{value:.1f} % ({low:.1f} to {high:.1f})".format(**won[f"runs/{name}/latest"])
+        for name in ("weak", "ppo")
+    )
+    assert times in readme and f"from {start} to {end}" in readme
+
+
 def test_a_figure_comes_through_a_placeholder_alone():
     for template in make_result_pages.RESULTS.glob("*.md.in"):
         text = CODE.sub("", PLACEHOLDER.sub("", template.read_text("utf-8")))
