@@ -3,6 +3,7 @@
 #   bash scripts/make_entries.sh                        the reference players
 #   bash scripts/make_entries.sh ocr                    the text recognizer; three quarters of an hour on one core
 #   bash scripts/make_entries.sh llava-sft llava-rl     the bundled models; an hour or more on one core
+#   CNN=A,B,C,D bash scripts/make_entries.sh cnn        a model for each task, as docs/results/cnn.sh does
 # ALFWorld is left out, so that entries can be verified without its engine. Random play is packed on
 # `test` alone: long games of nonsense fill an archive, and bounds.json has its results on each set.
 # So is ocr, which takes 0.3 s a picture.
@@ -18,16 +19,21 @@ work=${WORK:-$(mktemp -d)}
 for agent in "${@:-random heuristic expert}"; do for player in $agent; do
   suites=(test ood-looks ood-rules ood-both)
   options=()
+  model=()
   case $player in
     random) suites=(test) ;;
     ocr)
       suites=(test)
       options=(--weights open --track pipeline)
       ;;
+    cnn)
+      model=(--model "$CNN")
+      options=(--weights closed --track rl --chosen last)
+      ;;
     llava-*) options=(--weights open --track specialist) ;;
   esac
   for suite in "${suites[@]}"; do
-    "$python" -m agents.evaluate --agent "$player" --env "$cards" --suite "$suite" \
+    "$python" -m agents.evaluate --agent "$player" "${model[@]}" --env "$cards" --suite "$suite" \
       --concurrency 64 --out "$work/$player/$suite" >/dev/null
   done
   "$python" -m leaderboard.pack "${suites[@]/#/$work/$player/}" --out "$work/$player.tar.gz" \

@@ -152,61 +152,84 @@ class Settings(Options):
     batch_size: int = option(64, "most observations that are answered at once", ge=1, limit=65_536)
 
 
-class Cnn(Agent):
-    """Plays a checkpoint of `agents.train.cnn`, greedily; pictures that wait are seen in one batch.
-
-    Args:
-        model: A run's folder, or a checkpoint's.
-        batch_size: Most observations that are answered at once.
+class Player:
+    """A checkpoint, which plays the task that it was trained on.
 
     Raises:
         ValueError: The checkpoint can't be loaded, or what it needs isn't installed.
     """
 
-    def __init__(self, model: str, *, batch_size: int = 64) -> None:
-        Settings(batch_size=batch_size)
+    def __init__(self, model: str, batch_size: int) -> None:
         folder = located(model)
-        self._shape = read_shape(folder)
+        self.shape = read_shape(folder)
         try:
-            self._policy = new_policy(self._shape)
+            self._policy = new_policy(self.shape)
             load_weights(self._policy, folder)
         except ImportError as error:
             raise ValueError(MISSING.format(error=error)) from error
         self._policy.set_training_mode(False)
-        self.name = f"cnn ({self._shape.env})"
-        self.settings: dict[str, Any] = {"model": model, "batch_size": batch_size}
-        size = f"{self._shape.size}x{self._shape.size}"
-        info = dataclasses.replace(
+        self.info = dataclasses.replace(
             identify(folder),
             dtype=str(next(self._policy.parameters()).dtype).removeprefix("torch."),
             device=self._policy.device.type,
-            picture_size=size,
+            picture_size=f"{self.shape.size}x{self.shape.size}",
             versions=package_versions(("torch", "stable-baselines3")),
         )
-        self.models = {"": info}
-        self.env_ids = (self._shape.env,)
-        self._batcher = Batcher(self._answer, batch_size)
-
-    async def act(
-        self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
-    ) -> Reply:
-        """Answer an observation's picture."""
-        return await self._batcher.ask(observation)
+        self.batcher = Batcher(self._answer, batch_size)
 
     def _answer(self, observations: Sequence[Observation]) -> list[Reply]:
         start = time.perf_counter()
         pictures = np.stack(
-            [shrunk(observation["image"], self._shape.size) for observation in observations]
+            [shrunk(observation["image"], self.shape.size) for observation in observations]
         )
         actions, _ = self._policy.predict(pictures, deterministic=True)
         seconds = time.perf_counter() - start
         return [
             Reply(
-                vlbench.reply(self._shape.actions[i]),
+                vlbench.reply(self.shape.actions[i]),
                 stop_reason="stop",
                 usd=0.0,
                 seconds=seconds,
-                provider_id=self.models[""].mark,
+                provider_id=self.info.mark,
             )
             for i in actions
         ]
+
+
+class Cnn(Agent):
+    """Plays checkpoints of `agents.train.cnn`, greedily; pictures that wait are seen in one batch.
+
+    Args:
+        model: A run's folder, or a checkpoint's; several, comma-separated, one for each task.
+        batch_size: Most observations that are answered at once.
+
+    Raises:
+        ValueError: A checkpoint can't be loaded, two play one task, or what they need isn't
+            installed.
+    """
+
+    def __init__(self, model: str, *, batch_size: int = 64) -> None:
+        Settings(batch_size=batch_size)
+        players = [Player(name.strip(), batch_size) for name in model.split(",")]
+        self._players = {player.shape.env: player for player in players}
+        if len(self._players) < len(players):
+            tasks = ", ".join(player.shape.env for player in players)
+            raise ValueError(f"wanted one checkpoint for each task, got them for {tasks}")
+        self.env_ids = tuple(self._players)
+        self.name = f"cnn ({self.env_ids[0] if len(players) == 1 else 'one model for each task'})"
+        self.settings: dict[str, Any] = {"model": model, "batch_size": batch_size}
+        self.models = (
+            {"": players[0].info}
+            if len(players) == 1
+            else {env_id: player.info for env_id, player in self._players.items()}
+        )
+
+    async def act(
+        self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
+    ) -> Reply:
+        """Answer an observation's picture."""
+        if len(self._players) == 1:
+            (player,) = self._players.values()
+        else:
+            player = self._players[observation["env_id"]]
+        return await player.batcher.ask(observation)

@@ -1,37 +1,42 @@
 #!/usr/bin/env bash
-# The exact commands behind cnn.md:  bash docs/results/cnn.sh [FOLDER] [RESULTS]
-# PPO of stable-baselines3 on pictures, one seed a task; a JSON line a task is appended to RESULTS.
+# The commands behind cnn.md:  bash docs/results/cnn.sh [FOLDER]
+# PPO of stable-baselines3 on pictures, one seed and one model a task; then all models play the sets.
+# Called again, it goes on where it stopped, and writes the lines anew at the end.
 set -euo pipefail
 out=${1:-runs/cnn}
-results=${2:-$out/cnn.jsonl}
+here=$(dirname "$0")
 python=${PYTHON:-python}
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+suites="test ood-looks ood-rules ood-both"
 mkdir -p "$out"
 
-run() { # run TASK THEME TURNS
-  local name="$1-$2"
-  if [ -f "$results" ] && grep -q "\"run\": \"$name\"" "$results"; then return; fi
-  $python -m agents.train.cnn --env "$1" --theme "$2" --turns "$3" --out "$out/$name"
-  $python -m agents.evaluate --agent cnn --model "$out/$name" --env "$1" --theme "$2" \
-    --concurrency 64 --out "$out/$name-test" --json >"$out/$name.json"
-  $python - "$out/$name" "$name" "$3" >>"$results" <<'PYTHON'
-import json, sys
-run, name, turns = sys.argv[1:]
-card = json.load(open(f"{run}.json"))["scorecards"][0]
-last = json.loads(open(f"{run}/metrics.jsonl").readlines()[-1])
-kept = ("env", "suite", "theme", "episodes", "distinct", "success", "success_low", "success_high",
-        "mean_return", "regret", "illegal_rate")
-print(json.dumps({
-    "run": name, "turns": int(last["charts/env_steps"]), "seed": 0,
-    "cpu_seconds": round(last["cpu_seconds"]), "seconds": round(last["seconds"]),
-    "train_success": round(last["rollout/success"], 4),
-    **{key: card[key] for key in kept},
-}))
-PYTHON
+train() { # train TASK TURNS
+  $python -m agents.train.cnn --env "$1" --turns "$2" --out "$out/$1"
 }
-
-run NumberLine train 60000
-run NumberLine classic 60000
-run Blackjack train 40000
-run EZPoints train 30000
-run Points24 train 10000
+train NumberLine 60000
+train Blackjack 40000
+train EZPoints 30000
+train Points24 10000
+models=$out/NumberLine,$out/EZPoints,$out/Points24,$out/Blackjack
+for suite in $suites; do
+  $python -m agents.evaluate --agent cnn --model "$models" --env all --suite "$suite" \
+    --concurrency 64 --out "$out/$suite" --json >"$out/$suite.json"
+done
+$python - "$out" $suites >"$here/cnn.jsonl" <<'PYTHON'
+import json, sys
+from pathlib import Path
+out, suites = Path(sys.argv[1]), sys.argv[2:]
+scores = ("env", "suite", "episodes", "success", "success_low", "success_high", "regret",
+          "floor", "ceiling", "illegal_rate")
+for task in ("NumberLine", "EZPoints", "Points24", "Blackjack"):
+    last = json.loads((out / task / "metrics.jsonl").read_text().splitlines()[-1])
+    print(json.dumps({
+        "what": "training", "task": task, "seed": 0, "turns": int(last["charts/env_steps"]),
+        "cpu_seconds": round(last["cpu_seconds"]), "success": round(last["rollout/success"], 4),
+    }))
+for suite in suites:
+    for card in json.loads((out / f"{suite}.json").read_text())["scorecards"]:
+        line = {"what": "played", "task": card["env"].split("/")[1].removesuffix("-v0")}
+        print(json.dumps({**line, **{key: card.get(key) for key in scores}}))
+PYTHON
+PYTHON=$python CNN=$models bash scripts/make_entries.sh cnn

@@ -183,6 +183,31 @@ def test_a_cnn_is_recorded_as_well(tmp_path, monkeypatch, capsys):
     assert "run/step-000001 (sha256 " in err and "run/step-000002 (sha256 " in err
 
 
+def test_a_cnn_for_each_task_is_one_agent(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("stable_baselines3")
+    from agents.players.cnn import Shape, new_policy, write_checkpoint
+
+    monkeypatch.chdir(tmp_path)
+    shapes = {
+        "signs": Shape("vlbench/NumberLine-v0", ("+", "-"), 36),
+        "cards": Shape("vlbench/Blackjack-v0", ("stand", "hit"), 40),
+    }
+    for name, shape in shapes.items():
+        (tmp_path / name).mkdir()
+        write_checkpoint(new_policy(shape), shape, tmp_path / name)
+    command = ["--agent", "cnn", "--env", "all", "--episodes", "1", "--out", "played"]
+    assert main([*command, "--model", "signs,cards"]) == 0
+    header = RunFolder.open("played").header
+    assert {env: info.picture_size for env, info in header.models.items()} == {
+        "vlbench/NumberLine-v0": "36x36",
+        "vlbench/Blackjack-v0": "40x40",
+    }
+    assert replay.main(["played"]) == 0
+    capsys.readouterr()
+    assert main([*command, "--model", "signs,signs"]) == 2
+    assert "wanted one checkpoint for each task, got them for vlbench/N" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("stage", BUNDLED)
 def test_the_bundled_models_are_recorded_by_task_and_never_change(stage, tmp_path):
     agent = load_agent(stage, max_tokens=8)
