@@ -35,6 +35,7 @@ NEEDS = {
     "train/test_divergence.py": (*TORCH, "stable_baselines3"),
     "train/test_other_settings.py": (*TORCH, "stable_baselines3"),
     "train/test_reproduce.py": (*TORCH, "matplotlib"),
+    "train/test_result_pages.py": (*TORCH, "scripts"),
     **{f"train/test_{name}.py": TORCH for name in WITH_TORCH.split()},
     "outside/test_minigrid.py": ("minigrid",),
     "vlm": TORCH,
