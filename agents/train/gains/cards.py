@@ -131,44 +131,41 @@ the reader has no prompts, and doesn't read behind one. In turns alone, a model 
 hand's second card from the first one and the target. With the picture before the text, 1,900 steps
 behind prompts read hardly more than half of the cards."""
 
+
+def _hands(count: int, hits: float, keep: float, seed: int | None = None) -> Transcripts:
+    """Return turns of Blackjack; the more random actions, the longer the hands."""
+    options: Values = {
+        "env": "Blackjack",
+        **JITTER,
+        "random_action_prob": hits,
+        "episodes": 14_000,
+        "keep_fraction": keep,
+    }
+    return Transcripts(count, options if seed is None else {**options, "seed": seed})
+
+
 BLACKJACK = Task(
     env="Blackjack",
     base="cards",
     lessons=(
         Lesson(
             "turns",
-            (
-                Transcripts(
-                    14_000,
-                    {
-                        "env": "Blackjack",
-                        **JITTER,
-                        "random_action_prob": 0.3,
-                        "episodes": 14_000,
-                        "keep_fraction": 0.7,
-                    },
-                ),
-                behind_prompt(DEALS, 6_000),
-            ),
+            (_hands(14_000, 0.3, 0.7), behind_prompt(DEALS, 6_000)),
             {**LESSON, "steps": 800, "lr": 1e-3},
         ),
         Lesson(
             "longer-hands",
-            (
-                Transcripts(
-                    20_000,
-                    {
-                        "env": "Blackjack",
-                        **JITTER,
-                        "random_action_prob": 0.6,
-                        "episodes": 14_000,
-                        "keep_fraction": 0.9,
-                        "seed": 5,
-                    },
-                ),
-                behind_prompt(DEALS, 3_000),
-            ),
+            (_hands(20_000, 0.6, 0.9, 5), behind_prompt(DEALS, 3_000)),
             {**LESSON, "steps": 900, "lr": 1.2e-3},
+        ),
+        Lesson(
+            "all-hands",
+            (
+                _hands(12_000, 0.3, 0.7, 6),
+                _hands(22_000, 0.6, 0.9, 7),
+                behind_prompt(DEALS, 4_000),
+            ),
+            {**LESSON, "steps": 1_200, "lr": 1.5e-3},
         ),
     ),
     ppo={
