@@ -91,14 +91,19 @@ EZ_POINTS = Task(
             {**LESSON, "steps": 700, "lr": 2e-3},
         ),
         Lesson(
+            "more-faces",
+            (replace(_formulas(50_000, faces=40), seed=31), behind_prompt(PAIRS, 4_000)),
+            {**LESSON, "steps": 1_500, "lr": 2e-3},
+        ),
+        Lesson(
             "turns",
             (
                 _ez_turns("+*", 6),
                 _ez_turns(OPERATORS, 7),
-                _formulas(14_000, faces=40),
+                _formulas(24_000, faces=40),
                 *_behind_prompts(3_000),
             ),
-            {**LESSON, "steps": 600, "lr": 1e-3},
+            {**LESSON, "steps": 500, "lr": 8e-4},
         ),
     ),
     ppo={**RETURNS, "num_steps": 4, "iterations": 24, "save_every": 24},
