@@ -27,7 +27,7 @@ for agent in "${@:-random heuristic expert}"; do for player in $agent; do
       options=(--weights open --track pipeline)
       ;;
     cnn)
-      model=(--model "$CNN")
+      model=(--model "${CNN:?names a model for each task: CNN=A,B,C,D}")
       options=(--weights closed --track rl --chosen last)
       ;;
     llava-*) options=(--weights open --track specialist) ;;

@@ -6,6 +6,7 @@ A page `docs/results/NAME.md` is made of `NAME.md.in` and `NAME.jsonl`; `agents.
 says what a template may ask for. A test fails if a page is out of date.
 """
 
+import argparse
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from agents.controls import page as controls
 from agents.controls.lines import Line as ControlLine
 from agents.results.line_file import read_lines
 from agents.results.study_lines import Line
-from agents.results.study_page import TEMPLATE, render
+from agents.results.study_page import TEMPLATE, render_page
 from agents.train.credit import learning
 from agents.train.credit import page as credit
 from agents.train.credit import plan as credit_plan
@@ -26,8 +27,6 @@ from agents.train.reproduce import report
 from agents.train.reproduce.study import MINIATURE
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
-Values = Callable[[Path], Mapping[str, str]]
-"""File of lines → what the template may name."""
 
 
 def lines_of(results: Path) -> list[Line]:
@@ -35,7 +34,7 @@ def lines_of(results: Path) -> list[Line]:
     return [json.loads(text) for text in results.read_text("utf-8").splitlines()]
 
 
-VALUES: dict[str, Values] = {
+VALUES: dict[str, Callable[[Path], Mapping[str, str]]] = {
     "baselines": lambda path: learning.values(learning.PLAN, lines_of(path)),
     "controls": lambda path: {"tables": controls.render(read_lines(path, ControlLine))},
     "credit": lambda path: credit.values(credit_plan.PLAN, lines_of(path)),
@@ -45,7 +44,8 @@ VALUES: dict[str, Values] = {
         "tables": calibrate.render(read_lines(path, CalibrateLine))
     },
 }
-"""Name of a page → what its study renders; the other templates look at lines alone."""
+"""Name of a page → what its template may name, from the file of lines; the other templates look at
+lines alone. Lines of an earlier plan are rendered as well: their page says so."""
 
 
 def pages() -> dict[Path, str]:
@@ -55,10 +55,11 @@ def pages() -> dict[Path, str]:
         name = template.name.removesuffix(TEMPLATE)
         results = RESULTS / f"{name}.jsonl"
         values = VALUES[name](results) if name in VALUES else {}
-        found[RESULTS / f"{name}.md"] = render(template.read_text("utf-8"), values, results)
+        found[RESULTS / f"{name}.md"] = render_page(results, values)
     return found
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     for page, text in pages().items():
         page.write_text(text, "utf-8")

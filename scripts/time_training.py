@@ -2,10 +2,11 @@
 
     python -m scripts.time_training runs/readme
 
-Every command runs as printed, in a new folder, and is a line with its times; then the last one
-plays PPO's start. A line's load is the machine's when its command begins.
+Each command runs in a new folder as printed, and is a line with its times; then the last one plays
+PPO's start. A line's load is the machine's when its command begins. Lines of an earlier call go.
 """
 
+import argparse
 import json
 import os
 import re
@@ -23,11 +24,15 @@ TRAINED, START = "runs/ppo/latest", "runs/weak/latest"
 
 
 def commands() -> list[str]:
-    """Return README's training commands, and the last one with PPO's start."""
+    """Return README's training commands, and the last one with PPO's start.
+
+    Raises:
+        ValueError: README's section "Train" doesn't end its commands with playing TRAINED.
+    """
     part = (ROOT / "README.md").read_text("utf-8").partition("\n## Train\n")[2]
-    block = re.search(r"```bash\n(.*?)```", part, re.DOTALL)
-    assert block, "README has no training commands"
-    printed = block[1].splitlines()
+    printed = re.findall(r"^python -m .*$", part.partition("```\n")[0], re.MULTILINE)
+    if not printed or TRAINED not in printed[-1]:
+        raise ValueError(f"README's training commands must end with playing {TRAINED}")
     return [*printed, printed[-1].replace(TRAINED, START)]
 
 
@@ -51,18 +56,21 @@ def run(command: str, folder: Path) -> dict[str, Any]:
     }
     if evaluates:
         (card,) = json.loads(done.stdout)["scorecards"]
-        low, high = card["success_low"], card["success_high"]
         line["model"] = arguments[arguments.index("--model") + 1]
+        low, high = card["success_low"], card["success_high"]
         line["success"] = {"value": card["success"], "low": low, "high": high}
     return line
 
 
-def main(folder: Path) -> None:
-    """Run all commands; replace the lines."""
+def main() -> None:
+    """Run all commands, and write the lines when all have run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="folder to make")
+    folder = parser.parse_args().folder
     folder.mkdir(parents=True)
     lines = [run(command, folder) for command in commands()]
     RESULTS.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -152,7 +152,7 @@ class Settings(Options):
     batch_size: int = option(64, "most observations that are answered at once", ge=1, limit=65_536)
 
 
-class Player:
+class _Model:
     """A checkpoint, which plays the task that it was trained on.
 
     Raises:
@@ -210,26 +210,24 @@ class Cnn(Agent):
 
     def __init__(self, model: str, *, batch_size: int = 64) -> None:
         Settings(batch_size=batch_size)
-        players = [Player(name.strip(), batch_size) for name in model.split(",")]
-        self._players = {player.shape.env: player for player in players}
-        if len(self._players) < len(players):
-            tasks = ", ".join(player.shape.env for player in players)
-            raise ValueError(f"wanted one checkpoint for each task, got them for {tasks}")
-        self.env_ids = tuple(self._players)
-        self.name = f"cnn ({self.env_ids[0] if len(players) == 1 else 'one model for each task'})"
+        self._models = dict[str, _Model]()
+        names = [model] if Path(model).is_dir() else [name.strip() for name in model.split(",")]
+        for name in names:
+            loaded = _Model(name, batch_size)
+            if loaded.shape.env in self._models:
+                raise ValueError(
+                    f"wanted one checkpoint for each task; {name} is another one for "
+                    f"{loaded.shape.env}: leave one out"
+                )
+            self._models[loaded.shape.env] = loaded
+        self.env_ids = tuple(self._models)
+        self.name = f"cnn ({self.env_ids[0] if len(names) == 1 else 'one model for each task'})"
         self.settings: dict[str, Any] = {"model": model, "batch_size": batch_size}
-        self.models = (
-            {"": players[0].info}
-            if len(players) == 1
-            else {env_id: player.info for env_id, player in self._players.items()}
-        )
+        infos = {env_id: loaded.info for env_id, loaded in self._models.items()}
+        self.models = infos if len(names) > 1 else {"": infos[self.env_ids[0]]}
 
     async def act(
         self, observation: Observation, env: gymnasium.Env[Any, str] | None = None
     ) -> Reply:
         """Answer an observation's picture."""
-        if len(self._players) == 1:
-            (player,) = self._players.values()
-        else:
-            player = self._players[observation["env_id"]]
-        return await player.batcher.ask(observation)
+        return await self._models[observation["env_id"]].batcher.ask(observation)

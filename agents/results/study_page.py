@@ -11,100 +11,122 @@ placeholder is a name of what the study renders, as `{{tables}}`, or a look at l
 
 What stands before the colon selects lines by their fields; a dot leads into a record or a list. The
 text is written with the line's fields, each with a format: Python's, `%1` for a percentage with one
-digit, or `p1` for percentage points. It is written once for each line if it is alone in its line of
-the template; elsewhere one line alone may match. A selection that begins with the name of a file,
-as `controls.jsonl env=EZPoints`, looks there.
+digit, or `p1` for percentage points. A row of a table, which begins with "|", is written once for
+each line that is selected; for any other text, it must be one line. A selection that begins with
+the name of a file, as `controls.jsonl env=EZPoints`, looks there.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from agents.results.study_lines import Line
+from vlbench.display.formatting import MISSING, number, signed
 
 TEMPLATE = ".md.in"
 """Suffix of the template."""
 PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
 FIELD = re.compile(r"\[([\w./-]+)(?: ([^\]]+))?\]")
-MISSING = "–"
 
 
 def write_page(results: Path, values: Mapping[str, str]) -> Path:
-    """Render the template beside the lines; return the page.
+    """Write the page of a file of result lines; return it.
 
     Args:
         results: The file of result lines.
         values: What the template may name; without a template, the page is the value of `tables`.
 
     Raises:
-        ValueError: A placeholder names nothing, or not one line.
+        ValueError: A placeholder is wrong.
     """
-    template, page = results.with_suffix(TEMPLATE), results.with_suffix(".md")
-    text = template.read_text("utf-8") if template.is_file() else "{{tables}}\n"
-    page.write_text(render(text, values, results), "utf-8")
+    page = results.with_suffix(".md")
+    page.write_text(render_page(results, values), "utf-8")
     return page
 
 
-def render(template: str, values: Mapping[str, str], results: Path = Path("lines.jsonl")) -> str:
+def render_page(results: Path, values: Mapping[str, str]) -> str:
+    """Return the text of a page; see `write_page`."""
+    template = results.with_suffix(TEMPLATE)
+    if not template.is_file():
+        return f"{values['tables']}\n"
+    try:
+        return render(template.read_text("utf-8"), values, results)
+    except ValueError as error:
+        raise ValueError(f"{template}: {error}") from error
+
+
+def render(template: str, values: Mapping[str, str], results: Path) -> str:
     """Put values and fields of lines in the place of placeholders.
 
     Args:
         template: The text.
         values: Name → text.
-        results: The file of result lines; others that the template names lie beside it.
+        results: The file of result lines; others that the template names are beside it.
 
     Raises:
-        ValueError: A placeholder names nothing, or not one line.
+        ValueError: A placeholder is wrong: it names nothing, selects no line or several, or its
+            format doesn't fit.
     """
+    files = dict[str, list[Line]]()
 
-    def fill(match: re.Match[str], alone: bool) -> str:
+    def lines_of(name: str) -> list[Line]:
+        if name not in files:
+            files[name] = _read(results.with_name(name))
+        return files[name]
+
+    def fill(match: re.Match[str]) -> str:
         selection, colon, text = match[1].partition(":")
         if not colon:
             return _named(selection.strip(), values)
-        lines = _select(selection.split(), results)
-        if not lines or (len(lines) > 1 and not alone):
-            wanted = "a line" if alone else "one line"
-            raise ValueError(f"{{{{{match[1]}}}}} wants {wanted}, {len(lines)} match")
+        words = selection.split()
+        name = words.pop(0) if words and words[0].endswith(".jsonl") else results.name
+        lines = _select(words, lines_of(name))
+        row = text.lstrip().startswith("|")
+        if not lines or (len(lines) > 1 and not row):
+            raise ValueError(
+                f"{match[0]} selects {len(lines)} lines of {name}; "
+                f"wanted {'at least one' if row else 'one'}"
+            )
         return "\n".join(_written(text.strip(), line) for line in lines)
 
-    def fill_line(line: str) -> str:
-        whole = PLACEHOLDER.fullmatch(line)
-        return fill(whole, True) if whole else PLACEHOLDER.sub(lambda m: fill(m, False), line)
-
-    return "\n".join(fill_line(line) for line in template.split("\n"))
+    return PLACEHOLDER.sub(fill, template)
 
 
 def _named(name: str, values: Mapping[str, str]) -> str:
     if name not in values:
-        raise ValueError(f"the template asks for {name}, which no result line gives")
+        raise ValueError(
+            f"no value is called {name!r}; a look at lines has a colon, as in {{{{a=1: [b]}}}}"
+        )
     return values[name]
 
 
-def _select(selection: Sequence[str], results: Path) -> list[Line]:
-    file = results
-    if selection and selection[0].endswith(".jsonl"):
-        file, selection = results.with_name(selection[0]), selection[1:]
-    wanted = [condition.partition("=") for condition in selection]
-    lines = [json.loads(text) for text in file.read_text("utf-8").splitlines()]
-    return [line for line in lines if all(_is(line, path, value) for path, _, value in wanted)]
+def _read(path: Path) -> list[Line]:
+    if not path.is_file():
+        raise ValueError(f"there is no {path}")
+    return [json.loads(text) for text in path.read_text("utf-8").splitlines()]
+
+
+def _select(conditions: Sequence[str], lines: Sequence[Line]) -> list[Line]:
+    wanted = dict[str, str]()
+    for condition in conditions:
+        path, equals, wanted[path] = condition.partition("=")
+        if not equals:
+            raise ValueError(f"wanted field=value before the colon, got {condition!r}")
+    return [line for line in lines if all(_is(line, *pair) for pair in wanted.items())]
 
 
 def _is(line: Line, path: str, value: str) -> bool:
     try:
-        found = look_up(line, path)
+        found = _look_up(line, path)
     except ValueError:
         return False
     return value == (found if isinstance(found, str) else json.dumps(found))
 
 
-def look_up(line: Line, path: str) -> Any:
-    """Return what a path of names and places leads to; a name may have dots itself.
-
-    Raises:
-        ValueError: It leads nowhere.
-    """
+def _look_up(line: Line, path: str) -> Any:
+    """Return what a path of names and places leads to; a name may have dots itself."""
     value, rest = line, path
     while rest:
         names = value if isinstance(value, dict) else ()
@@ -120,17 +142,24 @@ def look_up(line: Line, path: str) -> Any:
 
 
 def _written(text: str, line: Line) -> str:
-    return FIELD.sub(lambda match: _formatted(look_up(line, match[1]), match[2] or ""), text)
+    return FIELD.sub(lambda match: _formatted(_look_up(line, match[1]), match[2] or ""), text)
+
+
+FORMATS: dict[str, Callable[[float, int], str]] = {
+    "%": lambda value, digits: f"{number(100 * value, digits)} %",
+    "p": lambda value, digits: signed(100 * value, digits),
+}
+"""First letter of a format of ours → how it writes a number, with so many digits."""
 
 
 def _formatted(value: Any, form: str) -> str:
     if value is None:
         return MISSING
     try:
-        if form.startswith("%"):
-            return f"{100 * value:.{form[1:] or 0}f} %"
-        if form.startswith("p"):
-            return f"{100 * value:+.{form[1:] or 0}f}"
+        if form[:1] in FORMATS:
+            return FORMATS[form[0]](value, int(form[1:] or 0))
+        if isinstance(value, dict | list):
+            raise TypeError
         return format(value, form)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{value!r} can't be written as {form}") from error
+    except (ValueError, TypeError):
+        raise ValueError(f"{json.dumps(value)[:80]} can't be written as {form or 'text'}") from None

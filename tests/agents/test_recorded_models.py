@@ -205,7 +205,7 @@ def test_a_cnn_for_each_task_is_one_agent(tmp_path, monkeypatch, capsys):
     assert replay.main(["played"]) == 0
     capsys.readouterr()
     assert main([*command, "--model", "signs,signs"]) == 2
-    assert "wanted one checkpoint for each task, got them for vlbench/N" in capsys.readouterr().err
+    assert "signs is another one for vlbench/NumberLine-v0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stage", BUNDLED)

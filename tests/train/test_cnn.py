@@ -63,7 +63,7 @@ def test_it_learns_a_short_number_line_from_the_picture(tmp_path):
         observation, _ = env.reset(options={"instance": instance})
         gain, ended = 0.0, False
         while not ended:
-            reply = asyncio.run(agent.act(observation))
+            reply = asyncio.run(agent.act({**observation, "env_id": "vlbench/NumberLine-v0"}))
             observation, reward, terminated, truncated, _ = env.step(reply.text)
             gain, ended = gain + reward, terminated or truncated
         returns.append(gain)
@@ -99,7 +99,8 @@ def test_the_harness_plays_it_and_a_batch_answers_as_one_by_one(run):
     (card,) = played.scorecards
     assert card.episodes == 20 and card.malformed_rate == card.unknown_rate == 0
     env = gymnasium.make("vlbench/NumberLine-v0")
-    observations = [env.reset(seed=seed)[0] for seed in range(5)]
+    env_id = {"env_id": "vlbench/NumberLine-v0"}
+    observations = [{**env.reset(seed=seed)[0], **env_id} for seed in range(5)]
 
     async def together(batch_size):
         one = Cnn(str(run), batch_size=batch_size)

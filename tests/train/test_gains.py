@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -45,10 +46,13 @@ def test_a_template_shows_values_by_name_and_no_others():
         {**exam, "of": "ppo", "seed": 1, "won": "1011", "success": 0.75},
     ]
     numbers = values(PLAN, lines)
-    assert render("{{NumberLine.test.ppo.success}} of rows", numbers) == "87.5 % of rows"
+    assert (
+        render("{{NumberLine.test.ppo.success}} of rows", numbers, Path("gains.jsonl"))
+        == "87.5 % of rows"
+    )
     assert numbers["NumberLine.test.ppo.gain"].startswith("+37.5 (")
-    with pytest.raises(ValueError, match=r"asks for NumberLine\.test\.ppo\.speed"):
-        render("{{NumberLine.test.ppo.speed}}", numbers)
+    with pytest.raises(ValueError, match=r"no value is called .NumberLine\.test\.ppo\.speed"):
+        render("{{NumberLine.test.ppo.speed}}", numbers, Path("gains.jsonl"))
 
 
 def test_lessons_deal_one_half_of_the_instances_and_the_methods_the_other():

@@ -44,7 +44,8 @@ def results(tmp_path):
         ("{{done=true: [success %1], [name]}}", "–, two words"),
         ("Of {{other.jsonl n=4: [n 03d]}}", "Of 004"),
         ("a\n{{run=a: | [step] | [success %] |}}\nb", "a\n| 1 | 25 % |\n| 2 | 50 % |\nb"),
-        ("{{run=a: [step]}}", "1\n2"),
+        ("See {{run=a: | [step] |}}", "See | 1 |\n| 2 |"),
+        ("{{run=a step=1: [interval.low p1]}}", "+12.5"),
         ("{{tables}} and {{ tables }}", "T and T"),
         ("no braces {a}", "no braces {a}"),
     ],
@@ -56,14 +57,18 @@ def test_a_template_looks_at_lines(template, text, results):
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{{figures}}", "asks for figures"),
-        ("of {{run=a: [step]}}", "wants one line, 2 match"),
-        ("of {{run=c: [step]}}", "wants one line, 0 match"),
-        ("{{run=c: [step]}}", "wants a line, 0 match"),
+        ("{{figures}}", "no value is called 'figures'"),
+        ("{{run=a [step]}}", "a look at lines has a colon"),
+        ("{{run: [step]}}", "wanted field=value before the colon, got 'run'"),
+        ("{{none.jsonl: [step]}}", "there is no "),
+        ("{{run=a step=1: [interval]}}", '{"low": 0.125} can\'t be written as text'),
+        ("{{run=a: [step]}}", "selects 2 lines of lines.jsonl; wanted one"),
+        ("{{run=c: [step]}}", "selects 0 lines of lines.jsonl; wanted one"),
+        ("{{run=c: | [step] |}}", "selects 0 lines of lines.jsonl; wanted at least one"),
         ("{{run=b: [loss]}}", "no field 'loss'"),
         ("{{run=a step=1: [sizes.2]}}", "no field 'sizes.2'"),
         ("{{run=b: [success.low]}}", "no field 'success.low'"),
-        ("{{run=b: [name .2f]}}", "'two words' can't be written as .2f"),
+        ("{{run=b: [name .2f]}}", '"two words" can\'t be written as .2f'),
     ],
 )
 def test_what_a_template_cant_have_is_refused(template, message, results):
@@ -94,7 +99,9 @@ def test_readme_says_what_its_training_commands_gave():
         "{value:.1f} % ({low:.1f} to {high:.1f})".format(**won[f"runs/{name}/latest"])
         for name in ("weak", "ppo")
     )
-    assert times in readme and f"from {start} to {end}" in readme
+    loads = [line["load"] for line in lines]
+    assert f"{times} on two cores with a load of {min(loads)} to {max(loads)}" in readme
+    assert f"from {start} to {end}" in readme
 
 
 def test_a_figure_comes_through_a_placeholder_alone():

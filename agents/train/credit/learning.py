@@ -34,8 +34,6 @@ from agents.vlm.bundled import CHECKPOINTS
 from vlbench import intervals
 from vlbench.cli import Options, option, parse_options, run_main, writable_file
 
-"""The result of a run: "arm", "seed", and the numbers of its rollouts."""
-
 
 @dataclass(frozen=True)
 class Arm:

@@ -148,13 +148,18 @@ class Study:
         """Copy the models of the bundled agents to a folder.
 
         Raises:
-            ValueError: One isn't finished.
+            ValueError: One isn't finished, or the agents don't play the task.
         """
+        env_id = resolve_env_id(self.task.env)
+        if env_id not in TASKS:
+            raise ValueError(
+                f"the bundled agents don't play {env_id}; they play {', '.join(TASKS)}"
+            )
         models = {name: path for name, seed, path in self.checkpoints() if seed == 0}
         for agent, unit in SHIPPED.items():
             if unit not in models:
                 raise ValueError(f"no finished {unit} with seed 0 in {self.folder}; run it first")
-            folder = checkpoints / agent / TASKS[resolve_env_id(self.task.env)]
+            folder = checkpoints / agent / TASKS[env_id]
             copy_model(models[unit], folder)
             write_card(folder, agent, unit, self.own_lines)
 

@@ -19,6 +19,8 @@ from vlbench.tasks.formula.arithmetic import Cards
 from vlbench.tasks.formula.exercises import draw_card, make_exercise
 from vlbench.tasks.formula.game import END, faces_rule
 
+MOST = 1_000
+"""Most that a jack may count."""
 LARGEST_CARD = MAX_FACES + 2
 """What a king counts at most."""
 
@@ -37,7 +39,7 @@ def write_exercises(
         rng: The source of all draws; the caller owns it.
         operators: The operators: some of "+-*/", in any order.
         largest: Largest number, at least 2. A number may be one that no card has.
-        faces: What a jack counts at most, at least 10: exercises draw a value of a jack and say
+        faces: What a jack counts at most, 10 to 1,000: exercises draw a value of a jack and say
             what J, Q and K count, and a number is a face in one draw of two. 0: J, Q and K count
             10, and exercises don't say it.
         share: "I/N" to use, of the training instances, only share I of N; "" for all. No
@@ -48,8 +50,8 @@ def write_exercises(
     """
     checked_operators(operators)
     checked_int("largest", largest, 2)
-    if faces:
-        checked_int("faces", faces, 10)
+    if checked_int("faces", faces, 0) > MOST or 0 < faces < 10:
+        raise ValueError(f"faces must be 0, or from 10 to {MOST}, got {faces}")
     return _exercises(rng, operators, largest, faces, Share.parse(share) if share else None)
 
 

@@ -20,12 +20,10 @@ def draw_card(rng: np.random.Generator, number: int, faces: int = 10) -> str:
         number: The value.
         faces: What a jack counts, as in `count_faces`, or more.
     """
-    cards = [name for rank, name in enumerate(FACES, 11) if count_faces(rank, faces) == number]
+    letters = [name for rank, name in enumerate(FACES, 11) if count_faces(rank, faces) == number]
     if number == 1:
-        cards = ["A"]
-    elif number <= 10 or not cards:
-        cards = [str(number), *cards]
-    return str(rng.choice(cards))
+        return str(rng.choice(["A"]))
+    return str(rng.choice(letters if letters and number > 10 else [str(number), *letters]))
 
 
 def make_exercise(
