@@ -92,8 +92,8 @@ EZ_POINTS = Task(
         ),
         Lesson(
             "more-faces",
-            (replace(_formulas(50_000, faces=40), seed=31), behind_prompt(PAIRS, 4_000)),
-            {**LESSON, "steps": 1_500, "lr": 2e-3},
+            (replace(_formulas(40_000, faces=40), seed=31), behind_prompt(PAIRS, 1_600)),
+            {**LESSON, "micro_batch": 8, "steps": 1_200, "lr": 2e-3},
         ),
         Lesson(
             "turns",
