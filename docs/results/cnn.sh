@@ -17,9 +17,10 @@ train EZPoints 30000
 train Points24 10000
 models=$out/NumberLine,$out/EZPoints,$out/Points24,$out/Blackjack
 WORK=$out/entries CNN=$models PYTHON=$python bash scripts/make_entries.sh cnn
-for played in "$out"/entries/cnn/*; do  # nothing is left to play
-  $python -m agents.evaluate --agent cnn --model "$models" --env all --suite "$(basename "$played")" \
-    --out "$played" --json >"$out/$(basename "$played").json"
+for suite in test ood-looks ood-rules ood-both; do  # nothing is left to play
+  $python -m agents.evaluate --agent cnn --model "$models" --suite $suite \
+    --env NumberLine,EZPoints,Points24,Blackjack --concurrency 64 \
+    --out "$out/entries/cnn/$suite" --json >"$out/$suite.json"
 done
 $python - "$out" >"$out/cnn.jsonl" <<'PYTHON'
 import json, sys
