@@ -31,7 +31,7 @@ for task in ("NumberLine", "EZPoints", "Points24", "Blackjack"):
     last = json.loads((out / task / "metrics.jsonl").read_text().splitlines()[-1])
     print(json.dumps({
         "what": "training", "task": task, "seed": 0, "turns": int(last["charts/env_steps"]),
-        "cpu_seconds": round(last["cpu_seconds"]), "success": round(last["rollout/success"], 4),
+        "success": round(last["rollout/success"], 4),
     }))
 for suite in ("test", "ood-looks", "ood-rules", "ood-both"):
     for card in json.loads((out / f"{suite}.json").read_text())["scorecards"]:
