@@ -18,6 +18,8 @@ from agents.train.sizes import page as sizes_page
 from agents.train.sizes.plan import SIZES
 from agents.vlm.checkpoint_files import weights_hash
 
+RESULTS = Path(__file__).parents[2] / "docs" / "results" / "gains.jsonl"
+
 
 def test_the_interval_of_a_gain_counts_seeds_and_rows():
     """Two seeds, four rows: the gains by seed are 0.5 and 0.25, by row 1, 0.5, 0 and 0."""
@@ -84,6 +86,13 @@ def test_a_start_that_continues_another_changes_with_its_lessons_alone():
 
     assert digest() == digest(ppo={}) != PLAN.digest("EZPoints")
     assert digest() != digest(lessons=base.lessons[:1])
+
+
+def test_every_line_of_results_is_of_the_plan():
+    lines = [json.loads(text) for text in RESULTS.read_text("utf-8").splitlines()]
+    assert {line["task"]: line["plan"] for line in lines} == {
+        task: PLAN.digest(task) for task in {line["task"] for line in lines}
+    }
 
 
 def test_a_cell_shows_its_start_and_the_gain_over_it():

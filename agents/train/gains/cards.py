@@ -130,6 +130,7 @@ CARDS = replace(
     EZ_POINTS,
     base="",
     text_first=True,
+    ppo={**RETURNS, "num_steps": 4, "iterations": 24, "save_every": 24},  # of no use to a base
     lessons=(
         Lesson(
             "formulas",
