@@ -7,7 +7,6 @@ says what a template may ask for. A test fails if a page is out of date.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from agents.calibrate import page as calibrate
 from agents.calibrate.lines import Line as CalibrateLine
 from agents.controls import page as controls
 from agents.controls.lines import Line as ControlLine
+from agents.results import study_lines
 from agents.results.line_file import read_lines
-from agents.results.study_lines import Line
 from agents.results.study_page import TEMPLATE, render_page
 from agents.train.credit import learning
 from agents.train.credit import page as credit
@@ -29,17 +28,14 @@ from agents.train.reproduce.study import MINIATURE
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 
 
-def lines_of(results: Path) -> list[Line]:
-    """Return the lines of a file."""
-    return [json.loads(text) for text in results.read_text("utf-8").splitlines()]
-
-
 VALUES: dict[str, Callable[[Path], Mapping[str, str]]] = {
-    "baselines": lambda path: learning.values(learning.PLAN, lines_of(path)),
+    "baselines": lambda path: learning.values(learning.PLAN, study_lines.read_lines(path)),
     "controls": lambda path: {"tables": controls.render(read_lines(path, ControlLine))},
-    "credit": lambda path: credit.values(credit_plan.PLAN, lines_of(path)),
-    "gains": lambda path: gains.values(PLAN, lines_of(path)),
-    "miniature": lambda path: {"tables": report.tables(MINIATURE, lines_of(path), "miniature.png")},
+    "credit": lambda path: credit.values(credit_plan.PLAN, study_lines.read_lines(path)),
+    "gains": lambda path: gains.values(PLAN, study_lines.read_lines(path)),
+    "miniature": lambda path: {
+        "tables": report.tables(MINIATURE, study_lines.read_lines(path), "miniature.png")
+    },
     "reading-and-deciding": lambda path: {
         "tables": calibrate.render(read_lines(path, CalibrateLine))
     },
@@ -50,13 +46,13 @@ lines alone. Lines of an earlier plan are rendered as well: their page says so."
 
 def pages() -> dict[Path, str]:
     """Return page → text, up to date."""
-    found = {}
+    texts = {}
     for template in sorted(RESULTS.glob(f"*{TEMPLATE}")):
         name = template.name.removesuffix(TEMPLATE)
         results = RESULTS / f"{name}.jsonl"
         values = VALUES[name](results) if name in VALUES else {}
-        found[RESULTS / f"{name}.md"] = render_page(results, values)
-    return found
+        texts[RESULTS / f"{name}.md"] = render_page(results, values)
+    return texts
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ def digest_of(data: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def read_lines(path: Path, is_known: Callable[[Line], bool]) -> list[Line]:
+def read_lines(path: Path, is_known: Callable[[Line], bool] = lambda _: True) -> list[Line]:
     """Return the result lines of a file; none if it doesn't exist.
 
     Args:
         path: JSON lines.
-        is_known: Whether a line is of the current plan.
+        is_known: Whether a line is of the current plan; every line by default.
 
     Raises:
         ValueError: A line is damaged, or of another plan.

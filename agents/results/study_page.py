@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agents.results.study_lines import Line
+from agents.results.study_lines import Line, read_lines
 from vlbench.display.formatting import MISSING, number, signed
 
 TEMPLATE = ".md.in"
@@ -73,7 +73,10 @@ def render(template: str, values: Mapping[str, str], results: Path) -> str:
 
     def lines_of(name: str) -> list[Line]:
         if name not in files:
-            files[name] = _read(results.with_name(name))
+            path = results.with_name(name)
+            if not path.is_file():
+                raise ValueError(f"there is no {path}")
+            files[name] = read_lines(path)
         return files[name]
 
     def fill(match: re.Match[str]) -> str:
@@ -102,27 +105,21 @@ def _named(name: str, values: Mapping[str, str]) -> str:
     return values[name]
 
 
-def _read(path: Path) -> list[Line]:
-    if not path.is_file():
-        raise ValueError(f"there is no {path}")
-    return [json.loads(text) for text in path.read_text("utf-8").splitlines()]
-
-
 def _select(conditions: Sequence[str], lines: Sequence[Line]) -> list[Line]:
-    wanted = dict[str, str]()
+    pairs = dict[str, str]()
     for condition in conditions:
-        path, equals, wanted[path] = condition.partition("=")
+        path, equals, pairs[path] = condition.partition("=")
         if not equals:
             raise ValueError(f"wanted field=value before the colon, got {condition!r}")
-    return [line for line in lines if all(_is(line, *pair) for pair in wanted.items())]
+    return [line for line in lines if all(_is(line, *pair) for pair in pairs.items())]
 
 
 def _is(line: Line, path: str, value: str) -> bool:
     try:
-        found = _look_up(line, path)
+        field = _look_up(line, path)
     except ValueError:
         return False
-    return value == (found if isinstance(found, str) else json.dumps(found))
+    return value == (field if isinstance(field, str) else json.dumps(field))
 
 
 def _look_up(line: Line, path: str) -> Any:
@@ -132,10 +129,10 @@ def _look_up(line: Line, path: str) -> Any:
         names = value if isinstance(value, dict) else ()
         if isinstance(value, list):
             names = [str(place) for place in range(len(value))]
-        found = [name for name in names if rest == name or rest.startswith(f"{name}.")]
-        if not found:
+        prefixes = [name for name in names if rest == name or rest.startswith(f"{name}.")]
+        if not prefixes:
             raise ValueError(f"no field {path!r} in {json.dumps(line)[:80]}")
-        name = max(found, key=len)
+        name = max(prefixes, key=len)
         value = value[int(name) if isinstance(value, list) else name]
         rest = rest[len(name) + 1 :]
     return value

@@ -73,7 +73,7 @@ def write(env, count, options):
 @pytest.mark.parametrize("faces", [0, 30])
 @pytest.mark.parametrize("share", ["", "1/2"])
 def test_exercises_of_ez_points_reach_their_target_and_show_no_hand_that_is_held_out(share, faces):
-    game, operators, named = AnyTargetGame(), set(), set()
+    game, operators, cards = AnyTargetGame(), set(), set()
     options = {"operators": "+-*/", "largest": 24, "share": share, "faces": faces}
     for example in write("EZPoints", 400, options):
         reply = json.loads(example.reply)
@@ -90,7 +90,7 @@ def test_exercises_of_ez_points_reach_their_target_and_show_no_hand_that_is_held
             assert rule == f"J counts {jack}, Q counts {queen} and K counts {king}"
             assert 10 < jack <= 30 and (queen, king) == (jack + 1, jack + 2)
             counts |= {"J": jack, "Q": queen, "K": king}
-        named |= set(reply["cards"])
+        cards |= set(reply["cards"])
         numbers = sorted(int(counts.get(card, card)) for card in reply["cards"])
         assert numbers == sorted(map(int, tokens[::2]))
         used = re.findall(r"\d+", reply["current formula"])
@@ -103,7 +103,7 @@ def test_exercises_of_ez_points_reach_their_target_and_show_no_hand_that_is_held
             unit = f"ez_points/{numbers[0]}-{numbers[1]}-{target}"
             assert split_in(game, unit) == "train"
             assert not share or Share(1, 2).holds(unit)
-    assert operators == set("+-*/") and {"A", "J", "Q", "K", "10", "24"} < named
+    assert operators == set("+-*/") and {"A", "J", "Q", "K", "10", "24"} < cards
 
 
 @pytest.mark.parametrize("share", ["", "1/2"])

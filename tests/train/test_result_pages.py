@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from agents.results.study_lines import read_lines
 from agents.results.study_page import PLACEHOLDER, render
 from scripts import make_result_pages
 
@@ -89,7 +90,7 @@ def test_every_page_of_results_has_a_template():
 
 
 def test_readme_says_what_its_training_commands_gave():
-    lines = make_result_pages.lines_of(make_result_pages.RESULTS / "readme-training.jsonl")
+    lines = read_lines(make_result_pages.RESULTS / "readme-training.jsonl")
     readme = " ".join((make_result_pages.RESULTS.parents[1] / "README.md").read_text().split())
     wall = {line["command"].split()[2]: line["wall"] for line in lines}
     won = {line["model"]: {k: 100 * v for k, v in line["success"].items()} for line in lines[-2:]}

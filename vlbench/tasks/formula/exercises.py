@@ -22,7 +22,7 @@ def draw_card(rng: np.random.Generator, number: int, faces: int = 10) -> str:
     """
     letters = [name for rank, name in enumerate(FACES, 11) if count_faces(rank, faces) == number]
     if number == 1:
-        return str(rng.choice(["A"]))
+        return str(rng.choice(["A"]))  # drawn like the others, so that streams stay the same
     return str(rng.choice(letters if letters and number > 10 else [str(number), *letters]))
 
 
